@@ -1,0 +1,42 @@
+"""Values with a unit, as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2GiB`)."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_NUMBER = r"(\d+(?:\.\d+)?)\s*"
+
+
+def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
+    match = re.fullmatch(_NUMBER + pattern, value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f"write {example}")
+    return float(match[1]), match[2]
+
+
+def _seconds(value: object) -> float:
+    number, unit = _parse(value, r"(ms|s|m|h|d)", 'a duration with its unit, such as "500ms", "60s", "30m" or "8h"')
+    return number * _SECONDS[unit]
+
+
+def _per_second(value: object) -> float:
+    number, unit = _parse(value, r"/\s*(s|m|h|d)", 'a rate with its unit, such as "5/s" or "300/m"')
+    return number / _SECONDS[unit]
+
+
+def _bytes(value: object) -> int:
+    number, unit = _parse(value, r"(B|KiB|MiB|GiB|TiB)", 'a size with its unit, such as "512MiB" or "2GiB"')
+    return int(number * _BYTES[unit])
+
+
+Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
+"""Seconds; written with a unit."""
+
+Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
+"""Per second; written with a unit."""
+
+Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str)]
+"""Bytes; written with a binary unit."""

@@ -1,0 +1,1 @@
+"""Draining the outbox to Oden: what next, when, and what an answer means."""

@@ -1,0 +1,131 @@
+"""The gateway's nouns: what sources observe (Sample) and what must become true at Oden (Record).
+
+Times are seconds since 1970-01-01T00:00:00Z: `float` where something was observed, `int` (whole seconds) where
+Oden sees them, because Oden keeps whole seconds. Everything here is immutable and holds only JSON values, so
+that it can be stored as text and compared.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+from ulid import ULID
+
+Scalar = str | int | float | bool | None
+"""What a tag or one field of a message can hold."""
+
+Quality = Literal["good", "uncertain", "bad"]
+"""How far a value can be trusted: the severity of an OPC UA status code (Part 4, 7.39); messages are good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One observation of one address of a source.
+
+    `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock;
+    `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
+    broker had kept from before the subscription. One message is one sample: all inputs that it feeds change together.
+    """
+
+    source: str
+    address: str
+    value: object
+    received: float
+    quality: Quality = "good"
+    source_time: float | None = None
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a person should know about data: a gap in it, or a payload that could not be used.
+
+    Notices are stored with the records of the same commit, the newest ones are kept, all are counted.
+    """
+
+    kind: Literal["gap", "reject"]
+    at: float
+    source: str
+    address: str
+    text: str
+
+
+IntervalType = Literal["RUN", "STATE"]
+"""Interval types of Oden that the gateway makes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartInterval:
+    """The interval `key` of `line` begins at `start`.
+
+    `details` are by type: RUN `product`; STATE `category` and, where known, `reason`.
+    """
+
+    key: str
+    line: str
+    at: float
+    type: IntervalType
+    start: int
+    name: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["start"] = "start"
+
+    @property
+    def interval(self) -> str:
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class EndInterval:
+    """The interval `interval` ended at `end`."""
+
+    key: str
+    line: str
+    at: float
+    type: IntervalType
+    interval: str
+    end: int
+    kind: Literal["end"] = "end"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What was produced in `interval`: one scrap/yield entry, stamped `timestamp`.
+
+    No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
+    `raw_data` is in the terms of the factory's own scrap/yield schema.
+    """
+
+    key: str
+    line: str
+    at: float
+    type: IntervalType
+    interval: str
+    timestamp: int
+    raw_data: Mapping[str, Scalar]
+    kind: Literal["output"] = "output"
+
+
+Record = Annotated[StartInterval | EndInterval | Output, Field(discriminator="kind")]
+"""One thing that must become true at Oden, in local terms."""
+
+RECORD: TypeAdapter[Record] = TypeAdapter(Record)
+"""Record <-> JSON text."""
+
+
+def lane(record: Record) -> str:
+    """The queue that keeps `record` in order: one per line and family."""
+    if record.kind == "output":
+        return f"{record.line}/output"
+    return f"{record.line}/{'states' if record.type == 'STATE' else 'runs'}"
+
+
+def record_key(line: str, number: int, at: float) -> str:
+    """The identity of the `number`th record of `line`, made at `at`: a ULID, the same for the same input.
+
+    Its time part is `at` in milliseconds, the rest a digest instead of chance, so that mapping stays a function.
+    """
+    digest = hashlib.blake2b(f"{line}\n{number}".encode(), digest_size=10).digest()
+    return str(ULID.from_bytes(int(at * 1000).to_bytes(6, "big") + digest))

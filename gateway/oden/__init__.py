@@ -1,0 +1,1 @@
+"""The Oden API v2, seen from the client."""

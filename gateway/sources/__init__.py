@@ -1,0 +1,1 @@
+"""Where data comes from: OPC UA servers and MQTT brokers."""
