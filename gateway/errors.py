@@ -37,3 +37,19 @@ class OutboxError(GatewayError):
 
 class SourceError(GatewayError):
     """A source cannot be reached or answered with an error; it will be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong at one place of the configuration tree: `loc` as pydantic gives it, keys and indices from the root."""
+
+    loc: tuple[str | int, ...]
+    text: str
+
+
+class FaultyConfig(GatewayError):
+    """The configuration is well-formed but makes no sense; the loader turns `faults` into problems with positions."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.text for fault in self.faults))
