@@ -23,6 +23,10 @@ class AnchoredClock:
     """
 
     def __init__(self) -> None:
+        self.anchor()
+
+    def anchor(self) -> None:
+        """Read the system's clock anew; only for while nothing has been stamped yet."""
         self._offset = time.time() - time.monotonic()
 
     def now(self) -> float:

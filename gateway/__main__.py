@@ -1,0 +1,43 @@
+"""The command `oden-gateway`; `python -m gateway` is the same."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from gateway import __version__
+from gateway.cli import check, demo, run, simulate
+from gateway.errors import ConfigError, GatewayError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 for a failure, 2 for a wrong configuration or usage."""
+    parser = argparse.ArgumentParser(
+        prog="oden-gateway",
+        description="Turns PLC tags and line events into runs, states and scrap/yield at Oden, each exactly once.",
+        epilog="example:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for group in (run, check, demo, simulate):
+        group.register(commands)
+    version = commands.add_parser("version", help="print the version", epilog="example:\n  oden-gateway version")
+    version.set_defaults(call=_version)
+    arguments = parser.parse_args(argv)
+    try:
+        code: int = arguments.call(arguments)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except GatewayError as error:
+        print(f"oden-gateway: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _version(_: argparse.Namespace) -> int:
+    print(f"oden-gateway {__version__}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""The running gateway: the only place that knows every part, and what keeps each of them going."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+
+from gateway import __version__
+from gateway.clock import AnchoredClock
+from gateway.config.loader import Loaded
+from gateway.config.schema import OpcuaSource
+from gateway.delivery.drain import Drain, Settings
+from gateway.intake import Intake
+from gateway.mapping.compile import LinePlan
+from gateway.oden.client import OdenClient
+from gateway.oden.pace import Pace
+from gateway.outbox.entries import LineRef, Summary
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.sources.base import Source
+from gateway.status.notify import Systemd
+from gateway.status.picture import Parts, snapshot
+from gateway.status.web import StatusServer
+
+log = structlog.get_logger()
+
+EARLIEST = 1_793_000_000.0
+"""2026-10: no clock of a machine that runs this version can rightly show less."""
+STUCK = 60.0
+"""Seconds without a turn of intake or delivery after which the process counts as stuck."""
+GRACE = 10.0
+"""Seconds that requests under way get to be answered when the gateway is stopped."""
+SHOWN = 50
+"""Notices and dead letters on the status page."""
+
+
+class App:
+    """One gateway, from a configuration that has been checked."""
+
+    def __init__(self, loaded: Loaded, plans: Sequence[LinePlan]) -> None:
+        self._loaded = loaded
+        self._plans = plans
+        self._clock = AnchoredClock()
+        self._started_at = self._clock.now()
+        self._systemd = Systemd()
+        self._stop = asyncio.Event()
+        self._failures: dict[str, str] = {}
+        self._waiting_for_clock = False
+
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        config = self._loaded.config
+        outbox = OutboxThread()
+        await outbox.open(config.outbox.directory)
+        try:
+            pace = Pace(loop.time())
+            async with OdenClient(config.oden.url, self._loaded.token_source, config.oden.timeout, pace) as client:
+                settings = Settings(config.oden.settle, config.oden.timeout, config.oden.raw_data)
+                lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
+                drain = Drain(outbox, client, self._clock, settings, lines)
+                intake = Intake(outbox, self._plans, self._clock, drain.wake)
+                await self._serve(outbox, drain, intake)
+        finally:
+            await outbox.close()
+        log.info("gateway_stopped")
+
+    async def _serve(self, outbox: OutboxThread, drain: Drain, intake: Intake) -> None:
+        self._seen_until = await intake.load()
+        self._summary: Summary = await outbox(Outbox.summary, SHOWN)
+        sources = self._sources()
+        parts = Parts(self._loaded.config, self._plans, sources, intake, drain, self._started_at)
+
+        def picture() -> object:
+            return snapshot(parts, self._summary, self._clock.now(), self._problems(), self._alive(intake, drain))
+
+        async with StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain)):
+            log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
+            self._systemd.ready()
+            delivery = asyncio.create_task(self._keep("delivery", drain.run))
+            beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain)))
+            stopped = asyncio.create_task(self._stop.wait())
+            await self._wait_for_clock(stopped)
+            mapping = asyncio.create_task(self._keep("intake", intake.run))
+            taking = [
+                asyncio.create_task(self._keep(source.name, partial(source.run, intake.take))) for source in sources
+            ]
+            await stopped
+            self._systemd.stopping()
+            log.info("gateway_stopping")
+            for task in taking:
+                task.cancel()
+            await asyncio.gather(*taking, return_exceptions=True)
+            intake.stop()
+            drain.stop()
+            await asyncio.wait({mapping, delivery}, timeout=GRACE)
+            for task in (mapping, delivery, beat, stopped):
+                task.cancel()
+            await asyncio.gather(mapping, delivery, beat, stopped, return_exceptions=True)
+
+    def _sources(self) -> list[Source]:
+        addresses: dict[str, list[str]] = {name: [] for name in self._loaded.config.sources}
+        for plan in self._plans:
+            for source, address in plan.subscriptions:
+                if address not in addresses[source]:
+                    addresses[source].append(address)
+        sources: list[Source] = []
+        for name, section in self._loaded.config.sources.items():
+            # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
+            if isinstance(section, OpcuaSource):
+                from gateway.sources.opcua import OpcuaSource as Opcua
+
+                sources.append(Opcua(name, section, addresses[name], self._clock))
+            else:
+                from gateway.sources.mqtt import MqttSource as Mqtt
+
+                sources.append(Mqtt(name, section, addresses[name], self._clock))
+        return sources
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        """The supervisor of a loop: one that raises is logged, shown and started again from what is on disk."""
+        while True:
+            try:
+                await run()
+            except Exception as error:
+                log.exception("loop_failed", loop=name)
+                self._failures[name] = f"{name} failed and was started again: {error}"
+                await asyncio.sleep(5.0)
+            else:
+                return
+
+    async def _wait_for_clock(self, stopped: "asyncio.Task[bool]") -> None:
+        """Take nothing in while the machine's clock is certainly wrong: time stamps could not be mended afterwards."""
+        while not stopped.done() and self._clock.now() < max(EARLIEST, self._seen_until):
+            if not self._waiting_for_clock:
+                log.warning("waiting_for_clock", now=self._clock.now(), last_seen=self._seen_until)
+            self._waiting_for_clock = True
+            await asyncio.wait({stopped}, timeout=1.0)
+            self._clock.anchor()
+        self._waiting_for_clock = False
+
+    async def _beat(self, outbox: OutboxThread, intake: Intake, drain: Drain) -> None:
+        """Keep the picture fresh, and systemd told that every loop turns."""
+        told = 0.0
+        while True:
+            self._summary = await outbox(Outbox.summary, SHOWN)
+            interval = self._systemd.watchdog_interval
+            if interval and self._clock.monotonic() - told >= interval and self._alive(intake, drain) is None:
+                self._systemd.watchdog()
+                told = self._clock.monotonic()
+            await asyncio.sleep(1.0)
+
+    def _problems(self) -> tuple[str, ...]:
+        waiting = ("Waiting for the clock: this machine's time is before the last one that was stored.",)
+        return (*(waiting if self._waiting_for_clock else ()), *self._failures.values())
+
+    def _alive(self, intake: Intake, drain: Drain) -> str | None:
+        now = self._clock.monotonic()
+        loops = {"delivery": drain.turned_at}
+        if not self._waiting_for_clock:
+            loops["intake"] = intake.turned_at
+        stuck = [name for name, turned_at in loops.items() if now - turned_at > STUCK]
+        return f"stuck for more than {STUCK:.0f} s: {', '.join(stuck)}" if stuck else None

@@ -1,0 +1,30 @@
+"""`oden-gateway run`: the service itself."""
+
+import argparse
+import asyncio
+import os
+from pathlib import Path
+
+from gateway.app import App
+from gateway.cli.check import DEFAULT_CONFIG, read_config
+from gateway.cli.logs import configure
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `run`."""
+    parser = commands.add_parser(
+        "run",
+        help="run the gateway until it is stopped",
+        description="Runs the gateway until SIGTERM or SIGINT. Refuses to start with a wrong configuration (exit code 2).",
+        epilog="example:\n  oden-gateway run -c /etc/oden-gateway/gateway.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    parser.set_defaults(call=_run)
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    loaded, plans = read_config(arguments.config, os.environ)
+    configure(loaded.config.log)
+    asyncio.run(App(loaded, plans).run())
+    return 0

@@ -1,0 +1,59 @@
+"""What an answer means: a pure table from endpoint and answer to what happens with the record and with everything else.
+
+A request that creates something must never be sent twice unless the first certainly had no effect. So the record's fate
+errs on the side of doubt, and doubt is settled by looking, not by guessing.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.oden.client import Answer
+
+Fate = Literal["delivered", "again", "doubt", "dead"]
+"""delivered: it is at Oden. again: it is not, send it later. doubt: it may be, look it up. dead: Oden refuses it for good."""
+
+Hold = Literal["none", "line", "api", "token"]
+"""What has to wait beyond this record: nothing, its line, everything, everything until the token is accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The fate of the request's records, what to hold, and why, in words for a person."""
+
+    fate: Fate
+    hold: Hold = "none"
+    reason: str = ""
+    retry_after: float | None = None
+
+
+def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bool = True) -> Outcome:
+    """What `answer` means for a request that `creates` something, or is a `search` (where 404 means: none).
+
+    `needs_body` is whether a success without readable JSON is to be believed.
+    """
+    lost: Fate = "doubt" if creates else "again"
+    status, why = answer.status, answer.error
+    if not answer.sent:
+        return Outcome("again", "api", why)
+    if status is None:
+        return Outcome(lost, "none", why)
+    if 200 <= status < 300:
+        if not answer.own:
+            return Outcome(lost, "api", f"something between here and Oden answered: {status}, not Oden's JSON")
+        if needs_body and not answer.readable:
+            return Outcome(lost, "none", f"{status} without readable JSON")
+        return Outcome("delivered")
+    if status in (425, 429):
+        return Outcome("again", "api", why or str(status), answer.retry_after)
+    if status == 408 or status >= 500:
+        return Outcome(lost, "none", why, answer.retry_after)
+    if not answer.own or status < 400:
+        return Outcome("again" if status == 407 else lost, "api", f"something between here and Oden answered: {why}")
+    if status == 401:
+        return Outcome("again", "token", why)
+    if status == 403:
+        return Outcome("again", "line", why)
+    if search and status == 404:
+        return Outcome("delivered")
+    retryable = isinstance(answer.body, dict) and answer.body.get("retryable") is True
+    return Outcome("again" if retryable else "dead", "none", why, answer.retry_after)

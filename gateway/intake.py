@@ -1,0 +1,200 @@
+"""Intake: gathers what sources deliver, maps it, commits line states and records at once, and only then acknowledges.
+
+A crash anywhere leaves all of a batch or none of it. A commit happens at once where there is a record or a message to
+acknowledge; line states that merely moved are written every STATE_WRITE seconds, because flash wears and a counter's
+difference is found again after a crash.
+"""
+
+import asyncio
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.line import LINE_STATE, LineState, Tick, due, step
+from gateway.model import Notice, Record, Sample
+from gateway.outbox.entries import Commit, ReceiptId
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.sources.base import Arrival
+
+log = structlog.get_logger()
+
+GATHER = 0.005
+"""Seconds that the first arrival of a batch waits for others."""
+MOST_GATHERED = 500
+MOST_QUEUED = 2000
+"""Arrivals that wait for the batch under way; then sources are made to wait."""
+STATE_WRITE = 5.0
+
+
+@dataclass(slots=True)
+class IntakeHealth:
+    """What intake says of itself; counts since the process started."""
+
+    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By source and quality."""
+    redelivered: int = 0
+    blocked: str | None = None
+    """Why nothing can be stored at the moment."""
+
+
+class Intake:
+    """The one writer of line states. `take` is where sources hand over; `run` does the work."""
+
+    def __init__(
+        self, outbox: OutboxThread, plans: Sequence[LinePlan], clock: Clock, stored: Callable[[], None]
+    ) -> None:
+        """`stored` is called after each commit that held records."""
+        self._outbox = outbox
+        self._plans = plans
+        self._clock = clock
+        self._stored = stored
+        self._queue: asyncio.Queue[Arrival] = asyncio.Queue(MOST_QUEUED)
+        self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
+        for plan in plans:
+            for route in plan.subscriptions:
+                self._routes[route].append(plan)
+        self._poke = asyncio.Event()
+        self._stopping = False
+        self.states: dict[str, LineState] = {}
+        self._dirty: set[str] = set()
+        self._written_at = clock.monotonic()
+        self.health = IntakeHealth()
+        self.turned_at = clock.monotonic()
+
+    async def take(self, arrival: Arrival) -> None:
+        """Hand over an arrival; waits while too many are queued."""
+        await self._queue.put(arrival)
+
+    async def load(self) -> float:
+        """Read the line states as they were last committed; the latest time that any of them has seen."""
+        for plan in self._plans:
+            text = await self._outbox(Outbox.line_state, plan.key)
+            self.states[plan.key] = LINE_STATE.validate_json(text) if text else LineState()
+        return max((state.now for state in self.states.values()), default=0.0)
+
+    async def run(self) -> None:
+        """Map and commit until `stop`. Never cancel it: what is mapped but not committed must not be forgotten.
+
+        Starts from what is on disk, also when it is called again after it raised.
+        """
+        await self.load()
+        self._dirty.clear()
+        while not self._stopping:
+            self.turned_at = self._clock.monotonic()
+            await self._turn(await self._gather())
+        await self._turn([self._queue.get_nowait() for _ in range(self._queue.qsize())])
+
+    def stop(self) -> None:
+        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have gone."""
+        self._stopping = True
+        self._poke.set()
+
+    async def _gather(self) -> list[Arrival]:
+        getting = asyncio.ensure_future(self._queue.get())
+        poked = asyncio.ensure_future(self._poke.wait())
+        await asyncio.wait({getting, poked}, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
+        poked.cancel()
+        if not getting.done():
+            getting.cancel()
+            return []
+        arrivals = [getting.result()]
+        await asyncio.sleep(GATHER)
+        while len(arrivals) < MOST_GATHERED and not self._queue.empty():
+            arrivals.append(self._queue.get_nowait())
+        return arrivals
+
+    def _pause(self) -> float:
+        timers = [timer for plan in self._plans if (timer := due(plan, self.states[plan.key])) is not None]
+        pause = min(timers) - self._clock.now() if timers else STATE_WRITE
+        return min(max(pause, 0.0), STATE_WRITE)
+
+    async def _turn(self, arrivals: list[Arrival]) -> None:
+        records: list[Record] = []
+        notices: list[Notice] = []
+        receipts: list[tuple[str, ReceiptId]] = []
+        new_sessions: list[str] = []
+        for arrival in arrivals:
+            if arrival.new_session:
+                new_sessions.append(arrival.source)
+                receipts = [entry for entry in receipts if entry[0] != arrival.source]
+            notices += arrival.notices
+            if await self._known(arrival, receipts, new_sessions):
+                self.health.redelivered += 1
+                continue
+            if arrival.receipt:
+                receipts.append((arrival.source, ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)))
+            for sample in arrival.samples:
+                self._map(sample, records, notices)
+        now = self._clock.now()
+        for plan in self._plans:
+            timer = due(plan, self.states[plan.key])
+            if timer is not None and timer <= now:
+                self._step(plan, Tick(now), records, notices)
+        old = self._clock.monotonic() - self._written_at >= STATE_WRITE
+        if records or notices or receipts or new_sessions or (self._dirty and (old or self._stopping)):
+            states = {key: LINE_STATE.dump_json(self.states[key]).decode() for key in self._dirty}
+            await self._commit(Commit(states, tuple(records), tuple(notices), tuple(receipts), tuple(new_sessions)))
+            self._dirty.clear()
+            self._written_at = self._clock.monotonic()
+        for arrival in arrivals:
+            if arrival.done:
+                arrival.done()
+        if records:
+            self._stored()
+
+    async def _known(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]], new_sessions: list[str]) -> bool:
+        """Whether this is the redelivery of a message that was committed before, or earlier in this batch."""
+        if arrival.receipt is None or not arrival.receipt.redelivered:
+            return False
+        receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
+        if (arrival.source, receipt) in receipts:
+            return True
+        return arrival.source not in new_sessions and await self._outbox(Outbox.has_receipt, arrival.source, receipt)
+
+    def _map(self, sample: Sample, records: list[Record], notices: list[Notice]) -> None:
+        self.health.samples[sample.source, sample.quality] += 1
+        for plan in self._routes.get((sample.source, sample.address), ()):
+            self._step(plan, sample, records, notices)
+
+    def _step(self, plan: LinePlan, event: Sample | Tick, records: list[Record], notices: list[Notice]) -> None:
+        try:
+            result = step(plan, self.states[plan.key], event)
+        except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
+            log.exception("mapping_failed", line=plan.key)
+            source, address = (event.source, event.address) if isinstance(event, Sample) else ("", "")
+            text = f"line {plan.key}: internal error: {type(error).__name__}"
+            notices.append(Notice("reject", self._clock.now(), source, address, text))
+            return
+        if result.state is not self.states[plan.key]:
+            self.states[plan.key] = result.state
+            self._dirty.add(plan.key)
+        records += result.records
+        notices += result.notices
+
+    async def _commit(self, commit: Commit) -> None:
+        """Store `commit`, as often as it takes: until then nothing is acknowledged and nothing more is taken.
+
+        Raises only when told to stop meanwhile; then nothing of the batch has happened.
+        """
+        while True:
+            try:
+                await self._outbox(Outbox.commit, commit)
+            except (sqlite3.Error, OSError) as error:
+                if self.health.blocked is None:
+                    log.error("outbox_write_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
+                self.health.blocked = f"the outbox cannot be written: {error}"
+                self.turned_at = self._clock.monotonic()
+                if self._stopping:
+                    raise
+                await asyncio.sleep(1.0)
+            else:
+                if self.health.blocked is not None:
+                    log.info("outbox_writable_again")
+                self.health.blocked = None
+                return

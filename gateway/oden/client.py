@@ -1,0 +1,188 @@
+"""Requests to Oden over HTTP: paced at the write, every outcome told as a value.
+
+What matters to the caller is in `Answer`: whether anything may have left this machine (`sent`), and whether what came back
+is Oden's own. Nothing here decides what an answer means for a record; nothing here ever shows the token.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import aiohttp
+
+from gateway import __version__
+from gateway.errors import GatewayError
+from gateway.oden.endpoints import Endpoint
+from gateway.oden.pace import Pace
+
+CONNECT_TIMEOUT = 10.0
+"""Seconds, for name look-up, connection and TLS together."""
+LARGEST_ANSWER = 8 * 2**20
+"""Bytes; a longer answer counts as unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one request.
+
+    `sent` is False only where certainly no byte of the request left. `status` is None where no answer came; then `error`
+    says what happened. `body` is the parsed JSON, `readable` says that there was one. `own` is whether Oden itself answered, as
+    opposed to a proxy, a portal or a load balancer. `retry_after` is in seconds.
+    """
+
+    sent: bool
+    seconds: float
+    status: int | None = None
+    body: object = None
+    readable: bool = False
+    empty: bool = False
+    own: bool = False
+    retry_after: float | None = None
+    error: str = ""
+
+
+class OdenClient:
+    """A connection pool to one Oden API; every request of the process goes through the one pace."""
+
+    def __init__(self, url: str, token: Callable[[], str], timeout: float, pace: Pace) -> None:
+        """`token` is asked before each request, `timeout` in seconds covers one request from its write to its answer."""
+        self._url = url.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+        self.pace = pace
+        self._turn = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_mark_sent)
+        self._session = aiohttp.ClientSession(
+            trust_env=True,
+            trace_configs=[trace],
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout),
+            headers={"User-Agent": f"oden-gateway/{__version__}", "Content-Type": "application/json"},
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None) -> Answer:
+        """Send `body` when the pace allows. Never raises for anything the network or Oden does.
+
+        `written` is set as soon as the request no longer stands in the way of the next one.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not open")
+        mark = _Mark()
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(self.pace.wait(loop.time()))
+            exchange = asyncio.create_task(self._exchange(self._session, endpoint, body, mark))
+            # Only the write is taken in turns; answers may take as long as they take, several at once.
+            leaving = asyncio.create_task(mark.written.wait())
+            try:
+                await asyncio.wait({exchange, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                exchange.cancel()
+                raise
+            finally:
+                leaving.cancel()
+                if mark.at is not None:
+                    self.pace.written(mark.at)
+                if written is not None:
+                    written.set()
+        return await exchange
+
+    async def _exchange(self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, mark: "_Mark") -> Answer:
+        begun = asyncio.get_running_loop().time()
+
+        def failed(error: str, status: int | None = None, *, sent: bool) -> Answer:
+            return Answer(sent=sent, seconds=asyncio.get_running_loop().time() - begun, status=status, error=error)
+
+        try:
+            async with (
+                asyncio.timeout(self._timeout + CONNECT_TIMEOUT),
+                session.post(
+                    f"{self._url}/{endpoint.path}",
+                    data=body.encode(),
+                    headers={"Authorization": f"Token {self._token()}"},
+                    allow_redirects=False,
+                    trace_request_ctx=mark,
+                ) as response,
+            ):
+                raw = b""
+                while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
+                    raw += more
+                return _read(response, raw, asyncio.get_running_loop().time() - begun)
+        except aiohttp.ClientHttpProxyError as error:
+            return failed(f"the proxy answered {error.status} {error.message}", error.status, sent=False)
+        except ValueError as error:
+            # Not a word of the library's: it could quote what was not accepted, and that may be the token.
+            return failed(f"the request could not be formed ({type(error).__name__})", sent=False)
+        except (aiohttp.ClientError, TimeoutError, OSError, GatewayError) as error:
+            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            return failed(text, sent=mark.at is not None)
+
+
+class _Mark:
+    """When the request's headers were written, if they were."""
+
+    def __init__(self) -> None:
+        self.at: float | None = None
+        self.written = asyncio.Event()
+
+
+async def _mark_sent(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    mark: _Mark = context.trace_request_ctx
+    mark.at = asyncio.get_running_loop().time()
+    mark.written.set()
+
+
+def _read(response: aiohttp.ClientResponse, raw: bytes, seconds: float) -> Answer:
+    body, readable = _parse(raw)
+    status = response.status
+    success = 200 <= status < 300
+    said = isinstance(body, dict) and isinstance(body.get("error"), str)
+    html = "html" in response.content_type
+    own = (success and not html and (readable or not raw)) or (status >= 400 and said)
+    return Answer(
+        sent=True,
+        seconds=seconds,
+        status=status,
+        body=body,
+        readable=readable,
+        empty=not raw,
+        own=own,
+        retry_after=_retry_after(response.headers.get("Retry-After")),
+        error="" if success else _told(status, body, response.content_type),
+    )
+
+
+def _parse(raw: bytes) -> tuple[object, bool]:
+    if len(raw) > LARGEST_ANSWER:
+        return None, False
+    try:
+        return json.loads(raw), True
+    except ValueError:
+        return None, False
+
+
+def _told(status: int, body: object, content_type: str) -> str:
+    if isinstance(body, dict) and isinstance(body.get("error"), str):
+        name = f" ({body['name']})" if isinstance(body.get("name"), str) else ""
+        return f"{status}: {body['error']}{name}"[:500]
+    return f"{status} with {content_type}, not an answer of Oden's"
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Seconds; the date form is left aside, our own backoff serves then (RFC 9110, 10.2.3)."""
+    return float(value) if value and value.isdigit() else None

@@ -1,0 +1,164 @@
+"""Takes the picture of the running gateway that page, JSON, health and metrics are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway import __version__
+from gateway.config.schema import Config
+from gateway.delivery.drain import Drain
+from gateway.delivery.health import BUCKETS
+from gateway.intake import Intake
+from gateway.mapping.compile import LinePlan
+from gateway.model import Quality
+from gateway.oden.pace import GUARD, INTERVAL
+from gateway.outbox.entries import Summary
+from gateway.sources.base import Source
+from gateway.status.snapshot import (
+    DeadLetter,
+    Histogram,
+    InputStatus,
+    LineStatus,
+    OdenStatus,
+    OutboxStatus,
+    RunStatus,
+    Snapshot,
+    SourceStatus,
+    StateStatus,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the picture is taken of."""
+
+    config: Config
+    plans: Sequence[LinePlan]
+    sources: Sequence[Source]
+    intake: Intake
+    drain: Drain
+    started_at: float
+
+
+def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str], stuck: str | None) -> Snapshot:
+    """The picture at `now`; `problems` are the process's own, `stuck` says which loop does not turn."""
+    sources = tuple(_source(parts, source, summary) for source in parts.sources)
+    lines = tuple(_line(parts, plan) for plan in parts.plans)
+    oden = _oden(parts, now)
+    return Snapshot(
+        version=__version__,
+        started_at=parts.started_at,
+        now=now,
+        ready=stuck is None,
+        problems=tuple(_problems(parts, summary, problems, stuck, lines, sources, oden)),
+        sources=sources,
+        lines=lines,
+        outbox=_outbox(summary, oden),
+        oden=oden,
+        records_total=summary.totals.records,
+        merged_total=0,
+        lost_total={},
+        rejects_total=summary.totals.rejects,
+        notices=summary.notices,
+        dead_letters=tuple(
+            DeadLetter(letter.record.key, letter.record.line, letter.record.kind, letter.at, letter.error)
+            for letter in summary.dead_letters
+        ),
+    )
+
+
+def _problems(
+    parts: Parts,
+    summary: Summary,
+    problems: Sequence[str],
+    stuck: str | None,
+    lines: Sequence[LineStatus],
+    sources: Sequence[SourceStatus],
+    oden: OdenStatus,
+) -> list[str]:
+    """Everything that is wrong, what stops the most first."""
+    found = [*([f"The gateway is {stuck}."] if stuck else []), *problems]
+    if parts.intake.health.blocked:
+        found.append(f"Nothing is taken in: {parts.intake.health.blocked}")
+    if oden.held:
+        found.append(f"Nothing is delivered to Oden: {oden.held}")
+    found += [f"{line.factory}, {line.line}: nothing is delivered: {line.held}" for line in lines if line.held]
+    for source in sources:
+        if not source.connected:
+            found.append(f"Source {source.name} is not connected: {source.detail}")
+        found += [f"Source {source.name}: {address} is not received: {why}" for address, why in source.failed.items()]
+    counts = summary.counts
+    if counts.dead:
+        parked = f"; {counts.parked} more wait for them" if counts.parked else ""
+        found.append(f"Oden refused {counts.dead} records for good (dead letters){parked}.")
+    elif counts.parked:
+        found.append(f"{counts.parked} records are set aside: their interval is no longer known.")
+    return found
+
+
+def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
+    health = source.health
+    counted: Mapping[Quality, int] = {
+        quality: parts.intake.health.samples[source.name, quality] for quality in ("good", "uncertain", "bad")
+    }
+    return SourceStatus(
+        name=source.name,
+        type=parts.config.sources[source.name].type,
+        connected=health.connected,
+        since=health.since or None,
+        detail=health.detail,
+        failed=dict(health.failed),
+        last_sample_at=health.last_sample_at,
+        samples=counted,
+        gaps=summary.totals.gaps.get(source.name, 0),
+    )
+
+
+def _line(parts: Parts, plan: LinePlan) -> LineStatus:
+    state = parts.intake.states[plan.key]
+    run, meaning = state.runs.current, state.states.meaning
+    hold = parts.drain.health.lines.get(plan.key)
+    ref = parts.drain.lines.get(plan.key)
+    return LineStatus(
+        key=plan.key,
+        factory=plan.factory,
+        line=plan.line,
+        oden_id=ref.oden_id if ref else plan.id,
+        run=RunStatus(run.name, run.product, run.start) if run else None,
+        state=StateStatus(meaning.category, meaning.reason, state.states.start) if meaning else None,
+        held=hold.reason if hold else None,
+        inputs={
+            name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()
+        },
+    )
+
+
+def _outbox(summary: Summary, oden: OdenStatus) -> OutboxStatus:
+    counts = summary.counts
+    to_do = counts.waiting + counts.sending + counts.in_doubt
+    seconds = to_do * (INTERVAL + GUARD) if oden.held is None or not to_do else float("inf")
+    return OutboxStatus(
+        records={
+            "waiting": counts.waiting,
+            "sending": counts.sending,
+            "in_doubt": counts.in_doubt,
+            "parked": counts.parked,
+            "dead": counts.dead,
+        },
+        oldest_at=counts.oldest_at,
+        drain_seconds=seconds,
+        bytes=summary.bytes,
+    )
+
+
+def _oden(parts: Parts, now: float) -> OdenStatus:
+    health = parts.drain.health
+    return OdenStatus(
+        url=parts.config.oden.url,
+        held=health.api.reason if health.api else None,
+        retry_at=health.api.until if health.api else None,
+        last_success_at=health.last_success_at,
+        last_error=health.last_error,
+        requests=dict(health.requests),
+        seconds=Histogram(BUCKETS, tuple(health.seconds), health.seconds_sum),
+        used_share=min(1.0, health.used_share(now) * (INTERVAL + GUARD)),
+    )

@@ -1,0 +1,172 @@
+"""A real outbox, a real drain and the real Oden stand-in on a socket, with faults put in between."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
+
+from gateway.clock import AnchoredClock
+from gateway.delivery.drain import Drain, Settings
+from gateway.model import EndInterval, Output, Record, StartInterval, record_key
+from gateway.oden.client import OdenClient
+from gateway.oden.pace import Pace
+from gateway.outbox.entries import Commit, Counts, LineRef
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.simulator.oden_api import make_app
+from gateway.simulator.oden_model import Interval, OdenModel, Plant
+
+TOKEN = "test-token"
+FACTORY, NAME = "Factory A", "Line 01"
+LINE = f"{FACTORY}/{NAME}"
+
+Where = Literal["before", "after"]
+
+
+@dataclass
+class Fault:
+    """Happens to the next request whose path ends with `path`: before or after it takes effect.
+
+    `hang` never answers; `status` None closes the connection without an answer; otherwise that answer is given, as
+    `text` of `content_type`.
+    """
+
+    path: str
+    where: Where
+    status: int | None = None
+    text: str = '{"error": "as told", "retryable": true, "id": "00000000-0000-0000-0000-000000000000"}'
+    content_type: str = "application/json"
+    headers: dict[str, str] = field(default_factory=dict)
+    times: int = 1
+    hang: bool = False
+
+
+class Oden:
+    """The stand-in, with faults; keeps every request that reached it, in order."""
+
+    def __init__(self) -> None:
+        self.model = OdenModel(Plant())
+        self.faults: deque[Fault] = deque()
+        self.seen: list[str] = []
+        self.received: list[float] = []
+        app = make_app(self.model, TOKEN, middlewares=[self._meddle])
+        self.server = TestServer(app)
+
+    @property
+    def url(self) -> str:
+        return str(self.server.make_url("/v2"))
+
+    @web.middleware
+    async def _meddle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.received.append(asyncio.get_running_loop().time())
+        self.seen.append(request.path.removeprefix("/v2/"))
+        fault = next((fault for fault in self.faults if request.path.endswith(fault.path)), None)
+        if fault is None:
+            return await handler(request)
+        fault.times -= 1
+        if fault.times == 0:
+            self.faults.remove(fault)
+        if fault.where == "after":
+            await handler(request)
+        if fault.hang:
+            await asyncio.Event().wait()
+        if fault.status is None:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        return web.Response(
+            status=fault.status, text=fault.text, content_type=fault.content_type, headers=fault.headers
+        )
+
+    def runs(self) -> list[Interval]:
+        return self.model.intervals("RUN", FACTORY, NAME)
+
+    def states(self) -> list[Interval]:
+        return self.model.intervals("STATE", FACTORY, NAME)
+
+    def total(self, key: str) -> int:
+        """Sum of `key` over the output of all runs."""
+        entries = (entry for run in self.runs() for entry in self.model.output(run))
+        return sum(int(str(entry.raw_data.get(key, 0))) for entry in entries)
+
+
+class Rig:
+    """One gateway's outbox and delivery; `restart` is a crash: nothing is told to anybody."""
+
+    def __init__(self, directory: Path, oden: Oden, *, interval: float = 0.0, settle: float = 0.2) -> None:
+        self.directory, self.oden = directory, oden
+        self.interval, self.settle = interval, settle
+        self.number = 0
+        self.clock = AnchoredClock()
+
+    @asynccontextmanager
+    async def running(
+        self, token: Callable[[], str] = lambda: TOKEN, url: str | None = None, timeout: float = 1.0
+    ) -> AsyncIterator[Drain]:
+        self.outbox = OutboxThread()
+        await self.outbox.open(self.directory)
+        pace = Pace(asyncio.get_running_loop().time() - 2.0, self.interval)
+        async with OdenClient(url or self.oden.url, token, timeout, pace) as client:
+            settings = Settings(self.settle, timeout, "object")
+            drain = Drain(self.outbox, client, self.clock, settings, {LINE: LineRef(FACTORY, NAME)})
+            task = asyncio.create_task(drain.run())
+            try:
+                yield drain
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+                await self.outbox.close()
+
+    async def commit(self, drain: Drain, *records: Record) -> None:
+        await self.outbox(Outbox.commit, Commit(records=tuple(records)))
+        drain.wake()
+
+    async def counts(self) -> Counts:
+        return await self.outbox(Outbox.counts)
+
+    async def drained(self, seconds: float = 20.0) -> None:
+        """Wait until nothing waits or is under way any more."""
+        async with asyncio.timeout(seconds):
+            while (counts := await self.counts()).waiting + counts.sending + counts.in_doubt:
+                await asyncio.sleep(0.02)
+
+    def start(self, at: int, kind: Literal["RUN", "STATE"] = "RUN") -> StartInterval:
+        details = {"product": "Film 20"} if kind == "RUN" else {"category": "Uptime"}
+        name = f"order {at}" if kind == "RUN" else None
+        return StartInterval(self._key(), LINE, float(at), kind, at, name, details)
+
+    def output(self, of: StartInterval, at: int, amount: int) -> Output:
+        return Output(self._key(), LINE, float(at), of.type, of.key, at, {"yield": amount})
+
+    def end(self, of: StartInterval, at: int) -> EndInterval:
+        return EndInterval(self._key(), LINE, float(at), of.type, of.key, at)
+
+    def _key(self) -> str:
+        self.number += 1
+        return record_key(LINE, self.number, 1.0)
+
+    def production(self, runs: int, start: int = 1_800_000_000) -> tuple[Sequence[Record], int]:
+        """`runs` runs of a minute with three entries each, and a state every half minute; the records and the yield."""
+        records: list[Record] = []
+        total = 0
+        for number in range(runs):
+            begin = start + 60 * number
+            run = self.start(begin)
+            records.append(run)
+            for window in (1, 2, 3):
+                amount = number * 3 + window
+                total += amount
+                records.append(self.output(run, begin + window * 20, amount))
+            for half in (0, 30):
+                state = self.start(begin + half, "STATE")
+                records += [state, self.end(state, begin + half + 30)]
+            records.append(self.end(run, begin + 60))
+        return records, total

@@ -1,0 +1,224 @@
+"""Delivery against the real stand-in on a socket: whatever happens on the way, Oden has everything exactly once."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from gateway.delivery import drain as drain_module
+from gateway.outbox.store import Outbox
+from tests.delivery.harness import TOKEN, Fault, Oden, Rig
+
+
+async def test_everything_arrives_in_order(rig: Rig, oden: Oden) -> None:
+    """Runs with their output and states reach Oden, each closed; output goes before the end of its run."""
+    records, total = rig.production(3)
+    async with rig.running() as drain:
+        await rig.commit(drain, *records)
+        await rig.drained()
+    assert [(run.name, run.end - run.start) for run in oden.runs() if run.end] == [
+        (f"order {1_800_000_000 + 60 * n}", 60) for n in range(3)
+    ]
+    assert len(oden.states()) == 6
+    assert all(state.end for state in oden.states())
+    assert oden.total("yield") == total
+    assert oden.seen.count("line/search") == 1
+    assert len(oden.seen) == len(records) + 1
+
+
+async def test_the_line_id_is_remembered(rig: Rig, oden: Oden) -> None:
+    """A restart does not ask for the line again."""
+    for begin in (1_800_000_000, 1_800_001_000):
+        async with rig.running() as drain:
+            await rig.commit(drain, rig.start(begin))
+            await rig.drained()
+    assert oden.seen.count("line/search") == 1
+    assert len(oden.runs()) == 2
+
+
+CREATES = [
+    pytest.param(Fault("interval/set", "after"), id="interval cut after it took effect"),
+    pytest.param(Fault("interval/set", "before"), id="interval cut before it took effect"),
+    pytest.param(Fault("interval/set", "after", 500), id="interval 500 after it took effect"),
+    pytest.param(Fault("interval/set", "before", 503), id="interval 503 before it took effect"),
+    pytest.param(Fault("interval/set", "after", 200, text="[{"), id="interval 200 with half an answer"),
+    pytest.param(Fault("interval/set", "after", 408), id="interval 408"),
+    pytest.param(Fault("interval/set", "after", 200, text="[{}]"), id="interval 200 without id"),
+    pytest.param(Fault("scrap_yield/set", "after"), id="output cut after it took effect"),
+    pytest.param(Fault("scrap_yield/set", "before"), id="output cut before it took effect"),
+    pytest.param(Fault("scrap_yield/set", "after", 500), id="output 500 after it took effect"),
+    pytest.param(Fault("scrap_yield/set", "before", 502), id="output 502 before it took effect"),
+]
+
+
+@pytest.mark.parametrize("fault", CREATES)
+async def test_p4_a_create_in_doubt_is_looked_up_and_exists_once(rig: Rig, oden: Oden, fault: Fault) -> None:
+    """Whether or not the lost request took effect: one run, exact output, and a look-up before anything was repeated."""
+    run = rig.start(1_800_000_000)
+    oden.faults.append(fault)
+    async with rig.running() as drain:
+        await rig.commit(drain, run, rig.output(run, 1_800_000_020, 7), rig.end(run, 1_800_000_060))
+        await rig.drained()
+    (stored,) = oden.runs()
+    assert (stored.start, stored.end) == (1_800_000_000, 1_800_000_060)
+    assert oden.total("yield") == 7
+    search = fault.path.replace("set", "search")
+    assert search in oden.seen
+    assert oden.seen[oden.seen.index(fault.path) + 1] == search
+
+
+async def test_p4_an_attempt_found_at_start_is_in_doubt(rig: Rig, oden: Oden) -> None:
+    """Killed between the request and its answer, the next process looks before it sends."""
+    run = rig.start(1_800_000_000)
+    oden.faults.append(Fault("interval/set", "after", hang=True))
+    async with rig.running() as drain:
+        await rig.commit(drain, run)
+        while "interval/set" not in oden.seen:
+            await asyncio.sleep(0.005)
+    assert len(oden.runs()) == 1
+    async with rig.running():
+        await rig.drained()
+    assert oden.seen == ["line/search", "interval/set", "interval/search"]
+    assert len(oden.runs()) == 1
+
+
+async def test_p4_kills_at_any_moment(rig: Rig, oden: Oden) -> None:
+    """Crashing delivery every few requests, over and over, ends with everything at Oden exactly once."""
+    records, total = rig.production(4)
+    async with rig.running() as drain:
+        await rig.commit(drain, *records)
+    lives = 0
+    while not await _life_of(rig, oden, requests=1 + lives % 5):
+        lives += 1
+    assert lives > 5
+    assert len(oden.runs()) == 4
+    assert len(oden.states()) == 8
+    assert all(interval.end for interval in oden.runs() + oden.states())
+    assert oden.total("yield") == total
+
+
+async def _life_of(rig: Rig, oden: Oden, requests: int) -> bool:
+    """Run delivery until it has sent `requests`, then crash it; whether there was nothing left to do."""
+    target = len(oden.seen) + requests
+    async with rig.running(), asyncio.timeout(10):
+        while len(oden.seen) < target:
+            counts = await rig.counts()
+            if not counts.waiting + counts.sending + counts.in_doubt:
+                return True
+    return False
+
+
+async def test_p5_a_refused_run_stops_only_what_needs_it(rig: Rig, oden: Oden) -> None:
+    """A 400 makes a dead letter, its output and end are parked, the next run and the states flow."""
+    first, second = rig.start(1_800_000_000), rig.start(1_800_000_100)
+    before, state = rig.start(1_700_000_000, "STATE"), rig.start(1_800_000_000, "STATE")
+    refusal = '{"error": "unknown product", "name": "product", "retryable": false}'
+    async with rig.running() as drain:
+        await rig.commit(drain, before)
+        await rig.drained()
+        oden.faults.append(Fault("interval/set", "before", 400, text=refusal))
+        await rig.commit(drain, first, rig.output(first, 1_800_000_020, 7), rig.end(first, 1_800_000_060))
+        await rig.commit(drain, second, rig.output(second, 1_800_000_120, 5), state)
+        await rig.drained()
+        counts = await rig.counts()
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+    assert (counts.dead, counts.parked) == (1, 2)
+    assert letter.record == first
+    assert "unknown product" in letter.error
+    assert [run.name for run in oden.runs()] == [second.name]
+    assert oden.total("yield") == 5
+    assert len(oden.states()) == 2
+
+
+async def test_p5_refusals_with_one_cause_raise_the_alarm(
+    rig: Rig, oden: Oden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After ten equal refusals in a row the rest waits, held with that reason; once accepted, it flows."""
+    refusal = '{"error": "state categories are not set up", "name": "category", "retryable": false}'
+    oden.faults.append(Fault("interval/set", "before", 400, text=refusal, times=12))
+    states = [rig.start(1_800_000_000 + n, "STATE") for n in range(20)]
+    async with rig.running() as drain:
+        await rig.commit(drain, *states)
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.01)
+        assert "not set up" in drain.health.api.reason
+        assert (await rig.counts()).dead == drain_module.ALARM
+        await rig.drained(30)
+        assert (await rig.counts()).dead == drain_module.ALARM
+    assert len(oden.states()) == 20 - drain_module.ALARM
+
+
+async def test_p8_a_revoked_token_pauses_and_a_new_one_is_used(rig: Rig, oden: Oden) -> None:
+    """401 makes no dead letters; the token is read again for the next probe, and everything arrives."""
+    tokens = ["wrong", "wrong"]
+    async with rig.running(token=lambda: tokens.pop() if tokens else TOKEN) as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.01)
+        assert drain.health.api.reason.startswith("401")
+        await rig.drained(30)
+        assert (await rig.counts()).dead == 0
+    assert len(oden.runs()) == 1
+
+
+async def test_oden_away_then_back(rig: Rig, oden: Oden) -> None:
+    """While nothing listens, nothing is lost and little is tried; then everything arrives once."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    records, total = rig.production(1)
+    async with rig.running(url=f"http://127.0.0.1:{port}/v2") as drain:
+        await rig.commit(drain, *records)
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.01)
+        assert "ClientConnectorError" in drain.health.api.reason
+        assert (await rig.counts()).in_doubt == 0
+    async with rig.running() as drain:
+        await rig.drained()
+    assert (len(oden.runs()), oden.total("yield")) == (1, total)
+
+
+HOLDS = [
+    pytest.param(Fault("line/search", "before", 429, headers={"Retry-After": "1"}), "429", id="429"),
+    pytest.param(Fault("line/search", "before", 302, headers={"Location": "/login"}), "between here", id="redirect"),
+    pytest.param(
+        Fault("line/search", "before", 200, text="<html>Sign in</html>", content_type="text/html"),
+        "between here",
+        id="captive portal",
+    ),
+    pytest.param(
+        Fault("line/search", "before", 404, text="<html>", content_type="text/html"), "between here", id="HTML 404"
+    ),
+    pytest.param(Fault("line/search", "before", 407, text="no", content_type="text/plain"), "between", id="407"),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), HOLDS)
+async def test_what_is_in_the_way_holds_all_and_is_named(rig: Rig, oden: Oden, fault: Fault, reason: str) -> None:
+    """Answers that are not Oden's, and 429, hold delivery with the reason shown; afterwards everything arrives."""
+    oden.faults.append(fault)
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.005)
+        assert reason in drain.health.api.reason
+        await rig.drained(30)
+        assert drain.health.api is None
+    assert len(oden.runs()) == 1
+
+
+async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> None:
+    """Real pace, several lanes: no two requests reach the stand-in less than a second apart, and no slot is wasted."""
+    rig = Rig(tmp_path, oden, interval=1.0)
+    async with rig.running() as drain:
+        records, _ = rig.production(1)
+        await rig.commit(drain, *records)
+        await rig.drained(30)
+    gaps = [after - before for before, after in zip(oden.received, oden.received[1:], strict=False)]
+    assert len(gaps) == len(records)
+    assert min(gaps) >= 1.0

@@ -1,0 +1,209 @@
+"""The client against real sockets: what left, what came back, and how it is told."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.oden.client import Answer, OdenClient
+from gateway.oden.endpoints import INTERVAL_SET
+from gateway.oden.pace import Pace
+
+SECRET = "s3cr3t-t0ken-of-the-plant"
+
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def server(talk: Talk) -> AsyncIterator[str]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with listener:
+        yield f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2"
+
+
+async def request(reader: asyncio.StreamReader) -> bytes:
+    """One whole request."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    return head + await reader.readexactly(length)
+
+
+def reply(raw: bytes) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(raw)
+        await writer.drain()
+
+    return talk
+
+
+async def post(url: str, body: str = "{}", timeout: float = 0.5) -> Answer:
+    async with OdenClient(url, lambda: SECRET, timeout, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
+        return await client.post(INTERVAL_SET, body)
+
+
+def http(status: str, body: bytes, *headers: str, kind: str = "application/json") -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def test_the_request_as_oden_gets_it() -> None:
+    """POST to the endpoint, token in the header, exact body, JSON, our name and version."""
+    seen: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await request(reader))
+        writer.write(http("200 OK", b'[{"id": "1"}]'))
+        await writer.drain()
+
+    async with server(talk) as url:
+        answer = await post(url, '{"name":"Öl"}')
+    head, _, body = seen[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v2/interval/set HTTP/1.1\r\n")
+    assert f"Authorization: Token {SECRET}".encode() in head
+    assert b"Content-Type: application/json" in head
+    assert b"User-Agent: oden-gateway/" in head
+    assert body == '{"name":"Öl"}'.encode()
+    assert (answer.sent, answer.status, answer.body, answer.own) == (True, 200, [{"id": "1"}], True)
+
+
+async def test_nobody_listens() -> None:
+    """Certainly not sent."""
+    answer = await post("http://127.0.0.1:9/v2")
+    assert (answer.sent, answer.status) == (False, None)
+    assert "ClientConnectorError" in answer.error
+
+
+async def test_an_unknown_host() -> None:
+    """Certainly not sent."""
+    assert (await post("http://no-such-host.invalid/v2")).sent is False
+
+
+async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await request(reader)
+    await reader.read()
+
+
+async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await request(reader)
+
+
+LOST = [
+    pytest.param(hang, id="no answer"),
+    pytest.param(cut, id="cut without answer"),
+    pytest.param(reply(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n[{"), id="cut in the middle of the answer"),
+    pytest.param(reply(b"nonsense\r\n\r\n"), id="not HTTP"),
+]
+
+
+@pytest.mark.parametrize("talk", LOST)
+async def test_p4_what_may_have_arrived_is_told_as_sent(talk: Talk) -> None:
+    """However the exchange ends after the request has left: sent, without a status."""
+    async with server(talk) as url:
+        answer = await post(url)
+    assert (answer.sent, answer.status) == (True, None)
+    assert answer.error
+
+
+async def test_a_connection_that_is_closed_between_requests() -> None:
+    """A kept-alive connection that the server closes does not turn into a repeated request."""
+    requests = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        await request(reader)
+        requests += 1
+        writer.write(http("200 OK", b"[]"))
+        await writer.drain()
+
+    async with server(talk) as url, OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01)) as client:
+        answers = [await client.post(INTERVAL_SET, "{}") for _ in range(20)]
+    assert requests <= 20
+    assert sum(answer.status == 200 for answer in answers) == requests
+    assert all(answer.status == 200 or answer.error for answer in answers)
+
+
+async def test_answers_that_are_not_odens() -> None:
+    """A redirect is not followed; HTML is not Oden's, whatever its status; Oden's errors are."""
+    for raw, own in [
+        (http("302 Found", b"", "Location: http://127.0.0.1:9/login"), False),
+        (http("200 OK", b"<html>", kind="text/html"), False),
+        (http("404 Not Found", b"<html>", kind="text/html"), False),
+        (http("404 Not Found", b'{"error": "no such line", "retryable": false}'), True),
+        (http("404 Not Found", b'{"message": "no such route"}'), False),
+        (http("200 OK", b""), True),
+    ]:
+        async with server(reply(raw)) as url:
+            assert (await post(url)).own is own
+
+
+async def test_retry_after_and_words_of_the_server() -> None:
+    """Seconds are understood; the error text and the name of the parameter are told."""
+    raw = http("429 Too Many", b'{"error": "slow down", "name": "rate", "retryable": true}', "Retry-After: 7")
+    async with server(reply(raw)) as url:
+        answer = await post(url)
+    assert (answer.retry_after, answer.error) == (7.0, "429: slow down (rate)")
+
+
+async def test_p12_an_endless_answer_is_cut_off() -> None:
+    """More than the largest answer is not read into memory, and counts as unreadable."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n")
+        try:
+            while True:
+                writer.write(b" " * 2**20)
+                await writer.drain()
+        except ConnectionError:
+            pass
+
+    async with server(talk) as url:
+        answer = await post(url, timeout=20.0)
+    assert (answer.sent, answer.readable) == (True, False)
+
+
+async def test_p8_the_token_is_in_no_answer(tmp_path: Path) -> None:
+    """Neither failures nor a token that no header can hold show it."""
+
+    def unreadable() -> str:
+        return (tmp_path / "gone").read_text()
+
+    async with server(reply(http("401 Unauthorized", b'{"error": "bad token"}'))) as url:
+        answers = [await post(url), await post("http://127.0.0.1:9/v2")]
+        for token in (lambda: SECRET + "\nX: y", unreadable):
+            async with OdenClient(url, token, 1.0, Pace(0.0)) as client:
+                answers.append(await client.post(INTERVAL_SET, "{}"))
+    assert [answer.sent for answer in answers] == [True, False, False, False]
+    assert SECRET not in repr(answers)
+
+
+async def test_p3_a_slow_connection_does_not_shift_the_next_write() -> None:
+    """The second is counted from the write, not from the call: a request that took long to connect counts late."""
+    writes: list[float] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                await request(reader)
+            except asyncio.IncompleteReadError:
+                return
+            writes.append(asyncio.get_running_loop().time())
+            writer.write(http("200 OK", b"[]"))
+            await writer.drain()
+
+    async with server(talk) as url:
+        pace = Pace(asyncio.get_running_loop().time() - 9.0, 0.3)
+        async with OdenClient(url, lambda: SECRET, 1.0, pace) as client:
+            await asyncio.gather(*(client.post(INTERVAL_SET, "{}") for _ in range(6)))
+    assert len(writes) == 6
+    assert min(after - before for before, after in itertools.pairwise(writes)) >= 0.3
