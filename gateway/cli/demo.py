@@ -1,0 +1,278 @@
+"""`oden-gateway demo`: the whole path on this machine, and proof in the end that Oden has what the line has made."""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, port
+from gateway.simulator.oden_ledger import Request, replay, requests
+from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.plant import EVENT, Event
+from gateway.simulator.truth import Report, compare, least_gap, oden_account, plant_account
+
+if TYPE_CHECKING:
+    from gateway.cli.demo_screen import Screen, View
+
+TOKEN = "demo-token"  # noqa: S105 - no secret: it opens nothing but the stand-in
+STEP = 0.25
+AWAY = 20.0
+"""Seconds that the stand-in stays away when somebody has stopped it."""
+ENDING = 16.0
+"""Seconds before the end at which the line is told to stop, at the latest: it finishes what it must, the rest drains."""
+SHORTEST_WORK = 14.0
+DRAIN = 90.0
+"""Seconds that everything may take to reach Oden after the line has stopped."""
+CALM = 3.0
+"""Seconds that nothing more may come after everything has reached Oden: what comes twice comes late."""
+FIRST_KILL = 3.0
+"""Seconds after the first order before the first kill: a counter that was never seen has no difference yet."""
+KILL_SPACING = 6.0
+"""Seconds between two kills, at least: a state that begins and ends while the gateway is away cannot be known."""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `demo`."""
+    parser = commands.add_parser(
+        "demo",
+        help="show the whole path on a simulated line",
+        description="Runs a simulated production line, the gateway and a stand-in for the Oden API on this machine, shows\n"
+        "what is going on, and compares in the end what the line has made with what has reached Oden.\n"
+        "Exit code 0 only where it adds up.",
+        epilog="example:\n  oden-gateway demo --seconds 60",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seconds", type=float, metavar="N", help="end after N seconds (default: at Ctrl-C)")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another shift (default: %(default)s)")
+    parser.add_argument("--kills", type=int, default=0, metavar="K", help="kill the gateway K times on the way")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep ledger, truth and logs in DIR, a new directory")
+    parser.set_defaults(call=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    try:
+        from gateway.cli.demo_screen import Screen  # noqa: PLC0415 - only the demo needs what it imports
+    except ImportError:
+        print("The demo needs more packages: pip install 'oden-gateway[demo]'", file=sys.stderr)
+        return 1
+    if arguments.keep is not None and arguments.keep.exists():
+        print(f"{arguments.keep} exists; --keep needs a new directory.", file=sys.stderr)
+        return 2
+    directory = arguments.keep or Path(tempfile.mkdtemp(prefix="oden-gateway-demo-"))
+    demo = Demo(directory, arguments.seconds, arguments.seed, arguments.kills)
+    screen = Screen()
+    try:
+        with demo.parts(), screen:
+            report = demo.run(screen)
+    except PartFailed as error:
+        screen.say(str(error), "red")
+        report = None
+    except KeyboardInterrupt:
+        report = None
+    if report is not None:
+        screen.report(report)
+    if report is None or not report.ok:
+        screen.say("It does not add up." if report is not None else "The demo was not finished.", "bold red")
+        screen.say(f"Ledger, truth and logs: {directory}")
+        return 1
+    screen.say("It adds up: Oden has everything that the line has made, each thing once.", "bold green")
+    if arguments.keep is None:
+        shutil.rmtree(directory)
+    return 0
+
+
+class Demo:
+    """One demo in `directory`; `run` goes through it and compares."""
+
+    def __init__(self, directory: Path, seconds: float | None, seed: int, kills: int) -> None:
+        self._begun = time.monotonic()
+        self._seconds = seconds
+        self._kills = _moments(random.Random(seed), kills, seconds)
+        self._ledger, self._truth = directory / "ledger.jsonl", directory / "truth.jsonl"
+        self._config = example("demo.yaml")
+        directory.mkdir(parents=True, exist_ok=True)
+        ports = {"oden": port(8399), "opcua": port(48410), "mqtt": port(18830), "status": port(8321)}
+        self._status_port = ports["status"]
+        environment = _environment(directory, ports)
+        work = [] if seconds is None else ["--seconds", str(max(SHORTEST_WORK, seconds - ENDING))]
+        self._oden = Part(
+            "The Oden stand-in",
+            ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self._ledger), "--token", TOKEN],
+            directory / "oden.log",
+            environment,
+        )
+        plant_ports = ["--opcua-port", str(ports["opcua"]), "--mqtt-port", str(ports["mqtt"])]
+        self._plant = Part(
+            "The plant",
+            ["simulate", "plant", *plant_ports, "--truth", str(self._truth), "--seed", str(seed), *work],
+            directory / "plant.log",
+            environment,
+            takes_commands=True,
+        )
+        self._gateway = Part("The gateway", ["run", "-c", str(self._config)], directory / "gateway.log", environment)
+        self._truth_tail, self._ledger_tail = Tail(self._truth), Tail(self._ledger)
+        self._events: list[Event] = []
+        self._model = OdenModel(Plant())
+        self._received: list[float] = []
+        self._told: list[str] = []
+        self._at_work_since: float | None = None
+        self._oden_back_at: float | None = None
+        self._interrupted = False
+
+    @contextmanager
+    def parts(self) -> Iterator[None]:
+        """All parts running inside, and none after, however it ends; the first Ctrl-C only lets the line finish."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        for number in before:
+            signal.signal(number, self._interrupt)
+        parts = (self._oden, self._plant, self._gateway)
+        try:
+            for part in parts:
+                part.start()
+            yield
+        finally:
+            for part in reversed(parts):
+                part.stop()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def run(self, screen: "Screen") -> Report:
+        """Go on until everything has reached Oden, or until it has had long enough. PartFailed where a part fails."""
+        finished_at: float | None = None
+        equal_since: float | None = None
+        while True:
+            self._read()
+            self._care()
+            view = self._view()
+            screen.show(view)
+            now = time.monotonic()
+            if finished_at is None and self._events and self._events[-1].kind == "totals":
+                finished_at = now
+                self._tell("The line has finished; the rest is on its way to Oden.")
+            if finished_at is not None and not self._kills and self._oden_back_at is None:
+                equal = compare(view.plant, view.oden, self._received, view.waiting).ok
+                equal_since = (equal_since or now) if equal else None
+                if (equal_since and now - equal_since >= CALM) or now - finished_at >= DRAIN:
+                    return self._compare(view.waiting)
+            time.sleep(STEP)
+
+    def _compare(self, waiting: int | None) -> Report:
+        """The verdict, from the files."""
+        events = [EVENT.validate_json(line) for line in Tail(self._truth).lines()]
+        received = [request.received_at for request in requests(self._ledger)]
+        return compare(plant_account(events), oden_account(replay(self._ledger, Plant())), received, waiting)
+
+    def _read(self) -> None:
+        """Take in what has been written since the last time."""
+        self._events.extend(EVENT.validate_json(line) for line in self._truth_tail.lines())
+        for line in self._ledger_tail.lines():
+            request = Request(**json.loads(line))
+            self._received.append(request.received_at)
+            if request.took_effect:
+                self._model.answer(request.path, json.dumps(request.body).encode())
+
+    def _care(self) -> None:
+        """Kill the gateway when it is time, and start again what somebody has stopped."""
+        now = time.monotonic()
+        if self._at_work_since is None and len(self._events) > 1:
+            self._at_work_since = now
+            self._tell("The gateway listens; the line begins its work.")
+        if self._kills and self._at_work_since is not None and now - self._at_work_since >= self._kills[0]:
+            self._kills.pop(0)
+            self._gateway.kill()
+        if self._gateway.has_ended():
+            self._gateway.start()
+            self._tell(f"The gateway was killed; it starts again as process {self._gateway.pid}.")
+        if self._plant.has_ended():
+            raise PartFailed("The plant was stopped; without it there is nothing to compare.")
+        if self._oden_back_at is not None and now >= self._oden_back_at:
+            self._oden_back_at = None
+            self._oden.start()
+            self._tell(f"Oden is back, as process {self._oden.pid}.")
+        elif self._oden_back_at is None and self._oden.has_ended():
+            self._oden_back_at = now + AWAY
+            self._tell(f"Oden has gone away, for {AWAY:.0f} s.")
+
+    def _view(self) -> "View":
+        from gateway.cli.demo_screen import View, start_hints  # noqa: PLC0415 - as above
+
+        status = gateway_status(self._status_port)
+        waiting, drain_seconds = _outbox(status)
+        return View(
+            elapsed=time.monotonic() - self._begun,
+            seconds=self._seconds,
+            phase=self._phase(),
+            plant=plant_account(self._events),
+            oden=oden_account(self._model),
+            waiting=waiting,
+            drain_seconds=drain_seconds,
+            requests=len(self._received),
+            least_gap=least_gap(self._received),
+            events=tuple(self._told),
+            hints=start_hints(
+                f"http://127.0.0.1:{self._status_port}", self._oden.pid, self._gateway.pid, AWAY, self._config
+            ),
+        )
+
+    def _phase(self) -> str:
+        if self._at_work_since is None:
+            return "starting"
+        if self._events[-1].kind == "totals":
+            return "draining"
+        return "finishing" if self._interrupted else "the line works"
+
+    def _tell(self, text: str) -> None:
+        self._told.append(f"{time.strftime('%H:%M:%S')} {text}")
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        if number != signal.SIGINT or self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        self._tell("Ctrl-C: the line finishes first. Once more ends the demo at once.")
+        self._plant.say("finish")
+        self._kills.clear()
+
+
+def _environment(directory: Path, ports: dict[str, int]) -> dict[str, str]:
+    """The environment of the parts: where the configuration's addresses are overridden, and the token's place."""
+    credentials = directory / "credentials"
+    credentials.mkdir(mode=0o700)
+    (credentials / "oden_token").write_text(TOKEN, encoding="utf-8")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ODEN_GATEWAY_")}
+    inherited.pop("NOTIFY_SOCKET", None)
+    return inherited | {
+        "CREDENTIALS_DIRECTORY": str(credentials),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+        "ODEN_GATEWAY_ODEN__URL": f"http://127.0.0.1:{ports['oden']}/v2",
+        "ODEN_GATEWAY_SOURCES__PRESS_PLC__URL": f"opc.tcp://127.0.0.1:{ports['opcua']}",
+        "ODEN_GATEWAY_SOURCES__FLOOR__URL": f"mqtt://127.0.0.1:{ports['mqtt']}",
+        "ODEN_GATEWAY_OUTBOX__DIRECTORY": str(directory / "outbox"),
+        "ODEN_GATEWAY_STATUS__LISTEN": f"127.0.0.1:{ports['status']}",
+    }
+
+
+def _moments(rng: random.Random, kills: int, seconds: float | None) -> list[float]:
+    """When the gateway is killed, in seconds from the first order: at random, but KILL_SPACING apart."""
+    if not kills:
+        return []
+    slot = max(KILL_SPACING + 2, ((seconds or 0.0) - ENDING) / kills)
+    return [FIRST_KILL + number * slot + rng.uniform(0, slot - KILL_SPACING) for number in range(kills)]
+
+
+def _outbox(status: object) -> tuple[int | None, float | None]:
+    """How many records wait in the outbox, and for how many seconds, by the gateway's own status."""
+    match status:
+        case {"outbox": {"records": dict(records), "drain_seconds": int() | float() | None as drain_seconds}}:
+            return sum(records.values()), drain_seconds
+    return None, None

@@ -1,0 +1,152 @@
+"""What the demo is made of: child processes, the ports between them, and the files that they write."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import gateway
+from gateway.errors import GatewayError
+
+BY_HAND = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
+"""How a process ends that was stopped from outside; anything else is a failure of its own."""
+
+PATIENCE = 10.0
+"""Seconds that a part gets to end when it is asked to."""
+
+
+class PartFailed(GatewayError):
+    """A part of the demo has ended by itself."""
+
+
+class Part:
+    """One process of the demo: a command of ours, with its output in `log`."""
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        takes_commands: bool = False,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._stdin = subprocess.PIPE if takes_commands else subprocess.DEVNULL
+        self._arguments = [sys.executable, "-m", "gateway.cli.tethered", str(os.getpid()), *arguments]
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, in a session of its own: Ctrl-C is for the demo, which ends its parts in order."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                self._arguments,
+                stdin=self._stdin,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether somebody has stopped it. PartFailed where it has ended by itself."""
+        code = None if self._process is None else self._process.poll()
+        if code is None:
+            return False
+        if code not in BY_HAND:
+            raise PartFailed(f"{self.name} has ended with code {code}. Its last lines:\n{self._last_lines(15)}")
+        return True
+
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def say(self, line: str) -> None:
+        """Write a line to the standard input of a part that takes commands."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.write(line.encode() + b"\n")
+                self._process.stdin.flush()
+
+    def stop(self) -> None:
+        """Ask it to end, and see that it does."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stdin is not None:
+            with suppress(BrokenPipeError):
+                self._process.stdin.close()
+
+    def _last_lines(self, number: int) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(lines[-number:])
+
+
+class Tail:
+    """The complete lines of a growing file, each once."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._at = 0
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines that have come since the last call; none while the file does not exist."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._at)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return
+                self._at += len(line)
+                yield line
+
+
+def port(preferred: int) -> int:
+    """`preferred` where it is free on 127.0.0.1, else a free one."""
+    for candidate in (preferred, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", candidate))
+            found: int = probe.getsockname()[1]
+            return found
+    raise GatewayError("No port is free on 127.0.0.1.")
+
+
+def example(name: str) -> Path:
+    """The example configuration `name`: beside the package in a checkout, else where the wheel has put it."""
+    checkout = Path(gateway.__file__).parent.parent / "config" / name
+    return checkout if checkout.exists() else Path(sysconfig.get_path("data"), "share/oden-gateway/examples", name)
+
+
+def gateway_status(status_port: int) -> Mapping[str, object] | None:
+    """What the gateway says at `/api/status`; None while it does not answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=1.0)
+    try:
+        connection.request("GET", "/api/status")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return answer if isinstance(answer, dict) else None

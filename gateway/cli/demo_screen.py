@@ -1,0 +1,170 @@
+"""What the demo shows: one screen that is drawn anew on a terminal, a line now and then elsewhere, and the report."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gateway.simulator.truth import AUTO_REJECT, Account, Report
+
+EVERY = 5.0
+"""Seconds between two lines where the output is not a terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The demo at one moment. `waiting` is what is in the outbox, None while the gateway does not answer."""
+
+    elapsed: float
+    seconds: float | None
+    phase: str
+    plant: Account
+    oden: Account
+    waiting: int | None
+    drain_seconds: float | None
+    requests: int
+    least_gap: float | None
+    events: tuple[str, ...]
+    hints: Mapping[str, str]
+
+
+class Screen:
+    """Shows views as they come. Use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        if not self._console.is_terminal:
+            self._console.width = 200  # a line stays a line in a log or a pipe
+        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._told_at = -EVERY
+        self._told_events = 0
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, view: View) -> None:
+        """Draw `view`, or tell what is new in it."""
+        if self._live is not None:
+            self._live.update(_screen(view), refresh=True)
+            return
+        if self._told_at == -EVERY:
+            for what, text in view.hints.items():
+                self._console.print(Text(f"{what}: {text}"))
+        for event in view.events[self._told_events :]:
+            self._console.print(Text(event))
+        self._told_events = len(view.events)
+        if view.elapsed - self._told_at >= EVERY:
+            self._told_at = view.elapsed
+            self._console.print(Text(_line(view)))
+
+    def report(self, report: Report) -> None:
+        """Print the comparison, row by row."""
+        table = Table(box=None, pad_edge=False)
+        for heading in ("", "the line has made", "Oden has", ""):
+            table.add_column(heading, overflow="fold")
+        for row in report.rows:
+            verdict = Text("ok", "green") if row.ok else Text("WRONG", "bold red")
+            table.add_row(Text(row.what), Text(row.plant), Text(row.oden), verdict)
+        self._console.print(Text(), table, Text())
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print one paragraph."""
+        self._console.print(Text(text, style))
+
+
+def _screen(view: View) -> RenderableType:
+    of = "" if view.seconds is None else f" of {_time(view.seconds)}"
+    title = Text.assemble(("oden-gateway demo", "bold"), f"   {_time(view.elapsed)}{of}   ", (view.phase, "cyan"))
+    hints = Table.grid(padding=(0, 2))
+    for what, text in view.hints.items():
+        hints.add_row(Text(what, "bold"), Text(text, overflow="fold"))
+    recent = Text("\n".join(view.events[-3:]), "yellow")
+    return Group(title, Text(), _amounts(view), Text(), _delivery(view), recent, Text(), hints)
+
+
+def _amounts(view: View) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table.add_column("")
+    for heading in ("the line (simulated)", "Oden (stand-in)"):
+        table.add_column(heading, justify="left", min_width=24)
+    for what, plant, oden in _rows(view.plant, view.oden):
+        table.add_row(what, Text(plant), Text(oden, "green" if plant == oden else ""))
+    return table
+
+
+def _rows(plant: Account, oden: Account) -> list[tuple[str, str, str]]:
+    """What is compared while the demo runs; Oden is a little behind, and that may be seen."""
+    amounts = [(plant.scrap(), oden.scrap())]
+    codes = sorted({code for pair in amounts for scrap in pair for code in scrap} - {AUTO_REJECT})
+    return [
+        ("state", _state(plant), _state(oden)),
+        ("order", _order(plant), _order(oden)),
+        ("runs", str(len(plant.runs)), str(len(oden.runs))),
+        ("states", str(len(plant.states)), str(len(oden.states))),
+        ("good", str(plant.good), str(oden.good)),
+        *(
+            (f"scrap {code}", str(plant.scrap().get(code, 0)), str(oden.scrap().get(code, 0)))
+            for code in (AUTO_REJECT, *codes)
+        ),
+    ]
+
+
+def _state(account: Account) -> str:
+    if not account.states:
+        return "-"
+    last = account.states[-1]
+    return f"{last.category} / {last.reason}" if last.reason else last.category
+
+
+def _order(account: Account) -> str:
+    last = account.runs[-1] if account.runs else None
+    return f"{last.order}  {last.product}" if last is not None and last.end is None else "-"
+
+
+def _delivery(view: View) -> Text:
+    waiting = "the gateway does not answer" if view.waiting is None else f"{view.waiting} records wait in the outbox"
+    drain = f", {view.drain_seconds:.0f} s to drain" if view.waiting and view.drain_seconds is not None else ""
+    gap = "" if view.least_gap is None else f", never less than {view.least_gap:.3f} s apart"
+    return Text(f"{waiting}{drain}\n{view.requests} requests to Oden{gap}")
+
+
+def _line(view: View) -> str:
+    waiting = "the gateway does not answer" if view.waiting is None else f"outbox {view.waiting}"
+    gap = "" if view.least_gap is None else f", at least {view.least_gap:.3f} s apart"
+    return (
+        f"{_time(view.elapsed)}  line: {_summary(view.plant)} | {waiting} | "
+        f"Oden: {_summary(view.oden)} | {view.requests} requests{gap}"
+    )
+
+
+def _summary(account: Account) -> str:
+    scrap = sum(account.scrap().values())
+    return f"{len(account.runs)} runs, {len(account.states)} states, {account.good} good, {scrap} scrap"
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=int(seconds)))[-5:] if seconds < 3600 else str(timedelta(seconds=int(seconds)))
+
+
+def start_hints(status: str, oden_pid: int, gateway_pid: int, away: float, config: Path) -> dict[str, str]:
+    """What a person could do next."""
+    return {
+        "Look": f"status page {status}",
+        "Oden goes away": f"kill {oden_pid}   it is back after {away:.0f} s; watch the backlog grow and drain",
+        "Power cut": f"kill -9 {gateway_pid}   the gateway starts again; nothing is lost or doubled",
+        "Configuration": str(config),
+        "Your own": "start from gateway.yaml beside it; oden-gateway check -c gateway.yaml",
+        "End": "Ctrl-C lets the line finish, compares, and reports",
+    }

@@ -1,0 +1,183 @@
+"""Oden's `interval/set` and `interval/search`.
+
+Where the document is silent, this stand-in has chosen, and says so here: a range finds what overlaps it, ends
+included, and an interval without end overlaps everything after its start; results are ordered by start; searching
+with `match: all` and finding nothing answers an empty list; a STATE cannot be made without a category; the previous
+interval is not closed when the next one starts; times are kept in whole seconds.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gateway.simulator.oden_body import Fields, not_found, select
+from gateway.simulator.oden_catalogue import find_lines, product, the_line
+from gateway.simulator.oden_store import INTERVAL_TYPES, Interval, Line, Store
+
+
+def set_interval(store: Store, body: Fields) -> object:
+    """`interval/set`: a list with the interval as it is now.
+
+    With `id`, or `match: last` without one, the fields that are given are updated; without, an interval is
+    created, unless one with exactly these parameters exists. A second one at the same start with other
+    parameters is created: whoever sends that finds two.
+    """
+    interval_type = _type(body)
+    line = the_line(store, body.required("line"))
+    match = body.match()
+    if match not in {"unique", "last"} or (match == "last" and "id" in body):
+        raise body.bad("match", "must be left out, unique, or, where there is no id, last")
+    if "id" in body or match == "last":
+        return [_update(store, body, the_interval(store, body)).answer()]
+    return [_create(store, body, interval_type, line).answer()]
+
+
+def search_intervals(store: Store, body: Fields) -> object:
+    """`interval/search`: a list of intervals of one type on one line, or on all lines of a factory.
+
+    By `id`; else by whatever is given of `name`, `start_time` and `end_time`; `match` says which of those found.
+    """
+    interval_type = _type(body)
+    lines = find_lines(store, body.required("line"))
+    wanted, name = body.text("id"), body.text("name")
+    after, before = body.time("start_time"), body.time("end_time")
+    _in_order(body, after, before)
+    found = [
+        interval
+        for line in lines
+        for interval in store.of(interval_type, line)
+        if (
+            interval.id == wanted
+            if wanted is not None
+            else name in {None, interval.name}
+            and (before is None or interval.start <= before)
+            and (after is None or interval.end is None or interval.end >= after)
+        )
+    ]
+    found.sort(key=lambda interval: interval.start)
+    return [interval.answer() for interval in select(found, body.match(), "interval")]
+
+
+def the_interval(store: Store, fields: Fields) -> Interval:
+    """The one interval that `fields` (schema `Interval`) names by type, line and `id`, or by `match: last`."""
+    found = store.of(_type(fields), the_line(store, fields.required("line")))
+    wanted, match = fields.text("id"), fields.match()
+    if wanted is None and match != "last":
+        raise fields.missing("id")
+    return select([interval for interval in found if wanted in {None, interval.id}], "last", "interval")[0]
+
+
+def _create(store: Store, body: Fields, interval_type: str, line: Line) -> Interval:
+    name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
+    if start is None:
+        raise body.missing("start_time")
+    _in_order(body, start, end)
+    metadata = _metadata(store, interval_type, line, body.fields("metadata") or Fields({}, "metadata."), {})
+    for other in store.of(interval_type, line):
+        if (other.name, other.start, other.end, other.metadata) == (name, start, end, metadata):
+            return other
+    siblings = store.intervals.setdefault((interval_type, line), {})
+    number = start * 1000
+    while format(number, "x") in siblings:
+        number += 1
+    made = Interval(format(number, "x"), interval_type, line, name, start, end, metadata)
+    siblings[made.id] = made
+    return made
+
+
+def _update(store: Store, body: Fields, old: Interval) -> Interval:
+    name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
+    new = replace(
+        old,
+        name=old.name if name is None else name,
+        start=old.start if start is None else start,
+        end=old.end if end is None else end,
+    )
+    _in_order(body, new.start, new.end)
+    metadata = body.fields("metadata")
+    if metadata is not None:
+        new = replace(new, metadata=_metadata(store, old.type, old.line, metadata, old.metadata))
+    store.intervals[old.type, old.line][old.id] = new
+    return new
+
+
+def _type(fields: Fields) -> str:
+    wanted = fields.required("type")
+    wanted_id, name = wanted.text("id"), wanted.text("name")
+    if wanted_id is None and name is None:
+        raise wanted.missing("name")
+    for known, known_id in INTERVAL_TYPES.items():
+        if wanted_id in {None, known_id} and name in {None, known}:
+            return known
+    raise wanted.bad("name", "there is no such interval type")
+
+
+def _in_order(fields: Fields, start: int | None, end: int | None) -> None:
+    if start is not None and end is not None and end < start:
+        raise fields.bad("end_time", "must not be before start_time")
+
+
+def _metadata(
+    store: Store, interval_type: str, line: Line, given: Fields, old: Mapping[str, object]
+) -> dict[str, object]:
+    """`old` with what is `given`: known fields checked and answered in full, others as they are.
+
+    Whatever it creates in the store (a product, a reason), it creates after all checks.
+    """
+    kind = interval_type.lower()
+    if given.text("metadata_type") not in {None, kind}:
+        raise given.bad("metadata_type", f"must be {kind} for this type")
+    needed = {"RUN": "product", "STATE": "category"}.get(interval_type)
+    if needed and needed not in given and needed not in old:
+        raise given.missing(needed)
+    return {**old, **given.values, **_RESOLVED[interval_type](store, line, given), "metadata_type": kind}
+
+
+def _run(store: Store, _line: Line, given: Fields) -> dict[str, object]:
+    given.fields("target")
+    named = given.fields("product")
+    return {} if named is None else {"product": product(store, named)}
+
+
+def _batch(store: Store, line: Line, given: Fields) -> dict[str, object]:
+    """A batch may name the run it is a part of: by id, on the same line."""
+    named = given.fields("run")
+    if named is None:
+        return {}
+    run = store.intervals.get(("RUN", line), {}).get(named.text("id") or "")
+    if run is None:
+        raise not_found("run")
+    return {"run": {"id": run.id}}
+
+
+def _state(store: Store, _line: Line, given: Fields) -> dict[str, object]:
+    """Category and reason by id, which goes first, or name. Categories are the plant's; reasons are free."""
+    result: dict[str, object] = {}
+    given.text("comment")
+    category, reason = given.fields("category"), given.fields("reason")
+    if category is not None:
+        result["category"] = _numbered(category, list(store.plant.categories), "state category")
+    if reason is not None:
+        name = reason.text("name")
+        if "id" not in reason and name and name not in store.reasons:
+            store.reasons.append(name)
+        result["reason"] = _numbered(reason, store.reasons, "state reason")
+    return result
+
+
+def _numbered(fields: Fields, names: list[str], entity: str) -> dict[str, object]:
+    """The one of `names` that `fields` names; ids are places, from 1."""
+    number, name = fields.whole("id"), fields.text("name")
+    if number is None and name is None:
+        raise fields.missing("name")
+    if number is None and name in names:
+        number = names.index(name) + 1
+    if number is None or not 1 <= number <= len(names):
+        raise fields.bad("name" if number is None else "id", f"there is no such {entity}")
+    return {"id": number, "name": names[number - 1]}
+
+
+_RESOLVED: dict[str, Callable[[Store, Line, Fields], dict[str, object]]] = {
+    "RUN": _run,
+    "BATCH": _batch,
+    "STATE": _state,
+}

@@ -1,0 +1,150 @@
+"""`oden-gateway simulate oden` as a process."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "gateway", "simulate", "oden")
+DEFAULT = "demo-token"
+RUN = {
+    "type": {"name": "RUN"},
+    "line": {"name": "Line 40", "factory": {"name": "Factory B"}},
+    "start_time": "2021-04-04T08:00:00Z",
+    "metadata": {"product": {"name": "Pipe"}},
+}
+
+Start = Callable[..., tuple["subprocess.Popen[str]", str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the command; gives the process and the address that it prints when it listens."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def launch(*arguments: str, **environment: str) -> tuple["subprocess.Popen[str]", str]:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | environment,
+        )
+        processes.append(process)
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line.startswith("Oden stand-in listens on http://127.0.0.1:"), line
+        return process, line.split()[-1]
+
+    yield launch
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def post(address: str, endpoint: str, body: object, token: str = DEFAULT) -> tuple[int, Any]:
+    request = urllib.request.Request(  # noqa: S310 - the address is our own
+        f"{address}/{endpoint}", json.dumps(body).encode(), {"Authorization": f"Token {token}"}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_serves_until_it_is_stopped(start: Start, number: signal.Signals) -> None:
+    """It prints one line when it listens, answers, and ends with 0 and no other word on SIGTERM and SIGINT."""
+    process, address = start("--port", "0")
+    status, factories = post(address, "factory/search", {"match": "all"})
+    assert (status, [factory["name"] for factory in factories]) == (200, ["Factory A", "Factory B"])
+    process.send_signal(number)
+    assert process.communicate(timeout=10) == ("", "")
+    assert process.returncode == 0
+
+
+def test_the_token_is_an_option_or_in_the_environment(start: Start) -> None:
+    """`--token` goes before the environment, which goes before the default; the token is nowhere in the output."""
+    process, address = start("--port", "0", "--token", "one", ODEN_STAND_IN_TOKEN="two")
+    assert [post(address, "factory/search", {"match": "all"}, token)[0] for token in ("one", "two")] == [200, 401]
+    process.terminate()
+    assert process.communicate(timeout=10) == ("", "")
+    _, address = start("--port", "0", ODEN_STAND_IN_TOKEN="two")
+    assert [post(address, "factory/search", {"match": "all"}, token)[0] for token in ("two", DEFAULT)] == [
+        200,
+        401,
+    ]
+
+
+def test_killed_and_restarted_it_has_what_it_had(start: Start, tmp_path: Path) -> None:
+    """After SIGKILL and a half-written line, a restart with the same ledger knows the interval and adds to the file."""
+    ledger = tmp_path / "oden.jsonl"
+    process, address = start("--port", "0", "--ledger", str(ledger))
+    status, (interval,) = post(address, "interval/set", RUN)
+    assert status == 200
+    process.kill()
+    process.wait()
+    with ledger.open("a") as file:
+        file.write('{"received_at": 17')
+    _, address = start("--port", "0", "--ledger", str(ledger))
+    search = {"type": {"name": "RUN"}, "line": RUN["line"], "match": "last"}
+    assert post(address, "interval/search", search) == (200, [interval])
+    entries = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [(entry["path"], entry["status"]) for entry in entries] == [
+        ("/v2/interval/set", 200),
+        ("/v2/interval/search", 200),
+    ]
+
+
+def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
+    """Where it cannot listen it ends with 1 and one sentence that names the port."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run([*COMMAND, "--port", port], capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert port in ended.stderr
+
+
+@pytest.mark.parametrize("content", [None, "this is no ledger\n"])
+def test_a_ledger_that_cannot_be_used_is_said(tmp_path: Path, content: str | None) -> None:
+    """A directory or a file that is no ledger: 1 and one sentence that names it; the file stays as it is."""
+    ledger = tmp_path / "oden.jsonl"
+    if content is None:
+        ledger.mkdir()
+    else:
+        ledger.write_text(content)
+    ended = subprocess.run(
+        [*COMMAND, "--port", "0", "--ledger", str(ledger)], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.count("\n") == 1
+    assert str(ledger) in ended.stderr
+    assert content is None or ledger.read_text() == content
+
+
+@pytest.mark.parametrize("arguments", [[], ["--port", "70000"], ["--port", "x"], ["--port", "-1"]])
+def test_wrong_usage_is_2(arguments: list[str]) -> None:
+    """No port, or what is no port, is wrong usage."""
+    ended = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "--port" in ended.stderr
+
+
+def test_help_has_an_example() -> None:
+    """`--help` shows how it is used."""
+    ended = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 0
+    assert "oden-gateway simulate oden --port 8400" in ended.stdout
