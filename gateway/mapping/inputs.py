@@ -1,0 +1,163 @@
+"""Inputs with memory: what a sample says about an input, and the last good value that is kept of it.
+
+Retained messages and the initial values after a subscribe pass through here like any other sample: because they
+are compared with the memory, which is stored with the records, they change nothing that is already known.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+from gateway.config.schema import Counter
+from gateway.mapping import counters
+from gateway.mapping.patterns import Look, Reference
+from gateway.mapping.values import ABSENT, excerpt, find, flaw, number, scalar
+from gateway.model import Notice, Quality, Sample, Scalar
+
+DAY = 86_400.0
+AHEAD = 300.0
+"""How far a time may lie in the future, in seconds: clocks differ."""
+DEVICE_AGE = DAY
+"""How old a device's time may be: a tag that rests keeps the time of its last change."""
+MESSAGE_AGE = 31 * DAY
+"""How old a message's own time may be: brokers keep messages for a gateway that is away."""
+CLOCK_LOST = 366 * DAY
+"""A device's time older than this is no tag at rest but a clock that was never set."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here.
+
+    `origin` is what the memory of the input belongs to: where that changes, the memory is of something else.
+    """
+
+    name: str
+    source: str
+    address: str
+    origin: str
+    field: tuple[str, ...] = ()
+    time: tuple[str, ...] | None = None
+    counter: Counter | None = None
+    plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputMemory:
+    """The last good `value` (JSON; None: none yet), when it was so, and how far the newest sample can be trusted.
+
+    `clock`: whether the newest time that the device or message gave was usable.
+    """
+
+    origin: str
+    value: object = None
+    at: float = 0.0
+    quality: Quality = "good"
+    clock: bool = True
+
+
+class Reading(NamedTuple):
+    """What a sample said about an input: the memory before and after, and whether it brought a usable value."""
+
+    before: InputMemory
+    memory: InputMemory
+    fresh: bool
+    notices: tuple[Notice, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        return self.memory.value != self.before.value
+
+
+def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float) -> Reading:
+    """Take `sample`, which feeds this input, into its memory.
+
+    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice.
+    """
+    if known is None:
+        known = InputMemory(plan.origin)
+    elif known.origin != plan.origin:
+        moved = f"{plan.name} was read from {known.origin} before: the gateway compares it with nothing it knows"
+        reading = read(plan, None, sample, now)
+        return reading._replace(notices=(Notice("gap", now, plan.source, plan.address, moved), *reading.notices))
+    if sample.quality == "bad" or sample.value is None:
+        return Reading(known, replace(known, quality=sample.quality), fresh=False)
+    value = find(sample.value, plan.field)
+    problem = _problem(plan, value)
+    if problem is not None:
+        text = f"{plan.name} {problem}: {excerpt(sample.value)}"
+        return Reading(known, known, fresh=False, notices=(_reject(plan, now, text),))
+    if plan.counter is not None:
+        value = number(value)
+    at, distrust = when(plan, sample, now)
+    notices = (_reject(plan, now, distrust),) if distrust is not None and known.clock else ()
+    memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None)
+    return Reading(known, memory, fresh=True, notices=notices)
+
+
+def _reject(plan: InputPlan, now: float, text: str) -> Notice:
+    return Notice("reject", now, plan.source, plan.address, text)
+
+
+def _problem(plan: InputPlan, value: object) -> str | None:
+    """Why `value` cannot be this input's, as the end of a sentence."""
+    if value is ABSENT:
+        return f'is missing: the message has no field "{".".join(plan.field)}"'
+    problem = flaw(value)
+    if problem is not None:
+        return problem
+    if plan.counter is not None:
+        count = number(value)
+        return "is not a number, which a counter is" if count is None else counters.refusal(plan.counter, count)
+    if plan.plain and isinstance(value, dict | list):
+        return "is an object or list where a plain value is needed; name one field of it"
+    return None
+
+
+def when(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:
+    """When the sample was true in the plant, and what is wrong with the time it came with, if anything.
+
+    The message's own time counts first, then the device's, then the time of arrival. One that is implausible
+    gives way to the time of arrival.
+    """
+    if plan.time is not None:
+        stated = find(sample.value, plan.time)
+        at = None if stated is ABSENT else moment(stated)
+        if at is None:
+            return now, f"{plan.name} has no usable time, so the time of arrival counts: {excerpt(sample.value)}"
+        if not now - MESSAGE_AGE <= at <= now + AHEAD:
+            return now, f"{plan.name} has the implausible time {excerpt(stated)}, so the time of arrival counts"
+        return at, None
+    at = sample.source_time
+    if at is None:
+        return now, None
+    if now - DEVICE_AGE <= at <= now + AHEAD:
+        return at, None
+    if now - CLOCK_LOST <= at <= now:
+        return now, None
+    return now, f"the clock of the device is off by {at - now:+.0f} s, so the time of arrival counts"
+
+
+def moment(value: object) -> float | None:
+    """A time in a message: ISO 8601 with a zone, or seconds or milliseconds since 1970. None where it is neither."""
+    if isinstance(value, str):
+        try:
+            time = datetime.fromisoformat(value)
+            return time.timestamp() if time.tzinfo is not None else None
+        except (ValueError, OverflowError):
+            return None
+    seconds = number(value)
+    if seconds is None:
+        return None
+    return seconds / 1000 if seconds > 1e11 else float(seconds)
+
+
+def looking(memory: Mapping[str, InputMemory]) -> Look:
+    """How patterns see the inputs: the last good value, or the field of it, where that is a plain value."""
+
+    def look(reference: Reference) -> Scalar:
+        known = memory.get(reference.input)
+        return None if known is None else scalar(find(known.value, reference.path))
+
+    return look

@@ -1,0 +1,31 @@
+"""Making records: each gets the next number of its line, which with its time is its identity."""
+
+from collections.abc import Mapping
+
+from gateway.model import EndInterval, IntervalType, Output, Record, Scalar, StartInterval, record_key
+
+
+class Recorder:
+    """Gathers the records of one step, in order. `number` is that of the next record."""
+
+    def __init__(self, line: str, number: int) -> None:
+        self.line = line
+        self.number = number
+        self.records: list[Record] = []
+
+    def _key(self, at: float) -> str:
+        key = record_key(self.line, self.number, at)
+        self.number += 1
+        return key
+
+    def start(self, at: float, kind: IntervalType, start: int, name: str | None, details: Mapping[str, str]) -> str:
+        """Record the start of an interval; answers the interval's key."""
+        key = self._key(at)
+        self.records.append(StartInterval(key, self.line, at, kind, start, name, details))
+        return key
+
+    def end(self, at: float, kind: IntervalType, interval: str, end: int) -> None:
+        self.records.append(EndInterval(self._key(at), self.line, at, kind, interval, end))
+
+    def output(self, at: float, interval: str, timestamp: int, raw_data: Mapping[str, Scalar]) -> None:
+        self.records.append(Output(self._key(at), self.line, at, "RUN", interval, timestamp, raw_data))

@@ -1,0 +1,135 @@
+"""What a value from the plant can be, and how it is read: as text, as a number, by its fields.
+
+Sources hand over whatever a tag or a JSON message held. Everything here takes any object and never raises.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from gateway.model import Scalar
+
+ABSENT: Final = object()
+"""What `find` answers where there is no such field. Not None: a message may say null."""
+
+DEEPEST = 16
+"""How deep a message may be nested."""
+
+LONGEST = 16_384
+"""How long a text, or a message as JSON, may be in characters: it is kept in the line's memory."""
+
+EXCERPT = 200
+"""How much of an unusable value is shown, in characters."""
+
+Number = int | float
+
+
+def find(value: object, path: Sequence[str]) -> object:
+    """The field at `path` of a message; ABSENT where there is none. An empty path is the value itself."""
+    for part in path:
+        if not isinstance(value, dict) or part not in value:
+            return ABSENT
+        value = value[part]
+    return value
+
+
+def scalar(value: object) -> Scalar:
+    """The value itself where it is a scalar, else None: nothing that could be shown or compared is known."""
+    return value if isinstance(value, str | int | float) else None
+
+
+def text(value: Scalar) -> str:
+    """The value as a person writes it: whole numbers without `.0`, `true`, `false`; None is empty."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(whole(value))
+
+
+def whole(value: Number) -> Number:
+    """The same number, as an int where it is one and a float holds it exactly."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def number(value: object) -> Number | None:
+    """The value as an amount or a count; None for anything else: text, booleans, more than a PLC's numbers hold."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value if value.bit_length() <= 64 else None
+    if isinstance(value, float) and abs(value) < 2**53:
+        return whole(value)
+    return None
+
+
+def total(amounts: Sequence[Number]) -> Number:
+    """The sum: exact for ints, correctly rounded once for floats."""
+    if all(isinstance(amount, int) for amount in amounts):
+        return sum(amounts)
+    return math.fsum(amounts)
+
+
+def flaw(value: object) -> str | None:
+    """Why the value cannot be used or kept, as the end of a sentence; None where it can.
+
+    Usable is what JSON can hold and every reader of it agrees on: finite numbers, integers of 64 bits, text
+    that is Unicode, and lists and objects of these, not too deep and not too long.
+    """
+    return _flaw(value, DEEPEST) or _too_long(value)
+
+
+def _flaw(value: object, depth: int) -> str | None:
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return None if value.bit_length() <= 64 else "is an integer of more than 64 bits"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else "is not a finite number"
+    if isinstance(value, str):
+        return None if value.isascii() or _is_unicode(value) else "holds text that is not Unicode"
+    if not isinstance(value, dict | list):
+        return f"is a {type(value).__name__}, which is neither a plain value nor JSON"
+    if depth == 0:
+        return f"is nested more than {DEEPEST} deep"
+    if isinstance(value, dict):
+        flaws = (_flaw(key, 0) if isinstance(key, str) else "has a name that is not text" for key in value)
+        found = next(filter(None, flaws), None)
+        if found is not None:
+            return found
+        value = list(value.values())
+    return next(filter(None, (_flaw(item, depth - 1) for item in value)), None)
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON's \u escapes can produce
+        return False
+    return True
+
+
+def _too_long(value: object) -> str | None:
+    if isinstance(value, str):
+        length = len(value)
+    elif isinstance(value, dict | list):
+        length = len(json.dumps(value))
+    else:
+        return None
+    return f"is longer than {LONGEST} characters" if length > LONGEST else None
+
+
+def excerpt(value: object) -> str:
+    """The beginning of the value, for a person, in at most EXCERPT characters that can be stored as UTF-8."""
+    try:
+        shown = json.dumps(value, ensure_ascii=False, default=lambda other: f"<{type(other).__name__}>")
+    except (TypeError, ValueError, RecursionError):
+        shown = f"<{type(value).__name__}>"
+    if len(shown) > EXCERPT:
+        shown = shown[: EXCERPT - 1] + "…"
+    return shown.encode(errors="replace").decode()

@@ -1,0 +1,138 @@
+"""Recordings for the tests: lines as a configuration has them, samples, and what a line makes of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.line import LineState, Tick, due, dump, load, step
+from gateway.model import EndInterval, Notice, Output, Record, Sample, StartInterval
+
+T0 = 1_767_592_800.0
+"""2026-01-05T06:00:00Z: what times in the tests count from. A whole hour, so windows begin here."""
+
+PLC = {
+    "state": {"source": "plc", "node": "State"},
+    "good": {"source": "plc", "node": "Good", "counter": {"rollover": 65536, "max_rate": "5/s"}},
+    "reject": {"source": "plc", "node": "Reject", "counter": {"rollover": 65536, "max_rate": "1/s"}},
+    "order": {"source": "mes", "topic": "order", "field": "number", "time": "at"},
+    "product": {"source": "mes", "topic": "order", "field": "sku"},
+    "scrap": {"source": "mes", "topic": "scrap", "time": "at"},
+}
+LINE: Mapping[str, Any] = {
+    "factory": "Factory A",
+    "line": "Line 01",
+    "inputs": PLC,
+    "run": {
+        "key": "order",
+        "product": "{product}",
+        "name": "{order}",
+        "settle": "500ms",
+        "end": {"when": "state == 0", "for": "30m"},
+    },
+    "states": {
+        "input": "state",
+        "codes": {
+            1: {"category": "Uptime"},
+            2: {"category": "Planned Downtime", "reason": "Changeover"},
+            3: {"category": "Unplanned Downtime", "reason": "Jam"},
+        },
+        "other": {"category": "Unplanned Downtime", "reason": "PLC code {state}"},
+        "hold": "5s",
+    },
+    "scrap_yield": {
+        "every": "60s",
+        "entries": [
+            {"count": "good", "raw_data": {"yield": "{n}"}},
+            {"count": "reject", "raw_data": {"scrap": "{n}", "scrap_code": "Auto reject"}},
+            {"count": "scrap.qty", "raw_data": {"scrap": "{n}", "scrap_code": "{scrap.code}"}},
+        ],
+    },
+}
+"""The example configuration's line."""
+
+
+def plan(**changes: Any) -> LinePlan:
+    """The plan of LINE with `changes` to its sections; None takes a section away."""
+    return compile_line(Line.model_validate({**LINE, **changes}), ("lines", 0))
+
+
+def tag(seconds: float, node: str, value: object, **more: Any) -> Sample:
+    """A tag's value, seen and true `seconds` after T0; `source` is its own time where it differs."""
+    source = T0 + more.pop("source", seconds)
+    return Sample("plc", node, value, T0 + seconds, source_time=source, **more)
+
+
+def message(seconds: float, topic: str, value: object, **more: Any) -> Sample:
+    """A message received `seconds` after T0."""
+    return Sample("mes", topic, value, T0 + seconds, **more)
+
+
+def order(seconds: float, number: object, sku: str | None = "FILM", **more: Any) -> Sample:
+    """An order's message; `at` is its own time in seconds after T0."""
+    at = T0 + more.pop("at", seconds)
+    return message(seconds, "order", {"number": number, "sku": sku, "at": at}, **more)
+
+
+def scrap(seconds: float, qty: object, code: str = "Splice", **more: Any) -> Sample:
+    """A scrap event; `at` is its own time in seconds after T0."""
+    at = T0 + more.pop("at", seconds)
+    return message(seconds, "scrap", {"qty": qty, "code": code, "at": at}, **more)
+
+
+def tick(seconds: float) -> Tick:
+    return Tick(T0 + seconds)
+
+
+@dataclass
+class Played:
+    """What came out of a recording, and the state at its end."""
+
+    state: LineState
+    records: list[Record] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The records as a person reads them, times in seconds after T0."""
+        return told(self.records)
+
+
+def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None, restarts: bool = False) -> Played:
+    """Step through `events`; with `restarts`, the state goes through its JSON text after each."""
+    played = Played(LineState() if state is None else state)
+    for event in events:
+        took = step(line, played.state, event)
+        played.state = load(line, dump(took.state)) if restarts else took.state
+        played.records += took.records
+        played.notices += took.notices
+    return played
+
+
+def told(records: Iterable[Record]) -> list[str]:
+    """Records as `start RUN 1 at 10: A, FILM`, intervals counted from 1 in the order of their starts."""
+    numbers: dict[str, int] = {}
+    texts = []
+    for record in records:
+        number = numbers.setdefault(record.interval, len(numbers) + 1)
+        match record:
+            case StartInterval():
+                what = ", ".join(filter(None, (record.name, *record.details.values())))
+                texts.append(f"start {record.type} {number} at {seconds(record.start)}: {what}")
+            case EndInterval():
+                texts.append(f"end {record.type} {number} at {seconds(record.end)}")
+            case Output():
+                what = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
+                texts.append(f"output of {number} at {seconds(record.timestamp)}: {what}")
+    return texts
+
+
+def seconds(time: int) -> int:
+    return time - int(T0)
+
+
+def next_due(line: LinePlan, state: LineState) -> float | None:
+    """When the next timer fires, in seconds after T0."""
+    time = due(line, state)
+    return None if time is None else time - T0

@@ -1,0 +1,74 @@
+"""Counters: what two sightings and the time between them say."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.schema import Counter
+from gateway.mapping.counters import moved, refusal
+
+
+def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
+    return Counter.model_validate({"rollover": rollover, **({"max_rate": rate} if rate else {})})
+
+
+@pytest.mark.parametrize(
+    ("spec", "last", "value", "elapsed", "amount", "gap"),
+    [
+        (counter(), 10, 10, 1.0, 0, None),
+        (counter(), 10, 14, 1.0, 4, None),
+        (counter(), 0.5, 0.75, 1.0, 0.25, None),
+        (counter(), 10, 4, 1.0, 4, "reset"),
+        (counter(), 10, 0, 1.0, 0, "reset"),
+        (counter(100), 99, 1, 1.0, 2, None),
+        (counter(100), 99, 0, 1.0, 1, None),
+        (counter(100), 50, 49, 1.0, 99, None),
+        (counter(100, "5/s"), 99, 1, 1.0, 2, None),
+        (counter(100, "5/s"), 50, 3, 1.0, 3, "reset"),
+        (counter(100, "5/s"), 95, 5, 1.0, 10, None),
+        (counter(100, "5/s"), 95, 6, 1.0, 11, None),
+        (counter(100, "5/s"), 95, 7, 1.0, 7, "reset"),
+        (counter(100, "5/s"), 10, 60, 1.0, 50, "faster"),
+        (counter(100, "5/s"), 10, 60, 10.0, 50, None),
+        (counter(100, "5/s"), 10, 60, -10.0, 50, "faster"),
+        (counter(100, "5/s"), 10, 60, 21.0, 50, "whole turn"),
+        (counter(100, "5/s"), 60, 10, 21.0, 50, "whole turn"),
+        (counter(None, "5/s"), 10, 60, 3600.0, 50, None),
+        (counter(50), 70, 10, 1.0, 10, "reset"),
+    ],
+)
+def test_p2_moved(spec: Counter, last: float, value: float, elapsed: float, amount: float, gap: str | None) -> None:
+    """Difference, rollover where it is plausible, else reset; what is doubtful is a gap with its reason."""
+    move = moved(spec, last, value, elapsed)
+    assert move.amount == amount
+    assert (move.gap is None) == (gap is None)
+    assert (gap or "") in (move.gap or "")
+
+
+@given(st.integers(2, 2**64), st.data())
+def test_p2_rollover_is_exact_below_one_turn(rollover: int, data: st.DataObject) -> None:
+    """However wide a counter is, what it moved by in less than a turn is found exactly."""
+    last = data.draw(st.integers(0, rollover - 1))
+    made = data.draw(st.integers(0, rollover - 1))
+    move = moved(counter(rollover), last, (last + made) % rollover, 1.0)
+    assert move.amount == made
+    assert move.gap is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "value", "problem"),
+    [
+        (counter(), 5.5, None),
+        (counter(), -1, "negative"),
+        (counter(100), 99, None),
+        (counter(100), 100, "rollover"),
+        (counter(100), 5.5, "whole"),
+    ],
+)
+def test_refusal(spec: Counter, value: Any, problem: str | None) -> None:
+    """What a counter can never show is refused with the reason."""
+    said = refusal(spec, value)
+    assert (said is None) == (problem is None)
+    assert (problem or "") in (said or "")

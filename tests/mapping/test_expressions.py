@@ -1,0 +1,92 @@
+"""Conditions in CEL."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gateway.mapping.expressions import FUNCTIONS, parse
+
+INPUTS = ("state", "speed", "scrap", "name")
+
+
+@pytest.mark.parametrize(
+    ("source", "values", "holds"),
+    [
+        ("state == 0", {"state": 0}, True),
+        ("state == 0", {"state": 0.0}, True),
+        ("state == 0", {"state": 3}, False),
+        ("state == 0", {"state": "off"}, False),
+        ("state == 0", {"state": None}, None),
+        ("state < 1", {"state": "off"}, None),
+        ("state < 1", {"state": {"a": 1}}, None),
+        ("state / 0 == 1", {"state": 1}, None),
+        ("speed < 0.5 || state in [0, 4]", {"speed": 2.5, "state": 4}, True),
+        ('scrap.code == "Splice"', {"scrap": {"code": "Splice"}}, True),
+        ('scrap.code == "Splice"', {"scrap": {}}, None),
+        ('scrap.code == "Splice"', {"scrap": 5}, None),
+        ("has(scrap.code)", {"scrap": {}}, False),
+        ('name.startsWith("X")', {"name": "X1"}, True),
+        ("state", {"state": True}, True),
+        ("state", {"state": 5}, None),
+        ("state == 18446744073709551615u", {"state": 2**64 - 1}, True),
+    ],
+)
+def test_holds(source: str, values: dict[str, Any], holds: bool | None) -> None:
+    """True, false, or not known: without a value, or where operands do not fit together."""
+    assert parse(source, INPUTS).holds(values) is holds
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("state ==", "at character 9"),
+        ("state = 0", "at character 7"),
+        ("", "at character 1"),
+        ("stat == 0", '"stat" is not an input of this line; its inputs are: name, scrap, speed, state'),
+        ("state == 0 && foo(state)", 'there is no function "foo"'),
+        ("timestamp(state) > timestamp(0)", 'there is no function "timestamp"'),
+        ("1 == 1", "names no input"),
+        ("state + 1", "never true or false"),
+        ("size(name)", "never true or false"),
+    ],
+)
+def test_faults_are_sentences(source: str, problem: str) -> None:
+    """What can never be a condition is refused when it is compiled, with what is wrong and where."""
+    with pytest.raises(ValueError, match=r"input|expression|function|never") as caught:
+        parse(source, INPUTS)
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'name.contains("1")',
+        "double(name) > 1.0",
+        'name.endsWith("2")',
+        "int(name) == 12",
+        'name.matches("1+")',
+        "size(name) == 2",
+        'name.startsWith("1")',
+        'string(state) == "1"',
+        "uint(state) == 1u",
+    ],
+)
+def test_functions_work(call: str) -> None:
+    """The functions that are let in exist and do what their names say."""
+    assert any(function in call for function in FUNCTIONS)
+    assert parse(call, INPUTS).holds({"name": "12", "state": 1}) is True
+
+
+def test_cel_is_loaded_only_for_an_expression() -> None:
+    """A configuration without expressions does not pay the memory of the CEL library."""
+    program = (
+        "import sys, gateway.mapping.line\n"
+        "assert 'cel' not in sys.modules\n"
+        "from gateway.mapping.expressions import parse\n"
+        "parse('a == 1', ['a'])\n"
+        "assert 'cel' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

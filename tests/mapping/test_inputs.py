@@ -1,0 +1,164 @@
+"""Inputs: what a sample does to the memory of an input."""
+
+from typing import Any
+
+import pytest
+
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading, moment, read
+from gateway.model import Sample
+from tests.mapping.recording import PLC, T0, message, order, plan, tag
+
+INPUTS = plan().inputs
+NOW = T0 + 100
+
+
+def reading(name: str, value: object, known: InputMemory | None = None, **more: Any) -> Reading:
+    given = INPUTS[name]
+    return read(given, known, Sample(given.source, given.address, value, NOW, **more), NOW)
+
+
+def memory(name: str, value: object, at: float = T0) -> InputMemory:
+    return InputMemory(INPUTS[name].origin, value, at)
+
+
+def test_good_value_is_kept_with_its_time() -> None:
+    """The memory holds the newest good value and when it was so in the plant."""
+    took = reading("state", 3, memory("state", 1), source_time=NOW - 2)
+    assert (took.memory.value, took.memory.at) == (3, NOW - 2)
+    assert took.fresh
+    assert took.changed
+    assert not took.notices
+
+
+@pytest.mark.parametrize(("value", "quality"), [(None, "bad"), (3, "bad"), (None, "good"), (None, "uncertain")])
+def test_p2_bad_or_absent_value_leaves_the_last_good_one(value: object, quality: Any) -> None:
+    """The value and its time stay, only the quality is marked."""
+    took = reading("state", value, memory("state", 1), quality=quality)
+    assert took.memory == InputMemory(INPUTS["state"].origin, 1, T0, quality)
+    assert not took.fresh
+    assert not took.changed
+    assert not took.notices
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("order", {"sku": "X"}, 'no field "number"'),
+        ("order", "hello", 'no field "number"'),
+        ("order", {"number": {"id": 5}}, "plain value"),
+        ("state", [1, 2], "plain value"),
+        ("good", "12", "not a number"),
+        ("good", True, "not a number"),
+        ("good", {"n": 1}, "not a number"),
+        ("good", -1, "negative"),
+        ("good", 65536, "rollover"),
+        ("good", 1.5, "whole"),
+        ("good", float("nan"), "finite"),
+        ("scrap", {"qty": float("inf")}, "finite"),
+    ],
+)
+def test_unusable_value_is_a_notice_and_changes_nothing(name: str, value: object, problem: str) -> None:
+    """The notice says where it came from, what is wrong and shows the beginning of it; the memory stays."""
+    known = memory(name, 5)
+    took = reading(name, value, known)
+    (notice,) = took.notices
+    assert (notice.kind, notice.source, notice.address) == ("reject", PLC[name]["source"], INPUTS[name].address)
+    assert problem in notice.text
+    assert took.memory == known
+    assert not took.fresh
+
+
+def test_field_that_says_null_is_a_value() -> None:
+    """A message that says there is no order is heard; one that does not speak of orders is refused."""
+    took = reading("order", {"number": None, "at": NOW}, memory("order", "A"))
+    assert took.fresh
+    assert took.changed
+    assert took.memory.value is None
+
+
+@pytest.mark.parametrize(
+    ("value", "at"),
+    [
+        ("2026-01-05T06:00:00Z", T0),
+        ("2026-01-05T07:00:00.250+01:00", T0 + 0.25),
+        (T0, T0),
+        (int(T0 * 1000) + 250, T0 + 0.25),
+        ("2026-01-05T06:00:00", None),
+        ("yesterday", None),
+        ("0001-01-01T00:00:00+23:59", -62135683140.0),
+        (None, None),
+        (True, None),
+        ([], None),
+        (10**400, None),
+        (float("nan"), None),
+    ],
+)
+def test_moment(value: object, at: float | None) -> None:
+    """ISO 8601 with a zone, seconds and milliseconds are times; anything else is not."""
+    assert moment(value) == at
+
+
+@pytest.mark.parametrize(
+    ("source_time", "at", "noticed"),
+    [
+        (None, NOW, False),
+        (NOW - 3600, NOW - 3600, False),
+        (NOW + 299, NOW + 299, False),
+        (NOW + 301, NOW, True),
+        (NOW - 86399, NOW - 86399, False),
+        (NOW - 86401, NOW, False),
+        (946_684_800.0, NOW, True),
+        (float("nan"), NOW, True),
+        (float("inf"), NOW, True),
+    ],
+)
+def test_p11_source_time_counts_where_it_is_plausible(source_time: float | None, at: float, noticed: bool) -> None:
+    """A tag at rest may be a day old; a clock in the future or at 2000-01-01 is noticed and not believed."""
+    took = reading("state", 3, memory("state", 1), source_time=source_time)
+    assert took.memory.at == at
+    assert bool(took.notices) == noticed
+
+
+@pytest.mark.parametrize(
+    ("stated", "at", "noticed"),
+    [
+        ("2026-01-05T06:00:00Z", T0, False),
+        (NOW - 30 * 86400, NOW - 30 * 86400, False),
+        (NOW - 32 * 86400, NOW, True),
+        (NOW + 301, NOW, True),
+        ("soon", NOW, True),
+    ],
+)
+def test_p11_message_time_counts_before_the_time_of_arrival(stated: object, at: float, noticed: bool) -> None:
+    """A broker may have kept a message for weeks; a time that no clock shows is noticed and not believed."""
+    took = reading("order", {"number": "A", "at": stated})
+    assert took.memory.at == at
+    assert bool(took.notices) == noticed
+
+
+def test_p11_wrong_clock_is_noticed_once() -> None:
+    """A device whose clock is off is reported when that begins, not with each value."""
+    first = reading("state", 1, source_time=0.0)
+    second = reading("state", 2, first.memory, source_time=1.0)
+    mended = reading("state", 3, second.memory, source_time=NOW)
+    again = reading("state", 4, mended.memory, source_time=2.0)
+    assert [len(took.notices) for took in (first, second, mended, again)] == [1, 0, 0, 1]
+
+
+def test_memory_of_another_tag_is_not_compared() -> None:
+    """An input that was pointed at another tag starts anew, and that is listed as a gap."""
+    took = reading("good", 7, InputMemory("plc OldTag", 60000, T0))
+    assert took.before.value is None
+    assert took.memory.value == 7
+    assert [notice.kind for notice in took.notices] == ["gap"]
+
+
+def test_plan_knows_what_a_message_feeds() -> None:
+    """One message feeds all inputs of its topic; the subscriptions are exactly what the inputs name."""
+    fed = plan().subscriptions
+    assert [given.name for given in fed["mes", "order"]] == ["order", "product"]
+    assert set(fed) == {("plc", "State"), ("plc", "Good"), ("plc", "Reject"), ("mes", "order"), ("mes", "scrap")}
+    assert isinstance(fed["plc", "Good"][0], InputPlan)
+    assert {
+        (sample.source, sample.address) for sample in (tag(0, "Good", 1), order(0, "A"), message(0, "scrap", 1))
+    } <= set(fed)

@@ -1,0 +1,325 @@
+"""Output: amounts given to the run that was on, in windows aligned to the clock."""
+
+from typing import Any
+
+import pytest
+
+from gateway.mapping.output import EXACT, MOST
+from tests.mapping.recording import LINE, PLC, message, next_due, order, plan, play, scrap, tag, tick
+
+LINE_01 = plan(states=None, run={**LINE["run"], "end": None})
+
+
+def output(*entries: dict[str, Any], **inputs: Any) -> Any:
+    section = {"every": "60s", "entries": entries or LINE["scrap_yield"]["entries"]}
+    return plan(states=None, run={**LINE["run"], "end": None}, scrap_yield=section, inputs={**PLC, **inputs})
+
+
+def test_window_ends_on_the_clock() -> None:
+    """What was counted is reported at the end of the minute, with one entry for what fits together."""
+    events = (
+        order(10, "A"),
+        tag(20, "Good", 100),
+        tag(30, "Good", 104),
+        tag(31, "Good", 107),
+        tag(31, "Reject", 5),
+        tag(39, "Reject", 7),
+    )
+    played = play(LINE_01, *events, tick(59.9))
+    assert played.texts == ["start RUN 1 at 10: A, FILM"]
+    assert next_due(LINE_01, played.state) == 60
+    assert play(LINE_01, tick(60), state=played.state).texts == [
+        "output of 1 at 60: yield 7, scrap 2, scrap_code Auto reject"
+    ]
+
+
+def test_no_window_without_output() -> None:
+    """Nothing pending: no timer, no empty entry."""
+    played = play(LINE_01, order(10, "A"), tag(20, "Good", 100), tag(30, "Good", 100), tick(300))
+    assert played.texts == ["start RUN 1 at 10: A, FILM"]
+    assert next_due(LINE_01, played.state) is None
+
+
+def test_first_value_is_a_baseline() -> None:
+    """What a counter shows at first was made before the gateway knew it."""
+    played = play(LINE_01, order(10, "A"), tag(20, "Good", 60000), tag(30, "Good", 60002), tick(60))
+    assert played.texts[1:] == ["output of 1 at 60: yield 2"]
+
+
+def test_p2_rollover_and_reset() -> None:
+    """Over the rollover the difference is exact; a reset counts what was made since, and is a gap."""
+    events = (tag(11, "Good", 65534), tag(13, "Good", 2), tag(20, "Good", 40), tag(21, "Good", 3))
+    played = play(LINE_01, order(10, "A"), *events, tick(60))
+    assert played.texts[1:] == ["output of 1 at 60: yield 45"]
+    assert [(notice.kind, notice.address) for notice in played.notices] == [("gap", "Good")]
+    assert "taken as a reset" in played.notices[0].text
+
+
+def test_p2_counter_that_moved_while_away_is_counted_once() -> None:
+    """After a restart the difference is found, and the same value again adds nothing."""
+    played = play(
+        LINE_01,
+        order(10, "A"),
+        tag(20, "Good", 100),
+        tag(500, "Good", 150),
+        tag(501, "Good", 150, source=500),
+        restarts=True,
+    )
+    assert play(LINE_01, tick(540), state=played.state).texts == ["output of 1 at 540: yield 50"]
+
+
+def test_events_count_even_when_equal() -> None:
+    """Two equal scrap messages are two events; a retained one is not one more."""
+    events = (scrap(20, 3), scrap(21, 3), scrap(22, 3, retained=True))
+    assert play(LINE_01, order(10, "A"), *events, tick(60)).texts[1:] == [
+        "output of 1 at 60: scrap 6, scrap_code Splice"
+    ]
+
+
+def test_entries_share_where_they_do_not_collide() -> None:
+    """Two scrap codes cannot share one raw_data: the second entry gets the next second."""
+    events = (tag(11, "Good", 1), tag(12, "Good", 2), scrap(13, 1, "Gel"), scrap(14, 2), scrap(15, 3, "Gel"))
+    assert play(LINE_01, order(10, "A"), *events, tick(60)).texts[1:] == [
+        "output of 1 at 60: yield 1, scrap 4, scrap_code Gel",
+        "output of 1 at 61: scrap 2, scrap_code Splice",
+    ]
+
+
+def test_equal_raw_data_of_two_entries_is_summed() -> None:
+    """What Oden would show alike is one number, whichever rule it came from."""
+    events = (tag(11, "Reject", 1), tag(12, "Reject", 2), scrap(13, 4, "Auto reject"))
+    assert play(LINE_01, order(10, "A"), *events, tick(60)).texts[1:] == [
+        "output of 1 at 60: scrap 5, scrap_code Auto reject"
+    ]
+
+
+def test_stamps_are_unique_per_run() -> None:
+    """A stamp is the end of the window, or a second after the one before."""
+    many = [scrap(11 + number, 1, f"Code {number}") for number in range(4)]
+    played = play(
+        output(every_entry()), order(10, "A"), *many, scrap(59, 1), tick(60), scrap(61, 1), order(61.5, "B"), tick(62)
+    )
+    stamps = [record.timestamp for record in played.records if record.kind == "output"]
+    assert len(stamps) == len(set(stamps)) == 6
+    assert stamps == sorted(stamps)
+
+
+def every_entry() -> dict[str, Any]:
+    return {"count": "scrap.qty", "raw_data": {"scrap": "{n}", "scrap_code": "{scrap.code}"}}
+
+
+def test_corrections_and_zero() -> None:
+    """Negative events are corrections; what sums up to nothing is not reported."""
+    events = (scrap(20, 5), scrap(30, -2), scrap(31, 4, "Gel"), scrap(32, -4, "Gel"), scrap(33, 0, "None"))
+    assert play(LINE_01, order(10, "A"), *events, tick(60)).texts[1:] == [
+        "output of 1 at 60: scrap 3, scrap_code Splice"
+    ]
+
+
+def test_floats_do_not_drift() -> None:
+    """A tenth ten times is one; a whole number stays whole."""
+    line = output({"count": "mass", "raw_data": {"kg": "{n}"}}, mass={"source": "plc", "node": "Mass", "counter": {}})
+    tenths = [tag(20 + number, "Mass", number / 10) for number in range(11)]
+    played = play(line, order(10, "A"), *tenths, tick(60), tag(70, "Mass", 1.3), tick(120))
+    assert played.texts[1:] == ["output of 1 at 60: kg 1", "output of 1 at 120: kg 0.3"]
+
+
+def test_end_of_run_reports_first() -> None:
+    """Output of the old run, its end, the start of the new one: in this order, split at the change."""
+    events = (
+        order(10, "A"),
+        tag(20, "Good", 100),
+        tag(30, "Good", 104),
+        order(40, "B"),
+        tag(40.2, "Good", 106),
+        tick(50),
+        tick(60),
+    )
+    assert play(LINE_01, *events).texts == [
+        "start RUN 1 at 10: A, FILM",
+        "output of 1 at 39: yield 4",
+        "end RUN 1 at 40",
+        "start RUN 2 at 40: B, FILM",
+        "output of 2 at 60: yield 2",
+    ]
+
+
+def test_split_is_exact_within_the_second() -> None:
+    """Starts are whole seconds, but what was made before the change belongs to the old run."""
+    events = (
+        order(10, "A"),
+        tag(20, "Good", 100),
+        tag(40.3, "Good", 101),
+        order(40.5, "B"),
+        tag(40.7, "Good", 103),
+        tick(60),
+    )
+    assert [text for text in play(LINE_01, *events).texts if "output" in text] == [
+        "output of 1 at 39: yield 1",
+        "output of 2 at 60: yield 2",
+    ]
+
+
+def test_late_order_still_splits_where_it_happened() -> None:
+    """An order message that arrives after the counter's values takes what was made since its own time."""
+    events = (
+        order(10, "A"),
+        tag(20, "Good", 100),
+        tag(30, "Good", 104),
+        tag(35, "Good", 109),
+        order(40, "B", at=32),
+        tick(60),
+    )
+    assert [text for text in play(LINE_01, *events).texts if "output" in text] == [
+        "output of 1 at 31: yield 4",
+        "output of 2 at 60: yield 5",
+    ]
+
+
+def test_late_amount_goes_to_the_run_that_has_ended() -> None:
+    """A value from before the change belongs to the old run, also after its end, with the next window."""
+    events = (
+        order(10, "A"),
+        tag(20, "Good", 100),
+        order(40, "B"),
+        tick(50),
+        tag(51, "Good", 103, source=39),
+        scrap(52, 2, at=30),
+        tick(60),
+    )
+    assert play(LINE_01, *events).texts[3:] == ["output of 1 at 39: yield 3, scrap 2, scrap_code Splice"]
+
+
+def test_late_amount_of_the_run_before_the_last() -> None:
+    """Of runs older than the last nothing is known any more: the last one takes it."""
+    events = (order(10, "A"), order(20, "B"), order(30, "C"), tick(40), scrap(41, 2, at=15), tick(60))
+    assert play(LINE_01, *events).texts[-1:] == ["output of 2 at 29: scrap 2, scrap_code Splice"]
+
+
+def test_late_amounts_are_reported_before_their_run_is_forgotten() -> None:
+    """When yet another run ends before the window does, what is late for the oldest one is reported first."""
+    events = (order(10, "A"), order(20, "B"), tick(25), scrap(26, 1, at=15), scrap(27, 2), order(30, "C"), tick(31))
+    assert play(LINE_01, *events).texts[3:] == [
+        "output of 1 at 19: scrap 1, scrap_code Splice",
+        "output of 2 at 29: scrap 2, scrap_code Splice",
+        "end RUN 2 at 30",
+        "start RUN 3 at 30: C, FILM",
+    ]
+
+
+def test_amounts_without_a_run_go_to_the_next() -> None:
+    """Nothing that was made is lost: the next run takes what no run can have."""
+    events = (tag(1, "Good", 100), tag(5, "Good", 103), tick(500), order(600, "A"), tick(660))
+    played = play(LINE_01, *events)
+    assert played.texts == ["start RUN 1 at 600: A, FILM", "output of 1 at 660: yield 3"]
+    events = (order(700, ""), tick(701), tag(710, "Good", 105), tick(900), order(1000, "B"), tick(1100))
+    assert play(LINE_01, *events, state=played.state).texts[1:] == [
+        "start RUN 2 at 1000: B, FILM",
+        "output of 2 at 1020: yield 2",
+    ]
+
+
+def test_change_taken_back_gives_the_amounts_back() -> None:
+    """While a change settles, what is made since waits; when it is taken back, the run that is on has it."""
+    line = plan(states=None, run={**LINE["run"], "settle": "90s", "end": None})
+    events = (
+        order(1, "A"),
+        tick(95),
+        tag(96, "Good", 1),
+        order(100, "B"),
+        tag(110, "Good", 3),
+        tick(121),
+        order(130, "A"),
+        tick(180),
+    )
+    assert play(line, *events).texts == ["start RUN 1 at 1: A, FILM", "output of 1 at 180: yield 2"]
+
+
+def test_run_ended_by_a_condition_gives_later_amounts_to_the_next() -> None:
+    """What was made after the line stopped, and not reported yet, belongs to the run that begins when it goes on."""
+    line = plan(states=None, run={**LINE["run"], "end": {"when": "state == 0", "for": "10s"}})
+    events = (
+        order(10, "A"),
+        tag(12, "State", 1),
+        tag(13, "Good", 1),
+        tag(14, "Good", 2),
+        tag(20, "State", 0),
+        tag(25, "Good", 5),
+    )
+    played = play(line, *events, tick(35), tag(40, "State", 1), tick(60))
+    assert played.texts[1:] == [
+        "output of 1 at 19: yield 1",
+        "end RUN 1 at 20",
+        "start RUN 2 at 40: A, FILM",
+        "output of 2 at 60: yield 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", [{"code": "Gel"}, {"qty": "3"}, {"qty": None}, {"qty": True}, {"qty": {"n": 1}}, 5, "text", []]
+)
+def test_event_without_an_amount_is_refused(value: object) -> None:
+    """A message that does not say how many is a notice, and nothing is counted."""
+    played = play(LINE_01, order(10, "A"), message(20, "scrap", value), tick(60))
+    assert len(played.texts) == 1
+    assert {notice.kind for notice in played.notices} == {"reject"}
+    assert any("nothing is counted" in notice.text for notice in played.notices)
+
+
+def test_event_without_its_code_is_counted_without_it() -> None:
+    """Parts are not lost because a field is missing: they are reported without it, and noticed."""
+    played = play(LINE_01, order(10, "A"), message(20, "scrap", {"qty": 3, "code": {"id": 7}}), tick(60))
+    assert played.texts[1:] == ["output of 1 at 60: scrap 3"]
+    assert any("without scrap_code" in notice.text for notice in played.notices)
+
+
+def test_raw_data_keeps_types_and_constants() -> None:
+    """Constants stay as written, a lone placeholder keeps its type, text around one makes text."""
+    raw = {
+        "scrap": "{n}",
+        "machine": 7,
+        "ok": False,
+        "rate": 1.5,
+        "none": None,
+        "b": "{{x}}",
+        "state": "{state}",
+        "text": "PLC {state}",
+    }
+    line = output({"count": "good", "raw_data": raw})
+    played = play(line, tag(1, "State", 3.0), tag(2, "Good", 1), order(10, "A"), tag(20, "Good", 2), tick(60))
+    (record,) = [record for record in played.records if record.kind == "output"]
+    assert record.raw_data == {
+        "scrap": 1,
+        "machine": 7,
+        "ok": False,
+        "rate": 1.5,
+        "none": None,
+        "b": "{x}",
+        "state": 3.0,
+        "text": "PLC 3",
+    }
+    assert isinstance(record.raw_data["state"], float)
+
+
+def test_p12_what_waits_is_bounded() -> None:
+    """Equal amounts become one after a while; without a run, too many different ones are refused with a notice."""
+    many = [tag(number, "Good", number) for number in range(1000)]
+    played = play(LINE_01, *many)
+    assert len(played.state.output.pending) <= 2 * EXACT
+    kinds = [scrap(1000 + number, 1, f"Code {number}") for number in range(MOST + 10)]
+    played = play(LINE_01, *kinds, tag(9000, "Good", 1001), state=played.state)
+    assert len(played.state.output.pending) <= MOST
+    assert 0 < len([notice for notice in played.notices if "is lost" in notice.text]) <= 11
+    played = play(LINE_01, order(9001, "A"), tick(9060), state=played.state)
+    entries = [dict(record.raw_data) for record in played.records if record.kind == "output"]
+    assert sum(int(entry.get("yield", 0)) for entry in entries) == 1001
+
+
+def test_p12_memory_is_bounded_over_many_runs() -> None:
+    """However many runs there were, only the last two are remembered."""
+    played = play(
+        LINE_01,
+        *(event for number in range(50) for event in (order(number * 10, f"A{number}"), scrap(number * 10 + 5, 1))),
+    )
+    assert len(played.state.output.stamps) <= 2
+    assert len(played.state.output.pending) <= 2
