@@ -1,0 +1,298 @@
+"""One connection to an MQTT broker: paho's protocol engine, driven by the event loop.
+
+paho's own network thread is not used. Without it there is no thread that can die unseen while `is_connected()` stays
+true: what goes wrong in a callback reaches the reader of `next`. Nor is there a hand-over between threads. Only `connect`
+(name, TCP, TLS) runs in a worker thread, because paho does it blocking.
+
+Bounded: beyond HELD_MESSAGES or HELD_BYTES that nobody has read yet, nothing more is read from the socket and the broker
+has to wait. It takes QoS 0 or a broker that ignores the window to get there. If that lasts longer than the keep-alive,
+the connection is given up; the broker sends again what was not acknowledged.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from gateway.clock import Clock
+from gateway.config.schema import MqttSource as MqttConfig
+from gateway.errors import SourceError
+
+WINDOW = 500
+"""Messages that an MQTT 5 broker may send without an acknowledgement (ReceiveMaximum)."""
+
+HELD_MESSAGES = 2 * WINDOW
+HELD_BYTES = 16 * 2**20
+
+_CONNECT_TIMEOUT = 10.0
+_TICK = 1.0
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_LONGEST_EXPIRY = 0xFFFF_FFFF
+_TAKEN_OVER = 0x8E
+_GRANTED = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A CONNACK; `resumed`: the broker still has our session."""
+
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A SUBACK: topic -> None where it is granted, else why not."""
+
+    refusals: dict[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A PUBLISH. `packet_id` is None at QoS 0, where there is nothing to acknowledge."""
+
+    topic: str
+    payload: bytes
+    packet_id: int | None
+    dup: bool
+    retained: bool
+    received: float
+
+
+Event = Connected | Answered | Message
+"""What a connection brings, in the order in which the broker sent it."""
+
+
+class MqttConnection:
+    """A connection, from `open` to `close`, which must follow; never used again after that.
+
+    `on_loss` is called at once with the reason when the connection is lost, while what arrived before may still
+    wait in `next`.
+    """
+
+    def __init__(self, config: MqttConfig, clock: Clock, on_loss: Callable[[str], None]) -> None:
+        self._config = config
+        self._clock = clock
+        self._on_loss = on_loss
+        self._loop = asyncio.get_running_loop()
+        self._inbox: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self._held_bytes = 0
+        self._paused = False
+        self._usable = False
+        self._lost = False
+        self._asked: dict[int, list[str]] = {}
+        self._socket = -1
+        self._timer: asyncio.TimerHandle | None = None
+        self._client = self._engine()
+
+    async def open(self) -> Connected:
+        """Connect. SourceError when the broker cannot be reached, does not answer, or refuses."""
+        connecting = asyncio.create_task(asyncio.to_thread(self._connect()))
+        try:
+            await asyncio.shield(connecting)
+        except OSError as error:
+            raise SourceError(f"cannot connect: {error.strerror or error}") from error
+        except asyncio.CancelledError:
+            await asyncio.gather(
+                connecting, return_exceptions=True
+            )  # the thread cannot be stopped, and what it opens must be closed
+            raise
+        self._watch()
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT):
+                event = await self.next()
+        except TimeoutError:
+            raise SourceError("cannot connect: the broker does not answer") from None
+        if not isinstance(event, Connected):
+            raise SourceError("cannot connect: the broker does not keep to the protocol")
+        return event
+
+    def subscribe(self, topics: Iterable[str]) -> None:
+        """Ask for `topics` at QoS 1; the broker's word comes as Answered."""
+        asked = list(topics)
+        _, mid = self._client.subscribe([(topic, 1) for topic in asked])
+        if mid is not None:
+            self._asked[mid] = asked
+
+    async def next(self) -> Event:
+        """The next event. Once the connection is lost and all that came before is read, raises why."""
+        event = await self._inbox.get()
+        if isinstance(event, Exception):
+            raise event
+        if isinstance(event, Message):
+            self._held_bytes -= len(event.payload)
+            if self._paused and self._inbox.qsize() <= HELD_MESSAGES // 2 and self._held_bytes <= HELD_BYTES // 2:
+                self._paused = False
+                if self._usable:
+                    self._loop.add_reader(self._socket, self._readable)
+                    self._loop.call_soon(self._readable)
+        return event
+
+    def acknowledge(self, packet_id: int) -> None:
+        """Send the PUBACK; none if this connection is gone, because its packet ids may mean other messages by now."""
+        if self._usable:
+            self._guarded(partial(self._client.ack, packet_id, 1))
+
+    def close(self) -> None:
+        """Say farewell, after which the broker keeps the session, and close the socket."""
+        self._unwatch()
+        client = self._client
+        client.on_disconnect = client.on_socket_close = None
+        client.on_socket_register_write = client.on_socket_unregister_write = None
+        sock = client.socket()
+        if sock is not None:
+            client.disconnect()
+            client.loop_write()
+            sock.close()
+
+    def _engine(self) -> Client:
+        config = self._config
+        is_v5 = config.version == "5"
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            config.client_id,
+            clean_session=None if is_v5 else False,
+            protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = _CONNECT_TIMEOUT
+        if config.username is not None or config.password is not None:
+            password = config.password.get_secret_value() if config.password is not None else None
+            client.username_pw_set(config.username, password)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        return client
+
+    def _connect(self) -> Callable[[], object]:
+        """How to connect; to be called in a thread."""
+        url = urlsplit(self._config.url)
+        if url.scheme == "mqtts":
+            self._client.tls_set_context(_tls(self._config))
+        # Half the configured time: the engine waits as long again for the answer to its ping.
+        keepalive = max(1, int(self._config.keepalive / 2))
+        address = (url.hostname or "", url.port or _PORTS[url.scheme], keepalive)
+        if self._config.version != "5":
+            return partial(self._client.connect, *address)
+        wishes: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        wishes.SessionExpiryInterval = min(int(self._config.session_expiry), _LONGEST_EXPIRY)
+        wishes.ReceiveMaximum = WINDOW
+        return partial(self._client.connect, *address, clean_start=False, properties=wishes)
+
+    def _watch(self) -> None:
+        """From here on the event loop turns the engine."""
+        client = self._client
+        sock = client.socket()
+        if sock is None:
+            raise SourceError("cannot connect: the broker closed the connection")
+        self._socket = sock.fileno()
+        self._usable = True
+        client.on_socket_close = lambda *_: self._unwatch()
+        client.on_socket_register_write = lambda *_: self._loop.add_writer(self._socket, self._writable)
+        client.on_socket_unregister_write = lambda *_: self._unwatch_writing()
+        self._loop.add_reader(self._socket, self._readable)
+        if client.want_write():
+            self._loop.add_writer(self._socket, self._writable)
+        self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _unwatch_writing(self) -> None:
+        self._loop.remove_writer(self._socket)
+
+    def _unwatch(self) -> None:
+        if not self._usable:
+            return
+        self._usable = False
+        self._loop.remove_reader(self._socket)
+        self._unwatch_writing()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _readable(self) -> None:
+        while self._usable and not self._paused:
+            self._guarded(self._client.loop_read)
+            sock = self._client.socket()
+            if not isinstance(sock, ssl.SSLSocket) or not sock.pending():  # TLS may hold packets the loop cannot see
+                return
+
+    def _writable(self) -> None:
+        self._guarded(self._client.loop_write)
+
+    def _tick(self) -> None:
+        """Keep-alive: send a ping, or notice that the last one was not answered."""
+        self._guarded(self._client.loop_misc)
+        if self._usable:
+            self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001  # not handled here: `next` raises it in front of the supervisor
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        self._unwatch()
+        if not self._lost:  # the first reason is the one that says most
+            self._lost = True
+            self._on_loss(str(error))
+            self._inbox.put_nowait(error)
+
+    def _on_connect(
+        self, client: Client, userdata: Any, flags: ConnectFlags, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._lose(SourceError(f"the broker refuses the connection: {code}"))
+        else:
+            self._inbox.put_nowait(Connected(flags.session_present))
+
+    def _on_disconnect(
+        self, client: Client, userdata: Any, flags: DisconnectFlags, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if code.value == _TAKEN_OVER:
+            text = f"another client connected with the client_id {self._config.client_id}; give each its own"
+        elif flags.is_disconnect_packet_from_server:
+            text = f"the broker ended the connection: {code}"
+        else:
+            text = f"the connection was lost ({code})"
+        self._lose(SourceError(text))
+
+    def _on_subscribe(
+        self, client: Client, userdata: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        asked = self._asked.pop(mid, [])
+        self._inbox.put_nowait(Answered({topic: _refusal(code) for topic, code in zip(asked, codes, strict=True)}))
+
+    def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
+        packet_id = message.mid if message.qos else None
+        payload = bytes(message.payload)
+        self._inbox.put_nowait(
+            Message(message.topic, payload, packet_id, message.dup, message.retain, self._clock.now())
+        )
+        self._held_bytes += len(message.payload)
+        if not self._paused and (self._inbox.qsize() >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES):
+            self._paused = True
+            self._loop.remove_reader(self._socket)
+
+
+def _refusal(code: ReasonCode) -> str | None:
+    if code.value == _GRANTED:
+        return None
+    if code.is_failure:
+        return f"the broker refuses it: {code}"
+    return "the broker grants only QoS 0, where messages can be lost"
+
+
+def _tls(config: MqttConfig) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=config.ca)
+    except OSError as error:  # also what ssl raises for a file that holds no certificate
+        raise SourceError(f"cannot use the CA certificate {config.ca}: {error.strerror or error}") from error

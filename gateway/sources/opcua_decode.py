@@ -1,0 +1,73 @@
+"""OPC UA data value -> scalar, quality and time (Part 4, 7.11 DataValue; 7.39 StatusCode). Pure."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from asyncua import ua
+
+from gateway.model import Quality, Scalar
+
+_SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
+_OVERFLOW = 0x0480  # info type "data value" with its overflow bit
+_NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
+"""How the wire says that there is no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One data value. `value` is None where the quality is bad; `source_time` where the device gave none.
+
+    `overflowed`: the server had more values than its queue holds and dropped older ones of this tag.
+    """
+
+    value: Scalar
+    quality: Quality
+    source_time: float | None
+    overflowed: bool
+
+
+def read(data: ua.DataValue) -> Reading:
+    """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
+    code = data.StatusCode.value if data.StatusCode is not None else 0
+    quality = _SEVERITIES[code >> 30]
+    variant = data.Value
+    return Reading(
+        value=None if quality == "bad" or variant is None else _scalar(variant),
+        quality=quality,
+        source_time=_epoch(data.SourceTimestamp),
+        overflowed=code & _OVERFLOW == _OVERFLOW,
+    )
+
+
+def _scalar(variant: ua.Variant) -> Scalar:
+    """Enumerations arrive as Int32 and stay numbers; times become ISO 8601 text."""
+    value = variant.Value
+    if variant.is_array:
+        raise ValueError("the tag holds an array; name a tag that holds one value")
+    if isinstance(value, ua.LocalizedText):
+        value = value.Text
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"the tag's value is {value}, not a number that can be counted or sent")
+        return float(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, datetime):
+        return _utc(value).isoformat().replace("+00:00", "Z")
+    kind = variant.VariantType.name if isinstance(variant.VariantType, ua.VariantType) else type(value).__name__
+    raise ValueError(f"the tag holds a {kind}; name a tag that holds a number, a bool, a text or a time")
+
+
+def _epoch(time: datetime | None) -> float | None:
+    if time is None or _utc(time) <= _NO_TIME:
+        return None
+    return _utc(time).timestamp()
+
+
+def _utc(time: datetime) -> datetime:
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)

@@ -1,0 +1,247 @@
+"""Real peers for tests: an MQTT broker process, an OPC UA server, and a TCP link between them and us that can fail."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Self
+
+from asyncua import ua
+from asyncua.common.node import Node
+from asyncua.server.server import Server
+from paho.mqtt import publish as paho_publish
+from paho.mqtt.enums import MQTTProtocolVersion
+
+LINE = "urn:acme:line"
+"""The namespace of the test server's variables."""
+
+
+def free_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def wait_until(predicate: Callable[[], object], timeout: float = 20.0) -> None:
+    """Poll until `predicate()` holds; AssertionError when it does not within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not predicate():
+        assert time.monotonic() < deadline, f"did not become true within {timeout} s: {predicate!r}"
+        await asyncio.sleep(0.02)
+
+
+class Mosquitto:
+    """A mosquitto process on a port of its own, with persistence in `directory`.
+
+    `settings` are further lines of its configuration. The port stays the same over restarts. Its sessions and retained
+    messages are on disk after `stop`, and after `kill` too, because every change is saved at once.
+    """
+
+    def __init__(self, directory: Path, settings: Sequence[str] = (), port: int | None = None) -> None:
+        self.port = port or free_port()
+        self.directory = directory
+        self.settings = list(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"mqtt://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start it and wait until it takes connections."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "mosquitto.conf"
+        config.write_text("\n".join(self._config()) + "\n")
+        binary = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        assert binary is not None, "mosquitto is not installed"
+        with (self.directory / "mosquitto.log").open("ab") as output:
+            self._process = subprocess.Popen([binary, "-c", str(config)], stdout=output, stderr=output)
+        deadline = time.monotonic() + 20
+        while not self._takes_connections():
+            assert self._process.poll() is None, (self.directory / "mosquitto.log").read_text()
+            assert time.monotonic() < deadline, "mosquitto does not take connections"
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """End it as a service manager does (SIGTERM)."""
+        self._end(subprocess.Popen.terminate)
+
+    def kill(self) -> None:
+        """End it as a power cut does (SIGKILL)."""
+        self._end(subprocess.Popen.kill)
+
+    def forget(self) -> None:
+        """Lose all sessions and retained messages; only while it is stopped."""
+        (self.directory / "mosquitto.db").unlink()
+
+    async def publish(self, topic: str, *payloads: str | bytes, qos: int = 1, retain: bool = False) -> None:
+        """Publish `payloads` in order; returns when the broker has acknowledged them all (QoS 1)."""
+        messages: list[Any] = [(topic, payload, qos, retain) for payload in payloads]
+        await asyncio.to_thread(
+            paho_publish.multiple,
+            messages,
+            hostname="127.0.0.1",
+            port=self.port,
+            protocol=MQTTProtocolVersion.MQTTv5,
+        )
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _config(self) -> list[str]:
+        own = [] if any(line.startswith("allow_anonymous") for line in self.settings) else ["allow_anonymous true"]
+        return [
+            f"listener {self.port} 127.0.0.1",
+            *own,
+            "user root",  # stays who it is, so that it may write to its directory
+            "persistence true",
+            f"persistence_location {self.directory}/",
+            "autosave_on_changes true",
+            "autosave_interval 1",
+            "max_queued_messages 0",
+            *self.settings,
+        ]
+
+    def _takes_connections(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
+    def _end(self, signal: Callable[["subprocess.Popen[bytes]"], None]) -> None:
+        if self._process is not None:
+            signal(self._process)
+            self._process.wait(20)
+            self._process = None
+
+
+class OpcuaServer:
+    """An OPC UA server in this event loop whose variables are `nsu=urn:acme:line;s=<name>`.
+
+    The port stays the same over restarts; each start begins with an empty address space. Names in `before` become
+    namespaces ahead of the line's own, which shifts its index.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        self.port = port or free_port()
+        self._server: Server | None = None
+        self._nodes: dict[str, Node] = {}
+        self._index = 0
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}"
+
+    @property
+    def server(self) -> Server:
+        assert self._server is not None, "the server is not running"
+        return self._server
+
+    async def start(self, *, before: Sequence[str] = (), **variables: Any) -> None:
+        """Start it with `variables` (dots as `__`: `L01__State=1`), values as `add` takes them."""
+        self._server = server = Server()
+        await server.init()
+        server.set_endpoint(self.url)
+        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        for uri in (*before, LINE):
+            self._index = await server.register_namespace(uri)
+        self._nodes.clear()
+        for name, value in variables.items():
+            await self.add(name.replace("__", "."), value)
+        await server.start()
+
+    async def stop(self) -> None:
+        """Stop it; clients lose their connection."""
+        if self._server is not None:
+            await self._server.stop()
+            self._server = None
+
+    async def add(self, name: str, value: Any) -> None:
+        """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them."""
+        self._nodes[name] = await self.server.nodes.objects.add_variable(
+            ua.NodeId(ua.String(name), ua.Int16(self._index)), name, _variant(value)
+        )
+
+    async def write(self, name: str, value: Any, *, status: int = 0, time: datetime | None = None) -> None:
+        """Set value, status code and source time at once."""
+        stamp: Any = time  # the library's DateTime is datetime with a name
+        data = ua.DataValue(_variant(value), ua.StatusCode(ua.UInt32(status)), stamp)
+        await self.server.write_attribute_value(self._nodes[name].nodeid, data)
+
+
+def _variant(value: Any) -> ua.Variant:
+    if isinstance(value, ua.Variant):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return ua.Variant(value, ua.VariantType.Int32)
+    return ua.Variant(value)
+
+
+class Link:
+    """A TCP link on a port of its own to `port` on this machine, which can fall silent or be cut."""
+
+    def __init__(self, port: int) -> None:
+        self.port = 0
+        self._target = port
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close everything."""
+        assert self._server is not None
+        self._server.close()
+        self.cut()
+        self.resume()
+        await self._server.wait_closed()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, without a word to either side: a dead switch, a hung controller."""
+        self._flowing.clear()
+
+    def resume(self) -> None:
+        self._flowing.set()
+
+    def cut(self) -> None:
+        """Reset all connections."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            self._writers.discard(writer)
+            return
+        self._writers.add(far_writer)
+        await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            self._writers.discard(writer)

@@ -1,0 +1,59 @@
+"""What the tests of sources share: an intake that remembers, and sources that run for the length of a block."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from gateway.config.schema import MqttSource as MqttConfig
+from gateway.config.schema import OpcuaSource as OpcuaConfig
+from gateway.model import Notice, Sample
+from gateway.sources.base import Arrival, Source
+
+
+class Intake:
+    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true."""
+
+    def __init__(self, *, acknowledge: bool = True) -> None:
+        self.arrivals: list[Arrival] = []
+        self.acknowledge = acknowledge
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def take(self, arrival: Arrival) -> None:
+        await self.open.wait()
+        self.arrivals.append(arrival)
+        if self.acknowledge and arrival.done is not None:
+            arrival.done()
+
+    @property
+    def samples(self) -> list[Sample]:
+        return [sample for arrival in self.arrivals for sample in arrival.samples]
+
+    @property
+    def notices(self) -> list[Notice]:
+        return [notice for arrival in self.arrivals for notice in arrival.notices]
+
+    def values(self, address: str) -> list[object]:
+        return [sample.value for sample in self.samples if sample.address == address]
+
+
+@asynccontextmanager
+async def running(source: Source, intake: Intake) -> AsyncIterator[None]:
+    """Run `source` into `intake`; on leaving it is cancelled as the application does, and must end."""
+    task = asyncio.create_task(source.run(intake.take))
+    try:
+        yield
+    finally:
+        task.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled(), "the source ended by itself or swallowed its cancellation"
+
+
+def opcua_config(url: str, **settings: Any) -> OpcuaConfig:
+    return OpcuaConfig.model_validate({"type": "opcua", "url": url, "publishing_interval": "50ms", **settings})
+
+
+def mqtt_config(url: str, **settings: Any) -> MqttConfig:
+    return MqttConfig.model_validate({"type": "mqtt", "url": url, "client_id": "edge-test", **settings})
