@@ -124,7 +124,7 @@ def _line(parts: Parts, plan: LinePlan) -> LineStatus:
         line=plan.line,
         oden_id=ref.oden_id if ref else plan.id,
         run=RunStatus(run.name, run.product, run.start) if run else None,
-        state=StateStatus(meaning.category, meaning.reason, state.states.start) if meaning else None,
+        state=StateStatus(meaning.category, meaning.reason, state.states.earliest - 1) if meaning else None,
         held=hold.reason if hold else None,
         inputs={
             name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()

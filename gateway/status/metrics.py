@@ -1,0 +1,103 @@
+"""The snapshot as Prometheus metrics: the one catalogue of their names."""
+
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from gateway.status.snapshot import Histogram, Snapshot
+
+
+class Metrics(Collector):
+    """Answers a scrape from one snapshot taken for it; keeps no numbers of its own."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        yield from families(self._snapshot())
+
+    def scrape(self, accept: str) -> tuple[bytes, str]:
+        """The exposition and its content type, in the format that the header `accept` asks for."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._registry), content_type
+
+
+def families(now: Snapshot) -> Iterator[Metric]:
+    """Every metric of the gateway. The library adds `_total` to counters, `_info` to the info."""
+    yield InfoMetricFamily("oden_gateway", "The gateway's version.", value={"version": now.version})
+
+    samples = CounterMetricFamily(
+        "oden_gateway_samples", "Values and messages received from a source.", labels=["source", "quality"]
+    )
+    gaps = CounterMetricFamily(
+        "oden_gateway_gaps", "Times in which data of a source may have been missed.", labels=["source"]
+    )
+    connected = GaugeMetricFamily("oden_gateway_source_connected", "1 while a source is connected.", labels=["source"])
+    for source in now.sources:
+        for quality, count in source.samples.items():
+            samples.add_metric([source.name, quality], count)
+        gaps.add_metric([source.name], source.gaps)
+        connected.add_metric([source.name], int(source.connected))
+    yield from (samples, gaps, connected)
+    yield CounterMetricFamily(
+        "oden_gateway_rejects", "Payloads that could not be used and were set aside.", value=now.rejects_total
+    )
+
+    records = CounterMetricFamily("oden_gateway_records", "Records put into the outbox.", labels=["kind"])
+    for kind, count in now.records_total.items():
+        records.add_metric([kind], count)
+    yield records
+    yield CounterMetricFamily(
+        "oden_gateway_merged", "Records merged into one that still waited.", value=now.merged_total
+    )
+    lost = CounterMetricFamily(
+        "oden_gateway_lost", "Accepted data lost; stays 0 unless a losing policy was chosen.", labels=["reason"]
+    )
+    for reason, count in now.lost_total.items():
+        lost.add_metric([reason], count)
+    yield lost
+
+    waiting = GaugeMetricFamily("oden_gateway_outbox_records", "Records in the outbox.", labels=["state"])
+    for state, count in now.outbox.records.items():
+        waiting.add_metric([state], count)
+    yield waiting
+    oldest = now.outbox.oldest_at
+    yield GaugeMetricFamily(
+        "oden_gateway_outbox_oldest_seconds",
+        "Age of the oldest record in the outbox, 0 where it is empty.",
+        value=0.0 if oldest is None else max(0.0, now.now - oldest),
+    )
+    yield GaugeMetricFamily(
+        "oden_gateway_outbox_drain_seconds",
+        "How long the outbox takes to drain at the present pace.",
+        value=now.outbox.drain_seconds,
+    )
+    yield GaugeMetricFamily(
+        "oden_gateway_dead_letters", "Records that Oden refused.", value=now.outbox.records.get("dead", 0)
+    )
+
+    requests = CounterMetricFamily(
+        "oden_gateway_requests", "Requests sent to Oden.", labels=["object", "action", "outcome"]
+    )
+    for key, count in now.oden.requests.items():
+        requests.add_metric(key, count)
+    yield requests
+    yield _histogram("oden_gateway_request_seconds", "How long Oden took to answer.", now.oden.seconds)
+
+
+def _histogram(name: str, text: str, values: Histogram) -> Metric:
+    bounds = [*map(str, values.bounds), "+Inf"]
+    buckets = list(zip(bounds, accumulate(values.counts), strict=True))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=values.sum)

@@ -1,0 +1,47 @@
+"""What systemd is told, by its protocol of datagrams (sd_notify(3), sd_watchdog_enabled(3))."""
+
+import contextlib
+import os
+import socket
+from collections.abc import Mapping
+
+
+class Systemd:
+    """The service manager that started this process, if one did; otherwise every call does nothing.
+
+    No call raises: what it says is news, and the gateway works on without a listener.
+    """
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        address = environ.get("NOTIFY_SOCKET", "")
+        # "@name" is the text form of an abstract socket, whose real name begins with a zero byte.
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self.watchdog_interval = _watchdog_interval(environ)
+        """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
+
+    def ready(self) -> None:
+        self._send("READY=1")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """One line for `systemctl status`."""
+        self._send("STATUS=" + " ".join(text.split()))
+
+    def watchdog(self) -> None:
+        self._send("WATCHDOG=1")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(1.0)  # a full queue must not stop the event loop for good
+            sock.sendto(message.encode(errors="replace"), self._address)
+
+
+def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
+    meant_for, allowed = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
+    if (meant_for and meant_for != str(os.getpid())) or not allowed.isdecimal() or int(allowed) == 0:
+        return None
+    return int(allowed) / 2_000_000

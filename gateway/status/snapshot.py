@@ -1,0 +1,214 @@
+"""One picture of the running gateway: what the page, the JSON, the health answers and the metrics are all made from.
+
+`app` takes the picture when somebody asks; nothing below this package knows that it is being looked at. Every
+`..._total` and every count counts from the start of the process. Times are seconds since 1970-01-01T00:00:00Z,
+and a field is a time exactly where it is called `at`, `now` or `since` or its name ends in `_at`.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from gateway.model import Notice, Quality
+
+Waiting = Literal["waiting", "sending", "in_doubt", "parked", "dead"]
+"""Where a record in the outbox stands: `parked` needs the interval of a dead letter, `dead` is one."""
+
+LONGEST_VALUE = 200
+"""Characters of an input's value that are shown; a message can be far longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """One source. `since` is when it was last connected or lost, None before the first attempt.
+
+    `failed` says of an address (a node id, a topic) why it is not being received.
+    """
+
+    name: str
+    type: Literal["opcua", "mqtt"]
+    connected: bool
+    since: float | None
+    detail: str
+    failed: Mapping[str, str]
+    last_sample_at: float | None
+    samples: Mapping[Quality, int]
+    gaps: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputStatus:
+    """The last value of one input, None before the first; `at` is when it was observed."""
+
+    value: object
+    at: float | None
+    quality: Quality
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """The run that is on."""
+
+    name: str | None
+    product: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateStatus:
+    """The state that a line is in."""
+
+    category: str
+    reason: str | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineStatus:
+    """One line. `held` says why nothing of it is delivered, None while it is."""
+
+    key: str
+    factory: str
+    line: str
+    oden_id: str | None
+    run: RunStatus | None
+    state: StateStatus | None
+    held: str | None
+    inputs: Mapping[str, InputStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxStatus:
+    """What waits on disk. `drain_seconds` is how long that takes at the present pace, infinity while nothing flows."""
+
+    records: Mapping[Waiting, int]
+    oldest_at: float | None
+    drain_seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How often something took how long.
+
+    `counts` has one more entry than `bounds`: the first counts what took at most `bounds[0]` seconds, each next one what took longer
+    than the bound before and at most its own, the last what took longer than all bounds. `sum` is of all, in seconds.
+    """
+
+    bounds: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum: float
+
+
+@dataclass(frozen=True, slots=True)
+class OdenStatus:
+    """The way to Oden.
+
+    `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
+    (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
+    """
+
+    url: str
+    held: str | None
+    retry_at: float | None
+    last_success_at: float | None
+    last_error: str | None
+    requests: Mapping[tuple[str, str, str], int]
+    seconds: Histogram
+    used_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that Oden refused. `at` is when, `error` Oden's answer in short."""
+
+    key: str
+    line: str
+    kind: str
+    at: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The whole picture.
+
+    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are sentences for the person
+    in front of the page, the most important first. `notices` and `dead_letters` are the newest ones, newest first;
+    how many dead letters there are, `outbox.records` says.
+    """
+
+    version: str
+    started_at: float
+    now: float
+    ready: bool
+    problems: tuple[str, ...]
+    sources: tuple[SourceStatus, ...]
+    lines: tuple[LineStatus, ...]
+    outbox: OutboxStatus
+    oden: OdenStatus
+    records_total: Mapping[str, int]
+    merged_total: int
+    lost_total: Mapping[str, int]
+    rejects_total: int
+    notices: tuple[Notice, ...]
+    dead_letters: tuple[DeadLetter, ...]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing at all is wrong. `/healthz` asks for less: only whether the process still turns."""
+        return self.ready and not self.problems
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """`snapshot` as the text of `/api/status`: the same fields, and `healthy`.
+
+    Times are ISO 8601 in UTC, None where they are not real times; numbers that JSON does not have are null;
+    `oden.requests` is a list of objects; an input's value longer than LONGEST_VALUE is cut.
+    """
+    return json.dumps({"healthy": snapshot.healthy, **_fields(snapshot)}, allow_nan=False)
+
+
+def _fields(thing: object) -> dict[str, object]:
+    assert is_dataclass(thing)
+    return {field.name: _field(field.name, getattr(thing, field.name)) for field in fields(thing)}
+
+
+def _field(name: str, value: object) -> object:
+    if name == "requests" and isinstance(value, Mapping):
+        return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
+    if name == "value":
+        return _value(value)
+    if isinstance(value, int | float) and (name in {"at", "now", "since"} or name.endswith("_at")):
+        return _time(value)
+    return _plain(value)
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return _fields(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _time(at: float) -> str | None:
+    try:
+        return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _value(value: object) -> object:
+    """A number as it is; texts and whole messages as text, cut to a length that a page can show."""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

@@ -1,0 +1,72 @@
+"""A picture of a gateway in mixed weather, for all tests here; they change what their claim is about."""
+
+import pytest
+
+from gateway.model import Notice
+from gateway.status.snapshot import (
+    DeadLetter,
+    Histogram,
+    InputStatus,
+    LineStatus,
+    OdenStatus,
+    OutboxStatus,
+    RunStatus,
+    Snapshot,
+    SourceStatus,
+    StateStatus,
+)
+
+NOW = 1_795_334_400.0  # 2026-11-22T08:00:00Z
+
+
+def line(number: int) -> LineStatus:
+    """One running line."""
+    return LineStatus(
+        key=f"Factory A/Line {number:02}",
+        factory="Factory A",
+        line=f"Line {number:02}",
+        oden_id="5f1c",
+        run=RunStatus("4711", "PVC pipe 20 mm", NOW - 7200),
+        state=StateStatus("Unplanned Downtime", "Jam", NOW - 95.5),
+        held=None,
+        inputs={"good": InputStatus(65_530, NOW - 0.25, "good"), "state": InputStatus(None, None, "bad")},
+    )
+
+
+@pytest.fixture
+def picture() -> Snapshot:
+    return Snapshot(
+        version="0.1.0",
+        started_at=NOW - 86_400,
+        now=NOW,
+        ready=True,
+        problems=(),
+        sources=(
+            SourceStatus(
+                "press_plc", "opcua", True, NOW - 3600, "connected", {}, NOW - 1, {"good": 120, "bad": 3}, gaps=2
+            ),
+            SourceStatus(
+                "floor", "mqtt", False, None, "connection refused", {"a/b": "not authorised"}, None, {"good": 0}, gaps=0
+            ),
+        ),
+        lines=(line(1), line(2)),
+        outbox=OutboxStatus(
+            {"waiting": 12, "sending": 1, "in_doubt": 2, "parked": 4, "dead": 3}, NOW - 61.5, 19.0, 4_096
+        ),
+        oden=OdenStatus(
+            url="https://api.oden.app/v2",
+            held=None,
+            retry_at=None,
+            last_success_at=NOW - 2,
+            last_error="500: try again",
+            requests={("interval", "set", "delivered"): 40, ("scrap_yield", "set", "in_doubt"): 2},
+            seconds=Histogram((0.1, 0.5, 1.0), (5, 30, 6, 1), 17.25),
+            used_share=0.7,
+        ),
+        records_total={"start": 20, "end": 19, "output": 55},
+        merged_total=31,
+        lost_total={"outbox_full": 0},
+        rejects_total=7,
+        notices=(Notice("reject", NOW - 9, "floor", "a/b", "not JSON"), Notice("gap", NOW - 99, "floor", "", "away")),
+        dead_letters=(DeadLetter("01J", "Factory A/Line 01", "output", NOW - 500, "400: unknown scrap_code"),),
+    )
