@@ -1,0 +1,30 @@
+# The gateway as a container image. Stage one builds the environment from the lock files, whose hashes are checked;
+# stage two holds that environment and Python, and neither pip nor a compiler.
+
+FROM python:3.13-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /src
+COPY requirements.lock requirements-build.lock ./
+RUN python -m venv --without-pip /opt/oden-gateway \
+ && pip --python /opt/oden-gateway install --require-hashes --only-binary :all: -r requirements.lock \
+ && pip install --require-hashes --only-binary :all: -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY config config
+COPY gateway gateway
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+ && pip --python /opt/oden-gateway install --no-deps --no-index /dist/*.whl
+
+FROM python:3.13-slim
+RUN pip uninstall --yes --root-user-action ignore pip \
+ && install -d -o 10001 -g 10001 -m 0700 /var/lib/oden-gateway
+COPY --from=build /opt/oden-gateway /opt/oden-gateway
+ENV PATH=/opt/oden-gateway/bin:$PATH ODEN_GATEWAY_STATUS__LISTEN=0.0.0.0:8321
+USER 10001:10001
+VOLUME /var/lib/oden-gateway
+EXPOSE 8321
+STOPSIGNAL SIGTERM
+# Straight to the port: a proxy in the environment has no business here.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+  CMD ["python", "-c", "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8321, timeout=4); c.request('GET', '/healthz'); raise SystemExit(c.getresponse().status != 200)"]
+ENTRYPOINT ["oden-gateway"]
+CMD ["run"]

@@ -1,0 +1,46 @@
+# Every target first makes what it needs: a virtual environment from the lock file and, where it may, system packages.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench contract lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+REFERENCE := $(or $(ODEN_REFERENCE),../shared/reference)
+export PATH := $(PATH):/usr/sbin:/sbin
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+demo: $(READY) ## run the whole path on embedded parts; DEMO_SECONDS=N ends it after N seconds
+	@$(BIN)/oden-gateway demo $(if $(DEMO_SECONDS),--seconds $(DEMO_SECONDS))
+
+test: $(READY) ## run all tests, with a real MQTT broker
+	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
+	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
+	@$(BIN)/pytest -q --durations=10 --ignore=tests/contract
+
+lint: $(READY) ## check style, types and the direction of dependencies
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY) ## run the measurements in bench/
+	@for program in bench/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit; done
+
+contract: $(READY) ## check the Oden stand-in against Oden's own API document, where that is at hand
+	@if [ ! -d tests/contract ]; then echo "There are no contract tests yet."; \
+	elif [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
+	else ODEN_REFERENCE="$(REFERENCE)" $(BIN)/pytest -q tests/contract; fi
+
+lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
+	@.ci/lock
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements-dev.lock pyproject.toml .ci/environment
+	@.ci/environment
+	@touch $@

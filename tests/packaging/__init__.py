@@ -1,0 +1,1 @@
+"""How the project is installed and packaged: make, lock files, wheel, systemd unit, container."""

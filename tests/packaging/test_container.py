@@ -1,0 +1,177 @@
+"""Dockerfile and compose.yaml, as far as they can be judged without a Docker engine."""
+
+import json
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from shutil import copy, copytree
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from gateway.config.schema import Config, Status
+
+ROOT = Path(__file__).parents[2]
+CONFIG = "/etc/oden-gateway/gateway.yaml"
+
+
+def instructions() -> list[tuple[str, str]]:
+    """The Dockerfile's instructions in order, continued lines joined: ("FROM", "python:…")."""
+    lines = [line for line in (ROOT / "Dockerfile").read_text().splitlines() if not line.startswith("#")]
+    logical = re.sub(r"\s*\\\n\s*", " ", "\n".join(lines)).splitlines()
+    return [(line.split()[0], line.partition(" ")[2]) for line in logical if line]
+
+
+def stages() -> list[list[tuple[str, str]]]:
+    """The instructions of each stage, its FROM first."""
+    found: list[list[tuple[str, str]]] = []
+    for instruction in instructions():
+        if instruction[0] == "FROM":
+            found.append([])
+        found[-1].append(instruction)
+    return found
+
+
+def last(word: str) -> str:
+    """The argument of the final stage's last `word`."""
+    return [argument for name, argument in stages()[-1] if name == word][-1]
+
+
+@pytest.fixture(scope="module")
+def service() -> dict[str, Any]:
+    """compose.yaml's one service."""
+    (only,) = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())["services"].values()
+    assert isinstance(only, dict)
+    return only
+
+
+def test_both_stages_stand_on_the_same_python() -> None:
+    """The environment is made for the very Python that runs it: both stages start from one slim image."""
+    build, final = (stage[0][1].split()[0] for stage in stages())
+    assert build == final
+    assert re.fullmatch(r"python:3\.1[1-9]-slim", final)
+
+
+def test_every_package_in_the_image_is_checked_against_its_hash() -> None:
+    """Each pip command that takes something in requires hashes; those for our own wheel have no way to download."""
+    commands = [command for name, run in instructions() if name == "RUN" for command in run.split(" && ")]
+    taking = [command for command in commands if re.match(r"pip (--python \S+ )?(install|wheel) ", command)]
+    unchecked = [command for command in taking if "--require-hashes" not in command]
+    assert len(taking) == 4
+    assert len(unchecked) == 2
+    assert all({"--no-index", "--no-build-isolation"} & set(command.split()) for command in unchecked)
+    assert all("--no-deps" in command for command in unchecked)
+
+
+def test_what_is_copied_is_enough_to_build_the_wheel(tmp_path: Path) -> None:
+    """The files that stage one copies from here, none of them kept back by .dockerignore, build the wheel."""
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    copied = [argument.split() for name, argument in stages()[0] if name == "COPY"]
+    assert {source for *sources, _ in copied for source in sources} == let_in
+    for source in let_in:
+        if (ROOT / source).is_dir():
+            copytree(ROOT / source, tmp_path / source)
+        else:
+            copy(ROOT / source, tmp_path / source)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", "dist"]
+    subprocess.run(build, cwd=tmp_path, check=True, capture_output=True)
+    assert len(list((tmp_path / "dist").glob("oden_gateway-*.whl"))) == 1
+
+
+def test_the_image_runs_the_gateway_and_not_as_root() -> None:
+    """A numeric user without rights, the command of the package, and a signal that it stops cleanly on."""
+    user, group = map(int, last("USER").split(":"))
+    assert min(user, group) >= 10_000
+    assert f"-o {user} -g {group} -m 0700 /var/lib/oden-gateway" in last("RUN")
+    assert (json.loads(last("ENTRYPOINT")), json.loads(last("CMD"))) == (["oden-gateway"], ["run"])
+    assert last("STOPSIGNAL") == "SIGTERM"
+    assert last("VOLUME") == "/var/lib/oden-gateway"
+
+
+def test_the_status_page_leaves_the_container_but_not_the_machine(service: dict[str, Any]) -> None:
+    """Inside it listens on every address of the exposed port; outside it is published on this machine alone."""
+    environment = dict(re.findall(r"(\w+)=(\S+)", last("ENV")))
+    listen = Status(listen=environment["ODEN_GATEWAY_STATUS__LISTEN"]).listen
+    assert {"status"} <= Config.model_fields.keys()
+    assert listen == f"0.0.0.0:{last('EXPOSE')}"
+    assert Status().listen == f"127.0.0.1:{last('EXPOSE')}"
+    assert service["ports"] == [f"127.0.0.1:{last('EXPOSE')}:{last('EXPOSE')}"]
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers /healthz with the server's `status`."""
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, HealthServer)
+        self.send_response(self.server.status if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Print nothing."""
+
+
+class HealthServer(ThreadingHTTPServer):
+    """A gateway as far as the health check can see."""
+
+    status = 200
+
+
+@pytest.fixture
+def healthz() -> Iterator[HealthServer]:
+    with HealthServer(("127.0.0.1", 0), Health) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def health_check(port: int) -> int:
+    """The exit code of the image's health check, pointed at `port`."""
+    command = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
+    assert command[0] == "python"
+    program = [part.replace(last("EXPOSE"), str(port)) for part in command[1:]]
+    environment = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, *program], check=False, capture_output=True, env=environment, timeout=30)
+    return done.returncode
+
+
+def test_the_health_check_follows_healthz(healthz: HealthServer) -> None:
+    """It passes on 200, fails on 503 and where nobody listens, and goes past a proxy that the environment names."""
+    assert health_check(healthz.server_port) == 0
+    healthz.status = 503
+    assert health_check(healthz.server_port) == 1
+    healthz.shutdown()
+    healthz.server_close()
+    assert health_check(healthz.server_port) == 1
+
+
+def test_compose_gives_the_container_what_it_needs_and_no_more(service: dict[str, Any]) -> None:
+    """Read-only root, no capabilities, no new privileges, bounded logs; it comes back after a crash or a reboot."""
+    assert (service["read_only"], service["tmpfs"]) == (True, ["/tmp"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["restart"] == "unless-stopped"
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert "privileged" not in service
+
+
+def test_compose_mounts_the_configuration_read_only_and_keeps_the_outbox(service: dict[str, Any]) -> None:
+    """The configuration is where `run` looks for it, not writable; the outbox is a volume that survives the container."""
+    configuration, outbox = service["volumes"]
+    assert (configuration["target"], configuration["read_only"]) == (CONFIG, True)
+    assert outbox == f"outbox:{last('VOLUME')}"
+
+
+def test_p8_compose_hands_over_the_token_as_a_secret_only(service: dict[str, Any]) -> None:
+    """The token comes from a file, under the name that the example configuration asks for, never by environment."""
+    everything = YAML(typ="safe").load((ROOT / "compose.yaml").read_text())
+    assert service["secrets"] == list(everything["secrets"]) == ["oden_token"]
+    assert everything["secrets"]["oden_token"] == {"file": "./oden_token"}
+    assert "environment" not in service
+    assert "${secret:oden_token}" in (ROOT / "config/gateway.yaml").read_text()

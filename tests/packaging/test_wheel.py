@@ -1,0 +1,101 @@
+"""The wheel: what is inside, and that it runs with nothing but what requirements.lock installs."""
+
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+
+from gateway import __version__
+
+ROOT = Path(__file__).parents[2]
+
+IMPORT_EVERYTHING = """
+import importlib, pkgutil, sys
+sys.path.insert(0, sys.argv[1])
+import gateway
+missing = set()
+for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
+    try:
+        importlib.import_module(module.name)
+    except ModuleNotFoundError as error:
+        missing.add(f"{module.name} needs {error.name}")
+print(*sorted(missing), sep="\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this tree, built without a network by the locked backend."""
+    directory = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(directory)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (built,) = directory.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def runtime(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to import from: the wheel, unpacked, and links to the packages of requirements.lock, no others."""
+    folder = tmp_path_factory.mktemp("runtime")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    for name in re.findall(r"^([a-z0-9][\w.-]*)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE):
+        try:
+            files = distribution(name).files
+        except PackageNotFoundError:  # not for this platform
+            continue
+        assert files, f"{name} does not say what it installed"
+        for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
+            link = folder / top
+            if not link.exists():
+                link.symlink_to(Path(str(distribution(name).locate_file(top))))
+    return folder
+
+
+def python(runtime: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `program` with the packages in `runtime` and Python's own, isolated from those of the tests."""
+    command = [sys.executable, "-I", "-S", "-W", "ignore", "-c", program, str(runtime), *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, cwd=runtime)
+
+
+def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel: Path) -> None:
+    """Every file of the package is in the wheel, the example configurations beside it, and nothing else."""
+    version = re.escape(__version__)
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    tree = [Path(directory) / file for directory, _, files in os.walk(ROOT / "gateway") for file in files]
+    package = {str(path.relative_to(ROOT)) for path in tree if path.suffix != ".pyc"}
+    assert any("/static/" in file for file in package)
+    assert package <= inside
+    data = f"oden_gateway-{__version__}.data/data/share/oden-gateway/examples"
+    examples = {f"{data}/{path.name}" for path in (ROOT / "config").iterdir()}
+    assert f"{data}/gateway.yaml" in examples
+    rest = inside - package - examples
+    assert [file for file in rest if not re.match(rf"oden_gateway-{version}\.dist-info/", file)] == []
+
+
+def test_the_wheel_installs_the_command_and_says_what_it_is(wheel: Path) -> None:
+    """The wheel makes the command `oden-gateway` and carries version, licence and the least Python."""
+    with zipfile.ZipFile(wheel) as archive:
+        info = f"oden_gateway-{__version__}.dist-info"
+        commands = archive.read(f"{info}/entry_points.txt").decode()
+        metadata = Parser().parsestr(archive.read(f"{info}/METADATA").decode())
+        assert archive.read(f"{info}/licenses/LICENSE").decode().strip().startswith("Apache License")
+    assert "oden-gateway = gateway.__main__:main" in commands
+    assert (metadata["Version"], metadata["Requires-Python"]) == (__version__, ">=3.11")
+    assert metadata["License-Expression"] == "Apache-2.0"
+
+
+def test_the_command_runs_without_the_packages_of_demo_and_tests(runtime: Path) -> None:
+    """With the packages of requirements.lock alone, the command starts; only the demo's broker is out of reach."""
+    run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from gateway.__main__ import main; sys.exit(main())"
+    result = python(runtime, run, "version")
+    assert (result.returncode, result.stdout) == (0, f"oden-gateway {__version__}\n"), result.stderr
+    result = python(runtime, IMPORT_EVERYTHING)
+    assert result.returncode == 0, result.stderr
+    assert {line.split()[-1].split(".")[0] for line in result.stdout.splitlines()} <= {"amqtt"}, result.stdout
