@@ -22,6 +22,7 @@ from gateway.outbox.thread import OutboxThread
 from gateway.sources.base import Source
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, snapshot
+from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
 
 log = structlog.get_logger()
@@ -75,7 +76,7 @@ class App:
         sources = self._sources()
         parts = Parts(self._loaded.config, self._plans, sources, intake, drain, self._started_at)
 
-        def picture() -> object:
+        def picture() -> Snapshot:
             return snapshot(parts, self._summary, self._clock.now(), self._problems(), self._alive(intake, drain))
 
         async with StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain)):
@@ -98,9 +99,9 @@ class App:
             intake.stop()
             drain.stop()
             await asyncio.wait({mapping, delivery}, timeout=GRACE)
-            for task in (mapping, delivery, beat, stopped):
-                task.cancel()
-            await asyncio.gather(mapping, delivery, beat, stopped, return_exceptions=True)
+            for loop in (mapping, delivery, beat):
+                loop.cancel()
+            await asyncio.gather(mapping, delivery, beat, return_exceptions=True)
 
     def _sources(self) -> list[Source]:
         addresses: dict[str, list[str]] = {name: [] for name in self._loaded.config.sources}

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LINE_STATE, LineState, Tick, due, step
+from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import Notice, Record, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
@@ -75,7 +75,7 @@ class Intake:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
-            self.states[plan.key] = LINE_STATE.validate_json(text) if text else LineState()
+            self.states[plan.key] = load(plan, text) if text else LineState()
         return max((state.now for state in self.states.values()), default=0.0)
 
     async def run(self) -> None:
@@ -138,7 +138,7 @@ class Intake:
                 self._step(plan, Tick(now), records, notices)
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
         if records or notices or receipts or new_sessions or (self._dirty and (old or self._stopping)):
-            states = {key: LINE_STATE.dump_json(self.states[key]).decode() for key in self._dirty}
+            states = {key: dump(self.states[key]) for key in self._dirty}
             await self._commit(Commit(states, tuple(records), tuple(notices), tuple(receipts), tuple(new_sessions)))
             self._dirty.clear()
             self._written_at = self._clock.monotonic()

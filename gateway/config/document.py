@@ -1,0 +1,245 @@
+"""A YAML file as a tree in which every key, value and list item knows where it stands.
+
+YAML 1.2 (https://yaml.org/spec/1.2.2/) with its core schema (10.3.2), so `12:30` and `no` are text. Stricter where
+leniency hides mistakes: keys are unique and are text or whole numbers, tags are refused, numbers are finite. Built
+from ruamel's events: what an alias repeats is counted, not copied, and depth is limited.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, StreamMark
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from gateway.model import Scalar
+
+LARGEST_TREE = 200_000
+"""Values in one file, each counted as often as aliases repeat it."""
+DEEPEST = 40
+"""Levels of nesting."""
+_LONGEST_NUMBER = 300
+
+Key = str | int
+Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
+"""The values alone, as pydantic takes them."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A position in the file; both count from 1."""
+
+    line: int
+    column: int
+
+
+class NotYamlError(Exception):
+    """The text cannot be read any further than `place`."""
+
+    def __init__(self, place: Place, text: str) -> None:
+        self.place, self.text = place, text
+        super().__init__(text)
+
+
+@dataclass(slots=True)
+class Node:
+    """A value and where it stands; `keys` are the places of a mapping's keys, `size` counts all values in it."""
+
+    place: Place
+    value: Scalar | list["Node"] | dict[Key, "Node"]
+    keys: dict[Key, Place] = field(default_factory=dict)
+    size: int = 1
+    empty: bool = False
+    """Nothing is written there, which means None."""
+
+    def tree(self) -> Tree:
+        """The values alone."""
+        if isinstance(self.value, dict):
+            return {key: node.tree() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.tree() for node in self.value]
+        return self.value
+
+
+def scalar(text: str) -> Scalar:
+    """What a plain scalar means in the core schema."""
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "True", "TRUE", "false", "False", "FALSE"}:
+        return text[0] in "tT"
+    if len(text) > _LONGEST_NUMBER:
+        return text
+    if re.fullmatch(r"[-+]?[0-9]+", text):
+        return int(text)
+    if re.fullmatch(r"0o[0-7]+|0x[0-9a-fA-F]+", text):
+        return int(text, 0)
+    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text) and math.isfinite(float(text)):
+        return float(text)
+    return text
+
+
+def compose(text: str) -> tuple[Node, list[tuple[Place, str]]]:
+    """The tree of `text` and what is wrong with single keys and values of it. An empty file is one value, None.
+
+    NotYamlError where the rest cannot be read; its sentence never repeats the text, which may hold a secret.
+    """
+    composer = _Composer(text)
+    return composer.document(), composer.problems
+
+
+class _Composer:
+    def __init__(self, text: str) -> None:
+        self.problems: list[tuple[Place, str]] = []
+        self._text = text
+        self._events = self._parse()
+        self._anchors: dict[str, Node] = {}
+        self._depth = 0
+        self._size = 0
+
+    def document(self) -> Node:
+        root = Node(Place(1, 1), None, empty=True)
+        documents = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self.problems.append((_place(event.start_mark), "a second document begins; a file holds one"))
+                    break
+            elif isinstance(event, NodeEvent):
+                root = self._node(event)
+        return root
+
+    def _node(self, event: Event) -> Node:
+        place, before = _place(event.start_mark), self._size
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise NotYamlError(place, f"nested more than {DEEPEST} levels deep; nothing in this file needs that")
+        if isinstance(event, AliasEvent):
+            node = self._alias(event, place)
+            self._size += node.size
+        else:
+            node = self._new(cast("ScalarEvent | CollectionStartEvent", event), place)
+            self._size += 1
+            node.size = self._size - before
+        if self._size > LARGEST_TREE:
+            raise NotYamlError(place, f"more than {LARGEST_TREE} values, counting what aliases repeat")
+        self._depth -= 1
+        return node
+
+    def _alias(self, event: AliasEvent, place: Place) -> Node:
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            raise NotYamlError(place, "not YAML: no anchor (&name) of this name is complete before this alias (*name)")
+        return target
+
+    def _new(self, event: ScalarEvent | CollectionStartEvent, place: Place) -> Node:
+        if event.tag is not None:
+            self.problems.append((place, "tags (words that begin with '!') mean nothing here; put the text in quotes"))
+        node = Node(place, None)
+        if isinstance(event, ScalarEvent):
+            node.value = scalar(event.value) if event.implicit[0] else event.value
+            node.empty = event.start_mark.index == event.end_mark.index
+        elif isinstance(event, SequenceStartEvent):
+            node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
+        else:
+            self._fill(node)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _fill(self, mapping: Node) -> None:
+        """Read keys and values into `mapping`; of equal keys the first stays."""
+        value: dict[Key, Node] = {}
+        for event in self._until(MappingEndEvent):
+            key = self._node(event)
+            item = self._node(next(self._events))
+            if item.empty:
+                item.place = key.place
+            if isinstance(key.value, bool) or not isinstance(key.value, Key):
+                self.problems.append((key.place, "a key is text or a whole number; put other keys in quotes"))
+            elif key.value in value:
+                first = mapping.keys[key.value]
+                text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"
+                self.problems.append((key.place, f"duplicate key {shown(key.value)}: {text}"))
+            else:
+                value[key.value] = item
+                mapping.keys[key.value] = key.place
+        mapping.value = value
+
+    def _until(self, end: type[Event]) -> Iterator[Event]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+    def _parse(self) -> Iterator[Event]:
+        """The events; every way that ruamel has of refusing a text becomes one."""
+        last = Place(1, 1)
+        try:
+            for event in YAML(typ="safe", pure=True).parse(self._text):
+                last = _place(event.start_mark)
+                yield event
+        except MarkedYAMLError as error:
+            raise self._explained(error) from None
+        except ReaderError as error:
+            lines = self._text[: error.position + 1].splitlines()
+            place = Place(len(lines), len(lines[-1]))
+            raise NotYamlError(place, "not YAML: an invisible control character stands here; delete it") from None
+        except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
+            raise NotYamlError(last, "not YAML: after this, an escape names a character that does not exist") from None
+
+    def _explained(self, error: MarkedYAMLError) -> NotYamlError:
+        problem = error.problem or ""
+        mark = error.context_mark if "unexpected end of stream" in problem else error.problem_mark
+        lines = self._text.splitlines() or [""]
+        place = _place(mark)
+        if place.line > len(lines):
+            place = Place(len(lines), len(lines[-1]) + 1)
+        line = lines[place.line - 1]
+        indent = line[: len(line) - len(line.lstrip())]
+        if "\t" in indent:
+            return NotYamlError(Place(place.line, indent.index("\t") + 1), "not YAML: a tab; indent with spaces")
+        return NotYamlError(place, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
+
+
+def _place(mark: StreamMark) -> Place:
+    return Place(mark.line + 1, mark.column + 1)
+
+
+def shown(text: object) -> str:
+    """`text` in quotes, short and on one line."""
+    words = "".join(character if character.isprintable() else "?" for character in str(text))
+    return f"'{words[:60]}…'" if len(words) > 60 else f"'{words}'"
+
+
+_HINTS = (
+    (
+        "mapping values are not allowed",
+        "no ':' can stand here; indent this line like its neighbours, or put a text with ': ' in quotes",
+    ),
+    ("could not find expected ':'", "a ':' is missing; write 'key: value', and put a text of several lines in quotes"),
+    ("unexpected end of stream", "the quote that is opened here is never closed"),
+    (
+        "expected <block end>",
+        "this line does not fit; indent it like its neighbours, and look for a missing quote, ',' or ':'",
+    ),
+    ("expected ',' or", "a ',' or a closing bracket is missing before this"),
+    ("cannot start any token", "no value begins with this character; put it in quotes"),
+    ("escape", "after a backslash in double quotes only certain letters may follow; use single quotes instead"),
+    ("", "this does not fit what stands before it; look at indentation, quotes and brackets"),
+)
+"""Part of ruamel's problem -> what to do. Ruamel's own words are not passed on: they repeat parts of the file."""

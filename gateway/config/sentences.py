@@ -1,0 +1,135 @@
+"""What pydantic finds wrong, said so that the person who wrote the file knows what to write instead.
+
+No sentence repeats a value: it may be a secret.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from gateway.config.document import shown
+from gateway.config.schema import Entry, MqttSource, Oden, OpcuaSource, Status
+from gateway.config.shape import Loc, Spot, fields, models, spot, tags
+from gateway.config.units import Duration, Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing wrong at `loc`: with its value or, where `at_key`, with its key."""
+
+    loc: Loc
+    text: str
+    at_key: bool = False
+
+
+def suggestion(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown word: what it may have been meant to be, and what there is."""
+    names = list(dict.fromkeys(known))
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    meant = f"; did you mean {shown(near[0])}?" if near else ""
+    return f"{meant} (possible here: {', '.join(names) or 'nothing'})"
+
+
+def misfits(error: ValidationError) -> list[Misfit]:
+    """What is wrong, once for each place. `error` is about `{"config": the whole file}`."""
+    found: dict[Loc, Misfit] = {}
+    for details in error.errors(include_url=False):
+        misfit = _misfit(details)
+        found.setdefault(misfit.loc, misfit)
+    return list(found.values())
+
+
+def _misfit(details: ErrorDetails) -> Misfit:
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    at = spot(details["loc"][1:])
+    match kind:
+        case "extra_forbidden" | "invalid_key":
+            return Misfit(at.loc, _unknown_key(at, value), at_key=True)
+        case "missing":
+            return Misfit(at.loc, f"the key {shown(at.loc[-1])} is missing{_meaning(at)}")
+        case "union_tag_invalid" | "union_tag_not_found":
+            names = [tag for model in models(at.annotation) for tag in tags(model)]
+            tag = value.get("type") if isinstance(value, dict) else None
+            wrong = "the key 'type' is missing; write" if tag is None else "unknown type; write"
+            return Misfit((*at.loc, "type"), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
+        case "literal_error":
+            names = list(get_args(at.annotation))
+            return Misfit(at.loc, f"write {_choice(names)}{_nearest(value, names)}")
+    return Misfit(at.loc, _sentence(kind, context, at), at_key=at.at_key)
+
+
+def _unknown_key(at: Spot, value: object) -> str:
+    key, known = str(at.loc[-1]), fields(at.section) if at.section else {}
+    # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
+    named = value is not None or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f"unknown key {shown(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
+
+
+def _choice(names: Iterable[str]) -> str:
+    *first, last = [f"'{name}'" for name in names]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _nearest(value: object, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(value).lower(), list(names), n=1, cutoff=0.5)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _meaning(at: Spot) -> str:
+    """What the schema says of the key, as a sentence of its own."""
+    return f". {at.field.description}" if at.field and at.field.description else ""
+
+
+def _sentence(kind: str, context: Mapping[str, Any], at: Spot) -> str:
+    match kind:
+        case "value_error":
+            return str(context["error"])
+        case "string_pattern_mismatch":
+            form = None if at.section is None else _FORMS.get((at.section, str(at.loc[-1])))
+            return f"write {form}" if form else _NAME
+        case "greater_than":
+            return f"must be more than {context['gt']:g}{_unit(at)}"
+        case "greater_than_equal":
+            return f"must be at least {context['ge']:g}{_unit(at)}"
+        case "string_type" if at.at_key:
+            return _NAME
+        case "string_type" if at.annotation is None:  # one of several kinds of single values
+            return "write a single value here: text, a number, true or false"
+    return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_meaning(at)}"
+
+
+def _unit(at: Spot) -> str:
+    metadata = at.field.metadata if at.field else []
+    if get_args(Duration)[1] in metadata:
+        return " s"
+    return " a second" if get_args(Rate)[1] in metadata else ""
+
+
+_NAME = "write a name of letters, digits and '_' that does not begin with a digit"
+_FORMS: Mapping[tuple[type[BaseModel], str], str] = {
+    (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
+    (OpcuaSource, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
+    (MqttSource, "url"): "mqtt://host:port or, with TLS, mqtts://host:port",
+    (Entry, "count"): "the name of an input or, for a field of an event, input.field",
+    (Status, "listen"): "address:port, such as 127.0.0.1:8321",
+}
+"""How the texts are written that have a form of their own; the others with a pattern are names."""
+
+_TABLE = "write keys and values here: 'key: value' lines, indented below"
+_WRONG_TYPE = {
+    "string_type": "write text here; a number, true or false that is meant as text needs quotes",
+    "is_instance_of": "write a path here",
+    "int_type": "write a whole number here, without quotes",
+    "float_type": "write a number here, without quotes",
+    "bool_type": "write true or false here",
+    "list_type": "write a list here: an indented line that begins with '- ' for each item",
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "string_too_short": "this must not be empty",
+    "too_short": "this must have at least one entry",
+}

@@ -1,0 +1,213 @@
+"""Intake with the real mapping and the real outbox: all of a batch or none, and acknowledged only afterwards."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.clock import LoopClock
+from gateway.config.schema import Line
+from gateway.intake import Intake
+from gateway.mapping.compile import compile_line
+from gateway.model import Sample
+from gateway.outbox.entries import Commit
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.sources.base import Arrival, Receipt
+
+LINE = Line.model_validate(
+    {
+        "factory": "Factory A",
+        "line": "Line 01",
+        "inputs": {
+            "good": {"source": "plc", "node": "ns=2;s=Good", "counter": {"rollover": 65536}},
+            "order": {"source": "floor", "topic": "order", "field": "number"},
+            "scrap": {"source": "floor", "topic": "scrap"},
+        },
+        "run": {"key": "order", "product": "{order}", "settle": "0s"},
+        "scrap_yield": {
+            "every": "1s",
+            "entries": [
+                {"count": "good", "raw_data": {"yield": "{n}"}},
+                {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
+            ],
+        },
+    }
+)
+PLAN = compile_line(LINE, ("lines", 0))
+EPOCH = 1_800_000_000.0
+
+
+class Rig:
+    """One life of an intake on an outbox directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.outbox = OutboxThread()
+        self.directory = directory
+        self.stored = 0
+        self.acked: list[int] = []
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Intake]:
+        await self.outbox.open(self.directory)
+        self.clock = LoopClock(EPOCH)
+
+        def stored() -> None:
+            self.stored += 1
+
+        intake = Intake(self.outbox, [PLAN], self.clock, stored)
+        await intake.load()
+        task = asyncio.create_task(intake.run())
+        try:
+            yield intake
+        finally:
+            intake.stop()
+            await asyncio.wait({task}, timeout=5.0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await self.outbox.close()
+
+    def message(self, topic: str, value: object, packet_id: int, *, redelivered: bool = False) -> Arrival:
+        sample = Sample("floor", topic, value, self.clock.now())
+        receipt = Receipt(packet_id, f"{topic}{value}", redelivered)
+        return Arrival("floor", (sample,), receipt=receipt, done=lambda: self.acked.append(packet_id))
+
+    def count(self, value: int) -> Arrival:
+        return Arrival("plc", (Sample("plc", "ns=2;s=Good", value, self.clock.now()),))
+
+    async def delivered_yield(self) -> int:
+        """Take what waits out of the outbox as if it had been delivered; the yield among it."""
+        total = 0
+        while views := await self.outbox(Outbox.views):
+            for view in views:
+                record = view.records[0]
+                total += int(str(record.raw_data.get("yield", 0))) if record.kind == "output" else 0
+                await self.outbox(Outbox.delivered, view, "id")
+        return total
+
+    async def made(self) -> dict[str, int]:
+        return (await self.outbox(Outbox.summary, 1)).totals.records
+
+
+async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
+    """When a message's `done` is called, what it caused is already on disk."""
+    rig = Rig(tmp_path)
+    seen: list[dict[str, int]] = []
+    async with rig.running() as intake:
+        arrival = rig.message("order", {"number": "A1"}, 1)
+        done = asyncio.Event()
+        await intake.take(Arrival("floor", arrival.samples, receipt=arrival.receipt, done=done.set))
+        await done.wait()
+        seen.append(await rig.made())
+    assert seen == [{"start": 1}]
+
+
+async def test_p1_nothing_is_acknowledged_while_the_disk_refuses(tmp_path: Path) -> None:
+    """A commit that fails is tried again: no acknowledgement before it worked, and nothing twice or lost after."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        broken = True
+        commit = Outbox.commit
+
+        def refuse(outbox: Outbox, change: Commit) -> None:
+            if broken:
+                raise sqlite3.OperationalError("database or disk is full")
+            commit(outbox, change)
+
+        Outbox.commit = refuse  # type: ignore[method-assign, assignment]
+        try:
+            await intake.take(rig.message("order", {"number": "A1"}, 1))
+            await until(lambda: intake.health.blocked is not None)
+            assert "disk is full" in (intake.health.blocked or "")
+            await intake.take(rig.message("order", {"number": "A2"}, 2))
+            assert rig.acked == []
+            broken = False
+            await until(lambda: rig.acked == [1, 2])
+            assert intake.health.blocked is None
+        finally:
+            Outbox.commit = commit  # type: ignore[method-assign]
+        assert await rig.made() == {"start": 2, "end": 1}
+
+
+async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
+    """A scrap event that was committed but not acknowledged before a crash counts once when it comes again."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await until(lambda: rig.acked == [1, 2])
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await intake.take(rig.message("scrap", {"qty": 4}, 3, redelivered=True))
+        await until(lambda: rig.acked == [2, 3])
+        assert intake.health.redelivered == 1
+        async with asyncio.timeout(5):
+            while (await rig.made()).get("output", 0) < 1:
+                await asyncio.sleep(0.02)
+        (view,) = [view for view in await rig.outbox(Outbox.views) if view.name.endswith("output")]
+        record = view.records[0]
+        assert record.kind == "output"
+        assert record.raw_data == {"scrap": 7}
+
+
+async def test_p2_the_same_redelivery_twice_in_one_batch(tmp_path: Path) -> None:
+    """The first copy still waits in the queue when the connection comes back with the second: one of them counts."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        for redelivered in (False, True):
+            await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=redelivered))
+        await until(lambda: rig.acked == [1, 2, 2])
+        assert intake.health.redelivered == 1
+
+
+async def test_p2_a_new_session_makes_old_receipts_void(tmp_path: Path) -> None:
+    """After the broker has forgotten the session, an equal packet id and payload is another message."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await intake.take(Arrival("floor", new_session=True))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await until(lambda: rig.acked == [2, 2])
+        assert intake.health.redelivered == 0
+
+
+async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: Path) -> None:
+    """Mere movement is no commit; a stop writes it, and the next start goes on from there."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+        for value in range(100, 110):
+            await intake.take(rig.count(value))
+        await until(lambda: intake.health.samples["plc", "good"] == 10)
+    rig = Rig(tmp_path)
+    total = 0
+    async with rig.running() as intake:
+        assert intake.states[PLAN.key].inputs["good"].value == 109
+        await intake.take(rig.count(112))
+        async with asyncio.timeout(5):
+            while total < 12:
+                total += await rig.delivered_yield()
+                await asyncio.sleep(0.02)
+    assert total == 12
+
+
+async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> None:
+    """Garbage stops nothing: it is listed and counted, and acknowledged with what else came."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": "many"}, 1))
+        await intake.take(rig.message("order", {"number": {"nested": []}}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        summary = await rig.outbox(Outbox.summary, 10)
+    assert summary.totals.rejects == 2
+    assert {notice.address for notice in summary.notices} == {"scrap", "order"}
