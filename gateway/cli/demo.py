@@ -127,6 +127,7 @@ class Demo:
         self._told: list[str] = []
         self._at_work_since: float | None = None
         self._oden_back_at: float | None = None
+        self._finished = False
         self._interrupted = False
 
     @contextmanager
@@ -148,23 +149,25 @@ class Demo:
 
     def run(self, screen: "Screen") -> Report:
         """Go on until everything has reached Oden, or until it has had long enough. PartFailed where a part fails."""
-        finished_at: float | None = None
+        drains_since: float | None = None
         equal_since: float | None = None
         while True:
             self._read()
             self._care()
             view = self._view()
             screen.show(view)
-            now = time.monotonic()
-            if finished_at is None and self._events and self._events[-1].kind == "totals":
-                finished_at = now
-                self._tell("The line has finished; the rest is on its way to Oden.")
-            if finished_at is not None and not self._kills and self._oden_back_at is None:
+            if self._drains():
+                now = time.monotonic()
+                drains_since = drains_since or now
                 equal = compare(view.plant, view.oden, self._received, view.waiting).ok
                 equal_since = (equal_since or now) if equal else None
-                if (equal_since and now - equal_since >= CALM) or now - finished_at >= DRAIN:
+                if (equal_since and now - equal_since >= CALM) or now - drains_since >= DRAIN:
                     return self._compare(view.waiting)
             time.sleep(STEP)
+
+    def _drains(self) -> bool:
+        """Whether nothing more is to come than what is on its way to Oden."""
+        return self._finished and not self._kills and self._oden_back_at is None
 
     def _compare(self, waiting: int | None) -> Report:
         """The verdict, from the files."""
@@ -187,6 +190,9 @@ class Demo:
         if self._at_work_since is None and len(self._events) > 1:
             self._at_work_since = now
             self._tell("The gateway listens; the line begins its work.")
+        if not self._finished and self._events and self._events[-1].kind == "totals":
+            self._finished = True
+            self._tell("The line has finished; the rest is on its way to Oden.")
         if self._kills and self._at_work_since is not None and now - self._at_work_since >= self._kills[0]:
             self._kills.pop(0)
             self._gateway.kill()
@@ -227,7 +233,7 @@ class Demo:
     def _phase(self) -> str:
         if self._at_work_since is None:
             return "starting"
-        if self._events[-1].kind == "totals":
+        if self._finished:
             return "draining"
         return "finishing" if self._interrupted else "the line works"
 

@@ -11,9 +11,8 @@ from tests.delivery.harness import Oden, Rig
 @pytest.fixture
 async def oden() -> AsyncIterator[Oden]:
     stand_in = Oden()
-    await stand_in.server.start_server()
-    yield stand_in
-    await stand_in.server.close()
+    async with stand_in.listening():
+        yield stand_in
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
 
 from gateway.clock import AnchoredClock
@@ -20,7 +19,7 @@ from gateway.oden.pace import Pace
 from gateway.outbox.entries import Commit, Counts, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.simulator.oden_api import make_app
+from gateway.simulator.oden_api import listening, make_app
 from gateway.simulator.oden_model import Interval, OdenModel, Plant
 
 TOKEN = "test-token"
@@ -56,12 +55,14 @@ class Oden:
         self.faults: deque[Fault] = deque()
         self.seen: list[str] = []
         self.received: list[float] = []
-        app = make_app(self.model, TOKEN, middlewares=[self._meddle])
-        self.server = TestServer(app)
+        self.url = ""
 
-    @property
-    def url(self) -> str:
-        return str(self.server.make_url("/v2"))
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Serve on a free port."""
+        app = make_app(self.model, TOKEN, middlewares=[self._meddle])
+        async with listening(app, "127.0.0.1", 0) as self.url:
+            yield
 
     @web.middleware
     async def _meddle(self, request: web.Request, handler: Handler) -> web.StreamResponse:

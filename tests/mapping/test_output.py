@@ -11,7 +11,7 @@ LINE_01 = plan(states=None, run={**LINE["run"], "end": None})
 
 
 def output(*entries: dict[str, Any], **inputs: Any) -> Any:
-    section = {"every": "60s", "entries": entries or LINE["scrap_yield"]["entries"]}
+    section = {"every": "60s", "entries": list(entries) or LINE["scrap_yield"]["entries"]}
     return plan(states=None, run={**LINE["run"], "end": None}, scrap_yield=section, inputs={**PLC, **inputs})
 
 

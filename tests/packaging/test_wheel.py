@@ -19,13 +19,11 @@ IMPORT_EVERYTHING = """
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
 import gateway
-missing = set()
 for module in pkgutil.walk_packages(gateway.__path__, "gateway."):
     try:
         importlib.import_module(module.name)
     except ModuleNotFoundError as error:
-        missing.add(f"{module.name} needs {error.name}")
-print(*sorted(missing), sep="\\n")
+        print(f"{module.name} needs {error.name}")
 """
 
 
@@ -92,10 +90,9 @@ def test_the_wheel_installs_the_command_and_says_what_it_is(wheel: Path) -> None
 
 
 def test_the_command_runs_without_the_packages_of_demo_and_tests(runtime: Path) -> None:
-    """With the packages of requirements.lock alone, the command starts; only the demo's broker is out of reach."""
+    """With the packages of requirements.lock alone, the command starts and every module can be imported."""
     run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from gateway.__main__ import main; sys.exit(main())"
     result = python(runtime, run, "version")
     assert (result.returncode, result.stdout) == (0, f"oden-gateway {__version__}\n"), result.stderr
     result = python(runtime, IMPORT_EVERYTHING)
-    assert result.returncode == 0, result.stderr
-    assert {line.split()[-1].split(".")[0] for line in result.stdout.splitlines()} <= {"amqtt"}, result.stdout
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr

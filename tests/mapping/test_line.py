@@ -1,0 +1,168 @@
+"""The machine as a whole: time, memory as JSON, plans that change, recordings with their expected records."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from ulid import ULID
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import compile_line
+from gateway.mapping.line import LineState, Tick, due, dump, load, step
+from gateway.model import RECORD, Sample
+from tests.mapping.recording import LINE, PLC, T0, next_due, order, plan, play, scrap, tag, tick
+
+EXAMPLE = plan()
+SHIFT = (
+    tag(1, "State", 1),
+    tag(2, "Good", 65500),
+    order(10, "A"),
+    tag(20, "Good", 65530),
+    scrap(30, 2),
+    tag(70, "Good", 10),
+    tag(80, "State", 3),
+    scrap(85, 1, "Gel"),
+    order(100, "B", "PIPE"),
+    tag(101, "State", 1),
+    tag(110, "Good", 20),
+)
+"""A bit of everything."""
+
+GOLDEN = sorted((Path(__file__).parent / "golden").iterdir())
+
+
+@pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
+def test_golden(folder: Path) -> None:
+    """A line's configuration and a recording give exactly these records and notices."""
+    given = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
+    line = compile_line(given, ())
+    events = [sample(json.loads(text)) for text in (folder / "samples.jsonl").read_text().splitlines()]
+    played = play(line, *events)
+    told = [
+        *played.texts,
+        *(f"{notice.kind} {notice.source} {notice.address}: {notice.text}" for notice in played.notices),
+    ]
+    assert told == (folder / "expected.txt").read_text().splitlines()
+
+
+def sample(given: dict[str, Any]) -> Sample | Tick:
+    """A line of a golden recording: `{"at", "from", "value"}` and what differs, times in seconds after T0."""
+    at = T0 + given.pop("at")
+    if not given:
+        return Tick(at)
+    source, address = given.pop("from")
+    if "source_time" in given:
+        given["source_time"] += T0
+    return Sample(source, address, given.pop("value", None), at, **given)
+
+
+def test_p2_restart_anywhere_changes_nothing() -> None:
+    """The same records, to the key, whether the state stayed in memory or went through its text after each event."""
+    assert play(EXAMPLE, *SHIFT, tick(500), restarts=True).records == play(EXAMPLE, *SHIFT, tick(500)).records
+
+
+def test_ticks_change_nothing() -> None:
+    """Timers fire at their own times, whoever looks and when."""
+    ticked = [event for one in SHIFT for event in (one, *(Tick(one.received + part) for part in (0.1, 0.4, 0.9)))]
+    often = play(EXAMPLE, *ticked, *(tick(111 + number / 7) for number in range(2000)), tick(500))
+    once = play(EXAMPLE, *SHIFT, tick(500))
+    assert often.records == once.records
+    assert often.state == once.state
+
+
+def test_due_is_when_something_happens() -> None:
+    """A tick just before `due` does nothing; one at `due` does."""
+    played = play(EXAMPLE, *SHIFT)
+    while (time := due(EXAMPLE, played.state)) is not None:
+        before = step(EXAMPLE, played.state, Tick(time - 1e-3))
+        assert not before.records
+        after = step(EXAMPLE, played.state, Tick(time))
+        assert due(EXAMPLE, after.state) != time
+        played.state = after.state
+    assert next_due(EXAMPLE, played.state) is None
+
+
+def test_records_have_keys_of_their_own_in_order() -> None:
+    """Keys are unique, follow from the line, the record's number and its time, and are the same each time."""
+    records = play(EXAMPLE, *SHIFT, tick(500)).records
+    keys = [record.key for record in records]
+    assert len(set(keys)) == len(keys) > 5
+    assert [ULID.from_str(key).timestamp for key in keys] == pytest.approx([record.at for record in records], abs=1e-3)
+    other = play(plan(line="Line 02"), *SHIFT, tick(500)).records
+    assert not set(keys) & {record.key for record in other}
+    assert play(EXAMPLE, *SHIFT, tick(500)).state.seq == len(records)
+    assert all(RECORD.validate_json(RECORD.dump_json(record)) == record for record in records)
+
+
+def test_output_of_a_run_precedes_its_end_and_the_next_start() -> None:
+    """What one step emits is in the order in which Oden needs it."""
+    played = play(EXAMPLE, *SHIFT[:9])
+    took = step(EXAMPLE, played.state, tick(200))
+    kinds = [record.kind for record in took.records if record.type == "RUN"]
+    assert kinds[: kinds.index("start") + 1] == ["output", "output", "end", "start"]
+
+
+def test_state_is_an_end_before_a_start() -> None:
+    """Closing the old state is a record of its own, before the new one begins."""
+    records = [record for record in play(EXAMPLE, *SHIFT, tick(500)).records if record.type == "STATE"]
+    assert [record.kind for record in records] == ["start", "end", "start", "end", "start"]
+    assert [record.at for record in records][1] == T0 + 85
+
+
+def test_foreign_sample_is_only_time() -> None:
+    """What feeds no input of the line moves its clock and nothing else."""
+    played = play(EXAMPLE, order(10, "A"), Sample("plc", "Other", 5, T0 + 11))
+    assert played.texts == ["start RUN 1 at 10: A, FILM"]
+    assert played.state.now == T0 + 11
+
+
+def test_time_does_not_go_back() -> None:
+    """A sample that was received before what was already seen counts at the newest time."""
+    played = play(EXAMPLE, order(10, "A"), tick(100), Sample("plc", "State", 3, T0 + 50))
+    assert played.state.now == T0 + 100
+    assert play(EXAMPLE, tick(105), state=played.state).texts == ["start STATE 1 at 100: Unplanned Downtime, Jam"]
+
+
+def test_memory_of_an_input_that_is_gone_is_dropped() -> None:
+    """A plan without an input loads what was known of the others; one with more starts those from nothing."""
+    text = dump(play(EXAMPLE, *SHIFT).state)
+    fewer = plan(inputs={name: given for name, given in PLC.items() if name != "scrap"}, scrap_yield=None)
+    state = load(fewer, text)
+    assert set(state.inputs) == {"state", "good", "reject", "order", "product"} & set(load(EXAMPLE, text).inputs)
+    assert "scrap" not in state.inputs
+    more = plan(inputs={**PLC, "speed": {"source": "plc", "node": "Speed"}})
+    assert play(more, tag(300, "Speed", 5), tick(500), state=load(more, text)).state.inputs["speed"].value == 5
+
+
+def test_sections_that_are_gone_keep_quiet() -> None:
+    """Timers of a section that was taken out do not fire, and what was counted is still reported."""
+    played = play(EXAMPLE, *SHIFT[:8])
+    bare = plan(run=None, states=None, scrap_yield=None)
+    rest = play(bare, order(400, "Z"), tick(9000), state=load(bare, dump(played.state)))
+    assert [record.kind for record in rest.records] == ["output", "output"]
+    assert due(bare, rest.state) is None
+
+
+def test_load_refuses_what_is_no_state() -> None:
+    """Damaged text is an error that names it, not an empty memory."""
+    with pytest.raises(ValueError, match="LineState"):
+        load(EXAMPLE, '{"now": "soon"}')
+    assert load(EXAMPLE, dump(LineState())) == LineState()
+
+
+def test_step_leaves_the_given_state_alone() -> None:
+    """States are values: stepping from one twice gives the same twice."""
+    state = play(EXAMPLE, *SHIFT[:6]).state
+    text = dump(state)
+    first, second = step(EXAMPLE, state, SHIFT[6]), step(EXAMPLE, state, SHIFT[6])
+    assert first == second
+    assert dump(state) == text
+
+
+def test_settings_of_the_example_are_used() -> None:
+    """The example's `settle`, `hold` and `every` are what the timers wait for."""
+    assert next_due(EXAMPLE, play(EXAMPLE, order(10, "A")).state) == pytest.approx(10 + 0.5)
+    assert next_due(EXAMPLE, play(EXAMPLE, tag(10, "State", 1)).state) == 15
+    assert LINE["run"]["settle"] == "500ms"
