@@ -9,13 +9,13 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, port
+from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, ports
 from gateway.simulator.oden_ledger import Request, replay, requests
 from gateway.simulator.oden_model import OdenModel, Plant
 from gateway.simulator.plant import EVENT, Event
@@ -69,11 +69,12 @@ def _demo(arguments: argparse.Namespace) -> int:
         print(f"{arguments.keep} exists; --keep needs a new directory.", file=sys.stderr)
         return 2
     directory = arguments.keep or Path(tempfile.mkdtemp(prefix="oden-gateway-demo-"))
-    demo = Demo(directory, arguments.seconds, arguments.seed, arguments.kills)
     screen = Screen()
     try:
-        with demo.parts(), screen:
-            report = demo.run(screen)
+        with ports() as own_ports:
+            demo = Demo(directory, own_ports, arguments.seconds, arguments.seed, arguments.kills)
+            with demo.parts(), screen:
+                report = demo.run(screen)
     except PartFailed as error:
         screen.say(str(error), "red")
         report = None
@@ -94,14 +95,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 class Demo:
     """One demo in `directory`; `run` goes through it and compares."""
 
-    def __init__(self, directory: Path, seconds: float | None, seed: int, kills: int) -> None:
+    def __init__(self, directory: Path, ports: Mapping[str, int], seconds: float | None, seed: int, kills: int) -> None:
         self._begun = time.monotonic()
         self._seconds = seconds
         self._kills = _moments(random.Random(seed), kills, seconds)
         self._ledger, self._truth = directory / "ledger.jsonl", directory / "truth.jsonl"
         self._config = example("demo.yaml")
         directory.mkdir(parents=True, exist_ok=True)
-        ports = {"oden": port(8399), "opcua": port(48410), "mqtt": port(18830), "status": port(8321)}
         self._status_port = ports["status"]
         environment = _environment(directory, ports)
         work = [] if seconds is None else ["--seconds", str(max(SHORTEST_WORK, seconds - ENDING))]
@@ -249,7 +249,7 @@ class Demo:
         self._kills.clear()
 
 
-def _environment(directory: Path, ports: dict[str, int]) -> dict[str, str]:
+def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
     """The environment of the parts: where the configuration's addresses are overridden, and the token's place."""
     credentials = directory / "credentials"
     credentials.mkdir(mode=0o700)

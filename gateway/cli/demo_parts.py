@@ -9,7 +9,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import gateway
@@ -122,8 +122,24 @@ class Tail:
                 yield line
 
 
-def port(preferred: int) -> int:
-    """`preferred` where it is free on 127.0.0.1, else a free one."""
+USUAL_PORTS: Mapping[str, int] = {"oden": 8399, "opcua": 48410, "mqtt": 18830, "status": 8321}
+"""Where the parts listen if they can, as in `config/demo.yaml`."""
+
+
+@contextmanager
+def ports() -> Iterator[dict[str, int]]:
+    """Ports on 127.0.0.1 for the parts: the usual ones where they are free and no other demo is running."""
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            claim.bind("\0oden-gateway-demo")  # unix(7), an abstract name: it goes with the process that holds it
+            usual = USUAL_PORTS
+        except OSError:
+            usual = dict.fromkeys(USUAL_PORTS, 0)
+        yield {part: _free(number) for part, number in usual.items()}
+
+
+def _free(preferred: int) -> int:
+    """`preferred` where it is free, else one that is."""
     for candidate in (preferred, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

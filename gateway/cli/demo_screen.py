@@ -40,7 +40,7 @@ class Screen:
     def __init__(self) -> None:
         self._console = Console(highlight=False)
         if not self._console.is_terminal:
-            self._console.width = 200  # a line stays a line in a log or a pipe
+            self._console.width = 120
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
         self._told_at = -EVERY
         self._told_events = 0
@@ -61,13 +61,13 @@ class Screen:
             return
         if self._told_at == -EVERY:
             for what, text in view.hints.items():
-                self._console.print(Text(f"{what}: {text}"))
+                self._tell(f"{what}: {text}")
         for event in view.events[self._told_events :]:
-            self._console.print(Text(event))
+            self._tell(event)
         self._told_events = len(view.events)
         if view.elapsed - self._told_at >= EVERY:
             self._told_at = view.elapsed
-            self._console.print(Text(_line(view)))
+            self._tell(_line(view))
 
     def report(self, report: Report) -> None:
         """Print the comparison, row by row."""
@@ -82,6 +82,10 @@ class Screen:
     def say(self, text: str, style: str = "") -> None:
         """Print one paragraph."""
         self._console.print(Text(text, style))
+
+    def _tell(self, line: str) -> None:
+        """Print one line and leave it whole, as a log or a pipe wants it."""
+        self._console.print(Text(line), soft_wrap=True)
 
 
 def _screen(view: View) -> RenderableType:

@@ -7,6 +7,7 @@ from ruamel's events: what an alias repeats is counted, not copied, and depth is
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -47,6 +48,25 @@ class Place:
     column: int
 
 
+class Lines:
+    """A text's lines as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+
+    def place(self, index: int) -> Place:
+        """Where the character at `index` stands; the end of the last line for what comes after it."""
+        if index >= len(self._text):
+            index = len(self._text.rstrip("\r\n"))
+        line = bisect_right(self._starts, index)
+        return Place(line, index - self._starts[line - 1] + 1)
+
+    def text(self, line: int) -> str:
+        """The `line`th line, which counts from 1, with what ends it."""
+        return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
+
+
 class NotYamlError(Exception):
     """The text cannot be read any further than `place`."""
 
@@ -57,12 +77,16 @@ class NotYamlError(Exception):
 
 @dataclass(slots=True)
 class Node:
-    """A value and where it stands; `keys` are the places of a mapping's keys, `size` counts all values in it."""
+    """A value and where it stands; `keys` are the places of a mapping's keys.
+
+    `size` counts all values in it, `height` their levels, both as often and as deep as aliases repeat them.
+    """
 
     place: Place
     value: Scalar | list["Node"] | dict[Key, "Node"]
     keys: dict[Key, Place] = field(default_factory=dict)
     size: int = 1
+    height: int = 1
     empty: bool = False
     """Nothing is written there, which means None."""
 
@@ -108,7 +132,7 @@ class _Composer:
         self._events = self._parse()
         self._anchors: dict[str, Node] = {}
         self._depth = 0
-        self._size = 0
+        self._lines = Lines(text)
 
     def document(self) -> Node:
         root = Node(Place(1, 1), None, empty=True)
@@ -117,25 +141,24 @@ class _Composer:
             if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    self.problems.append((_place(event.start_mark), "a second document begins; a file holds one"))
+                    self.problems.append((self._place(event.start_mark), "a second document begins; a file holds one"))
                     break
             elif isinstance(event, NodeEvent):
                 root = self._node(event)
         return root
 
     def _node(self, event: Event) -> Node:
-        place, before = _place(event.start_mark), self._size
+        place = self._place(event.start_mark)
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotYamlError(place, f"nested more than {DEEPEST} levels deep; nothing in this file needs that")
+            raise NotYamlError(place, _TOO_DEEP)
         if isinstance(event, AliasEvent):
             node = self._alias(event, place)
-            self._size += node.size
         else:
             node = self._new(cast("ScalarEvent | CollectionStartEvent", event), place)
-            self._size += 1
-            node.size = self._size - before
-        if self._size > LARGEST_TREE:
+        if node.height > DEEPEST:
+            raise NotYamlError(place, _TOO_DEEP)
+        if node.size > LARGEST_TREE:
             raise NotYamlError(place, f"more than {LARGEST_TREE} values, counting what aliases repeat")
         self._depth -= 1
         return node
@@ -157,6 +180,10 @@ class _Composer:
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
         else:
             self._fill(node)
+        below = node.value.values() if isinstance(node.value, dict) else node.value
+        if not isinstance(below, Scalar):
+            node.size += sum(item.size for item in below)
+            node.height += max((item.height for item in below), default=0)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
         return node
@@ -191,40 +218,41 @@ class _Composer:
         last = Place(1, 1)
         try:
             for event in YAML(typ="safe", pure=True).parse(self._text):
-                last = _place(event.start_mark)
+                last = self._place(event.start_mark)
                 yield event
         except MarkedYAMLError as error:
             raise self._explained(error) from None
         except ReaderError as error:
-            lines = self._text[: error.position + 1].splitlines()
-            place = Place(len(lines), len(lines[-1]))
+            place = self._lines.place(error.position)
             raise NotYamlError(place, "not YAML: an invisible control character stands here; delete it") from None
         except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
             raise NotYamlError(last, "not YAML: after this, an escape names a character that does not exist") from None
 
     def _explained(self, error: MarkedYAMLError) -> NotYamlError:
         problem = error.problem or ""
-        mark = error.context_mark if "unexpected end of stream" in problem else error.problem_mark
-        lines = self._text.splitlines() or [""]
-        place = _place(mark)
-        if place.line > len(lines):
-            place = Place(len(lines), len(lines[-1]) + 1)
-        line = lines[place.line - 1]
+        place = self._place(error.context_mark if "unexpected end of stream" in problem else error.problem_mark)
+        line = self._lines.text(place.line)
         indent = line[: len(line) - len(line.lstrip())]
         if "\t" in indent:
             return NotYamlError(Place(place.line, indent.index("\t") + 1), "not YAML: a tab; indent with spaces")
         return NotYamlError(place, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
 
+    def _place(self, mark: StreamMark) -> Place:
+        return self._lines.place(mark.index)
 
-def _place(mark: StreamMark) -> Place:
-    return Place(mark.line + 1, mark.column + 1)
+
+def one_line(text: str) -> str:
+    """`text` as a terminal and a log can show it: without line breaks and control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def shown(text: object) -> str:
     """`text` in quotes, short and on one line."""
-    words = "".join(character if character.isprintable() else "?" for character in str(text))
+    words = one_line(str(text))
     return f"'{words[:60]}…'" if len(words) > 60 else f"'{words}'"
 
+
+_TOO_DEEP = f"nested more than {DEEPEST} levels deep; nothing in this file needs that"
 
 _HINTS = (
     (

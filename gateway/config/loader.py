@@ -14,7 +14,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from gateway.config.document import Node, NotYamlError, Place, Tree, compose
+from gateway.config.document import Lines, Node, NotYamlError, Place, Tree, compose, one_line
 from gateway.config.environment import Override, called, layer, overrides
 from gateway.config.schema import Config
 from gateway.config.secrets import SecretError, is_reference, read_secret, secret_name
@@ -123,7 +123,7 @@ class _Origin:
     def problem(self, loc: Loc, text: str, *, at_key: bool = False) -> _Found:
         """A problem with the value at `loc` or, where `at_key`, with its key."""
         if loc in self.variables:
-            return _Found(None, Problem(called(self.variables[loc].variable), text))
+            return _Found(None, Problem(called(self.variables[loc].variable), one_line(text)))
         return _written(self.path, self._place(loc, at_key=at_key), text)
 
     def _place(self, loc: Loc, *, at_key: bool) -> Place:
@@ -199,8 +199,8 @@ def _read(path: Path) -> tuple[Node, list[_Found]]:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        lines = (content[: error.start].decode("utf-8-sig") + "?").splitlines()
-        place = Place(len(lines), len(lines[-1]))
+        before = content[: error.start].decode("utf-8-sig")
+        place = Lines(f"{before}?").place(len(before))
         raise _error([_written(path, place, "not UTF-8; save the file as UTF-8")]) from None
     try:
         root, problems = compose(text)
@@ -213,7 +213,7 @@ def _read(path: Path) -> tuple[Node, list[_Found]]:
 
 def _written(path: Path, place: Place, text: str) -> _Found:
     """A problem at a place of the file."""
-    return _Found(place, Problem(f"{path}:{place.line}:{place.column}", text))
+    return _Found(place, Problem(f"{path}:{place.line}:{place.column}", one_line(text)))
 
 
 _HOW = "name the right one, and test it, with: oden-gateway check -c FILE"

@@ -36,10 +36,10 @@ def written(folder: Path, content: str | bytes) -> Path:
     return path
 
 
-def check(path: Path, *options: str, variables: Mapping[str, str] | None = None) -> Answer:
-    """Run `oden-gateway check` on `path` as a process of its own."""
+def check(path: Path, *options: str, command: str = "check", variables: Mapping[str, str] | None = None) -> Answer:
+    """Run `oden-gateway check`, or another command, on `path` as a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "check", "-c", path.name, *options],
+        [sys.executable, "-m", "gateway", command, "-c", path.name, *options],
         cwd=path.parent,
         env=environment(**(variables or {})),
         capture_output=True,

@@ -1,11 +1,12 @@
 """P10: a table of wrong configurations, each with the place and the words of the problem that the command prints."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
+from gateway.__main__ import main
 from tests.config.command import GOOD, TOKEN, Answer, check, written
 
 HERE = "▲"
@@ -61,15 +62,15 @@ SECOND = (
 
 CASES: dict[str, Wrong] = {
     # YAML
-    "not yaml": edit("sources:", "sources▲: : {", "not YAML", "':'"),
+    "not yaml": edit("sources:", "sources: ▲: {", "not YAML", "':'"),
     "tab": edit("  token:", "▲\ttoken:", "not YAML", "tab", "spaces"),
-    "unclosed quote": edit(PRODUCT, 'product: ▲"{product}', "not YAML", "quote", "never closed"),
-    "unclosed bracket": edit("type: mqtt, ", "type: [mqtt, ", "not YAML"),
+    "unclosed quote": edit('"{scrap.code}"}}', '▲"{scrap.code}}}', "not YAML", "quote", "never closed"),
+    "unclosed bracket": edit('"{scrap.code}"}}', '"{scrap.code}"}▲', "not YAML", "bracket"),
     "bad indent": edit("    run:\n", "   ▲run:\n", "not YAML", "indent"),
     "second document": edit("sources:", "▲---\nsources:", "second document"),
     "unknown alias": edit("Factory A  ", "▲*nobody  ", "anchor"),
     "duplicate key": edit(
-        "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 23, column 7"
+        "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 24, column 7"
     ),
     "duplicate number": edit(
         "1: {category: Uptime}", "1: {category: Uptime}\n        ▲1: {category: Uptime}", "duplicate key '1'"
@@ -85,8 +86,12 @@ CASES: dict[str, Wrong] = {
     "bomb": Wrong(
         "a: &a [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n"
         + "".join(f"{n}: &{n} [{', '.join([f'*{m}'] * 10)}]\n" for m, n in zip("abcd", "bcde", strict=True))
-        + "f: [*e, ▲*e]\n",
+        + "f: ▲[*e, *e]\n",
         ("200000 values",),
+    ),
+    "deep by aliases": Wrong(
+        "".join(f"k{n}: {'▲' if n == 39 else ''}&k{n} [{f'*k{n - 1}' if n else 0}]\n" for n in range(3000)),
+        ("40 levels",),
     ),
     "not utf-8": Wrong(b"oden: {token: x}\nlog: \xff\n", ("UTF-8",), where="gateway.yaml:2:6: "),
     "empty": Wrong("# nothing\n", ("empty", "oden-gateway check -c FILE"), where="gateway.yaml: "),
@@ -155,6 +160,7 @@ CASES: dict[str, Wrong] = {
     "unknown input counted": edit("count: reject", "count: ▲rejects", "rejects", "not an input"),
     "tag without counter": edit("count: reject", "count: ▲state", "counter"),
     "placeholder": edit(PRODUCT, 'product: ▲"{prodct}"', "prodct", "not an input"),
+    "placeholder of two lines": edit(PRODUCT, 'product: ▲"{pro\\nduct}"', "pro?duct"),
     "lone brace": edit(PRODUCT, 'product: ▲"{product"', "{{"),
     "expression": edit(END, 'end: {when: ▲"state == ", for: 30m}', "state == "),
     "name in expression": edit(END, 'end: {when: ▲"stat == 0", for: 30m}', "stat"),
@@ -200,36 +206,55 @@ CASES: dict[str, Wrong] = {
 }
 
 
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Answer]:
-    """What the command says to each case; a process each, some at a time."""
-    folder = tmp_path_factory.mktemp("wrong")
-
-    def ask(name: str) -> Answer:
-        case = CASES[name]
-        return check(written(folder / name.replace(" ", "_"), case.content), variables=case.variables)
-
-    with ThreadPoolExecutor(max_workers=3) as pool:
-        return dict(zip(CASES, pool.map(ask, CASES), strict=True))
+AS_PROCESSES = (
+    *("unknown key", "number for text", "duplicate key", "unknown source", "node id", "expression", "not yaml", "tab"),
+    *("bomb", "missing secret", "unknown variable"),
+)
+"""Checked once more through a process of their own; the others only through the same function in this process."""
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_p10_wrong_file(name: str, answers: dict[str, Answer]) -> None:
+def test_p10_wrong_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Each wrong file ends with code 2 and says at the right place what is wrong and what would be right."""
-    case, answer = CASES[name], answers[name]
+    case = CASES[name]
+    path = written(tmp_path / "c", case.content)
+    monkeypatch.chdir(path.parent)
+    for variable, value in case.variables.items():
+        monkeypatch.setenv(variable, value)
+    code = main(["check", "-c", path.name])
+    said = capsys.readouterr()
+    assert_refused(case, Answer(code, said.out, said.err.splitlines()))
+
+
+@pytest.mark.parametrize("name", AS_PROCESSES)
+def test_p10_wrong_file_as_process(name: str, tmp_path: Path) -> None:
+    """The command that a person types says the same."""
+    case = CASES[name]
+    assert_refused(case, check(written(tmp_path / "c", case.content), variables=case.variables))
+
+
+def test_p10_run_refuses_what_check_refuses(tmp_path: Path) -> None:
+    """`run` does not start with a wrong file; it says what `check` says."""
+    case = CASES["unknown key"]
+    assert_refused(case, check(written(tmp_path / "c", case.content), command="run"))
+
+
+def assert_refused(case: Wrong, answer: Answer) -> None:
+    """`answer` has the sentence at its place, and each line of it says where."""
     assert answer.code == 2, answer
     assert answer.output == ""
     assert case.expected, "the case says where"
-    said = [line for line in answer.problems if line.startswith(case.expected)]
-    assert any(all(word in line for word in case.words) for line in said), answer.problems
-    assert TOKEN not in "".join(answer.problems)
+    there = [line for line in answer.problems if line.startswith(case.expected)]
+    assert any(all(word in line for word in case.words) for line in there), answer.problems
     assert all(line.startswith(("gateway.yaml:", "environment variable ")) for line in answer.problems)
+    assert TOKEN not in "".join(answer.problems)
 
 
-def test_p10_no_such_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_p10_no_such_file(tmp_path: Path) -> None:
     """A file that is not there, and a folder in its place, are refused by name with what to do."""
-    folder = tmp_path_factory.mktemp("none")
-    for path, reason in ((folder / "gateway.yaml", "no such file"), (folder, "directory")):
+    for path, reason in ((tmp_path / "gateway.yaml", "no such file"), (tmp_path, "directory")):
         answer = check(path)
         assert answer.code == 2
         assert len(answer.problems) == 1

@@ -1,0 +1,132 @@
+"""`oden-gateway check` on files that are right: what it says, and what comes from where."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.check import read_config, span
+from gateway.config.secrets import SecretError
+from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
+
+
+@pytest.mark.parametrize("name", ["gateway.yaml", "demo.yaml"])
+def test_examples_are_right(name: str) -> None:
+    """The example files that users start from pass, once their token is there."""
+    answer = check(EXAMPLES / name, variables={"ODEN_GATEWAY_SECRET_ODEN_TOKEN": TOKEN})
+    assert (answer.code, answer.problems) == (0, [])
+    assert TOKEN not in answer.output
+
+
+def test_summary_says_what_happens_on_the_line(tmp_path: Path) -> None:
+    """A person reads what starts a run, what the codes mean, what is sent, and how long a gap each counter survives."""
+    answer = check(written(tmp_path / "c", GOOD))
+    assert answer.code == 0, answer.problems
+    for words in (
+        "Line 01 of Factory A",
+        "starts when order changes",
+        "when state == 0 for 30 min",
+        "2 is Planned Downtime / Changeover",
+        "scrap.qty is sent every 1 min",
+        "good is exact over a gap of up to 3 h 38 min",
+    ):
+        assert words in answer.output
+
+
+def test_json_for_scripts(tmp_path: Path) -> None:
+    """With --json the result is one JSON document on standard output, for a right and for a wrong file."""
+    right = check(written(tmp_path / "right", GOOD), "--json")
+    assert right.code == 0
+    assert json.loads(right.output)["lines"][0]["line"] == "Line 01"
+    wrong = check(written(tmp_path / "wrong", GOOD.replace("type: opcua", "tpye: opcua")), "--json")
+    assert (wrong.code, wrong.problems) == (2, [])
+    assert json.loads(wrong.output)["problems"][0]["where"].startswith("gateway.yaml:")
+
+
+def test_environment_overrides_the_file(tmp_path: Path) -> None:
+    """Names match whatever their case; text stays text, also 01; lists go by index; names without `__` mean nothing."""
+    path = written(tmp_path / "c", GOOD)
+    loaded, plans = read_config(
+        path,
+        {
+            "ODEN_GATEWAY_SOURCES__PRESS_PLC__URL": "opc.tcp://plc:4841",
+            "oden_gateway_lines__0__line": "01",
+            "ODEN_GATEWAY_LINES__0__INPUTS__GOOD__COUNTER__ROLLOVER": "256",
+            "ODEN_GATEWAY_LINES__0__STATES__CODES__1__CATEGORY": "Running",
+            "ODEN_GATEWAY_OUTBOX__DIRECTORY": "kept",
+            "ODEN_GATEWAY_ODEN__TOKEN": "007",
+            "ODEN_GATEWAY_UNKNOWN": "ignored",
+        },
+    )
+    config = loaded.config
+    assert config.sources["press_plc"].url == "opc.tcp://plc:4841"
+    assert config.sources["floor"].url == "mqtt://broker.plant-a.local"
+    line = config.lines[0]
+    assert (line.line, line.factory, plans[0].line) == ("01", "Factory A", "01")
+    good = line.inputs["good"].counter
+    assert good is not None
+    assert (good.rollover, good.max_rate) == (256, 5.0)
+    assert line.states is not None
+    assert line.states.codes[1].category == "Running"
+    assert config.outbox.directory == path.parent / "kept"
+    assert loaded.token_source() == "007"
+    assert loaded.where(("outbox", "directory")) == "environment variable ODEN_GATEWAY_OUTBOX__DIRECTORY"
+
+
+def test_variable_replaces_a_secret_that_is_not_there(tmp_path: Path) -> None:
+    """A value that the environment gives need not be readable in the file."""
+    path = written(tmp_path / "c", GOOD.replace("oden_token}", "nowhere}"))
+    assert read_config(path, {"ODEN_GATEWAY_ODEN__TOKEN": "x"})[0].token_source() == "x"
+
+
+def test_text_that_looks_like_something_else_stays_text(tmp_path: Path) -> None:
+    """12:30, no and a date are text as they stand; an alias repeats what it names."""
+    text = GOOD.replace("Factory A  ", "&name 12:30  ").replace("category: Uptime", "category: no")
+    text = text.replace("reason: Changeover", "reason: 2026-01-01").replace("reason: Jam", "reason: *name")
+    line = read_config(written(tmp_path / "c", text), {})[0].config.lines[0]
+    assert line.states is not None
+    codes = line.states.codes
+    assert (line.factory, codes[1].category, codes[2].reason, codes[3].reason) == ("12:30", "no", "2026-01-01", "12:30")
+
+
+def test_secret_places_in_order(tmp_path: Path) -> None:
+    """The service's credential comes before the file beside the configuration, and that before the environment."""
+    path = written(tmp_path / "c", GOOD)
+    file = path.parent / "secrets" / "oden_token"
+    environ = {"ODEN_GATEWAY_SECRET_ODEN_TOKEN": "from the environment"}
+    assert read_config(path, environ)[0].token_source() == TOKEN
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "oden_token").write_bytes("vom Dienst ü\r\n".encode())
+    assert read_config(path, environ | {"CREDENTIALS_DIRECTORY": str(credentials)})[0].token_source() == "vom Dienst ü"
+    file.unlink()
+    assert read_config(path, environ)[0].token_source() == "from the environment"
+
+
+def test_p8_token_is_read_again(tmp_path: Path) -> None:
+    """A new token in the file counts at the next call, without a restart; a file that is gone is said so."""
+    path = written(tmp_path / "c", GOOD)
+    file = path.parent / "secrets" / "oden_token"
+    source = read_config(path, {})[0].token_source
+    assert source() == TOKEN
+    file.write_text("another", encoding="utf-8")
+    assert source() == "another"
+    file.unlink()
+    with pytest.raises(SecretError, match="oden_token"):
+        source()
+
+
+def test_where_points_at_values_and_sections(tmp_path: Path) -> None:
+    """A place in the tree becomes the line and column of its value, or of the section that lacks it."""
+    path = written(tmp_path / "c", "oden:\n  token: x\n" + GOOD[GOOD.index("sources:") :])
+    loaded, _ = read_config(path, environment())
+    assert loaded.where(("oden", "token")) == f"{path}:2:10"
+    assert loaded.where(("oden", "url")) == f"{path}:1:1"
+    assert loaded.where(("status", "listen")) == f"{path}:1:1"
+    assert loaded.where(("lines", 0, "id")).endswith(":5")
+
+
+def test_span() -> None:
+    """Durations are said in the two largest units that matter."""
+    said = [span(seconds) for seconds in (0.5, 5, 90, 13107.2, 86400, 2.5)]
+    assert said == ["500 ms", "5 s", "1 min 30 s", "3 h 38 min", "1 d", "2.5 s"]

@@ -1,0 +1,218 @@
+"""The gateway as its own process between real peers: mosquitto, an OPC UA server, the Oden stand-in. Each goes away once."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.demo_parts import gateway_status
+from gateway.simulator.oden_ledger import replay, requests
+from gateway.simulator.oden_model import OdenModel, Plant
+from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
+
+TOKEN = "a-token-that-nobody-may-see"
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s, timeout: 2s}}
+sources:
+  plc:   {{type: opcua, url: "{opcua}"}}
+  floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      state: {{source: plc, node: "nsu=urn:acme:line;s=L01.State"}}
+      good:  {{source: plc, node: "nsu=urn:acme:line;s=L01.Good", counter: {{rollover: 65536, max_rate: 1000/s}}}}
+      order: {{source: floor, topic: l01/order, field: number, time: at}}
+      scrap: {{source: floor, topic: l01/scrap, time: at}}
+    run: {{key: order, product: "Film", name: "{{order}}", settle: 200ms}}
+    states: {{input: state, codes: {{1: {{category: Uptime}}, 3: {{category: Unplanned Downtime, reason: Jam}}}}}}
+    scrap_yield:
+      every: 2s
+      entries:
+        - {{count: good, raw_data: {{yield: "{{n}}"}}}}
+        - {{count: scrap.qty, raw_data: {{scrap: "{{n}}", scrap_code: "{{scrap.code}}"}}}}
+outbox: {{directory: {folder}/outbox}}
+status: {{listen: "127.0.0.1:{status}"}}
+"""
+
+
+class Line:
+    """A line with all its peers, and what it has really made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports = {"oden": free_port(), "status": free_port()}
+        self.mosquitto = Mosquitto(folder / "mosquitto")
+        self.opcua = OpcuaServer()
+        self.good = 65_500
+        self.total = 0
+        self.scrap = 0
+        self.orders: list[str] = []
+        self.states: list[int] = [1]
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.ledger = folder / "ledger.jsonl"
+        (folder / "secrets").mkdir()
+        (folder / "secrets" / "oden_token").write_text(TOKEN + "\n")
+        values = {"opcua": self.opcua.url, "mqtt": self.mosquitto.url, "folder": folder, **self.ports}
+        (folder / "gateway.yaml").write_text(CONFIG.format(**values))
+
+    def start(self, name: str) -> None:
+        commands = {
+            "oden": ["simulate", "oden", "--port", str(self.ports["oden"]), "--ledger", str(self.ledger)],
+            "gateway": ["run", "-c", str(self.folder / "gateway.yaml")],
+        }
+        environment = os.environ | {"ODEN_STAND_IN_TOKEN": TOKEN}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            command = [sys.executable, "-m", "gateway", *commands[name]]
+            self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+
+    def end(self, name: str, how: signal.Signals = signal.SIGKILL) -> int:
+        process = self.processes.pop(name)
+        process.send_signal(how)
+        return process.wait(20)
+
+    async def serve_opcua(self) -> None:
+        await self.opcua.start(L01__State=self.states[-1], L01__Good=self.good)
+
+    async def order(self, number: str) -> None:
+        self.orders.append(number)
+        await self._publish("l01/order", number=number)
+
+    async def make(self, parts: int, scrap: int) -> None:
+        """Produce, one part at a time as the PLC counts, and report scrap."""
+        for _ in range(parts):
+            self.good = (self.good + 1) % 65_536
+            self.total += 1
+            await self.opcua.write("L01.Good", self.good, time=datetime.now(UTC))
+            await asyncio.sleep(0.01)
+        self.scrap += scrap
+        await self._publish("l01/scrap", qty=scrap, code="Splice")
+
+    async def state(self, code: int) -> None:
+        self.states.append(code)
+        await self.opcua.write("L01.State", code, time=datetime.now(UTC))
+
+    async def _publish(self, topic: str, **fields: object) -> None:
+        at = datetime.now(UTC).isoformat()
+        await self.mosquitto.publish(topic, json.dumps({**fields, "at": at}))
+
+    def oden(self) -> OdenModel:
+        return replay(self.ledger, Plant()) if self.ledger.exists() else OdenModel(Plant())
+
+    def at_oden(self) -> tuple[list[str], list[str], int, int]:
+        """Names of runs and categories of states in order, yield and scrap."""
+        model = self.oden()
+        runs = model.intervals("RUN", "Factory A", "Line 01")
+        states = model.intervals("STATE", "Factory A", "Line 01")
+        entries = [entry.raw_data for run in runs for entry in model.output(run)]
+        total = {key: sum(int(str(entry.get(key, 0))) for entry in entries) for key in ("yield", "scrap")}
+        return [str(run.name) for run in runs], [str(s.category) for s in states], total["yield"], total["scrap"]
+
+    def made(self) -> tuple[list[str], list[str], int, int]:
+        names = {1: "Uptime", 3: "Unplanned Downtime"}
+        return self.orders, [names[code] for code in self.states], self.total, self.scrap
+
+    def ready(self) -> bool:
+        """Whether the gateway is connected to both sources."""
+        match gateway_status(self.ports["status"]):
+            case {"sources": list(sources)}:
+                return all(source["connected"] for source in sources)
+        return False
+
+    def told(self) -> str:
+        """Everything that any process has written."""
+        return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
+    line = Line(tmp_path)
+    try:
+        yield line
+    finally:
+        for name in list(line.processes):
+            line.end(name)
+        line.mosquitto.stop()
+        await line.opcua.stop()
+
+
+@asynccontextmanager
+async def at_work(line: Line) -> AsyncIterator[None]:
+    """The line works before, the block is the outage, it works after; then Oden has exactly what was made."""
+    line.start("gateway")  # before its peers: they may start later than the gateway
+    await line.serve_opcua()
+    line.mosquitto.start()
+    line.start("oden")
+    await wait_until(line.ready, 30)
+    await line.order("A1")
+    await line.make(50, 3)
+    yield
+    await wait_until(line.ready, 60)
+    await line.order("A2")
+    await line.make(20, 2)
+    await line.state(3)
+    await wait_until(lambda: line.at_oden() == line.made(), 60)
+    received = sorted(request.received_at for request in requests(line.ledger))
+    assert min(after - before for before, after in pairwise(received)) >= 1.0
+    assert line.end("gateway", signal.SIGTERM) == 0
+    assert line.at_oden() == line.made()
+    assert TOKEN not in line.told()
+
+
+Outage = Callable[[Line], Awaitable[None]]
+
+
+async def oden_away(line: Line) -> None:
+    """Oden is gone for a while, the line works on."""
+    line.end("oden")
+    await line.make(30, 4)
+    await line.state(3)
+    await line.order("B1")
+    await line.make(5, 1)
+    await line.state(1)
+    await asyncio.sleep(3)
+    line.start("oden")
+
+
+async def broker_away(line: Line) -> None:
+    """The broker loses its power; it comes back with its sessions."""
+    line.mosquitto.kill()
+    await asyncio.sleep(2)
+    line.mosquitto.start()
+    await line.make(10, 5)
+
+
+async def plc_away(line: Line) -> None:
+    """The PLC restarts, and its counter has moved meanwhile."""
+    await line.opcua.stop()
+    line.good += 7
+    line.total += 7
+    await asyncio.sleep(1)
+    await line.serve_opcua()
+
+
+async def gateway_away(line: Line) -> None:
+    """The gateway is killed; the line works on, the broker keeps what it missed."""
+    await line.make(3, 1)
+    line.end("gateway")
+    await line.make(25, 6)
+    await line.state(3)
+    line.start("gateway")
+    await wait_until(line.ready, 30)
+    await line.state(1)
+
+
+@pytest.mark.parametrize("outage", [oden_away, broker_away, plc_away, gateway_away])
+async def test_p2_p4_an_outage_loses_and_doubles_nothing(line: Line, outage: Outage) -> None:
+    """Every run, every state, every part and every scrap event is at Oden once, although a peer went away."""
+    async with at_work(line):
+        await outage(line)
