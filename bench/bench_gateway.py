@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from gateway.cli.demo_parts import Part, example, gateway_status, port
+from gateway.cli.demo_parts import Part, example, gateway_status, ports
 
 STARTS = 5
 PATIENCE = 60.0
@@ -46,9 +46,9 @@ def started(part: Part, page: int) -> float:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ports() as free:
         folder = Path(name)
-        oden, opcua, mqtt, page = (port(0) for _ in range(4))
+        oden, opcua, mqtt, page = free["oden"], free["opcua"], free["mqtt"], free["status"]
         plant = ["simulate", "plant", "--opcua-port", str(opcua), "--mqtt-port", str(mqtt)]
         environment = os.environ | {
             "ODEN_GATEWAY_ODEN__URL": f"http://127.0.0.1:{oden}/v2",

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, ports
+from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, listens, ports
 from gateway.simulator.oden_ledger import Request, replay, requests
 from gateway.simulator.oden_model import OdenModel, Plant
 from gateway.simulator.plant import EVENT, Event
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 TOKEN = "demo-token"  # noqa: S105 - no secret: it opens nothing but the stand-in
 STEP = 0.25
-AWAY = 20.0
+AWAY = 15.0
 """Seconds that the stand-in stays away when somebody has stopped it."""
 ENDING = 16.0
 """Seconds before the end at which the line is told to stop, at the latest: it finishes what it must, the rest drains."""
 SHORTEST_WORK = 14.0
-DRAIN = 90.0
+DRAIN = 300.0
 """Seconds that everything may take to reach Oden after the line has stopped."""
+QUIET = 45.0
+"""Seconds of these without a request, though Oden can be reached, after which nothing more is expected."""
 CALM = 3.0
 """Seconds that nothing more may come after everything has reached Oden: what comes twice comes late."""
 FIRST_KILL = 3.0
@@ -102,7 +104,7 @@ class Demo:
         self._ledger, self._truth = directory / "ledger.jsonl", directory / "truth.jsonl"
         self._config = example("demo.yaml")
         directory.mkdir(parents=True, exist_ok=True)
-        self._status_port = ports["status"]
+        self._ports = ports
         environment = _environment(directory, ports)
         work = [] if seconds is None else ["--seconds", str(max(SHORTEST_WORK, seconds - ENDING))]
         self._oden = Part(
@@ -138,8 +140,11 @@ class Demo:
             signal.signal(number, self._interrupt)
         parts = (self._oden, self._plant, self._gateway)
         try:
-            for part in parts:
-                part.start()
+            self._oden.start()
+            self._plant.start()
+            while not listens(self._ports["mqtt"]) and not self._plant.has_ended():
+                time.sleep(STEP)  # the gateway would wait for it too, but not as shortly
+            self._gateway.start()
             yield
         finally:
             for part in reversed(parts):
@@ -149,20 +154,23 @@ class Demo:
 
     def run(self, screen: "Screen") -> Report:
         """Go on until everything has reached Oden, or until it has had long enough. PartFailed where a part fails."""
-        drains_since: float | None = None
-        equal_since: float | None = None
+        quiet_since = drains_since = equal_since = time.monotonic()
         while True:
+            before = len(self._received)
             self._read()
             self._care()
             view = self._view()
             screen.show(view)
-            if self._drains():
-                now = time.monotonic()
-                drains_since = drains_since or now
-                equal = compare(view.plant, view.oden, self._received, view.waiting).ok
-                equal_since = (equal_since or now) if equal else None
-                if (equal_since and now - equal_since >= CALM) or now - drains_since >= DRAIN:
-                    return self._compare(view.waiting)
+            now = time.monotonic()
+            waiting = view.gateway.waiting if view.gateway else None
+            if not self._drains():
+                quiet_since = drains_since = now
+            elif len(self._received) > before or (view.gateway and view.gateway.held):
+                quiet_since = now
+            if not self._drains() or not compare(view.plant, view.oden, self._received, waiting).ok:
+                equal_since = now
+            if now - equal_since >= CALM or now - quiet_since >= QUIET or now - drains_since >= DRAIN:
+                return self._compare(waiting)
             time.sleep(STEP)
 
     def _drains(self) -> bool:
@@ -212,21 +220,18 @@ class Demo:
     def _view(self) -> "View":
         from gateway.cli.demo_screen import View, start_hints  # noqa: PLC0415 - as above
 
-        status = gateway_status(self._status_port)
-        waiting, drain_seconds = _outbox(status)
         return View(
             elapsed=time.monotonic() - self._begun,
             seconds=self._seconds,
             phase=self._phase(),
             plant=plant_account(self._events),
             oden=oden_account(self._model),
-            waiting=waiting,
-            drain_seconds=drain_seconds,
+            gateway=gateway_status(self._ports["status"]),
             requests=len(self._received),
             least_gap=least_gap(self._received),
             events=tuple(self._told),
             hints=start_hints(
-                f"http://127.0.0.1:{self._status_port}", self._oden.pid, self._gateway.pid, AWAY, self._config
+                f"http://127.0.0.1:{self._ports['status']}", self._oden.pid, self._gateway.pid, AWAY, self._config
             ),
         )
 
@@ -274,11 +279,3 @@ def _moments(rng: random.Random, kills: int, seconds: float | None) -> list[floa
         return []
     slot = max(KILL_SPACING + 2, ((seconds or 0.0) - ENDING) / kills)
     return [FIRST_KILL + number * slot + rng.uniform(0, slot - KILL_SPACING) for number in range(kills)]
-
-
-def _outbox(status: object) -> tuple[int | None, float | None]:
-    """How many records wait in the outbox, and for how many seconds, by the gateway's own status."""
-    match status:
-        case {"outbox": {"records": dict(records), "drain_seconds": int() | float() | None as drain_seconds}}:
-            return sum(records.values()), drain_seconds
-    return None, None

@@ -10,6 +10,8 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import gateway
@@ -155,14 +157,33 @@ def example(name: str) -> Path:
     return checkout if checkout.exists() else Path(sysconfig.get_path("data"), "share/oden-gateway/examples", name)
 
 
-def gateway_status(status_port: int) -> Mapping[str, object] | None:
-    """What the gateway says at `/api/status`; None while it does not answer."""
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """What the gateway says of itself: records in the outbox, how long they take, and why and until when it holds."""
+
+    waiting: int
+    drain_seconds: float | None
+    held: str | None
+    retry_at: float | None
+
+
+def gateway_status(status_port: int) -> GatewayStatus | None:
+    """What `/api/status` says; None while the gateway does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=1.0)
     try:
         connection.request("GET", "/api/status")
         answer = json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException, ValueError):
+        outbox, oden = answer["outbox"], answer["oden"]
+        retry_at = oden["retry_at"] and datetime.fromisoformat(oden["retry_at"]).timestamp()
+        return GatewayStatus(sum(outbox["records"].values()), outbox["drain_seconds"], oden["held"], retry_at)
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
         return None
     finally:
         connection.close()
-    return answer if isinstance(answer, dict) else None
+
+
+def listens(number: int) -> bool:
+    """Whether something on 127.0.0.1 takes connections at this port."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1.0):
+        return True
+    return False

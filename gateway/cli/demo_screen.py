@@ -1,5 +1,6 @@
 """What the demo shows: one screen that is drawn anew on a terminal, a line now and then elsewhere, and the report."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.demo_parts import GatewayStatus
 from gateway.simulator.truth import AUTO_REJECT, Account, Report
 
 EVERY = 5.0
@@ -19,15 +21,14 @@ EVERY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The demo at one moment. `waiting` is what is in the outbox, None while the gateway does not answer."""
+    """The demo at one moment. `gateway` is None while it does not answer."""
 
     elapsed: float
     seconds: float | None
     phase: str
     plant: Account
     oden: Account
-    waiting: int | None
-    drain_seconds: float | None
+    gateway: GatewayStatus | None
     requests: int
     least_gap: float | None
     events: tuple[str, ...]
@@ -138,17 +139,24 @@ def _order(account: Account) -> str:
 
 
 def _delivery(view: View) -> Text:
-    waiting = "the gateway does not answer" if view.waiting is None else f"{view.waiting} records wait in the outbox"
-    drain = f", {view.drain_seconds:.0f} s to drain" if view.waiting and view.drain_seconds is not None else ""
     gap = "" if view.least_gap is None else f", never less than {view.least_gap:.3f} s apart"
-    return Text(f"{waiting}{drain}\n{view.requests} requests to Oden{gap}")
+    return Text.assemble(_outbox(view.gateway), f"\n{view.requests} requests to Oden{gap}")
+
+
+def _outbox(gateway: GatewayStatus | None) -> Text:
+    if gateway is None:
+        return Text("the gateway does not answer", "yellow")
+    waiting = f"{gateway.waiting} records wait in the outbox"
+    if gateway.held is not None:
+        again = f", tried again in {max(0.0, gateway.retry_at - time.time()):.0f} s" if gateway.retry_at else ""
+        return Text(f"{waiting}; Oden cannot be reached{again}", "yellow")
+    return Text(waiting if gateway.drain_seconds is None else f"{waiting}, {gateway.drain_seconds:.0f} s to drain")
 
 
 def _line(view: View) -> str:
-    waiting = "the gateway does not answer" if view.waiting is None else f"outbox {view.waiting}"
     gap = "" if view.least_gap is None else f", at least {view.least_gap:.3f} s apart"
     return (
-        f"{_time(view.elapsed)}  line: {_summary(view.plant)} | {waiting} | "
+        f"{_time(view.elapsed)}  line: {_summary(view.plant)} | {_outbox(view.gateway)} | "
         f"Oden: {_summary(view.oden)} | {view.requests} requests{gap}"
     )
 

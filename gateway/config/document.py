@@ -131,7 +131,7 @@ class _Composer:
         self._text = text
         self._events = self._parse()
         self._anchors: dict[str, Node] = {}
-        self._depth = 0
+        self._depth = self._written = 0
         self._lines = Lines(text)
 
     def document(self) -> Node:
@@ -149,6 +149,7 @@ class _Composer:
 
     def _node(self, event: Event) -> Node:
         place = self._place(event.start_mark)
+        self._written += 1
         self._depth += 1
         if self._depth > DEEPEST:
             raise NotYamlError(place, _TOO_DEEP)
@@ -158,7 +159,7 @@ class _Composer:
             node = self._new(cast("ScalarEvent | CollectionStartEvent", event), place)
         if node.height > DEEPEST:
             raise NotYamlError(place, _TOO_DEEP)
-        if node.size > LARGEST_TREE:
+        if max(node.size, self._written) > LARGEST_TREE:
             raise NotYamlError(place, f"more than {LARGEST_TREE} values, counting what aliases repeat")
         self._depth -= 1
         return node

@@ -17,6 +17,7 @@ All calls belong to the thread that made the object.
 
 import copy
 import json
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,15 +95,25 @@ class Outbox:
     """The outbox in one directory, held by this process alone."""
 
     def __init__(self, directory: Path) -> None:
-        """Open or create it. Raises OutboxError where the directory is unwritable, locked, or of another format."""
+        """Open or create it. Raises OutboxError where the directory is unwritable or locked, or its content unreadable."""
         self._lock = DirectoryLock(directory)
+        try:
+            self._open(directory)
+        except (sqlite3.Error, OSError, ValueError, KeyError) as error:
+            self._lock.release()
+            raise OutboxError(
+                f"the outbox in {directory} cannot be read ({type(error).__name__}: {error}). Move its folder 'outbox' "
+                "elsewhere and keep it: it may hold records that Oden does not have yet."
+            ) from error
+
+    def _open(self, directory: Path) -> None:
         self._cache = open_cache(directory / "outbox")
         found = self._cache.get("format")
         if found is None:
             self._cache.set("format", FORMAT)
         elif found != FORMAT:
-            self.close()
-            raise OutboxError(f"the outbox in {directory} has format {found}; this version reads format {FORMAT}")
+            self._cache.close()
+            raise ValueError(f"it has format {found}, this version reads format {FORMAT}")
         self.lanes: dict[str, Lane] = {
             name: LANE.validate_json(self._cache[f"lane/{name}"]) for name in json.loads(self._cache.get("lanes", "[]"))
         }

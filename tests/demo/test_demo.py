@@ -114,7 +114,7 @@ def test_the_demo_adds_up_and_leaves_nothing_behind(start: Start, tmp_path: Path
     assert demo.exit_code() == 0, demo.output
     assert "It adds up" in demo.output
     assert "WRONG" not in demo.output
-    assert re.search(r"run WO-1001 .* good, scrap", demo.output)
+    assert re.search(r"run WO-1001 .* ok", demo.output)
     assert not any(map(runs, parts))
     assert list(tmp_path.iterdir()) == []
 

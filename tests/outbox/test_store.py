@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +189,33 @@ def test_an_unwritable_directory_says_why(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match=r"cannot write to the outbox directory .*file/outbox.*Not a directory"):
         Outbox(tmp_path / "file" / "outbox")
+
+
+@pytest.mark.parametrize("damage", ["not a database", "another format"])
+def test_what_cannot_be_read_is_said_and_left_alone(tmp_path: Path, damage: str) -> None:
+    """P7: an outbox that this version cannot read is named, with what to do; what it holds stays as it is."""
+    outbox = Outbox(tmp_path)
+    commit(outbox, start(1))
+    if damage == "another format":
+        outbox._cache.set("format", "99")
+    outbox.close()
+    database = tmp_path / "outbox" / "cache.db"
+    if damage == "not a database":
+        database.write_bytes(b"no database at all, whatever it was" * 1000)
+    before = database.read_bytes()
+    records = "SELECT key, value FROM Cache ORDER BY key"
+    rows: list[object] = []
+    if damage == "another format":
+        with closing(sqlite3.connect(database)) as connection:
+            rows = connection.execute(records).fetchall()
+        assert len(rows) > 3
+    with pytest.raises(OutboxError, match=r"cannot be read \(.*(not a database|format 99).*keep it"):
+        Outbox(tmp_path)
+    if damage == "another format":
+        with closing(sqlite3.connect(database)) as connection:
+            assert connection.execute(records).fetchall() == rows
+    else:
+        assert database.read_bytes() == before
 
 
 def test_the_directory_is_private(tmp_path: Path) -> None:
