@@ -121,6 +121,7 @@ class Intake:
         new_sessions: list[str] = []
         for arrival in arrivals:
             if arrival.new_session:
+                notices += await self._forgotten(arrival, receipts)
                 new_sessions.append(arrival.source)
                 receipts = [entry for entry in receipts if entry[0] != arrival.source]
             notices += arrival.notices
@@ -147,6 +148,14 @@ class Intake:
                 arrival.done()
         if records:
             self._stored()
+
+    async def _forgotten(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]]) -> list[Notice]:
+        """A lost session is a gap where there was one, also before this process; the source knows only its own life."""
+        known = any(source == arrival.source for source, _ in receipts)
+        if arrival.notices or not (known or await self._outbox(Outbox.has_receipts, arrival.source)):
+            return []
+        text = "the broker has forgotten the session; messages since the gateway was last connected may be missing"
+        return [Notice("gap", self._clock.now(), arrival.source, "", text)]
 
     async def _known(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]], new_sessions: list[str]) -> bool:
         """Whether this is the redelivery of a message that was committed before, or earlier in this batch."""

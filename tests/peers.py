@@ -15,8 +15,8 @@ from typing import Any, Self
 from asyncua import ua
 from asyncua.common.node import Node
 from asyncua.server.server import Server
-from paho.mqtt import publish as paho_publish
-from paho.mqtt.enums import MQTTProtocolVersion
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 LINE = "urn:acme:line"
 """The namespace of the test server's variables."""
@@ -84,14 +84,17 @@ class Mosquitto:
 
     async def publish(self, topic: str, *payloads: str | bytes, qos: int = 1, retain: bool = False) -> None:
         """Publish `payloads` in order; returns when the broker has acknowledged them all (QoS 1)."""
-        messages: list[Any] = [(topic, payload, qos, retain) for payload in payloads]
-        await asyncio.to_thread(
-            paho_publish.multiple,
-            messages,
-            hostname="127.0.0.1",
-            port=self.port,
-            protocol=MQTTProtocolVersion.MQTTv5,
-        )
+        await asyncio.to_thread(self._publish, topic, payloads, qos, retain)
+
+    def _publish(self, topic: str, payloads: Sequence[str | bytes], qos: int, retain: bool) -> None:
+        client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        client.connect("127.0.0.1", self.port)
+        client.loop_start()
+        for info in [client.publish(topic, payload, qos, retain) for payload in payloads]:
+            info.wait_for_publish(20)
+            assert info.is_published(), "the broker did not acknowledge"
+        client.disconnect()
+        client.loop_stop()
 
     def __enter__(self) -> Self:
         self.start()
@@ -152,6 +155,7 @@ class OpcuaServer:
         """Start it with `variables` (dots as `__`: `L01__State=1`), values as `add` takes them."""
         self._server = server = Server()
         await server.init()
+        server.disable_clock()  # nobody reads it, and stopping it takes a second
         server.set_endpoint(self.url)
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         for uri in (*before, LINE):

@@ -178,6 +178,21 @@ async def test_p2_a_new_session_makes_old_receipts_void(tmp_path: Path) -> None:
         await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
         await until(lambda: rig.acked == [2, 2])
         assert intake.health.redelivered == 0
+        summary = await rig.outbox(Outbox.summary, 10)
+    assert summary.totals.gaps == {"floor": 1}
+
+
+async def test_p2_a_session_lost_while_the_gateway_was_down_is_a_gap(tmp_path: Path) -> None:
+    """The very first session is none; one that the broker forgot between two lives of the gateway is listed, once."""
+    for gaps in ({}, {"floor": 1}):
+        rig = Rig(tmp_path)
+        async with rig.running() as intake:
+            await intake.take(Arrival("floor", new_session=True))
+            await intake.take(rig.message("scrap", {"qty": 3}, 2))
+            async with asyncio.timeout(5):
+                while rig.acked != [2]:
+                    await asyncio.sleep(0.01)
+            assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == gaps
 
 
 async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from ruamel.yaml.reader import ReaderError
 
 from gateway.model import Scalar
 
-LARGEST_TREE = 200_000
+LARGEST_TREE = 100_000
 """Values in one file, each counted as often as aliases repeat it."""
 DEEPEST = 40
 """Levels of nesting."""
@@ -160,7 +160,9 @@ class _Composer:
         if node.height > DEEPEST:
             raise NotYamlError(place, _TOO_DEEP)
         if max(node.size, self._written) > LARGEST_TREE:
-            raise NotYamlError(place, f"more than {LARGEST_TREE} values, counting what aliases repeat")
+            raise NotYamlError(
+                place, f"more than {LARGEST_TREE} values, counting what aliases repeat; no configuration needs that"
+            )
         self._depth -= 1
         return node
 

@@ -38,7 +38,7 @@ class Loaded:
     """
 
     config: Config
-    token_source: Callable[[], str]
+    token_source: Callable[[], str] = field(repr=False)
     _origin: "_Origin" = field(repr=False)
 
     def where(self, loc: Loc) -> str:
@@ -168,18 +168,20 @@ class _Prepared:
             return value
         if Path in possible:
             return self.folder / value
+        if SecretStr in possible:
+            return SecretStr(self._secret(value, loc))
         if is_reference(value):
-            try:
-                return self._secret(value, loc, allowed=SecretStr in possible)
-            except SecretError as error:
-                self.faults.append(Fault(loc, str(error)))
+            self.faults.append(Fault(loc, "a secret can stand only where a token or a password is asked for"))
         return value
 
-    def _secret(self, text: str, loc: Loc, *, allowed: bool) -> str:
-        if not allowed:
-            raise SecretError("a secret can stand only where a token or a password is asked for")
-        name = self.secrets[loc] = secret_name(text)
-        return read_secret(name, self.folder, self.environ)
+    def _secret(self, text: str, loc: Loc) -> str:
+        if is_reference(text):
+            try:
+                name = self.secrets[loc] = secret_name(text)
+                return read_secret(name, self.folder, self.environ)
+            except SecretError as error:
+                self.faults.append(Fault(loc, str(error)))
+        return text
 
 
 def _read(path: Path) -> tuple[Node, list[_Found]]:

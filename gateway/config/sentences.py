@@ -58,7 +58,8 @@ def _misfit(details: ErrorDetails) -> Misfit:
             return Misfit((*at.loc, "type"), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
             names = list(get_args(at.annotation))
-            return Misfit(at.loc, f"write {_choice(names)}{_nearest(value, names)}")
+            quotes = "" if isinstance(value, str) else ", with the quotes"
+            return Misfit(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
     return Misfit(at.loc, _sentence(kind, context, at), at_key=at.at_key)
 
 

@@ -136,6 +136,10 @@ class Outbox:
         """Whether this delivery of `source` was committed within its present session."""
         return receipt in self._receipts_of(source).values()
 
+    def has_receipts(self, source: str) -> bool:
+        """Whether any delivery of `source` was committed within its present session."""
+        return bool(self._receipts_of(source))
+
     def commit(self, commit: Commit) -> None:
         """Make line states, records, notices and receipts durable, all or none."""
         with self._change() as change:

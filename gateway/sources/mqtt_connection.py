@@ -37,7 +37,7 @@ _CONNECT_TIMEOUT = 10.0
 _TICK = 1.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _LONGEST_EXPIRY = 0xFFFF_FFFF
-_TAKEN_OVER = 0x8E
+_NO_ANSWER = 0x8D
 _GRANTED = 1
 
 
@@ -257,12 +257,13 @@ class MqttConnection:
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, code: ReasonCode, properties: Properties | None
     ) -> None:
-        if code.value == _TAKEN_OVER:
-            text = f"another client connected with the client_id {self._config.client_id}; give each its own"
-        elif flags.is_disconnect_packet_from_server:
+        if flags.is_disconnect_packet_from_server:
             text = f"the broker ended the connection: {code}"
-        else:
-            text = f"the connection was lost ({code})"
+        elif code.value == _NO_ANSWER:
+            text = "the broker does not answer any more"
+        else:  # not every broker says so when another client takes a session over
+            text = "the connection was lost; if that goes on, see whether another client has the client_id "
+            text += self._config.client_id
         self._lose(SourceError(text))
 
     def _on_subscribe(
@@ -291,8 +292,21 @@ def _refusal(code: ReasonCode) -> str | None:
     return "the broker grants only QoS 0, where messages can be lost"
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when the handshake fails, which the engine leaves to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the signature of the base class
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 def _tls(config: MqttConfig) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=config.ca)
+        context = ssl.create_default_context(cafile=config.ca)
     except OSError as error:  # also what ssl raises for a file that holds no certificate
         raise SourceError(f"cannot use the CA certificate {config.ca}: {error.strerror or error}") from error
+    context.sslsocket_class = _TlsSocket
+    return context

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.check import read_config, span
+from gateway.config.schema import MqttSource
 from gateway.config.secrets import SecretError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 
@@ -114,6 +115,18 @@ def test_p8_token_is_read_again(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(SecretError, match="oden_token"):
         source()
+
+
+def test_p8_what_is_loaded_shows_no_secret(tmp_path: Path) -> None:
+    """Neither the configuration nor where it came from shows a token or password when it is printed."""
+    text = GOOD.replace("client_id: edge-01", "client_id: edge-01, password: ${secret:broker}")
+    loaded, _ = read_config(written(tmp_path / "c", text), {"ODEN_GATEWAY_SECRET_BROKER": "open-sesame"})
+    floor = loaded.config.sources["floor"]
+    assert isinstance(floor, MqttSource)
+    assert floor.password is not None
+    assert floor.password.get_secret_value() == "open-sesame"
+    assert "open-sesame" not in f"{loaded!r} {loaded.config!r} {loaded.config.model_dump_json()}"
+    assert TOKEN not in f"{loaded!r} {loaded.config!r} {loaded.config.model_dump_json()}"
 
 
 def test_where_points_at_values_and_sections(tmp_path: Path) -> None:

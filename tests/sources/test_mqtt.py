@@ -1,0 +1,379 @@
+"""The MQTT source against a real broker."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.clock import AnchoredClock
+from gateway.sources.base import Arrival
+from gateway.sources.mqtt import MqttSource
+from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW
+from tests.peers import Link, Mosquitto, wait_until
+from tests.sources.harness import Intake, mqtt_config, running
+
+ORDER = "plant-a/L01/events/order"
+SCRAP = "plant-a/L01/events/scrap"
+BOTH = pytest.mark.parametrize("version", ["5", "3.1.1"])
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        yield broker
+
+
+def make(broker: Mosquitto, *topics: str, url: str | None = None, **settings: Any) -> MqttSource:
+    return MqttSource("floor", mqtt_config(url or broker.url, **settings), topics, AnchoredClock())
+
+
+@BOTH
+async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: str) -> None:
+    """One message is one sample with its topic as address, its JSON as value, and a receipt that is no redelivery."""
+    source, intake = make(broker, ORDER, version=version), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, json.dumps({"number": 4711, "sku": "A-1"}))
+        await wait_until(lambda: intake.samples)
+    arrival = intake.arrivals[-1]
+    assert [(s.source, s.address, s.value, s.retained) for s in arrival.samples] == [
+        ("floor", ORDER, {"number": 4711, "sku": "A-1"}, False)
+    ]
+    assert arrival.receipt is not None
+    assert not arrival.receipt.redelivered
+    assert source.health.last_sample_at == arrival.samples[0].received
+
+
+@BOTH
+async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, version: str) -> None:
+    """No PUBACK before `done`: a gateway that dies in between gets the message again, marked as redelivered."""
+    first = Intake(acknowledge=False)
+    async with running(make(broker, ORDER, version=version), first):
+        await wait_until(lambda: first.arrivals)
+        await broker.publish(ORDER, "1", "2")
+        await wait_until(lambda: first.values(ORDER) == [1, 2])
+    second = Intake()
+    async with running(make(broker, ORDER, version=version), second):
+        await wait_until(lambda: second.values(ORDER) == [1, 2])
+    assert [a.receipt.redelivered for a in second.arrivals if a.receipt] == [True, True]
+    assert [a.receipt.digest for a in second.arrivals if a.receipt] == [
+        a.receipt.digest for a in first.arrivals if a.receipt
+    ]
+    assert not any(a.new_session for a in second.arrivals)
+
+
+@BOTH
+async def test_p1_what_was_done_is_not_sent_again(broker: Mosquitto, version: str) -> None:
+    """`done` reaches the broker as a PUBACK, also when the gateway ends right after it."""
+    first = Intake(acknowledge=False)
+    async with running(make(broker, ORDER, version=version), first):
+        await wait_until(lambda: first.arrivals)
+        await broker.publish(ORDER, "1", "2")
+        await wait_until(lambda: first.values(ORDER) == [1, 2])
+        done = first.arrivals[1].done
+        assert done is not None
+        done()
+    second = Intake()
+    async with running(make(broker, ORDER, version=version), second):
+        await wait_until(lambda: second.values(ORDER) == [2])
+
+
+async def test_p1_an_acknowledgement_for_an_older_connection_is_dropped(broker: Mosquitto) -> None:
+    """A PUBACK belongs to the connection that its message came by; sent on a later one it would acknowledge another."""
+    link = Link(broker.port)
+    await link.start()
+    source = make(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}")
+    intake = Intake(acknowledge=False)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+        old = intake.arrivals[-1]
+        link.cut()
+        await wait_until(lambda: intake.values(ORDER) == [1, 1])
+        assert old.receipt is not None
+        assert intake.arrivals[-1].receipt is not None
+        assert intake.arrivals[-1].receipt.packet_id == old.receipt.packet_id
+        assert old.done is not None
+        old.done()
+        await broker.publish(ORDER, "2")
+        await wait_until(lambda: intake.values(ORDER) == [1, 1, 2])
+        link.cut()
+        await wait_until(lambda: intake.values(ORDER) == [1, 1, 2, 1, 2])
+    await link.stop()
+
+
+@BOTH
+async def test_p1_a_resumed_session_brings_what_was_published_meanwhile(broker: Mosquitto, version: str) -> None:
+    """The broker keeps messages while the gateway is away; they come in order and are no redeliveries."""
+    first = Intake()
+    source = make(broker, ORDER, version=version)
+    async with running(source, first):
+        await wait_until(lambda: source.health.connected)
+    assert first.arrivals == [Arrival("floor", new_session=True)]
+    await broker.publish(ORDER, "1", "2", "3")
+    second = Intake()
+    async with running(make(broker, ORDER, version=version), second):
+        await wait_until(lambda: second.values(ORDER) == [1, 2, 3])
+    assert not any(a.new_session or (a.receipt and a.receipt.redelivered) for a in second.arrivals)
+
+
+async def test_p2_a_lost_session_is_said_before_anything_else(broker: Mosquitto) -> None:
+    """A broker that has forgotten us makes earlier receipts void: that comes first, and is a listed gap."""
+    source, intake = make(broker, ORDER), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        broker.stop()
+        broker.forget()
+        await wait_until(lambda: not source.health.connected)
+        broker.start()
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    assert [a.new_session for a in intake.arrivals] == [True, True, False]
+    assert [[n.kind for n in a.notices] for a in intake.arrivals] == [[], ["gap"], []]
+
+
+@BOTH
+async def test_p2_a_retained_message_is_marked(broker: Mosquitto, version: str) -> None:
+    """What the broker had kept from before the subscription is told apart from what happens now."""
+    await broker.publish(ORDER, "1", retain=True)
+    intake = Intake()
+    async with running(make(broker, ORDER, version=version), intake):
+        await wait_until(lambda: intake.values(ORDER) == [1])
+        await broker.publish(ORDER, "2", retain=True)
+        await wait_until(lambda: intake.values(ORDER) == [1, 2])
+    assert [s.retained for s in intake.samples] == [True, False]
+
+
+async def test_a_message_at_qos_0_needs_no_acknowledgement(broker: Mosquitto) -> None:
+    """QoS 0 has no packet id: no receipt, nothing to acknowledge."""
+    source, intake = make(broker, ORDER), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1", qos=0)
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    assert (intake.arrivals[-1].receipt, intake.arrivals[-1].done) == (None, None)
+
+
+async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(broker: Mosquitto) -> None:
+    """Garbage makes a notice with topic, reason and a short excerpt, no sample, and does not come back."""
+    source, intake = make(broker, ORDER), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, b"\xff\xfe" + b"x" * 500, '{"qty": 1, "qty": 2}', "x" * 300_000, "5")
+        await wait_until(lambda: intake.values(ORDER) == [5])
+    assert [(n.kind, n.source, n.address) for n in intake.notices] == [("reject", "floor", ORDER)] * 3
+    for notice, reason in zip(intake.notices, ("not UTF-8", "'qty' twice", "300000 bytes"), strict=True):
+        assert reason in notice.text
+        assert len(notice.text) < 300
+    again = Intake()
+    source = make(broker, ORDER)
+    async with running(source, again):
+        await wait_until(lambda: source.health.connected)
+    assert again.arrivals == []
+
+
+async def test_the_broker_may_start_later(tmp_path: Path) -> None:
+    """A gateway that starts before its broker connects when the broker is there."""
+    broker = Mosquitto(tmp_path / "broker")
+    source, intake = make(broker, ORDER), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: "cannot connect" in source.health.detail)
+        with broker:
+            await wait_until(lambda: source.health.connected)
+            await broker.publish(ORDER, "1")
+            await wait_until(lambda: intake.values(ORDER) == [1])
+    assert intake.notices == []
+
+
+@BOTH
+async def test_the_broker_may_go_and_come_back(broker: Mosquitto, version: str) -> None:
+    """A restart of a broker that keeps its sessions is no gap; messages flow again by themselves."""
+    source, intake = make(broker, ORDER, version=version), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+        broker.stop()
+        await wait_until(lambda: not source.health.connected)
+        broker.start()
+        await broker.publish(ORDER, "2")
+        await wait_until(lambda: intake.values(ORDER) == [1, 2])
+    assert [a.new_session for a in intake.arrivals] == [True, False, False]
+    assert intake.notices == []
+
+
+async def test_p9_a_broker_that_falls_silent_is_noticed(broker: Mosquitto) -> None:
+    """A connection that stays open but answers no ping is given up and built anew."""
+    link = Link(broker.port)
+    await link.start()
+    source, intake = make(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}", keepalive="5s"), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        link.freeze()
+        await wait_until(lambda: not source.health.connected)
+        link.resume()
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    await link.stop()
+
+
+def rules(broker: Mosquitto, *refused: str) -> None:
+    """Let the broker refuse subscriptions to `refused`; takes effect when it starts."""
+    plugin = next(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
+    path = broker.directory / "rules.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    acls = [{"acltype": "subscribeLiteral", "topic": topic, "priority": 1, "allow": False} for topic in refused]
+    allowed = ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe")
+    path.write_text(
+        json.dumps(
+            {
+                "defaultACLAccess": dict.fromkeys(allowed, True),
+                "anonymousGroup": "everybody",
+                "groups": [{"groupname": "everybody", "roles": [{"rolename": "reader"}]}],
+                "roles": [{"rolename": "reader", "acls": acls}],
+                "clients": [],
+            }
+        )
+    )
+    broker.settings = [f"plugin {plugin}", f"plugin_opt_config_file {path}"]
+
+
+@BOTH
+async def test_p9_a_refused_topic_is_shown_and_asked_for_again(tmp_path: Path, version: str) -> None:
+    """One topic that the broker refuses costs neither the connection nor the other topics."""
+    broker = Mosquitto(tmp_path / "broker")
+    rules(broker, SCRAP)
+    with broker:
+        source, intake = make(broker, ORDER, SCRAP, version=version), Intake()
+        async with running(source, intake):
+            await wait_until(lambda: source.health.connected)
+            assert list(source.health.failed) == [SCRAP]
+            assert "refuses" in source.health.failed[SCRAP]
+            await broker.publish(ORDER, "1")
+            await wait_until(lambda: intake.values(ORDER) == [1])
+            broker.stop()
+            rules(broker)
+            broker.start()
+            await wait_until(lambda: source.health.connected and not source.health.failed)
+            await broker.publish(SCRAP, "2")
+            await wait_until(lambda: intake.values(SCRAP) == [2])
+
+
+def password_file(directory: Path) -> Path:
+    path = directory / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", path, "edge", "right-one"], check=True)
+    path.chmod(0o600)
+    return path
+
+
+async def test_p8_a_refused_password_is_said_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The reason is shown and logged; neither holds the password."""
+    passwords = password_file(tmp_path)
+    with Mosquitto(tmp_path / "broker", ["allow_anonymous false", f"password_file {passwords}"]) as broker:
+        wrong = make(broker, ORDER, username="edge", password="hunter2")
+        async with running(wrong, Intake()):
+            await wait_until(lambda: "refuses the connection" in wrong.health.detail)
+        right = make(broker, ORDER, username="edge", password="right-one")
+        async with running(right, Intake()):
+            await wait_until(lambda: right.health.connected)
+    captured = capsys.readouterr()
+    seen = captured.out + captured.err + wrong.health.detail + repr(wrong.__dict__)
+    assert "hunter2" not in seen
+    assert "right-one" not in seen
+
+
+async def test_two_clients_with_one_name_are_told_so(broker: Mosquitto) -> None:
+    """Two gateways with the same client_id throw each other out for ever: the reason names the cause."""
+    first, second = make(broker, ORDER), make(broker, ORDER)
+    async with running(first, Intake()):
+        await wait_until(lambda: first.health.connected)
+        async with running(second, Intake()):
+            await wait_until(lambda: "client_id edge-test" in first.health.detail)
+
+
+@BOTH
+async def test_a_thousand_messages_arrive_in_order(broker: Mosquitto, version: str) -> None:
+    """More than a window of messages passes, in order, each once."""
+    source, intake = make(broker, ORDER, version=version), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, *(str(n) for n in range(1000)))
+        await wait_until(lambda: len(intake.samples) >= 1000)
+    assert intake.values(ORDER) == list(range(1000))
+    assert not any(a.receipt.redelivered for a in intake.arrivals if a.receipt)
+
+
+async def test_p12_while_nothing_is_taken_no_more_than_a_window_is_fetched(broker: Mosquitto) -> None:
+    """A full intake holds the broker back: what exceeds the window stays there until it is taken."""
+    source, intake = make(broker, ORDER), Intake(acknowledge=False)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, *(str(n) for n in range(2 * WINDOW)))
+        await wait_until(lambda: len(intake.samples) >= WINDOW)
+        await broker.publish(ORDER, '"no window for me"', qos=0)
+        await wait_until(lambda: "no window for me" in intake.values(ORDER))
+        assert len(intake.samples) == WINDOW + 1
+        intake.acknowledge = True
+        for arrival in list(intake.arrivals):
+            if arrival.done is not None:
+                arrival.done()
+        await wait_until(lambda: len(intake.samples) >= 2 * WINDOW + 1)
+    assert [v for v in intake.values(ORDER) if isinstance(v, int)] == list(range(2 * WINDOW))
+
+
+async def test_p12_a_flood_at_qos_0_is_not_read_without_bound(broker: Mosquitto) -> None:
+    """Where no window holds the broker back, the socket does: nothing is read beyond the bound, and it flows again."""
+    source, intake = make(broker, ORDER), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        intake.open.clear()
+        await broker.publish(ORDER, *(str(n) for n in range(4 * HELD_MESSAGES)), qos=0)
+        await broker.publish(ORDER, '"last"')
+        intake.open.set()
+        await wait_until(lambda: "last" in intake.values(ORDER))
+    numbers = [value for value in intake.values(ORDER) if isinstance(value, int)]
+    assert numbers == sorted(set(numbers))
+
+
+def certificates(directory: Path) -> tuple[Path, list[str]]:
+    """A CA of its own and a broker certificate for 127.0.0.1 by it; the CA and the broker's settings."""
+    ca, ca_key, key, request, certificate = (
+        str(directory / name) for name in ("ca.pem", "ca-key.pem", "key.pem", "request.pem", "cert.pem")
+    )
+    fresh = ["openssl", "req", "-newkey", "rsa:2048", "-nodes"]
+    sign = ["openssl", "x509", "-req", "-CA", ca, "-CAkey", ca_key, "-copy_extensions", "copy"]
+    for command in (
+        [*fresh, "-x509", "-keyout", ca_key, "-out", ca, "-subj", "/CN=ca"],
+        [*fresh, "-keyout", key, "-out", request, "-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1"],
+        [*sign, "-in", request, "-out", certificate],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    return Path(ca), [f"certfile {certificate}", f"keyfile {key}"]
+
+
+async def test_p8_tls_trusts_only_the_configured_ca(tmp_path: Path) -> None:
+    """With its CA the broker is trusted, without it refused; messages beyond one TLS record all arrive."""
+    ca, settings = certificates(tmp_path)
+    broker = Mosquitto(tmp_path / "broker", settings)
+    url = f"mqtts://127.0.0.1:{broker.port}"
+    with broker:
+        stranger = make(broker, ORDER, url=url)
+        async with running(stranger, Intake()):
+            await wait_until(lambda: "certificate verify failed" in stranger.health.detail)
+        source, intake = make(broker, ORDER, url=url, ca=ca), Intake()
+        async with running(source, intake):
+            await wait_until(lambda: source.health.connected)
+            publish = ["mosquitto_pub", "-p", str(broker.port), "-h", "127.0.0.1", "--cafile", str(ca), "-q", "1", "-l"]
+            lines = "\n".join(str(n) for n in range(300)).encode()
+            process = await asyncio.create_subprocess_exec(*publish, "-t", ORDER, stdin=subprocess.PIPE)
+            await process.communicate(lines)
+            await wait_until(lambda: len(intake.samples) >= 300)
+        assert intake.values(ORDER) == list(range(300))
