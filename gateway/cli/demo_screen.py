@@ -150,7 +150,9 @@ def _outbox(gateway: GatewayStatus | None) -> Text:
     if gateway.held is not None:
         again = f", tried again in {max(0.0, gateway.retry_at - time.time()):.0f} s" if gateway.retry_at else ""
         return Text(f"{waiting}; Oden cannot be reached{again}", "yellow")
-    return Text(waiting if gateway.drain_seconds is None else f"{waiting}, {gateway.drain_seconds:.0f} s to drain")
+    return Text(
+        f"{waiting}, {gateway.drain_seconds:.0f} s to drain" if gateway.waiting and gateway.drain_seconds else waiting
+    )
 
 
 def _line(view: View) -> str:

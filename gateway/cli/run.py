@@ -5,7 +5,6 @@ import asyncio
 import os
 from pathlib import Path
 
-from gateway.app import App
 from gateway.cli.check import DEFAULT_CONFIG, read_config
 from gateway.cli.logs import configure
 
@@ -24,6 +23,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from gateway.app import App  # noqa: PLC0415 - the service's libraries cost every other command 0.3 s
+
     loaded, plans = read_config(arguments.config, os.environ)
     configure(loaded.config.log)
     asyncio.run(App(loaded, plans).run())

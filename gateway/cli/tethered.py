@@ -5,10 +5,9 @@ The demo starts its parts this way, so that nothing stays behind even when it is
 
 import ctypes
 import os
+import runpy
 import signal
 import sys
-
-from gateway.__main__ import main
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when the thread that started it ends."""
@@ -25,4 +24,5 @@ def tie(parent: int) -> None:
 
 if __name__ == "__main__":
     tie(int(sys.argv[1]))
-    sys.exit(main(sys.argv[2:]))
+    sys.argv[:] = ["oden-gateway", *sys.argv[2:]]
+    runpy.run_module("gateway", run_name="__main__")

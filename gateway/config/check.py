@@ -53,16 +53,17 @@ def _host_and_port(url: str) -> tuple[str, int | None] | None:
 
 def _sources(sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
     sessions: dict[tuple[str, int, str], str] = {}
+    """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
-        if not isinstance(source, MqttSource):
+        address = _host_and_port(source.url)
+        if not isinstance(source, MqttSource) or address is None:
             continue
         scheme = urlsplit(source.url).scheme
         if source.ca is not None and scheme == "mqtt":
             yield Fault(("sources", name, "ca"), "a CA certificate is for TLS: write mqtts:// in 'url', or remove it")
         elif source.ca is not None and not source.ca.is_file():
             yield Fault(("sources", name, "ca"), f"there is no file {source.ca}; put the CA certificate (PEM) there")
-        host, port = _host_and_port(source.url) or ("", None)
-        session = (host, port or _PORTS[scheme], source.client_id)
+        session = (address[0], address[1] or _PORTS[scheme], source.client_id)
         first = sessions.setdefault(session, name)
         if first != name:
             text = (

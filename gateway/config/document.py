@@ -268,7 +268,10 @@ _HINTS = (
         "expected <block end>",
         "this line does not fit; indent it like its neighbours, and look for a missing quote, ',' or ':'",
     ),
-    ("expected ',' or", "a ',' or a closing bracket is missing before this"),
+    (
+        "expected ',' or",
+        "a ',' or a closing bracket is missing before this; inside brackets, text with any of []{}, in it needs quotes",
+    ),
     ("cannot start any token", "no value begins with this character; put it in quotes"),
     ("escape", "after a backslash in double quotes only certain letters may follow; use single quotes instead"),
     ("", "this does not fit what stands before it; look at indentation, quotes and brackets"),

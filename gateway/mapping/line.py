@@ -241,7 +241,7 @@ class _Work:
             self.runs = replace(self.runs, waiting=waiting)
             return
         name = plan.name.words(look) if plan.name is not None else None
-        begun, start = runs.placed(self.runs, waiting.begun)
+        start = runs.start_of(self.runs, waiting.begun)
         interval = self.recorder.start(self.now, "RUN", start, name, {"product": product})
         self.runs = runs.opened(self.runs, Run(interval, start, begun, product, name))
         self._arm()

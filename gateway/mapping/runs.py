@@ -20,11 +20,10 @@ from gateway.model import Scalar
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on: `begun` is exact, `start` what Oden sees."""
+    """A run that is on; `start` is what Oden sees."""
 
     interval: str
     start: int
-    begun: float
     product: str
     name: str | None
 
@@ -142,20 +141,18 @@ def idle_held(state: RunsState, held: Held) -> Turn:
 
 def closed(state: RunsState, run: Run, end: float) -> tuple[RunsState, EndedRun]:
     """End `run`, the current one, at `end`: it becomes the last."""
-    at = max(end, run.begun)
-    ended = EndedRun(run.interval, run.start, max(floor(at), state.earliest), at)
+    ended = EndedRun(run.interval, run.start, max(floor(end), state.earliest), end)
     return replace(state, current=None, last=ended, earliest=ended.end), ended
 
 
-def placed(state: RunsState, begin: float) -> tuple[float, int]:
-    """Where a run that begins at `begin` is put after those before it: exactly, and in whole seconds."""
-    begun = begin if state.last is None else max(begin, state.last.ended)
-    return begun, max(floor(begun), state.earliest)
+def start_of(state: RunsState, begun: float) -> int:
+    """The second in which a run that begins at `begun` starts."""
+    return max(floor(begun), state.earliest)
 
 
-def opened(state: RunsState, run: Run) -> RunsState:
+def opened(state: RunsState, run: Run, begun: float) -> RunsState:
     """The run is on. A condition that was true before it began does not end it: it has yet to begin to work."""
-    held = state.held if state.held is not None and state.held.since >= run.begun else None
+    held = state.held if state.held is not None and state.held.since >= begun else None
     return replace(state, current=run, waiting=None, held=held, earliest=run.start + 1)
 
 

@@ -10,9 +10,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from gateway.model import Notice, Quality
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Waiting = Literal["waiting", "sending", "in_doubt", "parked", "dead"]
 """Where a record in the outbox stands: `parked` needs the interval of a dead letter, `dead` is one."""
@@ -172,8 +175,7 @@ def to_json(snapshot: Snapshot) -> str:
     return json.dumps({"healthy": snapshot.healthy, **_fields(snapshot)}, allow_nan=False)
 
 
-def _fields(thing: object) -> dict[str, object]:
-    assert is_dataclass(thing)
+def _fields(thing: "DataclassInstance") -> dict[str, object]:
     return {field.name: _field(field.name, getattr(thing, field.name)) for field in fields(thing)}
 
 
@@ -188,7 +190,7 @@ def _field(name: str, value: object) -> object:
 
 
 def _plain(value: object) -> object:
-    if is_dataclass(value):
+    if is_dataclass(value) and not isinstance(value, type):
         return _fields(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

@@ -94,7 +94,7 @@ class StatusServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         now = self._snapshot()
-        text = "ok" if now.ready else " ".join(("not ready", *now.problems))
+        text = "ok" if now.ready else "not ready: " + (" ".join(now.problems) or "starting")
         return web.Response(text=text, status=200 if now.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:

@@ -119,7 +119,7 @@ def test_p8_token_is_read_again(tmp_path: Path) -> None:
 
 def test_p8_what_is_loaded_shows_no_secret(tmp_path: Path) -> None:
     """Neither the configuration nor where it came from shows a token or password when it is printed."""
-    text = GOOD.replace("client_id: edge-01", "client_id: edge-01, password: ${secret:broker}")
+    text = GOOD.replace("client_id: edge-01", "client_id: edge-01, password: '${secret:broker}'")
     loaded, _ = read_config(written(tmp_path / "c", text), {"ODEN_GATEWAY_SECRET_BROKER": "open-sesame"})
     floor = loaded.config.sources["floor"]
     assert isinstance(floor, MqttSource)

@@ -142,6 +142,8 @@ CASES: dict[str, Wrong] = {
     "opcua url": edit('"opc.tcp://10.1.4.20:4840"', '▲"10.1.4.20:4840"', "opc.tcp://host:port"),
     "mqtt url": edit('"mqtt://broker.plant-a.local"', '▲"tcp://broker.plant-a.local"', "mqtt://host:port"),
     "port": edit('"opc.tcp://10.1.4.20:4840"', '▲"opc.tcp://10.1.4.20:484000"', "port from 1 to 65535"),
+    "brackets in a host": edit('"mqtt://broker.plant-a.local"', '▲"mqtt://[]"', "comes a host"),
+    "secret without quotes": edit("client_id: edge-01", "client_id: edge-01, password: $▲{secret:x}", "needs quotes"),
     "password in url": edit('"opc.tcp://10', '▲"opc.tcp://me:hidden@10', "no user or password"),
     "listen": edit("sources:", "status: {listen: ▲127.0.0.1:99999}\nsources:", "port from 1 to 65535"),
     "count form": edit("{count: good,", "{count: ▲good one,", "name of an input"),

@@ -33,6 +33,7 @@ def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
         (counter(100, "5/s"), 10, 60, 1.0, 50, "faster"),
         (counter(100, "5/s"), 10, 60, 10.0, 50, None),
         (counter(100, "5/s"), 10, 60, -10.0, 50, "faster"),
+        (counter(100, "5/s"), 10, 14, -10.0, 4, None),
         (counter(100, "5/s"), 10, 60, 21.0, 50, "whole turn"),
         (counter(100, "5/s"), 60, 10, 21.0, 50, "whole turn"),
         (counter(None, "5/s"), 10, 60, 3600.0, 50, None),

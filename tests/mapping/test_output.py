@@ -301,6 +301,38 @@ def test_raw_data_keeps_types_and_constants() -> None:
     assert isinstance(record.raw_data["state"], float)
 
 
+def test_p12_old_amounts_that_became_one_stay_with_the_old_run() -> None:
+    """An order that comes to light late splits exactly as far back as amounts are kept one by one; before that, the
+    old run has them."""
+    line = plan(states=None, run={**LINE["run"], "end": None}, scrap_yield={**LINE["scrap_yield"], "every": "1h"})
+    counts = [tag(number, "Good", number) for number in range(1, 102)]
+    late = play(line, order(0, "A"), *counts, order(102, "B", at=50), tick(3600))
+    assert [text for text in late.texts if "output" in text] == [
+        "output of 1 at 49: yield 66",
+        "output of 2 at 3600: yield 34",
+    ]
+    timely = play(line, order(0, "A"), *counts, order(102, "B", at=80), tick(3600))
+    assert [text for text in timely.texts if "output" in text] == [
+        "output of 1 at 79: yield 78",
+        "output of 2 at 3600: yield 22",
+    ]
+
+
+def test_p12_amounts_of_two_runs_never_become_one() -> None:
+    """While a change settles, what was made before it and since is kept apart, however much it is."""
+    line = plan(
+        states=None,
+        run={**LINE["run"], "settle": "200s", "end": None},
+        scrap_yield={**LINE["scrap_yield"], "every": "1h"},
+    )
+    counts = [tag(300 + number, "Good", number) for number in range(200)]
+    events = sorted([order(0, "A"), *counts, order(350.5, "B")], key=lambda sample: sample.received)
+    assert [text for text in play(line, *events, tick(3600)).texts if "output" in text] == [
+        "output of 1 at 349: yield 50",
+        "output of 2 at 3600: yield 149",
+    ]
+
+
 def test_p12_what_waits_is_bounded() -> None:
     """Equal amounts become one after a while; without a run, too many different ones are refused with a notice."""
     many = [tag(number, "Good", number) for number in range(1000)]

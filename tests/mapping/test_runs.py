@@ -183,6 +183,12 @@ def test_order_taken_back_after_the_condition_ended_its_run() -> None:
     ]
 
 
+def test_order_that_flickers_on_a_line_that_stands_still() -> None:
+    """While the condition still holds, an order that goes and comes back within `settle` begins nothing."""
+    events = (order(10, "A"), tag(100, "State", 0), order(4000, "B"), order(4000.2, "A"), tick(5000))
+    assert play(RUNS, *events).texts == ["start RUN 1 at 10: A, FILM", "end RUN 1 at 100"]
+
+
 def test_condition_that_is_not_known_changes_nothing() -> None:
     """A value that cannot be compared neither ends a run nor keeps one from ending."""
     line = plan(states=None, scrap_yield=None, run={**LINE["run"], "end": {"when": "state < 1", "for": "30m"}})

@@ -83,6 +83,12 @@ def test_chatter_leaves_nothing() -> None:
     assert played.texts == ["start STATE 1 at 10: Uptime"]
 
 
+def test_p2_value_repeated_while_it_is_held_begins_nothing_anew() -> None:
+    """The same code again, from a new subscription, neither moves the start nor the wait."""
+    played = play(STATES, tag(10, "State", 1), tick(20), tag(30, "State", 3), tag(33, "State", 3), tick(35))
+    assert played.texts[1:] == ["end STATE 1 at 30", "start STATE 2 at 30: Unplanned Downtime, Jam"]
+
+
 def test_last_of_several_short_states_counts() -> None:
     """The short ones before it belong to the state before."""
     played = play(STATES, tag(10, "State", 1), tag(20, "State", 2), tag(22, "State", 3), tick(60))

@@ -33,7 +33,7 @@ def line(number: int) -> LineStatus:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")  # it is frozen
 def picture() -> Snapshot:
     return Snapshot(
         version="0.1.0",

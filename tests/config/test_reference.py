@@ -1,0 +1,25 @@
+"""docs/configuration.md says what the schema says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from gateway.config import schema
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_reference_is_current() -> None:
+    """The page is what `.ci/reference` makes of the schema today."""
+    done = subprocess.run([sys.executable, ROOT / ".ci" / "reference", "--check"], check=False)
+    assert done.returncode == 0, "run .ci/reference"
+
+
+def test_every_key_is_explained() -> None:
+    """No key of the configuration is without words in the reference."""
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for model in vars(schema).values():
+        if isinstance(model, type) and issubclass(model, schema.Section) and model is not schema.Section:
+            for name, field in model.model_fields.items():
+                row = next(line for line in text.splitlines() if line.startswith(f"| `{field.alias or name}` |"))
+                assert len(row.split("|")[3].strip()) > 10, row

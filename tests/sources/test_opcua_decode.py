@@ -1,0 +1,86 @@
+"""OPC UA data values, decoded."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from asyncua import ua
+from asyncua.ua.status_codes import StatusCodes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sources.opcua_decode import read
+
+
+def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:
+    variant = ua.Variant(content, kind) if kind is not None else ua.Variant(content)
+    return ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), time)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (value(True), True),
+        (value(7, ua.VariantType.Byte), 7),
+        (value(-7, ua.VariantType.Int16), -7),
+        (value(2**63, ua.VariantType.UInt64), 2**63),
+        (value(0.5, ua.VariantType.Float), 0.5),
+        (value("A-1"), "A-1"),
+        (value(ua.ServerState.Failed, ua.VariantType.Int32), 1),
+        (value(ua.LocalizedText("Jam", "en")), "Jam"),
+        (value(datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)), "2026-11-03T10:20:30Z"),
+        (value(None), None),
+    ],
+)
+def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> None:
+    """Each scalar type becomes the plain value that it stands for."""
+    reading = read(data)
+    assert reading.value == expected
+    assert type(reading.value) is type(expected)
+    assert reading.quality == "good"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (value([1, 2], ua.VariantType.Int32), "array"),
+        (value([], ua.VariantType.Int32), "array"),
+        (value(b"\x00", ua.VariantType.ByteString), "ByteString"),
+        (value(ua.NodeId(ua.Int32(1)), ua.VariantType.NodeId), "NodeId"),
+        (value(float("nan")), "nan"),
+        (value(float("-inf")), "inf"),
+    ],
+)
+def test_what_is_no_scalar_is_refused(data: ua.DataValue, reason: str) -> None:
+    """Arrays, bytes, structures and numbers that are none are refused with the reason."""
+    with pytest.raises(ValueError, match=reason):
+        read(data)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_quality_is_the_severity(code: int) -> None:
+    """The two highest bits of any status code decide; only a bad one takes the value away."""
+    reading = read(value(1, status=code))
+    assert reading.quality == ("good", "uncertain", "bad", "bad")[code >> 30]
+    assert reading.value == (None if reading.quality == "bad" else 1)
+    assert reading.overflowed == (bool(code & 0x0400) and bool(code & 0x0080))
+
+
+def test_a_bad_array_is_bad_not_refused() -> None:
+    """A value that does not count is not looked at."""
+    assert read(value([1], ua.VariantType.Int32, status=StatusCodes.BadNoCommunication)).quality == "bad"
+
+
+@pytest.mark.parametrize(
+    ("time", "epoch"),
+    [
+        (None, None),
+        (datetime(1601, 1, 1, tzinfo=UTC), None),
+        (datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC), 1.5),
+        (datetime(1970, 1, 1, 0, 0, 1, 500_000), 1.5),  # noqa: DTZ001  # without a zone it is UTC
+        (datetime(1970, 1, 1, 2, 0, 0, tzinfo=timezone(timedelta(hours=2))), 0.0),
+    ],
+)
+def test_source_time_is_seconds_since_1970(time: datetime | None, epoch: float | None) -> None:
+    """A missing time, and the wire's word for it (1601), is None."""
+    assert read(value(1, time=time)).source_time == epoch
