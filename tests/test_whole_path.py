@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.demo_parts import gateway_status
+from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden_ledger import replay, requests
 from gateway.simulator.oden_model import OdenModel, Plant
 from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
@@ -123,10 +123,8 @@ class Line:
 
     def ready(self) -> bool:
         """Whether the gateway is connected to both sources."""
-        match gateway_status(self.ports["status"]):
-            case {"sources": list(sources)}:
-                return all(source["connected"] for source in sources)
-        return False
+        status = status_json(self.ports["status"])
+        return status is not None and all(source["connected"] for source in status["sources"])
 
     def told(self) -> str:
         """Everything that any process has written."""

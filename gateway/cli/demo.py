@@ -129,8 +129,9 @@ class Demo:
         self._told: list[str] = []
         self._at_work_since: float | None = None
         self._oden_back_at: float | None = None
-        self._finished = False
         self._interrupted = False
+        self._finishing = False
+        self._finished = False
 
     @contextmanager
     def parts(self) -> Iterator[None]:
@@ -193,7 +194,7 @@ class Demo:
                 self._model.answer(request.path, json.dumps(request.body).encode())
 
     def _care(self) -> None:
-        """Kill the gateway when it is time, and start again what somebody has stopped."""
+        """Notice what has happened, kill the gateway when it is time, start again what somebody has stopped."""
         now = time.monotonic()
         if self._at_work_since is None and len(self._events) > 1:
             self._at_work_since = now
@@ -201,6 +202,11 @@ class Demo:
         if not self._finished and self._events and self._events[-1].kind == "totals":
             self._finished = True
             self._tell("The line has finished; the rest is on its way to Oden.")
+        if self._interrupted and not self._finishing:
+            self._finishing = True
+            self._kills.clear()
+            self._plant.say("finish")
+            self._tell("Ctrl-C: the line finishes first. Once more ends the demo at once.")
         if self._kills and self._at_work_since is not None and now - self._at_work_since >= self._kills[0]:
             self._kills.pop(0)
             self._gateway.kill()
@@ -240,7 +246,7 @@ class Demo:
             return "starting"
         if self._finished:
             return "draining"
-        return "finishing" if self._interrupted else "the line works"
+        return "finishing" if self._finishing else "the line works"
 
     def _tell(self, text: str) -> None:
         self._told.append(f"{time.strftime('%H:%M:%S')} {text}")
@@ -249,9 +255,6 @@ class Demo:
         if number != signal.SIGINT or self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
-        self._tell("Ctrl-C: the line finishes first. Once more ends the demo at once.")
-        self._plant.say("finish")
-        self._kills.clear()
 
 
 def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:

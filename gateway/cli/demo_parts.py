@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import gateway
 from gateway.errors import GatewayError
@@ -167,19 +168,26 @@ class GatewayStatus:
     retry_at: float | None
 
 
-def gateway_status(status_port: int) -> GatewayStatus | None:
-    """What `/api/status` says; None while the gateway does not answer."""
+def status_json(status_port: int) -> Any:
+    """The answer of `/api/status`; None while the gateway does not answer."""
     connection = http.client.HTTPConnection("127.0.0.1", status_port, timeout=1.0)
     try:
         connection.request("GET", "/api/status")
-        answer = json.loads(connection.getresponse().read())
-        outbox, oden = answer["outbox"], answer["oden"]
-        retry_at = oden["retry_at"] and datetime.fromisoformat(oden["retry_at"]).timestamp()
-        return GatewayStatus(sum(outbox["records"].values()), outbox["drain_seconds"], oden["held"], retry_at)
-    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()
+
+
+def gateway_status(status_port: int) -> GatewayStatus | None:
+    """What `/api/status` says of delivery; None while the gateway does not answer."""
+    answer = status_json(status_port)
+    if answer is None:
+        return None
+    outbox, oden = answer["outbox"], answer["oden"]
+    retry_at = oden["retry_at"] and datetime.fromisoformat(oden["retry_at"]).timestamp()
+    return GatewayStatus(sum(outbox["records"].values()), outbox["drain_seconds"], oden["held"], retry_at)
 
 
 def listens(number: int) -> bool:

@@ -243,7 +243,7 @@ class _Work:
         name = plan.name.words(look) if plan.name is not None else None
         start = runs.start_of(self.runs, waiting.begun)
         interval = self.recorder.start(self.now, "RUN", start, name, {"product": product})
-        self.runs = runs.opened(self.runs, Run(interval, start, begun, product, name))
+        self.runs = runs.opened(self.runs, Run(interval, start, product, name), waiting.begun)
         self._arm()
 
     def _arm(self) -> None:

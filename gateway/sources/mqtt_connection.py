@@ -93,6 +93,11 @@ class MqttConnection:
         self._timer: asyncio.TimerHandle | None = None
         self._client = self._engine()
 
+    @property
+    def held(self) -> int:
+        """Events that have arrived and wait to be read."""
+        return self._inbox.qsize()
+
     async def open(self) -> Connected:
         """Connect. SourceError when the broker cannot be reached, does not answer, or refuses."""
         connecting = asyncio.create_task(asyncio.to_thread(self._connect()))
@@ -129,7 +134,7 @@ class MqttConnection:
             raise event
         if isinstance(event, Message):
             self._held_bytes -= len(event.payload)
-            if self._paused and self._inbox.qsize() <= HELD_MESSAGES // 2 and self._held_bytes <= HELD_BYTES // 2:
+            if self._paused and self.held <= HELD_MESSAGES // 2 and self._held_bytes <= HELD_BYTES // 2:
                 self._paused = False
                 if self._usable:
                     self._loop.add_reader(self._socket, self._readable)
@@ -279,7 +284,7 @@ class MqttConnection:
             Message(message.topic, payload, packet_id, message.dup, message.retain, self._clock.now())
         )
         self._held_bytes += len(message.payload)
-        if not self._paused and (self._inbox.qsize() >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES):
+        if not self._paused and (self.held >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES):
             self._paused = True
             self._loop.remove_reader(self._socket)
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from asyncua import ua
@@ -35,10 +36,11 @@ log = structlog.get_logger()
 
 QUEUE = 100
 """Values of one node that the server keeps between two publish responses."""
+BATCHES = 4
+"""Publish responses that are fetched ahead of `take`."""
 
 _SESSION_TIMEOUT_MS = 60_000
 _LIFETIME = 12  # keep-alive periods without our asking after which the server may drop the subscription; at least 3
-_BATCHES = 4  # publish responses fetched ahead of `take`
 _VALUES_PER_BATCH = 1_000
 _ITEMS_PER_CALL = 100  # small controllers refuse more in one request
 _RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
@@ -67,10 +69,10 @@ class OpcuaSource:
     async def _serve(self, take: Take) -> None:
         """One connection, from its first byte until it is lost."""
         timeout = self._config.timeout
-        client = Client(self._config.url, timeout=timeout, watchdog_intervall=timeout)
+        client = Client(_with_port(self._config.url), timeout=timeout, watchdog_intervall=timeout)
         client.name = client.description = "oden-gateway"
         client.session_timeout = _SESSION_TIMEOUT_MS
-        inbox: asyncio.Queue[_Message] = asyncio.Queue(_BATCHES)
+        inbox: asyncio.Queue[_Message] = asyncio.Queue(BATCHES)
 
         async def lost(error: Exception) -> None:
             why = f"the connection was lost ({_reason(error)})"
@@ -260,6 +262,12 @@ class _Subscription:
                 DiscardOldest=True,
             ),
         )
+
+
+def _with_port(url: str) -> str:
+    """The registered port (Part 6, 7.2) where none is given."""
+    address = urlsplit(url)
+    return url if address.port is not None else address._replace(netloc=f"{address.netloc}:4840").geturl()
 
 
 def _resolve(address: NodeAddress, namespaces: Sequence[str]) -> ua.NodeId:

@@ -12,7 +12,7 @@ from gateway.model import EndInterval, Notice, Output, Record, Sample, StartInte
 T0 = 1_767_592_800.0
 """2026-01-05T06:00:00Z: what times in the tests count from. A whole hour, so windows begin here."""
 
-PLC = {
+PLC: Mapping[str, Mapping[str, Any]] = {
     "state": {"source": "plc", "node": "State"},
     "good": {"source": "plc", "node": "Good", "counter": {"rollover": 65536, "max_rate": "5/s"}},
     "reject": {"source": "plc", "node": "Reject", "counter": {"rollover": 65536, "max_rate": "1/s"}},

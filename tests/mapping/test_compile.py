@@ -86,4 +86,4 @@ def test_sections_are_optional() -> None:
     """A line can have states only, or no meaning at all yet."""
     assert plan(run=None, scrap_yield=None).states is not None
     bare = plan(run=None, scrap_yield=None, states=None, inputs={"x": PLC["state"]})
-    assert bare.run is bare.states is bare.output is None
+    assert (bare.run, bare.states, bare.output) == (None, None, None)

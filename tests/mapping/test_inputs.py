@@ -6,7 +6,7 @@ import pytest
 
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, moment, read
 from gateway.model import Sample
-from tests.mapping.recording import PLC, T0, message, order, plan, tag
+from tests.mapping.recording import T0, message, order, plan, tag
 
 INPUTS = plan().inputs
 NOW = T0 + 100
@@ -62,7 +62,7 @@ def test_unusable_value_is_a_notice_and_changes_nothing(name: str, value: object
     known = memory(name, 5)
     took = reading(name, value, known)
     (notice,) = took.notices
-    assert (notice.kind, notice.source, notice.address) == ("reject", PLC[name]["source"], INPUTS[name].address)
+    assert (notice.kind, notice.source, notice.address) == ("reject", INPUTS[name].source, INPUTS[name].address)
     assert problem in notice.text
     assert took.memory == known
     assert not took.fresh

@@ -212,8 +212,8 @@ def test_amounts_without_a_run_go_to_the_next() -> None:
     events = (tag(1, "Good", 100), tag(5, "Good", 103), tick(500), order(600, "A"), tick(660))
     played = play(LINE_01, *events)
     assert played.texts == ["start RUN 1 at 600: A, FILM", "output of 1 at 660: yield 3"]
-    events = (order(700, ""), tick(701), tag(710, "Good", 105), tick(900), order(1000, "B"), tick(1100))
-    assert play(LINE_01, *events, state=played.state).texts[1:] == [
+    more = (order(700, ""), tick(701), tag(710, "Good", 105), tick(900), order(1000, "B"), tick(1100))
+    assert play(LINE_01, *more, state=played.state).texts[1:] == [
         "start RUN 2 at 1000: B, FILM",
         "output of 2 at 1020: yield 2",
     ]
@@ -308,8 +308,8 @@ def test_p12_old_amounts_that_became_one_stay_with_the_old_run() -> None:
     counts = [tag(number, "Good", number) for number in range(1, 102)]
     late = play(line, order(0, "A"), *counts, order(102, "B", at=50), tick(3600))
     assert [text for text in late.texts if "output" in text] == [
-        "output of 1 at 49: yield 66",
-        "output of 2 at 3600: yield 34",
+        "output of 1 at 49: yield 65",
+        "output of 2 at 3600: yield 35",
     ]
     timely = play(line, order(0, "A"), *counts, order(102, "B", at=80), tick(3600))
     assert [text for text in timely.texts if "output" in text] == [
@@ -343,8 +343,8 @@ def test_p12_what_waits_is_bounded() -> None:
     assert len(played.state.output.pending) <= MOST
     assert 0 < len([notice for notice in played.notices if "is lost" in notice.text]) <= 11
     played = play(LINE_01, order(9001, "A"), tick(9060), state=played.state)
-    entries = [dict(record.raw_data) for record in played.records if record.kind == "output"]
-    assert sum(int(entry.get("yield", 0)) for entry in entries) == 1001
+    entries = [record.raw_data for record in played.records if record.kind == "output"]
+    assert [entry["yield"] for entry in entries if "yield" in entry] == [1001]
 
 
 def test_p12_memory_is_bounded_over_many_runs() -> None:

@@ -217,7 +217,8 @@ def test_records_do_not_depend_on_how_time_is_cut(
     """Ticks anywhere and the state through its text at any event: the same records, keys and notices."""
     end = Tick(T0 + plant.now + 100)
     ticks = [Tick(T0 + cut * (plant.now + 100)) for cut in cuts]
-    events = sorted([*plant.told, *ticks], key=lambda event: event.at if isinstance(event, Tick) else event.received)
+    events: list[Sample | Tick] = [*plant.told, *ticks]
+    events.sort(key=lambda event: event.at if isinstance(event, Tick) else event.received)
     whole, cut = play(example, *plant.told, end), play(example, *events, end, restarts=restarts)
     assert cut.records == whole.records
     assert cut.notices == whole.notices

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import CoroutineType
 from typing import Any
 
 from gateway.config.schema import MqttSource as MqttConfig
 from gateway.config.schema import OpcuaSource as OpcuaConfig
 from gateway.model import Notice, Sample
 from gateway.sources.base import Arrival, Source
+from tests.peers import wait_until
 
 
 class Intake:
@@ -49,6 +51,14 @@ async def running(source: Source, intake: Intake) -> AsyncIterator[None]:
         async with asyncio.timeout(20):
             await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled(), "the source ended by itself or swallowed its cancellation"
+        await wait_until(lambda: not _left_behind(), timeout=5)
+
+
+def _left_behind() -> list[str]:
+    """Tasks of a client that outlived its source."""
+    coroutines = (task.get_coro() for task in asyncio.all_tasks())
+    files = [coroutine.cr_code.co_filename for coroutine in coroutines if isinstance(coroutine, CoroutineType)]
+    return [file for file in files if "/asyncua/client/" in file or "/gateway/sources/" in file]
 
 
 def opcua_config(url: str, **settings: Any) -> OpcuaConfig:

@@ -1,57 +1,79 @@
-"""The OPC UA source against a real server."""
+"""The OPC UA source against a real server.
 
-import asyncio
+Most tests share one server, because it takes seconds of work to build one; each has variables of its own there.
+"""
+
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+import pytest_asyncio
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from gateway.clock import AnchoredClock
-from gateway.sources.opcua import OpcuaSource
-from tests.peers import Link, OpcuaServer, wait_until
+from gateway.sources.opcua import BATCHES, QUEUE, OpcuaSource
+from tests.peers import Link, OpcuaServer, free_port, wait_until
 from tests.sources.harness import Intake, opcua_config, running
 
-STATE = "nsu=urn:acme:line;s=L01.State"
-GOOD = "nsu=urn:acme:line;s=L01.Good"
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[OpcuaServer]:
-    """A server that is not running yet."""
+    """A server that runs for all tests of this module."""
     server = OpcuaServer()
+    await server.start()
     yield server
     await server.stop()
 
 
-def make(server: OpcuaServer, *nodes: str, url: str | None = None, timeout: str = "10s") -> OpcuaSource:
-    return OpcuaSource("plc", opcua_config(url or server.url, timeout=timeout), nodes, AnchoredClock())
+@pytest_asyncio.fixture(loop_scope="module")
+async def plc() -> AsyncIterator[OpcuaServer]:
+    """A server of one test's own that is not running yet."""
+    plc = OpcuaServer()
+    yield plc
+    await plc.stop()
 
 
-async def test_values_with_quality_and_source_time_arrive(server: OpcuaServer) -> None:
+@pytest.fixture
+def tag(request: pytest.FixtureRequest) -> str:
+    """A variable's name that no other test uses."""
+    return f"{request.node.name}.State"
+
+
+def node(name: str) -> str:
+    return f"nsu=urn:acme:line;s={name}"
+
+
+def make(server: OpcuaServer, *names: str, url: str | None = None, timeout: str = "10s") -> OpcuaSource:
+    config = opcua_config(url or server.url, timeout=timeout)
+    return OpcuaSource("plc", config, [node(name) for name in names], AnchoredClock())
+
+
+async def test_values_with_quality_and_source_time_arrive(server: OpcuaServer, tag: str) -> None:
     """Each value arrives once, in order, under the node id as it was configured, with the device's time."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE), Intake()
+    await server.add(tag, 1)
+    source, intake = make(server, tag), Intake()
     async with running(source, intake):
-        await wait_until(lambda: intake.values(STATE) == [1])
+        await wait_until(lambda: intake.values(node(tag)) == [1])
         at = datetime(2026, 11, 3, 10, 20, 30, 500_000, tzinfo=UTC)
-        await server.write("L01.State", 2, time=at)
-        await wait_until(lambda: intake.values(STATE) == [1, 2])
+        await server.write(tag, 2, time=at)
+        await wait_until(lambda: intake.values(node(tag)) == [1, 2])
     sample = intake.samples[-1]
     assert (sample.source, sample.quality, sample.source_time) == ("plc", "good", at.timestamp())
     assert source.health.last_sample_at == sample.received
 
 
-async def test_a_bad_status_has_no_value_and_an_uncertain_one_keeps_it(server: OpcuaServer) -> None:
+async def test_a_bad_status_has_no_value_and_an_uncertain_one_keeps_it(server: OpcuaServer, tag: str) -> None:
     """Quality follows the severity of the status code; a value under a bad status is not a value."""
-    await server.start(L01__State=1)
+    await server.add(tag, 1)
     intake = Intake()
-    async with running(make(server, STATE), intake):
+    async with running(make(server, tag), intake):
         await wait_until(lambda: intake.samples)
-        await server.write("L01.State", 2, status=StatusCodes.BadSensorFailure)
+        await server.write(tag, 2, status=StatusCodes.BadSensorFailure)
         await wait_until(lambda: len(intake.samples) == 2)
-        await server.write("L01.State", 3, status=StatusCodes.UncertainLastUsableValue)
+        await server.write(tag, 3, status=StatusCodes.UncertainLastUsableValue)
         await wait_until(lambda: len(intake.samples) == 3)
     assert [(sample.value, sample.quality) for sample in intake.samples] == [
         (1, "good"),
@@ -60,92 +82,93 @@ async def test_a_bad_status_has_no_value_and_an_uncertain_one_keeps_it(server: O
     ]
 
 
-async def test_an_enumeration_is_its_number(server: OpcuaServer) -> None:
+async def test_an_enumeration_is_its_number(server: OpcuaServer, tag: str) -> None:
     """A tag whose data type is an enumeration arrives as the number of its code."""
-    await server.start(L01__State=ua.Variant(ua.ServerState.Suspended, ua.VariantType.Int32))
+    await server.add(tag, ua.Variant(ua.ServerState.Suspended, ua.VariantType.Int32))
     intake = Intake()
-    async with running(make(server, STATE), intake):
+    async with running(make(server, tag), intake):
         await wait_until(lambda: intake.samples)
     assert intake.samples[0].value == 3
     assert type(intake.samples[0].value) is int
 
 
-async def test_a_burst_within_one_publishing_interval_is_not_lost(server: OpcuaServer) -> None:
+async def test_a_burst_within_one_publishing_interval_is_not_lost(server: OpcuaServer, tag: str) -> None:
     """Values that change faster than they are published wait in the server's queue."""
-    await server.start(L01__Good=0)
+    await server.add(tag, 0)
     intake = Intake()
-    async with running(make(server, GOOD), intake):
+    async with running(make(server, tag), intake):
         await wait_until(lambda: intake.samples)
         for count in range(1, 81):
-            await server.write("L01.Good", count)
-        await wait_until(lambda: intake.values(GOOD) == list(range(81)))
+            await server.write(tag, count)
+        await wait_until(lambda: intake.values(node(tag)) == list(range(81)))
 
 
-async def test_an_array_is_refused_once_and_shown(server: OpcuaServer) -> None:
+async def test_an_array_is_refused_once_and_shown(server: OpcuaServer, tag: str) -> None:
     """A tag that holds no scalar makes one notice, not one per value, and stands in health until it holds one."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE), Intake()
+    await server.add(tag, 1)
+    source, intake = make(server, tag), Intake()
     async with running(source, intake):
         await wait_until(lambda: intake.samples)
         for numbers in ([1, 2], [3, 4], [5, 6]):
-            await server.write("L01.State", ua.Variant(numbers, ua.VariantType.Int32))
-        await wait_until(lambda: STATE in source.health.failed)
-        assert "array" in source.health.failed[STATE]
-        await server.write("L01.State", 7)
-        await wait_until(lambda: intake.values(STATE) == [1, 7])
+            await server.write(tag, ua.Variant(numbers, ua.VariantType.Int32))
+        await wait_until(lambda: node(tag) in source.health.failed)
+        assert "array" in source.health.failed[node(tag)]
+        await server.write(tag, 7)
+        await wait_until(lambda: intake.values(node(tag)) == [1, 7])
         assert source.health.failed == {}
-    assert [(notice.kind, notice.address) for notice in intake.notices] == [("reject", STATE)]
+    assert [(notice.kind, notice.address) for notice in intake.notices] == [("reject", node(tag))]
 
 
-async def test_the_server_may_start_later(server: OpcuaServer) -> None:
+async def test_the_server_may_start_later(plc: OpcuaServer) -> None:
     """A gateway that starts before its PLC connects when the PLC is there, and says meanwhile why it is not connected."""
-    source, intake = make(server, STATE), Intake()
+    source, intake = make(plc, "L01.State"), Intake()
     async with running(source, intake):
         await wait_until(lambda: "cannot connect" in source.health.detail)
         assert not source.health.connected
-        await server.start(L01__State=5)
-        await wait_until(lambda: intake.values(STATE) == [5])
+        await plc.start(L01__State=5)
+        await wait_until(lambda: intake.values(node("L01.State")) == [5])
         assert source.health.connected
     assert intake.notices == []
 
 
-async def test_the_server_may_go_and_come_back_with_another_namespace_index(server: OpcuaServer) -> None:
+async def test_p2_the_server_may_go_and_come_back_with_another_namespace_index(plc: OpcuaServer) -> None:
     """After a restart the namespace is found again by its name; the time without connection is a listed gap."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE), Intake()
+    await plc.start(L01__State=1)
+    source, intake = make(plc, "L01.State"), Intake()
     async with running(source, intake):
-        await wait_until(lambda: intake.values(STATE) == [1])
-        await server.stop()
+        await wait_until(lambda: intake.values(node("L01.State")) == [1])
+        await plc.stop()
         await wait_until(lambda: not source.health.connected)
-        await server.start(before=("urn:acme:other", "urn:acme:more"), L01__State=2)
-        await wait_until(lambda: intake.values(STATE) == [1, 2])
-        await server.write("L01.State", 3)
-        await wait_until(lambda: intake.values(STATE) == [1, 2, 3])
+        await plc.start(before=("urn:acme:other", "urn:acme:more"), L01__State=2)
+        await wait_until(lambda: intake.values(node("L01.State")) == [1, 2])
+        await plc.write("L01.State", 3)
+        await wait_until(lambda: intake.values(node("L01.State")) == [1, 2, 3])
     assert [(notice.kind, notice.source) for notice in intake.notices] == [("gap", "plc")]
 
 
-async def test_a_missing_node_is_shown_and_found_when_it_appears(server: OpcuaServer) -> None:
+async def test_p9_a_missing_node_is_shown_and_found_when_it_appears(server: OpcuaServer, tag: str) -> None:
     """One tag that does not exist yet costs neither the connection nor the other tags, and joins when it appears."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE, GOOD), Intake()
+    late = f"{tag}.late"
+    await server.add(tag, 1)
+    source, intake = make(server, tag, late), Intake()
     async with running(source, intake):
-        await wait_until(lambda: intake.values(STATE) == [1])
+        await wait_until(lambda: intake.values(node(tag)) == [1])
         await wait_until(lambda: source.health.connected)
-        assert list(source.health.failed) == [GOOD]
-        assert "BadNodeIdUnknown" in source.health.failed[GOOD]
+        assert list(source.health.failed) == [node(late)]
+        assert "BadNodeIdUnknown" in source.health.failed[node(late)]
         since = source.health.since
-        await server.add("L01.Good", 9)
-        await wait_until(lambda: intake.values(GOOD) == [9])
+        await server.add(late, 9)
+        await wait_until(lambda: intake.values(node(late)) == [9])
         assert source.health.failed == {}
         assert source.health.since == since
     assert intake.notices == []
 
 
-async def test_a_missing_namespace_is_shown_and_found_when_it_appears(server: OpcuaServer) -> None:
+async def test_p9_a_missing_namespace_is_shown_and_found_when_it_appears(server: OpcuaServer) -> None:
     """The namespaces are read again for what is missing: a server may load its program after it began to answer."""
     late = "nsu=urn:acme:late;s=L02.State"
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE, late), Intake()
+    source = OpcuaSource("plc", opcua_config(server.url), [late], AnchoredClock())
+    intake = Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         assert source.health.failed == {late: "the server has no namespace urn:acme:late"}
@@ -155,30 +178,30 @@ async def test_a_missing_namespace_is_shown_and_found_when_it_appears(server: Op
         assert source.health.failed == {}
 
 
-async def test_an_item_whose_node_is_gone_is_replaced(server: OpcuaServer) -> None:
+async def test_p9_an_item_whose_node_is_gone_is_replaced(server: OpcuaServer, tag: str) -> None:
     """An item dies with its node and stays dead when the node returns: it is given up and the node asked for anew."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE), Intake()
+    await server.add(tag, 1)
+    source, intake = make(server, tag), Intake()
     async with running(source, intake):
-        await wait_until(lambda: intake.values(STATE) == [1])
+        await wait_until(lambda: intake.values(node(tag)) == [1])
         # What a server says when a node goes; the one in this test says nothing by itself.
-        await server.write("L01.State", 1, status=StatusCodes.BadNodeIdUnknown)
-        await wait_until(lambda: STATE in source.health.failed)
-        await server.write("L01.State", 2)
+        await server.write(tag, 1, status=StatusCodes.BadNodeIdUnknown)
+        await wait_until(lambda: node(tag) in source.health.failed)
+        await server.write(tag, 2)
         await wait_until(lambda: source.health.failed == {})
-        await server.write("L01.State", 3)
-        await wait_until(lambda: 3 in intake.values(STATE))
-        await server.write("L01.State", 4)
-        await wait_until(lambda: 4 in intake.values(STATE))
-        assert intake.values(STATE)[-2:] == [3, 4], "the old item still reports"
+        await server.write(tag, 3)
+        await wait_until(lambda: 3 in intake.values(node(tag)))
+        await server.write(tag, 4)
+        await wait_until(lambda: 4 in intake.values(node(tag)))
+        assert intake.values(node(tag))[-2:] == [3, 4], "the old item still reports"
 
 
-async def test_a_server_that_falls_silent_is_noticed(server: OpcuaServer) -> None:
+async def test_p9_a_server_that_falls_silent_is_noticed(server: OpcuaServer, tag: str) -> None:
     """A connection that stays open but says nothing is given up and built anew."""
-    await server.start(L01__State=1)
+    await server.add(tag, 1)
     link = Link(server.port)
     await link.start()
-    source = make(server, STATE, url=f"opc.tcp://127.0.0.1:{link.port}", timeout="1s")
+    source = make(server, tag, url=f"opc.tcp://127.0.0.1:{link.port}", timeout="1s")
     intake = Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
@@ -186,58 +209,70 @@ async def test_a_server_that_falls_silent_is_noticed(server: OpcuaServer) -> Non
         await wait_until(lambda: not source.health.connected)
         link.resume()
         await wait_until(lambda: source.health.connected)
-        await server.write("L01.State", 2)
-        await wait_until(lambda: intake.values(STATE)[-1:] == [2])
+        await server.write(tag, 2)
+        await wait_until(lambda: intake.values(node(tag))[-1:] == [2])
     await link.stop()
 
 
-async def test_a_cut_connection_is_rebuilt(server: OpcuaServer) -> None:
+async def test_a_cut_connection_is_rebuilt(server: OpcuaServer, tag: str) -> None:
     """A reset connection costs a moment and a listed gap, nothing else."""
-    await server.start(L01__State=1)
+    await server.add(tag, 1)
     link = Link(server.port)
     await link.start()
-    source = make(server, STATE, url=f"opc.tcp://127.0.0.1:{link.port}")
+    source = make(server, tag, url=f"opc.tcp://127.0.0.1:{link.port}")
     intake = Intake()
     async with running(source, intake):
-        await wait_until(lambda: intake.values(STATE) == [1])
+        await wait_until(lambda: intake.values(node(tag)) == [1])
         link.cut()
         await wait_until(lambda: [notice.kind for notice in intake.notices] == ["gap"])
-        await wait_until(lambda: intake.values(STATE) == [1, 1])
+        await wait_until(lambda: intake.values(node(tag)) == [1, 1])
     await link.stop()
 
 
-async def test_a_subscription_that_the_server_drops_is_replaced(server: OpcuaServer) -> None:
+async def test_p9_a_subscription_that_the_server_drops_is_replaced(plc: OpcuaServer) -> None:
     """The connection being fine is not enough: a subscription that has vanished at the server is noticed by its silence."""
-    await server.start(L01__State=1)
-    source, intake = make(server, STATE, timeout="1s"), Intake()
+    await plc.start(L01__State=1)
+    source, intake = make(plc, "L01.State", timeout="1s"), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
-        service = server.server.iserver.subscription_service
+        service = plc.server.iserver.subscription_service
         await service.delete_subscriptions(list(service.subscriptions))
         await wait_until(lambda: [notice.kind for notice in intake.notices] == ["gap"])
-        await server.write("L01.State", 2)
-        await wait_until(lambda: intake.values(STATE)[-1:] == [2])
+        await plc.write("L01.State", 2)
+        await wait_until(lambda: intake.values(node("L01.State"))[-1:] == [2])
 
 
-async def test_p12_a_full_intake_leaves_values_at_the_server(server: OpcuaServer) -> None:
-    """While intake takes nothing, values wait in the server's queue, bounded, and come in order afterwards."""
-    await server.start(L01__Good=0)
-    source, intake = make(server, GOOD), Intake()
-    async with running(source, intake):
-        await wait_until(lambda: intake.values(GOOD) == [0])
+async def test_p6_what_the_server_had_to_drop_is_a_gap(server: OpcuaServer, tag: str) -> None:
+    """A value that the server marks as the rest of an overflowed queue is used, and the loss is listed."""
+    await server.add(tag, 1)
+    intake = Intake()
+    async with running(make(server, tag), intake):
+        await wait_until(lambda: intake.samples)
+        await server.write(tag, 9, status=0x0480)
+        await wait_until(lambda: intake.values(node(tag)) == [1, 9])
+    assert [(notice.kind, notice.address) for notice in intake.notices] == [("gap", node(tag))]
+
+
+async def test_p12_a_full_intake_leaves_values_at_the_server(server: OpcuaServer, tag: str) -> None:
+    """While intake takes nothing, values wait in the server's bounded queue; the newest ones come, in order, afterwards."""
+    await server.add(tag, 0)
+    intake = Intake()
+    async with running(make(server, tag), intake):
+        await wait_until(lambda: intake.values(node(tag)) == [0])
         intake.open.clear()
-        for count in range(1, 61):
-            await server.write("L01.Good", count)
-            await asyncio.sleep(0.01)
-        assert intake.values(GOOD) == [0]
+        for count in range(1, 2001):
+            await server.write(tag, count)
         intake.open.set()
-        await wait_until(lambda: intake.values(GOOD) == list(range(61)))
+        await wait_until(lambda: intake.values(node(tag))[-1:] == [2000])
+    counts = [sample.value for sample in intake.samples if isinstance(sample.value, int)]
+    assert counts == sorted(set(counts))
+    assert len(counts) <= (BATCHES + 3) * QUEUE
 
 
-async def test_nothing_listens(server: OpcuaServer) -> None:
+async def test_p8_a_failed_connection_is_said_without_the_password(tag: str) -> None:
     """The reason why there is no connection names neither user nor password of the address."""
-    url = f"opc.tcp://user:hunter2@127.0.0.1:{server.port}"
-    source = make(server, STATE, url=url)
+    url = f"opc.tcp://user:hunter2@127.0.0.1:{free_port()}"
+    source = OpcuaSource("plc", opcua_config(url), [node(tag)], AnchoredClock())
     async with running(source, Intake()):
-        await wait_until(lambda: source.health.since > 0)
+        await wait_until(lambda: "cannot connect" in source.health.detail)
         assert "hunter2" not in source.health.detail
