@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
@@ -12,6 +13,7 @@ from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema import OpcuaSource
 from gateway.delivery.drain import Drain, Settings
+from gateway.errors import GatewayError
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.oden.client import OdenClient
@@ -79,11 +81,18 @@ class App:
         def picture() -> Snapshot:
             return snapshot(parts, self._summary, self._clock.now(), self._problems(), self._alive(intake, drain))
 
-        async with StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain)):
+        async with AsyncExitStack() as stack:
+            page = StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain))
+            try:
+                await stack.enter_async_context(page)
+            except GatewayError as error:
+                # A taken port is no reason not to take data in; whoever looks at systemd or the log sees why.
+                log.error("status_not_served", reason=str(error))  # noqa: TRY400 - the reason says it all
+                self._failures["status"] = str(error)
             log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
             self._systemd.ready()
             delivery = asyncio.create_task(self._keep("delivery", drain.run))
-            beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain)))
+            beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain, picture)))
             stopped = asyncio.create_task(self._stop.wait())
             await self._wait_for_clock(stopped)
             mapping = asyncio.create_task(self._keep("intake", intake.run))
@@ -144,7 +153,7 @@ class App:
             self._clock.anchor()
         self._waiting_for_clock = False
 
-    async def _beat(self, outbox: OutboxThread, intake: Intake, drain: Drain) -> None:
+    async def _beat(self, outbox: OutboxThread, intake: Intake, drain: Drain, picture: Callable[[], Snapshot]) -> None:
         """Keep the picture fresh, and systemd told that every loop turns."""
         told = 0.0
         while True:
@@ -153,6 +162,7 @@ class App:
             if interval and self._clock.monotonic() - told >= interval and self._alive(intake, drain) is None:
                 self._systemd.watchdog()
                 told = self._clock.monotonic()
+            self._systemd.status(picture().headline)
             await asyncio.sleep(1.0)
 
     def _problems(self) -> tuple[str, ...]:

@@ -85,7 +85,10 @@ def _problems(
     for source in sources:
         if not source.connected:
             found.append(f"Source {source.name} is not connected: {source.detail}")
-        found += [f"Source {source.name}: {address} is not received: {why}" for address, why in source.failed.items()]
+        elif source.failed:
+            address, why = next(iter(source.failed.items()))
+            others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
+            found.append(f"Source {source.name}: {address} is not received ({why}){others}.")
     counts = summary.counts
     if counts.dead:
         parked = f"; {counts.parked} more wait for them" if counts.parked else ""

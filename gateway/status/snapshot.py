@@ -165,6 +165,12 @@ class Snapshot:
         """Whether nothing at all is wrong. `/healthz` asks for less: only whether the process still turns."""
         return self.ready and not self.problems
 
+    @property
+    def headline(self) -> str:
+        """One line for a service manager: what is wrong first, else what waits."""
+        waiting = sum(self.outbox.records[state] for state in ("waiting", "sending", "in_doubt"))
+        return self.problems[0] if self.problems else f"All is well; {waiting} records wait for Oden."
+
 
 def to_json(snapshot: Snapshot) -> str:
     """`snapshot` as the text of `/api/status`: the same fields, and `healthy`.

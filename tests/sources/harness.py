@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from types import CoroutineType
 from typing import Any
 
+from gateway.clock import AnchoredClock
 from gateway.config.schema import MqttSource as MqttConfig
 from gateway.config.schema import OpcuaSource as OpcuaConfig
 from gateway.model import Notice, Sample
 from gateway.sources.base import Arrival, Source
-from tests.peers import wait_until
+from gateway.sources.mqtt import MqttSource
+from tests.peers import Mosquitto, wait_until
 
 
 class Intake:
@@ -43,6 +45,7 @@ class Intake:
 @asynccontextmanager
 async def running(source: Source, intake: Intake) -> AsyncIterator[None]:
     """Run `source` into `intake`; on leaving it is cancelled as the application does, and must end."""
+    others = asyncio.all_tasks()
     task = asyncio.create_task(source.run(intake.take))
     try:
         yield
@@ -51,12 +54,12 @@ async def running(source: Source, intake: Intake) -> AsyncIterator[None]:
         async with asyncio.timeout(20):
             await asyncio.gather(task, return_exceptions=True)
         assert task.cancelled(), "the source ended by itself or swallowed its cancellation"
-        await wait_until(lambda: not _left_behind(), timeout=5)
+        await wait_until(lambda: not _left_behind(others), timeout=5)
 
 
-def _left_behind() -> list[str]:
+def _left_behind(others: set["asyncio.Task[Any]"]) -> list[str]:
     """Tasks of a client that outlived its source."""
-    coroutines = (task.get_coro() for task in asyncio.all_tasks())
+    coroutines = (task.get_coro() for task in asyncio.all_tasks() - others)
     files = [coroutine.cr_code.co_filename for coroutine in coroutines if isinstance(coroutine, CoroutineType)]
     return [file for file in files if "/asyncua/client/" in file or "/gateway/sources/" in file]
 
@@ -67,3 +70,7 @@ def opcua_config(url: str, **settings: Any) -> OpcuaConfig:
 
 def mqtt_config(url: str, **settings: Any) -> MqttConfig:
     return MqttConfig.model_validate({"type": "mqtt", "url": url, "client_id": "edge-test", **settings})
+
+
+def mqtt_source(broker: Mosquitto, *topics: str, url: str | None = None, **settings: Any) -> MqttSource:
+    return MqttSource("floor", mqtt_config(url or broker.url, **settings), topics, AnchoredClock())

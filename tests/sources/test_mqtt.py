@@ -1,28 +1,19 @@
 """The MQTT source against a real broker."""
 
 import asyncio
-import ipaddress
 import json
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from gateway.clock import AnchoredClock
 from gateway.sources.base import Arrival
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, Answered, Message, MqttConnection
-from tests.peers import Link, Mosquitto, free_port, wait_until
-from tests.sources.harness import Intake, mqtt_config, running
+from tests.peers import Link, Mosquitto, wait_until
+from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 ORDER = "plant-a/L01/events/order"
 SCRAP = "plant-a/L01/events/scrap"
@@ -36,14 +27,10 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield broker
 
 
-def make(broker: Mosquitto, *topics: str, url: str | None = None, **settings: Any) -> MqttSource:
-    return MqttSource("floor", mqtt_config(url or broker.url, **settings), topics, AnchoredClock())
-
-
 @BOTH
 async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: str) -> None:
     """One message is one sample with its topic as address, its JSON as value, and a receipt that is no redelivery."""
-    source, intake = make(broker, ORDER, version=version), Intake()
+    source, intake = mqtt_source(broker, ORDER, version=version), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, json.dumps({"number": 4711, "sku": "A-1"}))
@@ -61,12 +48,12 @@ async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: 
 async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, version: str) -> None:
     """No PUBACK before `done`: a gateway that dies in between gets the message again, marked as redelivered."""
     first = Intake(acknowledge=False)
-    async with running(make(broker, ORDER, version=version), first):
+    async with running(mqtt_source(broker, ORDER, version=version), first):
         await wait_until(lambda: first.arrivals)
         await broker.publish(ORDER, "1", "2")
         await wait_until(lambda: first.values(ORDER) == [1, 2])
     second = Intake()
-    async with running(make(broker, ORDER, version=version), second):
+    async with running(mqtt_source(broker, ORDER, version=version), second):
         await wait_until(lambda: second.values(ORDER) == [1, 2])
     assert [a.receipt.redelivered for a in second.arrivals if a.receipt] == [True, True]
     assert [a.receipt.digest for a in second.arrivals if a.receipt] == [
@@ -79,7 +66,7 @@ async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, 
 async def test_p1_what_was_done_is_not_sent_again(broker: Mosquitto, version: str) -> None:
     """`done` reaches the broker as a PUBACK, also when the gateway ends right after it."""
     first = Intake(acknowledge=False)
-    async with running(make(broker, ORDER, version=version), first):
+    async with running(mqtt_source(broker, ORDER, version=version), first):
         await wait_until(lambda: first.arrivals)
         await broker.publish(ORDER, "1", "2")
         await wait_until(lambda: first.values(ORDER) == [1, 2])
@@ -87,7 +74,7 @@ async def test_p1_what_was_done_is_not_sent_again(broker: Mosquitto, version: st
         assert done is not None
         done()
     second = Intake()
-    async with running(make(broker, ORDER, version=version), second):
+    async with running(mqtt_source(broker, ORDER, version=version), second):
         await wait_until(lambda: second.values(ORDER) == [2])
 
 
@@ -95,7 +82,7 @@ async def test_p1_an_acknowledgement_for_an_older_connection_is_dropped(broker: 
     """A PUBACK belongs to the connection that its message came by; sent on a later one it would acknowledge another."""
     link = Link(broker.port)
     await link.start()
-    source = make(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}")
+    source = mqtt_source(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}")
     intake = Intake(acknowledge=False)
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
@@ -107,6 +94,7 @@ async def test_p1_an_acknowledgement_for_an_older_connection_is_dropped(broker: 
         assert old.receipt is not None
         assert intake.arrivals[-1].receipt is not None
         assert intake.arrivals[-1].receipt.packet_id == old.receipt.packet_id
+        assert intake.arrivals[-1].receipt.redelivered
         assert old.done is not None
         old.done()
         await broker.publish(ORDER, "2")
@@ -120,20 +108,20 @@ async def test_p1_an_acknowledgement_for_an_older_connection_is_dropped(broker: 
 async def test_p1_a_resumed_session_brings_what_was_published_meanwhile(broker: Mosquitto, version: str) -> None:
     """The broker keeps messages while the gateway is away; they come in order and are no redeliveries."""
     first = Intake()
-    source = make(broker, ORDER, version=version)
+    source = mqtt_source(broker, ORDER, version=version)
     async with running(source, first):
         await wait_until(lambda: source.health.connected)
     assert first.arrivals == [Arrival("floor", new_session=True)]
     await broker.publish(ORDER, "1", "2", "3")
     second = Intake()
-    async with running(make(broker, ORDER, version=version), second):
+    async with running(mqtt_source(broker, ORDER, version=version), second):
         await wait_until(lambda: second.values(ORDER) == [1, 2, 3])
     assert not any(a.new_session or (a.receipt and a.receipt.redelivered) for a in second.arrivals)
 
 
 async def test_p2_a_lost_session_is_said_before_anything_else(broker: Mosquitto) -> None:
     """A broker that has forgotten us makes earlier receipts void: that comes first, and is a listed gap."""
-    source, intake = make(broker, ORDER), Intake()
+    source, intake = mqtt_source(broker, ORDER), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         broker.stop()
@@ -152,7 +140,7 @@ async def test_p2_a_retained_message_is_marked(broker: Mosquitto, version: str) 
     """What the broker had kept from before the subscription is told apart from what happens now."""
     await broker.publish(ORDER, "1", retain=True)
     intake = Intake()
-    async with running(make(broker, ORDER, version=version), intake):
+    async with running(mqtt_source(broker, ORDER, version=version), intake):
         await wait_until(lambda: intake.values(ORDER) == [1])
         await broker.publish(ORDER, "2", retain=True)
         await wait_until(lambda: intake.values(ORDER) == [1, 2])
@@ -161,7 +149,7 @@ async def test_p2_a_retained_message_is_marked(broker: Mosquitto, version: str) 
 
 async def test_a_message_at_qos_0_needs_no_acknowledgement(broker: Mosquitto) -> None:
     """QoS 0 has no packet id: no receipt, nothing to acknowledge."""
-    source, intake = make(broker, ORDER), Intake()
+    source, intake = mqtt_source(broker, ORDER), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1", qos=0)
@@ -171,7 +159,7 @@ async def test_a_message_at_qos_0_needs_no_acknowledgement(broker: Mosquitto) ->
 
 async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(broker: Mosquitto) -> None:
     """Garbage makes a notice with topic, reason and a short excerpt, no sample, and does not come back."""
-    source, intake = make(broker, ORDER), Intake()
+    source, intake = mqtt_source(broker, ORDER), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, b"\xff\xfe" + b"x" * 500, '{"qty": 1, "qty": 2}', "x" * 300_000, "5")
@@ -181,7 +169,7 @@ async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(bro
         assert reason in notice.text
         assert len(notice.text) < 300
     again = Intake()
-    source = make(broker, ORDER)
+    source = mqtt_source(broker, ORDER)
     async with running(source, again):
         await wait_until(lambda: source.health.connected)
     assert again.arrivals == []
@@ -190,7 +178,7 @@ async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(bro
 async def test_the_broker_may_start_later(tmp_path: Path) -> None:
     """A gateway that starts before its broker connects when the broker is there."""
     broker = Mosquitto(tmp_path / "broker")
-    source, intake = make(broker, ORDER), Intake()
+    source, intake = mqtt_source(broker, ORDER), Intake()
     async with running(source, intake):
         await wait_until(lambda: "cannot connect" in source.health.detail)
         with broker:
@@ -203,7 +191,7 @@ async def test_the_broker_may_start_later(tmp_path: Path) -> None:
 @BOTH
 async def test_the_broker_may_go_and_come_back(broker: Mosquitto, version: str) -> None:
     """A restart of a broker that keeps its sessions is no gap; messages flow again by themselves."""
-    source, intake = make(broker, ORDER, version=version), Intake()
+    source, intake = mqtt_source(broker, ORDER, version=version), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
@@ -221,7 +209,7 @@ async def test_p9_a_broker_that_falls_silent_is_noticed(broker: Mosquitto) -> No
     """A connection that stays open but answers no ping is given up and built anew."""
     link = Link(broker.port)
     await link.start()
-    source, intake = make(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}", keepalive="5s"), Intake()
+    source, intake = mqtt_source(broker, ORDER, url=f"mqtt://127.0.0.1:{link.port}", keepalive="5s"), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         link.freeze()
@@ -260,7 +248,7 @@ async def test_p9_a_refused_topic_is_shown_and_asked_for_again(tmp_path: Path, v
     broker = Mosquitto(tmp_path / "broker")
     rules(broker, SCRAP)
     with broker:
-        source, intake = make(broker, ORDER, SCRAP, version=version), Intake()
+        source, intake = mqtt_source(broker, ORDER, SCRAP, version=version), Intake()
         async with running(source, intake):
             await wait_until(lambda: source.health.connected)
             assert list(source.health.failed) == [SCRAP]
@@ -275,32 +263,9 @@ async def test_p9_a_refused_topic_is_shown_and_asked_for_again(tmp_path: Path, v
             await wait_until(lambda: intake.values(SCRAP) == [2])
 
 
-def password_file(directory: Path) -> Path:
-    path = directory / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", path, "edge", "right-one"], check=True)
-    path.chmod(0o600)
-    return path
-
-
-async def test_p8_a_refused_password_is_said_without_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The reason is shown and logged; neither holds the password."""
-    passwords = password_file(tmp_path)
-    with Mosquitto(tmp_path / "broker", ["allow_anonymous false", f"password_file {passwords}"]) as broker:
-        wrong = make(broker, ORDER, username="edge", password="hunter2")
-        async with running(wrong, Intake()):
-            await wait_until(lambda: "refuses the connection" in wrong.health.detail)
-        right = make(broker, ORDER, username="edge", password="right-one")
-        async with running(right, Intake()):
-            await wait_until(lambda: right.health.connected)
-    captured = capsys.readouterr()
-    seen = captured.out + captured.err + wrong.health.detail + repr(wrong.__dict__)
-    assert "hunter2" not in seen
-    assert "right-one" not in seen
-
-
 async def test_two_clients_with_one_name_are_told_so(broker: Mosquitto) -> None:
     """Two gateways with the same client_id throw each other out for ever: the reason names the cause."""
-    first, second = make(broker, ORDER), make(broker, ORDER)
+    first, second = mqtt_source(broker, ORDER), mqtt_source(broker, ORDER)
     async with running(first, Intake()):
         await wait_until(lambda: first.health.connected)
         async with running(second, Intake()):
@@ -310,7 +275,7 @@ async def test_two_clients_with_one_name_are_told_so(broker: Mosquitto) -> None:
 @BOTH
 async def test_a_thousand_messages_arrive_in_order(broker: Mosquitto, version: str) -> None:
     """More than a window of messages passes, in order, each once."""
-    source, intake = make(broker, ORDER, version=version), Intake()
+    source, intake = mqtt_source(broker, ORDER, version=version), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, *(str(n) for n in range(1000)))
@@ -321,7 +286,7 @@ async def test_a_thousand_messages_arrive_in_order(broker: Mosquitto, version: s
 
 async def test_p12_while_nothing_is_taken_no_more_than_a_window_is_fetched(broker: Mosquitto) -> None:
     """A full intake holds the broker back: what exceeds the window stays there until it is taken."""
-    source, intake = make(broker, ORDER), Intake(acknowledge=False)
+    source, intake = mqtt_source(broker, ORDER), Intake(acknowledge=False)
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, *(str(n) for n in range(2 * WINDOW)))
@@ -379,43 +344,3 @@ async def test_p9_an_exception_in_a_callback_is_seen_and_the_connection_rebuilt(
             async with running(source, Intake()):
                 await wait_until(lambda: connections >= 2)
         assert "source_failed" in [entry["event"] for entry in logs]
-
-
-def certificates(directory: Path) -> tuple[Path, list[str]]:
-    """A CA of its own and a broker certificate for 127.0.0.1 by it: the CA's file and the broker's settings."""
-    ca_key, broker_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ca")])
-    broker_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker")])
-    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    ca, key, certificate = (directory / name for name in ("ca.pem", "key.pem", "cert.pem"))
-    for path, name, public_key, extension in (
-        (ca, ca_name, ca_key.public_key(), x509.BasicConstraints(ca=True, path_length=None)),
-        (certificate, broker_name, broker_key.public_key(), address),
-    ):
-        signed = (
-            x509.CertificateBuilder(ca_name, name, public_key, x509.random_serial_number())
-            .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-            .not_valid_after(datetime.now(UTC) + timedelta(days=1))
-            .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-            .sign(ca_key, hashes.SHA256())
-        )
-        path.write_bytes(signed.public_bytes(Encoding.PEM))
-    key.write_bytes(broker_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return ca, [f"certfile {certificate}", f"keyfile {key}"]
-
-
-async def test_p8_tls_trusts_only_the_configured_ca(tmp_path: Path) -> None:
-    """With its CA the broker is trusted, without it refused."""
-    ca, settings = certificates(tmp_path)
-    port = free_port()
-    url = f"mqtts://127.0.0.1:{port}"
-    with Mosquitto(tmp_path / "broker", [f"listener {port} 127.0.0.1", *settings]) as broker:
-        stranger = make(broker, ORDER, url=url)
-        async with running(stranger, Intake()):
-            await wait_until(lambda: "certificate verify failed" in stranger.health.detail)
-        source, intake = make(broker, ORDER, url=url, ca=ca), Intake()
-        async with running(source, intake):
-            await wait_until(lambda: source.health.connected)
-            await broker.publish(ORDER, *(f'"{n:0100000}"' for n in range(20)))
-            await wait_until(lambda: len(intake.samples) >= 20)
-        assert intake.values(ORDER) == [f"{n:0100000}" for n in range(20)]

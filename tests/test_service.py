@@ -1,0 +1,141 @@
+"""The service as a service manager sees it: how it starts, what it says, how it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli.demo_parts import status_json
+from tests.peers import free_port
+
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
+sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}"}}}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs: {{state: {{source: plc, node: "ns=2;s=State"}}}}
+    states: {{input: state, codes: {{1: {{category: Uptime}}}}}}
+outbox: {{directory: {folder}/outbox}}
+status: {{listen: "127.0.0.1:{status}"}}
+"""
+PATIENCE = 30.0
+
+
+class Service:
+    """One configuration in a folder, and the processes started with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.status_port = free_port()
+        self.environment = {k: v for k, v in os.environ.items() if k not in ("NOTIFY_SOCKET", "WATCHDOG_USEC")}
+        self.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"] = "secret-of-the-plant"
+        self.processes: list[subprocess.Popen[str]] = []
+        text = CONFIG.format(nobody=free_port(), folder=folder, status=self.status_port)
+        (folder / "gateway.yaml").write_text(text)
+
+    def start(self) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "gateway", "run", "-c", str(self.folder / "gateway.yaml")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=self.environment, text=True)
+        self.processes.append(process)
+        return process
+
+    def up(self) -> bool:
+        return status_json(self.status_port) is not None
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    service = Service(tmp_path)
+    yield service
+    for process in service.processes:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_systemd_is_told(service: Service, tmp_path: Path) -> None:
+    """P9: READY once it runs, a status line, the watchdog while its loops turn, STOPPING at SIGTERM, exit code 0."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(PATIENCE)
+        service.environment |= {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+        process = service.start()
+        said: list[str] = []
+
+        def hears(word: str) -> None:
+            while not any(message.startswith(word) for message in said):
+                said.append(listener.recv(4096).decode())
+
+        hears("READY=1")
+        hears("WATCHDOG=1")
+        hears("STATUS=Source plc is not connected")
+        process.send_signal(signal.SIGTERM)
+        hears("STOPPING=1")
+        assert process.wait(PATIENCE) == 0
+
+
+def test_p7_a_second_gateway_is_refused(service: Service) -> None:
+    """The second one on the same directory ends with 1 and names the first; the first goes on."""
+    first = service.start()
+    wait_for(service.up)
+    second = service.start()
+    _, errors = second.communicate(timeout=PATIENCE)
+    assert second.returncode == 1
+    assert f"in use by another oden-gateway (process {first.pid})" in errors
+    assert "Traceback" not in errors
+    assert service.up()
+
+
+def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
+    """Without its page the gateway works on, says why, and ends properly."""
+    with socket.create_server(("127.0.0.1", service.status_port)):
+        process = service.start()
+        assert process.stderr is not None
+        line = ""
+        while "status_not_served" not in line:
+            line = process.stderr.readline()
+            assert line, "it ended"
+        assert "cannot listen" in line
+        while "gateway_started" not in line:
+            line = process.stderr.readline()
+            assert line, "it ended"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_p10_a_wrong_configuration_does_not_run(service: Service) -> None:
+    """Exit code 2, with the position; nothing was created."""
+    path = service.folder / "gateway.yaml"
+    path.write_text(path.read_text().replace("category", "categorie"))
+    process = service.start()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert f"{path}:8:" in errors
+    assert not (service.folder / "outbox").exists()
+
+
+def test_p8_the_token_is_nowhere(service: Service) -> None:
+    """Neither the log, nor the status API, nor the metrics, nor the outbox on disk contain it."""
+    service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"
+    process = service.start()
+    wait_for(service.up)
+    assert "secret-of-the-plant" not in str(status_json(service.status_port))
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert "secret-of-the-plant" not in errors
+    stored = b"".join(path.read_bytes() for path in (service.folder / "outbox").rglob("*") if path.is_file())
+    assert b"secret-of-the-plant" not in stored
