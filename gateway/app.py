@@ -102,15 +102,11 @@ class App:
             await stopped
             self._systemd.stopping()
             log.info("gateway_stopping")
-            for task in taking:
-                task.cancel()
-            await asyncio.gather(*taking, return_exceptions=True)
+            await _end(taking)
             intake.stop()
             drain.stop()
             await asyncio.wait({mapping, delivery}, timeout=GRACE)
-            for loop in (mapping, delivery, beat):
-                loop.cancel()
-            await asyncio.gather(mapping, delivery, beat, return_exceptions=True)
+            await _end([mapping, delivery, beat])
 
     def _sources(self) -> list[Source]:
         addresses: dict[str, list[str]] = {name: [] for name in self._loaded.config.sources}
@@ -176,3 +172,12 @@ class App:
             loops["intake"] = intake.turned_at
         stuck = [name for name, turned_at in loops.items() if now - turned_at > STUCK]
         return f"stuck for more than {STUCK:.0f} s: {', '.join(stuck)}" if stuck else None
+
+
+async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:
+    """Cancel `tasks` until they have ended: a library below them may swallow a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=5.0)

@@ -30,6 +30,8 @@ MOST_GATHERED = 500
 MOST_QUEUED = 2000
 """Arrivals that wait for the batch under way; then sources are made to wait."""
 STATE_WRITE = 5.0
+REST = 30.0
+"""Seconds until the timers of a line that could not be mapped are tried again."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,8 @@ class IntakeHealth:
     redelivered: int = 0
     blocked: str | None = None
     """Why nothing can be stored at the moment."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
 class Intake:
@@ -63,6 +67,7 @@ class Intake:
         self._stopping = False
         self.states: dict[str, LineState] = {}
         self._dirty: set[str] = set()
+        self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
         self.turned_at = clock.monotonic()
@@ -110,9 +115,13 @@ class Intake:
         return arrivals
 
     def _pause(self) -> float:
-        timers = [timer for plan in self._plans if (timer := due(plan, self.states[plan.key])) is not None]
-        pause = min(timers) - self._clock.now() if timers else STATE_WRITE
+        pause = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
         return min(max(pause, 0.0), STATE_WRITE)
+
+    def _due(self, plan: LinePlan) -> float | None:
+        """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
+        timer = due(plan, self.states[plan.key])
+        return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self, arrivals: list[Arrival]) -> None:
         records: list[Record] = []
@@ -134,7 +143,7 @@ class Intake:
                 self._map(sample, records, notices)
         now = self._clock.now()
         for plan in self._plans:
-            timer = due(plan, self.states[plan.key])
+            timer = self._due(plan)
             if timer is not None and timer <= now:
                 self._step(plan, Tick(now), records, notices)
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
@@ -175,11 +184,16 @@ class Intake:
         try:
             result = step(plan, self.states[plan.key], event)
         except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
-            log.exception("mapping_failed", line=plan.key)
+            if plan.key not in self.health.faults:
+                log.exception("mapping_failed", line=plan.key)
+            now = self._clock.now()
+            self._resting[plan.key] = now + REST
+            self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
             source, address = (event.source, event.address) if isinstance(event, Sample) else ("", "")
             text = f"line {plan.key}: internal error: {type(error).__name__}"
-            notices.append(Notice("reject", self._clock.now(), source, address, text))
+            notices.append(Notice("reject", now, source, address, text))
             return
+        self.health.faults.pop(plan.key, None)
         if result.state is not self.states[plan.key]:
             self.states[plan.key] = result.state
             self._dirty.add(plan.key)

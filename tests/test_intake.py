@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.intake import Intake
@@ -226,3 +228,30 @@ async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> N
         summary = await rig.outbox(Outbox.summary, 10)
     assert summary.totals.rejects == 2
     assert {notice.address for notice in summary.notices} == {"scrap", "order"}
+
+
+async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line whose timer raises is tried again now and then, not in a loop, and everything else goes on."""
+    rig = Rig(tmp_path)
+    calls = 0
+
+    def broken(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+        raise RuntimeError("a fault of ours")
+
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        monkeypatch.setattr("gateway.intake.step", broken)
+        await until(lambda: calls > 0)
+        assert intake.health.faults == {PLAN.key: "RuntimeError: a fault of ours"}
+        await intake.take(rig.message("scrap", {"qty": 4}, 3))
+        await until(lambda: 3 in rig.acked)
+        assert calls <= 3
+        monkeypatch.undo()
+        await intake.take(rig.message("scrap", {"qty": 5}, 4))
+        await until(lambda: not intake.health.faults)

@@ -7,6 +7,10 @@ import structlog
 
 from gateway.config.schema import Log
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold a token
+)
+
 
 def configure(settings: Log) -> None:
     """Set up logging for the process, ours and the libraries' (theirs from warnings up)."""
@@ -18,9 +22,9 @@ def configure(settings: Log) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if text
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *last],
@@ -36,3 +40,5 @@ def configure(settings: Log) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # What this one says of lost connections the sources say themselves, once and in plain words.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)

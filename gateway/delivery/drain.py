@@ -29,6 +29,8 @@ log = structlog.get_logger()
 MOST_UNDER_WAY = 8
 LEAD = 0.05
 """Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a disk."""
+LONGEST_HOLD = 60.0
+"""Seconds between two probes while everything is held: one request a minute is little, an hour's wait after an outage much."""
 ALARM = 10
 """So many dead letters in a row with one cause are a fault of the configuration, not of the records."""
 
@@ -246,8 +248,7 @@ class Drain:
             log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, reason=outcome.reason)
         if outcome.hold in ("api", "token"):
             failures = health.api.failures + 1 if health.api else 1
-            longest = 60.0 if outcome.hold == "token" else 300.0
-            until = now + backoff(failures, outcome.retry_after, longest)
+            until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)
             health.api = Hold(outcome.reason, until, failures)
         elif answer.own:
             if health.api:

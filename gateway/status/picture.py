@@ -79,6 +79,7 @@ def _problems(
     found = [*([f"The gateway is {stuck}."] if stuck else []), *problems]
     if parts.intake.health.blocked:
         found.append(f"Nothing is taken in: {parts.intake.health.blocked}")
+    found += [f"Line {line} cannot be mapped: {why}" for line, why in parts.intake.health.faults.items()]
     if oden.held:
         found.append(f"Nothing is delivered to Oden: {oden.held}")
     found += [f"{line.factory}, {line.line}: nothing is delivered: {line.held}" for line in lines if line.held]

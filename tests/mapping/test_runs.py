@@ -87,15 +87,25 @@ def test_p2_retained_order_at_the_first_start_is_believed() -> None:
     assert play(RUNS, order(500, "A", at=100, retained=True), tick(501)).texts == ["start RUN 1 at 100: A, FILM"]
 
 
+TAGS = plan(
+    inputs={"order": {"source": "plc", "node": "Order"}, "product": {"source": "plc", "node": "Sku"}},
+    states=None,
+    scrap_yield=None,
+    run={"key": "order", "product": "{product}"},
+)
+
+
+def test_product_that_comes_after_the_order_is_gone() -> None:
+    """A run that waits for its product is given up when its order is; a product alone begins nothing."""
+    played = play(TAGS, tag(10, "Order", 7), tag(20, "Order", 0), tag(30, "Sku", "FILM"), tick(40))
+    assert played.texts == []
+    assert ["run 7 is not reported" in notice.text for notice in played.notices] == [True]
+
+
 def test_product_that_follows_within_settle_is_taken() -> None:
     """Order and product may come one after the other; `settle` waits until they agree."""
-    inputs = {
-        "order": {"source": "plc", "node": "Order"},
-        "product": {"source": "plc", "node": "Sku"},
-    }
-    line = plan(inputs=inputs, states=None, scrap_yield=None, run={"key": "order", "product": "{product}"})
     events = (tag(5, "Sku", "OLD"), tag(10, "Order", 7), tag(10.4, "Sku", "NEW"), tick(11))
-    assert play(line, *events).texts == ["start RUN 1 at 10: NEW"]
+    assert play(TAGS, *events).texts == ["start RUN 1 at 10: NEW"]
 
 
 def test_run_waits_for_its_product() -> None:
