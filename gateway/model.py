@@ -26,7 +26,8 @@ class Sample:
 
     `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock;
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
-    broker had kept from before the subscription. One message is one sample: all inputs that it feeds change together.
+    broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
+    happened between the value before and this one was not watched. One message is one sample: all inputs that it feeds change together.
     """
 
     source: str
@@ -36,6 +37,7 @@ class Sample:
     quality: Quality = "good"
     source_time: float | None = None
     retained: bool = False
+    initial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

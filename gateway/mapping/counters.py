@@ -33,12 +33,12 @@ def refusal(counter: Counter, value: Number) -> str | None:
     return None
 
 
-def moved(counter: Counter, last: Number, value: Number, elapsed: float) -> Move:
-    """How far the counter came from `last` to `value` in `elapsed` seconds.
+def moved(counter: Counter, last: Number, value: Number, elapsed: float, *, watched: bool) -> Move:
+    """How far the counter came from `last` to `value` in `elapsed` seconds, in which it was `watched` or not.
 
     Forwards: by the difference. Backwards: over its rollover where that is plausible, else it was reset and
-    shows what was made since. With a `max_rate` a move is plausible up to that rate; where the time is long
-    enough for a whole turn, how many turns there were cannot be told and the shortest way is counted.
+    shows what was made since. With a `max_rate` a move is plausible up to that rate. Where it was not watched for
+    long enough for a whole turn, how many turns there were cannot be told and the shortest way is counted.
     """
     rate, rollover = counter.max_rate, counter.rollover
     elapsed = max(elapsed, 0.0)
@@ -51,7 +51,7 @@ def moved(counter: Counter, last: Number, value: Number, elapsed: float) -> Move
         amount = value if reset or over is None else over
     if reset:
         return Move(amount, f"went from {last} to {value}: taken as a reset, {amount} counted")
-    if rate is not None and rollover is not None and elapsed > rollover / rate:
+    if not watched and rate is not None and rollover is not None and elapsed > rollover / rate:
         return Move(amount, f"was not seen for {elapsed:.0f} s, long enough for a whole turn: {amount} counted")
     if most is not None and amount > most:
         return Move(amount, f"went from {last} to {value} in {elapsed:.1f} s, faster than its max_rate: counted")

@@ -179,7 +179,8 @@ class _Work:
                 else:
                     self._add(output, entry, plan, amount)
         elif last is not None and (count := number(value)) is not None:
-            move = moved(plan.counter, last, count, reading.memory.at - reading.before.at)
+            elapsed = reading.memory.at - reading.before.at
+            move = moved(plan.counter, last, count, elapsed, watched=not sample.initial)
             if move.gap is not None:
                 self._notice("gap", plan, f"{plan.name} {move.gap}")
             for entry in entries:

@@ -154,7 +154,11 @@ class OpcuaSource:
                 notices.append(Notice("gap", now, self.name, node, text))
             if _is_gone(item.Value):
                 connection.lose(node)
-            samples.append(Sample(self.name, node, reading.value, now, reading.quality, reading.source_time))
+            initial = node in connection.unheard
+            if reading.quality != "bad":
+                connection.unheard.discard(node)
+            value, quality, source_time = reading.value, reading.quality, reading.source_time
+            samples.append(Sample(self.name, node, value, now, quality, source_time, initial=initial))
         if samples:
             self.health.last_sample_at = now
         return Arrival(self.name, tuple(samples), tuple(notices))
@@ -173,7 +177,8 @@ class OpcuaSource:
 class _Subscription:
     """The subscription of one connection and its items. A node's client handle is its position in `nodes`.
 
-    `missing` are the nodes without a monitored item; why is in `health.failed`.
+    `missing` are the nodes without a monitored item; why is in `health.failed`. `unheard` are those with an item from
+    which nothing has come yet.
     """
 
     def __init__(
@@ -185,6 +190,7 @@ class _Subscription:
         self._handles = {node: handle for handle, node in enumerate(nodes)}
         self._addresses = addresses
         self._health = health
+        self.unheard: set[str] = set()
         self._items: dict[str, int] = {}
         self._id = 0
         self._sampling_ms = 0.0
@@ -243,6 +249,7 @@ class _Subscription:
                 self._items[node] = result.MonitoredItemId
                 self._health.failed.pop(node, None)
                 self.missing.pop(node)
+                self.unheard.add(node)
             else:
                 self._health.failed[node] = f"the server refuses it: {result.StatusCode.name}"
 

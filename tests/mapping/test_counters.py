@@ -42,7 +42,7 @@ def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
 )
 def test_p2_moved(spec: Counter, last: float, value: float, elapsed: float, amount: float, gap: str | None) -> None:
     """Difference, rollover where it is plausible, else reset; what is doubtful is a gap with its reason."""
-    move = moved(spec, last, value, elapsed)
+    move = moved(spec, last, value, elapsed, watched=False)
     assert move.amount == amount
     assert (move.gap is None) == (gap is None)
     assert (gap or "") in (move.gap or "")
@@ -53,7 +53,7 @@ def test_p2_rollover_is_exact_below_one_turn(rollover: int, data: st.DataObject)
     """However wide a counter is, what it moved by in less than a turn is found exactly."""
     last = data.draw(st.integers(0, rollover - 1))
     made = data.draw(st.integers(0, rollover - 1))
-    move = moved(counter(rollover), last, (last + made) % rollover, 1.0)
+    move = moved(counter(rollover), last, (last + made) % rollover, 1.0, watched=True)
     assert move.amount == made
     assert move.gap is None
 
@@ -73,3 +73,10 @@ def test_refusal(spec: Counter, value: Any, problem: str | None) -> None:
     said = refusal(spec, value)
     assert (said is None) == (problem is None)
     assert (problem or "") in (said or "")
+
+
+def test_p2_a_counter_that_rests_while_it_is_watched_is_no_gap() -> None:
+    """The first part in the morning is one part, without a notice; after a reconnect nobody knows about turns."""
+    night = 14 * 3600.0
+    assert moved(counter(65536, "5/s"), 10, 11, night, watched=True).gap is None
+    assert "whole turn" in (moved(counter(65536, "5/s"), 10, 11, night, watched=False).gap or "")

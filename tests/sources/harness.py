@@ -38,6 +38,11 @@ class Intake:
     def notices(self) -> list[Notice]:
         return [notice for arrival in self.arrivals for notice in arrival.notices]
 
+    def first_deliveries(self) -> list[object]:
+        """The values of messages that are no redeliveries."""
+        first = [arrival for arrival in self.arrivals if arrival.receipt and not arrival.receipt.redelivered]
+        return [sample.value for arrival in first for sample in arrival.samples]
+
     def values(self, address: str) -> list[object]:
         return [sample.value for sample in self.samples if sample.address == address]
 

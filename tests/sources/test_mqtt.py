@@ -200,8 +200,9 @@ async def test_the_broker_may_go_and_come_back(broker: Mosquitto, version: str) 
         await wait_until(lambda: not source.health.connected)
         broker.start()
         await broker.publish(ORDER, "2")
-        await wait_until(lambda: intake.values(ORDER) == [1, 2])
-    assert [a.new_session for a in intake.arrivals] == [True, False, False]
+        # The broker may have gone before the first acknowledgement reached it.
+        await wait_until(lambda: intake.first_deliveries() == [1, 2])
+    assert [a.new_session for a in intake.arrivals].count(True) == 1
     assert intake.notices == []
 
 
