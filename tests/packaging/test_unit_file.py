@@ -93,9 +93,9 @@ def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configurati
 def test_p8_the_token_reaches_the_service_as_a_credential_only() -> None:
     """The token is a credential under the name that the example configuration asks for; nothing is in the environment."""
     service = settings("Service")
-    assert service["LoadCredential"] == ["oden_token:/etc/oden-gateway/oden_token"]
+    assert service["LoadCredential"] == ["oden_token:/etc/oden-gateway/secrets/oden_token"]
     assert settings("Unit")["AssertPathExists"] == [
-        "/etc/oden-gateway/oden_token"
+        "/etc/oden-gateway/secrets/oden_token"
     ]  # systemd then names what is missing
     assert "${secret:oden_token}" in (ROOT / "config/gateway.yaml").read_text()
     assert {"Environment", "EnvironmentFile", "PassEnvironment"} & service.keys() == set()
