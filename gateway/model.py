@@ -42,12 +42,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know about data: a gap in it, or a payload that could not be used.
+    """Something a person should know about data: a gap in it, a payload that could not be used, or a loss.
 
     Notices are stored with the records of the same commit, the newest ones are kept, all are counted.
     """
 
-    kind: Literal["gap", "reject"]
+    kind: Literal["gap", "reject", "loss"]
     at: float
     source: str
     address: str

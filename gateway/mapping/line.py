@@ -196,7 +196,7 @@ class _Work:
         at = self.inputs[plan.name].at
         kept = added(self.output, Amount(at, amount, target), self.runs)
         if kept is None:
-            self._notice("reject", plan, f"{plan.name}: {amount} is lost, too much different output waits for a run")
+            self._notice("loss", plan, f"{plan.name}: {amount} is lost, too much different output waits for a run")
             return
         self.output = kept
         if kept.flush_at is None and runs.owner(self.runs, at) is not None:
@@ -278,5 +278,5 @@ class _Work:
         known = self.inputs.get(name)
         return known.value if known is not None else None
 
-    def _notice(self, kind: Literal["gap", "reject"], plan: InputPlan, text: str) -> None:
+    def _notice(self, kind: Literal["gap", "reject", "loss"], plan: InputPlan, text: str) -> None:
         self.notices.append(Notice(kind, self.now, plan.source, plan.address, text))

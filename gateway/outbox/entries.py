@@ -78,6 +78,8 @@ class Totals:
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
     rejects: int = 0
+    lost: int = 0
+    """Amounts that found no room while they waited for a run."""
     receipts: dict[str, int] = field(default_factory=dict)
     """By source, ever stored: the ring's next place."""
 

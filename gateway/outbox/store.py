@@ -178,8 +178,10 @@ class Outbox:
         totals.notices += 1
         if notice.kind == "gap":
             totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
-        else:
+        elif notice.kind == "reject":
             totals.rejects += 1
+        else:
+            totals.lost += 1
 
     # What delivery needs
 

@@ -56,7 +56,7 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
         oden=oden,
         records_total=summary.totals.records,
         merged_total=0,
-        lost_total={},
+        lost_total={"no_room_without_run": summary.totals.lost},
         rejects_total=summary.totals.rejects,
         notices=summary.notices,
         dead_letters=tuple(

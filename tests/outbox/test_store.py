@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -167,11 +168,13 @@ def test_p2_receipts_are_a_ring_and_end_with_their_session(tmp_path: Path) -> No
 def test_p12_notices_are_bounded_and_all_counted(tmp_path: Path) -> None:
     """The newest notices are kept, newest first; every one is counted by kind."""
     outbox = Outbox(tmp_path)
-    notices = [Notice("gap" if n % 2 else "reject", float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
+    kinds: list[Literal["gap", "reject", "loss"]] = ["gap", "reject", "loss"]
+    notices = [Notice(kinds[n % 3], float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
     outbox.commit(Commit(notices=tuple(notices)))
     assert outbox.notices(NOTICES_KEPT) == notices[: -NOTICES_KEPT - 1 : -1]
     assert outbox.totals.gaps == {"plc": sum(n.kind == "gap" for n in notices)}
     assert outbox.totals.rejects == sum(n.kind == "reject" for n in notices)
+    assert outbox.totals.lost == sum(n.kind == "loss" for n in notices)
     outbox.close()
 
 
