@@ -246,7 +246,7 @@ class Drain:
         else:
             health.last_error = outcome.reason
             log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, reason=outcome.reason)
-        if outcome.hold in ("api", "token"):
+        if outcome.hold in ("api", "token") or (health.api and not answer.own):
             failures = health.api.failures + 1 if health.api else 1
             until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)
             health.api = Hold(outcome.reason, until, failures)

@@ -212,6 +212,20 @@ async def test_what_is_in_the_way_holds_all_and_is_named(rig: Rig, oden: Oden, f
     assert len(oden.runs()) == 1
 
 
+async def test_a_probe_that_fails_otherwise_keeps_the_hold(rig: Rig, oden: Oden) -> None:
+    """Held by one thing in the way and then met by another: still held, with the new reason, and longer."""
+    oden.faults.append(Fault("line/search", "before", 429))
+    oden.faults.append(Fault("line/search", "before", 502, text="<html>", content_type="text/html"))
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        async with asyncio.timeout(20):
+            while drain.health.api is None or drain.health.api.failures < 2:
+                await asyncio.sleep(0.005)
+        assert "502" in drain.health.api.reason
+        await rig.drained(30)
+    assert oden.seen == ["line/search"] * 3 + ["interval/set"]
+
+
 async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> None:
     """Real pace, several lanes: no two requests reach the stand-in less than a second apart, and no slot is wasted."""
     rig = Rig(tmp_path, oden, interval=1.0)
