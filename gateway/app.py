@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -35,6 +36,10 @@ STUCK = 60.0
 """Seconds without a turn of intake or delivery after which the process counts as stuck."""
 GRACE = 10.0
 """Seconds that requests under way get to be answered when the gateway is stopped."""
+DRIFT = 2.0
+"""Seconds between the machine's clock and the gateway's that count as the clock having been set."""
+SHOWN_FOR = 3600.0
+"""Seconds that a failure that was mended stays on the status page."""
 SHOWN = 50
 """Notices and dead letters on the status page."""
 
@@ -49,7 +54,7 @@ class App:
         self._started_at = self._clock.now()
         self._systemd = Systemd()
         self._stop = asyncio.Event()
-        self._failures: dict[str, str] = {}
+        self._failures: dict[str, tuple[float, str]] = {}
         self._waiting_for_clock = False
 
     async def run(self) -> None:
@@ -88,7 +93,7 @@ class App:
             except GatewayError as error:
                 # A taken port is no reason not to take data in; whoever looks at systemd or the log sees why.
                 log.error("status_not_served", reason=str(error))  # noqa: TRY400 - the reason says it all
-                self._failures["status"] = str(error)
+                self._fail("page", str(error))
             log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
             self._systemd.ready()
             delivery = asyncio.create_task(self._keep("delivery", drain.run))
@@ -134,7 +139,7 @@ class App:
                 await run()
             except Exception as error:
                 log.exception("loop_failed", loop=name)
-                self._failures[name] = f"{name} failed and was started again: {error}"
+                self._fail(name, f"{name} failed and was started again: {error}")
                 await asyncio.sleep(5.0)
             else:
                 return
@@ -153,17 +158,39 @@ class App:
         """Keep the picture fresh, and systemd told that every loop turns."""
         told = 0.0
         while True:
-            self._summary = await outbox(Outbox.summary, SHOWN)
             interval = self._systemd.watchdog_interval
             if interval and self._clock.monotonic() - told >= interval and self._alive(intake, drain) is None:
                 self._systemd.watchdog()
                 told = self._clock.monotonic()
+            self._follow_clock()
+            try:
+                self._summary = await outbox(Outbox.summary, SHOWN)
+            except (sqlite3.Error, OSError, ValueError, KeyError) as error:
+                self._fail("status", f"the outbox cannot be read: {error}")
             self._systemd.status(picture().headline)
             await asyncio.sleep(1.0)
 
+    def _follow_clock(self) -> None:
+        """Follow a clock that was set forward, which reorders nothing; say so of one that was set back."""
+        drift = self._clock.drift()
+        if drift > DRIFT:
+            log.warning("clock_set_forward", seconds=round(drift, 1))
+            self._fail("clock", f"the machine's clock was set forward by {drift:.0f} s, which the gateway has followed")
+            self._clock.anchor()
+        elif drift < -DRIFT:
+            self._fail(
+                "clock", f"the machine's clock was set back by {-drift:.0f} s; the gateway goes on by its own"
+            )
+
+    def _fail(self, name: str, text: str) -> None:
+        """Show `text` as a problem for the next hour."""
+        self._failures[name] = (self._clock.monotonic(), text)
+
     def _problems(self) -> tuple[str, ...]:
         waiting = ("Waiting for the clock: this machine's time is before the last one that was stored.",)
-        return (*(waiting if self._waiting_for_clock else ()), *self._failures.values())
+        recent = self._clock.monotonic() - SHOWN_FOR
+        failures = (text for at, text in self._failures.values() if at > recent)
+        return (*(waiting if self._waiting_for_clock else ()), *failures)
 
     def _alive(self, intake: Intake, drain: Drain) -> str | None:
         now = self._clock.monotonic()

@@ -18,8 +18,8 @@ class Clock(Protocol):
 class AnchoredClock:
     """The system's wall clock, read once and carried on by the monotonic clock.
 
-    A step of the system clock (NTP, an operator) therefore neither reorders nor repeats anything while the
-    process runs. The next start takes the corrected time.
+    A step of the system clock (NTP, an operator) therefore reorders nothing. Whoever owns the clock may `anchor` it
+    again where it has fallen behind, which only ever moves it forward.
     """
 
     def __init__(self) -> None:
@@ -28,6 +28,10 @@ class AnchoredClock:
     def anchor(self) -> None:
         """Read the system's clock anew; only for while nothing has been stamped yet."""
         self._offset = time.time() - time.monotonic()
+
+    def drift(self) -> float:
+        """Seconds by which the system's clock is ahead of this one: it was set since, or the machine slept."""
+        return time.time() - self.now()
 
     def now(self) -> float:
         return time.monotonic() + self._offset

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from gateway.clock import Clock
+from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import Notice, Record, Sample
@@ -66,6 +67,7 @@ class Intake:
         self._poke = asyncio.Event()
         self._stopping = False
         self.states: dict[str, LineState] = {}
+        self._in_hand: list[Arrival] = []
         self._dirty: set[str] = set()
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
@@ -90,15 +92,22 @@ class Intake:
         """
         await self.load()
         self._dirty.clear()
+        await self._take_in(self._in_hand)
         while not self._stopping:
             self.turned_at = self._clock.monotonic()
-            await self._turn(await self._gather())
-        await self._turn([self._queue.get_nowait() for _ in range(self._queue.qsize())])
+            await self._take_in(await self._gather())
+        await self._take_in([self._queue.get_nowait() for _ in range(self._queue.qsize())])
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have gone."""
         self._stopping = True
         self._poke.set()
+
+    async def _take_in(self, arrivals: list[Arrival]) -> None:
+        """One turn. Should it raise, the next `run` begins with the same arrivals: nobody else has them any more."""
+        self._in_hand = arrivals
+        await self._turn(arrivals)
+        self._in_hand = []
 
     async def _gather(self) -> list[Arrival]:
         getting = asyncio.ensure_future(self._queue.get())
@@ -208,7 +217,7 @@ class Intake:
         while True:
             try:
                 await self._outbox(Outbox.commit, commit)
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, OutboxError) as error:
                 if self.health.blocked is None:
                     log.error("outbox_write_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
                 self.health.blocked = f"the outbox cannot be written: {error}"

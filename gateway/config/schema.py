@@ -32,7 +32,9 @@ class Oden(Section):
     token: SecretStr = Field(
         description="The API token. Write `${secret:NAME}` and keep the token itself in a credential or file."
     )
-    timeout: Duration = Field(30.0, gt=0, description="How long to wait for Oden's answer to one request.")
+    timeout: Duration = Field(
+        30.0, gt=0, le=45, description="How long to wait for Oden's answer to one request; 45 s at the most."
+    )
     settle: Duration = Field(
         60.0,
         gt=0,

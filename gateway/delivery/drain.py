@@ -29,6 +29,12 @@ log = structlog.get_logger()
 MOST_UNDER_WAY = 8
 LEAD = 0.05
 """Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a disk."""
+MOST_SENDS = 10
+"""A create that Oden fails so often, and that was not there each time it was looked up, is a dead letter, provided that
+Oden took others of its kind meanwhile."""
+EMPTY = "the answer was empty"
+LONGEST_WAIT = 3600.0
+"""Seconds that anything waits for its next step at the most."""
 LONGEST_HOLD = 60.0
 """Seconds between two probes while everything is held: one request a minute is little, an hour's wait after an outage much."""
 ALARM = 10
@@ -59,6 +65,8 @@ class Drain:
         self._busy: set[str] = set()
         self._news = asyncio.Event()
         self._stopping = False
+        self._accepted: dict[str, float] = {}
+        self._trusts_empty = False
         self.health = DeliveryHealth()
         self.turned_at = clock.monotonic()
 
@@ -105,12 +113,15 @@ class Drain:
         await self._outbox(Outbox.learn_lines, news)
         self._lines = {**known, **news}
         now = self._clock.now()
+        latest = now + max(self._settings.settle, LONGEST_WAIT)
         for view in await self._outbox(Outbox.views):
-            if view.attempt and view.attempt.phase == "sending":
+            if view.attempt and view.attempt.phase != "sending" and view.attempt.not_before > latest:
+                # The clock was ahead when that was stored.
+                await self._outbox(Outbox.begin, replace(view.attempt, not_before=latest))
+            elif view.attempt and view.attempt.phase == "sending":
                 creates = any(payloads.creates(record) for record in view.records)
-                # The connection was cut when the process ended: at the latest now, or when the request timed out.
-                cut = min(now, view.attempt.begun + self._settings.timeout)
-                not_before = cut + self._settings.settle if creates else now
+                # The connection was cut when that process ended, by its clock, which need not be ours: at the latest now.
+                not_before = now + self._settings.settle if creates else now
                 phase: Literal["doubt", "again"] = "doubt" if creates else "again"
                 log.warning("attempt_found", lane=view.name, phase=phase, endpoint=view.attempt.endpoint)
                 await self._store(view.attempt, phase=phase, not_before=not_before, reason="the gateway was stopped")
@@ -172,6 +183,9 @@ class Drain:
                 await self._delivered(replace(view, attempt=attempt), answer)
             case "again":
                 pause = backoff(attempt.tries, outcome.retry_after) if outcome.hold == "none" else 0.0
+                if self.health.in_a_row > ALARM and self.health.api:
+                    # The next probe is another lane's: the first that Oden takes ends the alarm.
+                    pause = self.health.api.until - now + 2.0
                 await self._store(attempt, phase="again", not_before=now + pause, reason=outcome.reason)
             case "doubt":
                 await self._store(attempt, phase="doubt", not_before=now + self._settings.settle, reason=outcome.reason)
@@ -186,14 +200,21 @@ class Drain:
         return Attempt(view.name, view.positions, request.endpoint.path, request.body, begun=self._clock.now())
 
     async def _delivered(self, view: LaneView, answer: Answer) -> None:
-        first, oden_id = view.records[0], None
-        if isinstance(first, StartInterval):
+        first, oden_id, attempt = view.records[0], None, view.attempt
+        later = self._clock.now() + self._settings.settle
+        if isinstance(first, StartInterval) and attempt:
             oden_id = payloads.interval_id(answer.body, first)
-            if oden_id is None and view.attempt:
+            if oden_id is None:
                 # It is there, but the answer does not say under which id: search for it.
-                reason = "the answer had no id"
-                await self._store(view.attempt, phase="doubt", not_before=self._clock.now(), reason=reason)
+                confirmed = replace(attempt, confirmed=True)
+                await self._store(confirmed, phase="doubt", not_before=later, reason="the answer had no id")
                 return
+        elif payloads.creates(first) and attempt and answer.empty and not self._trusts_empty:
+            # Not documented, and what stands in between can answer so too: believed once a look-up has shown it.
+            await self._store(attempt, phase="doubt", not_before=later, reason=EMPTY)
+            return
+        if attempt:
+            self._accepted[attempt.endpoint] = self._clock.now()
         await self._outbox(Outbox.delivered, view, oden_id)
 
     async def _look_up(self, view: LaneView, written: asyncio.Event) -> None:
@@ -205,17 +226,29 @@ class Drain:
         answer = await self._client.post(request.endpoint, request.body, written)
         outcome = judge(answer, creates=False, search=True)
         self._settle_holds(request.endpoint.path, view.line, answer, outcome)
-        if outcome.fate != "delivered":
-            await self._store(attempt, phase="doubt", not_before=self._clock.now() + backoff(4), reason=outcome.reason)
-            return
-        found = answer.body if answer.status != 404 else []
-        oden_id = payloads.interval_id(found, first) if isinstance(first, StartInterval) else None
-        there = oden_id is not None if isinstance(first, StartInterval) else payloads.has_output(found, first)
-        log.info("doubt_settled", record=first.key, line=view.line, found=there)
-        if there:
+        there: bool | None = None
+        reason = outcome.reason
+        oden_id = None
+        if outcome.fate == "delivered":
+            found = answer.body if answer.status != 404 else []
+            there = payloads.is_there(found, first)
+            reason = "Oden's answer to the search was not understood" if there is None else "looked up: not at Oden"
+            oden_id = payloads.interval_id(found, first) if isinstance(first, StartInterval) else None
+        if there and (oden_id or not isinstance(first, StartInterval)):
+            log.info("doubt_settled", record=first.key, line=view.line, found=True)
+            self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
             await self._outbox(Outbox.delivered, view, oden_id)
+        elif there is not False or attempt.confirmed:
+            attempt = replace(attempt, looks=attempt.looks + 1)
+            pause = self._settings.settle + backoff(attempt.looks)
+            await self._store(attempt, phase="doubt", not_before=self._clock.now() + pause, reason=reason)
+        elif attempt.tries >= MOST_SENDS and self._accepted.get(attempt.endpoint, 0.0) > attempt.begun:
+            error = f"given up after {attempt.tries} tries: {attempt.reason}"
+            log.error("record_refused", record=first.key, line=view.line, kind=first.kind, reason=error)
+            await self._outbox(Outbox.bury, view, self._clock.now(), error)
         else:
-            await self._store(attempt, phase="again", not_before=0.0, reason="looked up: not at Oden")
+            log.info("doubt_settled", record=first.key, line=view.line, found=False)
+            await self._store(attempt, phase="again", not_before=0.0, reason=attempt.reason)
 
     async def _find_line(self, line: str, written: asyncio.Event) -> None:
         ref = self._lines[line]

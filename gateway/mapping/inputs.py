@@ -90,6 +90,11 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
         return Reading(known, known, fresh=False, notices=(_reject(plan, now, text),))
     if plan.counter is not None:
         value = number(value)
+        before = number(known.value)
+        if sample.retained and before is not None and value is not None and value < before:
+            # A broker can keep an older count than the one that came live. The next live one tells what is true.
+            text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
+            return Reading(known, known, fresh=False, notices=(Notice("gap", now, plan.source, plan.address, text),))
     at, distrust = when(plan, sample, now)
     notices = (_reject(plan, now, distrust),) if distrust is not None and known.clock else ()
     memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None)

@@ -123,12 +123,12 @@ class OdenClient:
                 return _read(response, raw, asyncio.get_running_loop().time() - begun)
         except aiohttp.ClientHttpProxyError as error:
             return failed(f"the proxy answered {error.status} {error.message}", error.status, sent=False)
-        except ValueError as error:
-            # Not a word of the library's: it could quote what was not accepted, and that may be the token.
-            return failed(f"the request could not be formed ({type(error).__name__})", sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError, GatewayError) as error:
             text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             return failed(text, sent=mark.at is not None)
+        except ValueError as error:
+            # Not a word of the library's: it could quote what was not accepted, and that may be the token.
+            return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.at is not None)
 
 
 class _Mark:
@@ -172,7 +172,7 @@ def _parse(raw: bytes) -> tuple[object, bool]:
         return None, False
     try:
         return json.loads(raw), True
-    except ValueError:
+    except (ValueError, RecursionError):  # not JSON, or nested deeper than anything of Oden's
         return None, False
 
 

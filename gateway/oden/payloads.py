@@ -86,9 +86,28 @@ def interval_id(answer: object, record: StartInterval) -> str | None:
     return None
 
 
-def has_output(answer: object, record: Output) -> bool:
-    """Whether a search of the interval's output shows an entry with the record's time stamp."""
-    return any(_epoch(item.get("timestamp")) == record.timestamp for item in _objects(answer))
+def is_there(answer: object, record: StartInterval | Output) -> bool | None:
+    """Whether the answer to `look_up` shows the record; None where the answer cannot be told to mean either.
+
+    It is absent only where every entry could be read: answers of `scrap_yield/search` are not documented, and to take
+    one that is not understood for "none" would send the record again.
+    """
+    key, wanted = ("start_time", record.start) if isinstance(record, StartInterval) else ("timestamp", record.timestamp)
+    entries = _entries(answer)
+    if entries is None:
+        return None
+    times = [{_epoch(item.get(key)) for item in _objects(entry)} - {None} for entry in entries]
+    if any(wanted in found for found in times):
+        return True
+    return False if all(times) else None
+
+
+def _entries(answer: object) -> list[object] | None:
+    """The list that an answer is, or that it wraps; None where there is no such list."""
+    if isinstance(answer, Mapping):
+        lists = [value for value in answer.values() if isinstance(value, list)]
+        return lists[0] if len(lists) == 1 else None
+    return answer if isinstance(answer, list) else None
 
 
 def line_id(answer: object) -> str | None:
@@ -102,6 +121,8 @@ def iso(seconds: int) -> str:
 
 
 def _epoch(text: object) -> int | None:
+    if isinstance(text, int | float) and not isinstance(text, bool):
+        return int(text / 1000 if text > 1e11 else text)
     if not isinstance(text, str):
         return None
     try:

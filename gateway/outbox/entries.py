@@ -29,6 +29,10 @@ class Attempt:
     phase: Phase = "sending"
     not_before: float = 0.0
     reason: str = ""
+    looks: int = 0
+    """How often it was looked up without an answer that settles it."""
+    confirmed: bool = False
+    """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
 
 
 @dataclass(slots=True)
@@ -50,7 +54,11 @@ class Interval:
     dead: bool = False
     """Its start is a dead letter: what belongs to it is parked."""
     outputs: int = 0
-    """Output records that wait or are under way; the interval's end follows them."""
+    """Output records from before the end that wait or are under way; the end follows them."""
+    ended: bool = False
+    """The end has been appended."""
+    late: int = 0
+    """Output records from after the end that wait or are under way; nothing waits for them."""
 
 
 @dataclass(frozen=True, slots=True)

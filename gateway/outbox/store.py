@@ -22,6 +22,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from diskcache import Timeout
+
 from gateway.errors import OutboxError
 from gateway.model import RECORD, EndInterval, Notice, Output, Record, StartInterval, lane
 from gateway.outbox.disk import DirectoryLock, open_cache
@@ -165,8 +167,13 @@ class Outbox:
         if isinstance(record, StartInterval):
             change.intervals[record.key] = Interval()
         interval = change.interval(record.interval)
-        if isinstance(record, Output) and interval:
-            interval.outputs += 1
+        if interval and isinstance(record, EndInterval):
+            interval.ended = True
+        elif interval and isinstance(record, Output):
+            if interval.ended:
+                interval.late += 1
+            else:
+                interval.outputs += 1
         bounds = change.lane(lane(record))
         change.put[f"record/{lane(record)}/{bounds.tail}"] = RECORD.dump_json(record).decode()
         bounds.tail += 1
@@ -256,14 +263,18 @@ class Outbox:
         bounds.waiting -= 1
         interval = change.interval(record.interval)
         if isinstance(record, Output) and interval:
-            interval.outputs -= 1
+            # The lane is in order: those from before the end leave first.
+            if interval.outputs:
+                interval.outputs -= 1
+            else:
+                interval.late -= 1
 
     def _closed(self, change: _Change, name: str, key: str) -> None:
         bounds = change.lane(name)
         bounds.closed.append(key)
         while len(bounds.closed) > CLOSED_KEPT:
             oldest = change.interval(bounds.closed[0])
-            if oldest and oldest.outputs:
+            if oldest and oldest.outputs + oldest.late:
                 break
             change.intervals[bounds.closed[0]] = None
             change.drop.append(f"interval/{bounds.closed.pop(0)}")
@@ -313,11 +324,15 @@ class Outbox:
         change = _Change(self)
         yield change
         rows = change.rows()
-        with self._cache.transact():
-            for key in change.drop:
-                self._cache.delete(key)
-            for key, text in rows.items():
-                self._cache.set(key, text)
+        try:
+            with self._cache.transact():
+                for key in change.drop:
+                    self._cache.delete(key)
+                for key, text in rows.items():
+                    self._cache.set(key, text)
+        except Timeout as error:
+            # diskcache's name for whatever keeps SQLite from beginning a transaction, a full disk for instance.
+            raise OutboxError(f"no transaction can begin: {error.__cause__ or error.__context__ or error}") from error
         self.totals = change.totals
         self.lanes.update(change.lanes)
         for name, view in list(self._views.items()):
