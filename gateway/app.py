@@ -178,9 +178,7 @@ class App:
             self._fail("clock", f"the machine's clock was set forward by {drift:.0f} s, which the gateway has followed")
             self._clock.anchor()
         elif drift < -DRIFT:
-            self._fail(
-                "clock", f"the machine's clock was set back by {-drift:.0f} s; the gateway goes on by its own"
-            )
+            self._fail("clock", f"the machine's clock was set back by {-drift:.0f} s; the gateway goes on by its own")
 
     def _fail(self, name: str, text: str) -> None:
         """Show `text` as a problem for the next hour."""

@@ -33,7 +33,7 @@ Where = Literal["before", "after"]
 class Fault:
     """Happens to the next request whose path ends with `path`: before or after it takes effect.
 
-    `hang` never answers; `status` None closes the connection without an answer; otherwise that answer is given, as
+    Only to one whose body contains `contains`. `hang` never answers; `status` None closes the connection without an answer; otherwise that answer is given, as
     `text` of `content_type`.
     """
 
@@ -45,6 +45,7 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     times: int = 1
     hang: bool = False
+    contains: str = ""
 
 
 class Oden:
@@ -68,7 +69,9 @@ class Oden:
     async def _meddle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self.received.append(asyncio.get_running_loop().time())
         self.seen.append(request.path.removeprefix("/v2/"))
-        fault = next((fault for fault in self.faults if request.path.endswith(fault.path)), None)
+        body = await request.text()
+        fits = (one for one in self.faults if request.path.endswith(one.path) and one.contains in body)
+        fault = next(fits, None)
         if fault is None:
             return await handler(request)
         fault.times -= 1

@@ -236,3 +236,76 @@ async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> 
     gaps = [after - before for before, after in zip(oden.received, oden.received[1:], strict=False)]
     assert len(gaps) == len(records)
     assert min(gaps) >= 1.0
+
+
+async def test_p5_late_output_of_an_ended_run_stops_nothing(rig: Rig, oden: Oden) -> None:
+    """Output that comes to light after its run's end, and after the next run's output, is delivered; nothing waits in a ring."""
+    first, second = rig.start(1_800_000_000), rig.start(1_800_000_060)
+    async with rig.running() as drain:
+        await rig.commit(drain, first, rig.end(first, 1_800_000_060), second)
+        await rig.commit(drain, rig.output(second, 1_800_000_080, 5), rig.output(first, 1_800_000_059, 2))
+        await rig.drained()
+    assert [bool(run.end) for run in oden.runs()] == [True, False]
+    assert oden.total("yield") == 7
+
+
+async def test_p4_a_confirmed_create_is_never_sent_again(rig: Rig, oden: Oden) -> None:
+    """Where success comes without an id, the id is searched for, as often as it takes: searches may lag behind."""
+    oden.faults.append(Fault("interval/set", "after", 200, text="[{}]"))
+    oden.faults.append(Fault("interval/search", "before", 200, text="[]", times=2))
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        await rig.drained(30)
+    assert (len(oden.runs()), oden.seen.count("interval/set"), oden.seen.count("interval/search")) == (1, 1, 3)
+
+
+UNCLEAR = ['{"results": [{"id": "1", "at": "yesterday"}]}', '{"found": 1}', '"none"', "null"]
+
+
+@pytest.mark.parametrize("text", UNCLEAR)
+async def test_p4_an_answer_that_is_not_understood_is_not_none(rig: Rig, oden: Oden, text: str) -> None:
+    """A search whose answer cannot be read leaves the record in doubt; it is sent again only when it surely is not there."""
+    run = rig.start(1_800_000_000)
+    oden.faults.append(Fault("scrap_yield/set", "after"))
+    oden.faults.append(Fault("scrap_yield/search", "before", 200, text=text))
+    async with rig.running() as drain:
+        await rig.commit(drain, run, rig.output(run, 1_800_000_020, 7))
+        await rig.drained(30)
+    assert oden.total("yield") == 7
+    assert (oden.seen.count("scrap_yield/set"), oden.seen.count("scrap_yield/search")) == (1, 2)
+
+
+async def test_p4_an_empty_success_is_believed_once_it_was_seen_to_be_true(rig: Rig, oden: Oden) -> None:
+    """A 204 from something in between is found out; where Oden itself answers empty, one look-up suffices for all."""
+    run = rig.start(1_800_000_000)
+    oden.faults.append(Fault("scrap_yield/set", "before", 204, text=""))
+    async with rig.running() as drain:
+        await rig.commit(drain, run, rig.output(run, 1_800_000_020, 7))
+        await rig.drained(30)
+        assert oden.total("yield") == 7
+        oden.faults.append(Fault("scrap_yield/set", "after", 200, text="", times=3))
+        searches = oden.seen.count("scrap_yield/search")
+        await rig.commit(drain, *(rig.output(run, 1_800_000_030 + n, 1) for n in range(3)))
+        await rig.drained(30)
+    assert oden.total("yield") == 10
+    assert oden.seen.count("scrap_yield/search") == searches + 1
+
+
+async def test_p5_a_record_that_oden_cannot_take_is_given_up(rig: Rig, oden: Oden) -> None:
+    """A create that fails with 500 again and again, while others of its kind are taken, becomes a dead letter."""
+    rig.settle = 0.05
+    oden.faults.append(Fault("interval/set", "before", 500, times=1000, contains='"RUN"'))
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        states = 0
+        async with asyncio.timeout(30):
+            while (await rig.counts()).dead == 0:
+                states += 1
+                await rig.commit(drain, rig.start(1_700_000_000 + states, "STATE"))
+                await asyncio.sleep(0.1)
+        await rig.drained(20)
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+    assert letter.tries == drain_module.MOST_SENDS
+    assert "given up after" in letter.error
+    assert oden.runs() == []
+    assert len(oden.states()) == states
