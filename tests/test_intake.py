@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -60,14 +60,14 @@ class Rig:
 
         intake = Intake(self.outbox, [PLAN], self.clock, stored)
         await intake.load()
-        task = asyncio.create_task(intake.run())
+        self.task = asyncio.create_task(intake.run())
         try:
             yield intake
         finally:
             intake.stop()
-            await asyncio.wait({task}, timeout=5.0)
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await asyncio.wait({self.task}, timeout=5.0)
+            self.task.cancel()
+            await asyncio.gather(self.task, return_exceptions=True)
             await self.outbox.close()
 
     def message(self, topic: str, value: object, packet_id: int, *, redelivered: bool = False) -> Arrival:
@@ -255,3 +255,39 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
         monkeypatch.undo()
         await intake.take(rig.message("scrap", {"qty": 5}, 4))
         await until(lambda: not intake.health.faults)
+
+
+async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges them."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("a fault of ours")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Outbox, "commit", broken)
+            await intake.take(rig.message("order", {"number": "A2"}, 2))
+            await until(rig.task.done)
+        assert isinstance(rig.task.exception(), RuntimeError)
+        rig.task = asyncio.create_task(intake.run())
+        await until(lambda: rig.acked == [1, 2])
+        assert await rig.made() == {"start": 2, "end": 1}
+
+
+async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What diskcache calls a timeout blocks intake, with its reason shown, and loses nothing."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        database = await rig.outbox(lambda outbox: Path(outbox._cache.directory) / "cache.db")
+        await rig.outbox(lambda outbox: outbox._cache._sql("PRAGMA busy_timeout = 50"))
+        with closing(sqlite3.connect(database, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await intake.take(rig.message("order", {"number": "A1"}, 1))
+            await until(lambda: intake.health.blocked is not None, 20)
+            assert rig.acked == []
+            other.execute("ROLLBACK")
+        await until(lambda: rig.acked == [1], 20)
+        assert await rig.made() == {"start": 1}

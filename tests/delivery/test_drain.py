@@ -305,7 +305,7 @@ async def test_p5_a_record_that_oden_cannot_take_is_given_up(rig: Rig, oden: Ode
                 await asyncio.sleep(0.1)
         await rig.drained(20)
         (letter,) = await rig.outbox(Outbox.dead_letters, 5)
-    assert letter.tries == drain_module.MOST_SENDS
+    assert letter.tries >= drain_module.MOST_SENDS
     assert "given up after" in letter.error
     assert oden.runs() == []
     assert len(oden.states()) == states

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.config.schema import Counter
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, moment, read
 from gateway.model import Sample
 from tests.mapping.recording import T0, message, order, plan, tag
@@ -162,3 +163,15 @@ def test_plan_knows_what_a_message_feeds() -> None:
     assert {
         (sample.source, sample.address) for sample in (tag(0, "Good", 1), order(0, "A"), message(0, "scrap", 1))
     } <= set(fed)
+
+
+def test_p2_a_stale_retained_count_is_not_a_reset() -> None:
+    """A broker that kept an older count than was seen live changes nothing; the next live one counts from what is known."""
+    given = InputPlan("good", "mes", "l01/good", "mes l01/good", counter=Counter())
+    seen = read(given, None, Sample("mes", "l01/good", 1500, 10.0), 10.0).memory
+    stale = read(given, seen, Sample("mes", "l01/good", 1400, 20.0, retained=True), 20.0)
+    assert not stale.fresh
+    assert stale.memory == seen
+    assert [notice.kind for notice in stale.notices] == ["gap"]
+    newer = read(given, seen, Sample("mes", "l01/good", 1501, 30.0, retained=True), 30.0)
+    assert (newer.fresh, newer.memory.value) == (True, 1501)
