@@ -4,7 +4,7 @@ Retained messages and the initial values after a subscribe pass through here lik
 are compared with the memory, which is stored with the records, they change nothing that is already known.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -99,6 +99,22 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
     notices = (_reject(plan, now, distrust),) if distrust is not None and known.clock else ()
     memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None)
     return Reading(known, memory, fresh=True, notices=notices)
+
+
+def outdated(fed: Sequence[InputPlan], known: Mapping[str, InputMemory], sample: Sample) -> bool | None:
+    """Whether the message that feeds `fed` is older than what is known, by its own time; None where it has none.
+
+    A broker keeps the last message that was published to be kept; others may have come since.
+    """
+    older = None
+    for plan in fed:
+        at = None if plan.time is None else moment(find(sample.value, plan.time))
+        if at is None:
+            continue
+        before = known.get(plan.name)
+        comparable = before is not None and before.origin == plan.origin and before.clock
+        older = bool(older) or (comparable and before is not None and at < before.at)
+    return older
 
 
 def _reject(plan: InputPlan, now: float, text: str) -> Notice:

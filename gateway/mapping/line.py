@@ -5,7 +5,7 @@ seen. Before a sample counts, every timer that is due by then fires, in order an
 that. So the records are the same however a recording is cut into batches, ticks and restarts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 from gateway.mapping import runs, states
 from gateway.mapping.compile import LinePlan, RunPlan
 from gateway.mapping.counters import moved
-from gateway.mapping.inputs import InputMemory, InputPlan, Reading, looking, read
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading, looking, outdated, read
 from gateway.mapping.output import Amount, EntryPlan, OutputPlan, OutputState, added, armed, reported, window_ended
 from gateway.mapping.records import Recorder
 from gateway.mapping.runs import Run, RunsState, Turn, Waiting
 from gateway.mapping.states import StatesPlan, StatesState
-from gateway.mapping.values import Number, excerpt, find, number, scalar
+from gateway.mapping.values import ABSENT, Number, excerpt, find, number, scalar
 from gateway.model import Notice, Record, Sample
 
 
@@ -109,6 +109,13 @@ def _earlier(first: tuple[float, _Timer] | None, second: tuple[float, _Timer]) -
     return second if first is None or second[0] < first[0] else first
 
 
+def _left_over(run: RunPlan, fed: tuple[InputPlan, ...], readings: Mapping[str, Reading]) -> Iterator[str]:
+    """The inputs whose product is that of the run before, because the message names another run but no product."""
+    if run.key in readings and readings[run.key].changed:
+        words = {reference.input for reference in run.product.references}
+        yield from (plan.name for plan in fed if plan.name in words and plan.name not in readings)
+
+
 class _Work:
     """A line's state while one step is taken: its parts are replaced one by one, records and notices gathered."""
 
@@ -146,6 +153,10 @@ class _Work:
 
     def observe(self, fed: tuple[InputPlan, ...], sample: Sample) -> None:
         """Take in a sample: all inputs that it feeds change first, then what that means is looked at."""
+        if sample.retained and self._overtaken(fed, sample):
+            text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
+            self._notice("reject", fed[0], text)
+            return
         memory = dict(self.inputs)
         readings: dict[str, Reading] = {}
         for plan in fed:
@@ -154,6 +165,9 @@ class _Work:
             self.notices.extend(reading.notices)
             if reading.fresh:
                 readings[plan.name] = reading
+        if self.plan.run is not None:
+            for name in _left_over(self.plan.run, fed, readings):
+                memory[name] = replace(memory[name], value=None)
         self.inputs = memory
         if self.plan.output is not None:
             for plan in fed:
@@ -163,6 +177,18 @@ class _Work:
             self._see_run(self.plan.run, readings)
         if self.plan.states is not None:
             self._see_state(self.plan.states, readings)
+
+    def _overtaken(self, fed: tuple[InputPlan, ...], sample: Sample) -> bool:
+        """Whether a message that the broker had kept was followed by newer ones: by its own time or, where it
+        says none, because it speaks of a run that has ended."""
+        older = outdated(fed, self.inputs, sample)
+        if older is not None:
+            return older
+        for plan in fed:
+            if self.plan.run is not None and plan.name == self.plan.run.key:
+                key = find(sample.value, plan.field)
+                return key is not ABSENT and runs.is_past(self.runs, runs.key_text(scalar(key)))
+        return False
 
     def _count(self, output: OutputPlan, plan: InputPlan, reading: Reading, sample: Sample) -> None:
         """Keep what a counter moved by, or what an event says, until it is reported."""

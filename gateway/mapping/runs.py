@@ -18,6 +18,10 @@ from gateway.mapping.values import text
 from gateway.model import Scalar
 
 
+PAST_KEYS = 32
+"""How many keys of earlier runs are remembered."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run that is on; `start` is what Oden sees."""
@@ -70,6 +74,7 @@ class RunsState:
     `key` is the key that counts at the moment (empty: none), `change` one that has yet to settle. `idle` is the end
     condition as it was last known. `parked`: the condition ended the run while its key stayed. `last` is the
     run before `current`; older ones are forgotten. `earliest` is the first second in which a run can start.
+    `past` are the newest PAST_KEYS keys that counted before `key`.
     """
 
     key: str = ""
@@ -81,6 +86,7 @@ class RunsState:
     held: Held | None = None
     parked: bool = False
     earliest: int = 0
+    past: tuple[str, ...] = ()
 
 
 class Turn(NamedTuple):
@@ -110,9 +116,17 @@ def key_seen(state: RunsState, key: str, at: float, due: float) -> Turn:
     return Turn(replace(state, change=Change(key, at, due)))
 
 
+def is_past(state: RunsState, key: str) -> bool:
+    """Whether `key` is that of an earlier run and of none that is on or about to begin."""
+    return key in state.past and key != state.key and (state.change is None or key != state.change.key)
+
+
 def key_settled(state: RunsState, change: Change) -> Turn:
     """The change has held for long enough: the old run ends where the new one begins."""
-    after = replace(state, key=change.key, change=None, waiting=None, parked=False)
+    past = state.past
+    if state.key:
+        past = (*(key for key in past if key != state.key), state.key)[-PAST_KEYS:]
+    after = replace(state, key=change.key, change=None, waiting=None, parked=False, past=past)
     return Turn(after, end=change.at, begin=change.at if change.key else None)
 
 
