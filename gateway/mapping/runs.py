@@ -17,7 +17,6 @@ from typing import NamedTuple
 from gateway.mapping.values import text
 from gateway.model import Scalar
 
-
 PAST_KEYS = 32
 """How many keys of earlier runs are remembered."""
 
