@@ -23,6 +23,7 @@ from gateway.outbox.entries import LineRef, Summary
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.sources.base import Source
+from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, snapshot
 from gateway.status.snapshot import Snapshot
@@ -53,6 +54,7 @@ class App:
         self._clock = AnchoredClock()
         self._started_at = self._clock.now()
         self._systemd = Systemd()
+        self._journal = Journal(self._clock.monotonic)
         self._stop = asyncio.Event()
         self._failures: dict[str, tuple[float, str]] = {}
         self._waiting_for_clock = False
@@ -71,9 +73,10 @@ class App:
                 settings = Settings(config.oden.settle, config.oden.timeout, config.oden.raw_data)
                 lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
                 drain = Drain(outbox, client, self._clock, settings, lines)
-                intake = Intake(outbox, self._plans, self._clock, drain.wake)
+                intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
                 await self._serve(outbox, drain, intake)
         finally:
+            self._journal.close()
             await outbox.close()
         log.info("gateway_stopped")
 
@@ -167,7 +170,9 @@ class App:
                 self._summary = await outbox(Outbox.summary, SHOWN)
             except (sqlite3.Error, OSError, ValueError, KeyError) as error:
                 self._fail("status", f"the outbox cannot be read: {error}")
-            self._systemd.status(picture().headline)
+            now = picture()
+            self._journal.look(now.sources)
+            self._systemd.status(now.headline)
             await asyncio.sleep(1.0)
 
     def _follow_clock(self) -> None:

@@ -52,13 +52,19 @@ class Intake:
     """The one writer of line states. `take` is where sources hand over; `run` does the work."""
 
     def __init__(
-        self, outbox: OutboxThread, plans: Sequence[LinePlan], clock: Clock, stored: Callable[[], None]
+        self,
+        outbox: OutboxThread,
+        plans: Sequence[LinePlan],
+        clock: Clock,
+        stored: Callable[[], None],
+        noticed: Callable[[Sequence[Notice]], None],
     ) -> None:
-        """`stored` is called after each commit that held records."""
+        """`stored` is called after each commit that held records, `noticed` with the notices of each that held any."""
         self._outbox = outbox
         self._plans = plans
         self._clock = clock
         self._stored = stored
+        self._noticed = noticed
         self._queue: asyncio.Queue[Arrival] = asyncio.Queue(MOST_QUEUED)
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
@@ -166,6 +172,8 @@ class Intake:
                 arrival.done()
         if records:
             self._stored()
+        if notices:
+            self._noticed(notices)
 
     async def _forgotten(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]]) -> list[Notice]:
         """A lost session is a gap where there was one, also before this process; the source knows only its own life."""

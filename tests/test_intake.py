@@ -12,7 +12,7 @@ from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
-from gateway.model import Sample
+from gateway.model import Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -49,6 +49,7 @@ class Rig:
         self.directory = directory
         self.stored = 0
         self.acked: list[int] = []
+        self.noticed: list[Notice] = []
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Intake]:
@@ -58,7 +59,7 @@ class Rig:
         def stored() -> None:
             self.stored += 1
 
-        intake = Intake(self.outbox, [PLAN], self.clock, stored)
+        intake = Intake(self.outbox, [PLAN], self.clock, stored, self.noticed.extend)
         await intake.load()
         self.task = asyncio.create_task(intake.run())
         try:
@@ -219,7 +220,7 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
 
 
 async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> None:
-    """Garbage stops nothing: it is listed and counted, and acknowledged with what else came."""
+    """Garbage stops nothing: it is listed, counted and told, and acknowledged with what else came."""
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         await intake.take(rig.message("scrap", {"qty": "many"}, 1))
@@ -228,6 +229,7 @@ async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> N
         summary = await rig.outbox(Outbox.summary, 10)
     assert summary.totals.rejects == 2
     assert {notice.address for notice in summary.notices} == {"scrap", "order"}
+    assert rig.noticed == list(reversed(summary.notices))
 
 
 async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(

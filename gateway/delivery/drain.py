@@ -277,8 +277,9 @@ class Drain:
             health.last_success_at = now
             health.lines.pop(line, None)
         else:
-            health.last_error = outcome.reason
-            log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, reason=outcome.reason)
+            health.last_error, health.last_error_at = outcome.reason, now
+            told = {"reason": outcome.reason, **({"detail": answer.detail} if answer.detail else {})}
+            log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, **told)
         if outcome.hold in ("api", "token") or (health.api and not answer.own):
             failures = health.api.failures + 1 if health.api else 1
             until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)

@@ -24,6 +24,7 @@ class DeliveryHealth:
     lines: dict[str, Hold] = field(default_factory=dict)
     last_success_at: float | None = None
     last_error: str | None = None
+    last_error_at: float | None = None
     requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     """By object, action and outcome."""
     seconds: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))

@@ -17,6 +17,7 @@ from gateway import __version__
 from gateway.errors import GatewayError
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.pace import Pace
+from gateway.oden.reasons import reason
 
 CONNECT_TIMEOUT = 10.0
 """Seconds, for name look-up, connection and TLS together."""
@@ -30,7 +31,7 @@ class Answer:
 
     `sent` is False only where certainly no byte of the request left. `status` is None where no answer came; then `error`
     says what happened. `body` is the parsed JSON, `readable` says that there was one. `own` is whether Oden itself answered, as
-    opposed to a proxy, a portal or a load balancer. `retry_after` is in seconds.
+    opposed to a proxy, a portal or a load balancer. `retry_after` is in seconds. `detail` is the library's own text, for the log.
     """
 
     sent: bool
@@ -42,6 +43,7 @@ class Answer:
     own: bool = False
     retry_after: float | None = None
     error: str = ""
+    detail: str = ""
 
 
 class OdenClient:
@@ -103,8 +105,9 @@ class OdenClient:
     async def _exchange(self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, mark: "_Mark") -> Answer:
         begun = asyncio.get_running_loop().time()
 
-        def failed(error: str, status: int | None = None, *, sent: bool) -> Answer:
-            return Answer(sent=sent, seconds=asyncio.get_running_loop().time() - begun, status=status, error=error)
+        def failed(error: str, status: int | None = None, *, sent: bool, detail: str = "") -> Answer:
+            seconds = asyncio.get_running_loop().time() - begun
+            return Answer(sent=sent, seconds=seconds, status=status, error=error, detail=detail)
 
         try:
             async with (
@@ -122,10 +125,12 @@ class OdenClient:
                     raw += more
                 return _read(response, raw, asyncio.get_running_loop().time() - begun)
         except aiohttp.ClientHttpProxyError as error:
-            return failed(f"the proxy answered {error.status} {error.message}", error.status, sent=False)
-        except (aiohttp.ClientError, TimeoutError, OSError, GatewayError) as error:
-            text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return failed(text, sent=mark.at is not None)
+            return failed(reason(error, sent=False), error.status, sent=False)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            sent = mark.at is not None
+            return failed(reason(error, sent=sent), sent=sent, detail=f"{type(error).__name__}: {error}")
+        except GatewayError as error:
+            return failed(str(error), sent=mark.at is not None)
         except ValueError as error:
             # Not a word of the library's: it could quote what was not accepted, and that may be the token.
             return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.at is not None)

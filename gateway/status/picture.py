@@ -1,18 +1,24 @@
 """Takes the picture of the running gateway that page, JSON, health and metrics are made from."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway import __version__
 from gateway.config.schema import Config
 from gateway.delivery.drain import Drain
 from gateway.delivery.health import BUCKETS
-from gateway.intake import Intake
+from gateway.intake import Intake, IntakeHealth
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.line import LineState
+from gateway.mapping.output import DECIMALS
+from gateway.mapping.runs import owner
+from gateway.mapping.values import Number, total, whole
 from gateway.model import Quality
 from gateway.oden.pace import GUARD, INTERVAL
 from gateway.outbox.entries import Summary
 from gateway.sources.base import Source
+from gateway.status import findings
 from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
@@ -44,15 +50,26 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     lines = tuple(_line(parts, plan) for plan in parts.plans)
     oden = _oden(parts, now)
+    outbox = _outbox(summary, oden)
     return Snapshot(
         version=__version__,
         started_at=parts.started_at,
         now=now,
         ready=stuck is None,
-        problems=tuple(_problems(parts, summary, problems, stuck, lines, sources, oden)),
+        # What stops the most comes first.
+        problems=(
+            *([f"The gateway is {stuck}."] if stuck else []),
+            *problems,
+            *_intake(parts.intake.health),
+            *findings.delivery(oden, lines, outbox, now),
+            *findings.connections(sources),
+            *findings.dead_letters(outbox),
+            *findings.losses(summary.notices, now),
+        ),
+        hints=tuple(findings.hints(summary.notices, summary.totals.notices, now)),
         sources=sources,
         lines=lines,
-        outbox=_outbox(summary, oden),
+        outbox=outbox,
         oden=oden,
         records_total=summary.totals.records,
         merged_total=0,
@@ -66,37 +83,11 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
     )
 
 
-def _problems(
-    parts: Parts,
-    summary: Summary,
-    problems: Sequence[str],
-    stuck: str | None,
-    lines: Sequence[LineStatus],
-    sources: Sequence[SourceStatus],
-    oden: OdenStatus,
-) -> list[str]:
-    """Everything that is wrong, what stops the most first."""
-    found = [*([f"The gateway is {stuck}."] if stuck else []), *problems]
-    if parts.intake.health.blocked:
-        found.append(f"Nothing is taken in: {parts.intake.health.blocked}")
-    found += [f"Line {line} cannot be mapped: {why}" for line, why in parts.intake.health.faults.items()]
-    if oden.held:
-        found.append(f"Nothing is delivered to Oden: {oden.held}")
-    found += [f"{line.factory}, {line.line}: nothing is delivered: {line.held}" for line in lines if line.held]
-    for source in sources:
-        if not source.connected:
-            found.append(f"Source {source.name} is not connected: {source.detail}")
-        elif source.failed:
-            address, why = next(iter(source.failed.items()))
-            others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
-            found.append(f"Source {source.name}: {address} is not received ({why}){others}.")
-    counts = summary.counts
-    if counts.dead:
-        parked = f"; {counts.parked} more wait for them" if counts.parked else ""
-        found.append(f"Oden refused {counts.dead} records for good (dead letters){parked}.")
-    elif counts.parked:
-        found.append(f"{counts.parked} records are set aside: their interval is no longer known.")
-    return found
+def _intake(health: IntakeHealth) -> Iterator[str]:
+    if health.blocked:
+        yield f"Nothing is taken in: {health.blocked}"
+    for line, why in health.faults.items():
+        yield f"Line {line} cannot be mapped: {why}"
 
 
 def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
@@ -133,7 +124,18 @@ def _line(parts: Parts, plan: LinePlan) -> LineStatus:
         inputs={
             name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()
         },
+        without_run=_without_run(state),
     )
+
+
+def _without_run(state: LineState) -> dict[str, Number]:
+    """The output that no run has yet, summed by the names in its raw data that hold amounts."""
+    amounts: dict[str, list[Number]] = defaultdict(list)
+    for one in state.output.pending:
+        if owner(state.runs, one.at) is None:
+            for name in one.target.counts:
+                amounts[name].append(one.amount)
+    return {name: whole(round(total(parts), DECIMALS)) for name, parts in amounts.items()}
 
 
 def _outbox(summary: Summary, oden: OdenStatus) -> OutboxStatus:
@@ -162,6 +164,7 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         retry_at=health.api.until if health.api else None,
         last_success_at=health.last_success_at,
         last_error=health.last_error,
+        last_error_at=health.last_error_at,
         requests=dict(health.requests),
         seconds=Histogram(BUCKETS, tuple(health.seconds), health.seconds_sum),
         used_share=min(1.0, health.used_share(now) * (INTERVAL + GUARD)),

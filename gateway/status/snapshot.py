@@ -71,7 +71,11 @@ class StateStatus:
 
 @dataclass(frozen=True, slots=True)
 class LineStatus:
-    """One line. `held` says why nothing of it is delivered, None while it is."""
+    """One line. `held` says why nothing of it is delivered, None while it is.
+
+    `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
+    to the one that turns out to have been on.
+    """
 
     key: str
     factory: str
@@ -81,6 +85,7 @@ class LineStatus:
     state: StateStatus | None
     held: str | None
     inputs: Mapping[str, InputStatus]
+    without_run: Mapping[str, int | float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,11 @@ class OutboxStatus:
     oldest_at: float | None
     drain_seconds: float
     bytes: int
+
+    @property
+    def to_do(self) -> int:
+        """Records that are on their way to Oden."""
+        return sum(self.records[state] for state in ("waiting", "sending", "in_doubt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class OdenStatus:
 
     `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
     (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
+    `last_error` and `last_error_at` stay after a success: a later `last_success_at` says that it is over.
     """
 
     url: str
@@ -119,6 +130,7 @@ class OdenStatus:
     retry_at: float | None
     last_success_at: float | None
     last_error: str | None
+    last_error_at: float | None
     requests: Mapping[tuple[str, str, str], int]
     seconds: Histogram
     used_share: float
@@ -140,7 +152,8 @@ class Snapshot:
     """The whole picture.
 
     `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are sentences for the person
-    in front of the page, the most important first. `notices` and `dead_letters` are the newest ones, newest first;
+    in front of the page, the most important first; `hints` are such sentences about what was lately, which need no
+    repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones, newest first;
     how many dead letters there are, `outbox.records` says.
     """
 
@@ -149,6 +162,7 @@ class Snapshot:
     now: float
     ready: bool
     problems: tuple[str, ...]
+    hints: tuple[str, ...]
     sources: tuple[SourceStatus, ...]
     lines: tuple[LineStatus, ...]
     outbox: OutboxStatus
@@ -167,18 +181,28 @@ class Snapshot:
 
     @property
     def headline(self) -> str:
-        """One line for a service manager: what is wrong first, else what waits."""
-        waiting = sum(self.outbox.records[state] for state in ("waiting", "sending", "in_doubt"))
-        return self.problems[0] if self.problems else f"All is well; {waiting} records wait for Oden."
+        """One line for the page and a service manager: what is wrong first, else what was lately, else what waits."""
+        if self.problems:
+            return self.problems[0]
+        if self.hints:
+            return f"Working, but {self.hints[0][0].lower()}{self.hints[0][1:]}"
+        to_do = self.outbox.to_do
+        return f"All is well; {counted(to_do, 'record waits', 'records wait') if to_do else 'nothing waits'} for Oden."
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """`number` with the words for one or for many, as people write it."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def to_json(snapshot: Snapshot) -> str:
-    """`snapshot` as the text of `/api/status`: the same fields, and `healthy`.
+    """`snapshot` as the text of `/api/status`: the same fields, `healthy` and `headline`.
 
     Times are ISO 8601 in UTC, None where they are not real times; numbers that JSON does not have are null;
     `oden.requests` is a list of objects; an input's value longer than LONGEST_VALUE is cut.
     """
-    return json.dumps({"healthy": snapshot.healthy, **_fields(snapshot)}, allow_nan=False)
+    said = {"healthy": snapshot.healthy, "headline": snapshot.headline}
+    return json.dumps({**said, **_fields(snapshot)}, allow_nan=False)
 
 
 def _fields(thing: "DataclassInstance") -> dict[str, object]:

@@ -80,7 +80,8 @@ async def test_nobody_listens() -> None:
     """Certainly not sent."""
     answer = await post("http://127.0.0.1:9/v2")
     assert (answer.sent, answer.status) == (False, None)
-    assert "ClientConnectorError" in answer.error
+    assert answer.error == "Oden cannot be reached (connection refused)"
+    assert "ClientConnectorError" in answer.detail
 
 
 async def test_an_unknown_host() -> None:

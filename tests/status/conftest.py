@@ -30,6 +30,7 @@ def line(number: int) -> LineStatus:
         state=StateStatus("Unplanned Downtime", "Jam", NOW - 95.5),
         held=None,
         inputs={"good": InputStatus(65_530, NOW - 0.25, "good"), "state": InputStatus(None, None, "bad")},
+        without_run={"scrap": 3},
     )
 
 
@@ -41,6 +42,7 @@ def picture() -> Snapshot:
         now=NOW,
         ready=True,
         problems=(),
+        hints=(),
         sources=(
             SourceStatus(
                 "press_plc", "opcua", True, NOW - 3600, "connected", {}, NOW - 1, {"good": 120, "bad": 3}, gaps=2
@@ -59,6 +61,7 @@ def picture() -> Snapshot:
             retry_at=None,
             last_success_at=NOW - 2,
             last_error="500: try again",
+            last_error_at=NOW - 30,
             requests={("interval", "set", "delivered"): 40, ("scrap_yield", "set", "in_doubt"): 2},
             seconds=Histogram((0.1, 0.5, 1.0), (5, 30, 6, 1), 17.25),
             used_share=0.7,

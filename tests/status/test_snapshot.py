@@ -27,13 +27,13 @@ def strict(text: str) -> Any:
 
 
 def only_line(inputs: dict[str, InputStatus]) -> LineStatus:
-    return LineStatus("l", "f", "l", None, None, None, None, inputs)
+    return LineStatus("l", "f", "l", None, None, None, None, inputs, {})
 
 
 def test_the_whole_picture(picture: Snapshot) -> None:
-    """Every field of the snapshot is in the JSON under its own name, and `healthy` with them."""
+    """Every field of the snapshot is in the JSON under its own name, and `healthy` and `headline` with them."""
     said = strict(to_json(picture))
-    assert set(said) == {"healthy", *Snapshot.__dataclass_fields__}
+    assert set(said) == {"healthy", "headline", *Snapshot.__dataclass_fields__}
     assert said["lines"][0] == {
         "key": "Factory A/Line 01",
         "factory": "Factory A",
@@ -46,11 +46,13 @@ def test_the_whole_picture(picture: Snapshot) -> None:
             "good": {"value": 65530, "at": "2026-11-22T07:59:59.750Z", "quality": "good"},
             "state": {"value": None, "at": None, "quality": "bad"},
         },
+        "without_run": {"scrap": 3},
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}
     assert said["sources"][1]["since"] is None
     assert said["oden"]["requests"][0] == {"object": "interval", "action": "set", "outcome": "delivered", "count": 40}
     assert said["oden"]["seconds"] == {"bounds": [0.1, 0.5, 1.0], "counts": [5, 30, 6, 1], "sum": 17.25}
+    assert said["oden"]["last_error_at"] == "2026-11-22T07:59:30.000Z"
     assert said["outbox"]["oldest_at"] == "2026-11-22T07:58:58.500Z"
     assert said["notices"][0] == {
         "kind": "reject",
@@ -67,6 +69,17 @@ def test_healthy_needs_ready_and_no_problem(picture: Snapshot) -> None:
     assert picture.healthy
     assert not replace(picture, ready=False).healthy
     assert not replace(picture, problems=("Oden refuses the token.",)).healthy
+
+
+def test_the_headline_says_the_worst(picture: Snapshot) -> None:
+    """A problem before a hint, a hint before that all is well; a hint leaves the gateway healthy."""
+    assert picture.headline == "All is well; 15 records wait for Oden."
+    idle = replace(picture, outbox=replace(picture.outbox, records=dict.fromkeys(picture.outbox.records, 0)))
+    assert idle.headline == "All is well; nothing waits for Oden."
+    hinted = replace(picture, hints=("In the last hour data may have been missed once (gaps).",))
+    assert hinted.headline == "Working, but in the last hour data may have been missed once (gaps)."
+    assert hinted.healthy
+    assert replace(hinted, problems=("Oden refuses the token.",)).headline == "Oden refuses the token."
 
 
 def test_an_outbox_that_does_not_drain(picture: Snapshot) -> None:

@@ -83,15 +83,12 @@ function size(bytes) {
 // What is shown of each part
 
 function showHeadline(now) {
-  const [first, ...others] = now.problems;
-  const lines = count(now.lines.length, "line", "lines");
-  const well = `All is well: ${lines}, ${waiting(now) ? "records on their way to Oden" : "nothing waiting"}.`;
-  const headline = first ?? (now.ready ? well : "The gateway is starting.");
-  const level = first ? "bad" : now.ready ? "ok" : "warn";
+  const found = [...now.problems, ...now.hints];
+  const level = now.problems.length ? "bad" : found.length || !now.ready ? "warn" : "ok";
   document.getElementById("headline").className = level;
-  fill(document, { headline, about: `Oden gateway ${now.version}, running for ${age(now.started_at)}. As of ${clock(now.now)}.` });
-  list(document, "problems", "problem", others, (text) => text, (element, text) => fill(element, { text }));
-  document.title = `${level === "ok" ? "OK" : first ? `${now.problems.length} ▲` : "…"} – Oden gateway`;
+  fill(document, { headline: now.headline, about: `Oden gateway ${now.version}, running for ${age(now.started_at)}. As of ${clock(now.now)}.` });
+  list(document, "problems", "problem", found.slice(1), (text) => text, (element, text) => fill(element, { text }));
+  document.title = `${{ ok: "OK", warn: "working", bad: `${now.problems.length} ▲` }[level]} – Oden gateway`;
 }
 
 function showSource(element, source) {
@@ -139,21 +136,35 @@ function showOutbox(now) {
   });
 }
 
+/** What became of a request, in the words of the page. */
+const OUTCOMES = {
+  delivered: "accepted",
+  again: "to be repeated",
+  doubt: "in doubt, looked up",
+  dead: "refused for good",
+  hold_line: "not allowed for a line",
+  hold_api: "did not get through",
+  hold_token: "token refused",
+};
+
 function showOden(oden) {
   const element = document.getElementById("oden");
   mark(element, oden.held ? "bad" : "ok", oden.held ? "held" : "reachable");
   if (!oden.held && !oden.last_success_at) mark(element, "off", "not asked yet");
-  const outcomes = {};
+  const outcomes = {}; // what became of requests -> how many
   for (const { outcome, count: n } of oden.requests) outcomes[outcome] = (outcomes[outcome] ?? 0) + n;
   const answered = sum(oden.seconds.counts);
   const retry = oden.retry_at ? ` Tries again ${new Date(oden.retry_at) > asked ? `in ${span((new Date(oden.retry_at) - asked) / 1000)}` : "now"}.` : "";
+  const error = oden.last_error ? `Last error ${age(oden.last_error_at)} ago (${clock(oden.last_error_at)}): ${oden.last_error}` : "";
+  const over = error && oden.last_success_at > oden.last_error_at; // both in one format, which sorts as text
   fill(element, {
     fact: oden.url,
-    trouble: oden.held ? oden.held + retry : oden.last_error ? `Last error: ${oden.last_error}` : "",
+    trouble: oden.held ? `${oden.held}.${retry}` : over ? "" : error,
+    past: !oden.held && over ? `${error}. It is over: Oden has taken requests since.` : "",
     success: oden.last_success_at ? `${age(oden.last_success_at)} ago` : "none yet",
-    requests: Object.entries(outcomes).map(([outcome, n]) => `${n.toLocaleString("en")} ${outcome.replaceAll("_", " ")}`).join(", ") || "none yet",
+    requests: Object.entries(outcomes).map(([outcome, n]) => `${n.toLocaleString("en")} ${OUTCOMES[outcome] ?? outcome}`).join("\n") || "none yet",
     seconds: answered ? `${(oden.seconds.sum / answered).toFixed(2)} s` : "–",
-    used: `${Math.round(oden.used_share * 100)} %`,
+    used: `${Math.round(oden.used_share * 100)} % of 1 request/s`,
   });
 }
 
@@ -167,6 +178,7 @@ function tone(category) {
 function showLine(element, line) {
   const inputs = Object.entries(line.inputs);
   const doubtful = inputs.filter(([, input]) => input.quality !== "good").length;
+  const amounts = Object.entries(line.without_run).map(([name, n]) => `${n.toLocaleString("en")} ${name}`);
   element.className = line.state ? tone(line.state.category) : "";
   fill(element, {
     name: line.line,
@@ -175,6 +187,7 @@ function showLine(element, line) {
     state_since: since(line.state?.since),
     run: line.run ? [line.run.name, line.run.product].filter(Boolean).join(" · ") : "No run",
     run_since: since(line.run?.since),
+    without_run: amounts.length ? `${amounts.join(", ")} made between runs: goes to the next run.` : "",
     trouble: line.held,
     inputs_heading: count(inputs.length, "input", "inputs") + (doubtful ? `, ${doubtful} not good` : ""),
   });

@@ -1,0 +1,198 @@
+"""Why no answer came, in plain words: from real sockets and real TLS where there is a way to make them fail."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gateway.oden.client import Answer, OdenClient
+from gateway.oden.endpoints import INTERVAL_SET
+from gateway.oden.pace import Pace
+from gateway.oden.reasons import reason
+from tests.peers import free_port
+
+NOW = datetime.now(UTC)
+
+
+async def post(url: str) -> Answer:
+    async with OdenClient(url, lambda: "token", 0.5, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
+        return await client.post(INTERVAL_SET, "{}")
+
+
+def certificate(folder: Path, host: str, begins: datetime, ends: datetime) -> Path:
+    """A certificate for `host` that is its own authority, and its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Oden for tests")])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+@asynccontextmanager
+async def tls_server(path: Path) -> AsyncIterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    async with listener:
+        yield f"https://localhost:{listener.sockets[0].getsockname()[1]}/v2"
+
+
+async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    """A self-signed certificate, as an inspecting firewall shows one: nothing is sent, and the reason is the certificate."""
+    path = certificate(tmp_path, "localhost", NOW - timedelta(days=1), NOW + timedelta(days=1))
+    async with tls_server(path) as url:
+        answer = await post(url)
+    assert (answer.sent, answer.error) == (False, "Oden cannot be reached (its certificate is not trusted)")
+
+
+@pytest.mark.parametrize(
+    ("host", "begins", "ends", "why"),
+    [
+        ("localhost", -9, -1, "its certificate has expired"),
+        ("localhost", 1, 9, "its certificate is not valid yet: is the clock right?"),
+        ("other.example", -1, 1, "its certificate is for another host"),
+    ],
+)
+async def test_a_certificate_that_is_wrong(tmp_path: Path, host: str, begins: int, ends: int, why: str) -> None:
+    """Of a certificate whose authority is trusted, the reason says what else is wrong with it."""
+    path = certificate(tmp_path, host, NOW + timedelta(days=begins), NOW + timedelta(days=ends))
+    trusting = ssl.create_default_context(cafile=str(path))
+    async with tls_server(path) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError) as caught:
+            await session.post(url, ssl=trusting)
+    assert reason(caught.value, sent=False) == f"Oden cannot be reached ({why})"
+
+
+async def test_the_other_side_does_not_speak_tls() -> None:
+    """An address that answers https with plain text."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        answer = await post(f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2")
+    assert "does not speak TLS" in answer.error
+
+
+async def test_a_proxy_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy is named as what does not answer, not Oden."""
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    answer = await post("http://oden.invalid/v2")
+    assert answer.error == "Oden cannot be reached (the proxy does not answer: connection refused)"
+
+
+async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that wants a password for the tunnel: nothing was sent to Oden, and the proxy is named."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        answer = await post("https://oden.invalid/v2")
+    assert (answer.sent, answer.status) == (False, 407)
+    assert answer.error == "Oden cannot be reached (the proxy refused: 407 Proxy Authentication Required)"
+
+
+async def test_no_answer_and_half_an_answer() -> None:
+    """What left may have arrived: the reasons say that no answer came, not that Oden is away."""
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async def cut(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"nonsense\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    said = []
+    for serve in (hang, cut, babble):
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+            said.append((await post(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2")).error)
+    assert said == [
+        "Oden did not answer in time",
+        "the connection was cut before the whole answer had come",
+        "what answered does not speak HTTP",
+    ]
+
+
+KEY = aiohttp.client_reqrep.ConnectionKey("api.example", 443, True, True, None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (
+            aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(socket.EAI_NONAME, "Name not known")),
+            "name not found",
+        ),
+        (
+            aiohttp.ClientConnectorDNSError(KEY, socket.gaierror(socket.EAI_AGAIN, "Temporary failure")),
+            "name not found: no name server answers",
+        ),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ENETUNREACH, "x")), "no route"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.EHOSTUNREACH, "x")), "no route"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ETIMEDOUT, "x")), "timed out"),
+        (aiohttp.ConnectionTimeoutError("Connection timeout to host https://api.example"), "timed out"),
+        (TimeoutError(), "timed out"),
+        (
+            aiohttp.ClientConnectorError(
+                KEY,
+                OSError(
+                    "Multiple exceptions: [Errno 101] Connect call failed ('::1'), [Errno 111] Connect call failed"
+                ),
+            ),
+            "no route, connection refused",
+        ),
+        (aiohttp.ServerDisconnectedError(), "no connection"),
+        (aiohttp.ClientConnectorError(KEY, OSError("something new")), "no connection"),
+    ],
+)
+def test_what_a_test_cannot_make_happen(error: Exception, why: str) -> None:
+    """Networks that are not there, as the library tells them; of several addresses, each reason; never its own text."""
+    assert reason(error, sent=False) == f"Oden cannot be reached ({why})"

@@ -1,0 +1,99 @@
+"""What is wrong, in sentences."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.model import Notice
+from gateway.status import findings
+from gateway.status.findings import LATELY
+from gateway.status.snapshot import Snapshot
+from tests.status.conftest import NOW
+
+UNREACHABLE = "Oden cannot be reached (connection refused)"
+
+
+def held(picture: Snapshot, why: str, retry_at: float, waiting: int = 412) -> list[str]:
+    oden = replace(picture.oden, held=why, retry_at=retry_at)
+    outbox = replace(
+        picture.outbox, records={**picture.outbox.records, "waiting": waiting, "sending": 0, "in_doubt": 0}
+    )
+    return list(findings.delivery(oden, picture.lines, outbox, NOW))
+
+
+def test_oden_cannot_be_reached(picture: Snapshot) -> None:
+    """Why, that nothing is lost, and when it is tried again."""
+    said = held(picture, UNREACHABLE, NOW + 12.2)
+    assert said == [f"{UNREACHABLE}; 412 records are safe on disk; tried again in 12 s."]
+    assert held(picture, UNREACHABLE, NOW - 3.0, 1) == [f"{UNREACHABLE}; 1 record is safe on disk; tried again now."]
+
+
+def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
+    """An answer of Oden's is told as that."""
+    [said] = held(picture, "401: bad token", NOW + 60)
+    assert said == "Nothing is delivered to Oden: 401: bad token; 412 records are safe on disk; tried again in 60 s."
+
+
+def test_a_line_that_is_held(picture: Snapshot) -> None:
+    """It is named, and the others are not."""
+    lines = (picture.lines[0], replace(picture.lines[1], held="403: not allowed"))
+    [said] = findings.delivery(picture.oden, lines, picture.outbox, NOW)
+    assert said == "Factory A, Line 02: nothing is delivered: 403: not allowed"
+
+
+def test_a_refused_tag_is_named(picture: Snapshot) -> None:
+    """A connected source with a refused tag is a problem that names the tag and says how many more there are."""
+    [plc, floor] = picture.sources
+    refused = replace(plc, failed={"ns=2;s=A": "the server refuses it", "ns=2;s=B": "the same"})
+    assert list(findings.connections((plc, refused, floor))) == [
+        "Source press_plc: ns=2;s=A is not received (the server refuses it), and 1 more.",
+        "Source floor is not connected: connection refused",
+    ]
+
+
+def notices(kind: str, *ages: float) -> list[Notice]:
+    return [Notice(kind, NOW - age, "floor", "a/b", f"text {age}") for age in ages]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], []),
+        (notices("gap", LATELY + 1), []),
+        (notices("reject", 5, LATELY + 1), ["1 value or message could not be used (rejects)"]),
+        (notices("gap", 5, 6), ["data may have been missed 2 times (gaps)"]),
+        (
+            notices("reject", 1, 2) + notices("gap", 3),
+            ["2 values or messages could not be used (rejects) and data may have been missed once (gaps)"],
+        ),
+        (notices("loss", 1), []),
+    ],
+)
+def test_hints_are_about_the_last_hour(given: list[Notice], said: list[str]) -> None:
+    """Gaps and rejects of the last hour are counted in one sentence; older ones, and losses, are not in it."""
+    assert list(findings.hints(given, len(given), NOW)) == [f"In the last hour {text}." for text in said]
+
+
+def test_hints_where_not_all_are_kept() -> None:
+    """Where even the oldest notice that is kept is of the last hour, there may have been more."""
+    [said] = findings.hints(notices("gap", 1, 2), 900, NOW)
+    assert said.endswith("missed 2 times (gaps), or more.")
+    [said] = findings.hints(notices("gap", 1, LATELY + 1), 900, NOW)
+    assert said.endswith("missed once (gaps).")
+
+
+def test_a_loss_is_a_problem_for_an_hour() -> None:
+    """How often, and what was lost last."""
+    [said] = findings.losses(notices("loss", 5, 90), NOW)
+    assert said == "In the last hour output was lost 2 times, the last time: text 5."
+    assert list(findings.losses(notices("loss", LATELY + 1) + notices("gap", 1), NOW)) == []
+
+
+def test_dead_letters_and_what_waits_for_them(picture: Snapshot) -> None:
+    """Refused records are a problem; records without their interval too."""
+    [said] = findings.dead_letters(picture.outbox)
+    assert said == "Oden refused 3 records for good (dead letters); 4 more wait for them."
+    parked = replace(picture.outbox, records={**picture.outbox.records, "dead": 0})
+    [said] = findings.dead_letters(parked)
+    assert said == "4 records are set aside: their interval is no longer known."
+    assert list(findings.dead_letters(replace(parked, records={**parked.records, "parked": 0}))) == []

@@ -1,0 +1,109 @@
+"""What reaches the log: not everything, but everything counted."""
+
+from collections import Counter, defaultdict
+from dataclasses import replace
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from gateway.model import Notice
+from gateway.status.journal import WINDOW, Journal, Refusals, Throttle, Told
+from gateway.status.snapshot import Snapshot, SourceStatus
+
+NOTICES = st.builds(
+    Notice, st.sampled_from(["gap", "reject", "loss"]), st.just(0.0), st.sampled_from("ab"), st.sampled_from("xy"),
+    st.text(max_size=3),
+)  # fmt: skip
+CALLS = st.lists(st.tuples(st.floats(0.0, 2 * WINDOW), st.lists(NOTICES, max_size=4)), max_size=30)
+
+
+def kind(notice: Notice) -> tuple[str, str, str]:
+    return notice.kind, notice.source, notice.address
+
+
+def notice(text: str, address: str = "l01/scrap") -> Notice:
+    return Notice("reject", 0.0, "floor", address, text)
+
+
+@given(CALLS)
+def test_every_notice_is_told_or_counted_and_none_too_often(calls: list[tuple[float, list[Notice]]]) -> None:
+    """Of each kind, source and address: the first at once, at most one line a minute, and lines and withheld add up."""
+    throttle, now = Throttle(), 0.0
+    came: Counter[tuple[str, str, str]] = Counter()
+    told: Counter[tuple[str, str, str]] = Counter()
+    written: dict[tuple[str, str, str], list[float]] = defaultdict(list)
+    for pause, notices in calls:
+        now += pause
+        first = {kind(one): one for one in reversed(notices) if not came[kind(one)]}
+        lines = throttle.tell(notices, now)
+        assert all(Told(one, 0) in lines for one in first.values())
+        came.update(map(kind, notices))
+        for one, withheld in lines:
+            told[kind(one)] += 1 + withheld
+            written[kind(one)].append(now)
+    for one, withheld in throttle.tell((), float("inf")):
+        told[kind(one)] += 1 + withheld
+    assert told == came
+    assert all(later >= before + WINDOW for times in written.values() for before, later in pairwise(times))
+
+
+def test_a_payload_that_is_wrong_ten_times_a_second() -> None:
+    """Ten minutes of it are eleven lines, each with what was withheld; after a quiet minute the next is told at once."""
+    throttle = Throttle()
+    lines = [line for tick in range(6000) for line in throttle.tell((notice(str(tick)),), tick / 10)]
+    lines += throttle.tell((), 600.0)
+    assert lines[0] == Told(notice("0"), 0)
+    assert lines[1] == Told(notice("599"), 598)
+    assert len(lines) == 11
+    assert throttle.tell((), 661.0) == []
+    assert throttle.tell((notice("again"),), 662.0) == [Told(notice("again"), 0)]
+
+
+def test_the_log_has_constant_names_and_the_words_beside_them() -> None:
+    """Warnings named by kind, with source, address and text; `withheld` where there were more; the rest at the end."""
+    now = 100.0
+    with capture_logs() as logs:
+        journal = Journal(lambda: now)
+        journal.noticed(
+            (notice("not JSON"), notice("not JSON"), notice("still not"), Notice("gap", 1.0, "plc", "", "away"))
+        )
+        journal.noticed((Notice("loss", 2.0, "plc", "good", "12 are lost"),))
+        journal.close()
+    rejected = {"event": "payload_rejected", "log_level": "warning", "source": "floor", "address": "l01/scrap"}
+    assert logs == [
+        rejected | {"text": "not JSON"},
+        {"event": "data_gap", "log_level": "warning", "source": "plc", "address": "", "text": "away"},
+        {"event": "output_lost", "log_level": "warning", "source": "plc", "address": "good", "text": "12 are lost"},
+        rejected | {"text": "still not", "withheld": 1},
+    ]
+
+
+def source(name: str, *, connected: bool = True, **failed: str) -> SourceStatus:
+    return SourceStatus(name, "mqtt", connected, 1.0, "", failed, None, {}, 0)
+
+
+def test_a_refused_address_is_told_once_and_once_when_it_is_right(picture: Snapshot) -> None:
+    """Refused: one warning with the reason, however long it lasts. Right again: one line."""
+    with capture_logs() as logs:
+        journal = Journal(lambda: 0.0)
+        for _ in range(3):
+            journal.look((source("floor", order="refused"), source("plc")))
+        journal.look((source("floor", order="refused for another reason"),))
+        for _ in range(3):
+            journal.look((source("floor"),))
+    assert logs == [
+        {"event": "address_refused", "log_level": "warning", "source": "floor", "address": "order", "text": "refused"},
+        {"event": "address_accepted_again", "log_level": "info", "source": "floor", "address": "order"},
+    ]
+
+
+def test_an_absent_source_changes_nothing_about_its_addresses() -> None:
+    """While a connection is made again nothing is known of its addresses, so nothing is told of them."""
+    refusals = Refusals()
+    first = refusals.change((source("floor", order="refused"),))
+    assert first == ({("floor", "order"): "refused"}, set())
+    assert refusals.change((source("floor", connected=False),)) == ({}, set())
+    assert refusals.change((replace(source("floor"), failed={"order": "refused"}),)) == ({}, set())
+    assert refusals.change((source("floor"),)) == ({}, {("floor", "order")})
