@@ -4,6 +4,7 @@ POST only, `/v2/{object}/{action}`, header `Authorization: Token <token>`. Whate
 JSON, and `error` says why where it is not a success.
 """
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from gateway.clock import AnchoredClock
 from gateway.simulator.oden_body import OdenError
+from gateway.simulator.oden_lag import Lagging
 from gateway.simulator.oden_ledger import Ledger, Request, understood
 from gateway.simulator.oden_model import OdenModel
 
@@ -32,26 +34,39 @@ def make_app(
     """The application that answers for `model`.
 
     `middlewares` stand between the network and the model: they can delay, cut, or answer themselves, before or
-    after the request took effect. The time of arrival is taken before them; the caller closes the ledger.
+    after the request took effect. The time of arrival is taken before them; the caller closes the ledger. A response with
+    status 0 means that there is none: the middleware cut the connection, and no word about it goes into the log.
     """
     stand_in = _StandIn(model, token, ledger)
     app = web.Application(middlewares=[stand_in.arrive, *middlewares], client_max_size=LARGEST_BODY)
+    app.on_cleanup.append(stand_in.stop)
     app.router.add_route("*", "/{anything:.*}", stand_in.answer)
     return app
 
 
 class _StandIn:
     def __init__(self, model: OdenModel, token: str, ledger: Ledger | None) -> None:
-        self._model = model
+        self._model = Lagging(model)
         self._credentials = f"Token {token}".encode()
         self._ledger = ledger
         self._clock = AnchoredClock()
+        self._at_work: set[asyncio.Task[object]] = set()
+
+    async def stop(self, _app: web.Application) -> None:
+        """End the requests whose clients have left: the server no longer knows them."""
+        for task in self._at_work:
+            task.cancel()
+        await asyncio.gather(*self._at_work, return_exceptions=True)
 
     @web.middleware
     async def arrive(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Take the time of arrival first of all, and see that every request gets into the ledger, once."""
         request[_RECEIVED] = self._clock.now()
         body, status = b"", 0
+        task = asyncio.current_task()
+        if task is not None:
+            self._at_work.add(task)
+            task.add_done_callback(self._at_work.discard)
         try:
             try:
                 body = await request.read()
@@ -70,7 +85,8 @@ class _StandIn:
             return response
         finally:
             if not request.get(_IN_LEDGER, False):
-                self._enter(request, body, status)
+                # A success that is not the model's had no effect, and must not be replayed as if it had.
+                self._enter(request, body, status if status >= 300 else 0)
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer from the model. What took effect is in the ledger before anything else can happen."""
@@ -82,7 +98,7 @@ class _StandIn:
         if not hmac.compare_digest(given, self._credentials):
             return _error(401, "the token is missing or not valid")
         body = await request.read()
-        answer = self._model.answer(request.path, body)
+        answer = self._model.answer(request.path, body, self._clock.now())
         self._enter(request, body, answer.status)
         return web.json_response(answer.body, status=answer.status)
 

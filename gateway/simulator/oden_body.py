@@ -64,6 +64,13 @@ def time_text(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def without_ids(answer: object) -> object:
+    """An answer of Oden's without the ids of what it is about: of `intervals/set`, which answers ids only, nothing is left."""
+    if isinstance(answer, list):
+        return [without_ids(item) for item in answer if not isinstance(item, str)]
+    return {key: value for key, value in answer.items() if key != "id"} if isinstance(answer, dict) else answer
+
+
 def read_json(text: str) -> object:
     """JSON as Oden reads it: of several equal keys the first counts. ValueError where it is not JSON.
 

@@ -1,8 +1,8 @@
 """Oden's `interval/set` and `interval/search`.
 
 Where the document is silent, this stand-in has chosen, and says so here: a range finds what overlaps it, ends
-included, and an interval without end overlaps everything after its start; results are ordered by start; searching
-with `match: all` and finding nothing answers an empty list; a STATE cannot be made without a category; the previous
+included, and an interval without end overlaps everything after its start (or, by mode, what starts in the range);
+results are ordered by start; a STATE cannot be made without a category; the previous
 interval is not closed when the next one starts; times are kept in whole seconds.
 """
 
@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from gateway.simulator.oden_body import Fields, not_found, select
 from gateway.simulator.oden_catalogue import find_lines, product, the_line
-from gateway.simulator.oden_store import INTERVAL_TYPES, Interval, Line, Store
+from gateway.simulator.oden_store import Interval, Line, Store
+from gateway.simulator.oden_types import the_type
 
 
 def set_interval(store: Store, body: Fields) -> object:
@@ -21,14 +22,15 @@ def set_interval(store: Store, body: Fields) -> object:
     created, unless one with exactly these parameters exists. A second one at the same start with other
     parameters is created: whoever sends that finds two.
     """
-    interval_type = _type(body)
+    interval_type = the_type(store, body)
     line = the_line(store, body.required("line"))
     match = body.match()
     if match not in {"unique", "last"} or (match == "last" and "id" in body):
         raise body.bad("match", "must be left out, unique, or, where there is no id, last")
     if "id" in body or match == "last":
-        return [_update(store, body, the_interval(store, body)).answer()]
-    return [_create(store, body, interval_type, line).answer()]
+        return [update(store, body, the_interval(store, body)).answer()]
+    new = checked(store, body, interval_type, line)
+    return [(_equal(store, new) or create(store, new)).answer()]
 
 
 def search_intervals(store: Store, body: Fields) -> object:
@@ -36,7 +38,7 @@ def search_intervals(store: Store, body: Fields) -> object:
 
     By `id`; else by whatever is given of `name`, `start_time` and `end_time`; `match` says which of those found.
     """
-    interval_type = _type(body)
+    interval_type = the_type(store, body)
     lines = find_lines(store, body.required("line"))
     wanted, name = body.text("id"), body.text("name")
     after, before = body.time("start_time"), body.time("end_time")
@@ -50,7 +52,7 @@ def search_intervals(store: Store, body: Fields) -> object:
             if wanted is not None
             else name in {None, interval.name}
             and (before is None or interval.start <= before)
-            and (after is None or interval.end is None or interval.end >= after)
+            and (after is None or (reached := _reached(store, interval)) is None or reached >= after)
         )
     ]
     found.sort(key=lambda interval: interval.start)
@@ -59,32 +61,47 @@ def search_intervals(store: Store, body: Fields) -> object:
 
 def the_interval(store: Store, fields: Fields) -> Interval:
     """The one interval that `fields` (schema `Interval`) names by type, line and `id`, or by `match: last`."""
-    found = store.of(_type(fields), the_line(store, fields.required("line")))
+    kind, line = the_type(store, fields), the_line(store, fields.required("line"))
     wanted, match = fields.text("id"), fields.match()
-    if wanted is None and match != "last":
-        raise fields.missing("id")
-    return select([interval for interval in found if wanted in {None, interval.id}], "last", "interval")[0]
+    if wanted is None:
+        if match != "last":
+            raise fields.missing("id")
+        return select(store.of(kind, line), "last", "interval")[0]
+    found = store.intervals.get((kind, line), {}).get(wanted)
+    if found is None:
+        raise not_found("interval")
+    return found
 
 
-def _create(store: Store, body: Fields, interval_type: str, line: Line) -> Interval:
+def checked(store: Store, body: Fields, interval_type: str, line: Line) -> Interval:
+    """The interval that `body` describes, with everything checked, and without its id: `create` gives it one."""
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     if start is None:
         raise body.missing("start_time")
     _in_order(body, start, end)
     metadata = _metadata(store, interval_type, line, body.fields("metadata") or Fields({}, "metadata."), {})
-    for other in store.of(interval_type, line):
-        if (other.name, other.start, other.end, other.metadata) == (name, start, end, metadata):
-            return other
-    siblings = store.intervals.setdefault((interval_type, line), {})
-    number = start * 1000
+    return Interval("", interval_type, line, name, start, end, metadata)
+
+
+def create(store: Store, new: Interval) -> Interval:
+    """Keep `new` with the next free id, whatever else is there."""
+    siblings = store.intervals.setdefault((new.type, new.line), {})
+    number = new.start * 1000
     while format(number, "x") in siblings:
         number += 1
-    made = Interval(format(number, "x"), interval_type, line, name, start, end, metadata)
+    made = replace(new, id=format(number, "x"))
     siblings[made.id] = made
     return made
 
 
-def _update(store: Store, body: Fields, old: Interval) -> Interval:
+def _equal(store: Store, new: Interval) -> Interval | None:
+    """The interval with exactly these parameters, where there is one."""
+    siblings = store.intervals.get((new.type, new.line), {}).values()
+    return next((one for one in siblings if one.start == new.start and replace(one, id=new.id) == new), None)
+
+
+def update(store: Store, body: Fields, old: Interval) -> Interval:
+    """Change `old` in the fields that `body` gives."""
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     new = replace(
         old,
@@ -100,15 +117,9 @@ def _update(store: Store, body: Fields, old: Interval) -> Interval:
     return new
 
 
-def _type(fields: Fields) -> str:
-    wanted = fields.required("type")
-    wanted_id, name = wanted.text("id"), wanted.text("name")
-    if wanted_id is None and name is None:
-        raise wanted.missing("name")
-    for known, known_id in INTERVAL_TYPES.items():
-        if wanted_id in {None, known_id} and name in {None, known}:
-            return known
-    raise wanted.bad("name", "there is no such interval type")
+def _reached(store: Store, interval: Interval) -> int | None:
+    """Up to when a range finds `interval`; None where that has no end."""
+    return interval.start if store.modes.range == "start" else interval.end
 
 
 def _in_order(fields: Fields, start: int | None, end: int | None) -> None:
@@ -123,13 +134,14 @@ def _metadata(
 
     Whatever it creates in the store (a product, a reason), it creates after all checks.
     """
-    kind = interval_type.lower()
+    kind = interval_type.lower() if interval_type in _RESOLVED else "custom"
     if given.text("metadata_type") not in {None, kind}:
         raise given.bad("metadata_type", f"must be {kind} for this type")
     needed = {"RUN": "product", "STATE": "category"}.get(interval_type)
     if needed and needed not in given and needed not in old:
         raise given.missing(needed)
-    return {**old, **given.values, **_RESOLVED[interval_type](store, line, given), "metadata_type": kind}
+    resolved = _RESOLVED[interval_type](store, line, given) if interval_type in _RESOLVED else {}
+    return {**old, **given.values, **resolved, "metadata_type": kind}
 
 
 def _run(store: Store, _line: Line, given: Fields) -> dict[str, object]:

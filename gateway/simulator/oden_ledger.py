@@ -3,7 +3,7 @@
 `received_at` is when the request arrived, in seconds since 1970; `path` such as `/v2/interval/set`; `body` the JSON
 of the request as it was understood (of equal keys the first), or its text where it is not JSON; `status` what it was
 answered with. Where a request took effect, the status is that of the effect, whatever became of the answer on its way.
-It is 0 where the request was cut off unanswered.
+It is 0 where the request had no effect and was cut off unanswered, or answered with a success by something in between.
 
 Lines stand in the order in which requests took effect, which need not be the order of arrival. A line is written
 before its request is answered, whole: a kill leaves at most the last line incomplete, and such a line is no entry.
@@ -81,9 +81,15 @@ def requests(path: Path) -> Iterator[Request]:
 
 
 def replay(path: Path, plant: Plant) -> OdenModel:
-    """A model of `plant` in which everything that took effect by the ledger at `path` has happened again."""
+    """A model of `plant` in which everything that took effect by the ledger at `path` has happened again.
+
+    LedgerError where something that took effect is refused: then the ledger is of another plant.
+    """
     model = OdenModel(plant)
-    for request in requests(path):
-        if request.took_effect:
-            model.answer(request.path, json.dumps(request.body).encode())
+    for number, request in enumerate(requests(path), start=1):
+        if request.took_effect and not request.path.endswith("/search"):
+            answer = model.answer(request.path, json.dumps(request.body).encode())
+            if answer.status != 200:
+                why = f"what took effect then is refused now ({answer.status}): is the plant another one?"
+                raise LedgerError(f"{path}:{number}: {why}")
     return model

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import NAMESPACE_URL, uuid5
 
 from gateway.simulator.oden_body import time_text
+from gateway.simulator.oden_modes import Modes
 
 _NAMESPACE = uuid5(NAMESPACE_URL, "https://api.oden.app/v2")
 
@@ -56,17 +57,24 @@ FORTY_LINES = tuple(f"Line {number:02}" for number in range(1, 41))
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """What is set up at Oden before the first request: factories with lines, and state categories (ids from 1)."""
+    """What is set up at Oden before the first request: factories with lines, state categories (ids from 1), custom types."""
 
     factories: tuple[Factory, ...] = (Factory("Factory A", FORTY_LINES), Factory("Factory B", FORTY_LINES))
     categories: tuple[str, ...] = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
+    interval_types: tuple[str, ...] = ()
+    """Names of the custom interval types."""
 
     def lines(self) -> Iterator[Line]:
         return (Line(factory.name, name) for factory in self.factories for name in factory.lines)
 
 
-INTERVAL_TYPES = {name: made_id("interval_type", name) for name in ("RUN", "BATCH", "STATE")}
-"""Interval types that every organization has: name -> id."""
+BUILT_IN = ("RUN", "BATCH", "STATE")
+"""Names of the interval types that every organization has."""
+
+
+def type_id(name: str) -> str:
+    """The id of the interval type `name`."""
+    return made_id("interval_type", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +117,7 @@ class Interval:
         """The interval as Oden answers it (schema `Interval`)."""
         return {
             "id": self.id,
-            "type": {"id": INTERVAL_TYPES[self.type], "name": self.type},
+            "type": {"id": type_id(self.type), "name": self.type},
             "line": self.line.answer(),
             **({} if self.name is None else {"name": self.name}),
             "start_time": time_text(self.start),
@@ -149,8 +157,13 @@ class Store:
     """Product id -> name."""
     reasons: list[str] = field(default_factory=list)
     """Names of state reasons; their ids are their places, from 1."""
+    types: list[str] = field(init=False)
+    """Names of all interval types, built-in ones first."""
+    modes: Modes = field(default=Modes(), compare=False)
+    """How requests are answered now; no part of what is kept."""
 
     def __post_init__(self) -> None:
+        self.types = [*BUILT_IN, *self.plant.interval_types]
         self.lines = {line.id: line for line in self.plant.lines()}
 
     def of(self, interval_type: str, line: Line) -> list[Interval]:

@@ -35,7 +35,7 @@ METADATA = st.fixed_dictionaries(
 )
 MATCH = st.sampled_from(["all", "ALL", "first", "last", "unique", "some"])
 INTERVAL = st.fixed_dictionaries(
-    {"type": st.fixed_dictionaries({"name": st.sampled_from(["RUN", "STATE", "BATCH"])}), "line": LINE},
+    {"type": st.fixed_dictionaries({"name": st.sampled_from(["RUN", "STATE", "BATCH", "shift"])}), "line": LINE},
     optional={"id": IDS, "name": NAMES, "start_time": TIME, "end_time": TIME, "metadata": METADATA, "match": MATCH},
 )
 OUTPUT = st.fixed_dictionaries(
@@ -58,7 +58,29 @@ CREATE = st.fixed_dictionaries(
     },
     optional={"end_time": TIME},
 )
+CUSTOM = st.fixed_dictionaries({"name": st.sampled_from(["shift", "shift", "RUN", "crew"])})
+TYPE = st.fixed_dictionaries({"name": st.sampled_from(["shift", "crew"])}, optional={"tags": st.just(["a"])})
+ITEM = st.fixed_dictionaries({}, optional={"name": NAMES, "end_time": TIME, "metadata": METADATA})
+BULK_SET = st.fixed_dictionaries(
+    {
+        "type": CUSTOM,
+        "line": LINE,
+        "intervals": st.lists(st.builds(lambda item, start: {**item, "start_time": start}, ITEM, TIME), max_size=3),
+    }
+)
+BULK_UPDATE = st.fixed_dictionaries(
+    {
+        "type": st.fixed_dictionaries({"name": st.sampled_from(["RUN", "STATE", "shift"])}),
+        "line": LINE,
+        "intervals": st.lists(st.builds(lambda item, one: {**item, "id": one}, ITEM, IDS), max_size=3),
+    }
+)
+PLANT = Plant(interval_types=("shift",))
+
 PLAUSIBLE = st.one_of(
+    st.tuples(st.just("/v2/intervals/set"), BULK_SET),
+    st.tuples(st.just("/v2/intervals/update"), BULK_UPDATE),
+    st.tuples(st.sampled_from(["/v2/interval_type/set", "/v2/interval_type/search"]), TYPE),
     st.tuples(st.just("/v2/interval/set"), CREATE),
     st.tuples(st.sampled_from(["/v2/interval/set", "/v2/interval/search"]), INTERVAL),
     st.tuples(st.sampled_from(["/v2/scrap_yield/set", "/v2/scrap_yield/search"]), OUTPUT),
@@ -73,8 +95,8 @@ def broken(draw: st.DrawFn) -> tuple[str, object]:
     body = json.loads(json.dumps(whole))
     place = body
     while True:
-        key = draw(st.sampled_from(sorted(place)))
-        if not isinstance(place[key], dict) or not place[key] or draw(st.booleans()):
+        key = draw(st.sampled_from(range(len(place)) if isinstance(place, list) else sorted(place)))
+        if not isinstance(place[key], dict | list) or not place[key] or draw(st.booleans()):
             break
         place = place[key]
     place[key] = draw(JSON)
@@ -84,7 +106,7 @@ def broken(draw: st.DrawFn) -> tuple[str, object]:
 @asynccontextmanager
 async def asking(ledger: Path) -> AsyncIterator[tuple[OdenModel, Callable[[str, bytes], Any]]]:
     """A fresh stand-in: its model, and a function that posts to it and gives status and text answered."""
-    model, book = OdenModel(Plant()), Ledger(ledger)
+    model, book = OdenModel(PLANT), Ledger(ledger)
     async with (
         listening(make_app(model, "secret", book), "127.0.0.1", 0) as address,
         aiohttp.ClientSession(headers={"Authorization": "Token secret"}) as session,
@@ -171,14 +193,14 @@ def test_replaying_a_ledger_gives_an_equal_model(
 
     model = runner.run(play())
     assert len(list(requests(ledger))) == len(sent)
-    assert replay(ledger, Plant()) == model
+    assert replay(ledger, PLANT) == model
 
 
 @given(st.lists(PLAUSIBLE, max_size=25))
 @settings(max_examples=40, deadline=None)
 def test_the_same_requests_give_the_same_answers(sent: list[tuple[str, object]]) -> None:
     """The model is deterministic: two fresh ones answer alike all the way, and end equal."""
-    one, other = OdenModel(Plant()), OdenModel(Plant())
+    one, other = OdenModel(PLANT), OdenModel(PLANT)
     for path, body in sent:
         data = json.dumps(body).encode()
         assert one.answer(path, data) == other.answer(path, data)
@@ -189,7 +211,7 @@ def test_the_same_requests_give_the_same_answers(sent: list[tuple[str, object]])
 @settings(max_examples=60, deadline=None)
 def test_what_is_refused_changes_nothing(sent: list[tuple[str, object]], last: tuple[str, object]) -> None:
     """After a refused request the model equals one that never got it."""
-    one, other = OdenModel(Plant()), OdenModel(Plant())
+    one, other = OdenModel(PLANT), OdenModel(PLANT)
     for path, body in sent:
         data = json.dumps(body).encode()
         if one.answer(path, data).status == 200:

@@ -108,6 +108,91 @@ def test_killed_and_restarted_it_has_what_it_had(start: Start, tmp_path: Path) -
     ]
 
 
+def test_faults_modes_types_and_the_admin_port(start: Start) -> None:
+    """What the flags say holds from the first request; the admin port, whose address is printed, changes it."""
+    process, address = start(
+        *("--port", "0", "--admin-port", "0", "--interval-type", "operator id", "--mode", "nothing=404"),
+        *("--fault", "error status=503 times=1", "--fault", "error status=400 holding=4711"),
+    )
+    assert process.stdout
+    admin = process.stdout.readline().removeprefix("Its admin port is ").strip()
+    body = {"type": {"name": "operator id"}, "line": RUN["line"], "intervals": [{"start_time": RUN["start_time"]}]}
+    assert [post(address, "intervals/set", body)[0] for _ in range(2)] == [503, 200]
+    assert post(address, "interval/set", RUN | {"name": "4711"})[0] == 400
+    assert post(address, "interval/search", {"type": {"name": "RUN"}, "line": RUN["line"], "match": "all"})[0] == 404
+    assert post(admin, "faults", {"kind": "error", "status": 401}) == (200, {"number": 3})
+    assert post(address, "interval/set", RUN)[0] == 401
+    process.terminate()
+    assert process.communicate(timeout=10) == ("", "")
+
+
+def test_the_same_seed_strikes_the_same_requests(start: Start) -> None:
+    """Two processes with one seed fail the same requests; about half of them."""
+    flags = ("--port", "0", "--seed", "5", "--fault", "error chance=50%")
+    told = []
+    for _ in range(2):
+        _, address = start(*flags)
+        told.append([post(address, "factory/search", {"match": "all"})[0] for _ in range(30)])
+    assert told[0] == told[1]
+    assert 5 <= told[0].count(500) <= 25
+
+
+def test_custom_types_and_bulk_requests_are_there_after_a_kill(start: Start, tmp_path: Path) -> None:
+    """The ledger brings back a type that was made, bulk intervals and their ends; another plant is refused."""
+    ledger = str(tmp_path / "oden.jsonl")
+    process, address = start("--port", "0", "--ledger", ledger, "--interval-type", "operator id")
+    assert post(address, "interval_type/set", {"name": "shift"})[0] == 200
+    for name in ("operator id", "shift"):
+        body = {"type": {"name": name}, "line": RUN["line"], "intervals": [{"start_time": RUN["start_time"]}]}
+        _, (made,) = post(address, "intervals/set", body)
+        ends = [{"id": made, "end_time": "2021-04-04T09:00:00Z"}]
+        assert post(address, "intervals/update", body | {"intervals": ends})[1]["num_updated"] == 1
+    search = {"type": {"name": "shift"}, "line": RUN["line"], "match": "last"}
+    before = post(address, "interval/search", search)
+    process.kill()
+    process.wait()
+    _, address = start("--port", "0", "--ledger", ledger, "--interval-type", "operator id")
+    assert post(address, "interval/search", search) == before
+    ended = subprocess.run(
+        [*COMMAND, "--port", "0", "--ledger", ledger], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 1
+    assert f"{ledger}:2: " in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--fault", "explode"),
+        ("--fault", "close commit=soon"),
+        ("--mode", "range=within"),
+        ("--mode", "range"),
+        ("--interval-type", "RUN"),
+        ("--seed", "x"),
+        ("--admin-port", "70000"),
+    ],
+)
+def test_wrong_faults_modes_and_types_are_wrong_usage(arguments: tuple[str, str]) -> None:
+    """2, with the flag and what was wrong, before anything listens."""
+    ended = subprocess.run(
+        [*COMMAND, "--port", "0", *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert f"argument {arguments[0]}:" in ended.stderr
+
+
+def test_an_admin_port_that_is_taken_is_said() -> None:
+    """The sentence names that port and its flag, not the other."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [*COMMAND, "--port", "0", "--admin-port", port], capture_output=True, text=True, timeout=30, check=False
+        )
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert port in ended.stderr
+    assert "--admin-port" in ended.stderr
+
+
 def test_a_port_that_is_taken_is_said(tmp_path: Path) -> None:
     """Where it cannot listen it ends with 1 and one sentence that names the port."""
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
