@@ -266,7 +266,7 @@ _HINTS = (
     ("unexpected end of stream", "the quote that is opened here is never closed"),
     (
         "expected <block end>",
-        "this line does not fit; indent it like its neighbours, and look for a missing quote, ',' or ':'",
+        "this line does not fit; indent it like its neighbours, and look here or in the line before for a missing quote, ',' or ':'",
     ),
     (
         "expected ',' or",

@@ -39,7 +39,10 @@ def overrides(tree: Tree, environ: Mapping[str, str]) -> tuple[dict[Loc, Overrid
     problems = []
     for variable, text in sorted(environ.items()):
         name = variable.upper()
-        if not name.startswith(PREFIX) or name.startswith(SECRET_PREFIX) or BETWEEN not in name:
+        if not name.startswith(PREFIX) or name.startswith(SECRET_PREFIX):
+            continue
+        if BETWEEN not in name:
+            problems += _near_miss(variable, name.removeprefix(PREFIX))
             continue
         try:
             loc, annotation = _resolve(name.removeprefix(PREFIX), tree)
@@ -48,6 +51,16 @@ def overrides(tree: Tree, environ: Mapping[str, str]) -> tuple[dict[Loc, Overrid
         else:
             found[loc] = Override(variable, text if is_text(annotation) else scalar(text), annotation)
     return found, problems
+
+
+def _near_miss(variable: str, name: str) -> list[Problem]:
+    """The problem of a name that begins like a section but has no `__`. Others are none of ours: a container platform makes
+    names such as ODEN_GATEWAY_PORT."""
+    section, _, rest = name.partition("_")
+    if section.lower() not in Config.model_fields:
+        return []
+    wanted = f"; did you mean {PREFIX}{section}{BETWEEN}{rest}?" if rest else ""
+    return [Problem(called(variable), f"the parts of a name are joined by two underscores{wanted}")]
 
 
 def called(variable: str) -> str:

@@ -7,14 +7,19 @@ expression naming an input) is checked in `config.check`.
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.units import Duration, Rate
+from gateway.config.units import Duration, Rate, Share, Size
 from gateway.model import Scalar
 
 Name = Annotated[str, Field(min_length=1)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 """A name that expressions and patterns can use."""
+
+FASTEST = 1.0
+"""Requests per second that Oden permits."""
+SMALLEST_OUTBOX = 10**7
+"""Bytes; less does not hold an outage worth the name."""
 
 
 class Section(BaseModel):
@@ -44,6 +49,32 @@ class Oden(Section):
     raw_data: Literal["object", "string"] = Field(
         "object", description="Whether `raw_data` is sent as a JSON object or as a string that holds JSON."
     )
+    reference: Identifier | None = Field(
+        None,
+        description="Name under which each record carries a key of the gateway's, in the metadata of intervals and in the "
+        "`raw_data` of output. With it, a look-up after a lost answer is certain whose entry it found. Absent, nothing is added.",
+    )
+    allow_faster_for_tests: bool = Field(
+        default=False,
+        description="Only for a test server of your own: lets `rate` be more than `1/s`. The log says so at every start. "
+        "Never set it for Oden itself.",
+    )
+    rate: Rate = Field(
+        FASTEST,
+        gt=0,
+        description="Requests to Oden at the most. Oden permits `1/s` for a token; where five gateways share one, write "
+        "`0.2/s` in each of them.",
+    )
+
+    @field_validator("rate")
+    @classmethod
+    def _permitted(cls, rate: float, info: ValidationInfo) -> float:
+        if rate > FASTEST and info.data.get("allow_faster_for_tests") is not True:
+            raise ValueError(
+                "Oden permits one request per second: write 1/s or less, or, for a test server of your own, add "
+                "'allow_faster_for_tests: true'"
+            )
+        return rate
 
 
 class OpcuaSource(Section):
@@ -192,9 +223,46 @@ class Line(Section):
 
 
 class Outbox(Section):
-    """Where records wait until Oden has them."""
+    """Where records wait until Oden has them, and in which order they leave."""
 
     directory: Path = Field(Path("/var/lib/oden-gateway"), description="A directory of the gateway's own, on a disk.")
+    size_limit: Size = Field(
+        2 * 2**30,
+        description="How much may wait, in bytes on the disk. When it is reached the gateway takes nothing more in until Oden "
+        "has taken something; what has been taken in is never dropped.",
+    )
+    min_free: Share = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Share of the disk that the gateway leaves free for others, half of it (`50%`) at the most; it takes "
+        "nothing in while less is free.",
+    )
+    merge_span: Duration = Field(
+        900.0,
+        ge=1,
+        le=86_400,
+        description="How finely output that had to wait is told apart: of one run or interval, amounts with otherwise equal "
+        "`raw_data` from one stretch of this length are summed and sent as one. Totals stay exact, and nothing is held back "
+        "for it. `1s` keeps every amount apart; a day is the longest.",
+    )
+    backlog: Literal["after_live", "in_order"] = Field(
+        "after_live",
+        description="What goes first after an outage. `after_live`: what happens now, then the backlog, oldest first. "
+        "`in_order`: everything in the order in which it happened; what happens now is at Oden only when the backlog is.",
+    )
+    ends: Literal["bulk", "before_next"] = Field(
+        "bulk",
+        description="When Oden is told that a state or run has ended. `bulk`: ends share requests with each other, which saves "
+        "requests, so that one may come a little after the next start. `before_next`: each end before the next start.",
+    )
+
+    @field_validator("size_limit")
+    @classmethod
+    def _holds_an_outage(cls, size: int) -> int:
+        if size < SMALLEST_OUTBOX:
+            raise ValueError(f"write at least {SMALLEST_OUTBOX // 10**6} MB; 2 GB is usual")
+        return size
 
 
 class Status(Section):

@@ -60,6 +60,9 @@ def _misfit(details: ErrorDetails) -> Misfit:
             names = list(get_args(at.annotation))
             quotes = "" if isinstance(value, str) else ", with the quotes"
             return Misfit(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
+        case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
+            name = str(next(iter(value)))
+            return Misfit(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
     return Misfit(at.loc, _sentence(kind, context, at), at_key=at.at_key)
 
 

@@ -1,4 +1,4 @@
-"""Values with a unit, as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2GiB`)."""
+"""Values with a unit, as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2 GB`), shares (`5%`)."""
 
 import re
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_BYTES = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+_BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NUMBER = r"(\d+(?:\.\d+)?)\s*"
 
 
@@ -28,8 +28,13 @@ def _per_second(value: object) -> float:
 
 
 def _bytes(value: object) -> int:
-    number, unit = _parse(value, r"(B|KiB|MiB|GiB|TiB)", 'a size with its unit, such as "512MiB" or "2GiB"')
+    number, unit = _parse(value, rf"({'|'.join(_BYTES)})", 'a size with its unit, such as "500 MB" or "2 GB"')
     return int(number * _BYTES[unit])
+
+
+def _share(value: object) -> float:
+    number, _ = _parse(value, "(%)", 'a share in percent, such as "5%"')
+    return number / 100
 
 
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
@@ -39,4 +44,7 @@ Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)
 """Per second; written with a unit."""
 
 Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str)]
-"""Bytes; written with a binary unit."""
+"""Bytes; written with a unit, decimal (`2 GB`) or binary (`2GiB`)."""
+
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+"""A part of one; written in percent."""

@@ -12,6 +12,8 @@ from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import aiohttp
+import structlog
+from aiohttp import hdrs
 
 from gateway import __version__
 from gateway.errors import GatewayError
@@ -19,10 +21,15 @@ from gateway.oden.endpoints import Endpoint
 from gateway.oden.pace import Pace
 from gateway.oden.reasons import reason
 
+log = structlog.get_logger()
+
 CONNECT_TIMEOUT = 10.0
 """Seconds, for name look-up, connection and TLS together."""
+SHORTEST_TOLD = 8
+"""Characters of a token that is looked for in answers; a shorter one is no secret, and would be found in words."""
 LARGEST_ANSWER = 8 * 2**20
 """Bytes; a longer answer counts as unreadable."""
+TOO_FAST = 429
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +56,32 @@ class Answer:
 class OdenClient:
     """A connection pool to one Oden API; every request of the process goes through the one pace."""
 
-    def __init__(self, url: str, token: Callable[[], str], timeout: float, pace: Pace) -> None:
-        """`token` is asked before each request, `timeout` in seconds covers one request from its write to its answer."""
+    def __init__(
+        self,
+        url: str,
+        token: Callable[[], str],
+        timeout: float,
+        pace: Pace,
+        *,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
+        """`token` is asked before each request; `timeout`, in seconds, covers one from its write to its answer."""
         self._url = url.rstrip("/")
         self._token = token
         self._timeout = timeout
+        self._connect_timeout = connect_timeout
         self.pace = pace
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_mark_sent)
+        trace.on_request_headers_sent.append(_leaving)
+        trace.on_request_chunk_sent.append(_written)
         self._session = aiohttp.ClientSession(
             trust_env=True,
             trace_configs=[trace],
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT, sock_read=self._timeout),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_timeout, sock_read=self._timeout),
             headers={"User-Agent": f"oden-gateway/{__version__}", "Content-Type": "application/json"},
         )
         return self
@@ -85,7 +102,9 @@ class OdenClient:
         mark = _Mark()
         loop = asyncio.get_running_loop()
         async with self._turn:
-            await asyncio.sleep(self.pace.wait(loop.time()))
+            # Once more after each sleep: a 429 to another request may have slowed the pace meanwhile.
+            while (pause := self.pace.wait(loop.time())) > 0:  # noqa: ASYNC110 - a time is waited for, not an event
+                await asyncio.sleep(pause)
             exchange = asyncio.create_task(self._exchange(self._session, endpoint, body, mark))
             # Only the write is taken in turns; answers may take as long as they take, several at once.
             leaving = asyncio.create_task(mark.written.wait())
@@ -96,11 +115,28 @@ class OdenClient:
                 raise
             finally:
                 leaving.cancel()
-                if mark.at is not None:
+                if mark.left:
+                    # Taken after the write, so that nothing that delays this process can shorten the gap.
+                    mark.at = loop.time()
                     self.pace.written(mark.at)
                 if written is not None:
                     written.set()
-        return await exchange
+        answer = await exchange
+        if answer.sent:
+            self._learn(answer, mark.at)
+        return answer
+
+    def _learn(self, answer: Answer, written: float) -> None:
+        """Let the pace know how Oden likes it."""
+        before = self.pace.gap
+        if answer.status == TOO_FAST:
+            self.pace.refused(written, asyncio.get_running_loop().time())
+        elif answer.own and answer.status is not None and answer.status < 500:
+            self.pace.accepted(written)
+        if self.pace.gap > before:
+            log.warning("pace_slowed", seconds_between_requests=round(self.pace.gap, 3))
+        elif self.pace.gap < before:
+            log.info("pace_raised", seconds_between_requests=round(self.pace.gap, 3))
 
     async def _exchange(self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, mark: "_Mark") -> Answer:
         begun = asyncio.get_running_loop().time()
@@ -110,12 +146,13 @@ class OdenClient:
             return Answer(sent=sent, seconds=seconds, status=status, error=error, detail=detail)
 
         try:
+            token = self._token()
             async with (
-                asyncio.timeout(self._timeout + CONNECT_TIMEOUT),
+                asyncio.timeout(self._timeout + self._connect_timeout),
                 session.post(
                     f"{self._url}/{endpoint.path}",
                     data=body.encode(),
-                    headers={"Authorization": f"Token {self._token()}"},
+                    middlewares=[_authorized(token)],
                     allow_redirects=False,
                     trace_request_ctx=mark,
                 ) as response,
@@ -123,33 +160,60 @@ class OdenClient:
                 raw = b""
                 while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
                     raw += more
+                if len(token) >= SHORTEST_TOLD:
+                    raw = raw.replace(token.encode(), b"(the token)")  # what is answered is logged, shown and exported
                 return _read(response, raw, asyncio.get_running_loop().time() - begun)
         except aiohttp.ClientHttpProxyError as error:
             return failed(reason(error, sent=False), error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            sent = mark.at is not None
-            return failed(reason(error, sent=sent), sent=sent, detail=f"{type(error).__name__}: {error}")
+            told = reason(error, sent=mark.left)
+            # What is no address is not repeated: it could hold a proxy's password.
+            words = "" if isinstance(error, ValueError) else f": {error}"
+            return failed(told, sent=mark.left, detail=type(error).__name__ + words)
         except GatewayError as error:
-            return failed(str(error), sent=mark.at is not None)
+            return failed(str(error), sent=mark.left)
         except ValueError as error:
             # Not a word of the library's: it could quote what was not accepted, and that may be the token.
-            return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.at is not None)
+            return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.left)
 
 
 class _Mark:
-    """When the request's headers were written, if they were."""
+    """How far one request has got: `left` as soon as any of it may have, `written` once it is with the transport.
+
+    `at` is when the write was over.
+    """
 
     def __init__(self) -> None:
-        self.at: float | None = None
+        self.left = False
+        self.at = 0.0
         self.written = asyncio.Event()
 
 
-async def _mark_sent(
+async def _leaving(
     session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
-    mark: _Mark = context.trace_request_ctx
-    mark.at = asyncio.get_running_loop().time()
-    mark.written.set()
+    context.trace_request_ctx.left = True
+
+
+async def _written(
+    session: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestChunkSentParams
+) -> None:
+    # Headers and body go to the transport together, right after this and before anything else gets its turn.
+    context.trace_request_ctx.written.set()
+
+
+def _authorized(token: str) -> aiohttp.ClientMiddlewareType:
+    """Puts the token on a request that is ready otherwise.
+
+    Given as a header of the call it would clash with an entry for the host in ~/.netrc, which aiohttp reads along with the
+    environment's proxies; here it takes that entry's place.
+    """
+
+    async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        request.headers[hdrs.AUTHORIZATION] = f"Token {token}"
+        return await handler(request)
+
+    return authorize
 
 
 def _read(response: aiohttp.ClientResponse, raw: bytes, seconds: float) -> Answer:

@@ -30,8 +30,17 @@ def test_summary_says_what_happens_on_the_line(tmp_path: Path) -> None:
         "2 is Planned Downtime / Changeover",
         "scrap.qty is sent every 1 min",
         "good is exact over a gap of up to 3 h 38 min",
+        "made while no run is on goes to the next run",
     ):
         assert words in answer.output
+
+
+def test_a_rollover_one_too_small_is_asked_about(tmp_path: Path) -> None:
+    """65535 is what a 16-bit counter shows last, not the first value that it never shows."""
+    text = GOOD.replace("{rollover: 65536, max_rate: 5/s}", "{rollover: 65535, max_rate: 5/s}")
+    answer = check(written(tmp_path / "c", text))
+    assert answer.code == 0
+    assert "good rolls over at 65535: is that not 65536?" in answer.output
 
 
 def test_json_for_scripts(tmp_path: Path) -> None:
@@ -45,7 +54,7 @@ def test_json_for_scripts(tmp_path: Path) -> None:
 
 
 def test_environment_overrides_the_file(tmp_path: Path) -> None:
-    """Names match whatever their case; text stays text, also 01; lists go by index; names without `__` mean nothing."""
+    """Names match whatever their case; text stays text, also 01; lists go by index; other names mean nothing."""
     path = written(tmp_path / "c", GOOD)
     loaded, plans = read_config(
         path,

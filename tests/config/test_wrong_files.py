@@ -137,10 +137,35 @@ CASES: dict[str, Wrong] = {
     "duration": edit("every: 60s", "every: ▲60", "duration with its unit"),
     "duration unit": edit("settle: 500ms", "settle: ▲half a second", "duration with its unit"),
     "rate": edit("max_rate: 5/s", "max_rate: ▲5", "rate with its unit"),
+    "rate of nothing": edit("oden:\n", "oden:\n  rate: ▲0/s\n", "more than 0 a second"),
+    "faster than permitted": edit(
+        "oden:\n", "oden:\n  rate: ▲1.01/s\n", "1/s or less", "'allow_faster_for_tests: true'"
+    ),
+    "faster by the minute": edit("oden:\n", "oden:\n  rate: ▲61/m\n", "1/s or less"),
+    "faster without leave": edit(
+        "oden:\n", "oden:\n  allow_faster_for_tests: false\n  rate: ▲5/s\n", "one request per second"
+    ),
+    "leave as text": edit("oden:\n", "oden:\n  allow_faster_for_tests: ▲yes\n", "true or false"),
+    "size without unit": edit(
+        "sources:", "outbox: {size_limit: ▲2000000000}\nsources:", "size with its unit", '"2 GB"'
+    ),
+    "size with a wrong unit": edit("sources:", "outbox: {size_limit: ▲2 Gb}\nsources:", "size with its unit"),
+    "size too small": edit("sources:", "outbox: {size_limit: ▲1 MB}\nsources:", "at least 10 MB"),
+    "share without percent": edit("sources:", "outbox: {min_free: ▲0.05}\nsources:", "percent", '"5%"'),
+    "share of nearly all": edit("sources:", "outbox: {min_free: ▲95%}\nsources:", "`50%`) at the most"),
+    "span without unit": edit("sources:", "outbox: {merge_span: ▲900}\nsources:", "duration with its unit"),
+    "span of nothing": edit("sources:", "outbox: {merge_span: ▲0s}\nsources:", "at least 1 s"),
+    "span of a week": edit("sources:", "outbox: {merge_span: ▲7d}\nsources:", "a day is the longest"),
+    "backlog": edit(
+        "sources:", "outbox: {backlog: ▲live}\nsources:", "'after_live' or 'in_order'", "did you mean 'after_live'"
+    ),
+    "ends": edit("sources:", "outbox: {ends: ▲before}\nsources:", "'bulk' or 'before_next'", "mean 'before_next'"),
     "too short": edit("client_id: edge-01", "client_id: edge-01, keepalive: ▲1s", "at least 5 s"),
     "rollover of zero": edit("{rollover: 65536, max_rate: 5/s}", "{rollover: ▲0, max_rate: 5/s}", "more than 0"),
     "opcua url": edit('"opc.tcp://10.1.4.20:4840"', '▲"10.1.4.20:4840"', "opc.tcp://host:port"),
     "mqtt url": edit('"mqtt://broker.plant-a.local"', '▲"tcp://broker.plant-a.local"', "mqtt://host:port"),
+    "braces without quotes": edit('name: "{order}"', "name: ▲{order}", 'quotes around the braces: "{order}"'),
+    "assignment": edit('"state == 0"', '▲"state = 0"', 'write "==" to compare'),
     "port": edit('"opc.tcp://10.1.4.20:4840"', '▲"opc.tcp://10.1.4.20:484000"', "port from 1 to 65535"),
     "brackets in a host": edit('"mqtt://broker.plant-a.local"', '▲"mqtt://[]"', "comes a host"),
     "secret without quotes": edit("client_id: edge-01", "client_id: edge-01, password: $▲{secret:x}", "needs quotes"),
@@ -204,6 +229,7 @@ CASES: dict[str, Wrong] = {
     "variable for no section": set_to(
         "ODEN_GATEWAY_OUTBX__DIRECTORY", "/x", "no 'OUTBX' at the top", "did you mean 'OUTBOX'"
     ),
+    "variable with one underscore": set_to("ODEN_GATEWAY_ODEN_URL", "x", "did you mean ODEN_GATEWAY_ODEN__URL?"),
     "variable for a section": set_to("ODEN_GATEWAY_SOURCES__FLOOR", "x", "whole section"),
     "variable with a wrong value": set_to("ODEN_GATEWAY_ODEN__TIMEOUT", "30", "duration with its unit"),
     "variable with a wrong url": set_to("ODEN_GATEWAY_SOURCES__PRESS_PLC__URL", "http://x", "opc.tcp://host:port"),
