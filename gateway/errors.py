@@ -35,6 +35,14 @@ class OutboxError(GatewayError):
     """The outbox directory cannot be used: unwritable, or held by another process."""
 
 
+class OutboxFull(OutboxError):
+    """There is no room for more: the size limit is reached, or the disk is full."""
+
+
+class DamagedRow(OutboxError):
+    """A row of the outbox is not as it was written."""
+
+
 class SourceError(GatewayError):
     """A source cannot be reached or answered with an error; it will be tried again."""
 

@@ -54,13 +54,16 @@ class Notice:
     text: str
 
 
-IntervalType = Literal["RUN", "STATE"]
-"""Interval types of Oden that the gateway makes."""
+IntervalType = str
+"""The name of an interval type at Oden: RUN, BATCH, STATE, or one that the factory has made itself."""
+
+BUILT_IN = frozenset({"RUN", "BATCH", "STATE"})
+"""Interval types that every factory has; Oden's bulk creation takes the others only."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartInterval:
-    """The interval `key` of `line` begins at `start`.
+    """The interval `key` of `line` begins at `start`; with `end`, that is known too.
 
     `details` are by type: RUN `product`; STATE `category` and, where known, `reason`.
     """
@@ -72,6 +75,7 @@ class StartInterval:
     start: int
     name: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    end: int | None = None
     kind: Literal["start"] = "start"
 
     @property
@@ -80,16 +84,18 @@ class StartInterval:
 
 
 @dataclass(frozen=True, slots=True)
-class EndInterval:
-    """The interval `interval` ended at `end`."""
+class UpdateInterval:
+    """What is now known of the interval `interval`: its `end`, its `name`, `details`. What is absent stays as it is."""
 
     key: str
     line: str
     at: float
     type: IntervalType
     interval: str
-    end: int
-    kind: Literal["end"] = "end"
+    end: int | None = None
+    name: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+    kind: Literal["update"] = "update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +103,7 @@ class Output:
     """What was produced in `interval`: one scrap/yield entry, stamped `timestamp`.
 
     No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
-    `raw_data` is in the terms of the factory's own scrap/yield schema.
+    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed.
     """
 
     key: str
@@ -107,21 +113,15 @@ class Output:
     interval: str
     timestamp: int
     raw_data: Mapping[str, Scalar]
+    amounts: tuple[str, ...] = ()
     kind: Literal["output"] = "output"
 
 
-Record = Annotated[StartInterval | EndInterval | Output, Field(discriminator="kind")]
+Record = Annotated[StartInterval | UpdateInterval | Output, Field(discriminator="kind")]
 """One thing that must become true at Oden, in local terms."""
 
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 """Record <-> JSON text."""
-
-
-def lane(record: Record) -> str:
-    """The queue that keeps `record` in order: one per line and family."""
-    if record.kind == "output":
-        return f"{record.line}/output"
-    return f"{record.line}/{'states' if record.type == 'STATE' else 'runs'}"
 
 
 def record_key(line: str, number: int, at: float) -> str:

@@ -42,6 +42,9 @@ class Condition:
         return _outcome(self.program, dict(values))
 
 
+_ASSIGNMENT = re.compile(r"(?<![=!<>])=(?!=)")
+
+
 def _outcome(program: Program, values: dict[str, object]) -> bool | None:
     try:
         result = program.execute(values)
@@ -59,6 +62,8 @@ def parse(source: str, known: Collection[str]) -> Condition:
     except ValueError as error:
         found = _SYNTAX.search(str(error))
         where = f"at character {found[2]}: {found[3]}" if found else str(error)
+        if _ASSIGNMENT.search(source):
+            where += '; write "==" to compare'
         raise ValueError(f'"{source}" is not an expression, {where}') from None
     names = tuple(program.variables())
     for name in names:

@@ -81,7 +81,7 @@ def step(plan: LinePlan, state: LineState, event: Sample | Tick) -> Step:
     fed = plan.subscriptions.get((event.source, event.address))
     if fed is not None:
         work.observe(fed, event)
-        work.advance(event.received)  # what need not settle or hold happens at once
+        work.advance(work.now)  # what need not settle or hold happens at once, also to a sample that had to wait
     return work.done()
 
 

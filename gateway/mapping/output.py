@@ -148,27 +148,29 @@ def reported(state: OutputState, runs: RunsState, run: Run | EndedRun, now: floa
         amounts.setdefault((one.target.raw, one.target.counts), []).append(one.amount)
     stamp = state.stamps.get(run.interval, run.start - 1)
     latest = min(floor(now), run.end - 1) if isinstance(run, EndedRun) else floor(now)
-    for raw_data in _packed(amounts):
+    for raw_data, names in _packed(amounts):
         stamp = max(latest, stamp + 1)
-        recorder.output(now, run.interval, stamp, raw_data)
+        recorder.output(now, run.interval, stamp, raw_data, names)
     known = {other.interval for other in (runs.last, runs.current) if other is not None}
     stamps = {interval: newest for interval, newest in state.stamps.items() if interval in known}
     return OutputState(tuple(rest), state.flush_at, stamps | {run.interval: stamp})
 
 
-def _packed(amounts: Mapping[Kind, Sequence[Number]]) -> list[dict[str, Scalar]]:
-    """The raw data with the sums filled in; those that have no name in common share one entry, first come first put."""
-    packed: list[dict[str, Scalar]] = []
+def _packed(amounts: Mapping[Kind, Sequence[Number]]) -> list[tuple[dict[str, Scalar], tuple[str, ...]]]:
+    """The raw data with the sums filled in, and the names of these; kinds that have no name in common share one entry,
+    first come first put."""
+    packed: list[tuple[dict[str, Scalar], tuple[str, ...]]] = []
     for (raw, counts), parts in amounts.items():
         amount = whole(round(total(parts), DECIMALS))
         if amount == 0:
             continue
         data: dict[str, Scalar] = {**dict.fromkeys(counts, amount), **dict(raw)}
-        room = next((entry for entry in packed if not entry.keys() & data.keys()), None)
+        room = next((place for place, (entry, _) in enumerate(packed) if not entry.keys() & data.keys()), None)
         if room is None:
-            packed.append(data)
+            packed.append((data, counts))
         else:
-            room.update(data)
+            entry, names = packed[room]
+            packed[room] = ({**entry, **data}, (*names, *counts))
     return packed
 
 

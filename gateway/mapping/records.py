@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gateway.model import EndInterval, IntervalType, Output, Record, Scalar, StartInterval, record_key
+from gateway.model import IntervalType, Output, Record, Scalar, StartInterval, UpdateInterval, record_key
 
 
 class Recorder:
@@ -25,7 +25,9 @@ class Recorder:
         return key
 
     def end(self, at: float, kind: IntervalType, interval: str, end: int) -> None:
-        self.records.append(EndInterval(self._key(at), self.line, at, kind, interval, end))
+        self.records.append(UpdateInterval(self._key(at), self.line, at, kind, interval, end))
 
-    def output(self, at: float, interval: str, timestamp: int, raw_data: Mapping[str, Scalar]) -> None:
-        self.records.append(Output(self._key(at), self.line, at, "RUN", interval, timestamp, raw_data))
+    def output(
+        self, at: float, interval: str, timestamp: int, raw_data: Mapping[str, Scalar], amounts: tuple[str, ...]
+    ) -> None:
+        self.records.append(Output(self._key(at), self.line, at, "RUN", interval, timestamp, raw_data, amounts))

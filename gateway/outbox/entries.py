@@ -1,7 +1,7 @@
 """What the outbox keeps beside the records themselves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from pydantic import TypeAdapter
@@ -16,7 +16,7 @@ Phase = Literal["sending", "again", "doubt"]
 class Attempt:
     """One request for the records at `positions` of `lane`; on disk before its first byte leaves.
 
-    `body` is the exact text that is sent, also when it is sent again. `begun` is when it was first stored,
+    `body` is the exact text that is sent, also when it is sent again. `begun` is when it was last about to be sent,
     `not_before` the earliest time of its next step (a repeat, or a look-up while in doubt), `tries` how often it was sent.
     """
 
@@ -31,34 +31,77 @@ class Attempt:
     reason: str = ""
     looks: int = 0
     """How often it was looked up without an answer that settles it."""
+    failed: int = 0
+    """How often it was sent and Oden itself, not what stands in between, gave no answer or an error that settles nothing."""
     confirmed: bool = False
     """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
+
+    @property
+    def number(self) -> int:
+        """What the attempt is known by within its lane."""
+        return self.positions[0]
 
 
 @dataclass(slots=True)
 class Lane:
-    """A queue of records: positions from `head` up to but excluding `tail`, some of which may be gone."""
+    """A queue of records at positions up to but excluding `tail`.
 
-    head: int = 0
+    The live part begins at `head`; `backlog` are earlier parts, each from its first position up to but excluding its
+    last. Within a part, everything before its beginning is gone or carried by one of `attempts`, which are known by
+    their first positions. `waiting` counts all records of the lane, carried or not. `closed` are intervals that are
+    delivered to their end and still known, oldest first.
+    """
+
+    line: str
     tail: int = 0
+    head: int = 0
+    backlog: list[tuple[int, int]] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
     waiting: int = 0
     closed: list[str] = field(default_factory=list)
-    """Intervals that are delivered to their end and still known, oldest first."""
+
+    def copy(self) -> "Lane":
+        return replace(self, backlog=[*self.backlog], attempts=[*self.attempts], closed=[*self.closed])
+
+    def parts(self) -> list[tuple[int, int, bool]]:
+        """From where to where records may wait, and whether that is the live part, which comes first."""
+        return [(self.head, self.tail, True), *((first, last, False) for first, last in self.backlog)]
 
 
 @dataclass(slots=True)
 class Interval:
     """What later records need to know of an interval: its id at Oden, and what still waits for it."""
 
+    line: str
+    type: str
+    start: int
     oden_id: str | None = None
-    dead: bool = False
-    """Its start is a dead letter: what belongs to it is parked."""
+    start_at: int | None = None
+    """The position of its start, while that waits and no attempt carries it."""
+    update_at: int | None = None
+    """The same of its update."""
+    updating: bool = False
+    """An attempt carries an update of it; a later one must not overtake that."""
+    stalled: bool = False
+    """Its start is a dead letter, in doubt or to be sent again: what needs its id is parked."""
+    parked: int = 0
+    """Records that are parked with it."""
     outputs: int = 0
-    """Output records from before the end that wait or are under way; the end follows them."""
+    """Output records from before the end that wait, are under way or parked; the end follows them."""
     ended: bool = False
     """The end has been appended."""
     late: int = 0
-    """Output records from after the end that wait or are under way; nothing waits for them."""
+    """Output records from after the end; nothing waits for them."""
+    closed: bool = False
+    """Oden has its end."""
+    dead: int = 0
+    """Dead letters that name it, which may be sent once more."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything that names it is still to be delivered."""
+        counted = self.outputs + self.late + self.parked + self.dead
+        return self.start_at is not None or self.update_at is not None or self.updating or counted > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +123,12 @@ class Totals:
     records: dict[str, int] = field(default_factory=dict)
     """By kind, ever appended."""
     delivered: int = 0
+    dropped: int = 0
+    """Records that a person has dropped."""
+    merged: int = 0
+    """Records that were added to one that waited already."""
     dead: int = 0
-    parked: int = 0
+    """Dead letters ever made."""
     notices: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
@@ -91,22 +138,38 @@ class Totals:
     receipts: dict[str, int] = field(default_factory=dict)
     """By source, ever stored: the ring's next place."""
 
+    def copy(self) -> "Totals":
+        return replace(self, records=dict(self.records), gaps=dict(self.gaps), receipts=dict(self.receipts))
+
 
 @dataclass(frozen=True, slots=True)
-class LaneView:
-    """A lane as delivery sees it: its attempt if it has one, else its first record; never both."""
+class Work:
+    """Something that delivery can go on with: an attempt with its records, or records that no attempt carries yet.
 
-    name: str
-    attempt: Attempt | None
+    `interval` is that of the first record; None where it is not known (any more). `live` says that it was appended since
+    delivery last went wrong. `stuck` says that the interval cannot be known at Oden before something else happens.
+    """
+
+    lane: str
     records: tuple[Record, ...]
-    """The records that the attempt carries, or the first record alone."""
     positions: tuple[int, ...]
     interval: Interval | None
-    """Of the first record; None where it is not known (any more)."""
+    attempt: Attempt | None = None
+    oden_ids: tuple[str | None, ...] = ()
+    """Of the intervals of `records`, where no attempt carries these yet."""
+    live: bool = True
 
     @property
     def line(self) -> str:
         return self.records[0].line
+
+    @property
+    def stuck(self) -> bool:
+        return (
+            self.attempt is None
+            and self.records[0].kind != "start"
+            and (self.interval is None or self.interval.stalled)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +224,10 @@ class Summary:
     notices: tuple[Notice, ...]
     dead_letters: tuple[DeadLetter, ...]
     bytes: int
+    full: str | None
+    """Why nothing more is taken in; None while there is room."""
+    damaged: tuple[str, ...]
+    """Folders of damaged files that nobody has seen to yet."""
 
 
 ATTEMPT = TypeAdapter(Attempt)

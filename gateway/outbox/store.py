@@ -1,32 +1,31 @@
-"""The outbox: records on disk from the moment they are made until Oden has them.
+"""The outbox: records kept from the moment they are made until Oden has them.
 
 Invariants, true after every call and after a crash at any point of one:
 
-- A change is one SQLite transaction, synced before the call returns. It is there whole or not at all.
-- Every record that was committed is in exactly one place: a lane (waiting, or carried by the lane's attempt), parked
-  with a dead interval, or a dead letter. It leaves only by `delivered` or by a person's decision.
-- A lane has at most one attempt, and it carries the lane's first records. Retries send the attempt's stored body.
+- A change is one transaction of its rows, durable before the call returns. It is there whole or not at all.
+- Every record that was committed is in exactly one place: a lane (waiting, or carried by one of the lane's attempts), parked
+  with an interval whose start is in doubt or a dead letter, or a dead letter itself. Merged into another that waits, it is where that
+  one is. It leaves only when Oden has it, or by a person's decision.
+- An attempt carries records of one lane, and no record is carried twice. Retries send the attempt's stored body.
 - An interval's id at Oden is kept while a record that names the interval waits, and for the last few closed intervals
   of each lane, because late output may still come for them.
 
-Keys: `lane/L` a lane's bounds, `record/L/N` a record, `attempt/L`, `interval/K`, `line/L` a line's state, `lines-at-oden`,
-`receipt/S/N` and `notice/N` rings, `dead/N`, `parked/K/N`, `totals`, `lanes`, `format`. All values are JSON text.
+Rows: `lane/L` a lane's bounds, `record/L/N` a record, `attempt/L/N`, `interval/K`, `line/L` a line's state, `lines-at-oden`,
+`receipt/S/N` and `notice/N` rings, `totals`, `lanes`, `damage`, `format`. All are JSON text. Lanes are named in `change`; the
+lane of dead letters holds these instead of records.
 
 All calls belong to the thread that made the object.
 """
 
-import copy
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 
-from diskcache import Timeout
-
-from gateway.errors import OutboxError
-from gateway.model import RECORD, EndInterval, Notice, Output, Record, StartInterval, lane
-from gateway.outbox.disk import DirectoryLock, open_cache
+from gateway.errors import OutboxError, OutboxFull
+from gateway.model import RECORD, Notice, Output, Record, StartInterval, UpdateInterval
+from gateway.outbox import merge
+from gateway.outbox.change import DEAD, Change, attempted, count_in, ended, resumed
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
@@ -41,98 +40,97 @@ from gateway.outbox.entries import (
     DeadLetter,
     Interval,
     Lane,
-    LaneView,
     LineRef,
     ReceiptId,
     Summary,
     Totals,
+    Work,
 )
+from gateway.outbox.rows import Rows
 
-FORMAT = "1"
+FORMAT = "2"
 RECEIPTS_KEPT = 1000
 """Per source: twice the window that the MQTT source allows the broker."""
 NOTICES_KEPT = 500
-CLOSED_KEPT = 8
-"""Per lane: intervals whose ids stay known after their end was delivered."""
-
-
-class _Change:
-    """What one transaction will write. Memory follows only once that is on disk."""
-
-    def __init__(self, outbox: "Outbox") -> None:
-        self._outbox = outbox
-        self.put: dict[str, str] = {}
-        self.drop: list[str] = []
-        self.lanes: dict[str, Lane] = {}
-        self.intervals: dict[str, Interval | None] = {}
-        self.totals = copy.deepcopy(outbox.totals)
-        self.new_receipts: list[tuple[str, int, ReceiptId]] = []
-        self.new_sessions: tuple[str, ...] = ()
-
-    def lane(self, name: str) -> Lane:
-        if name not in self.lanes:
-            self.lanes[name] = copy.deepcopy(self._outbox.lanes.get(name)) or Lane()
-        return self.lanes[name]
-
-    def interval(self, key: str) -> Interval | None:
-        if key not in self.intervals:
-            self.intervals[key] = self._outbox.interval(key)
-        return self.intervals[key]
-
-    def rows(self) -> dict[str, str]:
-        """Everything to be written, by key."""
-        rows = dict(self.put)
-        known = self._outbox.lanes
-        changed = {name: bounds for name, bounds in self.lanes.items() if bounds != known.get(name)}
-        rows |= {f"lane/{name}": LANE.dump_json(bounds).decode() for name, bounds in changed.items()}
-        rows |= {f"interval/{key}": INTERVAL.dump_json(row).decode() for key, row in self.intervals.items() if row}
-        if new := [name for name in self.lanes if name not in known]:
-            rows["lanes"] = json.dumps([*known, *new])
-        if self.totals != self._outbox.totals:
-            rows["totals"] = TOTALS.dump_json(self.totals).decode()
-        return rows
+SPAN = 900.0
+"""Seconds; the default of `merge_span`."""
+LOOK = 16
+"""How many records at the beginning of a part of a lane are looked at for one that can be sent."""
+MOST_ATTEMPTS = 8
+"""Per lane: attempts in doubt or waiting for their next try, before the lane waits for them."""
+MOST_PARTS = 16
+"""Per lane: how many outages are told apart."""
 
 
 class Outbox:
-    """The outbox in one directory, held by this process alone."""
+    """The outbox in `rows`, which it closes. `span` is the time resolution of output, in seconds."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open or create it. Raises OutboxError where the directory is unwritable or locked, or its content unreadable."""
-        self._lock = DirectoryLock(directory)
-        try:
-            self._open(directory)
-        except (sqlite3.Error, OSError, ValueError, KeyError) as error:
-            self._lock.release()
-            raise OutboxError(
-                f"the outbox in {directory} cannot be read ({type(error).__name__}: {error}). Move its folder 'outbox' "
-                "elsewhere and keep it: it may hold records that Oden does not have yet."
-            ) from error
-
-    def _open(self, directory: Path) -> None:
-        self._cache = open_cache(directory / "outbox")
-        found = self._cache.get("format")
+    def __init__(self, rows: Rows, span: float = SPAN) -> None:
+        """Raises OutboxError where the rows are not an outbox of this format."""
+        self._rows = rows
+        self.span = span
+        found = rows.get("format")
         if found is None:
-            self._cache.set("format", FORMAT)
+            rows.apply({"format": FORMAT})
         elif found != FORMAT:
-            self._cache.close()
-            raise ValueError(f"it has format {found}, this version reads format {FORMAT}")
+            raise OutboxError(f"the outbox has format {found}, this version reads format {FORMAT}")
         self.lanes: dict[str, Lane] = {
-            name: LANE.validate_json(self._cache[f"lane/{name}"]) for name in json.loads(self._cache.get("lanes", "[]"))
+            name: LANE.validate_json(rows.get(f"lane/{name}") or "{}") for name in json.loads(rows.get("lanes") or "[]")
         }
-        self.totals: Totals = TOTALS.validate_json(self._cache.get("totals", "{}"))
+        self.totals: Totals = TOTALS.validate_json(rows.get("totals") or "{}")
+        self._attempts: dict[str, dict[int, Attempt]] = {
+            name: {
+                number: ATTEMPT.validate_json(rows.get(f"attempt/{name}/{number}") or "") for number in lane.attempts
+            }
+            for name, lane in self.lanes.items()
+        }
+        self._carried: dict[str, frozenset[int]] = {}
+        self._latest: dict[str, dict[Hashable, int]] = {}
+        self._work: dict[str, tuple[list[Work], float | None]] = {}
         self._receipts: dict[str, dict[int, ReceiptId]] = {}
-        self._views: dict[str, LaneView | None] = {}
 
     def close(self) -> None:
-        self._cache.close()
-        self._lock.release()
+        self._rows.close()
+
+    # What a change begins from
+
+    def row(self, key: str) -> str | None:
+        """The text of one row."""
+        return self._rows.get(key)
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Every row; nothing may be changed meanwhile."""
+        return self._rows.items()
+
+    def carried(self, lane: str, position: int) -> bool:
+        """Whether an attempt carries the record."""
+        if lane not in self._carried:
+            attempts = self._attempts.get(lane, {}).values()
+            self._carried[lane] = frozenset(at for attempt in attempts for at in attempt.positions)
+        return position in self._carried[lane]
+
+    def latest(self, lane: str, kind: Hashable) -> int | None:
+        """The position of the newest entry of `kind` in a lane of output, as far back as is remembered."""
+        if lane not in self._latest:
+            self._latest[lane] = {}
+            bounds = self.lanes.get(lane)
+            for position in range(max(bounds.head, bounds.tail - 2 * LOOK), bounds.tail) if bounds else ():
+                text = self.row(f"record/{lane}/{position}")
+                record = RECORD.validate_json(text) if text else None
+                interval = self.interval(record.interval) if record else None
+                if isinstance(record, Output) and interval:
+                    self._latest[lane][merge.kind(record, interval.start, self.span)] = position
+        return self._latest[lane].get(kind)
+
+    def attempts(self, lane: str) -> Collection[Attempt]:
+        """The attempts of a lane."""
+        return self._attempts.get(lane, {}).values()
 
     # What intake needs
 
     def line_state(self, line: str) -> str | None:
         """The line's state as it was last committed."""
-        text: str | None = self._cache.get(f"line/{line}")
-        return text
+        return self.row(f"line/{line}")
 
     def has_receipt(self, source: str, receipt: ReceiptId) -> bool:
         """Whether this delivery of `source` was committed within its present session."""
@@ -143,12 +141,15 @@ class Outbox:
         return bool(self._receipts_of(source))
 
     def commit(self, commit: Commit) -> None:
-        """Make line states, records, notices and receipts durable, all or none."""
-        with self._change() as change:
+        """Make line states, records, notices and receipts durable, all or none. Raises OutboxFull where there is no room."""
+        full = self._rows.full()
+        if full is not None:
+            raise OutboxFull(full)
+        with self.change() as change:
             for line, state in commit.states.items():
                 change.put[f"line/{line}"] = state
             for source in commit.new_sessions:
-                change.drop += [f"receipt/{source}/{slot}" for slot in self._receipts_of(source)]
+                change.drop |= {f"receipt/{source}/{slot}" for slot in self._receipts_of(source)}
             change.new_sessions = commit.new_sessions
             for source, receipt in commit.receipts:
                 number = change.totals.receipts.get(source, 0)
@@ -161,25 +162,19 @@ class Outbox:
             for record in commit.records:
                 self._append(change, record)
 
-    def _append(self, change: _Change, record: Record) -> None:
+    def _append(self, change: Change, record: Record) -> None:
         totals = change.totals
         totals.records[record.kind] = totals.records.get(record.kind, 0) + 1
         if isinstance(record, StartInterval):
-            change.intervals[record.key] = Interval()
+            ended = record.end is not None
+            change.intervals[record.key] = Interval(record.line, record.type, record.start, ended=ended)
         interval = change.interval(record.interval)
-        if interval and isinstance(record, EndInterval):
+        if isinstance(record, UpdateInterval) and interval is not None and record.end is not None:
             interval.ended = True
-        elif interval and isinstance(record, Output):
-            if interval.ended:
-                interval.late += 1
-            else:
-                interval.outputs += 1
-        bounds = change.lane(lane(record))
-        change.put[f"record/{lane(record)}/{bounds.tail}"] = RECORD.dump_json(record).decode()
-        bounds.tail += 1
-        bounds.waiting += 1
+        if not change.place(record) and isinstance(record, Output) and interval is not None:
+            count_in(interval)
 
-    def _note(self, change: _Change, notice: Notice) -> None:
+    def _note(self, change: Change, notice: Notice) -> None:
         totals = change.totals
         change.put[f"notice/{totals.notices % NOTICES_KEPT}"] = NOTICE.dump_json(notice).decode()
         totals.notices += 1
@@ -192,172 +187,245 @@ class Outbox:
 
     # What delivery needs
 
-    def views(self) -> list[LaneView]:
-        """Every lane that has something to do, as it stands."""
-        for name, bounds in self.lanes.items():
-            if name not in self._views:
-                self._views[name] = self._view(name, bounds)
-        return [view for view in self._views.values() if view]
+    def work(self) -> list[Work]:
+        """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is stuck,
+        and the same of its backlog."""
+        return [work for name in self._lanes_in_use() for work in self._work_of(name)[0]]
+
+    def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
+        """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in all."""
+        records, positions, ids = list(work.records), list(work.positions), list(work.oden_ids)
+        for first, last, _ in self.lanes[work.lane].parts():
+            for position in range(first, last):
+                if len(positions) == most:
+                    break
+                text = None if self.carried(work.lane, position) else self.row(f"record/{work.lane}/{position}")
+                if text is None or position in work.positions:
+                    continue
+                record = RECORD.validate_json(text)
+                interval = self.interval(record.interval)
+                if interval is not None and not interval.stalled and fits(record) and _ready(record, interval):
+                    records.append(record)
+                    positions.append(position)
+                    ids.append(interval.oden_id)
+        return replace(work, records=tuple(records), positions=tuple(positions), oden_ids=tuple(ids))
 
     def interval(self, key: str) -> Interval | None:
         """What is known of an interval by its local key; None once it is forgotten."""
-        text = self._cache.get(f"interval/{key}")
+        text = self.row(f"interval/{key}")
         return INTERVAL.validate_json(text) if text else None
 
     def line_refs(self) -> dict[str, LineRef]:
         """Every line that ever had records here, by its key: also those that the configuration no longer names."""
-        return LINE_REFS.validate_json(self._cache.get("lines-at-oden", "{}"))
+        return LINE_REFS.validate_json(self.row("lines-at-oden") or "{}")
 
     def learn_lines(self, refs: Mapping[str, LineRef]) -> None:
         """Add to `line_refs`, or change them."""
-        self._cache.set("lines-at-oden", LINE_REFS.dump_json({**self.line_refs(), **refs}).decode())
+        self._rows.apply({"lines-at-oden": LINE_REFS.dump_json({**self.line_refs(), **refs}).decode()})
 
-    def begin(self, attempt: Attempt) -> None:
-        """Store an attempt, new or changed. Nothing of it may leave before this returns."""
-        with self._change() as change:
-            change.lane(attempt.lane)
-            change.put[f"attempt/{attempt.lane}"] = ATTEMPT.dump_json(attempt).decode()
+    def begin(self, work: Work, attempt: Attempt) -> bool:
+        """Store the attempt of `work`, new or changed. Nothing of it may leave before this returns, and nothing if it answers
+        False: then more was merged into a record since it was read."""
+        if attempt.number not in self._attempts.get(attempt.lane, {}):
+            texts = (self.row(f"record/{work.lane}/{position}") for position in work.positions)
+            if any(
+                text is None or RECORD.validate_json(text) != record
+                for text, record in zip(texts, work.records, strict=True)
+            ):
+                return False
+        with self.change() as change:
+            attempted(change, attempt, work.records)
+        return True
 
-    def delivered(self, view: LaneView, oden_id: str | None) -> None:
-        """The records of `view` are at Oden; `oden_id` is the id of the interval that a start created."""
-        with self._change() as change:
-            for position, record in zip(view.positions, view.records, strict=True):
-                self._leave(change, view.name, position, record)
-                change.totals.delivered += 1
+    def settle(
+        self, work: Work, delivered: Mapping[int, str | None], dead: Mapping[int, str] | None = None, at: float = 0.0
+    ) -> None:
+        """Oden has the records at the positions `delivered`, with their ids where they are starts; it refused those that are
+        `dead` for good, with the reason, at `at`. The others wait again, and an attempt has come to its end."""
+        attempt = work.attempt
+        with self.change() as change:
+            if attempt is not None:
+                ended(change, attempt, work.records)
+            for position, record in self._left(work):
+                change.take(work.lane, position)
+                if position in delivered:
+                    change.delivered(record, delivered[position])
+                elif dead and position in dead:
+                    sent = (attempt.endpoint, attempt.body, attempt.tries) if attempt else ("", "", 0)
+                    change.bury(DeadLetter(record, at, dead[position], *sent))
+                else:
+                    change.put_back(record)
+
+    def park(self, work: Work) -> None:
+        """Set the stuck records of `work` aside until their interval is known at Oden."""
+        with self.change() as change:
+            change.lane(work.lane, work.line)  # what was seen of the lane may no longer be true
+            for position, record in self._left(work):
                 interval = change.interval(record.interval)
-                if interval is None:
+                if interval is not None and interval.stalled:
+                    change.take(work.lane, position)
+                    change.park(record)
+
+    def resume(self) -> None:
+        """Delivery works again after an outage: what waits is backlog from now on, but for intervals that are still open."""
+        with self.change() as change:
+            for name, lane in self.lanes.items():
+                if name == DEAD or name.endswith("/parked") or lane.head == lane.tail:
                     continue
-                if isinstance(record, StartInterval):
-                    interval.oden_id = oden_id
-                elif isinstance(record, EndInterval):
-                    self._closed(change, view.name, record.interval)
-
-    def bury(self, view: LaneView, at: float, error: str) -> None:
-        """Oden refused the attempt of `view` for good: its records become dead letters."""
-        if view.attempt is None:
-            raise ValueError("only an attempt can be refused")
-        with self._change() as change:
-            for position, record in zip(view.positions, view.records, strict=True):
-                attempt = view.attempt
-                letter = DeadLetter(record, at, error, attempt.endpoint, attempt.body, attempt.tries)
-                change.put[f"dead/{change.totals.dead}"] = DEAD_LETTER.dump_json(letter).decode()
-                change.totals.dead += 1
-                self._leave(change, view.name, position, record)
-                interval = change.interval(record.interval)
-                if isinstance(record, StartInterval) and interval:
-                    interval.dead = True
-
-    def park(self, view: LaneView) -> None:
-        """Set the first record of `view` aside, because its interval is a dead letter or no longer known."""
-        with self._change() as change:
-            for position, record in zip(view.positions, view.records, strict=True):
-                key = f"parked/{record.interval}/{change.totals.parked}"
-                change.put[key] = RECORD.dump_json(record).decode()
-                change.totals.parked += 1
-                self._leave(change, view.name, position, record)
-
-    def _leave(self, change: _Change, name: str, position: int, record: Record) -> None:
-        change.drop += [f"record/{name}/{position}", f"attempt/{name}"]
-        bounds = change.lane(name)
-        bounds.head = max(bounds.head, position + 1)
-        bounds.waiting -= 1
-        interval = change.interval(record.interval)
-        if isinstance(record, Output) and interval:
-            # The lane is in order: those from before the end leave first.
-            if interval.outputs:
-                interval.outputs -= 1
-            else:
-                interval.late -= 1
-
-    def _closed(self, change: _Change, name: str, key: str) -> None:
-        bounds = change.lane(name)
-        bounds.closed.append(key)
-        while len(bounds.closed) > CLOSED_KEPT:
-            oldest = change.interval(bounds.closed[0])
-            if oldest and oldest.outputs + oldest.late:
-                break
-            change.intervals[bounds.closed[0]] = None
-            change.drop.append(f"interval/{bounds.closed.pop(0)}")
+                text = None if self.carried(name, lane.tail - 1) else self.row(f"record/{name}/{lane.tail - 1}")
+                last = RECORD.validate_json(text) if text else None
+                open_at = lane.tail - 1 if isinstance(last, StartInterval) and last.end is None else None
+                change.lanes[name] = resumed(lane, open_at, MOST_PARTS)
 
     # What status needs
 
     def counts(self) -> Counts:
         """How many records are where."""
-        attempts = [view.attempt for view in self.views() if view.attempt]
-        waiting = sum(bounds.waiting for bounds in self.lanes.values())
-        carried = {phase: sum(len(a.positions) for a in attempts if a.phase == phase) for phase in ("sending", "doubt")}
-        return Counts(
-            waiting=waiting - carried["sending"] - carried["doubt"],
-            sending=carried["sending"],
-            in_doubt=carried["doubt"],
-            parked=self.totals.parked,
-            dead=self.totals.dead,
-            oldest_at=min((view.records[0].at for view in self.views()), default=None),
-        )
+        waiting = carried = in_doubt = parked = 0
+        oldest: list[float] = []
+        for name, lane in self.lanes.items():
+            if name.endswith("/parked"):
+                parked += lane.waiting
+            elif name != DEAD and lane.waiting:
+                waiting += lane.waiting
+                for attempt in self._attempts.get(name, {}).values():
+                    carried += len(attempt.positions) if attempt.phase == "sending" else 0
+                    in_doubt += len(attempt.positions) if attempt.phase == "doubt" else 0
+                since = self._work_of(name)[1]
+                oldest += [since] if since is not None else []
+        dead = self.lanes[DEAD].waiting if DEAD in self.lanes else 0
+        return Counts(waiting - carried - in_doubt, carried, in_doubt, parked, dead, min(oldest, default=None))
 
     def notices(self, newest: int) -> list[Notice]:
         """The last notices, newest first."""
         total = self.totals.notices
         slots = (number % NOTICES_KEPT for number in range(total - 1, max(total - 1 - newest, -1), -1))
-        return [NOTICE.validate_json(self._cache[f"notice/{slot}"]) for slot in slots]
+        return [NOTICE.validate_json(text) for slot in slots if (text := self.row(f"notice/{slot}"))]
 
     def dead_letters(self, newest: int) -> list[DeadLetter]:
         """The last dead letters, newest first."""
-        total = self.totals.dead
-        numbers = range(total - 1, max(total - 1 - newest, -1), -1)
-        return [DEAD_LETTER.validate_json(self._cache[f"dead/{number}"]) for number in numbers]
+        lane = self.lanes.get(DEAD) or Lane("")
+        texts = (self.row(f"record/{DEAD}/{number}") for number in range(lane.tail - 1, lane.head - 1, -1))
+        found = (DEAD_LETTER.validate_json(text) for text in texts if text)
+        return [letter for letter, _ in zip(found, range(newest), strict=False)]
 
     def summary(self, newest: int) -> Summary:
         """Counts, and the `newest` notices and dead letters."""
         return Summary(
             self.counts(),
-            copy.deepcopy(self.totals),
+            self.totals.copy(),
             tuple(self.notices(newest)),
             tuple(self.dead_letters(newest)),
-            self._cache.volume(),
+            self._rows.used(),
+            self._rows.full(),
+            tuple(str(report["folder"]) for report in json.loads(self.row("damage") or "[]")),
         )
 
     # Inside
 
     @contextmanager
-    def _change(self) -> Iterator[_Change]:
-        change = _Change(self)
+    def change(self) -> Iterator[Change]:
+        """One transaction: what the block puts into the change is written at its end, all or none."""
+        change = Change(self)
         yield change
-        rows = change.rows()
-        try:
-            with self._cache.transact():
-                for key in change.drop:
-                    self._cache.delete(key)
-                for key, text in rows.items():
-                    self._cache.set(key, text)
-        except Timeout as error:
-            # diskcache's name for whatever keeps SQLite from beginning a transaction, a full disk for instance.
-            raise OutboxError(f"no transaction can begin: {error.__cause__ or error.__context__ or error}") from error
+        self._rows.apply(*change.rows())
         self.totals = change.totals
         self.lanes.update(change.lanes)
-        for name, view in list(self._views.items()):
-            if name in change.lanes or (view and view.records[0].interval in change.intervals):
-                del self._views[name]
+        for (name, number), attempt in change.attempts.items():
+            known = self._attempts.setdefault(name, {})
+            self._carried.pop(name, None)
+            if attempt is None:
+                known.pop(number, None)
+            else:
+                known[number] = attempt
+        for (name, kind), position in change.latest.items():
+            self.latest(name, kind)
+            self._latest[name] = dict([*self._latest[name].items(), (kind, position)][-4 * LOOK :])
+        lines = {interval.line for interval in change.intervals.values() if interval}
+        for name in [name for name in self._work if name in change.lanes or self.lanes[name].line in lines]:
+            del self._work[name]
         for source in change.new_sessions:
             self._receipts[source] = {}
         for source, slot, receipt in change.new_receipts:
             self._receipts_of(source)[slot] = receipt
 
-    def _view(self, name: str, bounds: Lane) -> LaneView | None:
-        text = self._cache.get(f"attempt/{name}")
-        attempt = ATTEMPT.validate_json(text) if text else None
-        if attempt:
-            positions = attempt.positions
+    def _left(self, work: Work) -> list[tuple[int, Record]]:
+        """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or been dropped."""
+        if work.attempt is not None:
+            return list(zip(work.positions, work.records, strict=True))
+        texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
+        return [(position, RECORD.validate_json(text)) for position, text in texts if text]
+
+    def _lanes_in_use(self) -> Iterator[str]:
+        return (
+            name for name, lane in self.lanes.items() if lane.waiting and name != DEAD and not name.endswith("/parked")
+        )
+
+    def _work_of(self, name: str) -> tuple[list[Work], float | None]:
+        """What can be gone on with in the lane, and since when its oldest record waits."""
+        if name not in self._work:
+            attempts = self._attempts.get(name, {}).values()
+            work = [self._resumed(name, attempt) for attempt in attempts]
+            since = [record.at for one in work for record in one.records]
+            offered: set[bool] = set()
+            for first, last, live in self.lanes[name].parts():
+                if live in offered:
+                    continue
+                found, oldest = self._offer(name, first, last, live=live)
+                since += [oldest] if oldest is not None else []
+                if found is not None and len(attempts) < MOST_ATTEMPTS:
+                    work.append(found)
+                    offered.add(live)
+            self._work[name] = work, min(since, default=None)
+        return self._work[name]
+
+    def _resumed(self, name: str, attempt: Attempt) -> Work:
+        texts = (self.row(f"record/{name}/{position}") or "" for position in attempt.positions)
+        records = tuple(RECORD.validate_json(text) for text in texts)
+        return Work(name, records, attempt.positions, self.interval(records[0].interval), attempt)
+
+    def _offer(self, name: str, first: int, last: int, *, live: bool) -> tuple[Work | None, float | None]:
+        """The first record of a part that can be sent or is stuck; and when the first of all was made."""
+        looked, oldest = 0, None
+        for position in range(first, last):
+            if looked == LOOK:
+                break
+            text = None if self.carried(name, position) else self.row(f"record/{name}/{position}")
+            if text is None:
+                if not looked:
+                    self._pass(name, first, position + 1, live=live)
+                    first = position + 1
+                continue
+            record = RECORD.validate_json(text)
+            looked += 1
+            oldest = record.at if oldest is None else oldest
+            interval = self.interval(record.interval)
+            ids = (interval.oden_id if interval else None,)
+            work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
+            if work.stuck or (interval is not None and _ready(record, interval)):
+                return work, oldest
+        return None, oldest
+
+    def _pass(self, name: str, first: int, to: int, *, live: bool) -> None:
+        """Before `to`, nothing waits in the part that begins at `first`. Memory only: it is stored with the next change."""
+        lane = self.lanes[name]
+        if live:
+            lane.head = to
         else:
-            first = next((n for n in range(bounds.head, bounds.tail) if f"record/{name}/{n}" in self._cache), None)
-            if first is None:
-                return None
-            positions = (first,)
-        records = tuple(RECORD.validate_json(self._cache[f"record/{name}/{position}"]) for position in positions)
-        return LaneView(name, attempt, records, positions, self.interval(records[0].interval))
+            parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
+            lane.backlog = [(begin, last) for begin, last in parts if begin < last]
 
     def _receipts_of(self, source: str) -> dict[int, ReceiptId]:
         if source not in self._receipts:
-            rows = ((slot, self._cache.get(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
+            rows = ((slot, self.row(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
             self._receipts[source] = {slot: ReceiptId(*json.loads(row)) for slot, row in rows if row}
         return self._receipts[source]
+
+
+def _ready(record: Record, interval: Interval) -> bool:
+    """Whether all that `record` depends on is at Oden."""
+    if isinstance(record, StartInterval):
+        return True
+    if isinstance(record, UpdateInterval) and (interval.updating or (record.end is not None and interval.outputs)):
+        return False
+    return interval.oden_id is not None

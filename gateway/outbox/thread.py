@@ -6,10 +6,26 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from gateway.outbox.opening import open_rows
 from gateway.outbox.store import Outbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+BALLAST = 16 * 2**20
+"""Bytes kept back, so that what waits can still be delivered when the disk is full."""
+
+
+def open_outbox(directory: Path, *, limit: int, min_free: float, span: float) -> Outbox:
+    """The outbox in `directory`, which this process holds until it closes it. `limit` in bytes, `min_free` as a share of the
+    disk, `span` in seconds. Raises OutboxError where the directory is unwritable or held by another process."""
+    rows, _ = open_rows(directory, limit=limit, min_free=min_free, ballast=BALLAST)
+    try:
+        return Outbox(rows, span)
+    except BaseException:
+        rows.close()
+        raise
 
 
 class OutboxThread:
@@ -19,9 +35,9 @@ class OutboxThread:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._outbox: Outbox | None = None
 
-    async def open(self, directory: Path) -> None:
-        """Raises what `Outbox` raises."""
-        self._outbox = await asyncio.get_running_loop().run_in_executor(self._pool, Outbox, directory)
+    async def open(self, make: Callable[[], Outbox]) -> None:
+        """Take over the outbox that `make` opens; raises what that raises."""
+        self._outbox = await asyncio.get_running_loop().run_in_executor(self._pool, make)
 
     async def __call__(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`await outbox(Outbox.commit, commit)`: the call's result, once it is on disk."""

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
-from gateway.model import EndInterval, Notice, Output, Record, Sample, StartInterval
+from gateway.model import Notice, Output, Record, Sample, StartInterval, UpdateInterval
 
 T0 = 1_767_592_800.0
 """2026-01-05T06:00:00Z: what times in the tests count from. A whole hour, so windows begin here."""
@@ -120,8 +120,8 @@ def told(records: Iterable[Record]) -> list[str]:
             case StartInterval():
                 what = ", ".join(filter(None, (record.name, *record.details.values())))
                 texts.append(f"start {record.type} {number} at {seconds(record.start)}: {what}")
-            case EndInterval():
-                texts.append(f"end {record.type} {number} at {seconds(record.end)}")
+            case UpdateInterval():
+                texts.append(f"end {record.type} {number} at {seconds(record.end or 0)}")
             case Output():
                 what = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
                 texts.append(f"output of {number} at {seconds(record.timestamp)}: {what}")

@@ -103,13 +103,13 @@ def test_output_of_a_run_precedes_its_end_and_the_next_start() -> None:
     played = play(EXAMPLE, *SHIFT[:9])
     took = step(EXAMPLE, played.state, tick(200))
     kinds = [record.kind for record in took.records if record.type == "RUN"]
-    assert kinds[: kinds.index("start") + 1] == ["output", "end", "start"]
+    assert kinds[: kinds.index("start") + 1] == ["output", "update", "start"]
 
 
 def test_state_is_an_end_before_a_start() -> None:
     """Closing the old state is a record of its own, before the new one begins."""
     records = [record for record in play(EXAMPLE, *SHIFT, tick(500)).records if record.type == "STATE"]
-    assert [record.kind for record in records] == ["start", "end", "start", "end", "start"]
+    assert [record.kind for record in records] == ["start", "update", "start", "update", "start"]
     assert [record.at for record in records][1] == T0 + 85
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick, dump, load, step
 from gateway.mapping.output import Amount
-from gateway.model import RECORD, EndInterval, Output, Record, Sample, StartInterval
+from gateway.model import RECORD, Output, Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.recording import LINE, PLC, T0, message, order, plan, play, scrap, tag
 
 ROLLOVER, RATE = 100, 5
@@ -190,7 +190,7 @@ def test_intervals_never_overlap(example: Any, plant: Plant) -> None:
             if isinstance(record, StartInterval) and record.type == kind:
                 assert all(len(span) == 2 for span in spans.values())
                 spans[record.key] = [record.start]
-            elif isinstance(record, EndInterval) and record.type == kind:
+            elif isinstance(record, UpdateInterval) and record.type == kind and record.end is not None:
                 assert spans[record.interval][0] < record.end
                 spans[record.interval].append(record.end)
         for (first, *end), (second, *_) in pairwise(spans.values()):

@@ -1,252 +1,451 @@
-"""The outbox at its outside: what was committed is there, whole, whatever happened to the process."""
+"""What an outbox promises over any rows: one suite for rows on disk and in memory."""
 
-import json
-import os
 import signal
-import sqlite3
-import stat
 import subprocess
 import sys
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from gateway.errors import OutboxError
-from gateway.model import EndInterval, Notice, Output, Record, StartInterval, record_key
-from gateway.outbox.entries import Attempt, Commit, LaneView, ReceiptId
-from gateway.outbox.store import CLOSED_KEPT, NOTICES_KEPT, RECEIPTS_KEPT, Outbox
-
-LINE = "Factory A/Line 01"
-
-
-def start(number: int, at: float = 1000.0) -> StartInterval:
-    return StartInterval(record_key(LINE, number, at), LINE, at, "RUN", int(at), f"run {number}", {"product": "P"})
-
-
-def output(number: int, of: StartInterval, at: float = 1001.0) -> Output:
-    return Output(record_key(LINE, number, at), LINE, at, "RUN", of.key, int(at), {"yield": number})
-
-
-def end(number: int, of: StartInterval, at: float = 1002.0) -> EndInterval:
-    return EndInterval(record_key(LINE, number, at), LINE, at, "RUN", of.key, int(at))
-
-
-def commit(outbox: Outbox, *records: Record) -> None:
-    outbox.commit(Commit(records=records))
+from gateway.errors import OutboxError, OutboxFull
+from gateway.model import Notice, Output, StartInterval, UpdateInterval
+from gateway.outbox.change import CLOSED_KEPT
+from gateway.outbox.disk import DiskRows
+from gateway.outbox.entries import Commit, LineRef, ReceiptId
+from gateway.outbox.rows import MemoryRows, Rows
+from gateway.outbox.store import LOOK, MOST_ATTEMPTS, MOST_PARTS, NOTICES_KEPT, RECEIPTS_KEPT, Outbox
+from tests.outbox.floor import (
+    LINE,
+    OTHER,
+    Floor,
+    Oden,
+    begun,
+    commit,
+    deliver,
+    drain,
+    in_phase,
+    packable,
+    work_in,
+)
 
 
-def view(outbox: Outbox, family: str) -> LaneView:
-    return next(view for view in outbox.views() if view.name == f"{LINE}/{family}")
+class Box:
+    """An outbox over rows that can be opened again."""
+
+    def __init__(self, make: Callable[[], Rows]) -> None:
+        self._make = make
+        self.rows = make()
+        self.outbox = Outbox(self.rows)
+
+    def reopened(self) -> Outbox:
+        """As after a kill: nothing of the object before is used any more."""
+        self.rows.close()
+        self.rows = self._make()
+        self.outbox = Outbox(self.rows)
+        return self.outbox
 
 
-def attempt(view: LaneView) -> Attempt:
-    return Attempt(view.name, view.positions, "interval/set", '{"a":1}', begun=5.0, tries=1)
+@pytest.fixture(params=["disk", "memory"])
+def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
+    memory = MemoryRows()
+    box = Box(lambda: DiskRows(tmp_path / "rows") if request.param == "disk" else memory)
+    yield box
+    box.outbox.close()
 
 
-def test_what_is_committed_is_there_after_reopening(tmp_path: Path) -> None:
-    """Line state, records in order, notices and receipts survive a close and an open."""
-    outbox = Outbox(tmp_path)
-    run = start(1)
-    notice = Notice("gap", 1.0, "plc", "s=Good", "a gap")
-    receipt = ReceiptId(7, "abc")
-    outbox.commit(Commit({LINE: '{"seq":3}'}, (run, output(2, run), end(3, run)), (notice,), (("mqtt", receipt),)))
-    outbox.close()
-    outbox = Outbox(tmp_path)
-    assert outbox.line_state(LINE) == '{"seq":3}'
-    assert view(outbox, "runs").records == (run,)
-    assert view(outbox, "output").records == (output(2, run),)
-    assert outbox.has_receipt("mqtt", receipt)
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def offered(outbox: Outbox) -> list[str]:
+    """The lanes in which something can be begun."""
+    return [work.lane.removeprefix(f"{LINE}/") for work in outbox.work() if work.attempt is None and not work.stuck]
+
+
+# What is committed
+
+
+def test_what_is_committed_is_there_after_reopening(box: Box, floor: Floor) -> None:
+    """Line state, records, notices and receipts of one commit survive a kill, and nothing that was not in it."""
+    run, notice, receipt = floor.start(), Notice("gap", 1.0, "plc", "s=Good", "a gap"), ReceiptId(7, "abc")
+    output = floor.output(run, 3)
+    box.outbox.commit(Commit({LINE: '{"seq":3}'}, (run, output), (notice,), (("mqtt", receipt),)))
+    outbox = box.reopened()
+    assert (outbox.line_state(LINE), outbox.line_state(OTHER)) == ('{"seq":3}', None)
+    assert work_in(outbox, "runs").records == (run,)
+    assert (outbox.has_receipt("mqtt", receipt), outbox.has_receipts("mqtt")) == (True, True)
     assert not outbox.has_receipt("mqtt", ReceiptId(8, "abc"))
-    assert not outbox.has_receipt("other", receipt)
+    assert (outbox.has_receipt("other", receipt), outbox.has_receipts("other")) == (False, False)
     summary = outbox.summary(10)
     assert summary.notices == (notice,)
-    assert (summary.counts.waiting, summary.totals.records) == (3, {"start": 1, "output": 1, "end": 1})
-    outbox.close()
+    assert (summary.counts.waiting, summary.totals.records) == (2, {"start": 1, "output": 1})
+    assert summary.counts.oldest_at == run.at
+    deliver(outbox, Oden(), work_in(outbox, "runs"))
+    assert work_in(outbox, "output").records == (output,)
 
 
-def test_a_lane_is_delivered_in_order_and_the_id_is_learned(tmp_path: Path) -> None:
-    """Start, then end of one run come out of their lane in order; what waits for the run sees its id at Oden."""
-    outbox = Outbox(tmp_path)
-    run = start(1)
-    commit(outbox, run, output(2, run), end(3, run))
-    interval = view(outbox, "output").interval
-    assert interval is not None
-    assert interval.oden_id is None
-    outbox.begin(attempt(view(outbox, "runs")))
-    assert outbox.counts().sending == 1
-    outbox.delivered(view(outbox, "runs"), "id-1")
-    assert view(outbox, "runs").records == (end(3, run),)
-    interval = view(outbox, "output").interval
-    assert interval is not None
-    assert (interval.oden_id, interval.outputs) == ("id-1", 1)
-    outbox.delivered(view(outbox, "output"), None)
-    interval = view(outbox, "runs").interval
-    assert interval is not None
-    assert interval.outputs == 0
-    outbox.delivered(view(outbox, "runs"), None)
-    assert outbox.views() == []
-    assert outbox.counts().waiting == 0
-    outbox.close()
+def test_an_interval_is_delivered_in_order_and_its_id_is_learned(box: Box, floor: Floor) -> None:
+    """Start, then output and updates, then the end; what waits for the start is told the id that Oden gave it."""
+    outbox = box.outbox
+    run = floor.start()
+    commit(outbox, run)
+    start = begun(outbox, work_in(outbox, "runs"))
+    commit(outbox, floor.output(run), floor.end(run))
+    assert offered(outbox) == []
+    outbox.settle(start, {start.positions[0]: "id-1"})
+    assert offered(outbox) == ["output"]
+    output = work_in(outbox, "output")
+    assert output.oden_ids == ("id-1",)
+    output = begun(outbox, output)
+    assert offered(outbox) == []
+    outbox.settle(output, {output.positions[0]: None})
+    assert offered(outbox) == ["updates RUN"]
+    assert work_in(outbox, "updates RUN").oden_ids == ("id-1",)
+    outbox.settle(end := begun(outbox, work_in(outbox, "updates RUN")), {end.positions[0]: None})
+    assert (outbox.work(), outbox.counts().waiting, outbox.totals.delivered) == ([], 0, 3)
 
 
-def test_an_attempt_survives_with_its_exact_body(tmp_path: Path) -> None:
-    """The attempt is found after reopening, with body, tries and times, and carries the lane's first record."""
-    outbox = Outbox(tmp_path)
-    commit(outbox, start(1), end(2, start(1)))
-    stored = replace(attempt(view(outbox, "runs")), body='{"é":"\\u2028"}', phase="doubt", not_before=99.5)
-    outbox.begin(stored)
-    outbox.close()
-    outbox = Outbox(tmp_path)
-    assert view(outbox, "runs").attempt == stored
-    assert view(outbox, "runs").records == (start(1),)
-    assert outbox.counts().in_doubt == 1
-    outbox.close()
+def test_an_attempt_survives_with_its_exact_body(box: Box, floor: Floor) -> None:
+    """P4: the attempt is found after a kill, with body, tries and times, and with its record."""
+    run = floor.start()
+    commit(box.outbox, run, floor.start(type_="STATE"))
+    work = begun(box.outbox, work_in(box.outbox, "runs"))
+    assert work.attempt is not None
+    stored = replace(
+        work.attempt, body='{"é":"\\u2028"}', phase="doubt", not_before=99.5, tries=3, reason="cut", looks=2
+    )
+    assert box.outbox.begin(work, stored)
+    outbox = box.reopened()
+    (found,) = (work for work in outbox.work() if work.attempt)
+    assert (found.attempt, found.records) == (stored, (run,))
+    assert (outbox.counts().in_doubt, outbox.counts().waiting) == (1, 1)
 
 
-def test_p5_a_dead_start_parks_only_what_needs_it(tmp_path: Path) -> None:
-    """Burying a run's start marks the run dead; parking its output and end leaves the next run first in the lane."""
-    outbox = Outbox(tmp_path)
-    first, second = start(1), start(4, 2000.0)
-    commit(outbox, first, output(2, first), end(3, first), second, output(5, second, 2001.0))
-    outbox.begin(attempt(view(outbox, "runs")))
-    outbox.bury(view(outbox, "runs"), 7.0, "400: no")
-    runs, out = view(outbox, "runs"), view(outbox, "output")
-    assert runs.interval is not None
-    assert runs.interval.dead
-    assert out.interval is not None
-    assert out.interval.dead
-    outbox.park(runs)
-    outbox.park(out)
-    assert view(outbox, "runs").records == (second,)
-    assert view(outbox, "output").records == (output(5, second, 2001.0),)
+def test_what_is_put_back_waits_again(box: Box, floor: Floor) -> None:
+    """An attempt that ends with nothing delivered and nothing refused gives its record back to the lane, once."""
+    commit(box.outbox, run := floor.start(), floor.end(run))
+    outbox = box.outbox
+    outbox.settle(begun(outbox, work_in(outbox, "runs")), {})
+    assert [work.attempt for work in outbox.work()] == [None]
+    oden = Oden()
+    assert drain(box.reopened(), oden) == 1
+    assert oden.made[run.key].end == floor.now
+
+
+def test_full_rows_take_nothing_in_and_can_be_drained(floor: Floor) -> None:
+    """P6: a commit is refused whole, with the reason, while attempts and settling go on; room makes it work again."""
+    rows, oden = MemoryRows(limit=2000), Oden()
+    outbox = Outbox(rows)
+    while not outbox.summary(0).full:
+        commit(outbox, floor.start(type_="STATE"))
+    before = dict(rows.items())
+    with pytest.raises(OutboxFull, match="2000 are allowed"):
+        outbox.commit(Commit({LINE: "new"}, (floor.start(),)))
+    assert dict(rows.items()) == before
+    while outbox.summary(0).full:
+        deliver(outbox, oden, outbox.work()[0])
+    commit(outbox, run := floor.start())
+    drain(outbox, oden)
+    assert run.key in oden.made
+
+
+def test_p7_another_format_is_said_and_left_alone(box: Box, floor: Floor) -> None:
+    """Rows of a format that this version does not know are refused, and stay as they are."""
+    commit(box.outbox, floor.start())
+    box.rows.apply({"format": "99"})
+    before = list(box.rows.items())
+    with pytest.raises(OutboxError, match="format 99, this version reads format 2"):
+        Outbox(box.rows)
+    assert list(box.rows.items()) == before
+
+
+# What depends on what
+
+
+def test_p5_a_dead_start_stops_only_what_needs_it(box: Box, floor: Floor) -> None:
+    """Output and updates of a run that Oden refused are set aside; the next run and its output go on."""
+    first = floor.start()
+    commit(box.outbox, first)
+    start = begun(box.outbox, work_in(box.outbox, "runs"))
+    late = floor.output(first, 7), floor.end(first)
+    second = floor.start()
+    commit(box.outbox, *late, second, floor.output(second, 5))
+    box.outbox.settle(start, {}, {start.positions[0]: "400: no"}, 7.0)
+    oden, outbox = Oden(), box.reopened()
+    drain(outbox, oden)
     counts = outbox.counts()
-    assert (counts.waiting, counts.parked, counts.dead) == (2, 2, 1)
+    assert (counts.waiting, counts.parked, counts.dead) == (0, 2, 1)
+    assert list(oden.made) == [second.key]
     (letter,) = outbox.dead_letters(5)
-    assert (letter.record, letter.error, letter.body, letter.tries) == (first, "400: no", '{"a":1}', 1)
-    outbox.close()
+    assert (letter.record, letter.error, letter.at, letter.tries) == (first, "400: no", 7.0, 1)
+    assert letter.body == '{"exact": "body"}'
 
 
-def test_closed_intervals_are_forgotten_in_the_end(tmp_path: Path) -> None:
-    """P12: only the last few delivered intervals of a lane stay known."""
-    outbox = Outbox(tmp_path)
-    runs = [start(2 * n, 1000.0 + n) for n in range(CLOSED_KEPT + 3)]
-    for number, run in enumerate(runs):
-        commit(outbox, run, end(2 * number + 1, run, run.at + 1))
-        outbox.delivered(view(outbox, "runs"), f"id-{number}")
-        outbox.delivered(view(outbox, "runs"), None)
-    known = [run for run in runs if outbox.interval(run.key)]
-    assert known == runs[-CLOSED_KEPT:]
-    late = output(99, runs[-1], 5000.0)
-    commit(outbox, late)
-    interval = view(outbox, "output").interval
-    assert interval is not None
-    assert interval.oden_id == f"id-{len(runs) - 1}"
-    outbox.close()
+def test_what_needs_a_start_in_doubt_is_parked_until_that_is_found(box: Box, floor: Floor) -> None:
+    """The other intervals of the lane go on meanwhile; once the start is found all comes back, updates as one, the later wins."""
+    first, oden = floor.start(), Oden()
+    commit(box.outbox, first)
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    oden.take(first)
+    for product in "QRS":
+        commit(box.outbox, floor.update(first, product=product), floor.output(first, 1))
+        drain_stuck(box.outbox)
+    assert box.outbox.counts().parked == 6
+    commit(box.outbox, floor.update(first, product="T"))
+    outbox = box.reopened()
+    (start,) = (work for work in outbox.work() if work.attempt)
+    outbox.settle(start, {start.positions[0]: "id"})
+    assert (outbox.counts().parked, outbox.counts().waiting) == (0, 2)
+    drain(outbox, oden)
+    assert oden.made[first.key].details == {"product": "T"}
+    assert oden.shown(first.key, 900.0)[-1] == {(0, ()): {"yield": 3}}
 
 
-def test_p2_receipts_are_a_ring_and_end_with_their_session(tmp_path: Path) -> None:
-    """The newest deliveries are known also after reopening, older ones and those of a lost session are not."""
-    outbox = Outbox(tmp_path)
-    for number in range(RECEIPTS_KEPT + 5):
-        outbox.commit(Commit(receipts=(("mqtt", ReceiptId(number, "d")),)))
-    outbox.close()
-    outbox = Outbox(tmp_path)
-    assert [
-        number for number in range(RECEIPTS_KEPT + 5) if outbox.has_receipt("mqtt", ReceiptId(number, "d"))
-    ] == list(range(5, RECEIPTS_KEPT + 5))
+def drain_stuck(outbox: Outbox) -> None:
+    while stuck := [work for work in outbox.work() if work.stuck]:
+        outbox.park(stuck[0])
+
+
+def test_a_start_that_was_not_there_takes_what_is_parked_into_itself(box: Box, floor: Floor) -> None:
+    """An update that was parked while the start was in doubt is a part of that start when it is sent again, and older than what
+    comes then."""
+    wash = floor.start(type_="WASH", lasts=50)
+    commit(box.outbox, wash)
+    start = begun(box.outbox, work_in(box.outbox, "custom WASH"), "doubt")
+    commit(box.outbox, floor.update(wash, product="Q", shift="late"))
+    drain_stuck(box.outbox)
+    box.outbox.settle(start, {})
+    commit(box.outbox, floor.update(wash, product="R"))
+    (again,) = work_in(box.reopened(), "custom WASH").records
+    assert isinstance(again, StartInterval)
+    assert again.details == {"product": "R", "shift": "late"}
+    assert (box.outbox.counts().waiting, box.outbox.counts().parked) == (1, 0)
+
+
+def test_updates_of_one_interval_never_overtake_each_other(box: Box, floor: Floor) -> None:
+    """While an attempt carries one, also one that has to wait for its next try, a later one is not offered, nor packed with others."""
+    run, state, oden = floor.start(), floor.start(), Oden()
+    commit(box.outbox, run, state)
+    drain(box.outbox, oden)
+    commit(box.outbox, floor.update(run, product="Q"))
+    first = begun(box.outbox, work_in(box.outbox, "updates RUN"), "again")
+    commit(box.outbox, floor.update(run, product="R"), other := floor.update(state, product="S"))
+    outbox = box.reopened()
+    work = outbox.gather(work_in(outbox, "updates RUN"), packable, 10)
+    assert work.records == (other,)
+    deliver(outbox, oden, work)
+    assert offered(outbox) == []
+    outbox.settle(first, {})
+    (merged,) = work_in(outbox, "updates RUN").records
+    assert isinstance(merged, UpdateInterval)
+    assert merged.details == {"product": "R"}
+
+
+def test_what_came_since_it_was_chosen_is_parked_too(box: Box, floor: Floor) -> None:
+    """Parking and burying take a record as it is by then: an end that was merged into it in between is not lost."""
+    run, oden = floor.start(), Oden()
+    commit(box.outbox, run)
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    oden.take(run)
+    commit(box.outbox, floor.update(run, product="Q"))
+    (stuck,) = (work for work in box.outbox.work() if work.stuck)
+    commit(box.outbox, end := floor.end(run))
+    box.outbox.park(stuck)
+    outbox = box.reopened()
+    outbox.settle(start, {start.positions[0]: "id"})
+    drain(outbox, oden)
+    assert (oden.made[run.key].end, oden.made[run.key].details) == (end.end, {"product": "Q"})
+
+
+def test_nothing_is_parked_with_an_interval_that_was_found_meanwhile(box: Box, floor: Floor) -> None:
+    """Chosen to be parked while its start was in doubt, and no longer needing to be: it stays where it is, and goes out."""
+    run, oden = floor.start(), Oden()
+    commit(box.outbox, run)
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    commit(box.outbox, floor.output(run))
+    (stuck,) = (work for work in box.outbox.work() if work.stuck)
+    box.outbox.settle(start, {start.positions[0]: oden.take(run)})
+    box.outbox.park(stuck)
+    assert (box.outbox.counts().parked, offered(box.outbox)) == (0, ["output"])
+
+
+def test_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
+    """P6: it comes much too late, and is shown to a person rather than dropped."""
+    oden, run = Oden(), floor.start(lasts=1)
+    commit(box.outbox, run, *(floor.start(lasts=1) for _ in range(CLOSED_KEPT)))
+    drain(box.outbox, oden)
+    commit(box.outbox, late := floor.output(run, 3))
+    drain(box.outbox, oden)
+    assert [letter.record for letter in box.reopened().dead_letters(9)] == [late]
+
+
+def test_p12_closed_intervals_are_forgotten_in_the_end(box: Box, floor: Floor) -> None:
+    """Only the last few delivered intervals of a lane stay known; late output for one of them is delivered."""
+    oden = Oden()
+    runs = [floor.start(lasts=1) for _ in range(CLOSED_KEPT + 3)]
+    commit(box.outbox, *runs)
+    drain(box.outbox, oden)
+    outbox = box.reopened()
+    assert [run for run in runs if outbox.interval(run.key)] == runs[-CLOSED_KEPT:]
+    commit(outbox, floor.output(runs[-CLOSED_KEPT], 5))
+    drain(outbox, oden)
+    assert len(oden.made[runs[-CLOSED_KEPT].key].output) == 1
+    assert outbox.counts().dead == 0
+
+
+def test_an_interval_is_known_while_an_attempt_names_it(box: Box, floor: Floor) -> None:
+    """However many others are closed while an update of it waits for its next try."""
+    oden, run = Oden(), floor.start(lasts=1)
+    commit(box.outbox, run)
+    drain(box.outbox, oden)
+    commit(box.outbox, floor.update(run, product="Q"))
+    update = begun(box.outbox, work_in(box.outbox, "updates RUN"), "again")
+    for _ in range(CLOSED_KEPT + 3):
+        commit(box.outbox, floor.start(lasts=1))
+        deliver(box.outbox, oden, work_in(box.outbox, "runs"))
+    outbox = box.reopened()
+    assert outbox.interval(run.key) is not None
+    outbox.settle(update, {})
+    drain(outbox, oden)
+    assert oden.made[run.key].details == {"product": "Q"}
+
+
+# Who is offered
+
+
+def test_after_an_outage_what_comes_is_live_and_the_rest_backlog(box: Box, floor: Floor) -> None:
+    """Both are offered side by side, each from its oldest; an interval that is still open stays live."""
+    old = [floor.start(type_="STATE", lasts=1) for _ in range(3)]
+    still_open = floor.start(type_="STATE")
+    commit(box.outbox, *old, still_open)
+    box.outbox.resume()
+    outbox = box.reopened()
+    assert [(work.records, work.live) for work in outbox.work()] == [((still_open,), True), ((old[0],), False)]
+    deliver(outbox, Oden(), outbox.work()[0])
+    commit(outbox, new := floor.start(type_="STATE"))
+    assert [(work.records, work.live) for work in outbox.work()] == [((new,), True), ((old[0],), False)]
+
+
+def test_new_output_is_not_merged_into_backlog(box: Box, floor: Floor) -> None:
+    """What comes now goes out now: as a part of an old entry it would wait for the whole backlog."""
+    run = floor.start()
+    commit(box.outbox, run)
+    drain(box.outbox, Oden())
+    commit(box.outbox, floor.output(run, 1))
+    box.outbox.resume()
+    commit(box.outbox, floor.output(run, 2))
+    assert [work.live for work in box.outbox.work()] == [True, False]
+
+
+def test_p12_outages_that_are_told_apart_are_bounded(box: Box, floor: Floor) -> None:
+    """However many outages there were, each record of them is delivered once, the oldest parts first."""
+    outbox, oden = box.outbox, Oden()
+    states = [floor.start(type_="STATE", lasts=1) for _ in range(3 * MOST_PARTS)]
+    for state in states:
+        commit(outbox, state)
+        outbox.resume()
+    assert len(outbox.lanes[f"{LINE}/states"].backlog) == MOST_PARTS
+    drain(box.reopened(), oden)
+    assert list(oden.made) == [state.key for state in states]
+
+
+def test_attempts_stand_aside_and_are_bounded(box: Box, floor: Floor) -> None:
+    """The lane goes on beside attempts that wait for their next step, up to a number; then it waits for these."""
+    commit(box.outbox, *(floor.start(type_="STATE") for _ in range(MOST_ATTEMPTS + 2)))
+    begun_ = [begun(box.outbox, work_in(box.outbox, "states"), "doubt") for _ in range(MOST_ATTEMPTS)]
+    outbox = box.reopened()
+    assert [work.attempt is None for work in outbox.work()] == [False] * MOST_ATTEMPTS
+    in_phase(outbox, begun_[0], "again")
+    assert offered(outbox) == []
+    outbox.settle(begun_[3], {begun_[3].positions[0]: "id"})
+    assert offered(outbox) == ["states"]
+
+
+def test_one_that_cannot_be_sent_yet_stops_nobody_behind_it(box: Box, floor: Floor) -> None:
+    """P5: ends that wait for their output are passed over, up to a number that is looked at."""
+    oden = Oden()
+    runs = [floor.start() for _ in range(LOOK)]
+    commit(box.outbox, *runs)
+    drain(box.outbox, oden)
+    for run in runs[:-1]:
+        commit(box.outbox, floor.output(run))
+        commit(box.outbox, floor.end(run))
+    commit(box.outbox, last := floor.end(runs[-1]))
+    assert work_in(box.reopened(), "updates RUN").records == (last,)
+
+
+def test_gathering_takes_what_fits_and_can_be_sent(box: Box, floor: Floor) -> None:
+    """As many as are wanted at the most, each once, none that is not ready or that another attempt carries."""
+    washes = [floor.start(type_="WASH", lasts=5) for _ in range(6)]
+    open_one = floor.start(type_="WASH")
+    outbox = box.outbox
+    commit(outbox, *washes[:3], open_one, *washes[3:])
+    carried = begun(outbox, work_in(outbox, "custom WASH"))
+    work = work_in(outbox, "custom WASH")
+    assert outbox.gather(work, packable, 10).records == tuple(washes[1:])
+    pack = outbox.gather(work, packable, 3)
+    assert (pack.records, len(pack.oden_ids)) == (tuple(washes[1:4]), 3)
+    pack = begun(outbox, pack)
+    assert work_in(outbox, "custom WASH").records == (open_one,)
+    assert outbox.counts().sending == len(carried.records) + 3
+    delivered = {at: f"id-{at}" for at in pack.positions[:2]}
+    outbox.settle(pack, delivered, {pack.positions[2]: "400"}, 7.0)
+    outbox = box.reopened()
+    assert [interval.oden_id for one in washes[1:3] if (interval := outbox.interval(one.key))] == list(
+        delivered.values()
+    )
+    assert [letter.record for letter in outbox.dead_letters(5)] == [washes[3]]
+
+
+def test_lines_and_their_ids_are_remembered(box: Box) -> None:
+    """P7: also those that a later configuration does not name."""
+    box.outbox.learn_lines({LINE: LineRef("Factory A", "Line 01", "id-1"), OTHER: LineRef("Factory A", "Line 02")})
+    box.outbox.learn_lines({OTHER: LineRef("Factory A", "Line 02", "id-2")})
+    assert {key: ref.oden_id for key, ref in box.reopened().line_refs().items()} == {LINE: "id-1", OTHER: "id-2"}
+
+
+# Rings
+
+
+def test_p2_receipts_are_a_ring_and_end_with_their_session(box: Box) -> None:
+    """The newest deliveries are known also after a kill, older ones and those of a lost session are not."""
+    box.outbox.commit(Commit(receipts=tuple(("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))))
+    outbox = box.reopened()
+    known = [n for n in range(RECEIPTS_KEPT + 5) if outbox.has_receipt("mqtt", ReceiptId(n, "d"))]
+    assert known == list(range(5, RECEIPTS_KEPT + 5))
     outbox.commit(Commit(receipts=(("mqtt", ReceiptId(1, "new")),), new_sessions=("mqtt",)))
-    outbox.close()
-    outbox = Outbox(tmp_path)
-    assert outbox.has_receipt("mqtt", ReceiptId(1, "new"))
-    assert not any(outbox.has_receipt("mqtt", ReceiptId(number, "d")) for number in range(RECEIPTS_KEPT + 5))
-    outbox.close()
+    for now in (outbox, box.reopened()):
+        assert now.has_receipt("mqtt", ReceiptId(1, "new"))
+        assert not any(now.has_receipt("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))
 
 
-def test_p12_notices_are_bounded_and_all_counted(tmp_path: Path) -> None:
+def test_p12_notices_are_bounded_and_all_counted(box: Box) -> None:
     """The newest notices are kept, newest first; every one is counted by kind."""
-    outbox = Outbox(tmp_path)
     kinds: list[Literal["gap", "reject", "loss"]] = ["gap", "reject", "loss"]
     notices = [Notice(kinds[n % 3], float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
-    outbox.commit(Commit(notices=tuple(notices)))
+    box.outbox.commit(Commit(notices=tuple(notices)))
+    outbox = box.reopened()
     assert outbox.notices(NOTICES_KEPT) == notices[: -NOTICES_KEPT - 1 : -1]
-    assert outbox.totals.gaps == {"plc": sum(n.kind == "gap" for n in notices)}
-    assert outbox.totals.rejects == sum(n.kind == "reject" for n in notices)
-    assert outbox.totals.lost == sum(n.kind == "loss" for n in notices)
-    outbox.close()
+    counted = Counter(notice.kind for notice in notices)
+    totals = outbox.totals
+    assert (totals.gaps, totals.rejects, totals.lost) == ({"plc": counted["gap"]}, counted["reject"], counted["loss"])
 
 
-def test_a_second_gateway_is_refused_by_name(tmp_path: Path) -> None:
-    """P7: a directory in use is refused with the process that holds it, and free again after a close."""
-    outbox = Outbox(tmp_path)
-    with pytest.raises(OutboxError, match=f"in use by another oden-gateway \\(process {os.getpid()}\\)"):
-        Outbox(tmp_path)
-    outbox.close()
-    Outbox(tmp_path).close()
-
-
-def test_an_unwritable_directory_says_why(tmp_path: Path) -> None:
-    """P7: where the directory cannot be made or written, the error names it and the reason."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(OutboxError, match=r"cannot write to the outbox directory .*file/outbox.*Not a directory"):
-        Outbox(tmp_path / "file" / "outbox")
-
-
-@pytest.mark.parametrize("damage", ["not a database", "another format"])
-def test_what_cannot_be_read_is_said_and_left_alone(tmp_path: Path, damage: str) -> None:
-    """P7: an outbox that this version cannot read is named, with what to do; what it holds stays as it is."""
-    outbox = Outbox(tmp_path)
-    commit(outbox, start(1))
-    if damage == "another format":
-        outbox._cache.set("format", "99")
-    outbox.close()
-    database = tmp_path / "outbox" / "cache.db"
-    if damage == "not a database":
-        database.write_bytes(b"no database at all, whatever it was" * 1000)
-    before = database.read_bytes()
-    records = "SELECT key, value FROM Cache ORDER BY key"
-    rows: list[object] = []
-    if damage == "another format":
-        with closing(sqlite3.connect(database)) as connection:
-            rows = connection.execute(records).fetchall()
-        assert len(rows) > 3
-    with pytest.raises(OutboxError, match=r"cannot be read \(.*(not a database|format 99).*keep it"):
-        Outbox(tmp_path)
-    if damage == "another format":
-        with closing(sqlite3.connect(database)) as connection:
-            assert connection.execute(records).fetchall() == rows
-    else:
-        assert database.read_bytes() == before
-
-
-def test_the_directory_is_private(tmp_path: Path) -> None:
-    """Nobody but the owner can read what waits."""
-    Outbox(tmp_path / "box").close()
-    assert stat.S_IMODE((tmp_path / "box").stat().st_mode) == 0o700
-
-
-def test_nothing_is_ever_pickled_or_put_into_a_file(tmp_path: Path) -> None:
-    """A record of 100 KiB is in the database, whose log is synced, and not in a file beside it; non-text is refused."""
-    outbox = Outbox(tmp_path)
-    big = StartInterval("k" * 26, LINE, 1.0, "RUN", 1, "x" * 100_000, {"product": "P"})
-    commit(outbox, big)
-    assert {path.name for path in (tmp_path / "outbox").iterdir()} == {"cache.db", "cache.db-wal", "cache.db-shm"}
-    with pytest.raises(TypeError, match="stores text only"):
-        outbox._cache.set("key", {"not": "text"})
-    assert outbox._cache.reset("sqlite_synchronous") == 2
-    assert outbox._cache.reset("eviction_policy") == "none"
-    outbox.close()
-
+# A real process, and many records
 
 WRITER = """
 import sys
 from pathlib import Path
 from gateway.model import StartInterval, record_key
+from gateway.outbox.disk import DiskRows
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
-outbox = Outbox(Path(sys.argv[1]))
+outbox = Outbox(DiskRows(Path(sys.argv[1])))
 for n in range(100_000):
     records = tuple(StartInterval(record_key("L", 3 * n + i, 1.0), "L", 1.0, "RUN", 3 * n + i) for i in range(3))
     outbox.commit(Commit({"L": str(n)}, records))
@@ -263,13 +462,76 @@ def test_p1_a_killed_writer_leaves_whole_commits(tmp_path: Path, commits: int) -
             reported = int(writer.stdout.readline())
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().split()
-    if rest:
-        reported = int(rest[-1])
-    outbox = Outbox(tmp_path)
+    reported = int(rest[-1]) if rest else reported
+    outbox = Outbox(DiskRows(tmp_path))
     state = int(outbox.line_state("L") or -1)
     assert state >= reported
-    bounds = outbox.lanes["L/runs"]
-    assert (bounds.head, bounds.tail, bounds.waiting) == (0, 3 * (state + 1), 3 * (state + 1))
-    last = json.loads(outbox._cache[f"record/L/runs/{bounds.tail - 1}"])
-    assert last["start"] == bounds.tail - 1
+    assert (outbox.counts().waiting, outbox.totals.records) == (3 * (state + 1), {"start": 3 * (state + 1)})
+    oden = Oden()
+    for expected in range(3):
+        (work,) = outbox.work()
+        assert [one.start for one in work.records if isinstance(one, StartInterval)] == [expected]
+        deliver(outbox, oden, work)
     outbox.close()
+
+
+class Counted(MemoryRows):
+    """Counts how many rows are read and written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.touched = 0
+
+    def get(self, key: str) -> str | None:
+        self.touched += 1
+        return super().get(key)
+
+    def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
+        drop = list(drop)
+        self.touched += len(put) + len(drop)
+        super().apply(put, drop)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        for item in super().items():
+            self.touched += 1
+            yield item
+
+
+def cost(waiting: int) -> dict[str, int]:
+    """Rows touched to open, and to commit, deliver and count 200 records, with `waiting` records there."""
+    floor, rows, oden = Floor(), Counted(), Oden()
+    run = floor.start()
+    commit(Outbox(rows), run)
+    drain(outbox := Outbox(rows), oden)
+    for _ in range(waiting // 1000):
+        records = [floor.start(OTHER, "STATE", lasts=1) for _ in range(500)]
+        commit(outbox, *records, *(replace(floor.output(run), amounts=()) for _ in range(500)))
+    spent = {}
+
+    def spend(name: str, doing: Callable[[], object]) -> None:
+        before = rows.touched
+        doing()
+        spent[name] = rows.touched - before
+
+    def commit_some() -> None:
+        for _ in range(100):
+            commit(outbox, floor.start(type_="STATE"), floor.output(run))
+
+    def deliver_some() -> None:
+        for number in range(200):
+            works = outbox.work()
+            deliver(outbox, oden, works[number % len(works)])
+
+    spend("open", lambda: Outbox(rows).work())
+    spend("commit", commit_some)
+    spend("deliver", deliver_some)
+    spend("count", lambda: [outbox.summary(9) for _ in range(200)])
+    spend("resume", outbox.resume)
+    spend("deliver backlog", deliver_some)
+    assert isinstance(work_in(outbox, "output").records[0], Output)
+    return spent
+
+
+def test_p12_the_cost_of_a_record_does_not_grow_with_what_waits() -> None:
+    """With 100,000 records waiting, opening, committing, delivering and counting touch as many rows as with 1,000."""
+    assert cost(100_000) == cost(1_000)

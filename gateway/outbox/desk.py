@@ -1,0 +1,329 @@
+"""What `oden-gateway outbox` asks, answered by whoever holds the outbox: the running gateway, or the command itself.
+
+A question is the name of a command and its arguments, an answer a stream of JSON objects: both go through the control socket as
+they are. Everything that reads much does so a page at a time, so that a commit never waits for long.
+"""
+
+import json
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.errors import OutboxError
+from gateway.model import StartInterval
+from gateway.outbox import verify
+from gateway.outbox.change import DEAD
+from gateway.outbox.entries import Lane, Totals
+from gateway.outbox.letters import (
+    DETAILS,
+    KEY_LENGTH,
+    LISTED,
+    Cursor,
+    Filter,
+    Listed,
+    compare,
+    details,
+    drop,
+    exported,
+    imported,
+    page,
+    retry,
+)
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+
+MOST = 10_000
+"""Records that are named one by one in one command at the most."""
+DEPENDENTS_SHOWN = 100
+SAMPLE_EVERY = 60.0
+SAMPLES = 61
+"""So that the rate of new records is that of the last hour."""
+TRIES = 3
+"""How often the records of a line are gone through to find a moment in which none comes or leaves."""
+
+Answer = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The arguments of any command; each reads its own."""
+
+    wanted: Filter = field(default_factory=Filter)
+    line: str | None = None
+    """As a person names it: the key of a line, its name, or factory/name."""
+    limit: int | None = None
+    acknowledge: bool = False
+    lines: tuple[str, ...] = ()
+    dry: bool = False
+    """Only say what would be dropped."""
+
+
+QUESTION = TypeAdapter(Question)
+
+
+class Desk:
+    """Answers questions about the outbox. `wake` is called when there is something new to deliver; `live` says that others
+    use the outbox meanwhile."""
+
+    def __init__(self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None) -> None:
+        self._outbox, self._wake, self._live = outbox, wake, live
+        self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES)
+        self._commands: Mapping[str, Callable[[Question], AsyncIterator[Answer]]] = {
+            "list": self._list,
+            "show": self._show,
+            "retry": self._retry,
+            "drop": self._drop,
+            "export": self._export,
+            "import": self._import,
+            "stats": self._stats,
+            "verify": self._verify,
+        }
+
+    def observe(self, now: float, totals: Totals) -> None:
+        """Note how many records there have been at `now` (seconds, monotonic): the rate of new ones comes from that."""
+        if not self._samples or now - self._samples[-1][0] >= SAMPLE_EVERY:
+            self._samples.append((now, sum(totals.records.values()) - totals.merged))
+
+    async def answer(self, command: str, question: object) -> AsyncGenerator[Answer, None]:
+        """Raises OutboxError, with a sentence for the person, where there is no answer."""
+        if command not in self._commands:
+            raise OutboxError(f"this gateway knows no command '{command}': it may be of another version")
+        try:
+            asked = QUESTION.validate_python(question)
+        except ValidationError as error:
+            raise OutboxError("this gateway does not understand the question: it may be of another version") from error
+        asked = await self._of_lines(asked)
+        async for item in self._commands[command](asked):
+            yield item
+
+    # Commands
+
+    async def _list(self, asked: Question) -> AsyncIterator[Answer]:
+        """Records, at the most `limit`; then whether there are more."""
+        number = 0
+        async for one in self._all(asked.wanted):
+            if number == asked.limit:
+                yield {"more": True}
+                return
+            number += 1
+            yield {"record": LISTED.dump_python(one, mode="json")}
+
+    async def _show(self, asked: Question) -> AsyncIterator[Answer]:
+        (one,) = await self._named(asked.wanted)
+        beside = await self._outbox(details, one)
+        waiting: list[object] = []
+        number = 0
+        if isinstance(one.record, StartInterval):
+            async for other in self._all(Filter(interval=frozenset({one.record.key}), lines=(one.record.line,))):
+                number += 1
+                if len(waiting) < DEPENDENTS_SHOWN:
+                    waiting.append(LISTED.dump_python(other, mode="json"))
+        yield {
+            "record": LISTED.dump_python(one, mode="json"),
+            **DETAILS.dump_python(beside, mode="json"),
+            "dependents": waiting,
+            "number_of_dependents": number,
+        }
+
+    async def _retry(self, asked: Question) -> AsyncIterator[Answer]:
+        """How many are sent once more, and how many cannot be because their interval is not known any more."""
+        sent = hopeless = 0
+        if asked.wanted.keys:
+            found = [one for one in await self._named(asked.wanted) if self._can(one, "dead", "again")]
+            sent = await self._outbox(retry, found)
+            hopeless = len(found) - sent
+        else:
+            _only(asked.wanted, "dead", "again")
+            for where in (asked.wanted.where,) if asked.wanted.where else ("dead", "again"):
+                async for found in self._pages(replace(asked.wanted, where=where), still=True):
+                    there = await self._outbox(retry, found)
+                    sent, hopeless = sent + there, hopeless + (len(found) - there if where == "dead" else 0)
+        self._wake()
+        yield {"retried": sent, "hopeless": hopeless}
+
+    async def _drop(self, asked: Question) -> AsyncIterator[Answer]:
+        """How many dead letters and how many that depend on them were dropped, or would be, with their keys."""
+        letters = dependents = 0
+        keys: list[str] = []
+        _only(asked.wanted, "dead")
+        if asked.wanted.keys:
+            named = [one for one in await self._named(asked.wanted) if self._can(one, "dead")]
+            asked = replace(asked, wanted=Filter(keys=frozenset(one.record.key for one in named)))
+        async for found in self._pages(replace(asked.wanted, where="dead"), still=True):
+            starts = [one for one in found if isinstance(one.record, StartInterval)]
+            wanted = Filter(
+                interval=frozenset(one.record.key for one in starts), lines=tuple({one.record.line for one in starts})
+            )
+            others = [one async for one in self._all(wanted) if one.where in ("parked", "waiting")] if starts else []
+            letters, dependents = letters + len(found), dependents + len(others)
+            if not asked.dry:
+                await self._outbox(drop, found, others)
+            elif letters <= MOST:
+                keys += [one.record.key for one in found]
+            else:
+                raise OutboxError(f"more than {MOST} dead letters fit: narrow it down, or answer for all with --yes")
+        self._wake()
+        yield {"letters": letters, "dependents": dependents, **({"keys": keys} if asked.dry else {})}
+
+    async def _export(self, asked: Question) -> AsyncIterator[Answer]:
+        async for one in self._all(asked.wanted):
+            yield {"line": exported(one)}
+
+    async def _import(self, asked: Question) -> AsyncIterator[Answer]:
+        """All lines or none."""
+        changed = imported(asked.lines)
+        if len(changed) > MOST:
+            raise OutboxError(f"{len(changed)} records are more than the {MOST} that go at once: split the file")
+        found = [one async for one in self._all(Filter(keys=frozenset(changed), where="dead"))] if changed else []
+        compare(found, changed)
+        sent = await self._outbox(retry, found, {key: record for key, (_, record) in changed.items()})
+        self._wake()
+        yield {"retried": sent}
+
+    async def _stats(self, _: Question) -> AsyncIterator[Answer]:
+        bytes_used, full, lanes = await self._outbox(_figures)
+        dead: Counter[str] = Counter()
+        async for one in self._all(Filter(where="dead")):
+            dead[one.record.line] += 1
+        yield {"bytes": bytes_used, "full": full, "lanes": lanes, "dead": dict(dead), "records_per_hour": self._rate()}
+
+    async def _verify(self, asked: Question) -> AsyncIterator[Answer]:
+        """Problems, notes and damage reports; then how many records were read."""
+        records = 0
+        for line in await self._outbox(verify.lines):
+            for _ in range(TRIES):
+                verdict = await self._verdict(line)
+                if not verdict.moved or verdict.problems:
+                    break
+            records += verdict.records
+            for problem in verdict.problems:
+                yield {"problem": problem}
+            if verdict.moved:
+                name = line or "the dead letters"
+                yield {"note": f"{name}: records came or left meanwhile, so they could not be counted"}
+        if self._live:
+            yield {"note": "rows that no lane leads to are looked for only while the gateway is stopped"}
+        else:
+            for problem in await self._outbox(lambda outbox: list(verify.strays(outbox))):
+                yield {"problem": problem}
+        damage: str | None = await self._outbox(lambda outbox: outbox.row("damage"))
+        reports = json.loads(damage or "[]")
+        for report in reports:
+            yield {"damage": report, "acknowledged": asked.acknowledge}
+        if asked.acknowledge and reports:
+            await self._outbox(_acknowledge)
+        yield {"records": records}
+
+    # What they have in common
+
+    async def _of_lines(self, asked: Question) -> Question:
+        """With the key of the line that a person has named."""
+        if asked.line is None:
+            return asked
+        refs = await self._outbox(Outbox.line_refs)
+        known = {lane.line for lane in (await self._outbox(lambda outbox: dict(outbox.lanes))).values()} | refs.keys()
+        names = {key: {key, ref.name, f"{ref.factory}/{ref.name}"} for key, ref in refs.items()}
+        keys = sorted(key for key in known if asked.line in names.get(key, {key}))
+        if len(keys) != 1:
+            some = ", ".join(sorted(known - {""})) or "none"
+            raise OutboxError(
+                f"{'no line is' if not keys else f'{len(keys)} lines are'} called '{asked.line}'. Lines here: {some}"
+            )
+        return replace(asked, wanted=replace(asked.wanted, lines=(keys[0],)))
+
+    async def _pages(self, wanted: Filter, *, still: bool = False) -> AsyncIterator[list[Listed]]:
+        """What fits, a page at a time. `still`: without dead letters that come meanwhile, also by what is done to these."""
+        end = await self._outbox(lambda outbox: (outbox.lanes.get(DEAD) or Lane("")).tail)
+        begin: Cursor | None = None
+        while True:
+            found, begin = await self._outbox(page, wanted, begin)
+            if still:
+                found = [one for one in found if one.where != "dead" or one.position < end]
+            if found:
+                yield found
+            if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where == "dead"):
+                return
+
+    async def _all(self, wanted: Filter) -> AsyncIterator[Listed]:
+        async for found in self._pages(wanted):
+            for one in found:
+                yield one
+
+    async def _named(self, wanted: Filter) -> list[Listed]:
+        """The one record for each of the given beginnings of keys."""
+        if len(wanted.keys) > MOST:
+            raise OutboxError(f"{len(wanted.keys)} keys are more than the {MOST} that one command takes")
+        short = sorted(key for key in wanted.keys if len(key) < KEY_LENGTH)
+        found: dict[str, Listed] = {}
+        async for one in self._all(Filter(keys=wanted.keys)):
+            found[one.record.key] = one
+            if len(found) > MOST or (not short and len(found) == len(wanted.keys)):
+                break
+        numbers = {key: sum(name.startswith(key) for name in found) for key in short}
+        for key in sorted(wanted.keys):
+            if numbers.get(key, 0) > 1:
+                raise OutboxError(f"more than one record here begins with {key}: give more of the key")
+            if numbers.get(key, key in found) == 0:
+                raise OutboxError(f"no record here has the key {key}; Oden may have it by now")
+        return list(found.values())
+
+    @staticmethod
+    def _can(one: Listed, *where: str) -> bool:
+        """Raises OutboxError where the record is elsewhere."""
+        if one.where not in where:
+            raise OutboxError(f"{one.record.key} is not a dead letter: {STANDING[one.where]}. Nothing was changed.")
+        return True
+
+    async def _verdict(self, line: str | None) -> verify.Verdict:
+        steps = await self._outbox(verify.check, line)
+        while True:
+            verdict = await self._outbox(lambda _: next(steps))
+            if verdict is not None:
+                return verdict
+
+    def _rate(self) -> float | None:
+        """New records per hour; None while that is not known."""
+        if len(self._samples) < 2:
+            return None
+        (since, before), (until, after) = self._samples[0], self._samples[-1]
+        return (after - before) / (until - since) * 3600
+
+
+STANDING = {
+    "waiting": "it waits for its turn",
+    "sending": "it is on its way",
+    "again": "it is tried again by itself",
+    "doubt": "Oden may have it, which is looked up by itself",
+    "parked": "it waits for the start of its interval, which is a dead letter or in doubt",
+    "dead": "Oden refused it",
+}
+"""Where a record is, as a clause."""
+
+
+def _only(wanted: Filter, *where: str) -> None:
+    """Raises OutboxError where records are wanted from elsewhere."""
+    if wanted.where not in (None, *where):
+        raise OutboxError(
+            f"this is for records that are {' or '.join(where)}, not {wanted.where}. Nothing was changed."
+        )
+
+
+def _figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, object]]]:
+    """Bytes used, why nothing more is taken in, and how many records of each lane are where."""
+    summary = outbox.summary(0)
+    lanes: dict[str, dict[str, object]] = {}
+    for name, lane in outbox.lanes.items():
+        phases: Counter[str] = Counter()
+        for attempt in outbox.attempts(name):
+            phases[attempt.phase] += len(attempt.positions)
+        rest = "dead" if name == DEAD else "parked" if name.endswith("/parked") else "waiting"
+        where = {rest: lane.waiting - phases.total(), **phases}
+        lanes[name] = {"line": lane.line, "requests_begun": len(outbox.attempts(name)), "where": where}
+    return summary.bytes, summary.full, lanes
+
+
+def _acknowledge(outbox: Outbox) -> None:
+    with outbox.change() as change:
+        change.drop.add("damage")

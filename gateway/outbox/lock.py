@@ -1,0 +1,83 @@
+"""The gateway's own directory: made, checked, and held by one process."""
+
+import fcntl
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from gateway.errors import OutboxError
+
+
+class DirectoryLock:
+    """Holds `directory` for this process: created if absent, private to its owner, refused to a second daemon."""
+
+    def __init__(self, directory: Path) -> None:
+        """Raise OutboxError, saying exactly why, where the directory is unwritable or held by another process."""
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise OutboxError(
+                f"cannot write to the outbox directory {directory}: {error.strerror}.{_whose(directory)}"
+            ) from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._file)
+            raise OutboxError(
+                f"the outbox directory {directory} is in use by another oden-gateway (process {holder}). "
+                "Stop that one first, or give this one its own directory."
+            ) from error
+        try:
+            os.pwrite(self._file, f"{os.getpid()}\n".ljust(32).encode(), 0)
+        except OSError:
+            # Only the message to a second gateway needs it, and a full disk is dealt with where records are written.
+            os.ftruncate(self._file, 0)
+
+    def release(self) -> None:
+        os.close(self._file)
+
+
+def refuse_unwritable(store: Path) -> None:
+    """Raise OutboxError where a file of the store cannot be read or written by this user."""
+    _refuse(store)
+    for path in store.iterdir() if store.is_dir() else ():
+        _refuse(path)
+
+
+def _refuse(path: Path) -> None:
+    wanted = os.R_OK | os.W_OK | (os.X_OK if path.is_dir() else 0)
+    if not os.access(path, wanted, effective_ids=True):
+        raise OutboxError(f"cannot write to {path}: {_reason(path)}.{_whose(path)}")
+
+
+def _reason(path: Path) -> str:
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "the file system is read-only"
+    return f"permission denied (mode {stat.filemode(path.stat().st_mode)})"
+
+
+def _whose(path: Path) -> str:
+    """Whose `path` is, where it is not this process's user's, and what to do about that."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return ""
+    user = os.geteuid()
+    if owner == user:
+        return ""
+    return (
+        f" {path} belongs to {_name(owner)}, and the gateway runs as {_name(user)}: "
+        "give it to that user (chown), or start the gateway as the other."
+    )
+
+
+def _name(user: int) -> str:
+    try:
+        return f"{pwd.getpwuid(user).pw_name} (uid {user})"
+    except KeyError:
+        return f"uid {user}"

@@ -1,0 +1,73 @@
+"""Where the outbox keeps its rows: texts by key, changed in transactions. On disk for the gateway, in memory for simulations.
+
+What both promise:
+
+- `apply` makes all of a change durable before it returns, or none of it and raises. After a crash at any point of it, either
+  all of it is there or none.
+- `get` and `items` show the state after the last `apply` that returned.
+- Calls belong to one thread.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
+
+
+class Rows(Protocol):
+    """Texts by key. Once damage was met, the rows are checked and mended when they are opened next."""
+
+    def get(self, key: str) -> str | None:
+        """The text of `key`; None where there is none. Raises DamagedRow where it was altered since it was written."""
+
+    def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
+        """Drop, then put, all or none. Raises OutboxError where it cannot be written, OutboxFull where there is no room."""
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        """Every row, in the order in which the keys were first put. One pass is linear. Nothing may be changed meanwhile."""
+
+    def used(self) -> int:
+        """Bytes that the rows take."""
+
+    def full(self) -> str | None:
+        """Why nothing more should be taken in, in words for a person; None while there is room."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class MemoryRows:
+    """Rows in memory: what is stored outlives the Outbox that uses them, not the process. `limit` in bytes."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._rows: dict[str, str] = {}
+        self._used = 0
+        self._limit = limit
+
+    def get(self, key: str) -> str | None:
+        return self._rows.get(key)
+
+    def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
+        # What is no text fails here, before anything is changed.
+        sizes = {key: _size(key, text) for key, text in put.items()}
+        for key in drop:
+            self._used -= _size(key, self._rows.pop(key, None))
+        for key, text in put.items():
+            self._used += sizes[key] - _size(key, self._rows.get(key))
+            self._rows[key] = text
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        return iter(self._rows.items())
+
+    def used(self) -> int:
+        return self._used
+
+    def full(self) -> str | None:
+        if self._limit is None or self._used < self._limit:
+            return None
+        return f"the outbox holds {self._used} bytes, and {self._limit} are allowed"
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _size(key: str, text: str | None) -> int:
+    return 0 if text is None else len(key) + len(text)

@@ -1,0 +1,106 @@
+"""Questions about the outbox while it is in use: commits go on, what is large is read in pages, the rate is known."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.errors import OutboxError
+from gateway.model import StartInterval, record_key
+from gateway.outbox.desk import QUESTION, Desk, Question
+from gateway.outbox.entries import Commit, LineRef, Totals
+from gateway.outbox.letters import PAGE, Filter
+from gateway.outbox.rows import MemoryRows
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+
+LINES = ("Factory A/Line 01", "Factory B/Line 01", "id-of-line-2")
+
+
+def starts(number: int, line: str = LINES[0]) -> tuple[StartInterval, ...]:
+    return tuple(StartInterval(record_key(line, n, n), line, n, "STATE", n) for n in range(number))
+
+
+@pytest.fixture
+async def outbox() -> AsyncIterator[OutboxThread]:
+    outbox = OutboxThread()
+    await outbox.open(lambda: Outbox(MemoryRows()))
+    yield outbox
+    await outbox.close()
+
+
+async def ask(desk: Desk, command: str, question: Question) -> list[dict[str, object]]:
+    return [item async for item in desk.answer(command, QUESTION.dump_python(question, mode="json"))]
+
+
+MANY = starts(20 * PAGE)
+
+
+@pytest.mark.parametrize(
+    ("command", "question"),
+    [
+        ("list", Question(Filter(error="nothing has this"), limit=1)),
+        ("show", Question(Filter(keys=frozenset({MANY[-1].key})))),
+        ("export", Question()),
+        ("verify", Question()),
+    ],
+)
+async def test_commits_go_on_while_much_is_read(outbox: OutboxThread, command: str, question: Question) -> None:
+    """While a question reads a large outbox, commits get their turn again and again, not only at its end."""
+    await outbox(Outbox.commit, Commit(records=MANY))
+    turns = 0
+    asking = asyncio.create_task(ask(Desk(outbox, live=True), command, question))
+    while not asking.done():
+        await outbox(Outbox.commit, Commit({"line": "state"}))
+        turns += 1
+    await asking
+    assert turns >= len(MANY) / PAGE
+
+
+async def test_a_line_is_named_as_a_person_does(outbox: OutboxThread) -> None:
+    """By its key, its name or factory and name; where several have the name, the answer says so and nothing is done."""
+    await outbox(
+        Outbox.learn_lines, {LINES[0]: LineRef("Factory A", "Line 01"), LINES[1]: LineRef("Factory B", "Line 01")}
+    )
+    await outbox(Outbox.learn_lines, {LINES[2]: LineRef("Factory A", "Line 02", "id-of-line-2")})
+    for line in LINES:
+        await outbox(Outbox.commit, Commit(records=starts(1, line)))
+    desk = Desk(outbox, live=True)
+    for name, key in (
+        (LINES[0], LINES[0]),
+        ("Line 02", LINES[2]),
+        ("Factory A/Line 02", LINES[2]),
+        (LINES[2], LINES[2]),
+    ):
+        (item,) = await ask(desk, "list", Question(line=name))
+        assert key in str(item)
+    with pytest.raises(OutboxError, match="2 lines are called 'Line 01'"):
+        await ask(desk, "retry", Question(line="Line 01"))
+
+
+async def test_the_rate_is_that_of_the_last_hour(outbox: OutboxThread) -> None:
+    """New records per hour, without those that became part of others; unknown at first, and forgotten after an hour."""
+    desk = Desk(outbox, live=True)
+
+    async def rate() -> object:
+        (item,) = await ask(desk, "stats", Question())
+        return item["records_per_hour"]
+
+    desk.observe(0.0, Totals(records={"start": 500}))
+    assert await rate() is None
+    for minute in range(1, 61):
+        desk.observe(60.0 * minute, Totals(records={"start": 500 + 3 * minute}, merged=minute))
+        desk.observe(60.0 * minute + 1, Totals(records={"start": 10**6}))
+    assert await rate() == 120
+    for minute in range(61, 122):
+        desk.observe(60.0 * minute, Totals(records={"start": 500 + 180}, merged=60))
+    assert await rate() == 0
+
+
+async def test_what_it_does_not_know_it_says(outbox: OutboxThread) -> None:
+    """A command or an argument of another version is an error in words."""
+    desk = Desk(outbox, live=True)
+    with pytest.raises(OutboxError, match="knows no command 'explode'"):
+        await ask(desk, "explode", Question())
+    with pytest.raises(OutboxError, match="does not understand the question"):
+        [item async for item in desk.answer("list", {"limit": "many"})]

@@ -1,0 +1,257 @@
+"""Merging changes how many requests there are, and nothing that Oden shows."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval
+from gateway.outbox import merge
+from gateway.outbox.rows import MemoryRows
+from gateway.outbox.store import Outbox
+from tests.outbox.floor import LINE, OTHER, Floor, Oden, begun, commit, deliver, drain, packable, total, work_in
+
+SPANS = [1.0, 60.0, 900.0]
+FIELDS = st.dictionaries(st.sampled_from(["product", "reason", "shift"]), st.text("abc", min_size=1, max_size=2))
+
+STEP = st.one_of(
+    st.tuples(st.just("start"), st.sampled_from([LINE, OTHER]), st.sampled_from(["RUN", "BATCH", "STATE", "WASH"])),
+    st.tuples(st.just("output"), st.integers(0, 3), st.sampled_from([None, "Splice", "Hole"]), st.integers(0, 5)),
+    st.tuples(st.just("output"), st.integers(0, 1), st.just(None), st.sampled_from([0.1, 2.5, 1e-9, -3, 10**12])),
+    st.tuples(st.just("update"), st.integers(0, 3), FIELDS),
+    st.tuples(st.just("end"), st.integers(0, 3)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 50, 890, 2000])),
+    st.tuples(st.just("deliver"), st.integers(0, 7), st.booleans()),
+    st.tuples(st.just("resume")),
+)
+
+
+def carried_on(outbox: Outbox, oden: Oden, which: int, *, packed: bool) -> None:
+    """Deliver one of the things that are offered, alone or with whatever may go with it."""
+    works = outbox.work()
+    if works:
+        work = works[which % len(works)]
+        if packed and packable(work.records[0]):
+            work = outbox.gather(work, packable, 3)
+        deliver(outbox, oden, work)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(STEP, max_size=60), st.sampled_from(SPANS))
+def test_oden_shows_the_same_with_and_without_merging(steps: list[tuple[object, ...]], span: float) -> None:
+    """Whatever is made in whatever order, and whenever slots come for it: intervals are equal one for one, sums are equal for
+    each interval, stretch of `span` and labels; and `Oden` itself refuses equal time stamps and what comes too early."""
+    floor, plain, oden = Floor(), Oden(), Oden()
+    outbox = Outbox(MemoryRows(), span)
+    starts: list[StartInterval] = []
+    for name, *given_ in steps:
+        records: list[Record] = []
+        match name, given_:
+            case "start", [str(line), str(kind)] if len(starts) < 8:
+                starts.append(floor.start(line, kind))
+                records = [starts[-1]]
+            case "output", [int(back), code, int(amount) | float(amount)] if back < len(starts):
+                records = [floor.output(starts[-1 - back], amount, None if code is None else str(code))]
+            case "update", [int(back), dict(details)] if back < len(starts):
+                records = [floor.update(starts[-1 - back], **details)]
+            case "end", [int(back)] if back < len(starts):
+                records = [floor.end(starts[-1 - back])]
+            case "wait", [int(seconds)]:
+                floor.tick(seconds)
+            case "deliver", [int(which), bool(packed)]:
+                carried_on(outbox, oden, which, packed=packed)
+            case "resume", _:
+                outbox.resume()
+        for record in records:
+            plain.take(record)
+        commit(outbox, *records)
+    drain(outbox, oden)
+    assert oden.made.keys() == plain.made.keys()
+    for key in plain.made:
+        assert oden.shown(key, span) == plain.shown(key, span)
+    assert outbox.totals.delivered + outbox.totals.merged == sum(outbox.totals.records.values())
+
+
+def test_as_few_requests_as_can_be() -> None:
+    """While nothing could be sent: one request for a closed interval with all that was learned of it, one for output with equal
+    labels within `merge_span`."""
+    floor, outbox, oden = Floor(), Outbox(MemoryRows(), 900.0), Oden()
+    run = floor.start()
+    entries: list[Output] = []
+    for _ in range(600):
+        entries += [floor.output(run, 2), floor.output(run, 1, "Splice")]
+    commit(outbox, run, *entries, floor.update(run, product="Q"), floor.end(run))
+    assert drain(outbox, oden) == 1 + 2 * 2
+    made = oden.made[run.key]
+    assert (made.end, made.details) == (floor.now, {"product": "Q"})
+    assert total(made.output) == total(entries)
+
+
+def test_an_update_carries_only_what_changed_and_the_later_wins() -> None:
+    """What nobody said again is not said again, so that what a person has changed at Oden stays."""
+    floor, outbox = Floor(), Outbox(MemoryRows())
+    run = floor.start()
+    commit(outbox, run)
+    deliver(outbox, Oden(), work_in(outbox, "runs"))
+    commit(outbox, floor.update(run, product="Q", shift="late"))
+    commit(outbox, floor.update(run, product="R"))
+    commit(outbox, end := floor.end(run))
+    (update,) = work_in(outbox, "updates RUN").records
+    assert isinstance(update, UpdateInterval)
+    assert (update.name, update.details, update.end) == (None, {"product": "R", "shift": "late"}, end.end)
+
+
+def test_nothing_is_merged_into_what_an_attempt_carries() -> None:
+    """A body that may be on its way stays as it was stored, with its record: what comes later becomes a record of its own."""
+    floor, outbox = Floor(), Outbox(MemoryRows())
+    run = floor.start()
+    commit(outbox, run)
+    start = begun(outbox, work_in(outbox, "runs"))
+    commit(outbox, floor.update(run, product="Q"), first := floor.output(run, 1))
+    assert outbox.work()[0].records == (run,)
+    outbox.settle(start, {start.positions[0]: "id"})
+    works = work_in(outbox, "output"), work_in(outbox, "updates RUN")
+    output, update = (begun(outbox, work) for work in works)
+    commit(outbox, second := floor.output(run, 2), later := floor.update(run, product="R"))
+    (carried,) = (work for work in outbox.work() if work.lane == output.lane and work.attempt)
+    assert carried.records == (first,)
+    assert work_in(outbox, "output").records == (second,)
+    outbox.settle(update, dict.fromkeys(update.positions))
+    assert work_in(outbox, "updates RUN").records == (later,)
+
+
+def test_what_grew_since_it_was_read_is_not_sent() -> None:
+    """An attempt whose body was made before more was merged into its record is refused, and nothing has changed."""
+    floor, outbox = Floor(), Outbox(MemoryRows())
+    run = floor.start()
+    commit(outbox, run)
+    work = work_in(outbox, "runs")
+    commit(outbox, floor.end(run))
+    with pytest.raises(AssertionError):
+        begun(outbox, work)
+    assert outbox.counts().sending == 0
+    (now,) = work_in(outbox, "runs").records
+    assert isinstance(now, StartInterval)
+    assert now.end == floor.now
+
+
+def test_nothing_is_held_back_in_order_to_be_merged() -> None:
+    """The moment that output or an update is committed and its interval is known, it is offered."""
+    floor, outbox, oden = Floor(), Outbox(MemoryRows(), 900.0), Oden()
+    run = floor.start()
+    commit(outbox, run)
+    drain(outbox, oden)
+    for _ in range(5):
+        commit(outbox, output := floor.output(run), update := floor.update(run, shift="x"))
+        assert [work.records for work in outbox.work()] == [(output,), (update,)]
+        drain(outbox, oden)
+
+
+def test_late_output_is_merged_and_never_waited_for() -> None:
+    """Output from after the end is summed as any other; the end does not wait for it, nor does it wait for the end."""
+    floor, outbox, oden = Floor(), Outbox(MemoryRows()), Oden()
+    run = floor.start()
+    commit(outbox, run)
+    drain(outbox, oden)
+    commit(outbox, end := floor.end(run))
+    commit(outbox, floor.output(run, 3))
+    commit(outbox, floor.output(run, 4))
+    assert work_in(outbox, "updates RUN").records == (end,)
+    assert [record.raw_data["yield"] for record in work_in(outbox, "output").records if isinstance(record, Output)] == [
+        7
+    ]
+    drain(outbox, oden)
+    assert (oden.made[run.key].end, total(oden.made[run.key].output)) == (end.end, 7)
+
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.text("ab", max_size=2), st.integers(-5, 5), st.floats(-2, 2), st.just(1e308)
+)
+
+
+def raw(values: dict[str, Scalar], amounts: tuple[str, ...], at: int) -> Output:
+    return Output("k", LINE, at, "RUN", "run", at, values, amounts)
+
+
+@given(
+    st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4),
+    st.dictionaries(st.sampled_from("abcd"), VALUES, max_size=4),
+    st.sampled_from([("a",), ("a", "b"), ()]),
+    st.tuples(st.integers(1, 2000), st.integers(1, 2000)),
+)
+def test_one_kind_is_what_differs_by_amounts_only(
+    one: dict[str, Scalar], other: dict[str, Scalar], amounts: tuple[str, ...], at: tuple[int, int]
+) -> None:
+    """Two entries are of one kind where both can be summed, lie in one stretch, and all else of them is equal, also its type:
+    `true` is not 1, and 1 is not 1.0."""
+    kinds = [merge.kind(raw(values, amounts, when), 0, 900.0) for values, when in zip((one, other), at, strict=True)]
+    labels = [{name: (type(v), v) for name, v in values.items() if name not in amounts} for values in (one, other)]
+    summable = [
+        bool(amounts) and all(type(v := values.get(name)) in (int, float) and abs(v) < 1e308 for name in amounts)  # type: ignore[arg-type]
+        for values in (one, other)
+    ]
+    assert [kind is not None for kind in kinds] == summable
+    stretches = [(when - 1) // 900 for when in at]
+    if all(summable):
+        assert (kinds[0] == kinds[1]) == (labels[0] == labels[1] and stretches[0] == stretches[1])
+
+
+@given(st.lists(st.decimals(-1000, 1000, places=3), min_size=2, max_size=200))
+def test_sums_of_decimals_stay_exact(amounts: list[object]) -> None:
+    """Weights with three decimals add up to what a person would add up, however many there are."""
+    entries = [raw({"kg": float(str(amount))}, ("kg",), 7 * at) for at, amount in enumerate(amounts, 1)]
+    summed = entries[0]
+    for entry in entries[1:]:
+        summed = merge.into_output(summed, entry)
+    exact = sum(round(float(str(amount)) * 1000) for amount in amounts) / 1000
+    assert summed.raw_data["kg"] == exact
+    assert summed.timestamp == 7 * len(entries)
+
+
+NAMES = st.none() | st.text("ab", min_size=1, max_size=2)
+UPDATES = st.builds(
+    UpdateInterval, st.just("u"), st.just(LINE), st.just(1.0), st.just("RUN"), st.just("run"), st.none() | st.integers(1, 9), NAMES, FIELDS
+)  # fmt: skip
+
+
+@given(UPDATES, UPDATES, UPDATES, NAMES)
+def test_it_does_not_matter_what_is_merged_first(
+    one: UpdateInterval, two: UpdateInterval, three: UpdateInterval, name: str | None
+) -> None:
+    """Updates merged among themselves and then into the start say the same as one after the other."""
+    start = StartInterval("run", LINE, 1.0, "RUN", 1, name, {"product": "P"})
+    together = merge.into_start(start, merge.into_update(merge.into_update(one, two), three))
+    singly = start
+    for update in (one, two, three):
+        singly = merge.into_start(singly, update)
+    assert together == singly
+    assert merge.into_update(one, merge.into_update(two, three)) == merge.into_update(
+        merge.into_update(one, two), three
+    )
+
+
+def test_another_span_after_a_restart_loses_nothing() -> None:
+    """`merge_span` may be changed while output waits: sums stay exact and time stamps unique."""
+    floor, oden, rows = Floor(), Oden(), MemoryRows()
+    run = floor.start()
+    entries: list[Output] = []
+    commit(Outbox(rows, 900.0), run)
+    for span in itertools.islice(itertools.cycle([900.0, 60.0, 1.0, 86_400.0]), 12):
+        outbox = Outbox(rows, span)
+        for _ in range(20):
+            floor.tick(7)
+            entries.append(floor.output(run, 1, "Splice"))
+            commit(outbox, entries[-1])
+    drain(Outbox(rows, 60.0), oden)
+    assert total(oden.made[run.key].output) == total(entries)
+
+
+def test_records_that_differ_only_in_the_line_stay_apart() -> None:
+    """Equal output of equal runs on two lines is two entries."""
+    floor, outbox, oden = Floor(), Outbox(MemoryRows()), Oden()
+    runs = [floor.start(LINE), floor.start(OTHER)]
+    commit(outbox, *runs, *(replace(floor.output(run, 5), timestamp=runs[1].start + 1) for run in runs))
+    drain(outbox, oden)
+    assert [total(oden.made[run.key].output) for run in runs] == [5, 5]
