@@ -18,12 +18,17 @@ Hold = Literal["none", "line", "api", "token"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The fate of the request's records, what to hold, and why, in words for a person."""
+    """The fate of the request's records, what to hold, and why, in words for a person.
+
+    `unsettled`: it may still take effect. Where it only sets values it is sent again, but not before it has had the time for that:
+    it could undo what is sent in between.
+    """
 
     fate: Fate
     hold: Hold = "none"
     reason: str = ""
     retry_after: float | None = None
+    unsettled: bool = False
 
 
 def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bool = True) -> Outcome:
@@ -36,19 +41,22 @@ def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bo
     if not answer.sent:
         return Outcome("again", "api", why)
     if status is None:
-        return Outcome(lost, "none", why)
+        return Outcome(lost, "none", why, unsettled=True)
     if 200 <= status < 300:
         if not answer.own:
-            return Outcome(lost, "api", f"something between here and Oden answered: {status}, not Oden's JSON")
+            reason = f"something between here and Oden answered: {status}, not Oden's JSON"
+            return Outcome(lost, "api", reason, unsettled=True)
         if needs_body and not answer.readable:
             return Outcome(lost, "none", f"{status} without readable JSON")
         return Outcome("delivered")
     if status in (425, 429):
         return Outcome("again", "api", why or str(status), answer.retry_after)
     if status == 408 or status >= 500:
-        return Outcome(lost, "none", why, answer.retry_after)
+        return Outcome(lost, "none", why, answer.retry_after, unsettled=True)
     if not answer.own or status < 400:
-        return Outcome("again" if status == 407 else lost, "api", f"something between here and Oden answered: {why}")
+        arrived = status != 407
+        reason = f"something between here and Oden answered: {why}"
+        return Outcome(lost if arrived else "again", "api", reason, unsettled=arrived)
     if status == 401:
         return Outcome("again", "token", why)
     if status == 403:

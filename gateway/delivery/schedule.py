@@ -1,27 +1,38 @@
-"""What to send next. Pure: from the lanes as they stand, the holds and the time, to one choice or the time to ask again.
+"""What to send next. Pure: from what can be gone on with, the holds and the time, to one choice or the time to ask again.
 
-The order (runs, batches and states before output; oldest first within a class) is decided here and nowhere else. A lane
-does one thing at a time, so two requests that depend on each other are never under way together.
+The order is decided here and nowhere else. A lane does one thing at a time, and nothing is offered before what it depends on
+is at Oden, so two requests that depend on each other are never under way together. Nothing is held back: whatever can be sent is
+sent when no better use of the slot is there.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.model import EndInterval, Output, StartInterval
-from gateway.outbox.entries import LaneView
+from gateway.model import Output, StartInterval, UpdateInterval
+from gateway.outbox.entries import Work
 
-Step = Literal["send", "resend", "look_up", "find_line", "park"]
-"""send: a new attempt for the lane's first record. resend: its attempt's stored body. look_up: is the attempt in doubt at
-Oden? find_line: the line's id must be learned first. park: the record's interval is dead or forgotten."""
+PATIENCE = 300.0
+"""Seconds that updates may wait while there is something of more use; those that come meanwhile share their request."""
+STARVED = 3600.0
+"""Seconds after which they are as urgent as anything: more states come than one token can carry."""
+
+Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
+"""send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the line's id must
+be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
+
+SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH = range(6)
+"""Classes, best first. URGENT: runs, batches and states, live. WAITED: live output into which nothing more
+can be merged, and live updates that have waited for PATIENCE.
+BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Do `step` for the first record, or the attempt, of `view`."""
+    """Do `step` for `work`."""
 
     step: Step
-    view: LaneView
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +44,89 @@ class Plan:
 
 
 def plan(
-    views: Iterable[LaneView],
+    works: Iterable[Work],
     now: float,
     *,
     busy: frozenset[str],
     held: Mapping[str, float],
     has_line: Callable[[str], bool],
+    ends_first: bool = False,
+    span: float,
 ) -> Plan:
-    """The next step over all lanes.
+    """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in seconds.
 
     `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a line's
-    id at Oden is known. Interval starts and ends come first; so does output that such an end waits for.
+    id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later start of
+    its lane, with `ends_first` any end does.
     """
-    views = list(views)
-    ending = {view.records[0].interval for view in views if isinstance(view.records[0], EndInterval)}
-    best: tuple[tuple[int, float, str], Choice] | None = None
+    works = list(works)
+    ending = {_family(work) for work in works if _ends_first(work, ends_first=ends_first)}
+    best: tuple[tuple[int, float, str, int], Choice] | None = None
     wake: float | None = None
-    finding = {view.line for view in views if view.name in busy and not has_line(view.line)}
-    for view in views:
-        if view.name in busy or view.line in finding:
+    finding = {work.line for work in works if work.lane in busy and not has_line(work.line)}
+    for work in works:
+        if work.lane in busy or work.line in finding:
             continue
-        record = view.records[0]
-        ready_at = max(held.get(view.line, 0.0), view.attempt.not_before if view.attempt else 0.0)
-        step = _step(view, has_line=has_line)
+        if isinstance(work.records[0], StartInterval) and work.attempt is None and _family(work) in ending:
+            continue
+        step = _step(work, has_line=has_line)
         if step is None:
             continue
-        if ready_at > now and step != "park":
+        ready_at = max(held.get(work.line, 0.0), work.attempt.not_before if work.attempt else 0.0)
+        if ready_at > now and step not in ("park", "bury"):
             wake = ready_at if wake is None else min(wake, ready_at)
             continue
-        urgent = not isinstance(record, Output) or record.interval in ending
-        rank = (0 if step == "park" else 1 if urgent else 2, record.at, view.name)
+        first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=ends_first)
+        rank = (first, work.records[0].at, work.lane, work.positions[0])
         if best is None or rank < best[0]:
-            best = (rank, Choice(step, view))
+            best = (rank, Choice(step, work))
     return Plan(best[1] if best else None, wake)
 
 
-def _step(view: LaneView, *, has_line: Callable[[str], bool]) -> Step | None:
-    record, interval = view.records[0], view.interval
-    if view.attempt:
-        return {"doubt": "look_up", "again": "resend", "sending": None}[view.attempt.phase]
-    if interval is None or (interval.dead and not isinstance(record, StartInterval)):
-        return "park"
-    if not has_line(view.line):
-        return "find_line"
+def _class(work: Work, now: float, span: float, *, ends_first: bool) -> int:
+    record = work.records[0]
     if isinstance(record, StartInterval):
-        return "send"
-    if interval.oden_id is None or (isinstance(record, EndInterval) and interval.outputs):
-        return None
-    return "send"
+        return URGENT if work.live else BACKLOG
+    if _ends_first(work, ends_first=ends_first) or _awaited(work, ends_first=ends_first):
+        return URGENT
+    if not work.live:
+        return BACKLOG_REST
+    if now - record.at >= STARVED:
+        return URGENT
+    return WAITED if _is_complete(work, now, span) else FRESH
+
+
+def _is_complete(work: Work, now: float, span: float) -> bool:
+    """Whether waiting for longer saves no requests: nothing more will be merged into output, and updates have waited enough."""
+    record, interval = work.records[0], work.interval
+    if not isinstance(record, Output) or interval is None:
+        return now - record.at >= PATIENCE
+    stretch = (record.timestamp - interval.start - 1) // span + 1
+    return interval.ended or now >= interval.start + stretch * span
+
+
+def _ends_first(work: Work, *, ends_first: bool) -> bool:
+    """Whether it is an end that later starts of the lane have to wait for."""
+    record = work.records[0]
+    is_end = isinstance(record, UpdateInterval) and record.end is not None
+    return is_end and not work.stuck and (ends_first or not work.live) and work.attempt is None
+
+
+def _awaited(work: Work, *, ends_first: bool) -> bool:
+    """Whether it is output that such an end waits for."""
+    interval = work.interval
+    is_last = isinstance(work.records[0], Output) and interval is not None and interval.ended and not interval.closed
+    return is_last and (ends_first or not work.live)
+
+
+def _family(work: Work) -> tuple[str, str]:
+    """What intervals follow each other in: a line and a type."""
+    return work.line, work.records[0].type
+
+
+def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
+    if work.attempt is not None:
+        return {"doubt": "look_up", "again": "resend", "sending": None}[work.attempt.phase]
+    if work.stuck:
+        return "bury" if work.interval is None else "park"
+    return "send" if has_line(work.line) else "find_line"

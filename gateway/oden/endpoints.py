@@ -22,10 +22,20 @@ class Endpoint:
 LINE_SEARCH = Endpoint("line", "search")
 INTERVAL_SET = Endpoint("interval", "set")
 INTERVAL_SEARCH = Endpoint("interval", "search")
+INTERVALS_SET = Endpoint("intervals", "set")
+INTERVALS_UPDATE = Endpoint("intervals", "update")
 SCRAP_YIELD_SET = Endpoint("scrap_yield", "set", answers_json=False)
 SCRAP_YIELD_SEARCH = Endpoint("scrap_yield", "search")
 
 ENDPOINTS = {
     endpoint.path: endpoint
-    for endpoint in (LINE_SEARCH, INTERVAL_SET, INTERVAL_SEARCH, SCRAP_YIELD_SET, SCRAP_YIELD_SEARCH)
+    for endpoint in (
+        LINE_SEARCH,
+        INTERVAL_SET,
+        INTERVAL_SEARCH,
+        INTERVALS_SET,
+        INTERVALS_UPDATE,
+        SCRAP_YIELD_SET,
+        SCRAP_YIELD_SEARCH,
+    )
 }

@@ -1,19 +1,21 @@
 """Records as requests, and answers as what they tell. Pure.
 
-Source: Oden's OpenAPI document: schemas Interval, RunMetadata, StateMetadata, ScrapYieldData and the endpoints'
-descriptions. Answers of `scrap_yield/*` are not documented: they are searched for what is needed.
+Source: Oden's OpenAPI document: schemas Interval, IntervalBulkCreate, IntervalBulkUpdate, RunMetadata, StateMetadata,
+ScrapYieldData and the endpoints' descriptions. Answers of `scrap_yield/*` are not documented: they are searched for what is needed.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from gateway.model import EndInterval, Output, Record, StartInterval
+from gateway.model import BUILT_IN, Output, Record, StartInterval, UpdateInterval
 from gateway.oden.endpoints import (
     INTERVAL_SEARCH,
     INTERVAL_SET,
+    INTERVALS_SET,
+    INTERVALS_UPDATE,
     LINE_SEARCH,
     SCRAP_YIELD_SEARCH,
     SCRAP_YIELD_SET,
@@ -21,6 +23,23 @@ from gateway.oden.endpoints import (
 )
 
 RawData = Literal["object", "string"]
+
+BULK = 2_500
+"""Intervals in one request at the most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How requests are written where Oden leaves a choice.
+
+    `reference` is the name under which each record carries its own key, in metadata or `raw_data`; None: it does not.
+    """
+
+    raw_data: RawData = "object"
+    reference: str | None = None
+
+
+DEFAULT = Wording()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,46 +50,73 @@ class Request:
     body: str
 
 
-def request_for(record: Record, line_id: str, interval_id: str | None, raw_data: RawData) -> Request:
-    """The request that makes `record` true at Oden; `interval_id` is needed by all but a start."""
+def request_for(
+    records: Sequence[Record], line_id: str, interval_ids: Sequence[str | None], wording: Wording
+) -> Request:
+    """The request that makes `records` true at Oden: one record, or several of one line and type for which `packable` holds.
+
+    `interval_ids` are the ids at Oden of their intervals, which all but starts need.
+    """
+    first = records[0]
+    place: dict[str, object] = {"type": {"name": first.type}, "line": {"id": line_id}}
+    if len(records) > 1:
+        endpoint = INTERVALS_SET if isinstance(first, StartInterval) else INTERVALS_UPDATE
+        intervals = [_fields(record, key, wording) for record, key in zip(records, interval_ids, strict=True)]
+        return _request(endpoint, place | {"intervals": intervals})
+    if not isinstance(first, Output):
+        return _request(INTERVAL_SET, place | _fields(first, interval_ids[0], wording))
+    data = dict(first.raw_data) | ({wording.reference: first.key} if wording.reference else {})
+    entry = {"raw_data": data if wording.raw_data == "object" else json.dumps(data), "timestamp": iso(first.timestamp)}
+    return _request(SCRAP_YIELD_SET, {"data": entry, "interval": {"id": interval_ids[0], **place}})
+
+
+def _fields(record: Record, interval_id: str | None, wording: Wording) -> dict[str, object]:
+    """What is said of one interval (schema Interval), beside its type and line."""
+    if isinstance(record, Output):
+        raise TypeError("output is not an interval")
+    named: dict[str, object] = (
+        {key: {"name": value} for key, value in record.details.items()}
+        if record.type in BUILT_IN
+        else dict(record.details)
+    )
+    fields: dict[str, object] = {}
     if isinstance(record, StartInterval):
-        body: dict[str, object] = {
-            "type": {"name": record.type},
-            "line": {"id": line_id},
-            "start_time": iso(record.start),
-            "metadata": {key: {"name": value} for key, value in record.details.items()},
-        }
-        if record.name:
-            body["name"] = record.name
-        return _request(INTERVAL_SET, body)
-    interval = {"id": interval_id, "type": {"name": record.type}, "line": {"id": line_id}}
-    if isinstance(record, EndInterval):
-        return _request(INTERVAL_SET, interval | {"end_time": iso(record.end)})
-    data = dict(record.raw_data)
-    entry = {"raw_data": data if raw_data == "object" else json.dumps(data), "timestamp": iso(record.timestamp)}
-    return _request(SCRAP_YIELD_SET, {"data": entry, "interval": interval})
+        fields["start_time"] = iso(record.start)
+        if wording.reference:
+            named[wording.reference] = record.key
+    else:
+        fields["id"] = interval_id
+    if record.end is not None:
+        fields["end_time"] = iso(record.end)
+    if named or isinstance(record, StartInterval):
+        fields["metadata"] = named
+    if record.name:
+        fields["name"] = record.name
+    return fields
 
 
 def creates(record: Record) -> bool:
     """Whether sending the record's request twice would make two things at Oden."""
-    return not isinstance(record, EndInterval)
+    return not isinstance(record, UpdateInterval)
 
 
-def look_up(record: StartInterval | Output, line_id: str, interval_id: str | None) -> Request:
-    """The search whose answer shows whether `record` is at Oden: around an interval's start, or an interval's output."""
+def packable(record: Record) -> bool:
+    """Whether it may share a request with others of its line and type: updates of any, starts of custom intervals whose end is
+    known. An open one is sent alone, because `interval/set` says for certain which id is whose."""
     if isinstance(record, StartInterval):
-        return _request(
-            INTERVAL_SEARCH,
-            {
-                "type": {"name": record.type},
-                "line": {"id": line_id},
-                "start_time": iso(record.start - 1),
-                "end_time": iso(record.start + 1),
-                "match": "all",
-            },
-        )
-    interval = {"id": interval_id, "type": {"name": record.type}, "line": {"id": line_id}}
-    return _request(SCRAP_YIELD_SEARCH, {"interval": interval, "data": {"match": "all"}})
+        return record.type not in BUILT_IN and record.end is not None
+    return isinstance(record, UpdateInterval)
+
+
+def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) -> Request:
+    """The search whose answer shows which of `records` are at Oden: around the intervals' starts, or one interval's output."""
+    first = records[0]
+    place = {"type": {"name": first.type}, "line": {"id": line_id}}
+    if isinstance(first, Output):
+        return _request(SCRAP_YIELD_SEARCH, {"interval": {"id": interval_id, **place}, "data": {"match": "all"}})
+    starts = [record.start for record in records if isinstance(record, StartInterval)]
+    times = {"start_time": iso(min(starts) - 1), "end_time": iso(max(starts) + 1)}
+    return _request(INTERVAL_SEARCH, {**place, **times, "match": "all"})
 
 
 def find_line(factory: str, line: str) -> Request:
@@ -78,28 +124,69 @@ def find_line(factory: str, line: str) -> Request:
     return _request(LINE_SEARCH, {"name": line, "factory": {"name": factory}, "match": "unique"})
 
 
-def interval_id(answer: object, record: StartInterval) -> str | None:
+def interval_id(answer: object, record: StartInterval, wording: Wording = DEFAULT) -> str | None:
     """The id that `interval/set` answers with, or that a search finds: of the interval with the record's start."""
     for item in _objects(answer):
-        if "id" in item and _epoch(item.get("start_time")) == record.start:
+        ours = _reference(item, wording.reference) in (None, record.key)
+        if ours and "id" in item and _epoch(item.get("start_time")) == record.start:
             return str(item["id"])
     return None
 
 
-def is_there(answer: object, record: StartInterval | Output) -> bool | None:
+def created_ids(answer: object, number: int) -> list[str | None]:
+    """The `number` ids that `intervals/set` answers with, in the order of the request; all None where they are not that many."""
+    ids = answer if isinstance(answer, list) else []
+    fit = len(ids) == number and all(isinstance(one, str | int) for one in ids)
+    return [str(one) for one in ids] if fit else [None] * number
+
+
+def refused_ids(answer: object, asked: Sequence[str]) -> dict[str, str] | None:
+    """The intervals of those `asked` that `intervals/update` did not update, by id, with Oden's reason; None where the answer
+    does not tell which they are."""
+    if not isinstance(answer, Mapping):
+        return None
+    failed, number = answer.get("failed_intervals"), answer.get("num_failed")
+    items = [item for item in failed if isinstance(item, Mapping)] if isinstance(failed, list) else []
+    refused = {str(item.get("id")): str(item.get("error") or "no reason given")[:500] for item in items}
+    says_done = not isinstance(number, int) and any(name in answer for name in ("num_updated", "updated_intervals"))
+    told = len(refused) == number if isinstance(number, int) else bool(refused) or says_done
+    return refused if told and refused.keys() <= set(asked) else None
+
+
+def is_there(answer: object, record: Record, wording: Wording = DEFAULT) -> bool | None:
     """Whether the answer to `look_up` shows the record; None where the answer cannot be told to mean either.
 
     It is absent only where every entry could be read: answers of `scrap_yield/search` are not documented, and to take
-    one that is not understood for "none" would send the record again.
+    one that is not understood for "none" would send the record again. One that carries the reference of another record is another.
     """
+    if isinstance(record, UpdateInterval):
+        raise TypeError("an update is never in doubt")
     key, wanted = ("start_time", record.start) if isinstance(record, StartInterval) else ("timestamp", record.timestamp)
     entries = _entries(answer)
     if entries is None:
         return None
     times = [{_epoch(item.get(key)) for item in _objects(entry)} - {None} for entry in entries]
-    if any(wanted in found for found in times):
+    ours = [entry for entry, found in zip(entries, times, strict=True) if wanted in found]
+    if any(_reference(entry, wording.reference) in (None, record.key) for entry in ours):
         return True
     return False if all(times) else None
+
+
+def _reference(entry: object, name: str | None) -> str | None:
+    """The reference that an entry carries; None where it carries none."""
+    if name is None:
+        return None
+    for item in _objects(entry):
+        raw = item.get("raw_data")
+        if isinstance(raw, str):
+            try:
+                raw = json.loads(raw)
+            except ValueError:
+                raw = None
+        for place in (item, raw):
+            if isinstance(place, Mapping) and isinstance(place.get(name), str):
+                return str(place[name])
+    return None
 
 
 def _entries(answer: object) -> list[object] | None:
@@ -111,8 +198,9 @@ def _entries(answer: object) -> list[object] | None:
 
 
 def line_id(answer: object) -> str | None:
-    """The id in the answer to `find_line`."""
-    return next((str(item["id"]) for item in _objects(answer) if "id" in item), None)
+    """The id in the answer to `find_line`: the line's own, not that of its factory or of anything else the answer names."""
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer) or []
+    return next((str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry), None)
 
 
 def iso(seconds: int) -> str:
@@ -122,7 +210,7 @@ def iso(seconds: int) -> str:
 
 def _epoch(text: object) -> int | None:
     if isinstance(text, int | float) and not isinstance(text, bool):
-        return int(text / 1000 if text > 1e11 else text)
+        return int(text / 1000 if text > 1e11 else text) if abs(text) < 1e15 else None
     if not isinstance(text, str):
         return None
     try:

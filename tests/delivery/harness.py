@@ -13,10 +13,12 @@ from aiohttp.typedefs import Handler
 
 from gateway.clock import AnchoredClock
 from gateway.delivery.drain import Drain, Settings
-from gateway.model import EndInterval, Output, Record, StartInterval, record_key
+from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
+from gateway.oden.payloads import DEFAULT
 from gateway.outbox.entries import Commit, Counts, LineRef
+from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden_api import listening, make_app
@@ -109,16 +111,18 @@ class Rig:
         self.interval, self.settle = interval, settle
         self.number = 0
         self.clock = AnchoredClock()
+        self.wording = DEFAULT
+        self.rows = MemoryRows()
 
     @asynccontextmanager
     async def running(
         self, token: Callable[[], str] = lambda: TOKEN, url: str | None = None, timeout: float = 1.0
     ) -> AsyncIterator[Drain]:
         self.outbox = OutboxThread()
-        await self.outbox.open(self.directory)
+        await self.outbox.open(lambda: Outbox(self.rows))
         pace = Pace(asyncio.get_running_loop().time() - 2.0, self.interval)
         async with OdenClient(url or self.oden.url, token, timeout, pace) as client:
-            settings = Settings(self.settle, timeout, "object")
+            settings = Settings(self.settle, timeout, self.wording)
             drain = Drain(self.outbox, client, self.clock, settings, {LINE: LineRef(FACTORY, NAME)})
             task = asyncio.create_task(drain.run())
             try:
@@ -148,10 +152,10 @@ class Rig:
         return StartInterval(self._key(), LINE, float(at), kind, at, name, details)
 
     def output(self, of: StartInterval, at: int, amount: int) -> Output:
-        return Output(self._key(), LINE, float(at), of.type, of.key, at, {"yield": amount})
+        return Output(self._key(), LINE, float(at), of.type, of.key, at, {"yield": amount}, ("yield",))
 
-    def end(self, of: StartInterval, at: int) -> EndInterval:
-        return EndInterval(self._key(), LINE, float(at), of.type, of.key, at)
+    def end(self, of: StartInterval, at: int) -> UpdateInterval:
+        return UpdateInterval(self._key(), LINE, float(at), of.type, of.key, at)
 
     def _key(self) -> str:
         self.number += 1

@@ -2,11 +2,13 @@
 
 import asyncio
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.delivery import drain as drain_module
+from gateway.delivery.holds import ALARM
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import TOKEN, Fault, Oden, Rig
 
@@ -24,7 +26,8 @@ async def test_everything_arrives_in_order(rig: Rig, oden: Oden) -> None:
     assert all(state.end for state in oden.states())
     assert oden.total("yield") == total
     assert oden.seen.count("line/search") == 1
-    assert len(oden.seen) == len(records) + 1
+    # The line, and one request for each interval with its end, and for each run's output.
+    assert len(oden.seen) == 1 + 3 + 6 + 3
 
 
 async def test_the_line_id_is_remembered(rig: Rig, oden: Oden) -> None:
@@ -123,8 +126,8 @@ async def test_p5_a_refused_run_stops_only_what_needs_it(rig: Rig, oden: Oden) -
         await rig.drained()
         counts = await rig.counts()
         (letter,) = await rig.outbox(Outbox.dead_letters, 5)
-    assert (counts.dead, counts.parked) == (1, 2)
-    assert letter.record == first
+    assert (counts.dead, counts.parked) == (1, 1)
+    assert letter.record == replace(first, end=1_800_000_060)
     assert "unknown product" in letter.error
     assert [run.name for run in oden.runs()] == [second.name]
     assert oden.total("yield") == 5
@@ -144,10 +147,10 @@ async def test_p5_refusals_with_one_cause_raise_the_alarm(
             while drain.health.api is None:
                 await asyncio.sleep(0.01)
         assert "not set up" in drain.health.api.reason
-        assert (await rig.counts()).dead == drain_module.ALARM
+        assert (await rig.counts()).dead == ALARM
         await rig.drained(30)
-        assert (await rig.counts()).dead == drain_module.ALARM
-    assert len(oden.states()) == 20 - drain_module.ALARM
+        assert (await rig.counts()).dead == ALARM
+    assert len(oden.states()) == 20 - ALARM
 
 
 async def test_p8_a_revoked_token_pauses_and_a_new_one_is_used(rig: Rig, oden: Oden) -> None:
@@ -230,11 +233,11 @@ async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> 
     """Real pace, several lanes: no two requests reach the stand-in less than a second apart, and no slot is wasted."""
     rig = Rig(tmp_path, oden, interval=1.0)
     async with rig.running() as drain:
-        records, _ = rig.production(1)
+        records, _ = rig.production(2)
         await rig.commit(drain, *records)
         await rig.drained(30)
     gaps = [after - before for before, after in zip(oden.received, oden.received[1:], strict=False)]
-    assert len(gaps) == len(records)
+    assert len(gaps) == 2 + 4 + 2
     assert min(gaps) >= 1.0
 
 
