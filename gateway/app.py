@@ -9,19 +9,21 @@ from functools import partial
 
 import structlog
 
-from gateway import __version__
+from gateway import __version__, control
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
-from gateway.config.schema import OpcuaSource
+from gateway.config.schema import FASTEST, OpcuaSource
 from gateway.delivery.drain import Drain, Settings
 from gateway.errors import GatewayError
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
+from gateway.oden.payloads import Wording
+from gateway.outbox.desk import Desk
 from gateway.outbox.entries import LineRef, Summary
 from gateway.outbox.store import Outbox
-from gateway.outbox.thread import OutboxThread
+from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
@@ -66,11 +68,23 @@ class App:
             loop.add_signal_handler(number, self._stop.set)
         config = self._loaded.config
         outbox = OutboxThread()
-        await outbox.open(config.outbox.directory)
+        kept = config.outbox
+        await outbox.open(
+            lambda: open_outbox(kept.directory, limit=kept.size_limit, min_free=kept.min_free, span=kept.merge_span)
+        )
         try:
-            pace = Pace(loop.time())
+            pace = Pace(loop.time(), 1.0 / config.oden.rate)
+            if config.oden.rate > FASTEST:
+                log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
             async with OdenClient(config.oden.url, self._loaded.token_source, config.oden.timeout, pace) as client:
-                settings = Settings(config.oden.settle, config.oden.timeout, config.oden.raw_data)
+                settings = Settings(
+                    config.oden.settle,
+                    config.oden.timeout,
+                    Wording(config.oden.raw_data, config.oden.reference),
+                    span=kept.merge_span,
+                    in_order=kept.backlog == "in_order",
+                    ends_first=kept.ends == "before_next",
+                )
                 lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
                 drain = Drain(outbox, client, self._clock, settings, lines)
                 intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
@@ -84,6 +98,7 @@ class App:
         self._seen_until = await intake.load()
         self._summary: Summary = await outbox(Outbox.summary, SHOWN)
         sources = self._sources()
+        desk = Desk(outbox, live=True, wake=drain.wake)
         parts = Parts(self._loaded.config, self._plans, sources, intake, drain, self._started_at)
 
         def picture() -> Snapshot:
@@ -97,10 +112,17 @@ class App:
                 # A taken port is no reason not to take data in; whoever looks at systemd or the log sees why.
                 log.error("status_not_served", reason=str(error))  # noqa: TRY400 - the reason says it all
                 self._fail("page", str(error))
+            directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
+            commands = control.Control(directory, control.places(directory), desk.answer)
+            try:
+                await stack.enter_async_context(commands)
+            except GatewayError as error:
+                log.error("control_not_served", reason=str(error))  # noqa: TRY400 - the reason says it all
+                self._fail("control", str(error))
             log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
             self._systemd.ready()
             delivery = asyncio.create_task(self._keep("delivery", drain.run))
-            beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain, picture)))
+            beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain, desk, picture)))
             stopped = asyncio.create_task(self._stop.wait())
             await self._wait_for_clock(stopped)
             mapping = asyncio.create_task(self._keep("intake", intake.run))
@@ -157,7 +179,9 @@ class App:
             self._clock.anchor()
         self._waiting_for_clock = False
 
-    async def _beat(self, outbox: OutboxThread, intake: Intake, drain: Drain, picture: Callable[[], Snapshot]) -> None:
+    async def _beat(
+        self, outbox: OutboxThread, intake: Intake, drain: Drain, desk: Desk, picture: Callable[[], Snapshot]
+    ) -> None:
         """Keep the picture fresh, and systemd told that every loop turns."""
         told = 0.0
         while True:
@@ -168,6 +192,7 @@ class App:
             self._follow_clock()
             try:
                 self._summary = await outbox(Outbox.summary, SHOWN)
+                desk.observe(self._clock.monotonic(), self._summary.totals)
             except (sqlite3.Error, OSError, ValueError, KeyError) as error:
                 self._fail("status", f"the outbox cannot be read: {error}")
             now = picture()

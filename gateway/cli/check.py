@@ -99,6 +99,7 @@ def _does(line: Line) -> Iterator[str]:
         if states.hold:
             yield f"A state that lasts less than {span(states.hold)} is not sent."
     if line.scrap_yield is not None:
+        yield "What is made while no run is on goes to the next run."
         for entry in line.scrap_yield.entries:
             data = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in entry.raw_data.items())
             yield f"While a run is on, {entry.count} is sent every {span(line.scrap_yield.every)} as {data}."
@@ -107,8 +108,17 @@ def _does(line: Line) -> Iterator[str]:
             yield _bridged(name, given.counter)
 
 
+_ROUND = {2**bits for bits in (8, 15, 16, 31, 32)} | {10**digits for digits in range(2, 10)}
+"""What counters usually roll over at."""
+
+
 def _bridged(name: str, counter: Counter) -> str:
     """How long the counter can be out of sight."""
+    if counter.rollover is not None and counter.rollover + 1 in _ROUND:
+        return (
+            f"{name} rolls over at {counter.rollover}: is that not {counter.rollover + 1}? "
+            "The rollover is the first value that is never shown."
+        )
     if counter.rollover is None:
         return f"{name} never rolls over: what it counts in a gap is never lost, unless it is reset in the gap."
     if counter.max_rate is None:

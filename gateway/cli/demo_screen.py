@@ -1,5 +1,6 @@
 """What the demo shows: one screen that is drawn anew on a terminal, a line now and then elsewhere, and the report."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -145,8 +146,9 @@ def _delivery(view: View) -> Text:
 
 def _outbox(gateway: GatewayStatus | None) -> Text:
     if gateway is None:
-        return Text("the gateway does not answer", "yellow")
-    waiting = f"{gateway.waiting} records wait in the outbox"
+        return Text("the gateway is starting", "yellow")
+    waiting = "1 record waits" if gateway.waiting == 1 else f"{gateway.waiting} records wait"
+    waiting += " in the outbox"
     if gateway.held is not None:
         again = f", tried again in {max(0.0, gateway.retry_at - time.time()):.0f} s" if gateway.retry_at else ""
         return Text(f"{waiting}; Oden cannot be reached{again}", "yellow")
@@ -177,8 +179,8 @@ def start_hints(status: str, oden_pid: int, gateway_pid: int, away: float, confi
     return {
         "Look": f"status page {status}",
         "Oden goes away": f"kill {oden_pid}   it is back after {away:.0f} s; watch the backlog grow and drain",
-        "Power cut": f"kill -9 {gateway_pid}   the gateway starts again; nothing is lost or doubled",
+        "A crash": f"kill -9 {gateway_pid}   the gateway starts again; nothing is lost or doubled",
         "Configuration": str(config),
-        "Your own": "start from gateway.yaml beside it; oden-gateway check -c gateway.yaml",
+        "Your own": f"copy gateway.yaml from beside it, change it, and: {sys.argv[0]} check -c gateway.yaml",
         "End": "Ctrl-C lets the line finish, compares, and reports",
     }

@@ -1,0 +1,335 @@
+"""`oden-gateway outbox`: what waits for Oden, what Oden refused, and what to do about it."""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import TypeAdapter
+
+from gateway.cli.check import DEFAULT_CONFIG, read_config
+from gateway.cli.outbox_text import Shown, all_of, figures, stats, table
+from gateway.config import schema
+from gateway.config.units import Duration
+from gateway.errors import GatewayError, OutboxError
+from gateway.outbox.desk import QUESTION, Desk, Question
+from gateway.outbox.letters import LISTED, Filter, Where
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread, open_outbox
+
+LISTED_AT_ONCE = 50
+_DURATION: TypeAdapter[float] = TypeAdapter(Duration)
+_SHOWN = TypeAdapter(Shown)
+
+Item = dict[str, Any]
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `outbox` and what belongs to it."""
+    parser = commands.add_parser(
+        "outbox",
+        help="what waits for Oden, and what Oden refused",
+        description="Shows and mends what waits for Oden. While the gateway runs, it is asked; else its files are opened.",
+        epilog="example:\n  oden-gateway outbox list --where dead",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    made = _add(group, "list", _list, "list records, those that Oden refused first", "--where dead --newer 2d")
+    _filters(made)
+    made.add_argument(
+        "--limit", type=_count, default=LISTED_AT_ONCE, metavar="N", help="at the most; default: %(default)s"
+    )
+    _json(made)
+    made = _add(group, "show", _show, "show all that is known of one record", "01KAQ3V5ZP4K7R")
+    made.add_argument("key", metavar="KEY", help="the record's key, or its beginning as `list` shows it")
+    _json(made)
+    made = _add(
+        group, "retry", _retry, "send dead letters once more, and what is to be tried again at once", "--line 'Line 01'"
+    )
+    _choice(made)
+    made = _add(group, "drop", _drop, "give dead letters up, with what depends on them", "01KAQ3V5ZP4K7R")
+    _choice(made)
+    made.add_argument("--yes", action="store_true", help="do not ask")
+    made = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
+    _filters(made)
+    made = _add(
+        group,
+        "import",
+        _import,
+        "send dead letters that were exported and changed; all of the file or, where a line is wrong, nothing",
+        "letters.jsonl",
+    )
+    made.add_argument("file", metavar="FILE", type=Path, help="what `export` printed, changed; - reads standard input")
+    made = _add(group, "stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
+    _json(made)
+    made = _add(group, "verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge")
+    made.add_argument("--acknowledge", action="store_true", help="the damage that is reported has been seen to")
+    _json(made)
+
+
+def _add(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    call: Callable[[argparse.Namespace], int],
+    about: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = group.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"example:\n  oden-gateway outbox {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    parser.set_defaults(call=call, parser=parser)
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+
+
+def _filters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--line", metavar="LINE", help="of this line: its name, or factory/name")
+    parser.add_argument("--kind", metavar="KIND", help="start, update or output; or a type: RUN, BATCH, STATE, …")
+    parser.add_argument("--where", choices=get_args(Where), help="what is done with them at present")
+    parser.add_argument("--error", metavar="TEXT", help="with TEXT in what was answered")
+    parser.add_argument("--older", metavar="TIME", type=_duration, help="made longer ago than, such as 2h")
+    parser.add_argument("--newer", metavar="TIME", type=_duration, help="made within, such as 30m")
+
+
+def _choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("keys", nargs="*", metavar="KEY", help="keys, or their beginnings as `list` shows them")
+    parser.add_argument("--all", action="store_true", help="every one")
+    _filters(parser)
+
+
+def _duration(text: str) -> float:
+    try:
+        return _DURATION.validate_python(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a duration with its unit, such as 90s, 30m, 2h or 3d"
+        ) from None
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of records")
+    return int(text)
+
+
+def _filter(arguments: argparse.Namespace) -> Filter:
+    now = time.time()
+    before = None if arguments.older is None else now - arguments.older
+    after = None if arguments.newer is None else now - arguments.newer
+    return Filter(kind=arguments.kind, where=arguments.where, error=arguments.error, before=before, after=after)
+
+
+def _chosen(arguments: argparse.Namespace) -> Question:
+    """Keys, filters or --all, of which one must be there and not two."""
+    filters = [arguments.line, arguments.kind, arguments.where, arguments.error, arguments.older, arguments.newer]
+    given = (bool(arguments.keys), any(value is not None for value in filters), arguments.all)
+    if sum(given) != 1:
+        arguments.parser.error("say which: keys, or filters such as --line, or --all")
+    if arguments.keys:
+        return Question(Filter(keys=frozenset(key.upper() for key in arguments.keys)))
+    return Question(_filter(arguments), line=arguments.line)
+
+
+# Commands
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    items = _ask(arguments, "list", Question(_filter(arguments), line=arguments.line, limit=arguments.limit))
+    records = [item["record"] for item in items if "record" in item]
+    more = {"more": True} in items
+    if arguments.json:
+        print(json.dumps({"records": records, "more": more}, ensure_ascii=False))
+    elif not records:
+        print("No records.")
+    else:
+        for row in table([LISTED.validate_python(record) for record in records], time.time()):
+            print(row)
+        if more:
+            print(f"\nThese are the first {len(records)}; there are more (--limit).")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    (item,) = _ask(arguments, "show", Question(Filter(keys=frozenset({arguments.key.upper()}))))
+    if arguments.json:
+        print(json.dumps(item, ensure_ascii=False))
+    else:
+        print("\n".join(all_of(_SHOWN.validate_python(item), time.time())))
+    return 0
+
+
+def _retry(arguments: argparse.Namespace) -> int:
+    (item,) = _ask(arguments, "retry", _chosen(arguments))
+    print(f"{_records(item['retried'])} will be sent once more.")
+    if item["hopeless"]:
+        print(
+            f"{_records(item['hopeless'])} cannot be sent any more: their interval is not known. Drop them.",
+            file=sys.stderr,
+        )
+    return 1 if item["hopeless"] else 0
+
+
+def _drop(arguments: argparse.Namespace) -> int:
+    question = _chosen(arguments)
+    if not arguments.yes:
+        (item,) = _ask(arguments, "drop", Question(question.wanted, line=question.line, dry=True))
+        if not item["letters"]:
+            print("There is nothing to drop.")
+            return 0
+        print(f"This gives up {_dropped(item)}. They will never be at Oden.")
+        if not _confirmed():
+            print("Nothing was dropped.", file=sys.stderr)
+            return 1
+        question = Question(Filter(keys=frozenset(item["keys"])))
+    (item,) = _ask(arguments, "drop", question)
+    print(f"Dropped {_dropped(item)}.")
+    return 0
+
+
+def _dropped(item: Item) -> str:
+    letters = f"{item['letters']} dead letter{'' if item['letters'] == 1 else 's'}"
+    if not item["dependents"]:
+        return letters
+    return (
+        f"{letters}, and {_records(item['dependents'])} that {'depends' if item['dependents'] == 1 else 'depend'} on it"
+    )
+
+
+def _confirmed() -> bool:
+    print("Drop them? [y/N] ", end="", flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    def write(item: Item) -> None:
+        print(item["line"])
+
+    try:
+        _ask(arguments, "export", Question(_filter(arguments), line=arguments.line), write)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    try:
+        text = sys.stdin.read() if str(arguments.file) == "-" else arguments.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise GatewayError(f"{arguments.file} cannot be read: {reason}") from None
+    (item,) = _ask(arguments, "import", Question(lines=tuple(text.split("\n"))))
+    print(f"{_records(item['retried'])} will be sent as the file says.")
+    return 0
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    config = read_config(arguments.config, os.environ)[0].config
+    (item,) = _ask(arguments, "stats", Question())
+    disk = shutil.disk_usage(config.outbox.directory)
+    room = min(config.outbox.size_limit - item["bytes"], int(disk.free - config.outbox.min_free * disk.total))
+    these = figures(item, config.oden.rate, room)
+    print(json.dumps(asdict(these), ensure_ascii=False) if arguments.json else "\n".join(stats(these)))
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    items = _ask(arguments, "verify", Question(acknowledge=arguments.acknowledge))
+    problems = [item["problem"] for item in items if "problem" in item]
+    notes = [item["note"] for item in items if "note" in item]
+    damage = [item["damage"] for item in items if "damage" in item]
+    records = items[-1]["records"]
+    bad = bool(problems or (damage and not arguments.acknowledge))
+    if arguments.json:
+        said = {"ok": not bad, "records": records, "problems": problems, "notes": notes, "damage": damage}
+        print(json.dumps(said, ensure_ascii=False))
+        return int(bad)
+    for report in damage:
+        print("\n".join(_damage(report)))
+    if damage:
+        print("This is acknowledged now." if arguments.acknowledge else "Acknowledge it with --acknowledge.")
+    for text in (*problems, *notes):
+        print(text)
+    print(f"{records} records were read: {'see above for what is wrong' if problems else 'they are in order'}.")
+    return int(bad)
+
+
+def _damage(report: Item) -> Iterator[str]:
+    at = datetime.fromtimestamp(report["at"], UTC).astimezone()
+    yield f"{at:%Y-%m-%d %H:%M}: the outbox was damaged: {report['reason']}"
+    yield f"  {report['read']} rows could be read. The damaged files are in {report['folder']}."
+    if report["lost"]:
+        yield f"  Lost: {', '.join(f'{number} {kind}' for kind, number in report['lost'].items())}."
+
+
+def _records(number: int) -> str:
+    return f"{number} record{'' if number == 1 else 's'}"
+
+
+# Whom to ask
+
+
+def _ask(
+    arguments: argparse.Namespace, command: str, question: Question, use: Callable[[Item], None] | None = None
+) -> list[Item]:
+    """The answer, item by item to `use` or as a whole."""
+    kept = read_config(arguments.config, os.environ)[0].config.outbox
+    items: list[Item] = []
+
+    async def run() -> None:
+        async with aclosing(_answer(kept, command, QUESTION.dump_python(question, mode="json"))) as answer:
+            async for item in answer:
+                (use or items.append)(item)
+
+    asyncio.run(run())
+    return items
+
+
+async def _answer(kept: schema.Outbox, command: str, question: object) -> AsyncGenerator[Item, None]:
+    """From the running gateway or, where there is none, from the files, which are held meanwhile."""
+    from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
+
+    directory = await asyncio.to_thread(kept.directory.absolute)
+    try:
+        async for item in control.ask(directory, control.places(directory), command, question):
+            yield item
+    except control.NoGateway:
+        pass
+    else:
+        return
+    outbox = OutboxThread()
+    await outbox.open(lambda: _opened(kept))
+    try:
+        async for item in Desk(outbox, live=False).answer(command, question):
+            yield item
+    finally:
+        await outbox.close()
+
+
+def _opened(kept: schema.Outbox) -> Outbox:
+    if not any(kept.directory.glob("outbox*")):
+        raise OutboxError(f"there is no outbox in {kept.directory}: no gateway with this configuration has run here")
+    owner = kept.directory.stat()
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        # Whatever is made here must be the gateway's own, or it cannot start any more.
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+    return open_outbox(kept.directory, limit=kept.size_limit, min_free=kept.min_free, span=kept.merge_span)

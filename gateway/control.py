@@ -1,0 +1,195 @@
+"""The control socket: how commands on the same machine talk to the running gateway.
+
+HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox": directory,
+"question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}` where something went
+wrong on the way. A gateway that holds another outbox than the question means says so (421) and does nothing.
+"""
+
+import asyncio
+import io
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import structlog
+from aiohttp import web
+
+from gateway.errors import GatewayError
+
+log = structlog.get_logger()
+
+RUNTIME = Path("/run/oden-gateway")
+"""Made by systemd (RuntimeDirectory) and by the compose file."""
+NAME = "control.sock"
+MOST_BODY = 64 * 2**20
+"""Bytes of a question: an import of the most records that go at once."""
+MISDIRECTED, WRONG = 421, 400
+
+Ask = Callable[[str, object], AsyncGenerator[dict[str, object], None]]
+"""A command's name and its question -> the answer, item by item."""
+
+
+class NoGateway(GatewayError):
+    """No running gateway that holds the outbox answers."""
+
+
+def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
+    """Where the control socket of the gateway with the outbox in `directory` can be, best first."""
+    return [runtime / NAME, directory / NAME]
+
+
+class Control:
+    """Answers for the outbox in `directory`, an absolute path, while its `async with` block runs; entering raises GatewayError where it cannot listen.
+
+    It listens at the first of `places` whose folder it may write to and where no other gateway listens.
+    """
+
+    def __init__(self, directory: Path, places: Sequence[Path], ask: Ask) -> None:
+        self._directory, self._places, self._ask = directory, places, ask
+        app = web.Application(client_max_size=MOST_BODY)
+        app.router.add_post("/outbox/{command}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self.path: Path | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            listener = await asyncio.to_thread(self._bound)
+            await web.SockSite(self._runner, listener).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise GatewayError(
+                f"The commands cannot reach the gateway: its control socket cannot be made ({error.strerror or error})."
+            ) from error
+        log.info("control_listening", path=str(self.path))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+    def _bound(self) -> socket.socket:
+        *others, last = self._places
+        usable = [path for path in others if os.access(path.parent, os.W_OK | os.X_OK) and not _is_in_use(path)]
+        path = [*usable, last][0]
+        with suppress(FileNotFoundError):
+            if stat.S_ISSOCK(path.lstat().st_mode):
+                path.unlink()
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(str(path))
+            path.chmod(0o600)  # nobody can have connected: it does not listen yet
+        except OSError:
+            listener.close()
+            raise
+        self.path = path
+        return listener
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            asked = await request.json()
+            outbox, question = asked["outbox"], asked["question"]
+        except (ValueError, TypeError, KeyError):
+            return web.json_response({"error": "this is not a question"}, status=WRONG)
+        if outbox != str(self._directory):
+            return web.json_response({"error": f"this gateway holds {self._directory}"}, status=MISDIRECTED)
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        last: dict[str, object] = {"end": True}
+        try:
+            async with aclosing(self._ask(request.match_info["command"], question)) as answer:
+                async for item in answer:
+                    await response.write(_line(item))
+        except GatewayError as error:
+            last = {"error": str(error)}
+        with suppress(ConnectionError):
+            await response.write(_line(last))
+        return response
+
+
+def _line(item: object) -> bytes:
+    return json.dumps(item, ensure_ascii=False).encode() + b"\n"
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether somebody listens at `path`; a socket that is left over from a process that was killed refuses."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
+
+
+async def ask(
+    directory: Path, places: Sequence[Path], command: str, question: object
+) -> AsyncGenerator[dict[str, object], None]:
+    """The answer of the running gateway that holds the outbox in `directory`, an absolute path, item by item.
+
+    Raises NoGateway where none does, GatewayError where it cannot answer.
+    """
+    forbidden: Path | None = None
+    for path in places:
+        try:
+            async for item in _asked(path, directory, command, question):
+                yield item
+        except _Elsewhere:
+            continue
+        except PermissionError:
+            forbidden = path
+            continue
+        return
+    if forbidden is not None:
+        raise GatewayError(f"{forbidden} is for the gateway's own user and root: run the command as one of these")
+    raise NoGateway(f"no running gateway answers for {directory}")
+
+
+class _Elsewhere(GatewayError):
+    """Nobody listens here, or another gateway."""
+
+
+async def _asked(path: Path, directory: Path, command: str, question: object) -> AsyncIterator[dict[str, object]]:
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)  # to look through a large outbox takes its time
+    body = io.BytesIO(json.dumps({"outbox": str(directory), "question": question}).encode())
+    try:
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
+            session.post(f"http://gateway/outbox/{command}", data=body) as response,
+        ):
+            if response.status == MISDIRECTED:
+                raise _Elsewhere(str(path))
+            if response.status != 200:
+                raise GatewayError(f"the gateway did not understand: it may be of another version ({response.status})")
+            async for line in _lines(response):
+                item: dict[str, object] = json.loads(line)
+                if "error" in item:
+                    raise GatewayError(str(item["error"]))
+                if item == {"end": True}:
+                    return
+                yield item
+    except aiohttp.ClientConnectorError as error:
+        if isinstance(error.os_error, PermissionError):
+            raise PermissionError(str(path)) from error
+        raise _Elsewhere(str(path)) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise GatewayError(f"the gateway stopped in the middle of its answer ({type(error).__name__})") from error
+    raise GatewayError("the gateway stopped in the middle of its answer")
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The complete lines of an answer, however long they are."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line

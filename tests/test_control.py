@@ -1,0 +1,132 @@
+"""The control socket, with real sockets: who answers whom, where, and what is left behind."""
+
+import json
+import socket
+import stat
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.control import Control, NoGateway, ask, places
+from gateway.errors import GatewayError, OutboxError
+
+Item = dict[str, object]
+
+
+async def echo(command: str, question: object) -> AsyncGenerator[Item, None]:
+    """Answers with what it was asked, and breaks off where it is told to."""
+    yield {"command": command, "question": question}
+    if command == "fail":
+        raise OutboxError("this cannot be done")
+
+
+async def answer(directory: Path, where: list[Path], command: str = "list", question: object = 7) -> list[Item]:
+    return [item async for item in ask(directory, where, command, question)]
+
+
+async def test_a_question_is_answered(tmp_path: Path) -> None:
+    """Command and question arrive as they are, also where they and the answer are long; the socket is the owner's alone."""
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo) as control:
+        assert control.path == tmp_path / "control.sock"
+        assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
+        question = {"text": "é\n" * 500_000}
+        assert await answer(tmp_path, where, "show", question) == [{"command": "show", "question": question}]
+    assert not (tmp_path / "control.sock").exists()
+    with pytest.raises(NoGateway):
+        await answer(tmp_path, where)
+
+
+async def test_the_runtime_folder_goes_first(tmp_path: Path) -> None:
+    """Where the folder that systemd makes is there, the socket is in it, and the command finds it."""
+    runtime, directory = tmp_path / "run", tmp_path / "outbox"
+    runtime.mkdir()
+    directory.mkdir()
+    where = places(directory, runtime)
+    async with Control(directory, where, echo) as control:
+        assert control.path == runtime / "control.sock"
+        assert await answer(directory, where)
+    assert not (runtime / "control.sock").exists()
+
+
+async def test_a_question_for_another_gateway_is_not_answered(tmp_path: Path) -> None:
+    """Two gateways with one runtime folder: the second leaves the first's socket alone, and each answers for its own outbox."""
+    runtime, one, two = tmp_path / "run", tmp_path / "one", tmp_path / "two"
+    for folder in (runtime, one, two):
+        folder.mkdir()
+    asked: list[str] = []
+
+    async def note(command: str, question: object) -> AsyncGenerator[Item, None]:
+        asked.append(command)
+        yield {"who": "two"}
+
+    async with Control(one, places(one, runtime), echo), Control(two, places(two, runtime), note) as second:
+        assert second.path == two / "control.sock"
+        assert await answer(two, places(two, runtime), "drop") == [{"who": "two"}]
+        assert await answer(one, places(one, runtime)) == [{"command": "list", "question": 7}]
+        with pytest.raises(NoGateway):
+            await answer(tmp_path, places(tmp_path, runtime), "drop")
+    assert asked == ["drop"]
+
+
+async def test_a_socket_that_nobody_listens_at_is_replaced(tmp_path: Path) -> None:
+    """What a killed process has left over in either place stops nobody."""
+    runtime, directory = tmp_path / "run", tmp_path / "outbox"
+    for folder in (runtime, directory):
+        folder.mkdir()
+        with socket.socket(socket.AF_UNIX) as left:
+            left.bind(str(folder / "control.sock"))
+    where = places(directory, runtime)
+    with pytest.raises(NoGateway):
+        await answer(directory, where)
+    async with Control(directory, where, echo) as control:
+        assert control.path == runtime / "control.sock"
+        assert await answer(directory, where)
+
+
+async def test_an_error_is_the_callers(tmp_path: Path) -> None:
+    """A question that cannot be answered raises the gateway's own sentence, after what was answered before it."""
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo):
+        answered = ask(tmp_path, where, "fail", None)
+        assert await anext(answered) == {"command": "fail", "question": None}
+        with pytest.raises(GatewayError, match="this cannot be done"):
+            await anext(answered)
+
+
+async def test_an_answer_that_ends_too_soon_is_no_answer(tmp_path: Path) -> None:
+    """A gateway that dies in the middle is told from one that had no more to say."""
+    where = places(tmp_path, tmp_path / "none")
+
+    async def die(command: str, question: object) -> AsyncGenerator[Item, None]:
+        yield {"first": 1}
+        raise KeyError("a bug")
+
+    async with Control(tmp_path, where, die):
+        with pytest.raises(GatewayError, match="stopped in the middle of its answer"):
+            await answer(tmp_path, where)
+
+
+@pytest.mark.parametrize("body", ["[]", "{", json.dumps({"outbox": "somewhere"})])
+async def test_nonsense_is_refused(tmp_path: Path, body: str) -> None:
+    """What is not a question is answered with 400 and does nothing."""
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo) as control:
+        connector = aiohttp.UnixConnector(str(control.path))
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.post("http://gateway/outbox/list", data=body) as response,
+        ):
+            assert response.status == 400
+
+
+async def test_where_it_cannot_listen_it_says_why(tmp_path: Path) -> None:
+    """A path that is too long for a socket is an error for the log, in words."""
+    directory = tmp_path / ("long" * 30)
+    directory.mkdir()
+    control = Control(directory, places(directory, tmp_path / "none"), echo)
+    with pytest.raises(GatewayError, match="its control socket cannot be made"):
+        async with control:
+            pass
