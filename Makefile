@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench contract lock clean
+.PHONY: help demo test lint bench campaign contract lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -17,6 +17,7 @@ demo: $(READY) ## run the whole path on embedded parts; DEMO_SECONDS=N ends it a
 
 test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
+	@command -v strace >/dev/null || .ci/apt-install "The tests cut the power and fill the disk under the outbox" strace
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
 	@$(BIN)/pytest -q --durations=10 --ignore=tests/contract
 
@@ -28,6 +29,10 @@ lint: $(READY) ## check style, types and the direction of dependencies
 
 bench: $(READY) ## run the measurements in bench/
 	@for program in bench/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit; done
+
+campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage, in simulated time
+	@$(BIN)/python -m tests.campaign 0..499
+	@$(BIN)/python -m tests.campaign outage
 
 contract: $(READY) ## check the Oden stand-in against Oden's own API document, where that is at hand
 	@if [ ! -d tests/contract ]; then echo "There are no contract tests yet."; \

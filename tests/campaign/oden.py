@@ -1,0 +1,140 @@
+"""Oden and the way to it, in process: the stand-in's own logic behind the faults, and a client that keeps the real pace.
+
+What a request is, when it may leave, what an answer becomes: all as in `gateway.oden.client`, whose parser reads the
+answers. Only the sockets are missing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Literal, cast
+
+import aiohttp
+
+from gateway.oden.client import Answer, _read
+from gateway.oden.endpoints import Endpoint
+from gateway.oden.pace import Pace
+from gateway.simulator.oden_faults import Genuine, Reply, reply_of
+from gateway.simulator.oden_lag import Lagging
+from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden_plan import FaultPlan
+from tests.campaign.fuse import AFTER_WRITE, AT_ANSWER, BEFORE_WRITE, Fuse
+
+Seen = Reply | Literal["closed", "hanging"]
+
+
+class Oden:
+    """The stand-in, with faults by `plan`. What was written to it, and when, is kept; what took effect is told to `effect`."""
+
+    def __init__(self, model: OdenModel, plan: FaultPlan, effect: Callable[[str, bytes], None] | None = None) -> None:
+        self.plan = plan
+        self.up = True
+        self.written: list[float] = []
+        self._effect = effect
+        self._model = Lagging(model)
+        self._effective: list[tuple[str, bytes]] = []
+        self._at_work: dict[asyncio.Task[None], asyncio.Future[Seen]] = {}
+
+    @property
+    def model(self) -> OdenModel:
+        return self._model.model
+
+    @property
+    def at_work(self) -> set["asyncio.Task[None]"]:
+        """What serves the requests under way."""
+        return {*self._at_work}
+
+    def receive(self, path: str, body: bytes) -> "asyncio.Future[Seen]":
+        """A request was written just now; what its client will see. It goes on when the client has left."""
+        loop = asyncio.get_running_loop()
+        self.written.append(loop.time())
+        seen: asyncio.Future[Seen] = loop.create_future()
+        task = loop.create_task(self._serve(path, body, seen))
+        self._at_work[task] = seen
+        task.add_done_callback(lambda done: self._at_work.pop(done, None))
+        return seen
+
+    async def restart(self, plant: Plant, away: float) -> None:
+        """Stop, with all that is under way, and come back after `away` seconds with what had taken effect."""
+        self.up = False
+        for task, seen in [*self._at_work.items()]:
+            task.cancel()
+            _show(seen, "closed")
+        await asyncio.sleep(away)
+        model = OdenModel(plant, self.model.modes)
+        for path, body in self._effective:
+            model.answer(path, body)
+        if model != self.model:
+            raise AssertionError("the stand-in came back with another state")
+        self._model = Lagging(model)
+        self.up = True
+
+    async def _serve(self, path: str, body: bytes, seen: "asyncio.Future[Seen]") -> None:
+        decision = self.plan.decide(path, body, asyncio.get_running_loop().time())
+        await asyncio.sleep(decision.delay)
+        reply = self._take(path, body) if decision.commit == 0 else None
+        if not isinstance(decision.sees, Genuine):
+            _show(seen, decision.sees)
+        elif reply is not None:
+            _show(seen, decision.sees.of(reply))
+        if decision.commit:
+            await asyncio.sleep(decision.commit)
+            self._take(path, body)
+
+    def _take(self, path: str, body: bytes) -> Reply:
+        answer = self._model.answer(path, body, asyncio.get_running_loop().time())
+        if answer.status == 200 and not path.endswith("/search"):
+            self._effective.append((path, body))
+            if self._effect is not None:
+                self._effect(path, body)
+        return reply_of(answer)
+
+
+class Wire:
+    """Stands where OdenClient does, for one life of the gateway."""
+
+    def __init__(self, oden: Oden, pace: Pace, timeout: float, fuse: Fuse) -> None:
+        self.pace = pace
+        self._oden, self._timeout, self._fuse = oden, timeout, fuse
+        self._turn = asyncio.Lock()
+
+    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None) -> Answer:
+        loop = asyncio.get_running_loop()
+        async with self._turn:
+            await asyncio.sleep(self.pace.wait(loop.time()))
+            begun = loop.time()
+            self._fuse.reach(BEFORE_WRITE)
+            try:
+                if not self._oden.up:
+                    return Answer(sent=False, seconds=0.0, error="ClientConnectorError: refused")
+                seen = self._oden.receive(f"/v2/{endpoint.path}", body.encode())
+                self.pace.written(begun)
+                self._fuse.reach(AFTER_WRITE)
+            finally:
+                if written is not None:
+                    written.set()
+        answer = await self._answer(seen, begun)
+        self._fuse.reach(AT_ANSWER)
+        return answer
+
+    async def _answer(self, seen: "asyncio.Future[Seen]", begun: float) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout_at(begun + self._timeout):
+                reply = await seen
+                while reply == "hanging":
+                    await asyncio.sleep(self._timeout)
+        except TimeoutError:
+            return Answer(sent=True, seconds=self._timeout, error="SocketTimeoutError")
+        seconds = loop.time() - begun
+        if not isinstance(reply, Reply):
+            return Answer(sent=True, seconds=seconds, error="ServerDisconnectedError")
+        if reply.missing:
+            return Answer(sent=True, seconds=seconds, error="ClientPayloadError: the answer is not complete")
+        response = SimpleNamespace(status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
+        return _read(cast("aiohttp.ClientResponse", response), reply.body, seconds)
+
+
+def _show(seen: "asyncio.Future[Seen]", what: Seen) -> None:
+    if not seen.done():
+        seen.set_result(what)

@@ -1,0 +1,152 @@
+"""From a seed to everything that goes wrong: a plan that can be read, and that is the same every time."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
+
+from gateway.simulator.oden_modes import Modes
+from tests.campaign.fuse import POINTS
+from tests.campaign.storage import Trouble
+
+SETTLE = 60.0
+"""Seconds after a cut in which a request may still take effect."""
+LATEST = 45.0
+"""What of that is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One life of the gateway: it is killed when it comes to `point` for the `number`th time, or after `seconds`, or it is
+    stopped then (`gently`). `away` seconds pass before the next one. Its clock is `ahead` by so many seconds."""
+
+    point: str | None = None
+    number: int = 1
+    seconds: float = inf
+    gently: bool = False
+    away: float = 0.0
+    ahead: float = 0.0
+
+
+SETTING_UP = Life(seconds=10.0, gently=True)
+"""In the first seconds nothing hits the gateway itself: what a counter showed before it was ever seen is not its business."""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What goes wrong, and when, in seconds of the loop. After `length` and some minutes nothing more does."""
+
+    seed: int
+    length: float
+    mapped: int
+    """How many lines publish messages; `recorded` others make records themselves."""
+    recorded: int
+    modes: Modes
+    timeout: float
+    settle: float
+    in_order: bool
+    faults: tuple[str, ...]
+    restarts: tuple[tuple[float, float], ...]
+    """Of the stand-in: when, and for how long it is away."""
+    troubles: tuple[Trouble, ...]
+    lives: tuple[Life, ...]
+    """The last one is not ended."""
+
+    @property
+    def quiet(self) -> float:
+        """When the last fault is over."""
+        return self.length + 300
+
+
+def schedule(seed: int) -> Schedule:
+    """The schedule of `seed`."""
+    chances = random.Random(seed)
+    length = chances.uniform(240, 1200)
+    mapped = chances.randint(0, 3)
+    return Schedule(
+        seed=seed,
+        length=length,
+        mapped=mapped,
+        recorded=chances.randint(0 if mapped else 1, 3),
+        modes=Modes(
+            nothing=chances.choice(("by_match", "empty", "404")),
+            range=chances.choice(("overlap", "start")),
+            ids=chances.random() < 0.9,
+            bulk_update=chances.choice((200, 200, 200, 404, 501)),
+            search_lag=chances.choice((0.0, 0.0, 0.0, 0.0, 5.0)),
+        ),
+        timeout=chances.choice((5.0, 30.0)),
+        settle=SETTLE,
+        in_order=chances.random() < 0.2,
+        faults=(_latency(chances), *(_fault(chances, length) for _ in range(chances.randint(2, 14)))),
+        restarts=tuple(
+            sorted(
+                (chances.uniform(0, length), chances.expovariate(1 / 40)) for _ in range(chances.choice((0, 0, 1, 2)))
+            )
+        ),
+        troubles=tuple(_trouble(chances, length) for _ in range(chances.choice((0, 0, 0, 1, 2)))),
+        lives=(
+            SETTING_UP,
+            *(_life(chances, length) for _ in range(chances.choice((0, 1, 2, 4, 8)))),
+            Life(ahead=_ahead(chances)),
+        ),
+    )
+
+
+def _latency(chances: random.Random) -> str:
+    low = chances.choice((0.01, 0.05, 0.5))
+    return f"latency seconds={low}..{low * chances.choice((1, 3, 10))}"
+
+
+def _fault(chances: random.Random, length: float) -> str:
+    """One fault: strikes some of the requests of one to three minutes, or a few whenever they come."""
+    late = f"{chances.uniform(0.5, LATEST - 10):.1f}"
+    effect = chances.choice(("no", "yes", "yes", late))
+    before = chances.choice(("no", "yes"))
+    kinds: list[Callable[[], str]] = [
+        lambda: f"close commit={effect}",
+        lambda: f"close commit={effect}",
+        lambda: f"hang commit={effect}",
+        lambda: f"error status=500 retryable={before} commit={effect}",
+        lambda: f"error status={chances.choice((502, 503, 504, 408))} retryable=yes commit={effect}",
+        lambda: f"error status=429{chances.choice(('', ' retry_after=7'))}",
+        lambda: f"html status={chances.choice((200, 502, 503))} commit={effect}",
+        lambda: f"html status={chances.choice((200, 403, 404, 407, 511))}",
+        lambda: "redirect",
+        lambda: "truncated",
+        lambda: f"content_type type={chances.choice(('text/plain', 'text/html'))}",
+        lambda: "no_id",
+        lambda: "error status=401",
+        lambda: f"error status=403 line='Line {chances.randint(1, 4):02}'",
+        lambda: f"latency seconds={chances.choice(('3', '1..8', '20..40'))}",
+    ]
+    what = chances.choice(kinds)()
+    where = chances.choice(("", "", " at=interval/set", " at=scrap_yield/set", " at=intervals/*", " at=*/search"))
+    since = chances.uniform(0, length)
+    if what == "error status=401" or "403 line" in what:
+        return f"{what} since={since:.1f} until={since + chances.uniform(20, 180):.1f}"
+    if chances.random() < 0.3:
+        return f"{what}{where} since={since:.1f} times={chances.randint(1, 3)}"
+    chance = chances.choice((0.2, 0.5, 0.9))
+    return f"{what}{where} chance={chance} since={since:.1f} until={since + chances.uniform(10, 120):.1f}"
+
+
+def _trouble(chances: random.Random, length: float) -> Trouble:
+    since = chances.uniform(SETTING_UP.seconds + 10, length)
+    return Trouble(chances.choice(("full", "refuses")), since, since + chances.uniform(1, 120))
+
+
+def _life(chances: random.Random, length: float) -> Life:
+    away = chances.choice((0.0, 0.5, chances.expovariate(1 / 20)))
+    how = chances.random()
+    if how < 0.2:
+        return Life(seconds=chances.uniform(0, length / 3), away=away, ahead=_ahead(chances))
+    if how < 0.35:
+        return Life(seconds=chances.uniform(0, length / 3), gently=True, away=away, ahead=_ahead(chances))
+    number = 1 + int(chances.expovariate(1 / chances.choice((3, 30, 150))))
+    return Life(chances.choice(POINTS), number, seconds=length / 2, away=away, ahead=_ahead(chances))
+
+
+def _ahead(chances: random.Random) -> float:
+    """Mostly right; not so far behind that a message's time seems to lie in the future."""
+    return chances.choice((0.0, 0.0, 0.0, chances.uniform(-200, 0), chances.uniform(0, 1200)))

@@ -1,0 +1,110 @@
+"""Where a line's story comes from: a broker that keeps a session, a PLC that shows the present count, and a mapping's records.
+
+They outlive the gateway. What a life has not committed is offered again to the next one.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+
+from gateway.clock import Clock
+from gateway.errors import OutboxError
+from gateway.model import Sample
+from gateway.outbox.entries import Commit
+from gateway.outbox.store import Outbox
+from gateway.sources.base import Arrival, Receipt, Take
+from tests.campaign.plant import EPOCH, FLOOR, PLC, Message, Story
+from tests.campaign.storage import InLine
+
+WINDOW = 20
+"""Messages under way at the most."""
+PACKET_IDS = 60
+"""Few, so that they are used again soon."""
+SAMPLING = 2.0
+"""Seconds between two looks of the PLC's server at its values."""
+
+
+class Broker:
+    """Publishes the messages of all lines to one session, at least once each, in order."""
+
+    def __init__(self, messages: Sequence[Message], chances: random.Random) -> None:
+        self._messages = sorted(messages)
+        self._chances = chances
+        self._next = 0
+        self._packet_id = 0
+        self._sent: dict[int, Message] = {}
+        self._room = asyncio.Event()
+
+    @property
+    def empty(self) -> bool:
+        """Whether everything has been published and acknowledged."""
+        return self._next == len(self._messages) and not self._sent
+
+    async def serve(self, take: Take, clock: Clock, alive: Callable[[], bool]) -> None:
+        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client are lost."""
+        for packet_id in [*self._sent]:
+            await self._publish(take, clock, alive, packet_id, again=True)
+        while self._next < len(self._messages):
+            await _until(self._messages[self._next].at)
+            while len(self._sent) >= WINDOW:
+                self._room.clear()
+                await self._room.wait()
+            self._packet_id = self._packet_id % PACKET_IDS + 1
+            while self._packet_id in self._sent:
+                self._packet_id = self._packet_id % PACKET_IDS + 1
+            self._sent[self._packet_id] = self._messages[self._next]
+            self._next += 1
+            await self._publish(take, clock, alive, self._packet_id, again=False)
+
+    async def _publish(
+        self, take: Take, clock: Clock, alive: Callable[[], bool], packet_id: int, *, again: bool
+    ) -> None:
+        message = self._sent[packet_id]
+        sample = Sample(FLOOR, message.topic, message.payload, clock.now())
+
+        def acknowledged() -> None:
+            if alive() and self._sent.get(packet_id) is message:
+                del self._sent[packet_id]
+                self._room.set()
+
+        def done() -> None:
+            asyncio.get_running_loop().call_later(self._chances.choice((0.0, 0.01, 0.5)), acknowledged)
+
+        receipt = Receipt(packet_id, f"{message.topic} {message.text}", again)
+        await take(Arrival(FLOOR, (sample,), receipt=receipt, done=done))
+
+
+async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
+    """One subscription to the counters: the present values first, then each change that is still there when looked at."""
+    loop = asyncio.get_running_loop()
+    known: dict[str, float] = {}
+    while True:
+        for story in stories:
+            now = loop.time()
+            since, count = max((at, count) for at, count in story.counts if at <= now)
+            if known.get(story.name) != since:
+                address = f"ns=2;s={story.name}.Reject"
+                first = story.name not in known
+                sample = Sample(PLC, address, count, clock.now(), source_time=EPOCH + since, initial=first)
+                known[story.name] = since
+                await take(Arrival(PLC, (sample,)))
+        await asyncio.sleep(SAMPLING)
+
+
+async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
+    """Commit the records of `story` when they are made. How far it is stands beside them, as a line's state does."""
+    number = int(await outbox(Outbox.line_state, story.key) or 0)
+    while number < len(story.records):
+        at, records = story.records[number]
+        await _until(at)
+        try:
+            await outbox(Outbox.commit, Commit({story.key: str(number + 1)}, records))
+        except OutboxError:
+            await asyncio.sleep(1.0)
+        else:
+            number += 1
+            wake()
+
+
+async def _until(at: float) -> None:
+    await asyncio.sleep(max(0.0, at - asyncio.get_running_loop().time()))

@@ -1,0 +1,83 @@
+"""The outbox without its thread, on rows that outlive the gateway: transactions fail, and lives end in the middle of one."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
+
+from gateway.errors import OutboxError
+from gateway.outbox.rows import MemoryRows
+from gateway.outbox.store import Outbox
+from tests.campaign.fuse import AFTER_DISK, BEFORE_DISK, Fuse
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Trouble(NamedTuple):
+    """From `since` to `until` (seconds of the loop) the disk is full for new records, or refuses every transaction."""
+
+    kind: Literal["full", "refuses"]
+    since: float
+    until: float
+
+
+class MortalRows:
+    """What one life sees of `rows`."""
+
+    def __init__(self, rows: MemoryRows, fuse: Fuse, troubles: Iterable[Trouble]) -> None:
+        self._rows, self._fuse, self._troubles = rows, fuse, tuple(troubles)
+
+    def get(self, key: str) -> str | None:
+        self._fuse.check()
+        return self._rows.get(key)
+
+    def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
+        self._fuse.reach(BEFORE_DISK)
+        if self._in_trouble("refuses"):
+            raise OutboxError("the disk refuses to be written")
+        self._rows.apply(put, drop)
+        self._fuse.reach(AFTER_DISK)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        self._fuse.check()
+        return self._rows.items()
+
+    def used(self) -> int:
+        return self._rows.used()
+
+    def full(self) -> str | None:
+        return "the disk is full" if self._in_trouble("full") else None
+
+    def close(self) -> None:
+        """The rows outlive the life."""
+
+    def _in_trouble(self, kind: str) -> bool:
+        now = asyncio.get_running_loop().time()
+        return any(one.kind == kind and one.since <= now < one.until for one in self._troubles)
+
+
+class InLine:
+    """Calls to one outbox, one after another, each after the time that a disk takes: stands where OutboxThread does.
+
+    As there, a call that has begun is carried out even where nobody waits for it any more.
+    """
+
+    def __init__(self, outbox: Outbox, chances: random.Random | None = None) -> None:
+        """Without `chances`, calls take no time."""
+        self.outbox = outbox
+        self._chances = chances
+        self._turn = asyncio.Lock()
+
+    async def __call__(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._chances is None:
+            return call(self.outbox, *args, **kwargs)
+        task = asyncio.ensure_future(self._in_turn(lambda: call(self.outbox, *args, **kwargs)))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())  # the caller may have left
+        return await asyncio.shield(task)
+
+    async def _in_turn(self, call: Callable[[], T]) -> T:
+        async with self._turn:
+            if self._chances is not None:
+                await asyncio.sleep(self._chances.choice((0.0, 0.001, 0.005, 0.03, 0.2)))
+            return call()
