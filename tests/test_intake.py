@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,10 @@ from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
-from gateway.model import Notice, Sample
+from gateway.model import RECORD, Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
-from gateway.outbox.thread import OutboxThread
+from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Receipt
 
 LINE = Line.model_validate(
@@ -41,6 +42,10 @@ PLAN = compile_line(LINE, ("lines", 0))
 EPOCH = 1_800_000_000.0
 
 
+def opened(directory: Path) -> Outbox:
+    return open_outbox(directory, limit=2**30, min_free=0.0, span=900.0)
+
+
 class Rig:
     """One life of an intake on an outbox directory."""
 
@@ -53,7 +58,7 @@ class Rig:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Intake]:
-        await self.outbox.open(self.directory)
+        await self.outbox.open(lambda: opened(self.directory))
         self.clock = LoopClock(EPOCH)
 
         def stored() -> None:
@@ -82,11 +87,11 @@ class Rig:
     async def delivered_yield(self) -> int:
         """Take what waits out of the outbox as if it had been delivered; the yield among it."""
         total = 0
-        while views := await self.outbox(Outbox.views):
-            for view in views:
-                record = view.records[0]
+        while works := await self.outbox(Outbox.work):
+            for work in works:
+                record = work.records[0]
                 total += int(str(record.raw_data.get("yield", 0))) if record.kind == "output" else 0
-                await self.outbox(Outbox.delivered, view, "id")
+                await self.outbox(Outbox.settle, work, {work.positions[0]: "id"})
         return total
 
     async def made(self) -> dict[str, int]:
@@ -136,7 +141,7 @@ async def test_p1_nothing_is_acknowledged_while_the_disk_refuses(tmp_path: Path)
             assert intake.health.blocked is None
         finally:
             Outbox.commit = commit  # type: ignore[method-assign]
-        assert await rig.made() == {"start": 2, "end": 1}
+        assert await rig.made() == {"start": 2, "update": 1}
 
 
 async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
@@ -155,8 +160,9 @@ async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
         async with asyncio.timeout(5):
             while (await rig.made()).get("output", 0) < 1:
                 await asyncio.sleep(0.02)
-        (view,) = [view for view in await rig.outbox(Outbox.views) if view.name.endswith("output")]
-        record = view.records[0]
+        text = await rig.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
+        assert text is not None
+        record = RECORD.validate_json(text)
         assert record.kind == "output"
         assert record.raw_data == {"scrap": 7}
 
@@ -276,15 +282,16 @@ async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: 
         assert isinstance(rig.task.exception(), RuntimeError)
         rig.task = asyncio.create_task(intake.run())
         await until(lambda: rig.acked == [1, 2])
-        assert await rig.made() == {"start": 2, "end": 1}
+        assert await rig.made() == {"start": 2, "update": 1}
 
 
 async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What diskcache calls a timeout blocks intake, with its reason shown, and loses nothing."""
     rig = Rig(tmp_path)
     async with rig.running() as intake:
-        database = await rig.outbox(lambda outbox: Path(outbox._cache.directory) / "cache.db")
-        await rig.outbox(lambda outbox: outbox._cache._sql("PRAGMA busy_timeout = 50"))
+        rows: Any = await rig.outbox(lambda outbox: outbox._rows)
+        database = Path(rows._cache.directory) / "cache.db"
+        await rig.outbox(lambda _: rows._cache._sql("PRAGMA busy_timeout = 50"))
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await intake.take(rig.message("order", {"number": "A1"}, 1))

@@ -56,11 +56,22 @@ def _scalar(variant: ua.Variant) -> Scalar:
             raise ValueError(f"the tag's value is {value}, not a number that can be counted or sent")
         return float(value)
     if isinstance(value, str):
-        return str(value)
+        return _unicode(value)
     if isinstance(value, datetime):
         return _utc(value).isoformat().replace("+00:00", "Z")
     kind = variant.VariantType.name if isinstance(variant.VariantType, ua.VariantType) else type(value).__name__
     raise ValueError(f"the tag holds a {kind}; name a tag that holds a number, a bool, a text or a time")
+
+
+def _unicode(text: str) -> str:
+    """`text` as Unicode. Strings are UTF-8 (Part 6, 5.2.2.4), but some PLCs send Latin-1, whose bytes asyncua keeps as surrogates."""
+    if text.isascii():
+        return str(text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape").decode("latin-1")
+    return str(text)
 
 
 def _epoch(time: datetime | None) -> float | None:

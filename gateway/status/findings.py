@@ -40,8 +40,12 @@ def dead_letters(outbox: OutboxStatus) -> Iterator[str]:
     if dead:
         more = f"; {parked} more wait for them" if parked else ""
         yield f"Oden refused {counted(dead, 'record', 'records')} for good (dead letters){more}."
-    elif parked:
-        yield f"{parked} records are set aside: their interval is no longer known."
+
+
+def damage(folders: Sequence[str]) -> Iterator[str]:
+    """Damage to the outbox that nobody has seen to."""
+    for folder in folders:
+        yield f"The outbox was damaged; what could be read goes on. `oden-gateway outbox verify` says more; the files are in {folder}."
 
 
 def losses(notices: Sequence[Notice], now: float) -> Iterator[str]:

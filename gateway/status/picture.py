@@ -15,7 +15,6 @@ from gateway.mapping.output import DECIMALS
 from gateway.mapping.runs import owner
 from gateway.mapping.values import Number, total, whole
 from gateway.model import Quality
-from gateway.oden.pace import GUARD, INTERVAL
 from gateway.outbox.entries import Summary
 from gateway.sources.base import Source
 from gateway.status import findings
@@ -50,7 +49,7 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     lines = tuple(_line(parts, plan) for plan in parts.plans)
     oden = _oden(parts, now)
-    outbox = _outbox(summary, oden)
+    outbox = _outbox(summary, oden, parts.drain.gap)
     return Snapshot(
         version=__version__,
         started_at=parts.started_at,
@@ -60,7 +59,8 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
         problems=(
             *([f"The gateway is {stuck}."] if stuck else []),
             *problems,
-            *_intake(parts.intake.health),
+            *_intake(parts.intake.health, summary.full),
+            *findings.damage(summary.damaged),
             *findings.delivery(oden, lines, outbox, now),
             *findings.connections(sources),
             *findings.dead_letters(outbox),
@@ -72,7 +72,7 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
         outbox=outbox,
         oden=oden,
         records_total=summary.totals.records,
-        merged_total=0,
+        merged_total=summary.totals.merged,
         lost_total={"no_room_without_run": summary.totals.lost},
         rejects_total=summary.totals.rejects,
         notices=summary.notices,
@@ -83,9 +83,9 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
     )
 
 
-def _intake(health: IntakeHealth) -> Iterator[str]:
-    if health.blocked:
-        yield f"Nothing is taken in: {health.blocked}"
+def _intake(health: IntakeHealth, full: str | None) -> Iterator[str]:
+    if health.blocked or full:
+        yield f"Nothing is taken in: {full or health.blocked}."
     for line, why in health.faults.items():
         yield f"Line {line} cannot be mapped: {why}"
 
@@ -138,10 +138,10 @@ def _without_run(state: LineState) -> dict[str, Number]:
     return {name: whole(round(total(parts), DECIMALS)) for name, parts in amounts.items()}
 
 
-def _outbox(summary: Summary, oden: OdenStatus) -> OutboxStatus:
+def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
     counts = summary.counts
     to_do = counts.waiting + counts.sending + counts.in_doubt
-    seconds = to_do * (INTERVAL + GUARD) if oden.held is None or not to_do else float("inf")
+    seconds = to_do * gap if oden.held is None or not to_do else float("inf")
     return OutboxStatus(
         records={
             "waiting": counts.waiting,
@@ -167,5 +167,5 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         last_error_at=health.last_error_at,
         requests=dict(health.requests),
         seconds=Histogram(BUCKETS, tuple(health.seconds), health.seconds_sum),
-        used_share=min(1.0, health.used_share(now) * (INTERVAL + GUARD)),
+        used_share=min(1.0, health.used_share(now) * parts.drain.gap),
     )

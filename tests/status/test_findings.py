@@ -90,10 +90,16 @@ def test_a_loss_is_a_problem_for_an_hour() -> None:
 
 
 def test_dead_letters_and_what_waits_for_them(picture: Snapshot) -> None:
-    """Refused records are a problem; records without their interval too."""
+    """Refused records are a problem; records that wait for a start in doubt are none."""
     [said] = findings.dead_letters(picture.outbox)
     assert said == "Oden refused 3 records for good (dead letters); 4 more wait for them."
     parked = replace(picture.outbox, records={**picture.outbox.records, "dead": 0})
-    [said] = findings.dead_letters(parked)
-    assert said == "4 records are set aside: their interval is no longer known."
-    assert list(findings.dead_letters(replace(parked, records={**parked.records, "parked": 0}))) == []
+    assert list(findings.dead_letters(parked)) == []
+
+
+def test_p7_damage_is_told_until_somebody_has_seen_to_it() -> None:
+    """Each folder of damaged files is named."""
+    assert list(findings.damage(())) == []
+    [said] = findings.damage(("outbox-damaged-2026",))
+    assert "outbox verify" in said
+    assert said.endswith("outbox-damaged-2026.")
