@@ -14,7 +14,7 @@ from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema import FASTEST, OpcuaSource
 from gateway.delivery.drain import Drain, Settings
-from gateway.errors import GatewayError
+from gateway.errors import DamagedRow, GatewayError
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.oden.client import OdenClient
@@ -41,6 +41,8 @@ GRACE = 10.0
 """Seconds that requests under way get to be answered when the gateway is stopped."""
 DRIFT = 2.0
 """Seconds between the machine's clock and the gateway's that count as the clock having been set."""
+LASTING = 30.0
+"""Seconds that a clock must stay ahead before it is followed: what a slip of a hand or a bad server did is soon put right."""
 SHOWN_FOR = 3600.0
 """Seconds that a failure that was mended stays on the status page."""
 SHOWN = 50
@@ -60,6 +62,8 @@ class App:
         self._stop = asyncio.Event()
         self._failures: dict[str, tuple[float, str]] = {}
         self._waiting_for_clock = False
+        self._ahead_since: float | None = None
+        self._damage: DamagedRow | None = None
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start."""
@@ -93,6 +97,8 @@ class App:
             self._journal.close()
             await outbox.close()
         log.info("gateway_stopped")
+        if self._damage is not None:
+            raise self._damage
 
     async def _serve(self, outbox: OutboxThread, drain: Drain, intake: Intake) -> None:
         self._seen_until = await intake.load()
@@ -162,6 +168,12 @@ class App:
         while True:
             try:
                 await run()
+            except DamagedRow as error:
+                # It is mended when the outbox is opened: whoever supervises this process starts it again.
+                log.critical("outbox_damaged", loop=name, reason=str(error))
+                self._damage = error
+                self._stop.set()
+                return
             except Exception as error:
                 log.exception("loop_failed", loop=name)
                 self._fail(name, f"{name} failed and was started again: {error}")
@@ -201,9 +213,11 @@ class App:
             await asyncio.sleep(1.0)
 
     def _follow_clock(self) -> None:
-        """Follow a clock that was set forward, which reorders nothing; say so of one that was set back."""
-        drift = self._clock.drift()
-        if drift > DRIFT:
+        """Follow a clock that was set forward and stays so, which reorders nothing; say so of one that was set back."""
+        drift, now = self._clock.drift(), self._clock.monotonic()
+        self._ahead_since = None if drift <= DRIFT else now if self._ahead_since is None else self._ahead_since
+        if self._ahead_since is not None and now - self._ahead_since >= LASTING:
+            self._ahead_since = None
             log.warning("clock_set_forward", seconds=round(drift, 1))
             self._fail("clock", f"the machine's clock was set forward by {drift:.0f} s, which the gateway has followed")
             self._clock.anchor()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import OutboxError
+from gateway.errors import DamagedRow, OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import Notice, Record, Sample
@@ -225,6 +225,8 @@ class Intake:
         while True:
             try:
                 await self._outbox(Outbox.commit, commit)
+            except DamagedRow:
+                raise  # waiting does not mend it
             except (sqlite3.Error, OSError, OutboxError) as error:
                 if self.health.blocked is None:
                     log.error("outbox_write_failed", reason=str(error))  # noqa: TRY400 - the reason says it all

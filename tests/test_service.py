@@ -3,10 +3,12 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,21 @@ def test_p8_the_token_is_nowhere(service: Service) -> None:
     assert "secret-of-the-plant" not in errors
     stored = b"".join(path.read_bytes() for path in (service.folder / "outbox").rglob("*") if path.is_file())
     assert b"secret-of-the-plant" not in stored
+
+
+def test_p7_damage_met_while_running_ends_the_process_and_is_mended_at_the_next_start(service: Service) -> None:
+    """A row that is not as it was written: exit code 1 for the supervisor; the next start sets the files aside, says so and works."""
+    first = service.start()
+    wait_for(service.up)
+    row = next((service.folder / "outbox").rglob("cache.db"))
+    with closing(sqlite3.connect(row, timeout=PATIENCE)) as other, other:
+        other.execute(
+            "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value)"
+            " VALUES ('damage', 1, 0, 0, 0, 0, 1, '00000000[]')"
+        )
+    assert first.wait(PATIENCE) == 1
+    service.start()
+    wait_for(
+        lambda: any("was damaged" in text for text in (status_json(service.status_port) or {}).get("problems", ()))
+    )
+    assert list((service.folder / "outbox").glob("outbox-damaged-*"))

@@ -7,7 +7,7 @@ is Oden's own. Nothing here decides what an answer means for a record; nothing h
 import asyncio
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
@@ -160,9 +160,11 @@ class OdenClient:
                 raw = b""
                 while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
                     raw += more
-                if len(token) >= SHORTEST_TOLD:
-                    raw = raw.replace(token.encode(), b"(the token)")  # what is answered is logged, shown and exported
-                return _read(response, raw, asyncio.get_running_loop().time() - begun)
+                answer = _read(response, raw, asyncio.get_running_loop().time() - begun)
+                if len(token) >= SHORTEST_TOLD and token in answer.error:
+                    # What is said of an answer is logged, shown and exported.
+                    answer = replace(answer, error=answer.error.replace(token, "(the token)"))
+                return answer
         except aiohttp.ClientHttpProxyError as error:
             return failed(reason(error, sent=False), error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
