@@ -7,6 +7,6 @@ LONGEST = 300.0
 
 
 def backoff(failures: int, retry_after: float | None = None, longest: float = LONGEST) -> float:
-    """Seconds to wait after `failures` (>= 1) failures; never less than `retry_after`, itself at most an hour."""
+    """Seconds to wait after `failures` (>= 1) failures; never less than `retry_after`."""
     span = min(longest, FIRST * 2 ** min(failures - 1, 16))
-    return max(random.uniform(1.0, span), min(retry_after or 0.0, 3600.0))
+    return max(random.uniform(1.0, span), retry_after or 0.0)

@@ -9,11 +9,12 @@ BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 @dataclass(slots=True)
 class Hold:
-    """Something waits: since when it has been failing, why, and when the next probe is."""
+    """Something waits: why, when the next probe is, and since when this one holds."""
 
     reason: str
     until: float
     failures: int = 1
+    since: float = 0.0
 
 
 @dataclass(slots=True)

@@ -32,10 +32,11 @@ class Holds:
         self._forbidden: set[str] = set()
         self._failing = 0
 
-    def answered(self, path: str, line: str, answer: Answer, outcome: Outcome, lines: int) -> bool:
-        """Count the request, and set or lift what holds delivery up; `lines` is how many lines there are.
+    def answered(self, path: str, line: str, answer: Answer, outcome: Outcome, lines: int, chosen: float) -> bool:
+        """Count the request, which was `chosen` then, and set or lift what holds delivery up; `lines` is how many lines there are.
 
-        Answers whether delivery works again after an outage.
+        Answers whether delivery works again after an outage. An answer to a request from before the hold neither lifts it nor
+        makes it longer, unless it asks for that.
         """
         now, health = self._clock.now(), self.health
         health.count(path, outcome.fate if outcome.hold == "none" else f"hold_{outcome.hold}", answer.seconds, now)
@@ -58,9 +59,9 @@ class Holds:
             or (health.api and not answer.own)
             or self._failing >= MOST_FAILING
         ):
-            self._hold_api(outcome, now)
+            self._hold_api(outcome, now, chosen)
             return False
-        return answer.own and self._lift(now)
+        return answer.own and self._lift(now, chosen)
 
     def hold_line(self, line: str, reason: str) -> None:
         """Leave `line` alone for a while."""
@@ -88,13 +89,19 @@ class Holds:
         ends the alarm."""
         return self.health.api.until + 2.0 if self.health.in_a_row > ALARM and self.health.api else None
 
-    def _hold_api(self, outcome: Outcome, now: float) -> None:
-        health = self.health
-        failures = health.api.failures + 1 if health.api else 1
+    def _hold_api(self, outcome: Outcome, now: float, chosen: float) -> None:
+        hold = self.health.api
+        if hold is not None and chosen < hold.since:
+            hold.until = max(hold.until, now + (outcome.retry_after or 0.0))
+            return
+        failures = hold.failures + 1 if hold else 1
         self._since = now if self._since is None else self._since
-        health.api = Hold(outcome.reason, now + backoff(failures, outcome.retry_after, LONGEST_HOLD), failures)
+        until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)
+        self.health.api = Hold(outcome.reason, until, failures, since=now)
 
-    def _lift(self, now: float) -> bool:
+    def _lift(self, now: float, chosen: float) -> bool:
+        if self.health.api is None or chosen < self.health.api.since:
+            return False
         since, self._since, self.health.api = self._since, None, None
         if since is None:
             return False

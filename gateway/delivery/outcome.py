@@ -12,6 +12,9 @@ from gateway.oden.client import Answer
 Fate = Literal["delivered", "again", "doubt", "dead"]
 """delivered: it is at Oden. again: it is not, send it later. doubt: it may be, look it up. dead: Oden refuses it for good."""
 
+LONGEST_ASKED = 3600.0
+"""Seconds; a server that asks for more is asked again after these."""
+
 Hold = Literal["none", "line", "api", "token"]
 """What has to wait beyond this record: nothing, its line, everything, everything until the token is accepted."""
 
@@ -38,6 +41,7 @@ def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bo
     """
     lost: Fate = "doubt" if creates else "again"
     status, why = answer.status, answer.error
+    asked = None if answer.retry_after is None else min(answer.retry_after, LONGEST_ASKED)
     if not answer.sent:
         return Outcome("again", "api", why)
     if status is None:
@@ -50,7 +54,9 @@ def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bo
             return Outcome(lost, "none", f"{status} without readable JSON")
         return Outcome("delivered")
     if status in (425, 429):
-        return Outcome("again", "api", why or str(status), answer.retry_after)
+        return Outcome("again", "api", why or str(status), asked)
+    if status == 503 and asked:
+        return Outcome(lost, "api", why, answer.retry_after, unsettled=True)
     if status == 408 or status >= 500:
         return Outcome(lost, "none", why, answer.retry_after, unsettled=True)
     if not answer.own or status < 400:
@@ -64,4 +70,4 @@ def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bo
     if search and status == 404:
         return Outcome("delivered")
     retryable = isinstance(answer.body, dict) and answer.body.get("retryable") is True
-    return Outcome("again" if retryable else "dead", "none", why, answer.retry_after)
+    return Outcome("again" if retryable else "dead", "none", why, asked)

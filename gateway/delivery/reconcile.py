@@ -1,12 +1,53 @@
-"""What a look-up says of the records of an attempt in doubt. Pure."""
+"""What Oden's answers say of the records of an attempt: of a success, and of a look-up while in doubt. Pure."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.model import StartInterval
 from gateway.oden import payloads
 from gateway.oden.client import Answer
+from gateway.oden.endpoints import INTERVALS_SET, INTERVALS_UPDATE
 from gateway.outbox.entries import Attempt, Work
+
+EMPTY = "the answer was empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """`delivered` are the positions of the records that Oden has taken, with the ids of intervals; `refused` those that it has not,
+    with its reasons.
+
+    `unclear` says why it cannot be told; then the others are empty. `confirmed`: unclear is only the id.
+    """
+
+    delivered: Mapping[int, str | None] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
+    unclear: str = ""
+    confirmed: bool = False
+
+
+def taken(work: Work, attempt: Attempt, answer: Answer, *, trusts_empty: bool) -> Taken:
+    """What a success says of the records of `work`. `trusts_empty`: an answer without a body was seen to be true before."""
+    first, number = work.records[0], len(work.records)
+    if isinstance(first, StartInterval):
+        single = attempt.endpoint != INTERVALS_SET.path
+        ids = [payloads.interval_id(answer.body, first)] if single else payloads.created_ids(answer.body, number)
+        if None in ids:
+            # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
+            return Taken(unclear="the answer had no id", confirmed=single)
+        return Taken(dict(zip(work.positions, ids, strict=True)))
+    if payloads.creates(first) and answer.empty and not trusts_empty:
+        # Not documented, and what stands in between can answer so too: believed once a look-up has shown it.
+        return Taken(unclear=EMPTY)
+    refused: dict[int, str] = {}
+    if attempt.endpoint == INTERVALS_UPDATE.path:
+        asked = [str(one.get("id")) for one in json.loads(attempt.body)["intervals"]]
+        by_id = payloads.refused_ids(answer.body, asked)
+        if by_id is None:
+            return Taken(unclear="the answer does not tell which were updated")
+        refused = {at: by_id[one] for at, one in zip(work.positions, asked, strict=True) if one in by_id}
+    return Taken({at: None for at in work.positions if at not in refused}, refused)
 
 
 @dataclass(frozen=True, slots=True)

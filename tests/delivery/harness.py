@@ -27,6 +27,7 @@ from gateway.simulator.oden_model import Interval, OdenModel, Plant
 TOKEN = "test-token"
 FACTORY, NAME = "Factory A", "Line 01"
 LINE = f"{FACTORY}/{NAME}"
+LINES = {f"{FACTORY}/{name}": LineRef(FACTORY, name) for name in (NAME, "Line 02")}
 
 Where = Literal["before", "after"]
 
@@ -51,7 +52,7 @@ class Fault:
 
 
 class Oden:
-    """The stand-in, with faults; keeps every request that reached it, in order."""
+    """The stand-in, with faults; keeps every request that reached it, in order. What concerns runs waits for `slow`."""
 
     def __init__(self) -> None:
         self.model = OdenModel(Plant())
@@ -59,6 +60,7 @@ class Oden:
         self.seen: list[str] = []
         self.received: list[float] = []
         self.url = ""
+        self.slow: asyncio.Event | None = None
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -72,6 +74,8 @@ class Oden:
         self.received.append(asyncio.get_running_loop().time())
         self.seen.append(request.path.removeprefix("/v2/"))
         body = await request.text()
+        if self.slow is not None and '"RUN"' in body:
+            await self.slow.wait()
         fits = (one for one in self.faults if request.path.endswith(one.path) and one.contains in body)
         fault = next(fits, None)
         if fault is None:
@@ -123,7 +127,7 @@ class Rig:
         pace = Pace(asyncio.get_running_loop().time() - 2.0, self.interval)
         async with OdenClient(url or self.oden.url, token, timeout, pace) as client:
             settings = Settings(self.settle, timeout, self.wording)
-            drain = Drain(self.outbox, client, self.clock, settings, {LINE: LineRef(FACTORY, NAME)})
+            drain = Drain(self.outbox, client, self.clock, settings, LINES)
             task = asyncio.create_task(drain.run())
             try:
                 yield drain

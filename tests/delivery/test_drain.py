@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery import drain as drain_module
+from gateway.delivery.carry import MOST_SENDS
 from gateway.delivery.holds import ALARM
 from gateway.outbox.store import Outbox
-from tests.delivery.harness import TOKEN, Fault, Oden, Rig
+from tests.delivery.harness import FACTORY, LINE, TOKEN, Fault, Oden, Rig
 
 
 async def test_everything_arrives_in_order(rig: Rig, oden: Oden) -> None:
@@ -308,7 +308,75 @@ async def test_p5_a_record_that_oden_cannot_take_is_given_up(rig: Rig, oden: Ode
                 await asyncio.sleep(0.1)
         await rig.drained(20)
         (letter,) = await rig.outbox(Outbox.dead_letters, 5)
-    assert letter.tries >= drain_module.MOST_SENDS
+    assert letter.tries >= MOST_SENDS
     assert "given up after" in letter.error
     assert oden.runs() == []
     assert len(oden.states()) == states
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('[{"id": "x", "start_time": 1e999}]', id="a time beyond all numbers"),
+        pytest.param('{"a":' * 900 + "1" + "}" * 900, id="nested deeper than anything of Oden's"),
+    ],
+)
+async def test_p5_an_answer_that_cannot_be_handled_stops_only_its_line(tmp_path: Path, oden: Oden, text: str) -> None:
+    """Whatever Oden answers to a look-up: delivery goes on, the record stays in doubt, and other lines are not held up."""
+    rig = Rig(tmp_path, oden, settle=0.05)
+    oden.faults.append(Fault("interval/set", "after", 500, contains='"RUN"'))
+    oden.faults.append(Fault("interval/search", "before", 200, text=text, times=-1))
+    other = replace(rig.start(1_800_000_000, "STATE"), line=f"{FACTORY}/Line 02")
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        async with asyncio.timeout(10):
+            while "interval/search" not in oden.seen:
+                await asyncio.sleep(0.01)
+        await rig.commit(drain, other)
+        async with asyncio.timeout(10):
+            while not oden.model.intervals("STATE", FACTORY, "Line 02"):
+                await asyncio.sleep(0.01)
+        assert (await rig.counts()).in_doubt == 1
+        oden.faults.clear()
+    async with rig.running():
+        await rig.drained()
+    assert len(oden.runs()) == 1
+
+
+async def test_p5_a_fault_of_the_gateways_own_stops_only_its_line(tmp_path: Path, oden: Oden) -> None:
+    """A record from which no request can be made holds its line, in words and with the log's help; the other line's flow."""
+    rig = Rig(tmp_path, oden)
+    odd = replace(rig.start(1_800_000_000, "STATE"), start=10**18)
+    other = replace(rig.start(1_800_000_000, "STATE"), line=f"{FACTORY}/Line 02")
+    async with rig.running() as drain:
+        await rig.commit(drain, odd, other)
+        async with asyncio.timeout(10):
+            while not oden.model.intervals("STATE", FACTORY, "Line 02"):
+                await asyncio.sleep(0.01)
+        assert "gateway's own" in drain.health.lines[LINE].reason
+        assert (await rig.counts()).waiting == 1
+
+
+async def test_the_pause_that_oden_asks_for_is_kept(tmp_path: Path, oden: Oden) -> None:
+    """The success of a request from before a 429 does not end the pause that the 429 asks for; nor does anything else before its time."""
+    rig = Rig(tmp_path, oden)
+    async with rig.running() as drain:
+        await rig.commit(drain, rig.start(1_800_000_000))
+        await rig.drained()
+        oden.slow = asyncio.Event()
+        await rig.commit(drain, rig.start(1_800_000_100))
+        async with asyncio.timeout(10):
+            while oden.seen.count("interval/set") < 2:
+                await asyncio.sleep(0.01)
+        oden.faults.append(Fault("interval/set", "before", 429, headers={"Retry-After": "300"}, contains='"STATE"'))
+        await rig.commit(drain, rig.start(1_800_000_000, "STATE"))
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.01)
+        until = drain.health.api.until
+        oden.slow.set()
+        async with asyncio.timeout(10):
+            while len(oden.runs()) < 2 or (await rig.counts()).sending:
+                await asyncio.sleep(0.01)
+        assert drain.health.api is not None
+        assert drain.health.api.until == until >= rig.clock.now() + 280.0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.delivery.outcome import Outcome, judge
+from gateway.delivery.outcome import LONGEST_ASKED, Outcome, judge
 from gateway.oden.client import Answer
 
 REFUSED = {"error": "no", "retryable": False}
@@ -41,6 +41,12 @@ TABLE = [
     pytest.param(oden(500, REFUSED), ("doubt", "none"), ("again", "none"), id="500 not retryable"),
     pytest.param(other(502), ("doubt", "none"), ("again", "none"), id="502 HTML"),
     pytest.param(oden(503, RETRYABLE), ("doubt", "none"), ("again", "none"), id="503"),
+    pytest.param(
+        replace(oden(503, RETRYABLE), retry_after=9.0),
+        ("doubt", "api"),
+        ("again", "api"),
+        id="503 that asks for a pause",
+    ),
     pytest.param(oden(401, REFUSED), ("again", "token"), ("again", "token"), id="401"),
     pytest.param(oden(403, REFUSED), ("again", "line"), ("again", "line"), id="403"),
     pytest.param(oden(400, REFUSED), ("dead", "none"), ("dead", "none"), id="400"),
@@ -81,6 +87,7 @@ def test_p4_no_answer_sends_a_create_again_unless_it_surely_had_no_effect() -> N
 
 
 def test_retry_after_is_passed_on() -> None:
-    """What the server asks for is in the outcome, for 429 and 503."""
+    """What the server asks for is in the outcome, for 429 and 503; never more than an hour."""
     assert judge(replace(oden(429, RETRYABLE), retry_after=7.0), creates=True).retry_after == 7.0
     assert judge(replace(oden(503, RETRYABLE), retry_after=7.0), creates=True).retry_after == 7.0
+    assert judge(replace(oden(429, RETRYABLE), retry_after=1e9), creates=True).retry_after == LONGEST_ASKED

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import AnchoredClock
-from gateway.delivery.drain import BULK_AGAIN
+from gateway.delivery.bulk import BULK_AGAIN
+from gateway.delivery.holds import ALARM
 from gateway.model import StartInterval
 from gateway.oden.payloads import Wording, iso
 from gateway.outbox.store import Outbox
@@ -113,7 +114,10 @@ class Ahead(AnchoredClock):
 
 @pytest.mark.parametrize("status", [404, 501])
 async def test_where_oden_has_no_bulk_update_it_is_asked_again_after_a_day(rig: Rig, oden: Oden, status: int) -> None:
-    """Ends go one by one meanwhile, nothing is a dead letter, and the endpoint is left alone; then packs work again."""
+    """Ends go one by one meanwhile, nothing is a dead letter, and the endpoint is left alone; then packs work again.
+
+    A 404 may be for one interval of the pack: the endpoint is asked once more before it counts as unknown.
+    """
     rig.clock = clock = Ahead()
     states = await open_states(rig, 9)
     oden.model.modes = replace(oden.model.modes, bulk_update=status)
@@ -121,13 +125,19 @@ async def test_where_oden_has_no_bulk_update_it_is_asked_again_after_a_day(rig: 
         for some in (states[:3], states[3:5]):
             await rig.commit(drain, *(rig.end(state, state.start + 30) for state in some))
             await rig.drained()
-        assert oden.seen == ["intervals/update", *["interval/set"] * 5]
+        once_more = ["intervals/update"] * (status == 404)
+        assert oden.seen == ["intervals/update", *["interval/set"] * 3, *once_more, *["interval/set"] * 2]
+        for some in (states[5:6], states[6:7]):
+            await rig.commit(drain, *(rig.end(state, state.start + 30) for state in some))
+            await rig.drained()
+        assert oden.seen[-2:] == ["interval/set"] * 2
+        oden.seen.clear()
         oden.model.modes = replace(oden.model.modes, bulk_update=200)
         clock.ahead = BULK_AGAIN + 1.0
-        await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states[5:]))
+        await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states[7:]))
         await rig.drained()
         assert (await rig.counts()).dead == 0
-    assert oden.seen[6:] == ["intervals/update"]
+    assert oden.seen == ["intervals/update"]
     assert all(state.end for state in oden.states())
 
 
@@ -253,3 +263,40 @@ async def test_p4_a_reference_tells_whose_interval_it_is(rig: Rig, oden: Oden, w
         await rig.drained()
     names = {one.name: one.end for one in oden.runs()}
     assert names == ({"by hand": None, run.name: T + 60} if wording.reference else {"by hand": T + 60})
+
+
+async def test_p5_one_interval_that_is_gone_does_not_end_packing(rig: Rig, oden: Oden) -> None:
+    """Oden's 404 to a pack, for one interval that a person deleted, makes one dead letter; later ends share requests as before."""
+    states = await open_states(rig, 8)
+    gone = oden.states()[1].id
+    refusal = '{"error": "interval not found", "retryable": false}'
+    oden.faults.append(Fault("intervals/update", "before", 404, text=refusal, contains=gone))
+    oden.faults.append(Fault("interval/set", "before", 404, text=refusal, contains=gone))
+    async with rig.running() as drain:
+        await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states[:4]))
+        await rig.drained()
+        assert (await rig.counts()).dead == 1
+        oden.seen.clear()
+        await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states[4:]))
+        await rig.drained()
+    assert oden.seen == ["intervals/update"]
+    assert [state.end is None for state in oden.states()] == [False, True, *[False] * 6]
+
+
+async def test_p5_refusals_within_a_success_raise_the_alarm(rig: Rig, oden: Oden) -> None:
+    """More than ten `failed_intervals` of one cause: ten dead letters, the others wait until the first is taken."""
+    states = await open_states(rig, 20)
+    ids = [state.id for state in oden.states()]
+    failed = [{"id": one, "error": "the line is locked"} for one in ids]
+    answer = {"num_updated": 0, "num_failed": len(failed), "failed_intervals": failed}
+    oden.faults.append(Fault("intervals/update", "before", 200, text=json.dumps(answer)))
+    async with rig.running() as drain:
+        await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states))
+        async with asyncio.timeout(10):
+            while drain.health.api is None:
+                await asyncio.sleep(0.01)
+        assert "the line is locked" in drain.health.api.reason
+        assert (await rig.counts()).dead == ALARM
+        await rig.drained()
+        assert (await rig.counts()).dead == ALARM
+    assert [state.end is None for state in oden.states()] == [*[True] * ALARM, *[False] * (20 - ALARM)]

@@ -229,10 +229,10 @@ def test_the_choice_does_not_depend_on_the_order_of_what_is_offered(
 
 @given(st.integers(1, 100), st.one_of(st.none(), st.floats(0, 1e6)))
 def test_backoff_is_bounded_and_respects_the_server(failures: int, retry_after: float | None) -> None:
-    """At least a second and what the server asks for, at most five minutes or an hour where the server asks for more."""
+    """At least a second and what the server asks for, at most five minutes where it asks for less."""
     pause = backoff(failures, retry_after)
-    assert 1.0 <= pause <= max(LONGEST, min(retry_after or 0.0, 3600.0))
-    assert pause >= min(retry_after or 0.0, 3600.0)
+    assert 1.0 <= pause <= max(LONGEST, retry_after or 0.0)
+    assert pause >= (retry_after or 0.0)
 
 
 @given(st.lists(st.floats(0, 5), max_size=50), st.floats(-1e6, 1e6))
