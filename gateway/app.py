@@ -3,16 +3,16 @@
 import asyncio
 import signal
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
 
 from gateway import __version__, control
-from gateway.clock import AnchoredClock
+from gateway.clock import AnchoredClock, Clock
 from gateway.config.loader import Loaded
-from gateway.config.schema import FASTEST, OpcuaSource
+from gateway.config.schema import FASTEST, Config, OpcuaSource
 from gateway.delivery.drain import Drain, Settings
 from gateway.errors import DamagedRow, GatewayError
 from gateway.intake import Intake
@@ -103,7 +103,7 @@ class App:
     async def _serve(self, outbox: OutboxThread, drain: Drain, intake: Intake) -> None:
         self._seen_until = await intake.load()
         self._summary: Summary = await outbox(Outbox.summary, SHOWN)
-        sources = self._sources()
+        sources = make_sources(self._loaded.config, self._plans, self._clock)
         desk = Desk(outbox, live=True, wake=drain.wake)
         parts = Parts(self._loaded.config, self._plans, sources, intake, drain, self._started_at)
 
@@ -143,25 +143,6 @@ class App:
             drain.stop()
             await asyncio.wait({mapping, delivery}, timeout=GRACE)
             await _end([mapping, delivery, beat])
-
-    def _sources(self) -> list[Source]:
-        addresses: dict[str, list[str]] = {name: [] for name in self._loaded.config.sources}
-        for plan in self._plans:
-            for source, address in plan.subscriptions:
-                if address not in addresses[source]:
-                    addresses[source].append(address)
-        sources: list[Source] = []
-        for name, section in self._loaded.config.sources.items():
-            # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
-            if isinstance(section, OpcuaSource):
-                from gateway.sources.opcua import OpcuaSource as Opcua
-
-                sources.append(Opcua(name, section, addresses[name], self._clock))
-            else:
-                from gateway.sources.mqtt import MqttSource as Mqtt
-
-                sources.append(Mqtt(name, section, addresses[name], self._clock))
-        return sources
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """The supervisor of a loop: one that raises is logged, shown and started again from what is on disk."""
@@ -241,6 +222,27 @@ class App:
             loops["intake"] = intake.turned_at
         stuck = [name for name, turned_at in loops.items() if now - turned_at > STUCK]
         return f"stuck for more than {STUCK:.0f} s: {', '.join(stuck)}" if stuck else None
+
+
+def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> list[Source]:
+    """The sources of `config`, each with the addresses that the inputs of `plans` name."""
+    addresses: dict[str, list[str]] = {name: [] for name in config.sources}
+    for plan in plans:
+        for source, address in plan.subscriptions:
+            if address not in addresses[source]:
+                addresses[source].append(address)
+    sources: list[Source] = []
+    for name, section in config.sources.items():
+        # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
+        if isinstance(section, OpcuaSource):
+            from gateway.sources.opcua import OpcuaSource as Opcua
+
+            sources.append(Opcua(name, section, addresses[name], clock))
+        else:
+            from gateway.sources.mqtt import MqttSource as Mqtt
+
+            sources.append(Mqtt(name, section, addresses[name], clock))
+    return sources
 
 
 async def _end(tasks: Sequence["asyncio.Task[None]"]) -> None:

@@ -1,0 +1,94 @@
+"""Recordings: samples in a file, one JSON object a line, so that what a line did can be mapped again.
+
+A line is `{"at": …, "source": …, "address": …, "value": …}` and what differs from the usual: `quality`, `source_time`, `retained`,
+`initial`. `{"at": …}` alone says that time came to there and nothing was received. Times are seconds since 1970 or ISO 8601 with a
+zone, and never go back.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, fields
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.errors import GatewayError
+from gateway.model import Sample
+
+_SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
+_USUAL = {
+    one.name: one.default for one in fields(Sample) if one.name in {"quality", "source_time", "retained", "initial"}
+}
+_NAMES = {"at", "source", "address", "value", *_USUAL}
+
+
+class RecordingError(GatewayError):
+    """A line of a recording cannot be used; the message begins with `file:line`."""
+
+
+def written(event: Sample | float) -> str:
+    """One line of a recording, without its end: a sample, or the time that has come."""
+    if not isinstance(event, Sample):
+        return json.dumps({"at": event})
+    told = asdict(event)
+    told = {
+        "at": told.pop("received"),
+        **{name: value for name, value in told.items() if value != _USUAL.get(name, ...)},
+    }
+    return json.dumps(told, ensure_ascii=False, default=str)
+
+
+def read(path: Path) -> Iterator[Sample | float]:
+    """What a recording holds, in order. Raises RecordingError at the first line that cannot be used."""
+    last = float("-inf")
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for number, text in enumerate(file, 1):
+                if not text.strip():
+                    continue
+                try:
+                    event = _event(text)
+                except (ValueError, RecursionError) as error:
+                    raise RecordingError(f"{path}:{number}: {_why(error)}") from None
+                at = event.received if isinstance(event, Sample) else event
+                if at < last:
+                    raise RecordingError(f"{path}:{number}: its time is before that of the line above")
+                last = at
+                yield event
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
+def moment(value: object) -> float:
+    """A time as recordings hold it, in seconds since 1970; ValueError for anything else."""
+    if isinstance(value, str):
+        time = datetime.fromisoformat(value)
+        if time.tzinfo is None:
+            raise ValueError("a time needs its zone, such as 2026-01-05T06:00:00Z")
+        return time.timestamp()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError("a time is a number of seconds since 1970, or a text such as 2026-01-05T06:00:00Z")
+
+
+def _event(text: str) -> Sample | float:
+    given = json.loads(text)
+    if not isinstance(given, dict) or "at" not in given:
+        raise ValueError('write {"at": …, "source": …, "address": …, "value": …}')
+    unknown = sorted(given.keys() - _NAMES)
+    if unknown:
+        raise ValueError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(_NAMES))}")
+    at = moment(given.pop("at"))
+    if not given:
+        return at
+    if given.get("source_time") is not None:
+        given["source_time"] = moment(given["source_time"])
+    return _SAMPLE.validate_python({"value": None, **given, "received": at})
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"not JSON: {error}" if isinstance(error, json.JSONDecodeError | RecursionError) else str(error)

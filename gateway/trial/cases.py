@@ -1,0 +1,187 @@
+"""Cases next to the configuration: `given` samples, `expect` requests. They are read, played, and compared; pure but for reading.
+
+A file holds one case or a list of them:
+
+    name: an order change closes the run
+    line: Line 01
+    given:
+      - {at: 0s, set: {state: 1, good: 100}}
+      - {at: 5s, topic: plant-a/L01/events/order, message: {number: "4711", sku: FILM}}
+      - {at: 70s}
+    expect:
+      - interval/set: {type: {name: RUN}, name: "4711"}
+
+`set` gives inputs that are tags their values, by name; a message goes to its topic. `expect` lists all requests in order;
+of each body only what is written must be the same.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from gateway.config.document import Node, NotYamlError, Place, compose, one_line
+from gateway.config.units import Duration
+from gateway.errors import ConfigError, Problem
+from gateway.mapping.compile import LinePlan
+from gateway.model import Quality, Sample
+from gateway.oden.payloads import Wording
+from gateway.trial.play import Shown, play, requests
+
+BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)
+"""When cases begin that do not say it: a Monday."""
+
+
+def _time(value: object) -> datetime:
+    time = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if time is None or time.tzinfo is None:
+        raise ValueError("write a time with its zone, such as 2026-01-05T06:00:00Z")
+    return time
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Given(_Part):
+    """What happens `at` a time after the beginning: tags change, a message arrives, or nothing but time passes."""
+
+    at: Duration
+    set: dict[str, Any] = Field(default_factory=dict)
+    topic: str | None = None
+    message: Any = None
+    source: str | None = None
+    quality: Quality = "good"
+    retained: bool = False
+    initial: bool = False
+
+
+class Case(_Part):
+    """One case as it is written."""
+
+    name: str | None = None
+    line: str | None = None
+    begin: Annotated[datetime, BeforeValidator(_time)] = BEGIN
+    given: list[Given] = Field(min_length=1)
+    expect: list[dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a case: `differences` are lines for a person, none where all is as expected."""
+
+    name: str
+    where: str
+    differences: tuple[str, ...]
+
+
+_CASES: TypeAdapter[list[Case]] = TypeAdapter(list[Case])
+
+
+def judged(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[Verdict]:
+    """Play each case of the file. Raises ConfigError, with positions, where the file is not one of cases."""
+    root = _read(path)
+    nodes = root.value if isinstance(root.value, list) else [root]
+    try:
+        cases = _CASES.validate_python([node.tree() for node in nodes])
+    except ValidationError as error:
+        raise ConfigError([_problem(path, nodes, one["loc"], one["msg"]) for one in error.errors()]) from None
+    for number, (case, node) in enumerate(zip(cases, nodes, strict=True)):
+        where = f"{path}:{node.place.line}"
+        plan = _plan(case, plans, where)
+        samples = [one for at, given in enumerate(case.given) for one in _samples(case, given, plan, path, node, at)]
+        got = list(requests(play([plan], samples).made, [plan], wording))
+        yield Verdict(case.name or f"case {number + 1}", where, tuple(_differences(case.expect, got)))
+
+
+def _read(path: Path) -> Node:
+    try:
+        root, problems = compose(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), f"cannot be read: {one_line(str(error))}")]) from None
+    except NotYamlError as error:
+        raise ConfigError([_at(path, error.place, error.text)]) from None
+    if problems:
+        raise ConfigError([_at(path, place, text) for place, text in problems])
+    return root
+
+
+def _at(path: Path, place: Place, text: str) -> Problem:
+    return Problem(f"{path}:{place.line}:{place.column}", one_line(text))
+
+
+def _problem(path: Path, nodes: Sequence[Node], loc: Sequence[str | int], text: str) -> Problem:
+    node = nodes[int(loc[0])]
+    for part in loc[1:]:
+        inside: dict[str | int, Node] = dict(
+            enumerate(node.value)
+            if isinstance(node.value, list)
+            else node.value
+            if isinstance(node.value, dict)
+            else ()
+        )
+        if part not in inside:
+            break
+        node = inside[part]
+    return _at(path, node.place, f"{'.'.join(map(str, loc[1:]))}: {text.removeprefix('Value error, ')}")
+
+
+def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:
+    fits = [plan for plan in plans if case.line in (None, plan.line, plan.key, plan.id)]
+    if len(fits) != 1:
+        names = ", ".join(plan.key for plan in plans)
+        raise ConfigError([Problem(where, f"write which line the case is about, as 'line: NAME'; there are: {names}")])
+    return fits[0]
+
+
+def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, number: int) -> Iterator[Sample | float]:
+    at = case.begin.timestamp() + given.at
+    how: dict[str, Any] = {"quality": given.quality, "retained": given.retained, "initial": given.initial}
+    loc = (0, "given", number)
+    for name, value in given.set.items():
+        known = plan.inputs.get(name)
+        if known is None or known.field:
+            names = ", ".join(one for one, has in plan.inputs.items() if not has.field)
+            why = "is a field of a message: give 'topic' and 'message'" if known else f"is no input; there are: {names}"
+            raise ConfigError([_problem(path, [node], (*loc, "set", name), f"{name} {why}")])
+        yield Sample(known.source, known.address, value, at, **how)
+    if given.topic is not None:
+        sources = {source for source, address in plan.subscriptions if address == given.topic}
+        source = given.source or next(iter(sources), None)
+        if source is None or source not in sources:
+            topics = ", ".join(sorted({address for _, address in plan.subscriptions}))
+            raise ConfigError(
+                [_problem(path, [node], (*loc, "topic"), f"no input has this topic; there are: {topics}")]
+            )
+        yield Sample(source, given.topic, given.message, at, **how)
+    yield at
+
+
+def _differences(expected: Sequence[Mapping[str, Mapping[str, Any]]], got: Sequence[Shown]) -> Iterator[str]:
+    wanted = [(path, body) for one in expected for path, body in one.items()]
+    for number in range(max(len(wanted), len(got))):
+        want = wanted[number] if number < len(wanted) else None
+        have = got[number] if number < len(got) else None
+        if want is None:
+            yield f"request {number + 1} is not expected: {have}"
+        elif have is None:
+            yield f"request {number + 1} is missing: {want[0]} {dict(want[1])}"
+        elif want[0] != have.path:
+            yield f"request {number + 1} is {have}, expected was {want[0]}"
+        else:
+            for where, wish, is_ in _unlike(want[1], have.body, ""):
+                yield f"request {number + 1}, {have.path}: {where} is {is_!r}, expected was {wish!r}"
+
+
+_NONE = "nothing"
+
+
+def _unlike(want: object, have: object, where: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(want, Mapping) and isinstance(have, Mapping):
+        for name, value in want.items():
+            yield from _unlike(value, have.get(name, _NONE), f"{where}.{name}".lstrip("."))
+    elif want != have or isinstance(want, bool) != isinstance(have, bool):
+        yield where, want, have

@@ -1,0 +1,205 @@
+"""`replay`, `explain`, `test` and `record` as a person uses them: files in, text and exit codes out."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.config.command import GOOD, TOKEN, Answer, check, environment, written
+from tests.peers import Mosquitto, OpcuaServer, wait_until
+
+STATE, GOODS, REJECT = (f"nsu=urn:acme:line;s=L01.{name}" for name in ("State", "Good", "Reject"))
+T0 = 1_767_592_800
+RECORDING = [
+    {"at": T0 + 1, "source": "press_plc", "address": STATE, "value": 1},
+    {"at": T0 + 1, "source": "press_plc", "address": GOODS, "value": 65530},
+    {
+        "at": T0 + 10,
+        "source": "floor",
+        "address": "plant-a/L01/events/order",
+        "value": {"number": "4711", "sku": "FILM", "at": T0 + 10},
+    },
+    {"at": T0 + 30, "source": "press_plc", "address": GOODS, "value": 2},
+    {"at": T0 + 40, "source": "press_plc", "address": GOODS, "value": "nonsense"},
+    {"at": T0 + 100},
+]
+LINE = '"line": {"id": "<Factory A/Line 01>"}'
+REQUESTS = [
+    f'2026-01-05T06:00:06Z interval/set {{"type": {{"name": "STATE"}}, {LINE}, "start_time": "2026-01-05T06:00:01Z", '
+    '"metadata": {"category": {"name": "Uptime"}}}',
+    f'2026-01-05T06:00:10Z interval/set {{"type": {{"name": "RUN"}}, {LINE}, "start_time": "2026-01-05T06:00:10Z", '
+    '"metadata": {"product": {"name": "FILM"}}, "name": "4711"}',
+    '2026-01-05T06:01:00Z scrap_yield/set {"data": {"raw_data": {"yield": 8}, "timestamp": "2026-01-05T06:01:00Z"}, '
+    f'"interval": {{"id": "<RUN 1>", "type": {{"name": "RUN"}}, {LINE}}}}}',
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = written(tmp_path, GOOD)
+    (tmp_path / "monday.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in RECORDING), encoding="utf-8")
+    return path
+
+
+def run(config: Path, command: str, *options: str) -> Answer:
+    return check(config, *options, command=command)
+
+
+def test_replay_prints_each_request(config: Path) -> None:
+    """In the order of the recording's own time, with what could not be used after them."""
+    answer = run(config, "replay", "monday.jsonl")
+    assert (answer.code, answer.problems) == (0, [])
+    *requests, reject = answer.output.splitlines()
+    assert requests == REQUESTS
+    assert "reject: press_plc" in reject
+    assert "nonsense" in reject
+
+
+def test_replay_compares_with_an_expected_file(config: Path) -> None:
+    """What replay printed before is what it prints again: 0; a changed configuration shows as a difference: 1."""
+    (config.parent / "monday.txt").write_text(run(config, "replay", "monday.jsonl").output, encoding="utf-8")
+    assert run(config, "replay", "monday.jsonl", "--expect", "monday.txt").code == 0
+    config.write_text(GOOD.replace("{category: Uptime}", "{category: Running}"), encoding="utf-8")
+    answer = run(config, "replay", "monday.jsonl", "--expect", "monday.txt")
+    assert answer.code == 1
+    changed = [line for line in answer.output.splitlines() if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    assert [line[0] for line in changed] == ["-", "+"]
+    assert "Running" in changed[1]
+
+
+def test_replay_names_what_is_wrong_with_a_recording(config: Path) -> None:
+    """File and line, and exit code 1; an unknown line of the plant is answered with those that there are."""
+    (config.parent / "monday.jsonl").write_text("{}\n", encoding="utf-8")
+    answer = run(config, "replay", "monday.jsonl")
+    assert (answer.code, answer.output) == (1, "")
+    assert "monday.jsonl:1: " in answer.problems[0]
+    assert "Factory A/Line 01" in run(config, "replay", "monday.jsonl", "--line", "Line 9").problems[0]
+
+
+def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -> None:
+    """From a record to the rule with its place in the file, to the sample, and to every input with its place."""
+    keys = [json.loads(line) for line in run(config, "replay", "monday.jsonl", "--json").output.splitlines()]
+    run_key = next(one["key"] for one in keys if one["body"].get("name") == "4711")
+    answer = run(config, "explain", run_key[:14], "--recording", "monday.jsonl")
+    assert answer.code == 0
+    place = next(number for number, line in enumerate(GOOD.splitlines(), 1) if line.strip() == "run:")
+    assert f"run, gateway.yaml:{place + 1}:" in answer.output
+    assert 'order = "4711"' in answer.output
+    last = run(config, "explain", "--last", "Line 01", "--recording", "monday.jsonl")
+    assert last.output.startswith(REQUESTS[-1])
+    assert "time passing" in last.output
+    assert run(config, "explain", "--recording", "monday.jsonl").code == 2
+    assert run(config, "explain", "nokey", "--recording", "monday.jsonl").code == 1
+
+
+CASE = """
+- name: an order starts a run, and a counter over its rollover is counted
+  given:
+    - {at: 1s, set: {state: 1, good: 65530}}
+    - {at: 10s, topic: plant-a/L01/events/order, message: {number: "4711", sku: FILM}}
+    - {at: 30s, set: {good: 2}}
+    - {at: 70s}
+  expect:
+    - interval/set: {metadata: {category: {name: Uptime}}}
+    - interval/set: {type: {name: RUN}, name: "4711", start_time: "2026-01-05T06:00:10Z"}
+    - scrap_yield/set: {data: {raw_data: {yield: 8}}, interval: {id: <RUN 1>}}
+- name: no order, no run
+  given: [{at: 1s, set: {good: 5}}, {at: 1h}]
+  expect: []
+"""
+
+
+def test_cases_beside_the_configuration(config: Path) -> None:
+    """All as expected: 0. One that is not: 1, with what is otherwise than expected."""
+    (config.parent / "line.test.yaml").write_text(CASE, encoding="utf-8")
+    answer = run(config, "test")
+    assert (answer.code, answer.problems) == (0, []), answer
+    assert answer.output.splitlines()[-1] == "2 as expected, 0 not"
+    (config.parent / "line.test.yaml").write_text(CASE.replace("yield: 8", "yield: 9"), encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == 1
+    assert "request 3, scrap_yield/set: data.raw_data.yield is 8, expected was 9" in answer.output
+    assert answer.output.splitlines()[-1] == "1 as expected, 1 not"
+
+
+@pytest.mark.parametrize(
+    ("case", "why"),
+    [
+        ("given: [{at: 1s}]\n", "expect"),
+        ("given: []\nexpect: []\n", "given"),
+        ("given: [{at: 1}]\nexpect: []\n", "1:14: given.0.at"),
+        ("given: [{at: 1s, set: {stat: 1}}]\nexpect: []\n", "1:30: given.0.set.stat: stat is no input"),
+        ("given: [{at: 1s, set: {order: 1}}]\nexpect: []\n", "is a field of a message"),
+        ("given: [{at: 1s, topic: order}]\nexpect: []\n", "no input has this topic"),
+        ("line: Line 9\ngiven: [{at: 1s}]\nexpect: []\n", "which line"),
+        ("given: [\n", "line.test.yaml:"),
+    ],
+)
+def test_a_case_that_is_wrong_is_named_with_its_place(config: Path, case: str, why: str) -> None:
+    """Exit code 2, and file:line:column of what is wrong."""
+    (config.parent / "line.test.yaml").write_text(case, encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == 2
+    assert "line.test.yaml:" in answer.problems[0]
+    assert why in " ".join(answer.problems)
+
+
+def test_no_cases_is_no_success(config: Path) -> None:
+    """A pipeline that tests nothing must not be green."""
+    assert run(config, "test").code == 2
+
+
+async def test_record_then_replay(tmp_path: Path) -> None:
+    """What real peers say is recorded beside a running session of the same name, and replays into the requests of it."""
+    opcua = OpcuaServer()
+    with Mosquitto(tmp_path / "mosquitto") as broker:
+        await opcua.start(L01__State=1, L01__Good=7, L01__Reject=0)
+        try:
+            text = GOOD.replace("opc.tcp://10.1.4.20:4840", opcua.url)
+            config = written(tmp_path / "plant", text.replace("mqtt://broker.plant-a.local", broker.url))
+            recorder = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gateway", "record", "-c", str(config), str(tmp_path / "out.jsonl")),
+                env=environment(),
+                stderr=asyncio.subprocess.PIPE,
+            )
+            try:
+                await _recorded(tmp_path / "out.jsonl", "L01.Good")
+                order = json.dumps({"number": "4711", "sku": "FILM"})
+                while "4711" not in (tmp_path / "out.jsonl").read_text():
+                    await broker.publish("plant-a/L01/events/order", order)
+                    await asyncio.sleep(0.2)
+                good = 7
+                while (seen := _samples(tmp_path / "out.jsonl"))[-1]["at"] < _ordered(seen) + 1.0:
+                    good += 1
+                    await opcua.write("L01.Good", good)
+                    await asyncio.sleep(0.1)
+            finally:
+                recorder.send_signal(signal.SIGINT)
+                _, told = await recorder.communicate()
+        finally:
+            await opcua.stop()
+    assert recorder.returncode == 0, told
+    assert b"samples in" in told
+    answer = run(config, "replay", str(tmp_path / "out.jsonl"), "--json")
+    bodies = [json.loads(line)["body"] for line in answer.output.splitlines()]
+    assert [body["name"] for body in bodies if body.get("type") == {"name": "RUN"}] == ["4711"]
+    assert TOKEN not in (tmp_path / "out.jsonl").read_text()
+    again = run(config, "record", str(tmp_path / "out.jsonl"))
+    assert again.code == 1
+    assert "never overwritten" in again.problems[-1]
+
+
+async def _recorded(path: Path, text: str) -> None:
+    await wait_until(lambda: path.exists() and text in path.read_text(), 60)
+
+
+def _samples(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines() if line.endswith("}")]
+
+
+def _ordered(samples: list[dict[str, Any]]) -> float:
+    return next(float(one["at"]) for one in samples if "4711" in str(one["value"]))
