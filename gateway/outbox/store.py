@@ -20,7 +20,6 @@ All calls belong to the thread that made the object.
 import json
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import RECORD, Notice, Output, Record, StartInterval, UpdateInterval
@@ -29,7 +28,6 @@ from gateway.outbox.change import DEAD, Change, attempted, count_in, ended, resu
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
-    INTERVAL,
     LANE,
     LINE_REFS,
     NOTICE,
@@ -46,6 +44,7 @@ from gateway.outbox.entries import (
     Totals,
     Work,
 )
+from gateway.outbox.offers import LOOK, Offers
 from gateway.outbox.rows import Rows
 
 FORMAT = "2"
@@ -54,10 +53,6 @@ RECEIPTS_KEPT = 1000
 NOTICES_KEPT = 500
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
-LOOK = 16
-"""How many records at the beginning of a part of a lane are looked at for one that can be sent."""
-MOST_ATTEMPTS = 8
-"""Per lane: attempts in doubt or waiting for their next try, before the lane waits for them."""
 MOST_PARTS = 16
 """Per lane: how many outages are told apart."""
 
@@ -84,9 +79,9 @@ class Outbox:
             }
             for name, lane in self.lanes.items()
         }
-        self._carried: dict[str, frozenset[int]] = {}
+        self._offers = Offers(self.row, self.lanes, self._attempts)
         self._latest: dict[str, dict[Hashable, int]] = {}
-        self._work: dict[str, tuple[list[Work], float | None]] = {}
+        self._dead_letters: list[DeadLetter] | None = None
         self._receipts: dict[str, dict[int, ReceiptId]] = {}
 
     def close(self) -> None:
@@ -104,10 +99,7 @@ class Outbox:
 
     def carried(self, lane: str, position: int) -> bool:
         """Whether an attempt carries the record."""
-        if lane not in self._carried:
-            attempts = self._attempts.get(lane, {}).values()
-            self._carried[lane] = frozenset(at for attempt in attempts for at in attempt.positions)
-        return position in self._carried[lane]
+        return self._offers.carried(lane, position)
 
     def latest(self, lane: str, kind: Hashable) -> int | None:
         """The position of the newest entry of `kind` in a lane of output, as far back as is remembered."""
@@ -124,7 +116,7 @@ class Outbox:
 
     def attempts(self, lane: str) -> Collection[Attempt]:
         """The attempts of a lane."""
-        return self._attempts.get(lane, {}).values()
+        return self._offers.attempts(lane)
 
     # What intake needs
 
@@ -190,30 +182,15 @@ class Outbox:
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is stuck,
         and the same of its backlog."""
-        return [work for name in self._lanes_in_use() for work in self._work_of(name)[0]]
+        return self._offers.work()
 
     def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
         """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in all."""
-        records, positions, ids = list(work.records), list(work.positions), list(work.oden_ids)
-        for first, last, _ in self.lanes[work.lane].parts():
-            for position in range(first, last):
-                if len(positions) == most:
-                    break
-                text = None if self.carried(work.lane, position) else self.row(f"record/{work.lane}/{position}")
-                if text is None or position in work.positions:
-                    continue
-                record = RECORD.validate_json(text)
-                interval = self.interval(record.interval)
-                if interval is not None and not interval.stalled and fits(record) and _ready(record, interval):
-                    records.append(record)
-                    positions.append(position)
-                    ids.append(interval.oden_id)
-        return replace(work, records=tuple(records), positions=tuple(positions), oden_ids=tuple(ids))
+        return self._offers.gather(work, fits, most)
 
     def interval(self, key: str) -> Interval | None:
         """What is known of an interval by its local key; None once it is forgotten."""
-        text = self.row(f"interval/{key}")
-        return INTERVAL.validate_json(text) if text else None
+        return self._offers.interval(key)
 
     def line_refs(self) -> dict[str, LineRef]:
         """Every line that ever had records here, by its key: also those that the configuration no longer names."""
@@ -291,7 +268,7 @@ class Outbox:
                 for attempt in self._attempts.get(name, {}).values():
                     carried += len(attempt.positions) if attempt.phase == "sending" else 0
                     in_doubt += len(attempt.positions) if attempt.phase == "doubt" else 0
-                since = self._work_of(name)[1]
+                since = self._offers.oldest(name)
                 oldest += [since] if since is not None else []
         dead = self.lanes[DEAD].waiting if DEAD in self.lanes else 0
         return Counts(waiting - carried - in_doubt, carried, in_doubt, parked, dead, min(oldest, default=None))
@@ -304,10 +281,12 @@ class Outbox:
 
     def dead_letters(self, newest: int) -> list[DeadLetter]:
         """The last dead letters, newest first."""
-        lane = self.lanes.get(DEAD) or Lane("")
-        texts = (self.row(f"record/{DEAD}/{number}") for number in range(lane.tail - 1, lane.head - 1, -1))
-        found = (DEAD_LETTER.validate_json(text) for text in texts if text)
-        return [letter for letter, _ in zip(found, range(newest), strict=False)]
+        if self._dead_letters is None or len(self._dead_letters) < newest:
+            lane = self.lanes.get(DEAD) or Lane("")
+            texts = (self.row(f"record/{DEAD}/{number}") for number in range(lane.tail - 1, lane.head - 1, -1))
+            found = (DEAD_LETTER.validate_json(text) for text in texts if text)
+            self._dead_letters = [letter for letter, _ in zip(found, range(min(newest, lane.waiting)), strict=False)]
+        return self._dead_letters[:newest]
 
     def summary(self, newest: int) -> Summary:
         """Counts, and the `newest` notices and dead letters."""
@@ -333,17 +312,16 @@ class Outbox:
         self.lanes.update(change.lanes)
         for (name, number), attempt in change.attempts.items():
             known = self._attempts.setdefault(name, {})
-            self._carried.pop(name, None)
             if attempt is None:
                 known.pop(number, None)
             else:
                 known[number] = attempt
+        self._offers.forget(change)
+        if DEAD in change.lanes:
+            self._dead_letters = None
         for (name, kind), position in change.latest.items():
             self.latest(name, kind)
             self._latest[name] = dict([*self._latest[name].items(), (kind, position)][-4 * LOOK :])
-        lines = {interval.line for interval in change.intervals.values() if interval}
-        for name in [name for name in self._work if name in change.lanes or self.lanes[name].line in lines]:
-            del self._work[name]
         for source in change.new_sessions:
             self._receipts[source] = {}
         for source, slot, receipt in change.new_receipts:
@@ -356,76 +334,8 @@ class Outbox:
         texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
         return [(position, RECORD.validate_json(text)) for position, text in texts if text]
 
-    def _lanes_in_use(self) -> Iterator[str]:
-        return (
-            name for name, lane in self.lanes.items() if lane.waiting and name != DEAD and not name.endswith("/parked")
-        )
-
-    def _work_of(self, name: str) -> tuple[list[Work], float | None]:
-        """What can be gone on with in the lane, and since when its oldest record waits."""
-        if name not in self._work:
-            attempts = self._attempts.get(name, {}).values()
-            work = [self._resumed(name, attempt) for attempt in attempts]
-            since = [record.at for one in work for record in one.records]
-            offered: set[bool] = set()
-            for first, last, live in self.lanes[name].parts():
-                if live in offered:
-                    continue
-                found, oldest = self._offer(name, first, last, live=live)
-                since += [oldest] if oldest is not None else []
-                if found is not None and len(attempts) < MOST_ATTEMPTS:
-                    work.append(found)
-                    offered.add(live)
-            self._work[name] = work, min(since, default=None)
-        return self._work[name]
-
-    def _resumed(self, name: str, attempt: Attempt) -> Work:
-        texts = (self.row(f"record/{name}/{position}") or "" for position in attempt.positions)
-        records = tuple(RECORD.validate_json(text) for text in texts)
-        return Work(name, records, attempt.positions, self.interval(records[0].interval), attempt)
-
-    def _offer(self, name: str, first: int, last: int, *, live: bool) -> tuple[Work | None, float | None]:
-        """The first record of a part that can be sent or is stuck; and when the first of all was made."""
-        looked, oldest = 0, None
-        for position in range(first, last):
-            if looked == LOOK:
-                break
-            text = None if self.carried(name, position) else self.row(f"record/{name}/{position}")
-            if text is None:
-                if not looked:
-                    self._pass(name, first, position + 1, live=live)
-                    first = position + 1
-                continue
-            record = RECORD.validate_json(text)
-            looked += 1
-            oldest = record.at if oldest is None else oldest
-            interval = self.interval(record.interval)
-            ids = (interval.oden_id if interval else None,)
-            work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
-            if work.stuck or (interval is not None and _ready(record, interval)):
-                return work, oldest
-        return None, oldest
-
-    def _pass(self, name: str, first: int, to: int, *, live: bool) -> None:
-        """Before `to`, nothing waits in the part that begins at `first`. Memory only: it is stored with the next change."""
-        lane = self.lanes[name]
-        if live:
-            lane.head = to
-        else:
-            parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
-            lane.backlog = [(begin, last) for begin, last in parts if begin < last]
-
     def _receipts_of(self, source: str) -> dict[int, ReceiptId]:
         if source not in self._receipts:
             rows = ((slot, self.row(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
             self._receipts[source] = {slot: ReceiptId(*json.loads(row)) for slot, row in rows if row}
         return self._receipts[source]
-
-
-def _ready(record: Record, interval: Interval) -> bool:
-    """Whether all that `record` depends on is at Oden."""
-    if isinstance(record, StartInterval):
-        return True
-    if isinstance(record, UpdateInterval) and (interval.updating or (record.end is not None and interval.outputs)):
-        return False
-    return interval.oden_id is not None

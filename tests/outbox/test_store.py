@@ -16,8 +16,9 @@ from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.disk import DiskRows
 from gateway.outbox.entries import Commit, LineRef, ReceiptId
+from gateway.outbox.offers import LOOK, MOST_ATTEMPTS
 from gateway.outbox.rows import MemoryRows, Rows
-from gateway.outbox.store import LOOK, MOST_ATTEMPTS, MOST_PARTS, NOTICES_KEPT, RECEIPTS_KEPT, Outbox
+from gateway.outbox.store import MOST_PARTS, NOTICES_KEPT, RECEIPTS_KEPT, Outbox
 from tests.outbox.floor import (
     LINE,
     OTHER,
