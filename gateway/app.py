@@ -74,7 +74,13 @@ class App:
         outbox = OutboxThread()
         kept = config.outbox
         await outbox.open(
-            lambda: open_outbox(kept.directory, limit=kept.size_limit, min_free=kept.min_free, span=kept.merge_span)
+            lambda: open_outbox(
+                kept.directory,
+                limit=kept.size_limit,
+                min_free=kept.min_free,
+                span=kept.merge_span,
+                drop_oldest_output=kept.when_full == "drop_oldest_output",
+            )
         )
         try:
             pace = Pace(loop.time(), 1.0 / config.oden.rate)

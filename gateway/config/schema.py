@@ -229,7 +229,12 @@ class Outbox(Section):
     size_limit: Size = Field(
         2 * 2**30,
         description="How much may wait, in bytes on the disk. When it is reached the gateway takes nothing more in until Oden "
-        "has taken something; what has been taken in is never dropped.",
+        "has taken something (`when_full`).",
+    )
+    when_full: Literal["stop", "drop_oldest_output"] = Field(
+        "stop",
+        description="What happens at `size_limit`. `stop`: nothing more is taken in until there is room. `drop_oldest_output`: the oldest "
+        "amounts that wait are lost, each counted and reported, so that new ones, runs and states still find room.",
     )
     min_free: Share = Field(
         0.05,

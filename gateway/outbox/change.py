@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Protocol
 
 from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
@@ -127,13 +126,14 @@ class Change:
         if isinstance(record, UpdateInterval) and interval is not None and self._into_interval(record, interval, again):
             return True
         kind = merge.kind(record, interval.start, self._known.span) if isinstance(record, Output) and interval else None
-        if isinstance(record, Output) and kind is not None and self._into_output(record, kind):
+        if isinstance(record, Output) and kind is not None and interval and self._into_output(record, kind, interval):
             return True
         position = self.enqueue(lane_of(record), record.line, RECORD.dump_json(record).decode())
         if kind is not None:
             self.latest[lane_of(record), kind] = position
         if interval is not None and isinstance(record, StartInterval):
             interval.start_at, interval.stalled = position, False
+            self.lane(lane_of(record)).newest[record.type] = position
         elif interval is not None and isinstance(record, UpdateInterval):
             interval.update_at = position
         return False
@@ -154,7 +154,7 @@ class Change:
                 return True
         return False
 
-    def _into_output(self, record: Output, kind: Hashable) -> bool:
+    def _into_output(self, record: Output, kind: Hashable, interval: Interval) -> bool:
         """Add output to the newest entry of its kind, where that waits in the live part and no attempt carries it."""
         name = lane_of(record)
         at = self.latest.get((name, kind))
@@ -164,7 +164,11 @@ class Change:
             return False
         output = self._waiting(name, at)
         if isinstance(output, Output):
-            self._rewrite(name, at, merge.into_output(output, record))
+            merged = merge.into_output(output, record)
+            if output.late and not merged.late:
+                count_out(interval, output)
+                count_in(interval, merged)
+            self._rewrite(name, at, merged)
             return True
         return False
 
@@ -184,6 +188,29 @@ class Change:
         lane.waiting -= 1
         if not lane.waiting:
             lane.head, lane.backlog = lane.tail, []
+
+    def resume(self, name: str, most: int) -> None:
+        """Delivery works again after an outage: what waits in the lane is backlog from now on, in at most `most` parts, but for
+        the starts of intervals that are open, which go to its end."""
+        lane = self.lane(name)
+        starts = (
+            (at, self._waiting(name, at)) for at in sorted(lane.newest.values()) if not self._known.carried(name, at)
+        )
+        still = [(at, start) for at, start in starts if isinstance(start, StartInterval) and start.end is None]
+        head = lane.tail
+        if [at for at, _ in still] == [lane.tail - 1]:
+            head, still = lane.tail - 1, []
+        for at, start in still:
+            self.take(name, at)
+            interval = self.interval(start.key)
+            lane.newest[start.type] = self.enqueue(name, start.line, RECORD.dump_json(start).decode())
+            if interval is not None:
+                interval.start_at = lane.newest[start.type]
+        if lane.head < head and lane.waiting > len(still):
+            lane.backlog.append((lane.head, head))
+        lane.head = head
+        while len(lane.backlog) > most:
+            lane.backlog[:2] = [(lane.backlog[0][0], lane.backlog[1][1])]
 
     def _waiting(self, name: str, position: int) -> Record | None:
         key = f"record/{name}/{position}"
@@ -208,7 +235,7 @@ class Change:
             if interval.parked:
                 self._release(record.interval, interval)
         if isinstance(record, Output):
-            count_out(interval)
+            count_out(interval, record)
         elif record.end is not None:
             interval.closed = True
         self.retire(record.interval, interval)
@@ -224,8 +251,17 @@ class Change:
         if isinstance(letter.record, StartInterval):
             interval.stalled = True
         elif isinstance(letter.record, Output):
-            count_out(interval)
+            count_out(interval, letter.record)
         self.retire(letter.record.interval, interval)
+
+    def give_up(self, name: str, position: int, output: Output) -> None:
+        """Drop output that waits, to make room: a user has chosen that."""
+        self.take(name, position)
+        self.totals.dropped_output += 1
+        interval = self.interval(output.interval)
+        if interval is not None:
+            count_out(interval, output)
+            self.retire(output.interval, interval)
 
     def park(self, record: Record) -> None:
         """Set `record` aside until its interval is known at Oden."""
@@ -241,7 +277,7 @@ class Change:
         """Put `record`, which has been in a lane before, back into one. It counts as appended already."""
         interval = self.interval(record.interval)
         if self.place(record, again=True) and isinstance(record, Output) and interval is not None:
-            count_out(interval)
+            count_out(interval, record)
         if isinstance(record, StartInterval) and interval is not None and interval.parked:
             # Updates become part of the start that waits. They are older than any that comes now, so they go first.
             for position, parked in self.parked_with(record.key, interval):
@@ -290,17 +326,17 @@ class Change:
                 self.intervals[oldest] = None
 
 
-def count_out(interval: Interval) -> None:
-    """One entry of output less is left. Those from before the end leave first."""
-    if interval.outputs:
-        interval.outputs -= 1
-    elif interval.late:
+def count_out(interval: Interval, output: Output) -> None:
+    """`output` is not to be delivered any more."""
+    if interval.late and (output.late or not interval.outputs):
         interval.late -= 1
+    elif interval.outputs:
+        interval.outputs -= 1
 
 
-def count_in(interval: Interval) -> None:
-    """One entry of output more is to be delivered."""
-    if interval.ended:
+def count_in(interval: Interval, output: Output) -> None:
+    """`output` is to be delivered."""
+    if output.late:
         interval.late += 1
     else:
         interval.outputs += 1
@@ -322,6 +358,8 @@ def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> 
             interval.stalled = attempt.phase != "sending"
         elif isinstance(record, UpdateInterval) and new:
             interval.update_at, interval.updating = None, True
+            if interval.dead:
+                interval.told |= dict.fromkeys(merge.said(record), record.at)
 
 
 def ended(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None:
@@ -332,15 +370,3 @@ def ended(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None
         interval = change.interval(record.interval)
         if interval is not None and isinstance(record, UpdateInterval):
             interval.updating = False
-
-
-def resumed(lane: Lane, open_at: int | None, most: int) -> Lane:
-    """The lane after delivery went wrong for a while: what waits is backlog from now on, but for the record at `open_at`.
-
-    At most `most` parts are told apart.
-    """
-    head = lane.tail if open_at is None else open_at
-    backlog = [*lane.backlog, (lane.head, head)] if lane.head < head else [*lane.backlog]
-    while len(backlog) > most:
-        backlog[:2] = [(backlog[0][0], backlog[1][1])]
-    return replace(lane, head=head, backlog=backlog)

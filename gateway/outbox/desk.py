@@ -173,9 +173,9 @@ class Desk:
 
     async def _import(self, asked: Question) -> AsyncIterator[Answer]:
         """All lines or none."""
+        if len(asked.lines) > MOST:
+            raise OutboxError(f"{len(asked.lines)} lines are more than the {MOST} that go at once: split the file")
         changed = imported(asked.lines)
-        if len(changed) > MOST:
-            raise OutboxError(f"{len(changed)} records are more than the {MOST} that go at once: split the file")
         found = [one async for one in self._all(Filter(keys=frozenset(changed), where="dead"))] if changed else []
         compare(found, changed)
         sent = await self._outbox(retry, found, {key: record for key, (_, record) in changed.items()})

@@ -209,6 +209,9 @@ class DiskRows:
             pages = self._cache.number("page_count") - self._cache.number("freelist_count")
             return pages * self._cache.number("page_size")
 
+    def over(self) -> bool:
+        return self._limit is not None and self.used() >= self._limit
+
     def full(self) -> str | None:
         if not self._ballast.make():
             size = in_words(self._ballast.size)
@@ -216,8 +219,8 @@ class DiskRows:
                 f"the disk of {self._directory} is full: the reserve of {size} had to be used. Free some space: it goes on "
                 f"by itself once {in_words(2 * self._ballast.size)} are free"
             )
-        if self._limit is not None and (used := self.used()) >= self._limit:
-            return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
+        if self._limit is not None and self.over():
+            return f"the outbox takes {in_words(self.used())}, and {in_words(self._limit)} are allowed"
         if self._min_free is not None:
             with self._translated("read"):
                 within = self._cache.number("freelist_count") * self._cache.number("page_size")

@@ -49,7 +49,7 @@ class Lane:
     The live part begins at `head`; `backlog` are earlier parts, each from its first position up to but excluding its
     last. Within a part, everything before its beginning is gone or carried by one of `attempts`, which are known by
     their first positions. `waiting` counts all records of the lane, carried or not. `closed` are intervals that are
-    delivered to their end and still known, oldest first.
+    delivered to their end and still known, oldest first. `newest` is where the newest start of each type was put.
     """
 
     line: str
@@ -59,9 +59,16 @@ class Lane:
     attempts: list[int] = field(default_factory=list)
     waiting: int = 0
     closed: list[str] = field(default_factory=list)
+    newest: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "Lane":
-        return replace(self, backlog=[*self.backlog], attempts=[*self.attempts], closed=[*self.closed])
+        return replace(
+            self,
+            backlog=[*self.backlog],
+            attempts=[*self.attempts],
+            closed=[*self.closed],
+            newest=dict(self.newest),
+        )
 
     def parts(self) -> list[tuple[int, int, bool]]:
         """From where to where records may wait, and whether that is the live part, which comes first."""
@@ -96,6 +103,8 @@ class Interval:
     """Oden has its end."""
     dead: int = 0
     """Dead letters that name it, which may be sent once more."""
+    told: dict[str, float] = field(default_factory=dict)
+    """By field, when the newest update was made that was sent with it; only while there are dead letters, which may be older."""
 
     @property
     def pending(self) -> bool:
@@ -135,6 +144,8 @@ class Totals:
     rejects: int = 0
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
+    dropped_output: int = 0
+    """Entries of output that were dropped to make room, as a user has chosen."""
     receipts: dict[str, int] = field(default_factory=dict)
     """By source, ever stored: the ring's next place."""
 

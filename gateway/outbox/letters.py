@@ -15,7 +15,8 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import DamagedRow, OutboxError
-from gateway.model import RECORD, Output, Record, StartInterval
+from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
+from gateway.outbox import merge as merging
 from gateway.outbox.change import DEAD, Change, count_in, parked_lane
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Lane
 from gateway.outbox.store import Outbox
@@ -171,11 +172,16 @@ def retry(outbox: Outbox, found: Sequence[Listed], changed: Mapping[str, Record]
 def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Record] | None) -> bool:
     record = (changed or {}).get(one.record.key, one.record)
     interval = change.interval(record.interval)
+    if isinstance(record, UpdateInterval) and interval is not None:
+        newer = {name for name, at in interval.told.items() if at > record.at}
+        record = merging.without(record, newer)
     gone = None
     if _letter(outbox, one.position) is None:
         gone = "it is not a dead letter any more"
     elif interval is None and not isinstance(record, StartInterval):
         gone = "its interval is not known any more"
+    elif isinstance(record, UpdateInterval) and not merging.said(record):
+        gone = "all that it says was changed since by a newer update"
     if gone is not None:
         if changed is not None:
             raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
@@ -186,8 +192,9 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
     if interval is None:
         return False
     interval.dead = max(0, interval.dead - 1)
+    interval.told = interval.told if interval.dead else {}
     if isinstance(record, Output):
-        count_in(interval)
+        count_in(interval, record)
     elif record.end is not None:
         interval.ended = True
     change.put_back(record)
@@ -286,7 +293,7 @@ def _unfit(old: Record, new: Record) -> str | None:
     Others depend on what a record belongs to; and by its start or time stamp it is found again at Oden, where nothing else
     may have the same.
     """
-    for name in ("kind", "line", "type", "interval", "at", "start", "timestamp"):
+    for name in ("kind", "line", "type", "interval", "at", "start", "timestamp", "late"):
         was, now = getattr(old, name, None), getattr(new, name, None)
         if was != now:
             return f"'{name}' cannot be changed, it was {json.dumps(was)}: others depend on it, or it finds the record at Oden"

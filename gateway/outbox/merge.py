@@ -5,7 +5,7 @@ output, which is `span`: entries of one interval that lie in one stretch of `spa
 """
 
 import math
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import replace
 
 from gateway.model import Output, Scalar, StartInterval, UpdateInterval
@@ -36,6 +36,19 @@ def into_update(update: UpdateInterval, later: UpdateInterval) -> UpdateInterval
     )
 
 
+def said(update: UpdateInterval) -> list[str]:
+    """The fields that an update says something of."""
+    plain = [name for name in ("name", "end") if getattr(update, name) is not None]
+    return [*plain, *(f"details.{name}" for name in update.details)]
+
+
+def without(update: UpdateInterval, fields: Collection[str]) -> UpdateInterval:
+    """The update without those of its `fields`."""
+    details = {name: value for name, value in update.details.items() if f"details.{name}" not in fields}
+    name = None if "name" in fields else update.name
+    return replace(update, name=name, end=None if "end" in fields else update.end, details=details)
+
+
 def kind(output: Output, start: int, span: float) -> Hashable | None:
     """What output must have in common to become one entry: the interval, which starts at `start`, the stretch of `span`
     seconds in it, and all raw data but the amounts. None where it cannot be summed with anything."""
@@ -47,9 +60,10 @@ def kind(output: Output, start: int, span: float) -> Hashable | None:
 
 
 def into_output(output: Output, later: Output) -> Output:
-    """Two entries of one kind as one: the sums, at the later time stamp, which no other entry has."""
+    """Two entries of one kind as one: the sums, at the later time stamp, which no other entry has. It is late only where both are."""
     sums = {name: _sum(output.raw_data[name], later.raw_data[name]) for name in output.amounts}
-    return replace(output, raw_data={**output.raw_data, **sums}, timestamp=max(output.timestamp, later.timestamp))
+    timestamp = max(output.timestamp, later.timestamp)
+    return replace(output, raw_data={**output.raw_data, **sums}, timestamp=timestamp, late=output.late and later.late)
 
 
 def _countable(value: Scalar) -> bool:

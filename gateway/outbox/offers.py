@@ -5,8 +5,9 @@ What was found is kept until something changes that it was found by; the rest of
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from heapq import merge
 
-from gateway.model import RECORD, Record, StartInterval, UpdateInterval
+from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
 from gateway.outbox.change import DEAD, Change
 from gateway.outbox.entries import INTERVAL, Attempt, Interval, Lane, Work
 
@@ -77,6 +78,19 @@ class Offers:
         return (
             name for name, lane in self._lanes.items() if lane.waiting and name != DEAD and not name.endswith("/parked")
         )
+
+    def oldest_output(self) -> Iterator[tuple[str, int, Output]]:
+        """Output that waits and that no attempt carries, the oldest first, with its lane and position."""
+        lanes = (self._waiting_output(name) for name in self.in_use() if name.endswith("/output"))
+        return merge(*lanes, key=lambda one: one[2].at)
+
+    def _waiting_output(self, name: str) -> Iterator[tuple[str, int, Output]]:
+        for first, last, _ in sorted(self._lanes[name].parts()):
+            for position in range(first, last):
+                text = None if self.carried(name, position) else self._row(f"record/{name}/{position}")
+                record = RECORD.validate_json(text) if text else None
+                if isinstance(record, Output):
+                    yield name, position, record
 
     def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
         """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in all."""

@@ -10,7 +10,7 @@ Records are read one after another; intervals, attempts and bounds are held in m
 import json
 from dataclasses import dataclass, field, replace
 
-from gateway.model import RECORD, Record, StartInterval, UpdateInterval
+from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
 from gateway.outbox.change import DEAD, starts_lane
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -24,6 +24,7 @@ from gateway.outbox.entries import (
     Lane,
     Totals,
 )
+from gateway.outbox.offers import MOST_ATTEMPTS
 from gateway.outbox.rows import Rows
 
 UNSURE = "its request was lost to a damage of the outbox: look at Oden whether it is there, then retry or drop it"
@@ -53,6 +54,7 @@ class _Facts:
     ended: bool = False
     parked: int = 0
     outputs: int = 0
+    late: int = 0
     dead: int = 0
 
 
@@ -72,6 +74,10 @@ class _Structure:
     """By attempt, the positions whose records are there."""
     seen: dict[str, _Seen] = field(default_factory=dict)
     facts: dict[str, _Facts] = field(default_factory=dict)
+    starts: set[str] = field(default_factory=set)
+    """Intervals whose starts are there and no dead letters."""
+    bare: dict[str, int] = field(default_factory=dict)
+    """By lane whose bounds are lost, how many entries of output no attempt carries, as far as was read."""
     unsure: list[DeadLetter] = field(default_factory=list)
     kinds: dict[str, int] = field(default_factory=dict)
     put: dict[str, str] = field(default_factory=dict)
@@ -117,6 +123,9 @@ def _learn(was: _Structure, key: str, text: str) -> None:
                 attempt = ATTEMPT.validate_json(text)
                 was.attempts[lane, int(number)] = attempt
                 was.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
+            case "record" if '"start"' in text and not rest.startswith(f"{DEAD}/"):
+                record = RECORD.validate_json(text)
+                was.starts |= {record.key} if isinstance(record, StartInterval) else set()
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 was.rings[ring] = max(was.rings.get(ring, 0), int(slot) + 1)
@@ -163,6 +172,14 @@ def _was_under_way(was: _Structure, lane: str, position: int, record: Record) ->
     bounds, interval = was.lanes.get(lane), was.intervals.get(record.interval)
     if bounds is not None and position in bounds.attempts:
         return True
+    if isinstance(record, Output) and (
+        record.interval in was.starts or (interval is not None and not interval.oden_id)
+    ):
+        return False  # it needs an id that nobody knows yet
+    if bounds is None and isinstance(record, Output):
+        # Nothing tells which were under way; it were the first, and not more than an outbox lets be under way.
+        was.bare[lane] = was.bare.get(lane, 0) + 1
+        return was.bare[lane] <= MOST_ATTEMPTS
     # The row of an interval tells where its start waits; it tells nothing where an attempt carries it.
     return isinstance(record, StartInterval) and interval is not None and interval.start_at is None
 
@@ -178,6 +195,8 @@ def _note(was: _Structure, record: Record, lane: str, position: int | None) -> N
     elif isinstance(record, UpdateInterval):
         facts.update_at = position if waits else facts.update_at
         facts.ended |= record.end is not None and lane != DEAD
+    elif lane != DEAD and record.late:
+        facts.late += 1
     elif lane != DEAD:
         facts.outputs += 1
     facts.parked += lane.endswith("/parked")
@@ -242,11 +261,13 @@ def _intervals(was: _Structure) -> None:
             was.drop.append(f"interval/{key}")
             del was.intervals[key]
             continue
-        late = facts.outputs if interval.closed else max(0, min(interval.late, facts.outputs))
         interval.start_at, interval.update_at = facts.start_at, facts.update_at
         interval.stalled, interval.updating = facts.stalled, facts.updating
         interval.parked, interval.dead = facts.parked, facts.dead
-        interval.outputs, interval.late = facts.outputs - late, late
+        # What an older version recorded does not say itself that it is late.
+        number = facts.outputs + facts.late
+        late = number if interval.closed else max(facts.late, min(interval.late, number))
+        interval.outputs, interval.late = number - late, late
         interval.ended = interval.ended or facts.ended
         was.intervals[key] = interval
         was.put[f"interval/{key}"] = INTERVAL.dump_json(interval).decode()

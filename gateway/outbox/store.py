@@ -20,11 +20,13 @@ All calls belong to the thread that made the object.
 import json
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import RECORD, Notice, Output, Record, StartInterval, UpdateInterval
 from gateway.outbox import merge
-from gateway.outbox.change import DEAD, Change, attempted, count_in, ended, resumed
+from gateway.outbox.change import DEAD, Change, attempted, count_in, ended
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
@@ -53,16 +55,22 @@ RECEIPTS_KEPT = 1000
 NOTICES_KEPT = 500
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
+DROPPED_AT_ONCE = 500
+"""Entries of output that are dropped before it is looked at again whether there is room."""
 MOST_PARTS = 16
 """Per lane: how many outages are told apart."""
 
 
 class Outbox:
-    """The outbox in `rows`, which it closes. `span` is the time resolution of output, in seconds."""
+    """The outbox in `rows`, which it closes. `span` is the time resolution of output, in seconds.
 
-    def __init__(self, rows: Rows, span: float = SPAN) -> None:
+    `drop_oldest_output`: at its size limit it drops the oldest output that waits, counted, instead of taking nothing in.
+    """
+
+    def __init__(self, rows: Rows, span: float = SPAN, *, drop_oldest_output: bool = False) -> None:
         """Raises OutboxError where the rows are not an outbox of this format."""
         self._rows = rows
+        self._drops = drop_oldest_output
         self.span = span
         found = rows.get("format")
         if found is None:
@@ -81,7 +89,7 @@ class Outbox:
         }
         self._offers = Offers(self.row, self.lanes, self._attempts)
         self._latest: dict[str, dict[Hashable, int]] = {}
-        self._dead_letters: list[DeadLetter] | None = None
+        self._dead_letters: tuple[int, list[DeadLetter]] = (0, [])
         self._receipts: dict[str, dict[int, ReceiptId]] = {}
 
     def close(self) -> None:
@@ -135,6 +143,8 @@ class Outbox:
     def commit(self, commit: Commit) -> None:
         """Make line states, records, notices and receipts durable, all or none. Raises OutboxFull where there is no room."""
         full = self._rows.full()
+        while full is not None and self._drops and self._rows.over() and self._make_room(commit):
+            full = self._rows.full()
         if full is not None:
             raise OutboxFull(full)
         with self.change() as change:
@@ -150,7 +160,8 @@ class Outbox:
                 change.put[f"receipt/{source}/{slot}"] = json.dumps(receipt)
                 change.new_receipts.append((source, slot, receipt))
             for notice in commit.notices:
-                self._note(change, notice)
+                _count(change.totals, notice)
+                _note(change, notice)
             for record in commit.records:
                 self._append(change, record)
 
@@ -163,19 +174,22 @@ class Outbox:
         interval = change.interval(record.interval)
         if isinstance(record, UpdateInterval) and interval is not None and record.end is not None:
             interval.ended = True
+        if isinstance(record, Output) and interval is not None and interval.ended:
+            record = replace(record, late=True)
         if not change.place(record) and isinstance(record, Output) and interval is not None:
-            count_in(interval)
+            count_in(interval, record)
 
-    def _note(self, change: Change, notice: Notice) -> None:
-        totals = change.totals
-        change.put[f"notice/{totals.notices % NOTICES_KEPT}"] = NOTICE.dump_json(notice).decode()
-        totals.notices += 1
-        if notice.kind == "gap":
-            totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
-        elif notice.kind == "reject":
-            totals.rejects += 1
-        else:
-            totals.lost += 1
+    def _make_room(self, commit: Commit) -> bool:
+        """Drop the oldest output that waits, as much as goes at once; whether there was any."""
+        with self.change() as change:
+            dropped = list(islice(self._offers.oldest_output(), DROPPED_AT_ONCE))
+            for lane, position, output in dropped:
+                change.give_up(lane, position, output)
+            if dropped:
+                now = max((record.at for record in commit.records), default=dropped[-1][2].at)
+                text = f"the outbox is full: {len(dropped)} entries of output, the oldest, were dropped as `when_full` says"
+                _note(change, Notice("loss", now, "", "", text))
+        return bool(dropped)
 
     # What delivery needs
 
@@ -246,13 +260,10 @@ class Outbox:
     def resume(self) -> None:
         """Delivery works again after an outage: what waits is backlog from now on, but for intervals that are still open."""
         with self.change() as change:
-            for name, lane in self.lanes.items():
-                if name == DEAD or name.endswith("/parked") or lane.head == lane.tail:
-                    continue
-                text = None if self.carried(name, lane.tail - 1) else self.row(f"record/{name}/{lane.tail - 1}")
-                last = RECORD.validate_json(text) if text else None
-                open_at = lane.tail - 1 if isinstance(last, StartInterval) and last.end is None else None
-                change.lanes[name] = resumed(lane, open_at, MOST_PARTS)
+            for name in list(self.lanes):
+                lane = self.lanes[name]
+                if name != DEAD and not name.endswith("/parked") and lane.head != lane.tail:
+                    change.resume(name, MOST_PARTS)
 
     # What status needs
 
@@ -281,12 +292,14 @@ class Outbox:
 
     def dead_letters(self, newest: int) -> list[DeadLetter]:
         """The last dead letters, newest first."""
-        if self._dead_letters is None or len(self._dead_letters) < newest:
+        asked, known = self._dead_letters
+        if asked < newest:
             lane = self.lanes.get(DEAD) or Lane("")
             texts = (self.row(f"record/{DEAD}/{number}") for number in range(lane.tail - 1, lane.head - 1, -1))
             found = (DEAD_LETTER.validate_json(text) for text in texts if text)
-            self._dead_letters = [letter for letter, _ in zip(found, range(min(newest, lane.waiting)), strict=False)]
-        return self._dead_letters[:newest]
+            known = [letter for letter, _ in zip(found, range(min(newest, lane.waiting)), strict=False)]
+            self._dead_letters = newest, known
+        return known[:newest]
 
     def summary(self, newest: int) -> Summary:
         """Counts, and the `newest` notices and dead letters."""
@@ -318,7 +331,7 @@ class Outbox:
                 known[number] = attempt
         self._offers.forget(change)
         if DEAD in change.lanes:
-            self._dead_letters = None
+            self._dead_letters = (0, [])
         for (name, kind), position in change.latest.items():
             self.latest(name, kind)
             self._latest[name] = dict([*self._latest[name].items(), (kind, position)][-4 * LOOK :])
@@ -339,3 +352,17 @@ class Outbox:
             rows = ((slot, self.row(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
             self._receipts[source] = {slot: ReceiptId(*json.loads(row)) for slot, row in rows if row}
         return self._receipts[source]
+
+
+def _note(change: Change, notice: Notice) -> None:
+    change.put[f"notice/{change.totals.notices % NOTICES_KEPT}"] = NOTICE.dump_json(notice).decode()
+    change.totals.notices += 1
+
+
+def _count(totals: Totals, notice: Notice) -> None:
+    if notice.kind == "gap":
+        totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
+    elif notice.kind == "reject":
+        totals.rejects += 1
+    else:
+        totals.lost += 1

@@ -17,12 +17,14 @@ BALLAST = 16 * 2**20
 """Bytes kept back, so that what waits can still be delivered when the disk is full."""
 
 
-def open_outbox(directory: Path, *, limit: int, min_free: float, span: float) -> Outbox:
+def open_outbox(
+    directory: Path, *, limit: int, min_free: float, span: float, drop_oldest_output: bool = False
+) -> Outbox:
     """The outbox in `directory`, which this process holds until it closes it. `limit` in bytes, `min_free` as a share of the
-    disk, `span` in seconds. Raises OutboxError where the directory is unwritable or held by another process."""
+    disk, `span` in seconds, `drop_oldest_output` as `Outbox` has it. Raises OutboxError where the directory is unwritable or held by another process."""
     rows, _ = open_rows(directory, limit=limit, min_free=min_free, ballast=BALLAST)
     try:
-        return Outbox(rows, span)
+        return Outbox(rows, span, drop_oldest_output=drop_oldest_output)
     except BaseException:
         rows.close()
         raise

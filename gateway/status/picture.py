@@ -73,7 +73,10 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
         oden=oden,
         records_total=summary.totals.records,
         merged_total=summary.totals.merged,
-        lost_total={"no_room_without_run": summary.totals.lost},
+        lost_total={
+            "no_room_without_run": summary.totals.lost,
+            "drop_oldest_output": summary.totals.dropped_output,
+        },
         rejects_total=summary.totals.rejects,
         notices=summary.notices,
         dead_letters=tuple(

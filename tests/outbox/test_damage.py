@@ -29,6 +29,7 @@ from gateway.outbox.entries import (
     Interval,
     Lane,
 )
+from gateway.outbox.offers import MOST_ATTEMPTS
 from gateway.outbox.opening import open_rows
 from gateway.outbox.rebuild import rebuild
 from gateway.outbox.rows import MemoryRows
@@ -458,12 +459,30 @@ def test_p4_what_a_lost_attempt_carried_is_not_sent_again() -> None:
     assert outbox.counts().dead == 2
 
 
+def test_p4_output_of_a_lost_lane_is_not_sent_twice() -> None:
+    """Where a lane's bounds are lost, its attempts may be too: the first entries, as many as can be under way, become dead letters;
+    the others wait, and so does what needs an id that nobody knows yet."""
+    entries = [output(number, RUN) for number in range(10, 20)]
+    rows = stored(
+        (f"interval/{RUN.key}", Interval(LINE, "RUN", RUN.start, "id-1", outputs=10)),
+        *((OUTPUT, at, entry) for at, entry in enumerate(entries)),
+        (f"{OTHER}/runs", 0, start(40, OTHER)), (f"{OTHER}/output", 0, output(41, start(40, OTHER))),
+    )  # fmt: skip
+    rebuild(rows)
+    letters = [DEAD_LETTER.validate_json(text) for key, text in rows.items() if key.startswith("record/dead/")]
+    assert [letter.record.key for letter in letters] == [entry.key for entry in entries[:MOST_ATTEMPTS]]
+    assert lane(rows, OUTPUT) == Lane(LINE, tail=10, head=MOST_ATTEMPTS, waiting=10 - MOST_ATTEMPTS)
+    assert lane(rows, f"{OTHER}/output") == Lane(OTHER, tail=1, waiting=1)
+    assert problems(Outbox(rows)) == []
+
+
 def test_p5_records_of_a_lost_start_do_not_block() -> None:
     """Where a start is lost before Oden had it, its interval is not known any more: what needs it is stuck, other runs flow."""
     good = start(30)
     rows = stored(
         (f"interval/{RUN.key}", Interval(LINE, "RUN", RUN.start, start_at=0, outputs=1)), (OUTPUT, 0, output(2, RUN)),
         (f"interval/{good.key}", Interval(LINE, "RUN", good.start, "id-2", outputs=1)), (OUTPUT, 1, output(31, good)),
+        (f"lane/{OUTPUT}", Lane(LINE, tail=2, waiting=2)),
     )  # fmt: skip
     rebuild(rows)
     assert interval(rows, RUN) is None
@@ -497,13 +516,14 @@ def test_rows_that_make_no_sense_are_named_and_dropped() -> None:
 
 
 class Endless(MemoryRows):
-    """Rows with `number` output records that are made when they are asked for."""
+    """Rows with a lane of `number` output records that are made when they are asked for."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
     def items(self) -> Iterator[tuple[str, str]]:
+        yield f"lane/{OUTPUT}", LANE.dump_json(Lane(LINE, tail=self.number, waiting=self.number)).decode()
         for number in range(self.number):
             yield f"record/{OUTPUT}/{number}", RECORD.dump_json(output(number, RUN)).decode()
 

@@ -307,6 +307,27 @@ def test_a_later_update_wins_over_one_that_is_tried_again() -> None:
     assert (oden.fields[start.key]["colour"], oden.fields[start.key]["size"]) == ("new", "L")
 
 
+def test_a_newer_update_that_oden_has_is_not_undone_by_a_retry() -> None:
+    """Of a refused update that is tried again, only what nobody has said since is sent; one that says nothing else stays refused."""
+    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    start = plant.start()
+    commit(outbox, start)
+    deliver_all(outbox, oden)
+    commit(outbox, replace(plant.update(start), details={"colour": "old", "size": "L"}))
+    refuse(outbox, next_work(outbox))
+    commit(outbox, replace(plant.update(start), details={"colour": "older"}))
+    refuse(outbox, next_work(outbox))
+    commit(outbox, replace(plant.update(start), details={"colour": "new"}))
+    deliver_all(outbox, oden)
+    assert retry(outbox, dead(outbox)) == 1
+    deliver_all(outbox, oden)
+    assert (oden.fields[start.key]["colour"], oden.fields[start.key]["size"]) == ("new", "L")
+    (left,) = dead(outbox)
+    with pytest.raises(OutboxError, match="newer update"):
+        retry(outbox, [left], {left.record.key: left.record})
+    assert drop(outbox, [left]) == 1
+
+
 def test_an_interval_is_known_as_long_as_a_dead_letter_names_it() -> None:
     """Refused output can still be sent after so many others have closed that its interval would have been forgotten."""
     outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()

@@ -41,7 +41,8 @@ class Fragile:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self.breaks: str | None = None
-        self.get, self.items, self.used, self.full, self.close = rows.get, rows.items, rows.used, rows.full, rows.close
+        self.get, self.items, self.used, self.close = rows.get, rows.items, rows.used, rows.close
+        self.full, self.over = rows.full, rows.over
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         breaks, self.breaks = self.breaks, None
