@@ -30,9 +30,11 @@ lint: $(READY) ## check style, types and the direction of dependencies
 bench: $(READY) ## run the measurements in bench/
 	@for program in bench/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit; done
 
-campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage, in simulated time
+campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three and the pace in real time
 	@$(BIN)/python -m tests.campaign 0..499
 	@$(BIN)/python -m tests.campaign outage
+	@$(BIN)/python -m tests.campaign real 0..2
+	@$(BIN)/python -m tests.campaign pace
 
 contract: $(READY) ## check the Oden stand-in against Oden's own API document, where that is at hand
 	@if [ ! -d tests/contract ]; then echo "There are no contract tests yet."; \

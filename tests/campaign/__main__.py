@@ -1,42 +1,65 @@
-"""The campaign by hand, in simulated time.
+"""The campaign by hand; in simulated time but for `real` and `pace`.
 
     python -m tests.campaign 17          one schedule of faults and kills: what it is, and what came of it; --log shows the log
     python -m tests.campaign 0..499      many of them, on all processors
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
+    python -m tests.campaign real 3      the same faults and kills in real time, with real processes; FIRST..LAST for more of them
+    python -m tests.campaign pace        the smallest gap and the slots used under backlog, in real time on loopback
 
 Exit code 1 where anything is not as it must be.
 """
 
 import argparse
+import asyncio
+import logging
+import shutil
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from tests.campaign.load import carry, largest
 from tests.campaign.outage import drain
+from tests.campaign.real import real
+from tests.campaign.real_pace import LATENCIES, measure
+from tests.campaign.real_schedule import real_schedule
 from tests.campaign.run import Result, run
 from tests.campaign.schedule import schedule
 
 DAY = 24.0
 """Hours."""
+MINUTES = {"real": 4.0, "pace": 5.0}
+"""How long these take where nothing else is said."""
 
 
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    parser.add_argument("what", help="SEED, FIRST..LAST, outage or lines")
+    parser.add_argument("what", help="SEED, FIRST..LAST, outage, lines, real or pace")
+    parser.add_argument("seeds", nargs="?", default="0", help="real: SEED or FIRST..LAST")
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
+    parser.add_argument(
+        "--minutes", type=float, help="real: how long each story is, 0.7 or more (4); pace: how long it takes (5)"
+    )
     given = parser.parse_args()
     if given.what == "outage":
         return outage()
     if given.what == "lines":
         return lines(given.hours)
-    first, dots, last = given.what.partition("..")
-    return campaign(range(int(first), int(last) + 1)) if dots else alone(int(first), log=given.log)
+    if given.what in MINUTES:
+        seconds = 60 * (given.minutes or MINUTES[given.what])
+        return really(_range(given.seeds), seconds) if given.what == "real" else pace(seconds)
+    return campaign(_range(given.what)) if ".." in given.what else alone(int(given.what), log=given.log)
+
+
+def _range(text: str) -> range:
+    first, _, last = text.partition("..")
+    return range(int(first), int(last or first) + 1)
 
 
 def alone(seed: int, *, log: bool) -> int:
@@ -73,6 +96,37 @@ def _result(seed: int) -> Result:
     result = run(schedule(seed))
     result.trace = []
     return result
+
+
+def really(seeds: range, seconds: float) -> int:
+    """Schedules in real time, one after the other; of those that fail the files are kept."""
+    logging.getLogger("asyncua").setLevel(logging.ERROR)  # the PLC is ours
+    failed = 0
+    for seed in seeds:
+        folder = Path(tempfile.mkdtemp(prefix=f"oden-gateway-campaign-{seed}-"))
+        say(f"seed {seed}, {seconds / 60:g} min, in {folder}")
+        result = asyncio.run(real(real_schedule(seed, seconds), folder))
+        say(f"seed {seed}: {result}")
+        if result.wrong:
+            failed += 1
+            say(f"seed {seed} failed: .venv/bin/python -m tests.campaign real {seed} --minutes {seconds / 60:g}")
+            say(f"    ledger, logs and outbox are in {folder}")
+            say("\n".join(f"    {line}" for line in result.wrong))
+        else:
+            shutil.rmtree(folder)
+    say(f"{len(seeds)} seeds in real time, {failed} failed")
+    return 1 if failed else 0
+
+
+def pace(seconds: float) -> int:
+    """20 lines after an outage, in real time at three latencies of the API."""
+    good = True
+    for latency in LATENCIES:
+        with tempfile.TemporaryDirectory(prefix="oden-gateway-pace-") as folder:
+            paced = asyncio.run(measure(latency, seconds / len(LATENCIES), Path(folder)))
+        say(f"API latency {latency} s: {paced}")
+        good = good and paced.ok
+    return 0 if good else 1
 
 
 def outage() -> int:

@@ -90,9 +90,9 @@ def total_of(raw: Mapping[str, object], stamp: int | None) -> Counter[str]:
     return total
 
 
-def mapped(name: str, seed: int, length: float) -> Story:
-    """A line that publishes messages for `length` seconds; `seed` decides what."""
-    return _Mapped(name, random.Random(seed), length).story
+def mapped(name: str, seed: int, length: float, epoch: float = EPOCH) -> Story:
+    """A line that publishes messages for `length` seconds; `seed` decides what. `epoch`, a whole second, is its time 0."""
+    return _Mapped(name, random.Random(seed), length, epoch).story
 
 
 def recorded(name: str, seed: int, length: float) -> Story:
@@ -100,13 +100,14 @@ def recorded(name: str, seed: int, length: float) -> Story:
     return _Recorded(name, random.Random(seed), length).story
 
 
-def _plan(name: str) -> LinePlan:
+def described(name: str) -> dict[str, Any]:
+    """A line that is mapped, as the configuration has it."""
     message = {"source": FLOOR, "time": "at"}
     codes = {
         number: {"category": category} | ({"reason": reason} if reason else {})
         for number, (category, reason) in enumerate(zip(CATEGORIES, REASONS, strict=True))
     }
-    given: Any = {
+    return {
         "factory": FACTORY,
         "line": name,
         "inputs": {
@@ -128,15 +129,15 @@ def _plan(name: str) -> LinePlan:
             ],
         },
     }
-    return compile_line(Line.model_validate(given), ("lines", 0))
 
 
 class _Mapped:
     """Messages of one line, and what they must lead to: each thing at its own time, far enough from the others."""
 
-    def __init__(self, name: str, chances: random.Random, length: float) -> None:
+    def __init__(self, name: str, chances: random.Random, length: float, epoch: float) -> None:
         self.chances = chances
-        self.story = Story(name, _plan(name))
+        self.epoch = epoch
+        self.story = Story(name, compile_line(Line.model_validate(described(name)), ("lines", 0)))
         self.runs: list[tuple[float, float, int]] = []
         self._orders(length)
         self._states(length)
@@ -144,7 +145,7 @@ class _Mapped:
         self.story.messages.sort()
 
     def say(self, at: float, topic: str, **payload: Scalar) -> None:
-        self.story.messages.append(Message(at, f"{self.story.name}/{topic}", {**payload, "at": EPOCH + at}))
+        self.story.messages.append(Message(at, f"{self.story.name}/{topic}", {**payload, "at": self.epoch + at}))
 
     def _orders(self, length: float) -> None:
         at = self.chances.uniform(1, 20)
@@ -153,8 +154,8 @@ class _Mapped:
             number, sku = f"{self.story.name} {len(self.runs)}", f"Film {self.chances.randint(1, 5)}"
             self.say(at, "order", number=number, sku=sku)
             details = (("product", sku),)
-            start = floor(EPOCH + at)
-            self.story.shown.append(Shown("RUN", start, floor(EPOCH + end), number, details))
+            start = floor(self.epoch + at)
+            self.story.shown.append(Shown("RUN", start, floor(self.epoch + end), number, details))
             self.story.totals["RUN", start] = Counter()
             self.runs.append((at, end, start))
             if end >= length - 20 or self.chances.random() < 0.2:
@@ -170,9 +171,9 @@ class _Mapped:
             code = self.chances.choice([one for one in range(len(CATEGORIES)) if one != code])
             self.say(at, "state", code=code)
             after = at + 2.1 + self.chances.expovariate(1 / 40)
-            end = floor(EPOCH + after) if after < length else None
+            end = floor(self.epoch + after) if after < length else None
             details = {"category": CATEGORIES[code]} | ({"reason": REASONS[code] or ""} if REASONS[code] else {})
-            self.story.shown.append(Shown("STATE", floor(EPOCH + at), end, None, tuple(sorted(details.items()))))
+            self.story.shown.append(Shown("STATE", floor(self.epoch + at), end, None, tuple(sorted(details.items()))))
             at = after
 
     def _output(self, length: float) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import random
 import traceback
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,11 +22,12 @@ from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden_faults import read_fault
-from gateway.simulator.oden_model import Factory, Interval, OdenModel, Plant
+from gateway.simulator.oden_model import Factory, OdenModel, Plant
 from gateway.simulator.oden_plan import FaultPlan
+from tests.campaign.compare import differences
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.oden import Oden, Wire
-from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, ON_A_TAG, Shown, Story, Totals, mapped, recorded, total_of
+from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, mapped, recorded
 from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
@@ -119,46 +119,8 @@ class _World:
         gaps = [after - before for before, after in pairwise(self.oden.written)]
         if min(gaps, default=GAP) < GAP:
             wrong.append(f"requests {min(gaps):.4f} s apart")
-        model = self.oden.model
         for story in self.stories:
-            there = [
-                one for kind in ("RUN", "BATCH", "STATE", CUSTOM) for one in model.intervals(kind, FACTORY, story.name)
-            ]
-            told, shown = Counter(story.shown), Counter(map(_shown, there))
-            wrong += [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
-            wrong += [f"{story.name}: at Oden, and should not be: {one}" for one in (shown - told).elements()]
-            wrong += _differences(story, _totals(model, there))
-
-
-def _shown(interval: Interval) -> Shown:
-    details = {
-        key: value["name"] if isinstance(value, Mapping) else str(value)
-        for key, value in interval.metadata.items()
-        if key != "metadata_type"
-    }
-    return Shown(interval.type, interval.start, interval.end, interval.name, tuple(sorted(details.items())))
-
-
-def _totals(model: OdenModel, intervals: list[Interval]) -> Totals:
-    totals: Totals = {}
-    for interval in intervals:
-        total = totals.setdefault((interval.type, interval.start), Counter())
-        for entry in model.output(interval):
-            total.update(total_of(entry.raw_data, entry.timestamp))
-    return totals
-
-
-def _differences(story: Story, there: Totals) -> Iterator[str]:
-    """What is counted in a PLC is compared over the line, all else for each interval."""
-    tagged = story.totals.get((ON_A_TAG, 0), Counter())
-    for what, amount in tagged.items():
-        found = sum(total.pop(what, 0) for total in there.values())
-        if found != amount:
-            yield f"{story.name}: {what} is {found} at Oden, and {amount} in the plant"
-    for key in sorted(story.totals.keys() | there.keys()):
-        plant, oden = story.totals.get(key, Counter()), there.get(key, Counter())
-        if key[0] != ON_A_TAG and +plant != +oden:
-            yield f"{story.name}: output of {key}: at Oden {dict(oden - plant)} too much, {dict(plant - oden)} too little"
+            wrong += differences(story, self.oden.model)
 
 
 class _Process:

@@ -1,7 +1,7 @@
 """From a seed to everything that goes wrong: a plan that can be read, and that is the same every time."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -13,6 +13,8 @@ SETTLE = 60.0
 """Seconds after a cut in which a request may still take effect."""
 LATEST = 45.0
 """What of that is used."""
+WHERE = ("", "", " at=interval/set", " at=scrap_yield/set", " at=intervals/*", " at=*/search")
+"""Which requests a fault strikes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,7 @@ def schedule(seed: int) -> Schedule:
         length=length,
         mapped=mapped,
         recorded=chances.randint(0 if mapped else 1, 3),
-        modes=Modes(
-            nothing=chances.choice(("by_match", "empty", "404")),
-            range=chances.choice(("overlap", "start")),
-            ids=chances.random() < 0.9,
-            bulk_update=chances.choice((200, 200, 200, 404, 501)),
-            search_lag=chances.choice((0.0, 0.0, 0.0, 0.0, 5.0)),
-        ),
+        modes=modes(chances, 5.0),
         timeout=chances.choice((5.0, 30.0)),
         settle=SETTLE,
         in_order=chances.random() < 0.2,
@@ -93,17 +89,29 @@ def schedule(seed: int) -> Schedule:
     )
 
 
+def modes(chances: random.Random, lag: float) -> Modes:
+    """How this Oden does what its document leaves open; its searches are sometimes `lag` seconds behind."""
+    return Modes(
+        nothing=chances.choice(("by_match", "empty", "404")),
+        range=chances.choice(("overlap", "start")),
+        ids=chances.random() < 0.9,
+        bulk_update=chances.choice((200, 200, 200, 404, 501)),
+        search_lag=chances.choice((0.0, 0.0, 0.0, 0.0, lag)),
+    )
+
+
 def _latency(chances: random.Random) -> str:
     low = chances.choice((0.01, 0.05, 0.5))
     return f"latency seconds={low}..{low * chances.choice((1, 3, 10))}"
 
 
-def _fault(chances: random.Random, length: float) -> str:
-    """One fault: strikes some of the requests of one to three minutes, or a few whenever they come."""
-    late = f"{chances.uniform(0.5, LATEST - 10):.1f}"
+def kinds(chances: random.Random, latest: float, slow: Sequence[str]) -> list[Callable[[], str]]:
+    """All that can go wrong with a request. `latest` is how many seconds after a cut it may still take effect, `slow` how many
+    it may take."""
+    late = f"{chances.uniform(0.5, latest):.1f}"
     effect = chances.choice(("no", "yes", "yes", late))
     before = chances.choice(("no", "yes"))
-    kinds: list[Callable[[], str]] = [
+    return [
         lambda: f"close commit={effect}",
         lambda: f"close commit={effect}",
         lambda: f"hang commit={effect}",
@@ -118,10 +126,14 @@ def _fault(chances: random.Random, length: float) -> str:
         lambda: "no_id",
         lambda: "error status=401",
         lambda: f"error status=403 line='Line {chances.randint(1, 4):02}'",
-        lambda: f"latency seconds={chances.choice(('3', '1..8', '20..40'))}",
+        lambda: f"latency seconds={chances.choice(slow)}",
     ]
-    what = chances.choice(kinds)()
-    where = chances.choice(("", "", " at=interval/set", " at=scrap_yield/set", " at=intervals/*", " at=*/search"))
+
+
+def _fault(chances: random.Random, length: float) -> str:
+    """One fault: strikes some of the requests of one to three minutes, or a few whenever they come."""
+    what = chances.choice(kinds(chances, LATEST - 10, ("3", "1..8", "20..40")))()
+    where = chances.choice(WHERE)
     since = chances.uniform(0, length)
     if what == "error status=401" or "403 line" in what:
         return f"{what} since={since:.1f} until={since + chances.uniform(20, 180):.1f}"

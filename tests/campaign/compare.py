@@ -1,0 +1,47 @@
+"""What Oden shows of a line against what is true of it."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from gateway.simulator.oden_model import Interval, OdenModel
+from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, Shown, Story, Totals, total_of
+
+
+def differences(story: Story, model: OdenModel) -> list[str]:
+    """Each interval that is missing, wrong or too much, and each total that is not exact; nothing where all is as it must be."""
+    there = [one for kind in ("RUN", "BATCH", "STATE", CUSTOM) for one in model.intervals(kind, FACTORY, story.name)]
+    told, shown = Counter(story.shown), Counter(map(_shown, there))
+    wrong = [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
+    wrong += [f"{story.name}: at Oden, and should not be: {one}" for one in (shown - told).elements()]
+    return [*wrong, *_in_totals(story, _totals(model, there))]
+
+
+def _shown(interval: Interval) -> Shown:
+    details = {
+        key: value["name"] if isinstance(value, Mapping) else str(value)
+        for key, value in interval.metadata.items()
+        if key != "metadata_type"
+    }
+    return Shown(interval.type, interval.start, interval.end, interval.name, tuple(sorted(details.items())))
+
+
+def _totals(model: OdenModel, intervals: list[Interval]) -> Totals:
+    totals: Totals = {}
+    for interval in intervals:
+        total = totals.setdefault((interval.type, interval.start), Counter())
+        for entry in model.output(interval):
+            total.update(total_of(entry.raw_data, entry.timestamp))
+    return totals
+
+
+def _in_totals(story: Story, there: Totals) -> Iterator[str]:
+    """What is counted in a PLC is compared over the line, all else for each interval."""
+    tagged = story.totals.get((ON_A_TAG, 0), Counter())
+    for what, amount in tagged.items():
+        found = sum(total.pop(what, 0) for total in there.values())
+        if found != amount:
+            yield f"{story.name}: {what} is {found} at Oden, and {amount} in the plant"
+    for key in sorted(story.totals.keys() | there.keys()):
+        plant, oden = story.totals.get(key, Counter()), there.get(key, Counter())
+        if key[0] != ON_A_TAG and +plant != +oden:
+            yield f"{story.name}: output of {key}: at Oden {dict(oden - plant)} too much, {dict(plant - oden)} too little"
