@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench campaign contract lock clean
+.PHONY: help demo test lint bench campaign bodies contract lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -36,9 +36,11 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
 
-contract: $(READY) ## check the Oden stand-in against Oden's own API document, where that is at hand
-	@if [ ! -d tests/contract ]; then echo "There are no contract tests yet."; \
-	elif [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
+bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
+	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/test_oden_properties.py -k "proper_answer"
+
+contract: $(READY) ## check client and Oden stand-in against Oden's own API document, where that is at hand
+	@if [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
 	else ODEN_REFERENCE="$(REFERENCE)" $(BIN)/pytest -q tests/contract; fi
 
 lock: ## write the lock files anew; UPGRADE=1 also takes newer versions

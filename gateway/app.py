@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -17,8 +17,9 @@ from gateway.delivery.drain import Drain, Settings
 from gateway.errors import DamagedRow, GatewayError
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.oden import desk as calls
 from gateway.oden.client import OdenClient
-from gateway.oden.pace import Pace
+from gateway.oden.configured import configured
 from gateway.oden.payloads import Wording
 from gateway.outbox.desk import Desk
 from gateway.outbox.entries import LineRef, Summary
@@ -83,10 +84,9 @@ class App:
             )
         )
         try:
-            pace = Pace(loop.time(), 1.0 / config.oden.rate)
             if config.oden.rate > FASTEST:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
-            async with OdenClient(config.oden.url, self._loaded.token_source, config.oden.timeout, pace) as client:
+            async with configured(self._loaded, loop.time()) as client:
                 settings = Settings(
                     config.oden.settle,
                     config.oden.timeout,
@@ -98,7 +98,7 @@ class App:
                 lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
                 drain = Drain(outbox, client, self._clock, settings, lines)
                 intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
-                await self._serve(outbox, drain, intake)
+                await self._serve(outbox, drain, intake, client)
         finally:
             self._journal.close()
             await outbox.close()
@@ -106,7 +106,7 @@ class App:
         if self._damage is not None:
             raise self._damage
 
-    async def _serve(self, outbox: OutboxThread, drain: Drain, intake: Intake) -> None:
+    async def _serve(self, outbox: OutboxThread, drain: Drain, intake: Intake, client: OdenClient) -> None:
         self._seen_until = await intake.load()
         self._summary: Summary = await outbox(Outbox.summary, SHOWN)
         sources = make_sources(self._loaded.config, self._plans, self._clock)
@@ -115,6 +115,9 @@ class App:
 
         def picture() -> Snapshot:
             return snapshot(parts, self._summary, self._clock.now(), self._problems(), self._alive(intake, drain))
+
+        def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
+            return calls.answer(client, question) if command == calls.COMMAND else desk.answer(command, question)
 
         async with AsyncExitStack() as stack:
             page = StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain))
@@ -125,7 +128,7 @@ class App:
                 log.error("status_not_served", reason=str(error))  # noqa: TRY400 - the reason says it all
                 self._fail("page", str(error))
             directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
-            commands = control.Control(directory, control.places(directory), desk.answer)
+            commands = control.Control(directory, control.places(directory), answer)
             try:
                 await stack.enter_async_context(commands)
             except GatewayError as error:

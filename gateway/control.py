@@ -2,7 +2,8 @@
 
 HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox": directory,
 "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}` where something went
-wrong on the way. A gateway that holds another outbox than the question means says so (421) and does nothing.
+wrong on the way. The commands are those of `gateway.outbox.desk`, and `call` of `gateway.oden.desk`. A gateway that holds another
+outbox than the question means says so (421) and does nothing.
 """
 
 import asyncio
@@ -38,6 +39,10 @@ Ask = Callable[[str, object], AsyncGenerator[dict[str, object], None]]
 
 class NoGateway(GatewayError):
     """No running gateway that holds the outbox answers."""
+
+
+class BrokenOff(GatewayError):
+    """The gateway was asked, and what became of that is not known: it stopped before its answer was complete."""
 
 
 def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
@@ -182,8 +187,8 @@ async def _asked(path: Path, directory: Path, command: str, question: object) ->
             raise PermissionError(str(path)) from error
         raise _Elsewhere(str(path)) from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise GatewayError(f"the gateway stopped in the middle of its answer ({type(error).__name__})") from error
-    raise GatewayError("the gateway stopped in the middle of its answer")
+        raise BrokenOff(f"the gateway stopped in the middle of its answer ({type(error).__name__})") from error
+    raise BrokenOff("the gateway stopped in the middle of its answer")
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from gateway.simulator.oden_ledger import Ledger, LedgerError, replay
 from gateway.simulator.oden_model import OdenModel, Plant
 from gateway.simulator.oden_modes import ModeError, read_modes
 from gateway.simulator.oden_plan import FaultPlan
+from gateway.simulator.oden_plant import read_plant
 from gateway.simulator.oden_store import BUILT_IN
 from gateway.simulator.oden_wire import carrying_out
 
@@ -63,8 +65,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     oden = kinds.add_parser(
         "oden",
         help="an Oden API that keeps everything in memory",
-        description="Serve a stand-in for the Oden API, with Factory A and Factory B of 40 lines each.\n"
-        "It keeps everything in memory; with a ledger it starts again where it ended.",
+        description="Serve a stand-in for the Oden API: all its endpoints, with Factory A and Factory B of 40 lines each, or a\n"
+        "plant of your own (docs/simulator.md). It keeps everything in memory; with a ledger it starts again where it ended.",
         epilog="example:\n"
         "  oden-gateway simulate oden --port 8400 --ledger oden.jsonl\n\n"
         "Then set in the gateway's configuration:\n"
@@ -75,6 +77,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     oden.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     oden.add_argument("--ledger", type=Path, metavar="FILE", help="write every request to this file, a line each")
     oden.add_argument("--token", help=f"the token to ask for (default: environment {VARIABLE}, else {DEFAULT_TOKEN})")
+    oden.add_argument("--plant", type=Path, metavar="FILE", help="what is set up: factories, lines, types, … (YAML)")
     oden.add_argument(
         "--interval-type", type=_custom_type, action="append", default=[], metavar="NAME", help="a custom interval type"
     )
@@ -128,7 +131,8 @@ def _mode(text: str) -> tuple[str, str]:
 def simulate_oden(arguments: argparse.Namespace) -> int:
     """Serve the Oden stand-in until SIGTERM or SIGINT; GatewayError where it cannot listen or use the ledger."""
     path: Path | None = arguments.ledger
-    plant = Plant(interval_types=tuple(dict.fromkeys(arguments.interval_type)))
+    plant = read_plant(arguments.plant) if arguments.plant else Plant()
+    plant = replace(plant, interval_types=tuple(dict.fromkeys([*plant.interval_types, *arguments.interval_type])))
     modes = read_modes(dict(arguments.mode))
     try:
         model = replay(path, plant) if path and path.exists() else OdenModel(plant)

@@ -4,6 +4,7 @@ What one model can say by itself is checked here; what needs two places of the f
 expression naming an input) is checked in `config.check`.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 FASTEST = 1.0
 """Requests per second that Oden permits."""
+_PROXY = re.compile(r"http://([^\s/@]+@)?([^\s/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
 SMALLEST_OUTBOX = 10**7
 """Bytes; less does not hold an outage worth the name."""
 
@@ -36,6 +38,16 @@ class Oden(Section):
     )
     token: SecretStr = Field(
         description="The API token. Write `${secret:NAME}` and keep the token itself in a credential or file."
+    )
+    ca: Path | None = Field(
+        None,
+        description="File with the CA certificates (PEM) that vouch for Oden's, where a firewall of yours inspects what passes; "
+        "the system's if absent.",
+    )
+    proxy: SecretStr | None = Field(
+        None,
+        description="Address of the HTTP proxy on the way to Oden, such as `http://proxy.plant-a.local:3128`; with name and password in "
+        "it, write `${secret:NAME}`. Absent, the environment's counts (`HTTPS_PROXY`, `NO_PROXY`).",
     )
     timeout: Duration = Field(
         30.0, gt=0, le=45, description="How long to wait for Oden's answer to one request; 45 s at the most."
@@ -65,6 +77,13 @@ class Oden(Section):
         description="Requests to Oden at the most. Oden permits `1/s` for a token; where five gateways share one, write "
         "`0.2/s` in each of them.",
     )
+
+    @field_validator("proxy")
+    @classmethod
+    def _http(cls, proxy: SecretStr | None) -> SecretStr | None:
+        if proxy is not None and not _PROXY.fullmatch(proxy.get_secret_value()):
+            raise ValueError("write http://host:port, or a secret that holds http://name:password@host:port")
+        return proxy
 
     @field_validator("rate")
     @classmethod

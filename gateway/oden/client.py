@@ -1,13 +1,17 @@
-"""Requests to Oden over HTTP: paced at the write, every outcome told as a value.
+"""Requests to Oden over HTTP, paced at the write.
 
-What matters to the caller is in `Answer`: whether anything may have left this machine (`sent`), and whether what came back
-is Oden's own. Nothing here decides what an answer means for a record; nothing here ever shows the token.
+    async with OdenClient("https://api.oden.app/v2", lambda: token) as oden:
+        runs = await oden.interval.search(Interval(type=…, line=…, match="last"))
+
+Calls by object and action (`gateway.oden.objects`) raise errors that say whether the request may have taken effect. Below them `post`
+takes a text and tells every outcome as an `Answer`: delivery decides itself what one means for a record. Nothing here ever shows the token.
 """
 
 import asyncio
-import json
+import ssl
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
@@ -17,60 +21,52 @@ from aiohttp import hdrs
 
 from gateway import __version__
 from gateway.errors import GatewayError
-from gateway.oden.endpoints import Endpoint
+from gateway.oden import exchange
+from gateway.oden.answer import LARGEST_ANSWER, Answer, read, without
+from gateway.oden.endpoints import Call, Endpoint, Gives, Takes
+from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
-from gateway.oden.reasons import reason
+from gateway.oden.reasons import UNREACHABLE, reason
+
+__all__ = ["CONNECT_TIMEOUT", "Answer", "OdenClient"]
 
 log = structlog.get_logger()
 
 CONNECT_TIMEOUT = 10.0
 """Seconds, for name look-up, connection and TLS together."""
-SHORTEST_TOLD = 8
-"""Characters of a token that is looked for in answers; a shorter one is no secret, and would be found in words."""
-LARGEST_ANSWER = 8 * 2**20
-"""Bytes; a longer answer counts as unreadable."""
+ANSWER_TIMEOUT = 30.0
+"""Seconds, for the write and the answer."""
 TOO_FAST = 429
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one request.
-
-    `sent` is False only where certainly no byte of the request left. `status` is None where no answer came; then `error`
-    says what happened. `body` is the parsed JSON, `readable` says that there was one. `own` is whether Oden itself answered, as
-    opposed to a proxy, a portal or a load balancer. `retry_after` is in seconds. `detail` is the library's own text, for the log.
-    """
-
-    sent: bool
-    seconds: float
-    status: int | None = None
-    body: object = None
-    readable: bool = False
-    empty: bool = False
-    own: bool = False
-    retry_after: float | None = None
-    error: str = ""
-    detail: str = ""
-
-
-class OdenClient:
+class OdenClient(Objects):
     """A connection pool to one Oden API; every request of the process goes through the one pace."""
 
     def __init__(
         self,
         url: str,
         token: Callable[[], str],
-        timeout: float,
-        pace: Pace,
+        timeout: float = ANSWER_TIMEOUT,
+        pace: Pace | None = None,
         *,
         connect_timeout: float = CONNECT_TIMEOUT,
+        ca: Path | None = None,
+        proxy: str | None = None,
     ) -> None:
-        """`token` is asked before each request; `timeout`, in seconds, covers one from its write to its answer."""
+        """`token` is asked before each request; `timeout`, in seconds, covers one from its write to its answer.
+
+        `ca` is a file with the certificates (PEM) that vouch for Oden's, instead of the system's; `proxy` the address of an HTTP
+        proxy, instead of the environment's. Without a `pace` it begins one of its own, of one request per second.
+        """
+        super().__init__(self.call)
         self._url = url.rstrip("/")
         self._token = token
         self._timeout = timeout
         self._connect_timeout = connect_timeout
-        self.pace = pace
+        self._ca = ca
+        self._proxy = proxy
+        self._trust: ssl.SSLContext | None = None
+        self.pace = pace or Pace(time.monotonic())
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -92,10 +88,22 @@ class OdenClient:
         if self._session is not None:
             await self._session.close()
 
-    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None) -> Answer:
+    async def call(self, endpoint: Call[Takes, Gives], request: Takes, query: str | None = None) -> Gives:
+        """Make the call `endpoint` when the pace allows; OdenError where that fails. `query` is as for `post`."""
+        body = exchange.fields(endpoint, request)
+        answer = await self.post(endpoint, exchange.text(endpoint, body), query=query)
+        error = exchange.failure(endpoint, body, answer)
+        if error is not None:
+            raise error
+        return exchange.result(endpoint, body, answer)
+
+    async def post(
+        self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None, *, query: str | None = None
+    ) -> Answer:
         """Send `body` when the pace allows. Never raises for anything the network or Oden does.
 
-        `written` is set as soon as the request no longer stands in the way of the next one.
+        `written` is set as soon as the request no longer stands in the way of the next one. `query` is the value of the endpoint's
+        parameter in the address; with the format `csv` the answer's body is text.
         """
         if self._session is None:
             raise RuntimeError("the client is not open")
@@ -105,13 +113,13 @@ class OdenClient:
             # Once more after each sleep: a 429 to another request may have slowed the pace meanwhile.
             while (pause := self.pace.wait(loop.time())) > 0:  # noqa: ASYNC110 - a time is waited for, not an event
                 await asyncio.sleep(pause)
-            exchange = asyncio.create_task(self._exchange(self._session, endpoint, body, mark))
+            under_way = asyncio.create_task(self._exchange(self._session, endpoint, body, query, mark))
             # Only the write is taken in turns; answers may take as long as they take, several at once.
             leaving = asyncio.create_task(mark.written.wait())
             try:
-                await asyncio.wait({exchange, leaving}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({under_way, leaving}, return_when=asyncio.FIRST_COMPLETED)
             except asyncio.CancelledError:
-                exchange.cancel()
+                under_way.cancel()
                 raise
             finally:
                 leaving.cancel()
@@ -121,7 +129,7 @@ class OdenClient:
                     self.pace.written(mark.at)
                 if written is not None:
                     written.set()
-        answer = await exchange
+        answer = await under_way
         if answer.sent:
             self._learn(answer, mark.at)
         return answer
@@ -138,7 +146,9 @@ class OdenClient:
         elif self.pace.gap < before:
             log.info("pace_raised", seconds_between_requests=round(self.pace.gap, 3))
 
-    async def _exchange(self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, mark: "_Mark") -> Answer:
+    async def _exchange(
+        self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, query: str | None, mark: "_Mark"
+    ) -> Answer:
         begun = asyncio.get_running_loop().time()
 
         def failed(error: str, status: int | None = None, *, sent: bool, detail: str = "") -> Answer:
@@ -151,7 +161,10 @@ class OdenClient:
                 asyncio.timeout(self._timeout + self._connect_timeout),
                 session.post(
                     f"{self._url}/{endpoint.path}",
+                    params={endpoint.query: query} if endpoint.query and query else None,
                     data=body.encode(),
+                    ssl=self._trusted(),
+                    proxy=self._proxy,
                     middlewares=[_authorized(token)],
                     allow_redirects=False,
                     trace_request_ctx=mark,
@@ -160,11 +173,8 @@ class OdenClient:
                 raw = b""
                 while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
                     raw += more
-                answer = _read(response, raw, asyncio.get_running_loop().time() - begun)
-                if len(token) >= SHORTEST_TOLD and token in answer.error:
-                    # What is said of an answer is logged, shown and exported.
-                    answer = replace(answer, error=answer.error.replace(token, "(the token)"))
-                return answer
+                seconds = asyncio.get_running_loop().time() - begun
+                return without(read(response, raw, seconds, text=query == "csv"), token)
         except aiohttp.ClientHttpProxyError as error:
             return failed(reason(error, sent=False), error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -177,6 +187,19 @@ class OdenClient:
         except ValueError as error:
             # Not a word of the library's: it could quote what was not accepted, and that may be the token.
             return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.left)
+
+    def _trusted(self) -> ssl.SSLContext | bool:
+        """What vouches for Oden's certificate; True: what the system trusts. The file is read at the first request that can read it."""
+        if self._ca is None:
+            return True
+        if self._trust is None:
+            try:
+                self._trust = ssl.create_default_context(cafile=str(self._ca))
+            except ssl.SSLError:
+                raise GatewayError(f"{UNREACHABLE} ({self._ca} holds no certificates in PEM form)") from None
+            except OSError as error:
+                raise GatewayError(f"{UNREACHABLE} ({self._ca} cannot be read: {error.strerror})") from None
+        return self._trust
 
 
 class _Mark:
@@ -216,44 +239,3 @@ def _authorized(token: str) -> aiohttp.ClientMiddlewareType:
         return await handler(request)
 
     return authorize
-
-
-def _read(response: aiohttp.ClientResponse, raw: bytes, seconds: float) -> Answer:
-    body, readable = _parse(raw)
-    status = response.status
-    success = 200 <= status < 300
-    said = isinstance(body, dict) and isinstance(body.get("error"), str)
-    html = "html" in response.content_type
-    own = (success and not html and (readable or not raw)) or (status >= 400 and said)
-    return Answer(
-        sent=True,
-        seconds=seconds,
-        status=status,
-        body=body,
-        readable=readable,
-        empty=not raw,
-        own=own,
-        retry_after=_retry_after(response.headers.get("Retry-After")),
-        error="" if success else _told(status, body, response.content_type),
-    )
-
-
-def _parse(raw: bytes) -> tuple[object, bool]:
-    if len(raw) > LARGEST_ANSWER:
-        return None, False
-    try:
-        return json.loads(raw), True
-    except (ValueError, RecursionError):  # not JSON, or nested deeper than anything of Oden's
-        return None, False
-
-
-def _told(status: int, body: object, content_type: str) -> str:
-    if isinstance(body, dict) and isinstance(body.get("error"), str):
-        name = f" ({body['name']})" if isinstance(body.get("name"), str) else ""
-        return f"{status}: {body['error']}{name}"[:500]
-    return f"{status} with {content_type}, not an answer of Oden's"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds; the date form is left aside, our own backoff serves then (RFC 9110, 10.2.3)."""
-    return float(value) if value and value.isdigit() else None

@@ -21,10 +21,11 @@ from gateway.oden.endpoints import (
     SCRAP_YIELD_SET,
     Endpoint,
 )
+from gateway.oden.limits import MOST_INTERVALS
 
 RawData = Literal["object", "string"]
 
-BULK = 2_500
+BULK = MOST_INTERVALS
 """Intervals in one request at the most."""
 
 

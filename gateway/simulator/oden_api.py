@@ -98,14 +98,16 @@ class _StandIn:
         if not hmac.compare_digest(given, self._credentials):
             return _error(401, "the token is missing or not valid")
         body = await request.read()
-        answer = self._model.answer(request.path, body, self._clock.now())
+        answer = self._model.answer(request.path_qs, body, self._clock.now())
         self._enter(request, body, answer.status)
+        if answer.text is not None:
+            return web.Response(text=answer.text, content_type="text/csv")
         return web.json_response(answer.body, status=answer.status)
 
     def _enter(self, request: web.Request, body: bytes, status: int) -> None:
         request[_IN_LEDGER] = True
         if self._ledger is not None:
-            self._ledger.append(Request(request[_RECEIVED], request.path, understood(body), status))
+            self._ledger.append(Request(request[_RECEIVED], request.path_qs, understood(body), status))
 
 
 def _error(status: int, error: str, **more: object) -> web.Response:

@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NoReturn, TypeVar, get_args
 
@@ -40,6 +40,12 @@ def bad(name: str, error: str) -> OdenError:
 def not_found(entity: str) -> OdenError:
     """404 (`NotFoundError`)."""
     return OdenError(404, f"no {entity} matches")
+
+
+def unlisted(error: OdenError) -> OdenError:
+    """A 404 of an endpoint for which the document lists none: 400 for what is not there."""
+    name = error.body["error"].split()[1] if isinstance(error.body["error"], str) else "body"
+    return bad(name, "there is no such thing")
 
 
 def select(found: Sequence[T], match: Match, entity: str) -> list[T]:
@@ -126,11 +132,13 @@ def _deeper(value: object, levels: int) -> bool:
 class Fields:
     """One JSON object of a request, read field by field; wrong types are 400, fields that nobody reads are let pass.
 
-    `where` is its own place in the body, as a prefix for the names in errors: empty, or `interval.` and the like.
+    `where` is its own place in the body, as a prefix for the names in errors: empty, or `interval.` and the like. `query` are
+    the parameters of the address.
     """
 
     values: Mapping[str, object]
     where: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def __contains__(self, name: str) -> bool:
         return name in self.values
@@ -154,6 +162,20 @@ class Fields:
         if name in self.values and (not isinstance(value, int) or isinstance(value, bool)):
             raise self.bad(name, "must be an integer")
         return value if isinstance(value, int) else None
+
+    def number(self, name: str) -> float | None:
+        """The number in `name`; None where the field is absent."""
+        value = self.values.get(name)
+        if name in self.values and (not isinstance(value, int | float) or isinstance(value, bool)):
+            raise self.bad(name, "must be a number")
+        return value if isinstance(value, int | float) else None
+
+    def texts(self, name: str) -> list[str]:
+        """The strings in the list in `name`; none where the field is absent."""
+        value = self.values.get(name, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.bad(name, "must be a list of strings")
+        return value
 
     def time(self, name: str) -> int | None:
         """The time in `name` in whole seconds since 1970, fractions cut off; None where the field is absent.

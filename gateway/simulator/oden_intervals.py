@@ -1,18 +1,25 @@
-"""Oden's `interval/set` and `interval/search`.
+"""Oden's `interval/search|set|update|delete`.
 
 Where the document is silent, this stand-in has chosen, and says so here: a range finds what overlaps it, ends
 included, and an interval without end overlaps everything after its start (or, by mode, what starts in the range);
 results are ordered by start; a STATE cannot be made without a category; the previous
-interval is not closed when the next one starts; times are kept in whole seconds.
+interval is not closed when the next one starts; times are kept in whole seconds; a batch keeps its place where its run is deleted, and the
+output and tests of an interval go with it. A RUN maps its product to the line, and its target becomes that of product and line.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gateway.simulator.oden_body import Fields, not_found, select
-from gateway.simulator.oden_catalogue import find_lines, product, the_line
+from gateway.simulator.oden_catalogue import find_lines, the_line
+from gateway.simulator.oden_products import mapped, product
 from gateway.simulator.oden_store import Interval, Line, Store
+from gateway.simulator.oden_targets import keep, run_target
 from gateway.simulator.oden_types import the_type
+
+LONGEST_PATTERN = 200
+"""Characters of a regular expression."""
 
 
 def set_interval(store: Store, body: Fields) -> object:
@@ -31,6 +38,30 @@ def set_interval(store: Store, body: Fields) -> object:
         return [update(store, body, the_interval(store, body)).answer()]
     new = checked(store, body, interval_type, line)
     return [(_equal(store, new) or create(store, new)).answer()]
+
+
+def update_interval(store: Store, body: Fields) -> object:
+    """`interval/update`: a list with the interval, changed in the fields that are given; 404 where there is none with that `id`."""
+    if "id" not in body:
+        raise body.missing("id")
+    return [update(store, body, the_interval(store, body)).answer()]
+
+
+def delete_interval(store: Store, body: Fields) -> object:
+    """`interval/delete`: a list with the interval that is gone."""
+    if "id" not in body:
+        raise body.missing("id")
+    gone = the_interval(store, body)
+    forget(store, gone)
+    return [gone.answer()]
+
+
+def forget(store: Store, gone: Interval) -> None:
+    """Take an interval out of the store, with its output and tests."""
+    key = gone.type, gone.line, gone.id
+    del store.intervals[gone.type, gone.line][gone.id]
+    store.output.pop(key, None)
+    store.tests = {one: test for one, test in store.tests.items() if test.interval != key}
 
 
 def search_intervals(store: Store, body: Fields) -> object:
@@ -60,17 +91,40 @@ def search_intervals(store: Store, body: Fields) -> object:
 
 
 def the_interval(store: Store, fields: Fields) -> Interval:
-    """The one interval that `fields` (schema `Interval`) names by type, line and `id`, or by `match: last`."""
+    """The one interval that `fields` (schema `Interval`) names by type, line and `id`, by its `name`, or by `match: first` or `last`.
+
+    The address may say by `pattern` how the name is compared: `exact`, `contains` or `regex`.
+    """
     kind, line = the_type(store, fields), the_line(store, fields.required("line"))
-    wanted, match = fields.text("id"), fields.match()
+    wanted, name, match = fields.text("id"), fields.text("name"), fields.match()
     if wanted is None:
-        if match != "last":
+        if match in {"first", "last"}:
+            return select(store.of(kind, line), match, "interval")[0]
+        if name is None:
             raise fields.missing("id")
-        return select(store.of(kind, line), "last", "interval")[0]
+        fits = _named(fields, name)
+        return select([one for one in store.of(kind, line) if fits(one.name or "")], "unique", "interval")[0]
     found = store.intervals.get((kind, line), {}).get(wanted)
     if found is None:
         raise not_found("interval")
     return found
+
+
+def _named(fields: Fields, name: str) -> Callable[[str], bool]:
+    """How the name of an interval is compared."""
+    match fields.query.get("pattern", "exact"):
+        case "exact":
+            return lambda text: text == name
+        case "contains":
+            return lambda text: name in text
+        case "regex":
+            if len(name) > LONGEST_PATTERN or any(sign in name for sign in "*+{("):
+                raise fields.bad("name", "this stand-in understands only simple expressions: no repetition, no groups")
+            try:
+                return lambda text, found=re.compile(name): bool(found.search(text))  # type: ignore[misc]
+            except re.error:
+                raise fields.bad("name", "is not a regular expression") from None
+    raise fields.bad("pattern", "must be exact, contains or regex")
 
 
 def checked(store: Store, body: Fields, interval_type: str, line: Line) -> Interval:
@@ -144,10 +198,16 @@ def _metadata(
     return {**old, **given.values, **resolved, "metadata_type": kind}
 
 
-def _run(store: Store, _line: Line, given: Fields) -> dict[str, object]:
-    given.fields("target")
-    named = given.fields("product")
-    return {} if named is None else {"product": product(store, named)}
+def _run(store: Store, line: Line, given: Fields) -> dict[str, object]:
+    aimed, named = given.fields("target"), given.fields("product")
+    group, limits = (None, {}) if aimed is None else run_target(store, aimed)
+    if named is None:
+        return {}
+    made = product(store, named)
+    mapped(store, str(made["id"]), line)
+    if group is not None:
+        keep(store, group, str(made["id"]), line, limits)
+    return {"product": made}
 
 
 def _batch(store: Store, line: Line, given: Fields) -> dict[str, object]:

@@ -6,7 +6,7 @@ Pure: whoever drives it says what time it is.
 from collections import deque
 from copy import deepcopy
 
-from gateway.simulator.oden_model import Answer, OdenModel
+from gateway.simulator.oden_model import READS, Answer, OdenModel
 from gateway.simulator.oden_modes import Modes
 
 
@@ -34,7 +34,7 @@ class Lagging:
         while self._unseen and self._unseen[0][0] <= now - modes.search_lag:
             _, written_to, written = self._unseen.popleft()
             self._seen.answer(written_to, written)
-        if path.endswith("/search"):
+        if path.partition("?")[0].endswith(READS):
             self._seen.modes = modes
             return self._seen.answer(path, body)
         answer = self.model.answer(path, body)

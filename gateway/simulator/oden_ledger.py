@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gateway.errors import GatewayError
 from gateway.simulator.oden_body import read_json
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden_model import READS, OdenModel, Plant
 
 
 class LedgerError(GatewayError):
@@ -87,7 +87,7 @@ def replay(path: Path, plant: Plant) -> OdenModel:
     """
     model = OdenModel(plant)
     for number, request in enumerate(requests(path), start=1):
-        if request.took_effect and not request.path.endswith("/search"):
+        if request.took_effect and not request.path.partition("?")[0].endswith(READS):
             answer = model.answer(request.path, json.dumps(request.body).encode())
             if answer.status != 200:
                 why = f"what took effect then is refused now ({answer.status}): is the plant another one?"

@@ -1,4 +1,4 @@
-"""Oden's `scrap_yield/set` and `scrap_yield/search`.
+"""Oden's `scrap_yield/search|set|delete`.
 
 Their answers are not documented. This stand-in answers the record, or a list of records, as `{id, raw_data,
 timestamp}` with `raw_data` as an object and `timestamp` null where none was given; records in the order they were made.
@@ -6,7 +6,8 @@ timestamp}` with `raw_data` as an object and `timestamp` null where none was giv
 
 from dataclasses import replace
 
-from gateway.simulator.oden_body import Fields, read_json, select
+from gateway.simulator.oden_body import Fields, not_found, read_json, select
+from gateway.simulator.oden_catalogue import the_line
 from gateway.simulator.oden_intervals import the_interval
 from gateway.simulator.oden_store import Entry, Interval, Store, made_id
 
@@ -44,8 +45,24 @@ def search_output(store: Store, body: Fields) -> object:
     return [entry.answer() for entry in select(found, data.match(), "scrap_yield")]
 
 
+def delete_output(store: Store, body: Fields) -> object:
+    """`scrap_yield/delete`: the record with `data.id` on the line of `interval`, or within it where its id is given."""
+    data, fields = body.required("data"), body.required("interval")
+    wanted = data.text("id")
+    if wanted is None:
+        raise data.missing("id")
+    line = the_line(store, fields.required("line"))
+    interval = _interval(store, body) if "id" in fields else None
+    for (kind, of, interval_id), entries in store.output.items():
+        within = interval is None or (kind, interval_id) == (interval.type, interval.id)
+        if of == line and within and wanted in entries:
+            return entries.pop(wanted).answer()
+    raise not_found("scrap_yield")
+
+
 def _interval(store: Store, body: Fields) -> Interval:
-    fields = body.required("interval")
+    given = body.required("interval")
+    fields = Fields(given.values, given.where, body.query)
     interval = the_interval(store, fields)
     if interval.type not in {"RUN", "BATCH"}:
         raise fields.bad("type", "scrap and yield belong to a RUN or a BATCH")

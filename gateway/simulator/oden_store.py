@@ -46,23 +46,96 @@ class Factory:
     name: str
     lines: tuple[str, ...]
     timezone: str = "UTC"
+    secondary_name: str | None = None
+    secondary_names: tuple[tuple[str, str], ...] = ()
+    """Names of lines and their secondary names, where they have one."""
 
     def answer(self) -> dict[str, object]:
         """The factory as Oden answers it (schema `Factory`)."""
-        return {"id": factory_id(self.name), "name": self.name, "timezone": self.timezone}
+        second = {} if self.secondary_name is None else {"secondary_name": self.secondary_name}
+        return {"id": factory_id(self.name), "name": self.name, **second, "timezone": self.timezone}
 
 
 FORTY_LINES = tuple(f"Line {number:02}" for number in range(1, 41))
 
 
 @dataclass(frozen=True, slots=True)
+class MetricGroup:
+    """A group of metrics, which targets are for."""
+
+    name: str
+    description: str = ""
+    unit_kind_of_quantity: str = ""
+
+    @property
+    def id(self) -> str:
+        return made_id("metric_group", self.name)
+
+    def answer(self) -> dict[str, object]:
+        """The group as Oden answers it (schema `MetricGroup`)."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "unit_kind_of_quantity": self.unit_kind_of_quantity,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySchema:
+    """What the quality tests of a factory hold; `id` is a whole number as text, `schema` JSON as text."""
+
+    id: str
+    factory: str
+    description: str = ""
+    schema: str = "{}"
+
+    def answer(self) -> dict[str, object]:
+        """The schema as Oden answers it (schema `QualitySchema`)."""
+        factory = {"id": factory_id(self.factory), "name": self.factory}
+        return {"id": self.id, "factory": factory, "schema": self.schema, "description": self.description}
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One module of a dashboard and the query that it runs."""
+
+    name: str
+    query: str
+
+    @property
+    def id(self) -> str:
+        return made_id("module", self.name, self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """A dashboard with its modules."""
+
+    name: str
+    modules: tuple[Module, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return made_id("dashboard", self.name)
+
+
+@dataclass(frozen=True, slots=True)
 class Plant:
-    """What is set up at Oden before the first request: factories with lines, state categories (ids from 1), custom types."""
+    """What is set up at Oden before the first request: factories with lines, state categories and reasons (ids from 1), custom types,
+    metric groups, quality schemas, dashboards."""
 
     factories: tuple[Factory, ...] = (Factory("Factory A", FORTY_LINES), Factory("Factory B", FORTY_LINES))
     categories: tuple[str, ...] = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
     interval_types: tuple[str, ...] = ()
     """Names of the custom interval types."""
+    reasons: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    metric_groups: tuple[MetricGroup, ...] = ()
+    quality_schemas: tuple[QualitySchema, ...] = ()
+    dashboards: tuple[Dashboard, ...] = ()
+    ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    """(object, id that it shall have) -> the id that it would have; see `oden_ids`."""
 
     def lines(self) -> Iterator[Line]:
         return (Line(factory.name, name) for factory in self.factories for name in factory.lines)
@@ -140,6 +213,62 @@ class Entry:
         return {"id": self.id, "raw_data": dict(self.raw_data), "timestamp": stamp}
 
 
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """What products can be told apart by, such as a colour."""
+
+    id: str
+    name: str
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The limits of one metric group for one product on one line; None where none is set."""
+
+    lsl: float | None = None
+    target_value: float | None = None
+    usl: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QualityTest:
+    """One test of an interval, which is known by its type, line and id; `timestamp` in seconds since 1970."""
+
+    id: str
+    interval: tuple[str, Line, str]
+    schema: str | None
+    raw_data: Mapping[str, object]
+    timestamp: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """One maintenance work order; times in seconds since 1970."""
+
+    id: str
+    name: str
+    external_id: str
+    line: Line
+    started_at: int
+    completed_at: int | None
+    description: str | None
+    metadata: Mapping[str, object] | None
+
+    def answer(self) -> dict[str, object]:
+        """The order as Oden answers it (schema `MaintenanceWorkOrder`)."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "external_id": self.external_id,
+            "line": self.line.answer(),
+            "started_at": time_text(self.started_at),
+            **({} if self.completed_at is None else {"completed_at": time_text(self.completed_at)}),
+            **({} if self.description is None else {"description": self.description}),
+            **({} if self.metadata is None else {"metadata": dict(self.metadata)}),
+        }
+
+
 @dataclass(slots=True)
 class Store:
     """Everything a model knows. Handlers change it only after all checks of a request have passed."""
@@ -155,7 +284,23 @@ class Store:
     """How many scrap/yield records were ever made."""
     products: dict[str, str] = field(default_factory=dict)
     """Product id -> name."""
-    reasons: list[str] = field(default_factory=list)
+    products_made: int = 0
+    """How many products were ever made; so for the others."""
+    mappings: dict[tuple[str, Line], None] = field(default_factory=dict)
+    """(product id, line), in the order they were made."""
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    """Id -> product attribute."""
+    values: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(attribute id, product id) -> value."""
+    targets: dict[tuple[str, str, Line], Target] = field(default_factory=dict)
+    """(metric group id, product id, line) -> target."""
+    tests: dict[str, QualityTest] = field(default_factory=dict)
+    """Id -> quality test, in the order they were made."""
+    tests_made: int = 0
+    orders: dict[str, WorkOrder] = field(default_factory=dict)
+    """Id -> maintenance work order, in the order they were made."""
+    orders_made: int = 0
+    reasons: list[str] = field(init=False)
     """Names of state reasons; their ids are their places, from 1."""
     types: list[str] = field(init=False)
     """Names of all interval types, built-in ones first."""
@@ -164,6 +309,10 @@ class Store:
 
     def __post_init__(self) -> None:
         self.types = [*BUILT_IN, *self.plant.interval_types]
+        self.reasons = [*self.plant.reasons]
+        for name in self.plant.products:
+            self.products_made += 1
+            self.products[made_id("product", self.products_made)] = name
         self.lines = {line.id: line for line in self.plant.lines()}
 
     def of(self, interval_type: str, line: Line) -> list[Interval]:

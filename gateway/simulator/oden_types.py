@@ -1,8 +1,8 @@
-"""Oden's `interval_type/search` and `interval_type/set`, and the types that other requests name.
+"""Oden's `interval_type/search|set|delete`, and the types that other requests name.
 
 An answer has `id` and `name` only, as schema `IntervalType` does: what a type's `metadata_schema` and `tags` are set to is
 checked and not kept. The document contradicts itself on a `name` in an update (refused, ignored): it is refused here.
-A name that exists is refused too.
+A name that exists is refused too. Intervals of a type that is deleted are found no more.
 """
 
 from gateway.simulator.oden_body import Fields, not_found, select
@@ -38,6 +38,21 @@ def set_type(store: Store, body: Fields) -> object:
         raise body.bad("name", f"there is a type {name} already")
     store.types.append(name)
     return _answer(name)
+
+
+def delete_type(store: Store, body: Fields) -> object:
+    """`interval_type/delete`: the custom type with that `id`."""
+    wanted = body.text("id")
+    if wanted is None:
+        raise body.missing("id")
+    known = next((known for known in store.types if type_id(known) == wanted), None)
+    if known is None:
+        raise not_found("interval type")
+    if known in BUILT_IN:
+        raise body.bad("id", f"{known} is built in and cannot be deleted")
+    store.types.remove(known)
+    store.intervals = {key: found for key, found in store.intervals.items() if key[0] != known}
+    return _answer(known)
 
 
 def the_type(store: Store, fields: Fields) -> str:

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 import aiohttp
 
-from gateway.oden.client import Answer, _read
+from gateway.oden.answer import Answer, read
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.pace import Pace
 from gateway.simulator.oden_faults import Genuine, Reply, reply_of
@@ -132,7 +132,7 @@ class Wire:
         if reply.missing:
             return Answer(sent=True, seconds=seconds, error="ClientPayloadError: the answer is not complete")
         response = SimpleNamespace(status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
-        return _read(cast("aiohttp.ClientResponse", response), reply.body, seconds)
+        return read(cast("aiohttp.ClientResponse", response), reply.body, seconds)
 
 
 def _show(seen: "asyncio.Future[Seen]", what: Seen) -> None:

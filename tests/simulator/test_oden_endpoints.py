@@ -88,11 +88,6 @@ async def test_all_lines_of_a_factory(post: Post) -> None:
         ("line/search", {"id": "x"}, 404),
         ("line/search", {**LINE, "name": "Line 99"}, 404),
         ("line/search", {**LINE, "factory": {"name": "Factory C"}}, 404),
-        ("interval/set", run(line={**LINE, "name": "Line 99"}), 404),
-        ("interval/set", run(id="178b9a1ec20"), 404),
-        ("interval/set", run(match="last"), 404),
-        ("interval/set", run(metadata={"product": {"id": "x"}}), 404),
-        ("interval/set", {**run(metadata={"run": {"id": "x"}}), "type": {"name": "BATCH"}}, 404),
         ("interval/search", {"type": {"name": "RUN"}, "line": LINE}, 404),
         ("interval/search", {"type": {"name": "RUN"}, "line": LINE, "id": "x"}, 404),
         ("interval/search", {"type": {"name": "RUN"}, "line": LINE, "match": "last"}, 404),
@@ -106,6 +101,23 @@ async def test_what_does_not_exist_is_404(post: Post, endpoint: str, body: objec
     assert answered == status
     assert answer.keys() == {"error", "retryable"}
     assert answer["retryable"] is False
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        run(line={**LINE, "name": "Line 99"}),
+        run(id="178b9a1ec20"),
+        run(match="last"),
+        run(metadata={"product": {"id": "x"}}),
+        {**run(metadata={"run": {"id": "x"}}), "type": {"name": "BATCH"}},
+    ],
+)
+async def test_where_no_404_is_listed_it_is_400(post: Post, body: object) -> None:
+    """The document lists no 404 for `interval/set`: what is not there is a wrong parameter, which is named."""
+    status, answer = await post("interval/set", body)
+    assert status == 400
+    assert answer.keys() == {"error", "name", "retryable"}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from gateway.simulator.oden_api import listening, make_app
 from gateway.simulator.oden_ledger import Ledger, replay, requests
 from gateway.simulator.oden_model import ENDPOINTS, OdenModel, Plant
+from gateway.simulator.oden_store import Dashboard, MetricGroup, Module, QualitySchema, type_id
 
 ENDPOINT = st.sampled_from(sorted(ENDPOINTS))
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
@@ -75,7 +77,53 @@ BULK_UPDATE = st.fixed_dictionaries(
         "intervals": st.lists(st.builds(lambda item, one: {**item, "id": one}, ITEM, IDS), max_size=3),
     }
 )
-PLANT = Plant(interval_types=("shift",))
+PRODUCT = st.fixed_dictionaries({}, optional={"name": NAMES, "id": st.just("x"), "match": MATCH})
+GROUP = st.fixed_dictionaries({}, optional={"name": st.sampled_from(["Speed", "Heat"]), "match": MATCH})
+NUMBERS = st.integers(-3, 3) | st.floats(-2, 2)
+TARGET = st.fixed_dictionaries(
+    {"line": LINE, "metric_group": GROUP, "product": PRODUCT},
+    optional={"lsl": NUMBERS, "target_value": NUMBERS, "usl": NUMBERS, "match": MATCH},
+)
+MAPPING = st.fixed_dictionaries({}, optional={"line": LINE, "product": PRODUCT, "match": MATCH})
+ATTRIBUTE = st.fixed_dictionaries(
+    {}, optional={"name": NAMES, "display_name": NAMES, "value": NAMES, "product": PRODUCT, "match": MATCH}
+)
+SPAN = st.fixed_dictionaries({"line": LINE}, optional={"start_time": TIME, "end_time": TIME, "match": MATCH})
+BULK_DELETE = st.fixed_dictionaries(
+    {"type": CUSTOM, "line": LINE}, optional={"start_time": TIME, "end_time": TIME, "hard_delete": st.booleans()}
+)
+TEST = st.fixed_dictionaries(
+    {},
+    optional={
+        "interval": INTERVAL,
+        "raw_data": st.just({"leak": 1}) | JSON,
+        "timestamp": TIME,
+        "quality_schema": st.fixed_dictionaries({"id": st.sampled_from(["66", "67"])}),
+        "match": MATCH,
+    },
+)
+ORDER = st.fixed_dictionaries(
+    {"name": NAMES, "line": LINE, "external_id": NAMES, "started_at": TIME},
+    optional={"completed_at": TIME, "description": NAMES, "metadata": st.just('{"a": 1}') | JSON},
+)
+QUERY = st.fixed_dictionaries(
+    {"query": st.sampled_from(["SELECT * FROM RUN", "SELECT name FROM shift WHERE line = 'Line 01' LIMIT 1", "SELECT"])}
+)
+DASHBOARD = st.fixed_dictionaries(
+    {"dashboard": st.fixed_dictionaries({"id": st.sampled_from([Dashboard("d").id, "x"])})},
+    optional={
+        "range": st.fixed_dictionaries({}, optional={"start": TIME, "end": TIME, "anchor": NAMES}),
+        "filters": st.fixed_dictionaries({}, optional={"lines": st.lists(LINE, max_size=2)}),
+    },
+)
+PLANT = Plant(
+    interval_types=("shift",),
+    metric_groups=(MetricGroup("Speed"),),
+    quality_schemas=(QualitySchema("66", "Factory A"),),
+    dashboards=(Dashboard("d", (Module("runs", "SELECT * FROM RUN"), Module("odd", "?"))),),
+)
+BODIES = int(os.environ.get("ODEN_BODIES", "300"))
+"""How many made bodies each of two tests sends; `make bodies` sends 10,000."""
 
 PLAUSIBLE = st.one_of(
     st.tuples(st.just("/v2/intervals/set"), BULK_SET),
@@ -84,7 +132,21 @@ PLAUSIBLE = st.one_of(
     st.tuples(st.just("/v2/interval/set"), CREATE),
     st.tuples(st.sampled_from(["/v2/interval/set", "/v2/interval/search"]), INTERVAL),
     st.tuples(st.sampled_from(["/v2/scrap_yield/set", "/v2/scrap_yield/search"]), OUTPUT),
-    st.tuples(st.sampled_from(["/v2/factory/search", "/v2/line/search", "/v2/product/search"]), LINE),
+    st.tuples(st.sampled_from(["/v2/factory/search", "/v2/line/search", "/v2/quality_schema/search"]), LINE),
+    st.tuples(st.sampled_from(["/v2/product/search", "/v2/product/set", "/v2/product/delete"]), PRODUCT),
+    st.tuples(st.sampled_from(["/v2/product_mapping/search", "/v2/product_mapping/set"]), MAPPING),
+    st.tuples(st.sampled_from(["/v2/product_attribute/search", "/v2/product_attribute/set"]), ATTRIBUTE),
+    st.tuples(st.just("/v2/metric_group/search"), GROUP),
+    st.tuples(st.sampled_from(["/v2/target/search", "/v2/target/set"]), TARGET),
+    st.tuples(st.sampled_from(["/v2/interval/update", "/v2/interval/delete"]), INTERVAL),
+    st.tuples(st.just("/v2/intervals/delete"), BULK_DELETE),
+    st.tuples(st.just("/v2/interval_type/delete"), st.just({"id": type_id("shift")}) | TYPE),
+    st.tuples(st.just("/v2/scrap_yield/delete"), OUTPUT),
+    st.tuples(st.sampled_from(["/v2/quality_test/search", "/v2/quality_test/set", "/v2/quality_test/delete"]), TEST),
+    st.tuples(st.sampled_from(["/v2/quality_tests/delete", "/v2/maintenance_work_order/search"]), SPAN),
+    st.tuples(st.sampled_from([f"/v2/maintenance_work_order/{one}" for one in ("search", "set", "delete")]), ORDER),
+    st.tuples(st.sampled_from(["/v2/oql/query", "/v2/oql/query?format=json"]), QUERY),
+    st.tuples(st.just("/v2/dashboard/execute"), DASHBOARD),
 )
 
 
@@ -95,6 +157,8 @@ def broken(draw: st.DrawFn) -> tuple[str, object]:
     body = json.loads(json.dumps(whole))
     place = body
     while True:
+        if not place:
+            return path, draw(JSON)
         key = draw(st.sampled_from(range(len(place)) if isinstance(place, list) else sorted(place)))
         if not isinstance(place[key], dict | list) or not place[key] or draw(st.booleans()):
             break
@@ -161,14 +225,14 @@ def test_any_bytes_get_a_proper_answer(ask: Callable[[str, bytes], tuple[int, st
 
 
 @given(ENDPOINT, JSON)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=BODIES // 5, deadline=None)
 def test_any_json_gets_a_proper_answer(ask: Callable[[str, bytes], tuple[int, str]], path: str, body: object) -> None:
     """The same for any JSON (and what Python takes for JSON)."""
     check(*ask(path, json.dumps(body).encode()))
 
 
 @given(broken())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=BODIES, deadline=None)
 def test_a_request_with_one_wrong_place_gets_a_proper_answer(
     ask: Callable[[str, bytes], tuple[int, str]], request_: tuple[str, object]
 ) -> None:
