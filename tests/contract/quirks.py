@@ -176,9 +176,7 @@ QUIRKS = (
         ),
         shown=(
             Example("scrap_yield/set", "the record, as the stand-in answers it", {"raw_data": {"scrap": 1}}, "200"),
-            Example(
-                "quality_schema/search", "the schema, as the stand-in answers it", [{"id": "66", "schema": {}}], "200"
-            ),
+            Example("quality_schema/search", "a schema as an object", [{"id": "66", "schema": {}}], "200"),
         ),
         answers=True,
     ),
