@@ -31,6 +31,7 @@ from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, snapshot
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
+from gateway.tables import Tables
 
 log = structlog.get_logger()
 
@@ -65,6 +66,7 @@ class App:
         self._waiting_for_clock = False
         self._ahead_since: float | None = None
         self._damage: DamagedRow | None = None
+        self._tables = Tables(loaded)
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start."""
@@ -138,6 +140,7 @@ class App:
             self._systemd.ready()
             delivery = asyncio.create_task(self._keep("delivery", drain.run))
             beat = asyncio.create_task(self._keep("status", lambda: self._beat(outbox, intake, drain, desk, picture)))
+            tables = asyncio.create_task(self._keep("tables", lambda: self._tables.run(intake.follow)))
             stopped = asyncio.create_task(self._stop.wait())
             await self._wait_for_clock(stopped)
             mapping = asyncio.create_task(self._keep("intake", intake.run))
@@ -151,7 +154,7 @@ class App:
             intake.stop()
             drain.stop()
             await asyncio.wait({mapping, delivery}, timeout=GRACE)
-            await _end([mapping, delivery, beat])
+            await _end([mapping, delivery, beat, tables])
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         """The supervisor of a loop: one that raises is logged, shown and started again from what is on disk."""
@@ -222,7 +225,8 @@ class App:
         waiting = ("Waiting for the clock: this machine's time is before the last one that was stored.",)
         recent = self._clock.monotonic() - SHOWN_FOR
         failures = (text for at, text in self._failures.values() if at > recent)
-        return (*(waiting if self._waiting_for_clock else ()), *failures)
+        tables = (self._tables.wrong,) if self._tables.wrong else ()
+        return (*(waiting if self._waiting_for_clock else ()), *tables, *failures)
 
     def _alive(self, intake: Intake, drain: Drain) -> str | None:
         now = self._clock.monotonic()
@@ -235,11 +239,11 @@ class App:
 
 def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> list[Source]:
     """The sources of `config`, each with the addresses that the inputs of `plans` name."""
-    addresses: dict[str, list[str]] = {name: [] for name in config.sources}
+    subscribed: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     for plan in plans:
         for source, address in plan.subscriptions:
-            if address not in addresses[source]:
-                addresses[source].append(address)
+            subscribed[source][address] = None
+    addresses = {name: list(each) for name, each in subscribed.items()}
     sources: list[Source] = []
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.

@@ -61,15 +61,11 @@ class Intake:
     ) -> None:
         """`stored` is called after each commit that held records, `noticed` with the notices of each that held any."""
         self._outbox = outbox
-        self._plans = plans
         self._clock = clock
         self._stored = stored
         self._noticed = noticed
         self._queue: asyncio.Queue[Arrival] = asyncio.Queue(MOST_QUEUED)
-        self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
-        for plan in plans:
-            for route in plan.subscriptions:
-                self._routes[route].append(plan)
+        self.follow(plans)
         self._poke = asyncio.Event()
         self._stopping = False
         self.states: dict[str, LineState] = {}
@@ -79,6 +75,14 @@ class Intake:
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
         self.turned_at = clock.monotonic()
+
+    def follow(self, plans: Sequence[LinePlan]) -> None:
+        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other tables."""
+        self._plans = plans
+        self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
+        for plan in plans:
+            for route in plan.subscriptions:
+                self._routes[route].append(plan)
 
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too many are queued."""

@@ -8,9 +8,10 @@ that it can be stored as text and compared.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 from ulid import ULID
 
 Scalar = str | int | float | bool | None
@@ -28,6 +29,7 @@ class Sample:
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
     happened between the value before and this one was not watched. One message is one sample: all inputs that it feeds change together.
+    A source that reads tags and has lost its connection says so once: by a sample of bad quality without a value for each tag.
     """
 
     source: str
@@ -38,6 +40,24 @@ class Sample:
     source_time: float | None = None
     retained: bool = False
     initial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """A table in which inputs are looked up: its columns without the key, and for each key, as text, the cells that are filled."""
+
+    columns: frozenset[str]
+    rows: Mapping[str, Mapping[str, Scalar]]
+
+    def find(self, key: str, column: str) -> Scalar:
+        """The value in `column` of the row `key`; None where there is none."""
+        return self.rows.get(key, {}).get(column)
+
+
+Lookups = Mapping[str, Lookup]
+"""Tables by their names."""
+
+NO_LOOKUPS: Lookups = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +85,8 @@ BUILT_IN = frozenset({"RUN", "BATCH", "STATE"})
 class StartInterval:
     """The interval `key` of `line` begins at `start`; with `end`, that is known too.
 
-    `details` are by type: RUN `product`; STATE `category` and, where known, `reason`.
+    `details` are its metadata: JSON, in which `product`, `category` and `reason` can stand as their bare names. A RUN has `product`
+    and can have `target`; a STATE has `category` and, where known, `reason` and `comment`; others are the factory's own.
     """
 
     key: str
@@ -74,7 +95,7 @@ class StartInterval:
     type: IntervalType
     start: int
     name: str | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
     end: int | None = None
     kind: Literal["start"] = "start"
 
@@ -94,7 +115,7 @@ class UpdateInterval:
     interval: str
     end: int | None = None
     name: str | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
     kind: Literal["update"] = "update"
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from gateway.config.check import faults
 from gateway.config.loader import Loaded, load
-from gateway.config.schema import Config, Counter, Line
+from gateway.config.schema import Line
+from gateway.config.schema_inputs import Counter
+from gateway.config.yaml_text import yaml_text
 from gateway.errors import ConfigError, FaultyConfig
-from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.compile import LinePlan, compile_lines
 
 DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
 
@@ -28,6 +30,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
+    parser.add_argument(
+        "--expanded",
+        action="store_true",
+        help="print the configuration as if all of it stood in one file, with templates, tables and the environment worked in",
+    )
     parser.set_defaults(call=check)
 
 
@@ -35,12 +42,11 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     """The configuration at `path`, checked through and through; ConfigError says all that is wrong with it."""
     loaded = load(path, environ)
     found = faults(loaded.config)
-    plans = []
-    for index, line in enumerate(loaded.config.lines):
-        try:
-            plans.append(compile_line(line, ("lines", index)))
-        except FaultyConfig as error:
-            found.extend(error.faults)
+    plans: list[LinePlan] = []
+    try:
+        plans = compile_lines(loaded.config.lines, loaded.lookups)
+    except FaultyConfig as error:
+        found += error.faults
     if found:
         raise loaded.error(found)
     return loaded, plans
@@ -58,20 +64,26 @@ def check(arguments: argparse.Namespace) -> int:
             print(error, file=sys.stderr)
         return 2
     config = loaded.config
-    if arguments.json:
+    if arguments.expanded:
+        expanded = loaded.written_out()
+        print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
+    elif arguments.json:
         lines = [{"factory": line.factory, "line": line.line, "does": list(_does(line))} for line in config.lines]
         print(json.dumps({"ok": True, "problems": [], "lines": lines}))
     else:
-        print("\n".join([f"{arguments.config} is right.", *_connections(config), *_lines(config.lines)]))
+        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(config.lines)]))
     return 0
 
 
-def _connections(config: Config) -> Iterator[str]:
+def _connections(loaded: Loaded) -> Iterator[str]:
+    config = loaded.config
     yield f"Sends to Oden at {config.oden.url}; keeps in {config.outbox.directory} what is not there yet."
     for name, source in config.sources.items():
         used = sum(given.source == name for line in config.lines for given in line.inputs.values())
         kind = "OPC UA server" if source.type == "opcua" else "MQTT broker"
         yield f"Source {name}: {kind} {source.url}, {f'{used} inputs' if used else 'which no input uses'}."
+    for name, table in loaded.lookups.items():
+        yield f"Table {name}: {len(table.rows)} rows of {config.tables[name].file}, read again when the file changes."
 
 
 def _lines(lines: Sequence[Line]) -> Iterator[str]:

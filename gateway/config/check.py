@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 from gateway.config.document import shown
 from gateway.config.node_id import parse_node_id
-from gateway.config.schema import Config, Input, Line, MqttSource, OpcuaSource
+from gateway.config.schema import Config, Line, MqttSource, OpcuaSource
+from gateway.config.schema_inputs import Input
 from gateway.config.sentences import suggestion
 from gateway.config.shape import Loc
 from gateway.errors import Fault
@@ -89,18 +90,32 @@ def _twice(lines: list[Line]) -> Iterator[Fault]:
 
 
 def _line(line: Line, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
-    if line.run is None and line.states is None and line.scrap_yield is None:
-        yield Fault(loc, "this line sends nothing; write at least one of 'run', 'states' and 'scrap_yield'")
+    if line.run is None and line.states is None and line.scrap_yield is None and not line.intervals:
+        yield Fault(
+            loc, "this line sends nothing; write at least one of 'run', 'states', 'intervals' and 'scrap_yield'"
+        )
     for name, given in line.inputs.items():
-        at = (*loc, "inputs", name)
+        yield from _input(given, (*loc, "inputs", name), sources)
+
+
+def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
+    derived = [key for key in ("expr", "stale") if getattr(given, key) is not None]
+    if derived:
+        kept = {derived[0], "edge"}
+        for key in sorted(given.model_fields_set - kept):
+            yield Fault((*loc, key), f"'{key}' means nothing beside '{derived[0]}', which says it all; remove it")
+    elif given.source is None:
+        text = "the key 'source' is missing: one of the names under `sources`; what follows from other inputs has 'expr' instead"
+        yield Fault((*loc, "source"), text)
+    else:
         match sources.get(given.source):
             case OpcuaSource():
-                yield from _tag(given, at)
+                yield from _tag(given, loc)
             case MqttSource():
-                yield from _message(given, at)
+                yield from _message(given, loc)
             case None:
                 text = f"unknown source {shown(given.source)}{suggestion(given.source, sources)}"
-                yield Fault((*at, "source"), text)
+                yield Fault((*loc, "source"), text)
 
 
 def _tag(given: Input, loc: Loc) -> Iterator[Fault]:

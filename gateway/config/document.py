@@ -9,7 +9,8 @@ import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from ruamel.yaml import YAML
@@ -40,19 +41,25 @@ Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
 """The values alone, as pydantic takes them."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """A position in the file; both count from 1."""
+    """A position in a file; line and column count from 1. `used` is where what stands there is used, if elsewhere."""
 
     line: int
     column: int
+    file: Path = Path()
+    used: "Place | None" = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
 
 
 class Lines:
-    """A text's lines as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
+    """The lines of `file` as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: Path) -> None:
         self._text = text
+        self._file = file
         self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
 
     def place(self, index: int) -> Place:
@@ -60,15 +67,15 @@ class Lines:
         if index >= len(self._text):
             index = len(self._text.rstrip("\r\n"))
         line = bisect_right(self._starts, index)
-        return Place(line, index - self._starts[line - 1] + 1)
+        return Place(line, index - self._starts[line - 1] + 1, self._file)
 
     def text(self, line: int) -> str:
         """The `line`th line, which counts from 1, with what ends it."""
         return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
 
 
-class NotYamlError(Exception):
-    """The text cannot be read any further than `place`."""
+class BrokenFileError(Exception):
+    """A file cannot be read any further than `place`."""
 
     def __init__(self, place: Place, text: str) -> None:
         self.place, self.text = place, text
@@ -89,6 +96,12 @@ class Node:
     height: int = 1
     empty: bool = False
     """Nothing is written there, which means None."""
+    written: str = ""
+    """A single value as it is written, without its quotes: `007` for the number 7."""
+    cell: str = ""
+    """The separator of the CSV table of which this is a cell: text, until its place says what may stand there."""
+    hole: bool = False
+    """Some of what belongs here could not be had, which has been said; what else seems wrong here may come from that."""
 
     def tree(self) -> Tree:
         """The values alone."""
@@ -116,26 +129,28 @@ def scalar(text: str) -> Scalar:
     return text
 
 
-def compose(text: str) -> tuple[Node, list[tuple[Place, str]]]:
-    """The tree of `text` and what is wrong with single keys and values of it. An empty file is one value, None.
+def compose(text: str, file: Path) -> tuple[Node, list[tuple[Place, str]]]:
+    """The tree of `text`, which `file` holds, and what is wrong with single keys and values of it.
 
-    NotYamlError where the rest cannot be read; its sentence never repeats the text, which may hold a secret.
+    An empty file is one value, None.
+
+    BrokenFileError where the rest cannot be read; its sentence never repeats the text, which may hold a secret.
     """
-    composer = _Composer(text)
+    composer = _Composer(text, file)
     return composer.document(), composer.problems
 
 
 class _Composer:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, file: Path) -> None:
         self.problems: list[tuple[Place, str]] = []
         self._text = text
         self._events = self._parse()
         self._anchors: dict[str, Node] = {}
         self._depth = self._written = 0
-        self._lines = Lines(text)
+        self._lines = Lines(text, file)
 
     def document(self) -> Node:
-        root = Node(Place(1, 1), None, empty=True)
+        root = Node(self._lines.place(0), None, empty=True)
         documents = 0
         for event in self._events:
             if isinstance(event, DocumentStartEvent):
@@ -152,15 +167,15 @@ class _Composer:
         self._written += 1
         self._depth += 1
         if self._depth > DEEPEST:
-            raise NotYamlError(place, _TOO_DEEP)
+            raise BrokenFileError(place, TOO_DEEP)
         if isinstance(event, AliasEvent):
             node = self._alias(event, place)
         else:
             node = self._new(cast("ScalarEvent | CollectionStartEvent", event), place)
         if node.height > DEEPEST:
-            raise NotYamlError(place, _TOO_DEEP)
+            raise BrokenFileError(place, TOO_DEEP)
         if max(node.size, self._written) > LARGEST_TREE:
-            raise NotYamlError(
+            raise BrokenFileError(
                 place, f"more than {LARGEST_TREE} values, counting what aliases repeat; no configuration needs that"
             )
         self._depth -= 1
@@ -169,7 +184,9 @@ class _Composer:
     def _alias(self, event: AliasEvent, place: Place) -> Node:
         target = self._anchors.get(event.anchor)
         if target is None:
-            raise NotYamlError(place, "not YAML: no anchor (&name) of this name is complete before this alias (*name)")
+            raise BrokenFileError(
+                place, "not YAML: no anchor (&name) of this name is complete before this alias (*name)"
+            )
         return target
 
     def _new(self, event: ScalarEvent | CollectionStartEvent, place: Place) -> Node:
@@ -178,6 +195,7 @@ class _Composer:
         node = Node(place, None)
         if isinstance(event, ScalarEvent):
             node.value = scalar(event.value) if event.implicit[0] else event.value
+            node.written = event.value
             node.empty = event.start_mark.index == event.end_mark.index
         elif isinstance(event, SequenceStartEvent):
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
@@ -218,7 +236,7 @@ class _Composer:
 
     def _parse(self) -> Iterator[Event]:
         """The events; every way that ruamel has of refusing a text becomes one."""
-        last = Place(1, 1)
+        last = self._lines.place(0)
         try:
             for event in YAML(typ="safe", pure=True).parse(self._text):
                 last = self._place(event.start_mark)
@@ -227,18 +245,20 @@ class _Composer:
             raise self._explained(error) from None
         except ReaderError as error:
             place = self._lines.place(error.position)
-            raise NotYamlError(place, "not YAML: an invisible control character stands here; delete it") from None
+            raise BrokenFileError(place, "not YAML: an invisible control character stands here; delete it") from None
         except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
-            raise NotYamlError(last, "not YAML: after this, an escape names a character that does not exist") from None
+            raise BrokenFileError(
+                last, "not YAML: after this, an escape names a character that does not exist"
+            ) from None
 
-    def _explained(self, error: MarkedYAMLError) -> NotYamlError:
+    def _explained(self, error: MarkedYAMLError) -> BrokenFileError:
         problem = error.problem or ""
         place = self._place(error.context_mark if "unexpected end of stream" in problem else error.problem_mark)
         line = self._lines.text(place.line)
         indent = line[: len(line) - len(line.lstrip())]
         if "\t" in indent:
-            return NotYamlError(Place(place.line, indent.index("\t") + 1), "not YAML: a tab; indent with spaces")
-        return NotYamlError(place, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
+            return BrokenFileError(replace(place, column=indent.index("\t") + 1), "not YAML: a tab; indent with spaces")
+        return BrokenFileError(place, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
 
     def _place(self, mark: StreamMark) -> Place:
         return self._lines.place(mark.index)
@@ -255,7 +275,7 @@ def shown(text: object) -> str:
     return f"'{words[:60]}…'" if len(words) > 60 else f"'{words}'"
 
 
-_TOO_DEEP = f"nested more than {DEEPEST} levels deep; nothing in this file needs that"
+TOO_DEEP = f"nested more than {DEEPEST} levels deep; nothing in this file needs that"
 
 _HINTS = (
     (

@@ -70,10 +70,15 @@ def called(variable: str) -> str:
 
 def layer(tree: Tree, values: Mapping[Loc, object]) -> Any:
     """What must be laid over `tree` so that `values` count: the tables on the way to them, and their lists whole."""
+    return _towards(overlaid(tree, values), list(values))
+
+
+def overlaid(tree: Tree, values: Mapping[Loc, object]) -> Any:
+    """A copy of `tree` with `values` in it."""
     laid: Any = tree
     for loc, value in values.items():
         laid = _with(laid, loc, value)
-    return _towards(laid, list(values))
+    return laid
 
 
 def _with(tree: Any, loc: Loc, value: object) -> Any:

@@ -8,26 +8,20 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from gateway.config.schema_inputs import Input
+from gateway.config.schema_output import ScrapYield
+from gateway.config.schema_runs import Batches, Interval, Run
+from gateway.config.schema_states import States
+from gateway.config.section import Identifier, Name, Section
 from gateway.config.units import Duration, Rate, Share, Size
-from gateway.model import Scalar
-
-Name = Annotated[str, Field(min_length=1)]
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""A name that expressions and patterns can use."""
 
 FASTEST = 1.0
 """Requests per second that Oden permits."""
 _PROXY = re.compile(r"http://([^\s/@]+@)?([^\s/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
 SMALLEST_OUTBOX = 10**7
 """Bytes; less does not hold an outage worth the name."""
-
-
-class Section(BaseModel):
-    """What all parts of the file have in common: frozen, strict, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
 class Oden(Section):
@@ -131,99 +125,6 @@ class MqttSource(Section):
 SourceSection = Annotated[OpcuaSource | MqttSource, Field(discriminator="type")]
 
 
-class Counter(Section):
-    """A number that only grows, until it rolls over or is reset."""
-
-    rollover: int | None = Field(
-        None,
-        gt=0,
-        description="The first value that is never shown: 65536 for a 16-bit counter that wraps after 65535.",
-    )
-    max_rate: Rate | None = Field(
-        None,
-        gt=0,
-        description="The fastest that the line can count. Tells a rollover from a reset, and how long a gap can be "
-        "bridged exactly.",
-    )
-
-
-class Input(Section):
-    """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it."""
-
-    source: Name = Field(description="One of the names under `sources`.")
-    node: str | None = Field(
-        None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
-    )
-    topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
-    field: str | None = Field(
-        None,
-        description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",
-    )
-    time: str | None = Field(
-        None,
-        description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or milliseconds "
-        "since 1970). Absent, the time of arrival counts.",
-    )
-    counter: Counter | None = Field(None, description="Present when the value is a running count.")
-
-
-class RunEnd(Section):
-    """When a run ends although no other has started."""
-
-    when: str = Field(description='A condition over inputs, such as "state == 0".')
-    for_: Duration = Field(0.0, alias="for", description="How long the condition must hold.")
-
-
-class Run(Section):
-    """How runs are recognised."""
-
-    key: Identifier = Field(description="The input whose change starts a new run; empty or 0 means that no run is on.")
-    product: Name = Field(description='Name of the product, with inputs in braces: "{product}".')
-    name: str | None = Field(None, description='Name of the run, with inputs in braces: "{order}".')
-    settle: Duration = Field(0.5, description="How long to wait after the key changed for the other inputs to follow.")
-    end: RunEnd | None = Field(None, description="Ends a run while its key stays.")
-
-
-class StateCode(Section):
-    """What one code of the PLC means at Oden."""
-
-    category: Name = Field(description='State category at Oden; inputs in braces are filled in, as in "PLC {state}".')
-    reason: Name | None = Field(None, description="State reason at Oden; inputs in braces are filled in.")
-
-
-class States(Section):
-    """How states are recognised."""
-
-    input: Identifier = Field(description="The input that holds the state code.")
-    codes: dict[int | str, StateCode] = Field(min_length=1, description="Code -> state.")
-    other: StateCode | None = Field(
-        None,
-        description="State for a code that is not in the table. Absent, such a code "
-        "is reported and the last state stays.",
-    )
-    hold: Duration = Field(0.0, description="A state that lasts less than this is not reported.")
-
-
-class Entry(Section):
-    """One kind of output."""
-
-    count: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$")] = Field(
-        description="An input with `counter`, or an event input and the field with its amount: `scrap.qty`."
-    )
-    raw_data: dict[str, Scalar] = Field(
-        min_length=1,
-        description="What is sent, in the terms of the factory's scrap/yield schema at Oden. `{n}` is the amount, other "
-        "names in braces are inputs; a value that is one placeholder keeps its type.",
-    )
-
-
-class ScrapYield(Section):
-    """How output is reported."""
-
-    every: Duration = Field(60.0, ge=1, description="How often output is reported while a run is on.")
-    entries: list[Entry] = Field(min_length=1)
-
-
 class Line(Section):
     """One production line."""
 
@@ -232,13 +133,26 @@ class Line(Section):
     id: str | None = Field(None, description="Id of the line at Oden. Absent, it is looked up once by name.")
     inputs: dict[Identifier, Input] = Field(min_length=1)
     run: Run | None = None
+    batches: Batches | None = None
     states: States | None = None
+    intervals: list[Interval] = Field([], description="Custom intervals: operator, shift, recipe, tool.")
     scrap_yield: ScrapYield | None = None
 
     @property
     def key(self) -> str:
         """What the line's memory and records are kept by."""
         return self.id or f"{self.factory}/{self.line}"
+
+
+class Table(Section):
+    """A table in a file of its own, such as a product list. `{products[sku].name}` in a text is the value in the column `name` of
+    the row for the value of the input `sku`. A file that has changed counts within seconds, without a restart; one that
+    is wrong is reported, and what was read before stays."""
+
+    file: Path = Field(description="A CSV table with a header line.")
+    key: Name | None = Field(
+        None, description="The column by which rows are found; each value stands in it once. Absent, the first column."
+    )
 
 
 class Outbox(Section):
@@ -311,6 +225,7 @@ class Config(Section):
     oden: Oden
     sources: dict[Identifier, SourceSection] = Field(min_length=1)
     lines: list[Line] = Field(min_length=1)
+    tables: dict[Identifier, Table] = Field({}, description="Tables in which inputs are looked up, by name.")
     outbox: Outbox = Outbox()
     status: Status = Status()
     log: Log = Log()

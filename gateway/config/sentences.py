@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.config.document import shown
-from gateway.config.schema import Entry, MqttSource, Oden, OpcuaSource, Status
+from gateway.config.schema import Line, MqttSource, Oden, OpcuaSource, Status
+from gateway.config.schema_output import Entry
+from gateway.config.schema_templates import WORKED_IN
 from gateway.config.shape import Loc, Spot, fields, models, spot, tags
 from gateway.config.units import Duration, Rate
 
@@ -67,10 +69,18 @@ def _misfit(details: ErrorDetails) -> Misfit:
 
 
 def _unknown_key(at: Spot, value: object) -> str:
-    key, known = str(at.loc[-1]), fields(at.section) if at.section else {}
+    key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
     named = value is not None or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f"unknown key {shown(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
+    parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
+    return (
+        f"unknown key {shown(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
+    ) + parameter
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    """The keys that may be written in a section."""
+    return [*fields(section), *(fields(WORKED_IN[section]) if section in WORKED_IN else ())]
 
 
 def _choice(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -14,6 +15,7 @@ Loc = tuple[str | int, ...]
 """A way from the root of the file: keys, and indices of lists."""
 
 
+@cache
 def alternatives(annotation: Any) -> tuple[Any, ...]:
     """What may stand there: a union's members without None, and without what Annotated adds."""
     if get_origin(annotation) is Annotated:
@@ -23,6 +25,7 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
     return () if annotation is NoneType else (annotation,)
 
 
+@cache
 def models(annotation: Any) -> tuple[type[BaseModel], ...]:
     """The sections that may stand there: several where their `type` tells them apart."""
     return tuple(part for part in alternatives(annotation) if isinstance(part, type) and issubclass(part, BaseModel))
@@ -33,6 +36,7 @@ def tags(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(model.model_fields["type"].annotation)
 
 
+@cache
 def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     """The keys of a section, as they are written in the file."""
     return {field.alias or name: field for name, field in model.model_fields.items()}
@@ -61,6 +65,13 @@ def is_text(annotation: Any) -> bool:
 def is_section(annotation: Any) -> bool:
     """Whether keys or list items stand there, not a single value."""
     return bool(models(annotation)) or any(get_origin(part) in {dict, list} for part in alternatives(annotation))
+
+
+@cache
+def collection(annotation: Any) -> Any:
+    """The table or list of sections that may stand there; None where none may."""
+    kinds = (part for part in alternatives(annotation) if get_origin(part) in {dict, list})
+    return next((part for part in kinds if models(get_args(part)[-1])), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,64 +1,154 @@
-"""Conditions over inputs, written in CEL (https://cel.dev): `state == 0 && speed < 5`.
+"""Expressions over inputs, written in CEL (https://cel.dev): `state == 0 && speed < 5`, `raw * 0.1`.
 
 Only what is deterministic and bounded is let in: comparisons, arithmetic, text functions and conversions; no
-clock, and none of the macros that bind names of their own.
+clock, and none of the macros that bind names of their own. CEL itself does not mix whole and decimal numbers; people who write
+`speed * 2` do, so an expression that calculates does so with decimal numbers wherever that has a meaning.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice, product
+from typing import Literal, Protocol
+
+from gateway.config.sentences import suggestion
+from gateway.mapping.values import flaw, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
 """The functions that an expression can call."""
 
-_PROBES: tuple[object, ...] = (0, 1.5, "", True)
+LONGEST_SOURCE = 1_000
+"""Characters of an expression: it is evaluated for each change."""
+
+Kind = Literal["number", "truth", "text"]
+"""What kind of values an input has, where that is known."""
+
+_PROBES: Mapping[Kind | None, tuple[object, ...]] = {
+    "number": (0, 1.5),
+    "truth": (True, False),
+    "text": ("", "0"),
+    None: (0, 1.5, "", True),
+}
+_MOST_PROBES = 256
+_CALCULATES = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+_TOKENS = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+    r"|(?P<names>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(?P<call>\s*\()?"
+    r"|(?P<whole>(?<![\w.])\d+(?![\w.]))|\d[\w.]*"
+)
+_ASSIGNMENT = re.compile(r"(?<![=!<>])=(?!=)")
 
 
 class Program(Protocol):
     """A compiled CEL expression, as much of it as is used here."""
 
     def execute(self, context: dict[str, object]) -> object: ...
+    def variables(self) -> list[str]: ...
+    def functions(self) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Condition:
-    """An expression that is true or false. `names` are the inputs that it looks at."""
+class Expression:
+    """A compiled expression. `names` are the inputs that it looks at, `fields` the fields of them where it names only such.
+
+    `decimal` is the same with decimal numbers for whole ones, which is tried first where it calculates.
+    """
 
     source: str
     names: tuple[str, ...]
     program: Program
+    decimal: Program | None = None
+    fields: Mapping[str, tuple[tuple[str, ...], ...]] | None = None
+
+    def value(self, values: Mapping[str, object]) -> object:
+        """What comes out for `values`, which has each of `names`, none of them None; None where the operands do not fit
+        together, such as a text compared with a number by `<`, or the result is nothing that can be kept."""
+        given = {name: self._part(name, values[name]) for name in self.names}
+        found: object = None
+        if self.decimal is not None:
+            numbers = {name: float(value) if type(value) is int else value for name, value in given.items()}
+            found = _outcome(self.decimal, numbers)
+        if found is None:
+            found = _outcome(self.program, given)
+        return whole(found) if isinstance(found, float) else found
+
+    def _part(self, name: str, value: object) -> object:
+        """Of a message only the fields that are named: handing over a large one costs more than all the rest."""
+        paths = (self.fields or {}).get(name)
+        if not paths or not isinstance(value, dict):
+            return value
+        part: dict[str, object] = {}
+        for path in paths:
+            _copy(value, part, path)
+        return part
+
+
+@dataclass(frozen=True, slots=True)
+class Condition(Expression):
+    """An expression that is true or false."""
 
     def holds(self, values: Mapping[str, object]) -> bool | None:
         """Whether the condition is true for `values`, which has each of `names`; None where that is not known.
 
-        Not known: an input has no value yet (None), or the operands do not fit together, such as a text
-        compared with a number by `<`.
+        Not known: an input has no value yet (None), or the operands do not fit together.
         """
         if any(values[name] is None for name in self.names):
             return None
-        return _outcome(self.program, dict(values))
+        result = self.value(values)
+        return result if isinstance(result, bool) else None
 
 
-_ASSIGNMENT = re.compile(r"(?<![=!<>])=(?!=)")
-
-
-def _outcome(program: Program, values: dict[str, object]) -> bool | None:
+def _outcome(program: Program, values: dict[str, object]) -> object:
     try:
-        result = program.execute(values)
+        found = program.execute(values)
     except _FAILURES:
         return None
-    return result if isinstance(result, bool) else None
+    return found if isinstance(found, bool | int | float | str) and flaw(found) is None else None
 
 
-def parse(source: str, known: Collection[str]) -> Condition:
-    """Compile `source`. Raises ValueError, with a sentence, where it can never be a condition over `known` inputs."""
+def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, ...]) -> None:
+    first, *rest = path
+    if first not in message:
+        return
+    inner = message[first]
+    if not rest or not isinstance(inner, dict):
+        part[first] = inner
+        return
+    below = part.setdefault(first, {})
+    if isinstance(below, dict) and below is not inner:
+        _copy(inner, below, tuple(rest))
+
+
+def parse(source: str, known: Collection[str], kinds: Mapping[str, Kind] | None = None) -> Condition:
+    """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which `kinds`
+    says what is known of their values."""
+    found = _parse(source, known)
+    results = [*_tried(found, kinds or {})]
+    if results and not any(isinstance(result, bool) for result in results):
+        raise ValueError(f'"{source}" is never true or false: compare it with something, such as "state == 0"')
+    return found
+
+
+def parse_value(
+    source: str, known: Collection[str], kinds: Mapping[str, Kind] | None = None
+) -> tuple[Expression, Kind | None]:
+    """Compile an expression with any result, and say of which kind that is, if it is always the same. Raises ValueError as `parse`."""
+    found = _parse(source, known)
+    results = [result for result in _tried(found, kinds or {}) if result is not None]
+    return found, _kind(results)
+
+
+def _parse(source: str, known: Collection[str]) -> Condition:
     import cel  # noqa: PLC0415 - costs 30 MB, so only where a configuration has an expression
 
+    if len(source) > LONGEST_SOURCE:
+        raise ValueError(
+            f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
+        )
     try:
-        program = cel.compile(source)
+        program: Program = cel.compile(source)
     except ValueError as error:
         found = _SYNTAX.search(str(error))
         where = f"at character {found[2]}: {found[3]}" if found else str(error)
@@ -68,23 +158,51 @@ def parse(source: str, known: Collection[str]) -> Condition:
     names = tuple(program.variables())
     for name in names:
         if name not in known:
-            raise ValueError(f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}')
+            at = re.search(rf"\b{re.escape(name)}\b", source)
+            where = f"; at character {at.start() + 1}" if at else ""
+            raise ValueError(
+                f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
+            )
     for function in program.functions():
         if function.isidentifier() and function not in FUNCTIONS:
-            raise ValueError(f'there is no function "{function}"; there are: {", ".join(sorted(FUNCTIONS))}')
+            raise ValueError(f'there is no function "{function}"{suggestion(function, sorted(FUNCTIONS))}')
     if not names:
         raise ValueError(f'"{source}" names no input, so it never changes')
-    if not _can_be_condition(program, names):
-        raise ValueError(f'"{source}" is never true or false: compare it with something, such as "state == 0"')
-    return Condition(source, names, program)
+    decimal = None
+    if not _CALCULATES.isdisjoint(program.functions()):
+        decimal = cel.compile(_TOKENS.sub(lambda token: f"{token[0]}.0" if token["whole"] else token[0], source))
+    return Condition(source, names, program, decimal, _fields(source, names))
 
 
-def _can_be_condition(program: Program, names: tuple[str, ...]) -> bool:
-    """Whether it yields a truth value for some kind of operand, or fails for all that are tried."""
-    results = []
-    for probe in _PROBES:
-        try:
-            results.append(program.execute(dict.fromkeys(names, probe)))
-        except _FAILURES:
+def _fields(source: str, names: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The fields that the expression names of each input; an input that it names as a whole is left out."""
+    paths: dict[str, set[tuple[str, ...]]] = {name: set() for name in names}
+    for token in _TOKENS.finditer(source):
+        if not token["names"]:
             continue
-    return not results or any(isinstance(result, bool) for result in results)
+        first, *path = re.split(r"\s*\.\s*", token["names"])
+        if first in paths:
+            paths[first].add(tuple(path[:-1] if token["call"] else path))
+    bracketed = {name for name in names if re.search(rf"\b{name}\s*\[", source)}
+    return {name: tuple(sorted(found)) for name, found in paths.items() if () not in found and name not in bracketed}
+
+
+def _tried(expression: Expression, kinds: Mapping[str, Kind]) -> Iterator[object]:
+    """What comes out for some of the values that the inputs can have. Raises ValueError where it never works."""
+    probes = [_PROBES[kinds.get(name)] for name in expression.names]
+    failed = 0
+    for values in islice(product(*probes), _MOST_PROBES):
+        result = expression.value(dict(zip(expression.names, values, strict=True)))
+        failed += result is None
+        if result is not None:
+            yield result
+    if failed == len([*islice(product(*probes), _MOST_PROBES)]) and all(name in kinds for name in expression.names):
+        what = " and ".join(f'"{name}" is a {kinds[name]}' for name in expression.names)
+        raise ValueError(f'"{expression.source}" never has a value, because {what}')
+
+
+def _kind(results: list[object]) -> Kind | None:
+    kinds: set[Kind] = {
+        "truth" if isinstance(result, bool) else "text" if isinstance(result, str) else "number" for result in results
+    }
+    return kinds.pop() if len(kinds) == 1 else None

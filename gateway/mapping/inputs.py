@@ -7,12 +7,13 @@ are compared with the memory, which is stored with the records, they change noth
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from gateway.config.schema import Counter
+from gateway.config.schema_inputs import Counter
 from gateway.mapping import counters
+from gateway.mapping.expressions import Expression
 from gateway.mapping.patterns import Look, Reference
-from gateway.mapping.values import ABSENT, excerpt, find, flaw, number, scalar
+from gateway.mapping.values import ABSENT, Number, excerpt, find, flaw, number, scalar, text
 from gateway.model import Notice, Quality, Sample, Scalar
 
 DAY = 86_400.0
@@ -24,13 +25,18 @@ MESSAGE_AGE = 31 * DAY
 """How old a message's own time may be: brokers keep messages for a gateway that is away."""
 CLOCK_LOST = 366 * DAY
 """A device's time older than this is no tag at rest but a clock that was never set."""
+SET_BACK = 60.0
+"""A tag that changes to a value with a time so much older than the value before: the device's clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputPlan:
-    """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here.
+    """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here;
+    `message`: it comes by MQTT, so that each is something that happened, unless `edge` says which changes are.
 
-    `origin` is what the memory of the input belongs to: where that changes, the memory is of something else.
+    `origin` is what the memory of the input belongs to: where that changes, the memory is of something else. `fresh` and `heartbeat`
+    say after how many seconds it is quiet. A derived input has no address, but an `expression`, or `stale_of`, the input that is quiet
+    while it is true. `relies_on` are the inputs that it follows from, and the heartbeats of its source.
     """
 
     name: str
@@ -41,13 +47,27 @@ class InputPlan:
     time: tuple[str, ...] | None = None
     counter: Counter | None = None
     plain: bool = False
+    message: bool = False
+    edge: Literal["rising", "falling", "any"] | None = None
+    fresh: float | None = None
+    heartbeat: float | None = None
+    expression: Expression | None = None
+    stale_of: str | None = None
+    relies_on: tuple[str, ...] = ()
+
+    @property
+    def patience(self) -> float | None:
+        """After how many seconds it is quiet; None where nothing is expected of it."""
+        return self.fresh if self.fresh is not None else self.heartbeat
 
 
 @dataclass(frozen=True, slots=True)
 class InputMemory:
     """The last good `value` (JSON; None: none yet), when it was so, and how far the newest sample can be trusted.
 
-    `clock`: whether the newest time that the device or message gave was usable.
+    `clock`: whether the newest time that the device or message gave was usable. `lost`: since when the quality is bad. `quiet_at`: when
+    it will be quiet unless something comes; `stale`: it is. These two are on the gateway's clock. `basis`: what the input said at the time
+    with which this counter restarts.
     """
 
     origin: str
@@ -55,15 +75,24 @@ class InputMemory:
     at: float = 0.0
     quality: Quality = "good"
     clock: bool = True
+    lost: float | None = None
+    quiet_at: float | None = None
+    stale: bool = False
+    basis: str | None = None
 
 
 class Reading(NamedTuple):
-    """What a sample said about an input: the memory before and after, and whether it brought a usable value."""
+    """What a sample said about an input: the memory before and after, and whether it brought a usable value.
+
+    Of a counter, `made` is what was counted since, in its unit; `unwatched` is when the gap in which that was began, if there was one.
+    """
 
     before: InputMemory
     memory: InputMemory
     fresh: bool
     notices: tuple[Notice, ...] = ()
+    made: Number = 0
+    unwatched: float | None = None
 
     @property
     def changed(self) -> bool:
@@ -82,7 +111,8 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
         reading = read(plan, None, sample, now)
         return reading._replace(notices=(Notice("gap", now, plan.source, plan.address, moved), *reading.notices))
     if sample.quality == "bad" or sample.value is None:
-        return Reading(known, replace(known, quality=sample.quality), fresh=False)
+        lost = (known.lost if known.lost is not None else now) if sample.quality == "bad" else None
+        return Reading(known, replace(known, quality=sample.quality, lost=lost), fresh=False)
     value = find(sample.value, plan.field)
     problem = _problem(plan, value)
     if problem is not None:
@@ -96,9 +126,95 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
             text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
             return Reading(known, known, fresh=False, notices=(Notice("gap", now, plan.source, plan.address, text),))
     at, distrust = when(plan, sample, now)
+    changed = value != known.value
+    if changed and not plan.message and known.value is not None and at < known.at - SET_BACK:
+        at, distrust = (
+            now,
+            f"the clock of the device was set back by {known.at - at:.0f} s, so the time of arrival counts",
+        )
     notices = (_reject(plan, now, distrust),) if distrust is not None and known.clock else ()
-    memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None)
+    quiet_at, stale = known.quiet_at, known.stale
+    if plan.patience is not None and (changed or plan.fresh is not None or known.value is None):
+        quiet_at, stale = now + plan.patience, False
+    memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None, None, quiet_at, stale, known.basis)
     return Reading(known, memory, fresh=True, notices=notices)
+
+
+def counted(
+    plan: InputPlan, counter: Counter, reading: Reading, sample: Sample, now: float, heard: float, basis: object
+) -> Reading:
+    """The reading of a counter with what was made since the one before.
+
+    `heard` is when its source was last heard of; `basis` what the input says with which the counter restarts.
+    """
+    before, memory = reading.before, reading.memory
+    said = text(scalar(basis)) if counter.restarts_with is not None else None
+    if said != memory.basis:
+        reading = reading._replace(memory=replace(memory, basis=said))
+    last, value = number(before.value), number(memory.value)
+    if last is None or value is None:
+        return reading
+    away = sample.initial or sample.retained
+    unwatched = before.lost if before.lost is not None else heard if away else None
+    restarted = unwatched is not None and None not in (said, before.basis) and said != before.basis
+    move = counters.moved(
+        counter,
+        last,
+        value,
+        memory.at - before.at,
+        watched=not away,
+        restarted=restarted,
+    )
+    notices = reading.notices
+    if move.gap is not None:
+        notices = (*notices, Notice("gap", now, plan.source, plan.address, f"{plan.name} {move.gap}"))
+    return reading._replace(
+        notices=notices, made=move.amount * counter.scale, unwatched=None if restarted else unwatched
+    )
+
+
+def derived(
+    plan: InputPlan,
+    known: InputMemory | None,
+    memory: Mapping[str, InputMemory],
+    at: float,
+    now: float,
+    cause: InputPlan,
+) -> Reading | None:
+    """What follows from `memory` for a derived input, as `cause` changed at `at`; None where that cannot be told yet."""
+    if known is None or known.origin != plan.origin:
+        known = InputMemory(plan.origin)
+    if plan.expression is None:
+        other = memory.get(plan.stale_of or "")
+        value: object = other is not None and other.stale
+    else:
+        names = plan.expression.names
+        values = {name: memory[name].value if name in memory else None for name in names}
+        if None in values.values():
+            return None
+        value = plan.expression.value(values)
+        if value is None:
+            what = ", ".join(f"{name} = {excerpt(one)}" for name, one in values.items())
+            notice = _reject(cause, now, f'{plan.name}: "{plan.expression.source}" has no value for {what}')
+            notices = (notice,) if known.quality != "bad" else ()
+            return Reading(known, replace(known, quality="bad"), fresh=False, notices=notices)
+    return Reading(known, InputMemory(plan.origin, value, at), fresh=True)
+
+
+def gone(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
+    """Whether what is known of the input does not hold at the moment: its source is gone, or it or what it relies on is quiet."""
+    known, plan = memory.get(name), plans.get(name)
+    if known is not None and (known.quality == "bad" or known.stale):
+        return True
+    if plan is None or plan.stale_of is not None:  # that something is quiet is known
+        return False
+    return any(gone(plans, memory, other) for other in plan.relies_on)
+
+
+def silence(plan: InputPlan, now: float) -> Notice:
+    """What is said of an input that is quiet."""
+    what = "has not changed" if plan.heartbeat is not None else "has said nothing"
+    return Notice("gap", now, plan.source, plan.address, f"{plan.name} {what} for {plan.patience:g} s")
 
 
 def outdated(fed: Sequence[InputPlan], known: Mapping[str, InputMemory], sample: Sample) -> bool | None:

@@ -2,29 +2,26 @@
 
 An amount is given to a run only when it is reported: at the end of a window aligned to the clock, or at the end of a
 run. Until then a change of order that comes to light late still splits the amounts where it happened. Amounts that no
-run can have yet, because none is on or because a change is settling, wait for longer; nothing is lost.
+run can have yet, because none is on or because a change is settling, wait for longer; nothing is lost. All of this holds for
+batches too, where an entry is output of the batch.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from gateway.mapping.patterns import Look, Pattern
 from gateway.mapping.records import Recorder
 from gateway.mapping.runs import EndedRun, Run, RunsState, owner
-from gateway.mapping.values import Number, total, whole
-from gateway.model import Scalar
+from gateway.mapping.values import DECIMALS, Number, total, whole
+from gateway.model import IntervalType, Scalar
 
 EXACT = 32
 """So many amounts at least keep their own time; older equal ones become one, at the time of the first."""
 
 MOST = 1_000
 """How many different amounts can wait; more are refused with a notice."""
-
-DECIMALS = 9
-"""To how many decimals an amount is reported, which hides what floats cannot hold."""
-
 
 Raw = tuple[tuple[str, Scalar], ...]
 """Raw data as pairs, so that amounts can be summed by it."""
@@ -54,7 +51,8 @@ class Amount(NamedTuple):
 class EntryPlan:
     """One kind of output as configured: `fixed` raw data, raw data to be filled in, and where the amount goes.
 
-    `path` is where the amount is in an event's message; a counter's movement is the amount itself.
+    `path` is where the amount is in an event's message; `each`: every event counts so many instead; a counter's movement is the
+    amount itself. It is multiplied by `factor`.
     """
 
     order: int
@@ -63,6 +61,8 @@ class EntryPlan:
     fixed: Raw
     patterns: tuple[tuple[str, Pattern], ...]
     counts: tuple[str, ...]
+    each: Number | None = None
+    factor: Number = 1
 
     def target(self, look: Look) -> tuple[Target, tuple[str, ...]]:
         """Where an amount goes now, and the names in `raw_data` that are left out because an input is not known."""
@@ -76,10 +76,20 @@ class EntryPlan:
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:
-    """Output as configured: the length of a window in seconds, and the entries by the input that counts for them."""
+    """Output of runs, or of batches, as configured: the length of a window in seconds, and the entries by the input that counts.
 
+    `from_start`: windows are counted from the start of the run, not by the clock. `between` is what becomes of what is made while
+    no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `least` is by the place of an entry the
+    least that is reported while the run is on.
+    """
+
+    type: IntervalType
     every: float
     entries: Mapping[str, tuple[EntryPlan, ...]]
+    from_start: bool = False
+    between: Literal["next", "unassigned", "report"] = "next"
+    gap_start: bool = True
+    least: Mapping[int, Number] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,25 +124,48 @@ def _condensed(amounts: Sequence[Amount], runs: RunsState) -> tuple[Amount, ...]
     )
 
 
-def armed(state: OutputState, runs: RunsState, every: float, now: float) -> OutputState:
-    """See to it that what a run can have by now is reported at the end of the window, aligned to the clock."""
-    if state.flush_at is not None or not any(owner(runs, amount.at) is not None for amount in state.pending):
+def armed(state: OutputState, runs: RunsState, plan: OutputPlan, now: float) -> OutputState:
+    """See to it that what a run can have by now is reported at the end of the window."""
+    if state.flush_at is not None or not state.pending:
         return state
-    end = (now // every + 1) * every
-    return replace(state, flush_at=end if end > now else end + every)
+    owned = any(owner(runs, amount.at) is not None for amount in state.pending)
+    if not owned and not (plan.between == "unassigned" and unassigned(state, runs)):
+        return state
+    run = runs.current or runs.last
+    first = float(run.start) if plan.from_start and run is not None else 0.0
+    end = first + ((now - first) // plan.every + 1) * plan.every
+    return replace(state, flush_at=end if end > now else end + plan.every)
 
 
-def window_ended(state: OutputState, runs: RunsState, now: float, recorder: Recorder) -> OutputState:
+def unassigned(state: OutputState, runs: RunsState) -> tuple[Amount, ...]:
+    """The amounts that are not of any run by all that is known; none while that is about to be decided."""
+    if runs.current is not None or runs.change is not None or runs.waiting is not None:
+        return ()
+    return tuple(amount for amount in state.pending if owner(runs, amount.at) is None)
+
+
+def dropped(state: OutputState, runs: RunsState, begun: float) -> tuple[OutputState, Number]:
+    """Without what was made before the run that is on began at `begun` and after the one before it had ended; how much that was."""
+    between = {
+        place: one for place, one in enumerate(state.pending) if one.at < begun and owner(runs, one.at) is runs.current
+    }
+    kept = tuple(one for place, one in enumerate(state.pending) if place not in between)
+    return replace(state, pending=kept), rounded([one.amount for one in between.values()])
+
+
+def window_ended(state: OutputState, runs: RunsState, plan: OutputPlan, now: float, recorder: Recorder) -> OutputState:
     """Report to each run what it has by now."""
     state = replace(state, flush_at=None)
     for run in (runs.last, runs.current):
         if run is not None:
-            state = reported(state, runs, run, now, recorder)
+            state = reported(state, runs, plan, run, now, recorder)
     return state
 
 
-def reported(state: OutputState, runs: RunsState, run: Run | EndedRun, now: float, recorder: Recorder) -> OutputState:
-    """Report to `run` what it has by now, in as few entries as can hold it.
+def reported(
+    state: OutputState, runs: RunsState, plan: OutputPlan, run: Run | EndedRun, now: float, recorder: Recorder
+) -> OutputState:
+    """Report to `run` what it has by now, in as few entries as can hold it; what is too little waits until the run has ended.
 
     An entry is stamped with `now`, for a run that has ended with its last second, and always later than the one
     before: no two entries of a run have the same whole second.
@@ -143,17 +176,30 @@ def reported(state: OutputState, runs: RunsState, run: Run | EndedRun, now: floa
         (mine if owner(runs, one.at) is run else rest).append(one)
     if not mine:
         return state
-    amounts: dict[Kind, list[Number]] = {}
+    amounts: dict[Kind, list[Amount]] = {}
     for one in sorted(mine, key=_order):
-        amounts.setdefault((one.target.raw, one.target.counts), []).append(one.amount)
+        amounts.setdefault((one.target.raw, one.target.counts), []).append(one)
+    if plan.least and isinstance(run, Run):
+        for kind in [kind for kind, ones in amounts.items() if _too_little(plan, ones)]:
+            rest += amounts.pop(kind)
     stamp = state.stamps.get(run.interval, run.start - 1)
     latest = min(floor(now), run.end - 1) if isinstance(run, EndedRun) else floor(now)
-    for raw_data, names in _packed(amounts):
+    for raw_data, names in _packed({kind: [one.amount for one in ones] for kind, ones in amounts.items()}):
         stamp = max(latest, stamp + 1)
-        recorder.output(now, run.interval, stamp, raw_data, names)
+        recorder.output(now, plan.type, run.interval, stamp, raw_data, names)
     known = {other.interval for other in (runs.last, runs.current) if other is not None}
     stamps = {interval: newest for interval, newest in state.stamps.items() if interval in known}
     return OutputState(tuple(rest), state.flush_at, stamps | {run.interval: stamp})
+
+
+def _too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:
+    least = max(plan.least.get(one.target.order, 0) for one in amounts)
+    return 0 < abs(rounded([one.amount for one in amounts])) < least
+
+
+def rounded(amounts: Sequence[Number]) -> Number:
+    """The sum as it is reported."""
+    return whole(round(total(amounts), DECIMALS))
 
 
 def _packed(amounts: Mapping[Kind, Sequence[Number]]) -> list[tuple[dict[str, Scalar], tuple[str, ...]]]:
@@ -161,7 +207,7 @@ def _packed(amounts: Mapping[Kind, Sequence[Number]]) -> list[tuple[dict[str, Sc
     first come first put."""
     packed: list[tuple[dict[str, Scalar], tuple[str, ...]]] = []
     for (raw, counts), parts in amounts.items():
-        amount = whole(round(total(parts), DECIMALS))
+        amount = rounded(parts)
         if amount == 0:
             continue
         data: dict[str, Scalar] = {**dict.fromkeys(counts, amount), **dict(raw)}

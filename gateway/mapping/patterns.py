@@ -1,4 +1,5 @@
-"""Text with inputs in braces: `"{order}"`, `"PLC code {state}"`, `"{scrap.code}"`.
+"""Text with inputs in braces: `"{order}"`, `"PLC code {state}"`, `"{scrap.code}"`; or with what a table says of an input:
+`"{products[sku].name}"`.
 
 A pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand for the braces themselves.
 """
@@ -7,11 +8,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.config.sentences import suggestion
 from gateway.mapping.values import text
-from gateway.model import Scalar
+from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
 _PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+_LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +33,40 @@ Look = Callable[[Reference], Scalar]
 
 
 @dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A placeholder for what `table` has in `column` for the value of `reference`."""
+
+    reference: Reference
+    table: Lookup
+    column: str
+
+    def value(self, look: Look) -> Scalar:
+        """The value in the table; None where the input is not known or the table has nothing for it."""
+        key = look(self.reference)
+        return None if key is None else self.table.find(text(key), self.column)
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """A parsed pattern: literal text and placeholders in order."""
 
-    parts: tuple[str | Reference, ...]
+    parts: tuple[str | Reference | LookedUp, ...]
 
     @property
     def references(self) -> tuple[Reference, ...]:
-        return tuple(part for part in self.parts if isinstance(part, Reference))
+        """The inputs that it depends on."""
+        return tuple(
+            part.reference if isinstance(part, LookedUp) else part for part in self.parts if not isinstance(part, str)
+        )
 
     def render(self, look: Look) -> Scalar:
         """The pattern filled in; None where a placeholder is not known.
 
         A pattern that is exactly one placeholder keeps the type of its value.
         """
-        if len(self.parts) == 1 and isinstance(self.parts[0], Reference):
-            return look(self.parts[0])
-        values = [look(part) if isinstance(part, Reference) else part for part in self.parts]
+        values = [_value(part, look) for part in self.parts]
+        if len(values) == 1 and not isinstance(self.parts[0], str):
+            return values[0]
         return None if None in values else "".join(map(text, values))
 
     def words(self, look: Look) -> str | None:
@@ -54,18 +74,24 @@ class Pattern:
         return text(self.render(look)).strip() or None
 
 
-def parse(pattern: str) -> Pattern:
-    """Parse `pattern`. Raises ValueError, with a sentence, for braces that enclose no name."""
-    parts: list[str | Reference] = []
+def _value(part: str | Reference | LookedUp, look: Look) -> Scalar:
+    match part:
+        case Reference():
+            return look(part)
+        case LookedUp():
+            return part.value(look)
+    return part
+
+
+def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
+    """Parse `pattern`, which may look inputs up in `lookups`. Raises ValueError, with a sentence, for braces that enclose no name."""
+    parts: list[str | Reference | LookedUp] = []
     for match in _PIECE.finditer(pattern):
         piece, name = match[0], match[1]
         if piece in {"{", "}"}:
             raise ValueError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
         if name is not None:
-            if not _NAME.fullmatch(name):
-                raise ValueError(f'"{piece}" is not a placeholder: write the name of an input, such as "{{order}}"')
-            first, *path = name.split(".")
-            parts.append(Reference(first, tuple(path)))
+            parts.append(_placeholder(name, lookups))
             continue
         literal = piece[0] if piece in {"{{", "}}"} else piece
         if parts and isinstance(parts[-1], str):
@@ -73,3 +99,21 @@ def parse(pattern: str) -> Pattern:
         else:
             parts.append(literal)
     return Pattern(tuple(parts))
+
+
+def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp:
+    if match := _LOOKED_UP.fullmatch(name):
+        table = lookups.get(match[1])
+        if table is None:
+            raise ValueError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}')
+        if match[3] not in table.columns:
+            raise ValueError(f'"{match[1]}" has no column "{match[3]}"{suggestion(match[3], sorted(table.columns))}')
+        return LookedUp(_reference(match[2]), table, match[3])
+    return _reference(name)
+
+
+def _reference(name: str) -> Reference:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
+    first, *path = name.split(".")
+    return Reference(first, tuple(path))

@@ -2,7 +2,12 @@
 
 from collections.abc import Mapping
 
+from pydantic import JsonValue
+
 from gateway.model import IntervalType, Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+
+Details = Mapping[str, JsonValue]
+NOTHING: Details = {}
 
 
 class Recorder:
@@ -18,16 +23,35 @@ class Recorder:
         self.number += 1
         return key
 
-    def start(self, at: float, kind: IntervalType, start: int, name: str | None, details: Mapping[str, str]) -> str:
+    def start(self, at: float, kind: IntervalType, start: int, name: str | None, details: Details) -> str:
         """Record the start of an interval; answers the interval's key."""
         key = self._key(at)
         self.records.append(StartInterval(key, self.line, at, kind, start, name, details))
         return key
 
-    def end(self, at: float, kind: IntervalType, interval: str, end: int) -> None:
-        self.records.append(UpdateInterval(self._key(at), self.line, at, kind, interval, end))
+    def end(self, at: float, kind: IntervalType, interval: str, end: int, details: Details = NOTHING) -> None:
+        self.update(at, kind, interval, end=end, details=details)
+
+    def update(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        *,
+        end: int | None = None,
+        name: str | None = None,
+        details: Details = NOTHING,
+    ) -> None:
+        """Record what is now known of an interval."""
+        self.records.append(UpdateInterval(self._key(at), self.line, at, kind, interval, end, name, details))
 
     def output(
-        self, at: float, interval: str, timestamp: int, raw_data: Mapping[str, Scalar], amounts: tuple[str, ...]
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        raw_data: Mapping[str, Scalar],
+        amounts: tuple[str, ...],
     ) -> None:
-        self.records.append(Output(self._key(at), self.line, at, "RUN", interval, timestamp, raw_data, amounts))
+        self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, amounts))

@@ -1,8 +1,10 @@
-"""When runs begin and end: decisions over a key that changes and a condition that holds.
+"""When runs begin and end: decisions over a key that changes, conditions that hold, and events. Batches and custom intervals
+begin and end by the same decisions.
 
 Two clocks meet here. *When* something is decided is the gateway's time (`due`), so that a recording gives the same
 result however it is cut. *What* is decided is in the plant's time (`at`): when the key changed, when the condition
-became true.
+became true. Where samples arrive late and close together, as they do after an outage, what has held for long enough in the plant's
+time counts, although it did not in the gateway's.
 
 Rules for the whole seconds that Oden sees: a run starts at the second in which it began, but never before the
 previous run's end and never in the second of the previous start; an end lies at least one second after its start;
@@ -10,25 +12,37 @@ a run that follows directly on another starts where that one ends. So runs never
 never have a length of zero.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import floor
 from typing import NamedTuple
 
-from gateway.mapping.values import text
+from pydantic import JsonValue
+
+from gateway.mapping.values import Number, text
 from gateway.model import Scalar
 
 PAST_KEYS = 32
 """How many keys of earlier runs are remembered."""
 
+NAMELESS = "#"
+"""The key of a run that a condition, an event or a count began."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on; `start` is what Oden sees."""
+    """A run that is on; `start`, `name` and `details` are what Oden is told. `details` None: that was told by an older
+    version, which did not remember it."""
 
     interval: str
     start: int
-    product: str
-    name: str | None
+    name: str | None = None
+    details: Mapping[str, JsonValue] | None = None
+
+    @property
+    def product(self) -> str:
+        """The name of the product; empty where it is not known."""
+        return str((self.details or {}).get("product", ""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +57,20 @@ class EndedRun:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The key changed to `key` (empty: no run) at `at`; it counts when it still holds at `due`."""
+    """The key changed to `key` (empty: no run) at `at`; it counts when it still holds at `due`.
+
+    `left`: when the key before was left, where there was none in between.
+    """
 
     key: str
     at: float
     due: float
+    left: float | None = None
+
+    @property
+    def gone(self) -> float:
+        """When the run before ends, should this change count."""
+        return self.at if self.left is None else self.left
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +83,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A run that began at `begun` but whose product is not known yet."""
+    """A run that began at `begun` but cannot be told yet: its product is not known, or a batch has no run to be in."""
 
     key: str
     begun: float
@@ -68,12 +91,13 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class RunsState:
-    """What is known of a line's runs.
+    """What is known of a line's runs, of its batches, or of its intervals of one type.
 
-    `key` is the key that counts at the moment (empty: none), `change` one that has yet to settle. `idle` is the end
-    condition as it was last known. `parked`: the condition ended the run while its key stayed. `last` is the
+    `key` is the key that counts at the moment (empty: none), `change` one that has yet to settle. `on` is the start condition as
+    it was last known, `idle` the end condition. `parked`: the end came while the key stayed. `last` is the
     run before `current`; older ones are forgotten. `earliest` is the first second in which a run can start.
-    `past` are the newest PAST_KEYS keys that counted before `key`.
+    `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
+    run is still right. `number` counts batches in their run, `counted` what was made in the one that is on.
     """
 
     key: str = ""
@@ -86,6 +110,10 @@ class RunsState:
     parked: bool = False
     earliest: int = 0
     past: tuple[str, ...] = ()
+    on: bool = False
+    amend: float | None = None
+    number: int = 0
+    counted: Number = 0
 
 
 class Turn(NamedTuple):
@@ -102,7 +130,7 @@ def key_text(value: Scalar) -> str:
     return "" if written == "0" else written
 
 
-def key_seen(state: RunsState, key: str, at: float, due: float) -> Turn:
+def key_seen(state: RunsState, key: str, at: float, due: float, settle: float) -> Turn:
     """The key is `key` since `at`: a change begins to settle, goes on settling, or is taken back."""
     change = state.change
     if key == state.key:
@@ -112,7 +140,8 @@ def key_seen(state: RunsState, key: str, at: float, due: float) -> Turn:
         return Turn(replace(state, change=None), begin=at if wanted else None)
     if change is not None and change.key == key:
         return Turn(state)
-    return Turn(replace(state, change=Change(key, at, due)))
+    empty = change is not None and not change.key and at - change.at >= settle
+    return Turn(replace(state, change=Change(key, at, due, change.at if change is not None and empty else None)))
 
 
 def is_past(state: RunsState, key: str) -> bool:
@@ -126,7 +155,7 @@ def key_settled(state: RunsState, change: Change) -> Turn:
     if state.key:
         past = (*(key for key in past if key != state.key), state.key)[-PAST_KEYS:]
     after = replace(state, key=change.key, change=None, waiting=None, parked=False, past=past)
-    return Turn(after, end=change.at, begin=change.at if change.key else None)
+    return Turn(after, end=change.gone, begin=change.at if change.key else None)
 
 
 def idle_seen(state: RunsState, idle: bool, at: float, due: float) -> Turn:  # noqa: FBT001
@@ -139,7 +168,7 @@ def idle_seen(state: RunsState, idle: bool, at: float, due: float) -> Turn:  # n
     return Turn(replace(state, idle=False, held=None, parked=False), begin=at if again else None)
 
 
-def idle_held(state: RunsState, held: Held) -> Turn:
+def idle_held(state: RunsState, held: Held, *, keyed: bool) -> Turn:
     """The end condition has held for long enough: the run ended when it became true.
 
     While a change of the key from before that time is settling, it is not known yet which run that is: wait for it.
@@ -149,13 +178,18 @@ def idle_held(state: RunsState, held: Held) -> Turn:
         return Turn(replace(state, held=Held(held.since, change.due)))
     if state.current is None:
         return Turn(replace(state, held=None))
-    return Turn(replace(state, held=None, parked=True), end=held.since)
+    return ended(replace(state, held=None), held.since, keyed=keyed)
+
+
+def ended(state: RunsState, at: float, *, keyed: bool) -> Turn:
+    """The run ends at `at` although no other begins. Where a key says which run is on, its key stays (`keyed`)."""
+    return Turn(replace(state, parked=keyed and bool(state.key), key=state.key if keyed else "", waiting=None), end=at)
 
 
 def closed(state: RunsState, run: Run, end: float) -> tuple[RunsState, EndedRun]:
     """End `run`, the current one, at `end`: it becomes the last."""
-    ended = EndedRun(run.interval, run.start, max(floor(end), state.earliest), end)
-    return replace(state, current=None, last=ended, earliest=ended.end), ended
+    after = EndedRun(run.interval, run.start, max(floor(end), state.earliest), end)
+    return replace(state, current=None, last=after, earliest=after.end, amend=None), after
 
 
 def start_of(state: RunsState, begun: float) -> int:
@@ -166,7 +200,9 @@ def start_of(state: RunsState, begun: float) -> int:
 def opened(state: RunsState, run: Run, begun: float) -> RunsState:
     """The run is on. A condition that was true before it began does not end it: it has yet to begin to work."""
     held = state.held if state.held is not None and state.held.since >= begun else None
-    return replace(state, current=run, waiting=None, held=held, earliest=run.start + 1)
+    return replace(
+        state, current=run, waiting=None, held=held, earliest=run.start + 1, number=state.number + 1, counted=0
+    )
 
 
 def owner(state: RunsState, at: float) -> Run | EndedRun | None:
@@ -176,6 +212,6 @@ def owner(state: RunsState, at: float) -> Run | EndedRun | None:
     """
     if state.last is not None and at < state.last.ended:
         return state.last
-    if state.current is not None and state.change is not None and at >= state.change.at:
+    if state.current is not None and state.change is not None and at >= state.change.gone:
         return None
     return state.current

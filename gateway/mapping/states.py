@@ -1,20 +1,22 @@
-"""Which state a line is in: a code looked up in a table, held against chatter.
+"""Which state a line is in, by a table of codes, by bits or by conditions, and what Oden is told of it.
 
 A state is what Oden shows of it: category and reason. Two codes with the same ones are one state. It is recorded only
-after it held for `hold`, with its true start; one that flickers and goes back leaves nothing. As with runs, the
+after it held for `hold`, with its true start; one that flickers and goes back leaves nothing. It has held when it still is so
+after that time, or when the plant's own times show that it was. As with runs, the
 start is the second in which it began, but never the second of the previous start: states never overlap and the end
 of one is the start of the next.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from math import floor
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
-from gateway.mapping.patterns import Look, Pattern
-from gateway.mapping.records import Recorder
-from gateway.mapping.values import text
-from gateway.model import Scalar
+from gateway.mapping.expressions import Condition
+from gateway.mapping.patterns import Look, Pattern, Reference
+from gateway.mapping.values import number, scalar, text
+
+HISTORY = 16
+"""So many states are remembered, for what a person says of them later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +24,172 @@ class CodePlan:
     """What a code means."""
 
     category: Pattern
+    reason: Pattern | None = None
+    comment: Pattern | None = None
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        patterns = (self.category, self.reason, self.comment)
+        return tuple(reference for pattern in patterns if pattern is not None for reference in pattern.references)
+
+
+class Choice(NamedTuple):
+    """The code that is on; None where there is none for what the inputs say. `known`: they say something."""
+
+    known: bool
+    code: CodePlan | None = None
+
+
+UNKNOWN = Choice(known=False)
+Value = Callable[[str], object]
+
+
+class Rule(Protocol):
+    """How the inputs say which state is on."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]: ...
+
+    @property
+    def all_codes(self) -> tuple[CodePlan, ...]: ...
+
+    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The codes of one input, by their text."""
+
+    input: str
+    codes: Mapping[str, CodePlan]
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """Tables of codes: the first in which the value of its input is decides, else `other`.
+
+    A boolean is looked up as `true` or `false`, then as 1 or 0.
+    """
+
+    tables: tuple[Table, ...]
+    other: CodePlan | None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(table.input for table in self.tables)
+
+    @property
+    def all_codes(self) -> tuple[CodePlan, ...]:
+        known = [code for table in self.tables for code in table.codes.values()]
+        return (*known, *((self.other,) if self.other is not None else ()))
+
+    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
+        for table in self.tables:
+            code = scalar(value(table.input))
+            if code is None:
+                return UNKNOWN
+            found = table.codes.get(text(code))
+            if found is None and isinstance(code, bool):
+                found = table.codes.get(str(int(code)))
+            if found is not None:
+                return Choice(known=True, code=found)
+        return Choice(known=True, code=self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A word whose bits are faults and the like: the first of `bits` that is set decides, else `other`."""
+
+    input: str
+    bits: tuple[tuple[int, CodePlan], ...]
+    other: CodePlan
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.input,)
+
+    @property
+    def all_codes(self) -> tuple[CodePlan, ...]:
+        return (*(code for _, code in self.bits), self.other)
+
+    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
+        said = value(self.input)
+        word = int(said) if isinstance(said, bool) else number(said)
+        if said is None:
+            return UNKNOWN
+        if not isinstance(word, int):
+            return Choice(known=True)
+        return Choice(known=True, code=next((code for bit, code in self.bits if word >> bit & 1), self.other))
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Conditions: the first that is true decides, else `other`. While one before it cannot be told, nothing can."""
+
+    rungs: tuple[tuple[Condition, CodePlan], ...]
+    other: CodePlan
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for condition, _ in self.rungs for name in condition.names))
+
+    @property
+    def all_codes(self) -> tuple[CodePlan, ...]:
+        return (*(code for _, code in self.rungs), self.other)
+
+    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
+        for condition, code in self.rungs:
+            true = holds(condition)
+            if true is None:
+                return UNKNOWN
+            if true:
+                return Choice(known=True, code=code)
+        return Choice(known=True, code=self.other)
+
+
+@dataclass(frozen=True, slots=True)
+class ShortStops:
+    """States that interrupt one of the categories `during` for less than `under` seconds are counted in that one."""
+
+    under: float
+    during: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Offline:
+    """The state of a line whose source is gone for `after` seconds."""
+
+    after: float
+    code: CodePlan
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person says of a state, by an event of `input`: of the newest state, among those of `categories` where there are
+    any, that was on at the time of the event or before it."""
+
+    input: str
+    when: Condition | None
+    category: Pattern | None
     reason: Pattern | None
+    comment: Pattern | None
+    categories: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class StatesPlan:
-    """States as configured: `codes` by their text; `names` are all inputs that they look at. `hold` in seconds."""
+    """States as configured; `names` are all inputs that they look at. `hold` in seconds."""
 
-    input: str
-    codes: Mapping[str, CodePlan]
-    other: CodePlan | None
+    rule: Rule
     hold: float
     names: frozenset[str]
+    short_stops: ShortStops | None = None
+    offline: Offline | None = None
+    said: Said | None = None
 
 
 class Meaning(NamedTuple):
-    """What Oden is told of a state."""
+    """What a state is at Oden."""
 
     category: str
     reason: str | None
@@ -45,56 +197,58 @@ class Meaning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A state since `at` that is recorded when it still holds at `due`."""
+    """A state since `at` that is recorded when it still holds at `due`. `said`: what a person said of it meanwhile."""
 
     meaning: Meaning
     at: float
+    due: float
+    comment: str | None = None
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A state that was recorded: since when it was on, exactly, and what a person said of it."""
+
+    interval: str
+    at: float
+    category: str
+    said: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dark:
+    """The source is gone since `since`; the line is offline when it still is at `due`."""
+
+    since: float
     due: float
 
 
 @dataclass(frozen=True, slots=True)
 class StatesState:
-    """The state that was recorded last, and the one that may follow it. `earliest` is where it can start."""
+    """The state that was recorded last, and the one that may follow it. `earliest` is where it can start.
+
+    `away` is when a short stop began, if one is on; `stops` and `stopped` are how
+    many there were in this state and how many seconds they took. `offline`: it was recorded because the source is gone.
+    `told` are the newest states, newest last.
+    """
 
     interval: str | None = None
     meaning: Meaning | None = None
     candidate: Candidate | None = None
     earliest: int = 0
+    away: float | None = None
+    stops: int = 0
+    stopped: float = 0.0
+    dark: Dark | None = None
+    offline: bool = False
+    told: tuple[Told, ...] = ()
 
 
-def meaning(plan: StatesPlan, value: Scalar, look: Look) -> Meaning | None:
-    """What the code `value` means; None where it is not in the table or its category cannot be filled in yet.
-
-    A boolean is looked up as `true` or `false`, then as 1 or 0.
-    """
-    code = plan.codes.get(text(value))
-    if code is None and isinstance(value, bool):
-        code = plan.codes.get(str(int(value)))
-    code = code or plan.other
-    if code is None:
-        return None
+def words(code: CodePlan, look: Look) -> tuple[Meaning, str | None] | None:
+    """What a code means, and its comment; None where its category cannot be filled in yet."""
     category = code.category.words(look)
     if category is None:
         return None
-    return Meaning(category, code.reason.words(look) if code.reason is not None else None)
-
-
-def seen(state: StatesState, means: Meaning, at: float, due: float) -> StatesState:
-    """The line is in this state since `at`."""
-    candidate = state.candidate
-    if means == state.meaning:
-        return state if candidate is None else replace(state, candidate=None)
-    if candidate is not None and candidate.meaning == means:
-        return state
-    return replace(state, candidate=Candidate(means, at, due))
-
-
-def held(state: StatesState, candidate: Candidate, now: float, recorder: Recorder) -> StatesState:
-    """The candidate has held for long enough: the previous state ends where it starts."""
-    start = max(floor(candidate.at), state.earliest)
-    if state.interval is not None:
-        recorder.end(now, "STATE", state.interval, start)
-    means = candidate.meaning
-    details = {"category": means.category} | ({"reason": means.reason} if means.reason is not None else {})
-    interval = recorder.start(now, "STATE", start, None, details)
-    return StatesState(interval, means, None, start + 1)
+    reason = code.reason.words(look) if code.reason is not None else None
+    return Meaning(category, reason), code.comment.words(look) if code.comment is not None else None

@@ -22,6 +22,9 @@ LONGEST = 16_384
 EXCERPT = 200
 """How much of an unusable value is shown, in characters."""
 
+DECIMALS = 9
+"""To how many decimals a difference or a sum is told, which hides what floats cannot hold."""
+
 Number = int | float
 
 

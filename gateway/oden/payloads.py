@@ -25,6 +25,9 @@ from gateway.oden.limits import MOST_INTERVALS
 
 RawData = Literal["object", "string"]
 
+NAMED = frozenset({"product", "category", "reason"})
+"""Details that are objects at Oden, known by their names."""
+
 BULK = MOST_INTERVALS
 """Intervals in one request at the most."""
 
@@ -75,11 +78,10 @@ def _fields(record: Record, interval_id: str | None, wording: Wording) -> dict[s
     """What is said of one interval (schema Interval), beside its type and line."""
     if isinstance(record, Output):
         raise TypeError("output is not an interval")
-    named: dict[str, object] = (
-        {key: {"name": value} for key, value in record.details.items()}
-        if record.type in BUILT_IN
-        else dict(record.details)
-    )
+    named: dict[str, object] = {
+        key: {"name": value} if key in NAMED and record.type in BUILT_IN and isinstance(value, str) else value
+        for key, value in record.details.items()
+    }
     fields: dict[str, object] = {}
     if isinstance(record, StartInterval):
         fields["start_time"] = iso(record.start)

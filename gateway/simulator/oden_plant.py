@@ -17,14 +17,13 @@
 What is left out is as without a file, but for factories, which are needed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.document import Node, NotYamlError, Place, compose, one_line
-from gateway.errors import ConfigError, Problem
+from gateway.config.beside import read_beside
 from gateway.simulator.oden_store import (
     BUILT_IN,
     Dashboard,
@@ -94,13 +93,12 @@ class _File(_Part):
     dashboards: list[_Dashboard] = Field(default_factory=list)
 
 
+_FILE: TypeAdapter[_File] = TypeAdapter(_File)
+
+
 def read_plant(path: Path) -> Plant:
     """The plant that the file at `path` describes. Raises ConfigError, with positions, where it cannot be used."""
-    root = _read(path)
-    try:
-        read = _File.model_validate(root.tree())
-    except ValidationError as error:
-        raise ConfigError([_problem(path, root, one["loc"], one["msg"]) for one in error.errors()]) from None
+    read, _ = read_beside(path, _FILE)
     return Plant(
         factories=tuple(_factory(one) for one in read.factories),
         categories=tuple(read.categories),
@@ -140,29 +138,3 @@ def _ids(read: _File) -> Iterator[tuple[str, str | None, str]]:
         yield "metric_group", group.id, MetricGroup(group.name).id
     for dashboard in read.dashboards:
         yield "dashboard", dashboard.id, Dashboard(dashboard.name).id
-
-
-def _read(path: Path) -> Node:
-    try:
-        root, problems = compose(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(str(path), f"cannot be read: {one_line(str(error))}")]) from None
-    except NotYamlError as error:
-        raise ConfigError([_at(path, error.place, error.text)]) from None
-    if problems:
-        raise ConfigError([_at(path, place, text) for place, text in problems])
-    return root
-
-
-def _at(path: Path, place: Place, text: str) -> Problem:
-    return Problem(f"{path}:{place.line}:{place.column}", one_line(text))
-
-
-def _problem(path: Path, root: Node, loc: Sequence[str | int], text: str) -> Problem:
-    node = root
-    for part in loc:
-        inside = dict(enumerate(node.value)) if isinstance(node.value, list) else node.value
-        if not isinstance(inside, dict) or part not in inside:
-            break
-        node = inside[part]  # type: ignore[index] # both kinds of key are looked up in what was found above
-    return _at(path, node.place, f"{'.'.join(map(str, loc))}: {text.removeprefix('Value error, ')}")

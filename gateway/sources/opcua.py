@@ -62,9 +62,22 @@ class OpcuaSource:
         self._nodes = tuple(dict.fromkeys(nodes))
         self._addresses = {node: parse_node_id(node) for node in self._nodes}
         self._lost_at: float | None = None
+        self._gone = False
 
     async def run(self, take: Take) -> None:
-        await supervise(self.name, self.health, self._clock, partial(self._serve, take))
+        await supervise(self.name, self.health, self._clock, partial(self._connect, take))
+
+    async def _connect(self, take: Take) -> None:
+        """One connection; once it is lost or cannot be made, no tag has a good value, which is said once."""
+        try:
+            await self._serve(take)
+        except SourceError:
+            if not self._gone:
+                self._gone = True
+                now = self._clock.now()
+                bad = tuple(Sample(self.name, node, None, now, quality="bad") for node in self._nodes)
+                await take(Arrival(self.name, bad))
+            raise
 
     async def _serve(self, take: Take) -> None:
         """One connection, from its first byte until it is lost."""
@@ -89,6 +102,7 @@ class OpcuaSource:
                 silence = await connection.create(self._config.publishing_interval, timeout, inbox)
                 await connection.monitor_missing()
             await self._report_gap(take)
+            self._gone = False
             self.health.up(self._clock.now())
             log.info("source_connected", source=self.name, tags=len(self._nodes), failed=len(self.health.failed))
             try:

@@ -11,9 +11,8 @@ from gateway.delivery.health import BUCKETS
 from gateway.intake import Intake, IntakeHealth
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
-from gateway.mapping.output import DECIMALS
 from gateway.mapping.runs import owner
-from gateway.mapping.values import Number, total, whole
+from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality
 from gateway.outbox.entries import Summary
 from gateway.sources.base import Source

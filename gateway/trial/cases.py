@@ -21,9 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.document import Node, NotYamlError, Place, compose, one_line
+from gateway.config.beside import problem, read_beside
+from gateway.config.document import Node
 from gateway.config.units import Duration
 from gateway.errors import ConfigError, Problem
 from gateway.mapping.compile import LinePlan
@@ -40,6 +41,10 @@ def _time(value: object) -> datetime:
     if time is None or time.tzinfo is None:
         raise ValueError("write a time with its zone, such as 2026-01-05T06:00:00Z")
     return time
+
+
+def _several(value: object) -> object:
+    return value if isinstance(value, list) else [value]
 
 
 class _Part(BaseModel):
@@ -78,55 +83,19 @@ class Verdict:
     differences: tuple[str, ...]
 
 
-_CASES: TypeAdapter[list[Case]] = TypeAdapter(list[Case])
+_CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_several)])
 
 
 def judged(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[Verdict]:
     """Play each case of the file. Raises ConfigError, with positions, where the file is not one of cases."""
-    root = _read(path)
+    cases, root = read_beside(path, _CASES)
     nodes = root.value if isinstance(root.value, list) else [root]
-    try:
-        cases = _CASES.validate_python([node.tree() for node in nodes])
-    except ValidationError as error:
-        raise ConfigError([_problem(path, nodes, one["loc"], one["msg"]) for one in error.errors()]) from None
     for number, (case, node) in enumerate(zip(cases, nodes, strict=True)):
         where = f"{path}:{node.place.line}"
         plan = _plan(case, plans, where)
         samples = [one for at, given in enumerate(case.given) for one in _samples(case, given, plan, path, node, at)]
         got = list(requests(play([plan], samples).made, [plan], wording))
         yield Verdict(case.name or f"case {number + 1}", where, tuple(_differences(case.expect, got)))
-
-
-def _read(path: Path) -> Node:
-    try:
-        root, problems = compose(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([Problem(str(path), f"cannot be read: {one_line(str(error))}")]) from None
-    except NotYamlError as error:
-        raise ConfigError([_at(path, error.place, error.text)]) from None
-    if problems:
-        raise ConfigError([_at(path, place, text) for place, text in problems])
-    return root
-
-
-def _at(path: Path, place: Place, text: str) -> Problem:
-    return Problem(f"{path}:{place.line}:{place.column}", one_line(text))
-
-
-def _problem(path: Path, nodes: Sequence[Node], loc: Sequence[str | int], text: str) -> Problem:
-    node = nodes[int(loc[0])]
-    for part in loc[1:]:
-        inside: dict[str | int, Node] = dict(
-            enumerate(node.value)
-            if isinstance(node.value, list)
-            else node.value
-            if isinstance(node.value, dict)
-            else ()
-        )
-        if part not in inside:
-            break
-        node = inside[part]
-    return _at(path, node.place, f"{'.'.join(map(str, loc[1:]))}: {text.removeprefix('Value error, ')}")
 
 
 def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:
@@ -140,22 +109,20 @@ def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:
 def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, number: int) -> Iterator[Sample | float]:
     at = case.begin.timestamp() + given.at
     how: dict[str, Any] = {"quality": given.quality, "retained": given.retained, "initial": given.initial}
-    loc = (0, "given", number)
+    loc = ("given", number)
     for name, value in given.set.items():
         known = plan.inputs.get(name)
         if known is None or known.field:
             names = ", ".join(one for one, has in plan.inputs.items() if not has.field)
             why = "is a field of a message: give 'topic' and 'message'" if known else f"is no input; there are: {names}"
-            raise ConfigError([_problem(path, [node], (*loc, "set", name), f"{name} {why}")])
+            raise ConfigError([problem(path, node, (*loc, "set", name), f"{name} {why}")])
         yield Sample(known.source, known.address, value, at, **how)
     if given.topic is not None:
         sources = {source for source, address in plan.subscriptions if address == given.topic}
         source = given.source or next(iter(sources), None)
         if source is None or source not in sources:
             topics = ", ".join(sorted({address for _, address in plan.subscriptions}))
-            raise ConfigError(
-                [_problem(path, [node], (*loc, "topic"), f"no input has this topic; there are: {topics}")]
-            )
+            raise ConfigError([problem(path, node, (*loc, "topic"), f"no input has this topic; there are: {topics}")])
         yield Sample(source, given.topic, given.message, at, **how)
     yield at
 

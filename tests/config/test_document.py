@@ -2,6 +2,7 @@
 
 import json
 import string
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.config.document import Node, Tree, compose, scalar
 from gateway.model import Scalar
 
+FILE = Path("gateway.yaml")
 TEXT = st.text(string.ascii_letters + string.digits + " .:-_#{}[]'\"\\,&*!|>%@`~ü€", max_size=12)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -21,7 +23,7 @@ VALUES = st.recursive(
 @given(VALUES, st.sampled_from([None, 2]))
 def test_json_is_read_as_it_is(value: Tree, indent: int | None) -> None:
     """JSON is YAML 1.2 (1.3), so what json writes is read back the same."""
-    root, problems = compose(json.dumps(value, ensure_ascii=False, indent=indent))
+    root, problems = compose(json.dumps(value, ensure_ascii=False, indent=indent), FILE)
     assert problems == []
     assert root.tree() == value
 
@@ -46,7 +48,7 @@ def test_each_value_stands_at_its_place(value: Tree) -> None:
         else:
             assert written.startswith(json.dumps(node.value, ensure_ascii=False))
 
-    look(compose(text)[0])
+    look(compose(text, FILE)[0])
 
 
 @pytest.mark.parametrize(

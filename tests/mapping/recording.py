@@ -1,5 +1,6 @@
 """Recordings for the tests: lines as a configuration has them, samples, and what a line makes of them."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -118,14 +119,29 @@ def told(records: Iterable[Record]) -> list[str]:
         number = numbers.setdefault(record.interval, len(numbers) + 1)
         match record:
             case StartInterval():
-                what = ", ".join(filter(None, (record.name, *record.details.values())))
-                texts.append(f"start {record.type} {number} at {seconds(record.start)}: {what}")
+                texts.append(f"start {record.type} {number} at {seconds(record.start)}: {known_of(record)}")
             case UpdateInterval():
-                texts.append(f"end {record.type} {number} at {seconds(record.end or 0)}")
+                what = (
+                    f"{record.type} {number}"
+                    if record.end is None
+                    else f"{record.type} {number} at {seconds(record.end)}"
+                )
+                known = known_of(record)
+                texts.append(f"{'update' if record.end is None else 'end'} {what}{': ' if known else ''}{known}")
             case Output():
                 what = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
                 texts.append(f"output of {number} at {seconds(record.timestamp)}: {what}")
     return texts
+
+
+def known_of(record: StartInterval | UpdateInterval) -> str:
+    """The name and the details of an interval; details that are not known by a name of their own say what they are."""
+    named = ("product", "category", "reason")
+    details = (
+        str(value) if key in named and isinstance(value, str) else f"{key} {json.dumps(value)}"
+        for key, value in record.details.items()
+    )
+    return ", ".join(filter(None, (record.name, *details)))
 
 
 def seconds(time: int) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from pydantic import JsonValue
+
 from gateway.model import BUILT_IN, Output, Record, Scalar, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Attempt, Commit, Phase, Work
 from gateway.outbox.store import Outbox
@@ -55,7 +57,7 @@ class Made:
 
     start: StartInterval
     name: str | None
-    details: dict[str, str]
+    details: dict[str, JsonValue]
     end: int | None
     output: list[Output] = field(default_factory=list)
 

@@ -71,7 +71,8 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel: Path) -> None:
     assert any("/static/" in file for file in package)
     assert package <= inside
     data = f"oden_gateway-{__version__}.data/data/share/oden-gateway/examples"
-    examples = {f"{data}/{path.name}" for path in (ROOT / "config").iterdir()}
+    config = ROOT / "config"
+    examples = {f"{data}/{path.relative_to(config)}" for path in config.rglob("*") if path.is_file()}
     assert f"{data}/gateway.yaml" in examples
     rest = inside - package - examples
     assert [file for file in rest if not re.match(rf"oden_gateway-{version}\.dist-info/", file)] == []

@@ -44,7 +44,8 @@ class Intake:
         return [sample.value for arrival in first for sample in arrival.samples]
 
     def values(self, address: str) -> list[object]:
-        return [sample.value for sample in self.samples if sample.address == address]
+        """The usable values of one address, in order."""
+        return [sample.value for sample in self.samples if sample.address == address and sample.quality != "bad"]
 
 
 @asynccontextmanager

@@ -146,6 +146,23 @@ async def test_p2_the_server_may_go_and_come_back_with_another_namespace_index(p
     assert [(notice.kind, notice.source) for notice in intake.notices] == [("gap", "plc")]
 
 
+async def test_p9_tags_of_a_server_that_is_gone_are_bad_once(plc: OpcuaServer) -> None:
+    """The mapping is told that there are no good values any more, once for each time the server goes, however often it is tried."""
+    source, intake = make(plc, "L01.State", "L02.State"), Intake()
+
+    def bad() -> list[str]:
+        return [sample.address for sample in intake.samples if sample.quality == "bad"]
+
+    both = [node("L01.State"), node("L02.State")]
+    async with running(source, intake):
+        await wait_until(lambda: bad() == both)
+        await plc.start(L01__State=1, L02__State=1)
+        await wait_until(lambda: intake.values(both[0]) == [1])
+        await plc.stop()
+        await wait_until(lambda: "cannot connect" in source.health.detail)
+        assert bad() == both + both
+
+
 async def test_p9_a_missing_node_is_shown_and_found_when_it_appears(server: OpcuaServer, tag: str) -> None:
     """One tag that does not exist yet costs neither the connection nor the other tags, and joins when it appears."""
     late = f"{tag}.late"

@@ -1,0 +1,90 @@
+"""What the mapping can look at, as frozen, strict models. The descriptions are the user's reference."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from gateway.config.section import Identifier, Name, Section
+from gateway.config.units import Duration, Rate
+
+
+class Counter(Section):
+    """A number that only grows, until it rolls over or is reset. All of this is in the numbers that the PLC shows."""
+
+    rollover: int | float | None = Field(
+        None,
+        gt=0,
+        description="The first value that is never shown: 65536 for a 16-bit counter that wraps after 65535.",
+    )
+    max_rate: Rate | None = Field(
+        None,
+        gt=0,
+        description="The fastest that the line can count. Tells a rollover from a reset, and how long a gap can be "
+        "bridged exactly.",
+    )
+    backwards: Literal["reset", "ignore", "count"] = Field(
+        "reset",
+        description="What a smaller value means that is no rollover. `reset`: the counter began at zero, and what it shows was made "
+        "since. `ignore`: it was set to another value, nothing was made. `count`: so many were taken back, which is counted as "
+        "negative; it can go below zero.",
+    )
+    too_fast: Literal["count", "ignore"] = Field(
+        "count",
+        description="What becomes of a jump that is more than `max_rate` allows: it is counted, or nothing is. Either way it is "
+        "listed as a gap.",
+    )
+    restarts_with: Identifier | None = Field(
+        None,
+        description="The input with which the counter starts again from zero, such as the order, for counts since the start of an "
+        "order. A smaller value is then no gap; and where that input changed while nobody watched, all that the counter shows is new.",
+    )
+    scale: int | float = Field(
+        1,
+        gt=0,
+        description="What one count stands for: 0.1 where the PLC counts tenths of a metre, 12 where it counts dozens.",
+    )
+
+
+class Input(Section):
+    """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, or what follows from other inputs."""
+
+    source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
+    node: str | None = Field(
+        None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
+    )
+    topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
+    field: str | None = Field(
+        None,
+        description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",
+    )
+    time: str | None = Field(
+        None,
+        description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or milliseconds "
+        "since 1970). Absent, the time of arrival counts.",
+    )
+    expr: str | None = Field(
+        None,
+        description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw * 0.1".',
+    )
+    stale: Identifier | None = Field(
+        None,
+        description="Instead of `source`: true while this other input, which has `fresh` or `heartbeat`, is quiet.",
+    )
+    counter: Counter | None = Field(None, description="Present when the value is a running count.")
+    edge: Literal["rising", "falling", "any"] | None = Field(
+        None,
+        description="Makes each change of a tag an event: from 0, false or empty to something else (`rising`), back (`falling`), or "
+        "`any`, as for a bit that toggles with each part. Such an input can be counted: one for each event.",
+    )
+    fresh: Duration | None = Field(
+        None,
+        gt=0,
+        description="How soon something must arrive again: a message, or a changed tag. Quiet for longer, it is shown as a gap and "
+        "counts as gone, as for `states.offline`.",
+    )
+    heartbeat: Duration | None = Field(
+        None,
+        gt=0,
+        description="How soon the value must change again, for a tag that shows that the PLC's program runs. Quiet for longer, all "
+        "inputs of its source count as gone, as for `states.offline`.",
+    )

@@ -1,0 +1,101 @@
+"""The inputs of a line as configured, as plans: what feeds them, and in which order derived ones follow from each other."""
+
+from collections.abc import Collection
+
+from gateway.config.schema_inputs import Input
+from gateway.config.sentences import suggestion
+from gateway.mapping.expressions import Expression
+from gateway.mapping.inputs import InputPlan
+from gateway.mapping.naming import Loc, Names
+
+
+def compile_inputs(names: Names, loc: Loc) -> dict[str, InputPlan]:
+    """The plans of all inputs, which stand at `loc`: first those with a source, then the derived ones, each after those that it
+    follows from. Says in `names.kinds` what is known of their values."""
+    heartbeats = {name: given.source for name, given in names.inputs.items() if given.heartbeat is not None}
+    plans: dict[str, InputPlan] = {}
+    for name, given in names.inputs.items():
+        if given.expr is None and given.stale is None:
+            beats = tuple(other for other, source in heartbeats.items() if source == given.source and other != name)
+            plans[name] = _sourced(names, name, given, beats, (*loc, name))
+    waiting = [name for name in names.inputs if name not in plans]
+    while waiting:
+        ready = [name for name in waiting if not {*_needs(names, name, loc)} & {*waiting}]
+        for name in ready:
+            plans[name] = _derived(names, name, (*loc, name))
+        waiting = [name for name in waiting if name not in ready]
+        if waiting and not ready:
+            text = f"follows from itself: {' and '.join(waiting)} need each other"
+            names.fault((*loc, waiting[0], "expr"), text)
+            break
+    return plans
+
+
+def _sourced(names: Names, name: str, given: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
+    counter = given.counter
+    if counter is not None:
+        names.kinds[name] = "number"
+        if given.edge is not None:
+            names.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
+        if counter.restarts_with is not None:
+            names.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
+        if counter.too_fast == "ignore" and counter.max_rate is None:
+            names.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
+    if given.fresh is not None and given.heartbeat is not None:
+        names.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
+    address = given.node or given.topic or ""
+    return InputPlan(
+        name=name,
+        source=given.source or "",
+        address=address,
+        origin=" ".join(filter(None, (given.source, address, given.field))),
+        field=tuple(given.field.split(".")) if given.field else (),
+        time=tuple(given.time.split(".")) if given.time else None,
+        counter=counter,
+        message=given.topic is not None,
+        edge=given.edge,
+        fresh=given.fresh,
+        heartbeat=given.heartbeat,
+        relies_on=beats,
+    )
+
+
+def _needs(names: Names, name: str, loc: Loc) -> Collection[str]:
+    """The inputs that a derived one follows from, as far as that can be told."""
+    given = names.inputs[name]
+    if given.expr is None:
+        return ()
+    expression = _expression(names, given.expr, (*loc, name, "expr"), quietly=True)
+    return expression.names if expression is not None else ()
+
+
+def _derived(names: Names, name: str, loc: Loc) -> InputPlan:
+    given = names.inputs[name]
+    if given.stale is not None:
+        other = names.input(given.stale, (*loc, "stale"))
+        if other is not None and other.fresh is None and other.heartbeat is None:
+            patient = [known for known, one in names.inputs.items() if one.fresh or one.heartbeat]
+            text = f"'{given.stale}' is never quiet: give it 'fresh' or 'heartbeat'{suggestion(given.stale, patient)}"
+            names.fault((*loc, "stale"), text)
+        names.kinds[name] = "truth"
+        return InputPlan(
+            name, "", "", f"stale {given.stale}", edge=given.edge, stale_of=given.stale, relies_on=(given.stale,)
+        )
+    expression = _expression(names, given.expr or "", (*loc, "expr"), result_of=name)
+    needs = expression.names if expression is not None else ()
+    return InputPlan(name, "", "", f"= {given.expr}", edge=given.edge, expression=expression, relies_on=needs)
+
+
+def _expression(
+    names: Names, source: str, loc: Loc, *, result_of: str = "", quietly: bool = False
+) -> Expression | None:
+    faults = len(names.faults)
+    found = names.expression(source, loc)
+    if quietly:
+        del names.faults[faults:]
+    if found is None:
+        return None
+    expression, kind = found
+    if result_of and kind is not None:
+        names.kinds[result_of] = kind
+    return expression

@@ -1,0 +1,69 @@
+"""What the parts of a line's configuration may name, and the faults where they name something else."""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from gateway.config.schema_inputs import Input
+from gateway.errors import Fault
+from gateway.mapping import expressions, patterns
+from gateway.mapping.expressions import Condition, Expression, Kind
+from gateway.mapping.patterns import Pattern, Reference
+from gateway.model import NO_LOOKUPS, Lookups
+
+Loc = tuple[str | int, ...]
+Parsed = TypeVar("Parsed")
+
+
+class Names:
+    """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that a person sees them all at once."""
+
+    def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS) -> None:
+        self.inputs = inputs
+        self._lookups = lookups
+        self.kinds: dict[str, Kind] = {}
+        """What is known of the values of inputs."""
+        self.faults: list[Fault] = []
+
+    def fault(self, loc: Loc, text: str) -> None:
+        self.faults.append(Fault(loc, text))
+
+    def has_table(self, name: str) -> bool:
+        return name in self._lookups
+
+    def input(self, name: str, loc: Loc) -> Input | None:
+        """The input that is named at `loc`."""
+        given = self.inputs.get(name)
+        if given is None:
+            self.fault(loc, self._unknown(name))
+        return given
+
+    def pattern(self, pattern: str, loc: Loc, *also: Reference, lookups: Lookups = NO_LOOKUPS) -> Pattern | None:
+        """The parsed pattern; its placeholders are inputs, or one of `also`. `lookups` are further tables, for it alone."""
+        parsed = self._try(loc, lambda: patterns.parse(pattern, {**self._lookups, **lookups}))
+        for reference in parsed.references if parsed is not None else ():
+            given = self.inputs.get(reference.input)
+            if given is None and reference not in also:
+                self.fault(loc, self._unknown(reference.input))
+            elif reference.path and given is not None and (given.topic is None or given.counter is not None):
+                self.fault(
+                    loc, f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
+                )
+        return parsed
+
+    def condition(self, source: str, loc: Loc) -> Condition | None:
+        """The compiled condition over inputs."""
+        return self._try(loc, lambda: expressions.parse(source, self.inputs, self.kinds))
+
+    def expression(self, source: str, loc: Loc) -> tuple[Expression, Kind | None] | None:
+        """The compiled expression over inputs, and the kind of its values where that is known."""
+        return self._try(loc, lambda: expressions.parse_value(source, self.inputs, self.kinds))
+
+    def _unknown(self, name: str) -> str:
+        return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}'
+
+    def _try(self, loc: Loc, parse: Callable[[], Parsed]) -> Parsed | None:
+        try:
+            return parse()
+        except ValueError as error:
+            self.fault(loc, str(error))
+            return None

@@ -1,0 +1,173 @@
+"""The states of a line while a step is taken: what samples and time mean for them, and what is recorded of it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import floor
+from typing import Literal
+
+from gateway.mapping.events import happened
+from gateway.mapping.records import Details
+from gateway.mapping.scene import Readings, Scene, changed_at
+from gateway.mapping.states import HISTORY, Candidate, Dark, Meaning, Said, StatesPlan, StatesState, Told, words
+from gateway.mapping.values import excerpt
+from gateway.model import Sample
+
+Timer = Literal["hold", "dark"]
+
+
+class StateTrack:
+    """`state` is replaced as the step goes on."""
+
+    def __init__(self, plan: StatesPlan, state: StatesState, scene: Scene) -> None:
+        self.plan = plan
+        self.state = state
+        self.scene = scene
+
+    def timers(self) -> Iterator[tuple[float, Timer]]:
+        if self.state.candidate is not None:
+            yield self.state.candidate.due, "hold"
+        if self.state.dark is not None and self.plan.offline is not None:
+            yield self.state.dark.due, "dark"
+
+    def fire(self, timer: Timer) -> None:
+        if timer == "hold" and self.state.candidate is not None:
+            self._record(self.state.candidate, offline=False)
+        elif timer == "dark" and self.state.dark is not None and self.plan.offline is not None:
+            means = words(self.plan.offline.code, self.scene.look)
+            since = self.state.dark.since
+            self.state = replace(self.state, dark=None)
+            if means is not None:
+                self._record(Candidate(means[0], since, self.scene.now, means[1]), offline=True)
+
+    def see(self, readings: Readings, sample: Sample) -> None:
+        """What the inputs say after `sample`."""
+        back = self._see_source()
+        changed = changed_at(self.plan.names, readings)
+        looked_at = changed is not None or any(name in readings for name in self.plan.rule.inputs)
+        if back or (looked_at and not self.state.offline):
+            self._see_inputs(readings, changed, back=back)
+        if self.plan.said is not None and self.plan.said.input in readings:
+            self._hear(self.plan.said, readings, sample)
+
+    def _see_source(self) -> bool:
+        """Whether the source has come back of which it was reported that it is gone."""
+        if self.plan.offline is None:
+            return False
+        if self.scene.dark(self.plan.rule.inputs):
+            if self.state.dark is None and not self.state.offline:
+                now = self.scene.now
+                self.state = replace(self.state, dark=Dark(now, now + self.plan.offline.after))
+            return False
+        was, self.state = self.state.offline, replace(self.state, dark=None, offline=False)
+        return was
+
+    def _see_inputs(self, readings: Readings, changed: float | None, *, back: bool) -> None:
+        scene, rule = self.scene, self.plan.rule
+        choice = rule.choose(scene.value, scene.holds)
+        if not choice.known:
+            return
+        means = words(choice.code, scene.look) if choice.code is not None else None
+        if means is None:
+            if changed is not None:
+                what = next((name for name in rule.inputs if name in readings), rule.inputs[0])
+                said = (
+                    f"{what} is {excerpt(scene.value(what))}, which is no state that can be told: the last state stays"
+                )
+                scene.notice("reject", what, said)
+            return
+        # The code's own time says since when. Where only what it means has changed, or the source has come back with what it said
+        # before it went, that is since now.
+        at = scene.now if changed is None or (back and changed < self.state.earliest - 1) else changed
+        self._seen(means[0], means[1], at)
+
+    def _seen(self, means: Meaning, comment: str | None, at: float) -> None:
+        """The line is in this state since `at`."""
+        candidate = self.state.candidate
+        if candidate is not None and candidate.meaning == means:
+            self.state = replace(self.state, candidate=replace(candidate, comment=comment))
+            return
+        if candidate is not None and at - candidate.at >= self._hold(candidate.meaning):
+            self._record(candidate, offline=False)
+        if means == self.state.meaning:
+            self._return(at)
+            return
+        away = at if self.state.away is None else self.state.away
+        waits = Candidate(means, at, self.scene.now + self._hold(means), comment)
+        self.state = replace(self.state, candidate=waits, away=away)
+
+    def _hold(self, means: Meaning) -> float:
+        """How long a state must hold that may follow the one that is on."""
+        short, now = self.plan.short_stops, self.state.meaning
+        if short is None or now is None or now.category not in short.during or means.category in short.during:
+            return self.plan.hold
+        return max(self.plan.hold, short.under)
+
+    def _return(self, at: float) -> None:
+        """The state that is on goes on at `at`; if it was interrupted for long enough, that was a short stop."""
+        state, short = self.state, self.plan.short_stops
+        away = at - state.away if state.away is not None else 0.0
+        stop = short is not None and state.meaning is not None and state.meaning.category in short.during
+        if stop and away > 0 and away >= self.plan.hold:
+            state = replace(state, stops=state.stops + 1, stopped=state.stopped + away)
+        self.state = replace(state, candidate=None, away=None)
+
+    def _record(self, candidate: Candidate, *, offline: bool) -> None:
+        """The candidate is the state that is on: the one before ends where it starts."""
+        state, scene, means = self.state, self.scene, candidate.meaning
+        start = max(floor(candidate.at), state.earliest)
+        if state.interval is not None:
+            scene.recorder.end(scene.now, "STATE", state.interval, start, self._summary())
+        reason = {"reason": means.reason} if means.reason is not None else {}
+        comment = {"comment": candidate.comment} if candidate.comment is not None else {}
+        details: Details = {"category": means.category, **reason, **comment, **candidate.said}
+        interval = scene.recorder.start(scene.now, "STATE", start, None, details)
+        told = (*state.told[1 - HISTORY :], Told(interval, candidate.at, means.category, candidate.said))
+        self.state = StatesState(interval, means, None, start + 1, dark=state.dark, offline=offline, told=told)
+
+    def _summary(self) -> Details:
+        """What is said of the state that ends: how many short stops there were in it, and how long they took together."""
+        state = self.state
+        if not state.stops:
+            return {}
+        return {"short_stops": state.stops, "short_stop_seconds": round(state.stopped)}
+
+    # What a person says
+
+    def _hear(self, said: Said, readings: Readings, sample: Sample) -> None:
+        reading, plan = readings[said.input], self.scene.plans[said.input]
+        timed = sample.retained and plan.time is not None
+        if not (timed or happened(plan, reading, sample)):
+            return
+        if said.when is not None and self.scene.holds(said.when) is not True:
+            return
+        look = self.scene.look
+        patterns = {"category": said.category, "reason": said.reason, "comment": said.comment}
+        words = {name: pattern.words(look) for name, pattern in patterns.items() if pattern is not None}
+        heard = {name: word for name, word in words.items() if word is not None}
+        if not heard:
+            text = f"{said.input} says nothing that can be told of a state: {excerpt(reading.memory.value)}"
+            self.scene.notice("reject", said.input, text)
+        elif not self._told_of(said, heard, reading.memory.at):
+            text = f"{said.input} speaks of a time of which no state is known: {excerpt(reading.memory.value)}"
+            self.scene.notice("reject", said.input, text)
+
+    def _told_of(self, said: Said, heard: dict[str, str], at: float) -> bool:
+        """Whether the state is known that was meant; it is told what was heard of it."""
+        candidate = self.state.candidate
+        if candidate is not None and candidate.at <= at and self._meant(said, candidate.meaning.category):
+            self.state = replace(self.state, candidate=replace(candidate, said={**candidate.said, **heard}))
+            return True
+        for place, told in reversed([*enumerate(self.state.told)]):
+            if told.at <= at and self._meant(said, told.category):
+                news = {name: word for name, word in heard.items() if told.said.get(name) != word}
+                if news:
+                    self.scene.recorder.update(self.scene.now, "STATE", told.interval, details=news)
+                    known = replace(told, said={**told.said, **news})
+                    self.state = replace(
+                        self.state, told=(*self.state.told[:place], known, *self.state.told[place + 1 :])
+                    )
+                return True
+        return False
+
+    def _meant(self, said: Said, category: str) -> bool:
+        return not said.categories or category in said.categories

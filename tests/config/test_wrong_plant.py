@@ -1,0 +1,167 @@
+"""P10 where the configuration is several files: each mistake is said at the place where it was written, in whichever file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.__main__ import main
+from tests.config.command import TOKEN
+from tests.config.plant import PLANT, planted
+
+HERE = "▲"
+"""Stands in the texts below where the problem is reported; it is removed before the files are written."""
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """Files, and words of the one sentence that must come at HERE."""
+
+    files: Mapping[str, str]
+    words: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        ((name, text),) = [(name, text) for name, text in self.files.items() if HERE in text]
+        before = text[: text.index(HERE)].split("\n")
+        return f"{name}:{len(before)}:{len(before[-1]) + 1}: "
+
+
+def edit(name: str, old: str, new: str, *words: str, **others: str) -> Wrong:
+    """The plant with one piece of one file replaced, and with more files."""
+    assert PLANT[name].count(old) == 1, f"{old!r} is there {PLANT[name].count(old)} times"
+    more = {f"{stem}.yaml": text for stem, text in others.items()}
+    return Wrong({**PLANT, name: PLANT[name].replace(old, new), **more}, words)
+
+
+MAIN, SPECIAL = "gateway.yaml", "lines/special.yaml"
+INCLUDE = "include: [sources.yaml, lines/*.yaml]"
+SPECIAL_LINE = PLANT[SPECIAL][PLANT[SPECIAL].index("- factory") : PLANT[SPECIAL].index("    inputs:")]
+
+CASES: dict[str, Wrong] = {
+    # Included files
+    "no such file": edit(MAIN, "[sources.yaml,", "[▲sorces.yaml,", "sorces.yaml", "no such file"),
+    "nothing matches": edit(MAIN, "lines/*.yaml]", "▲line/*.yaml]", "no file is called like this"),
+    "twice": edit(MAIN, "lines/*.yaml]", "lines/*.yaml, ▲lines/special.yaml]", "lines/special.yaml", "already"),
+    "itself": edit(MAIN, "lines/*.yaml]", "lines/*.yaml, ▲gateway.yaml]", "gateway.yaml", "already"),
+    "cycle": edit("sources.yaml", "sources:", "include: [▲gateway.yaml]\nsources:", "gateway.yaml", "already"),
+    "not a list": edit(MAIN, INCLUDE, "include: ▲sources.yaml", "list of files"),
+    "not a name": edit(MAIN, INCLUDE, "include: [sources.yaml, ▲7, lines/*.yaml]", "name of a file"),
+    "key in two files": edit(
+        "sources.yaml",
+        "sources:",
+        "oden: {timeout: 5s, ▲token: x}\nsources:",
+        "'token' of 'oden'",
+        "gateway.yaml:2:8",
+        "keep one",
+    ),
+    "another form": edit("sources.yaml", "sources:", "▲lines: {}\nsources:", "'lines'", "another form"),
+    "included list": edit(MAIN, "lines/*.yaml]", "lines/*.yaml, more.yaml]", "sections", more="▲- lines\n"),
+    "included nothing": edit(MAIN, "lines/*.yaml]", "lines/*.yaml, more.yaml]", "empty", more="▲# nothing\n"),
+    "included no yaml": edit(MAIN, "lines/*.yaml]", "lines/*.yaml, more.yaml]", "not YAML", more="log: ▲: x\n"),
+    "value in an included file": edit(SPECIAL, "line: Line 09", "line: ▲9", "write text"),
+    "value in included sources": edit("sources.yaml", '"opc.tcp://10', '▲"http://10', "opc.tcp://host:port"),
+    # Templates
+    "unknown template": edit(SPECIAL, "use: extruder", "use: ▲extruders", "unknown template", "mean 'extruder'"),
+    "unknown inner template": edit(MAIN, "use: base", "use: ▲bases", "unknown template", "mean 'base'"),
+    "template of itself": edit(MAIN, "use: base", "use: ▲extruder", "extruder uses extruder"),
+    "template that is a list": edit(MAIN, "  base:\n", "  base: ▲[]\n  other:\n", "'key: value' lines"),
+    "template that is no name": edit(SPECIAL, "use: extruder", "use: ▲7", "unknown template"),
+    "missing parameter": edit(
+        SPECIAL,
+        SPECIAL_LINE,
+        "- ▲factory: Factory B\n    line: Line 09\n    use: extruder\n",
+        "no value for ${plc}",
+        "'with'",
+    ),
+    "unknown parameter": edit(
+        SPECIAL, "rollover: 256}", "▲rolover: 256}", "has no ${rolover}", "did you mean 'rollover'"
+    ),
+    "unused default": edit(MAIN, "{rollover: 65536}", "{rollover: 65536, ▲speed: 1}", "${speed}", "remove"),
+    "unknown inner parameter": edit(MAIN, "{site: plant-a,", "{▲sight: 1, site: plant-a,", "has no ${sight}", "'site'"),
+    "own key as parameter": edit(SPECIAL, "{plc: L09,", "{▲line: x, plc: L09,", "key of the line itself"),
+    "with without use": edit(SPECIAL, "    use: extruder\n    with:", "    ▲with:", "by 'use'"),
+    "parameter outside of lines": edit("sources.yaml", "edge-01", '▲"${HOST}-01"', "lines and templates", "$${"),
+    "parameter outside of a template": edit(
+        SPECIAL, "use: extruder", 'id: ▲"${number}"\n    use: extruder', "no value for ${number}"
+    ),
+    "parameter in a key": edit(SPECIAL, "      speed:", '      ▲"${plc}_speed":', "cannot stand in a key"),
+    "no name": edit(SPECIAL, 'node: "ns', 'node: ▲"${my plc}ns', "letters, digits", "$${"),
+    "parameter in a parameter": edit(SPECIAL, "rollover: 256}", 'rollover: ▲"${plc}"}', "lines and templates"),
+    "table in a text": edit(SPECIAL, "plc: L09", "plc: ▲[L09]", "cannot be filled in for ${plc}", "single value"),
+    "value of a parameter": edit(
+        SPECIAL, "rollover: 256}", "rollover: ▲many}", "whole number", "used at tags.csv:3:37"
+    ),
+    "value of a default": edit(MAIN, "rollover: 65536", "rollover: ▲0", "more than 0", "used at tags.csv:3:37"),
+    "value in a template": edit(MAIN, "settle: 1s", "settle: ▲1", "duration", "used at lines.csv:2:1 and 2 more"),
+    "key in a template": edit(MAIN, "every: 60s", "▲evry: 60s", "mean 'every'", "used at lines.csv:2:1 and 2 more"),
+    "reference in a template": edit(
+        MAIN, "key: order", "key: ▲ordre", "not an input", "used at lines.csv:2:1 and 1 more"
+    ),
+    "parameter without with": edit(
+        SPECIAL, "    use: ex", "    ▲plc: L09\n    use: ex", "unknown key 'plc'", "under 'with'"
+    ),
+    "unknown key of a line": edit(SPECIAL, "    use: ex", "    ▲usr: ex", "unknown key 'usr'", "did you mean 'use'"),
+    # CSV
+    "no such table": edit(MAIN, "lines.csv", "▲line.csv", "line.csv", "no such file"),
+    "no table for lines": edit(MAIN, "lines.csv", "▲lines.yaml", "CSV", "'include'"),
+    "no such tags": edit(MAIN, "file: tags.csv", "file: ▲tag.csv", "tag.csv: there is no such file"),
+    "impossible name": edit(MAIN, "file: tags.csv", 'file: ▲"ta\\0.csv"', "called like this"),
+    "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.xlsx", ".csv, .yaml or .yml"),
+    "cell of a line": edit("lines.csv", "L02,1000", "L02,▲1000x", "whole number", "used at tags.csv:3:37"),
+    "column for nothing": edit("lines.csv", "rollover\n", "▲roll\n", "has no ${roll}", "did you mean 'rollover'"),
+    "parameter not in the row": edit("lines.csv", "Line 02,L02", "▲Line 02,", "no value for ${plc}"),
+    "same line twice": edit("lines.csv", "Line 02,", "▲Line 01,", "there already"),
+    "empty cell": edit("lines.csv", "Line 02,L02", "▲,L02", "no value for ${line}"),
+    "short row": edit("lines.csv", "Line 02,L02,1000", "▲Line 02,L02", "2 cells", "3", "quotes"),
+    "long row": edit("lines.csv", "Line 02,L02,1000", "▲Line 02,L02,1000,", "4 cells"),
+    "no heading": edit("lines.csv", "line,plc,rollover", "line,▲,rollover", "no heading"),
+    "heading twice": edit("lines.csv", "line,plc,rollover", "line,plc,▲plc", "'plc' is there already"),
+    "quote": edit("lines.csv", "Line 02,", 'Line 02,▲"', "never closed"),
+    "after a quote": edit("lines.csv", "Line 02,", '"Line 02"▲x,', "after the closing quote"),
+    "unknown column": edit("tags.csv", ";counter.max_rate", ";▲counter.maxrate", "unknown key 'maxrate'", "max_rate"),
+    "cell of a tag": edit("tags.csv", "good;press_plc", "good;▲pres_plc", "unknown source", "'press_plc'"),
+    "node in a cell": edit(
+        "tags.csv", '"ns=2;s=${plc}.Good"', "▲${plc}.Good", "not a node id", "used at lines.csv:2:1"
+    ),
+    "row without a name": edit("tags.csv", "good;press", "▲;press", "first column", "'name'"),
+    "columns that exclude each other": edit(
+        "tags.csv", "counter.rollover;counter.max_rate", "counter;▲counter.max_rate", "that of another"
+    ),
+    "same code twice": edit("codes.csv", "3,Unplanned", "▲2,Unplanned", "'2' stands at codes.csv:3:1 already"),
+    "missing cell": edit("codes.csv", "3,Unplanned Downtime", "▲3,", "'category' is missing"),
+    "table of nothing": edit("lines.csv", PLANT["lines.csv"], "▲", "the table is empty"),
+    "list with more": edit(
+        MAIN,
+        '      entries:\n        - {count: good, raw_data: {yield: "{n}", machine: "${plc} of ${line}"}}\n',
+        "      entries: ▲{file: entries.yaml, more: 1}\n",
+        "nothing else can stand beside 'file'",
+        entries='- {count: good, raw_data: {yield: "{n}", machine: "${plc}"}}\n',
+    ),
+    # Tables in which inputs are looked up
+    "no such lookup": edit(MAIN, "file: products.csv", "file: ▲product.csv", "product.csv", "no such file"),
+    "no such key": edit("products.csv", "sku,", "▲sku_,", "no column 'sku'", "did you mean 'sku_'"),
+    "row twice": edit("products.csv", "100,Pipe\n", "100,Pipe\n▲100,Hose\n", "'100' stands at", "products.csv:2:1"),
+    "row without key": edit("products.csv", "100,Pipe", "▲,Pipe", "'sku' is empty"),
+    "unknown table": edit(MAIN, '"{products[', '▲"{product[', '"product" is not one of the tables', "mean 'products'"),
+    "unknown column of a table": edit(MAIN, '"{products[order].name}"', '▲"{products[order].nam}"', "mean 'name'"),
+    "unknown input looked up": edit(MAIN, '"{products[order].name}"', '▲"{products[ordr].name}"', "not an input"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_p10_wrong_plant(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each wrong file ends with code 2, and one sentence at the right place of the right file says what would be right."""
+    case = CASES[name]
+    path = planted(tmp_path, {name: text.replace(HERE, "") for name, text in case.files.items()})
+    monkeypatch.chdir(path.parent)
+    assert main(["check", "-c", path.name]) == 2
+    said = capsys.readouterr()
+    problems = [line.replace(f"{tmp_path}/", "") for line in said.err.splitlines()]
+    there = [line for line in problems if line.startswith(case.where)]
+    assert any(all(word in line for word in case.words) for line in there), (case.where, problems)
+    assert said.out == ""
+    assert TOKEN not in said.err

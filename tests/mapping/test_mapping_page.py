@@ -1,0 +1,78 @@
+"""The examples of docs/mapping.md can be copied: each compiles, alone or in the place that its indentation says."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from gateway.config.loader import load
+from gateway.config.schema import Line
+from gateway.config.schema_runs import Run
+from gateway.config.schema_states import States
+from gateway.mapping.compile import compile_line, compile_lines
+from gateway.model import Lookup
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
+MINE = ("What a line means", "Runs", "Batches", "States", "Custom intervals", "Presets")
+HEAD = """
+oden: {token: secret}
+sources:
+  press_plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840"}
+  floor: {type: mqtt, url: "mqtt://broker.plant-a.local", client_id: edge-01}
+"""
+TAGS = (
+    "state mode speed order product sku order_done tank supplier alarms estop guard_closed running operator badge recipe recipe_active "
+    "tool_changed tool_id resin max_speed"
+)
+MESSAGES = "event order_msg status entry"
+INPUTS: dict[str, Any] = {
+    **{name: {"source": "press_plc", "node": name} for name in TAGS.split()},
+    **{name: {"source": "floor", "topic": name} for name in MESSAGES.split()},
+    **{name: {"source": "press_plc", "node": name, "counter": {}} for name in ("good", "processed", "defective")},
+}
+KEYED = {"key": "order", "product": "{product}"}
+CODED = {"input": "state", "codes": {1: {"category": "Uptime"}}}
+TABLES = {"products": Lookup(frozenset({"name"}), {})}
+
+
+def examples() -> list[tuple[str, str]]:
+    """The YAML examples of these sections, with the section that they stand in."""
+    parts = re.split(r"^#+ (.*)$", PAGE, flags=re.MULTILINE)
+    sections = zip(parts[1::2], parts[2::2], strict=True)
+    return [
+        (title.split(":")[0], block)
+        for title, text in sections
+        if title.split(":")[0] in MINE
+        for block in re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    ]
+
+
+@pytest.mark.parametrize(("section", "text"), examples())
+def test_example_can_be_copied(section: str, text: str, tmp_path: Path) -> None:
+    """A whole file, sections of a line, or keys of a section."""
+    if not text.startswith(" "):
+        shutil.copytree(ROOT / "config" / "presets", tmp_path / "presets")
+        (tmp_path / "gateway.yaml").write_text(HEAD + text, encoding="utf-8")
+        loaded = load(tmp_path / "gateway.yaml", {})
+        assert compile_lines(loaded.config.lines, loaded.lookups)
+        return
+    given = dict(YAML(typ="safe").load(text))
+    if text.startswith("      "):
+        assert given.keys() <= Run.model_fields.keys() or given.keys() <= States.model_fields.keys()
+        of_run = given.keys() <= Run.model_fields.keys()
+        given = {"run": {**KEYED, **given}} if of_run else {"states": {**CODED, **given}}
+    if "operator" in given.get("states", {}):
+        given["states"] = {**CODED, **given["states"]}
+    line: dict[str, Any] = {"factory": "F", "line": "L", "run": KEYED, **given}
+    line["inputs"] = {**INPUTS, **given.get("inputs", {})}
+    assert compile_line(Line.model_validate(line), (), TABLES)
+
+
+def test_there_are_examples_of_each_section() -> None:
+    """The page is read as it is written."""
+    assert {section for section, _ in examples()} == set(MINE)
+    assert len(examples()) >= 18

@@ -1,0 +1,125 @@
+"""Presets: what comes with the gateway for machines and order systems that follow a standard."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gateway.config.loader import load
+from gateway.mapping.compile import LinePlan, compile_lines
+from gateway.mapping.presets import PACKML
+from gateway.model import Sample
+from tests.mapping.recording import LINE, T0, plan, play, tag, tick
+
+PRESETS = Path(__file__).parents[2] / "config" / "presets"
+HEAD = """
+oden: {token: secret}
+sources:
+  press_plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840"}
+  floor: {type: mqtt, url: "mqtt://broker.plant-a.local", client_id: edge-01}
+"""
+
+
+def line(folder: Path, text: str) -> LinePlan:
+    """The one line of a configuration that stands beside the presets."""
+    shutil.copytree(PRESETS, folder / "presets")
+    file = folder / "gateway.yaml"
+    file.write_text(HEAD + text, encoding="utf-8")
+    loaded = load(file, {})
+    (found,) = compile_lines(loaded.config.lines, loaded.lookups)
+    return found
+
+
+@pytest.mark.parametrize(("number", "name", "kind"), PACKML)
+def test_packml_state_by_number_and_by_name(number: int, name: str, kind: str) -> None:
+    """Each of the 17 states is told alike, however the controller says it."""
+    states = {"preset": "packml", "input": "state", "categories": {kind: "Found"}}
+    found = plan(run=None, scrap_yield=None, states=states)
+    reason = "" if kind == "uptime" else f", {name}"
+    for said in (number, str(number), float(number), name, name.upper(), name.lower()):
+        assert play(found, tag(10, "State", said)).texts == [f"start STATE 1 at 10: Found{reason}"]
+
+
+def test_packml_numbers_are_those_of_the_standard() -> None:
+    """All states, once each."""
+    assert [number for number, _, _ in PACKML] == list(range(1, 18))
+    assert len({name for _, name, _ in PACKML}) == 17
+    assert [number for number, _, kind in PACKML if kind == "uptime"] == [6]
+
+
+def test_packtags(tmp_path: Path) -> None:
+    """A machine with OMAC's tag names, from the preset file and one line of configuration."""
+    unit = "nsu=urn:acme:line;s=Unit01."
+    found = line(
+        tmp_path,
+        "include: [presets/packtags.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: packtags, "
+        f'with: {{plc: press_plc, unit: "{unit}"}}}}\n',
+    )
+
+    def said(seconds: float, node: str, value: object) -> Sample:
+        return Sample("press_plc", unit + node, value, T0 + seconds, source_time=T0 + seconds)
+
+    played = play(
+        found,
+        said(1, "Status.UnitModeCurrent", 1),
+        said(1, "Admin.StopReason.ID", 0),
+        said(1, "Status.StateCurrent", 4),
+        said(10, "Status.Product[0].ProductID", 1234),
+        said(20, "Status.StateCurrent", 6),
+        said(100, "Admin.StopReason.ID", 17),
+        said(100, "Status.StateCurrent", 9),
+        said(130, "Status.StateCurrent", 6),
+        said(500, "Status.UnitModeCurrent", 2),
+        tick(1000),
+    )
+    assert played.texts == [
+        "start STATE 1 at 1: Planned Downtime, Idle",
+        "start RUN 2 at 10: 1234",
+        "end STATE 1 at 20",
+        "start STATE 3 at 20: Uptime",
+        "end STATE 3 at 500: short_stops 1, short_stop_seconds 30",
+        "start STATE 4 at 500: Planned Downtime, Maintenance",
+    ]
+
+
+def test_isa95_events(tmp_path: Path) -> None:
+    """Orders, states and people from event topics, from the preset file and one line of configuration."""
+    found = line(
+        tmp_path,
+        "include: [presets/isa95_events.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: isa95_events, "
+        "with: {broker: floor, path: acme/a/l1}}\n",
+    )
+
+    def said(seconds: float, topic: str, **value: object) -> Sample:
+        return Sample("floor", f"acme/a/l1/{topic}", {**value, "time": T0 + seconds}, T0 + seconds + 0.2)
+
+    played = play(
+        found,
+        said(10, "job-order", command="Start", id="4711", material="FILM"),
+        said(11, "equipment-state", state="Running"),
+        said(12, "personnel", person="Ann"),
+        said(100, "equipment-state", state="Stopped", reason="Jam"),
+        said(200, "job-order", command="Stop", id="4711", material="FILM"),
+        said(300, "job-order", command="Start", id="4712", material="PIPE"),
+        tick(400),
+    )
+    assert played.texts == [
+        "start RUN 1 at 10: 4711, FILM",
+        "start Operator 2 at 12: Ann",
+        "start STATE 3 at 11: Uptime",
+        "end STATE 3 at 100",
+        "start STATE 4 at 100: Unplanned Downtime, Jam",
+        "end RUN 1 at 200",
+        "start RUN 5 at 300: 4712, PIPE",
+    ]
+
+
+def test_a_code_of_ones_own_comes_over_the_preset() -> None:
+    """The other states are the preset's still."""
+    assert LINE["states"]["codes"][2] == {"category": "Planned Downtime", "reason": "Changeover"}
+    found = plan(run=None, scrap_yield=None, states={**LINE["states"], "preset": "packml", "hold": "0s"})
+    assert play(found, tag(10, "State", 2), tag(20, "State", 11)).texts == [
+        "start STATE 1 at 10: Planned Downtime, Changeover",
+        "end STATE 1 at 20",
+        "start STATE 2 at 20: Unplanned Downtime, Held",
+    ]
