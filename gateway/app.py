@@ -196,7 +196,10 @@ class App:
                 told = self._clock.monotonic()
             self._follow_clock()
             try:
-                self._summary = await outbox(Outbox.summary, SHOWN)
+                before, self._summary = self._summary, await outbox(Outbox.summary, SHOWN)
+                dropped = self._summary.totals.given_up - before.totals.given_up
+                if dropped:
+                    log.error("output_dropped", entries=dropped, reason="the outbox is full")
                 desk.observe(self._clock.monotonic(), self._summary.totals)
             except (sqlite3.Error, OSError, ValueError, KeyError) as error:
                 self._fail("status", f"the outbox cannot be read: {error}")

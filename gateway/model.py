@@ -124,8 +124,7 @@ class Output:
     """What was produced in `interval`: one scrap/yield entry, stamped `timestamp`.
 
     No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
-    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed. `late`: it was
-    recorded after the interval's end, which therefore does not wait for it; the outbox says so.
+    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed.
     """
 
     key: str
@@ -136,7 +135,6 @@ class Output:
     timestamp: int
     raw_data: Mapping[str, Scalar]
     amounts: tuple[str, ...] = ()
-    late: bool = False
     kind: Literal["output"] = "output"
 
 

@@ -178,6 +178,7 @@ def _show(arguments: argparse.Namespace) -> int:
 def _retry(arguments: argparse.Namespace) -> int:
     (item,) = _ask(arguments, "retry", _chosen(arguments))
     print(f"{_records(item['retried'])} will be sent once more.")
+    _say_outdated(item)
     if item["hopeless"]:
         print(
             f"{_records(item['hopeless'])} cannot be sent any more: their interval is not known. Drop them.",
@@ -238,7 +239,15 @@ def _import(arguments: argparse.Namespace) -> int:
         raise GatewayError(f"{arguments.file} cannot be read: {reason}") from None
     (item,) = _ask(arguments, "import", Question(lines=tuple(text.split("\n"))))
     print(f"{_records(item['retried'])} will be sent as the file says.")
+    _say_outdated(item)
     return 0
+
+
+def _say_outdated(item: Item) -> None:
+    if item["outdated"]:
+        print(
+            f"{_records(item['outdated'])} said something that later ones say differently. That was left out, so that the later word stands."
+        )
 
 
 def _stats(arguments: argparse.Namespace) -> int:

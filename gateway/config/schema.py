@@ -166,8 +166,9 @@ class Outbox(Section):
     )
     when_full: Literal["stop", "drop_oldest_output"] = Field(
         "stop",
-        description="What happens at `size_limit`. `stop`: nothing more is taken in until there is room. `drop_oldest_output`: the oldest "
-        "amounts that wait are lost, each counted and reported, so that new ones, runs and states still find room.",
+        description="What happens at `size_limit`. `stop`: nothing more is taken in. `drop_oldest_output`: the scrap and yield "
+        "that have waited longest are dropped for good to make room, counted and shown; runs, batches and states are kept. "
+        "Where that makes no room, nothing more is taken in either.",
     )
     min_free: Share = Field(
         0.05,

@@ -125,6 +125,8 @@ def _family(work: Work) -> tuple[str, str]:
 
 
 def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
+    if work.attempt is not None and work.attempt.phase == "doubt" and not has_line(work.line):
+        return "find_line"  # it is looked up by the line's id
     if work.attempt is not None:
         return {"doubt": "look_up", "again": "resend", "sending": None}[work.attempt.phase]
     if work.stuck:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
+from gateway.model import Output, Record, StartInterval, UpdateInterval
 from gateway.outbox import merge
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -19,33 +20,14 @@ from gateway.outbox.entries import (
     ReceiptId,
     Totals,
 )
+from gateway.outbox.kept import Kept, kept
+from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
 
 CLOSED_KEPT = 8
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
 
-DEAD = "dead"
-"""The lane of dead letters."""
-
-
-def lane_of(record: Record) -> str:
-    """The queue that keeps `record` in order: one per line and family."""
-    if record.kind == "output":
-        return f"{record.line}/output"
-    if record.kind == "update":
-        return f"{record.line}/updates {record.type}"
-    return starts_lane(record.line, record.type)
-
-
-def starts_lane(line: str, interval_type: str) -> str:
-    """The queue of the starts of one family of intervals."""
-    if interval_type == "STATE":
-        return f"{line}/states"
-    return f"{line}/runs" if interval_type in ("RUN", "BATCH") else f"{line}/custom {interval_type}"
-
-
-def parked_lane(line: str) -> str:
-    """Where the records of `line` are whose interval is stalled."""
-    return f"{line}/parked"
+MOST_OPEN = 16
+"""Per lane: starts of intervals that are still open, known as such while they wait. Of more, the oldest count as any other."""
 
 
 class Known(Protocol):
@@ -61,6 +43,10 @@ class Known(Protocol):
 
     def latest(self, lane: str, kind: Hashable) -> int | None: ...
 
+    def before(self, lane: str, position: int) -> int: ...
+
+    def after(self, lane: str, position: int) -> int: ...
+
 
 class Change:
     """What one transaction will write. Memory follows only once that is on disk."""
@@ -74,6 +60,7 @@ class Change:
         self.totals = known.totals.copy()
         self.attempts: dict[tuple[str, int], Attempt | None] = {}
         self.latest: dict[tuple[str, Hashable], int] = {}
+        self.taken: list[tuple[str, int]] = []
         self.new_receipts: list[tuple[str, int, ReceiptId]] = []
         self.new_sessions: tuple[str, ...] = ()
 
@@ -116,61 +103,88 @@ class Change:
 
     # Records
 
-    def place(self, record: Record, *, again: bool = False) -> bool:
-        """Add `record` to what waits, to a record that says the same of the same interval or at the end of its lane.
-
-        `again` says that it has been in a lane before, so that an update that waits is later than it. Answers whether it became
-        a part of another.
-        """
+    def append(self, record: Record) -> None:
+        """Take a new record in."""
+        self.totals.records[record.kind] = self.totals.records.get(record.kind, 0) + 1
+        if isinstance(record, StartInterval):
+            ended = record.end is not None
+            self.intervals[record.key] = Interval(record.line, record.type, record.start, ended=ended)
         interval = self.interval(record.interval)
-        if isinstance(record, UpdateInterval) and interval is not None and self._into_interval(record, interval, again):
-            return True
-        kind = merge.kind(record, interval.start, self._known.span) if isinstance(record, Output) and interval else None
-        if isinstance(record, Output) and kind is not None and interval and self._into_output(record, kind, interval):
-            return True
-        position = self.enqueue(lane_of(record), record.line, RECORD.dump_json(record).decode())
+        late = isinstance(record, Output) and interval is not None and interval.ended
+        if interval is not None and isinstance(record, UpdateInterval):
+            interval.tell(merge.words(record))
+            interval.ended = interval.ended or record.end is not None
+        elif interval is not None and isinstance(record, Output):
+            interval.count_in(late=late)
+        self.place(Kept(record, late))
+
+    def place(self, one: Kept, *, again: bool = False) -> None:
+        """Add a record to what waits, to a record that says the same of the same interval or at the end of its lane.
+
+        `again` says that it has been in a lane before, so that an update that waits is later than it.
+        """
+        record, kind = one.record, None
+        interval = self.interval(record.interval)
+        if interval is not None and isinstance(record, UpdateInterval) and self._into_interval(record, interval, again):
+            return
+        if interval is not None and isinstance(record, Output) and not one.unsure:
+            kind = merge.kind(record, interval.start, self._known.span)
+            if kind is not None and self._into_output(one, kind, interval):
+                return
+        name = lane_of(record)
+        position = self.enqueue(name, record.line, one.text())
         if kind is not None:
-            self.latest[lane_of(record), kind] = position
+            self.latest[name, kind] = position
+        if isinstance(record, StartInterval) and record.end is None:
+            lane = self.lane(name)
+            lane.open = [*lane.open, position][-MOST_OPEN:]
         if interval is not None and isinstance(record, StartInterval):
-            interval.start_at, interval.stalled = position, False
-            self.lane(lane_of(record)).newest[record.type] = position
+            # What is unsure stands as what is in doubt does: nothing is merged into it, and what needs it is parked.
+            interval.start_at, interval.stalled = (None, True) if one.unsure else (position, False)
         elif interval is not None and isinstance(record, UpdateInterval):
             interval.update_at = position
-        return False
 
     def _into_interval(self, record: UpdateInterval, interval: Interval, again: bool) -> bool:  # noqa: FBT001
         """Add an update to the update or the start of its interval, where one waits that no attempt carries."""
         if interval.update_at is not None:
-            update = self._waiting(lane_of(record), interval.update_at)
-            if isinstance(update, UpdateInterval):
+            update = self.update_of(record.line, interval)
+            if update is not None:
                 merged = merge.into_update(record, update) if again else merge.into_update(update, record)
-                self._rewrite(lane_of(record), interval.update_at, merged)
+                self._rewrite(lane_of(record), interval.update_at, Kept(merged))
                 return True
         if interval.start_at is not None:
-            lane = starts_lane(record.line, record.type)
-            start = self._waiting(lane, interval.start_at)
-            if isinstance(start, StartInterval):
-                self._rewrite(lane, interval.start_at, merge.into_start(start, record))
+            name = starts_lane(record.line, record.type)
+            start = self._waiting(name, interval.start_at)
+            if start is not None and isinstance(start.record, StartInterval):
+                merged_start = merge.into_start(start.record, record)
+                self._rewrite(name, interval.start_at, Kept(merged_start))
+                if merged_start.end is not None:
+                    self._not_open(name, interval.start_at)
                 return True
         return False
 
-    def _into_output(self, record: Output, kind: Hashable, interval: Interval) -> bool:
-        """Add output to the newest entry of its kind, where that waits in the live part and no attempt carries it."""
-        name = lane_of(record)
+    def update_of(self, line: str, interval: Interval) -> UpdateInterval | None:
+        """The update of an interval that waits, where one does."""
+        if interval.update_at is None:
+            return None
+        update = self._waiting(updates_lane(line, interval.type), interval.update_at)
+        return update.record if update is not None and isinstance(update.record, UpdateInterval) else None
+
+    def _into_output(self, one: Kept, kind: Hashable, interval: Interval) -> bool:
+        """Add output, which is counted, to the newest entry of its kind, where that waits in the live part and no attempt
+        carries it. The end waits for both where it waits for one."""
+        name = lane_of(one.record)
         at = self.latest.get((name, kind))
         if at is None:
             at = self._known.latest(name, kind)
-        if at is None or at < self.lane(name, record.line).head or self._known.carried(name, at):
+        if at is None or at < self.lane(name, one.record.line).head or self._known.carried(name, at):
             return False
-        output = self._waiting(name, at)
-        if isinstance(output, Output):
-            merged = merge.into_output(output, record)
-            if output.late and not merged.late:
-                count_out(interval, output)
-                count_in(interval, merged)
-            self._rewrite(name, at, merged)
-            return True
-        return False
+        other = self._waiting(name, at)
+        if other is None or not isinstance(other.record, Output) or not isinstance(one.record, Output):
+            return False
+        self._rewrite(name, at, Kept(merge.into_output(other.record, one.record), other.late and one.late))
+        interval.count_out(late=other.late or one.late)
+        return True
 
     def enqueue(self, name: str, line: str, text: str) -> int:
         """Put `text` at the end of a lane; answers its position."""
@@ -184,48 +198,56 @@ class Change:
         """Remove a record from its lane."""
         self.drop.add(f"record/{name}/{position}")
         self.put.pop(f"record/{name}/{position}", None)
+        self.taken.append((name, position))
+        self._not_open(name, position)
         lane = self.lane(name)
         lane.waiting -= 1
         if not lane.waiting:
             lane.head, lane.backlog = lane.tail, []
+        elif position == lane.head:
+            lane.head = min(lane.tail, self._known.after(name, position + 1))
 
-    def resume(self, name: str, most: int) -> None:
-        """Delivery works again after an outage: what waits in the lane is backlog from now on, in at most `most` parts, but for
-        the starts of intervals that are open, which go to its end."""
+    def _not_open(self, name: str, position: int) -> None:
         lane = self.lane(name)
-        starts = (
-            (at, self._waiting(name, at)) for at in sorted(lane.newest.values()) if not self._known.carried(name, at)
-        )
-        still = [(at, start) for at, start in starts if isinstance(start, StartInterval) and start.end is None]
-        head = lane.tail
-        if [at for at, _ in still] == [lane.tail - 1]:
-            head, still = lane.tail - 1, []
-        for at, start in still:
-            self.take(name, at)
-            interval = self.interval(start.key)
-            lane.newest[start.type] = self.enqueue(name, start.line, RECORD.dump_json(start).decode())
-            if interval is not None:
-                interval.start_at = lane.newest[start.type]
-        if lane.head < head and lane.waiting > len(still):
-            lane.backlog.append((lane.head, head))
-        lane.head = head
-        while len(lane.backlog) > most:
-            lane.backlog[:2] = [(lane.backlog[0][0], lane.backlog[1][1])]
+        lane.open = [one for one in lane.open if one != position]
 
-    def _waiting(self, name: str, position: int) -> Record | None:
+    def keep_live(self, name: str) -> int:
+        """Bring the starts of a lane that are still open to its end, so that nothing else stands between them; answers where
+        they begin."""
+        lane = self.lane(name)
+        still_open = [at for at in lane.open if not self._known.carried(name, at)]
+        if still_open != list(range(lane.tail - len(still_open), lane.tail)):
+            for position in still_open:
+                self._move(name, position)
+        return lane.tail - len(still_open)
+
+    def _move(self, name: str, position: int) -> None:
+        """Bring one waiting start to the end of its lane."""
+        one = self._waiting(name, position)
+        if one is None:
+            return
+        at = self.enqueue(name, one.record.line, one.text())
+        self.take(name, position)
+        lane, interval = self.lane(name), self.interval(one.record.interval)
+        lane.open = [*lane.open, at]
+        if interval is not None and interval.start_at == position:
+            interval.start_at = at
+
+    def _waiting(self, name: str, position: int) -> Kept | None:
         key = f"record/{name}/{position}"
         text = None if key in self.drop else self.put.get(key) or self._known.row(key)
-        return RECORD.validate_json(text) if text else None
+        return kept(text) if text else None
 
-    def _rewrite(self, name: str, position: int, record: Record) -> None:
-        self.put[f"record/{name}/{position}"] = RECORD.dump_json(record).decode()
+    def _rewrite(self, name: str, position: int, one: Kept) -> None:
+        self.put[f"record/{name}/{position}"] = one.text()
         self.totals.merged += 1
-        self.lane(name, record.line)  # what was seen of the lane is no longer true
+        self.lane(name, one.record.line)  # what was seen of the lane is no longer true
 
     # What becomes of them
 
-    def delivered(self, record: Record, oden_id: str | None) -> None:
-        """Oden has `record`; `oden_id` is the id of the interval where it is a start."""
+    def delivered(self, one: Kept, oden_id: str | None) -> None:
+        """Oden has the record; `oden_id` is the id of the interval where it is a start."""
+        record = one.record
         self.totals.delivered += 1
         interval = self.interval(record.interval)
         if interval is None:
@@ -235,81 +257,86 @@ class Change:
             if interval.parked:
                 self._release(record.interval, interval)
         if isinstance(record, Output):
-            count_out(interval, record)
+            interval.count_out(late=one.late)
         elif record.end is not None:
             interval.closed = True
         self.retire(record.interval, interval)
 
-    def bury(self, letter: DeadLetter) -> None:
-        """Oden refused a record for good, or it can never be sent."""
+    def bury(self, letter: DeadLetter, *, late: bool = False) -> None:
+        """Oden refused a record for good, or it can never be sent. `late` is what was remembered of it."""
+        record = letter.record
+        interval = self.interval(record.interval)
+        if isinstance(record, UpdateInterval) and interval is not None:
+            waiting = self.update_of(record.line, interval)
+            latest = merge.words(record).keys() - (merge.words(waiting).keys() if waiting else ())
+            letter = replace(letter, said={name: interval.said.get(name, 0) for name in sorted(latest)})
         self.enqueue(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
         self.totals.dead += 1
-        interval = self.interval(letter.record.interval)
         if interval is None:
             return
         interval.dead += 1
-        if isinstance(letter.record, StartInterval):
+        if isinstance(record, StartInterval):
             interval.stalled = True
-        elif isinstance(letter.record, Output):
-            count_out(interval, letter.record)
-        self.retire(letter.record.interval, interval)
+        elif isinstance(record, Output):
+            interval.count_out(late=late)
+        self.retire(record.interval, interval)
 
-    def give_up(self, name: str, position: int, output: Output) -> None:
-        """Drop output that waits, to make room: a user has chosen that."""
+    def give_up(self, name: str, position: int, one: Kept) -> None:
+        """Drop an entry of output that waits."""
         self.take(name, position)
-        self.totals.dropped_output += 1
-        interval = self.interval(output.interval)
+        self.totals.given_up += 1
+        interval = self.interval(one.record.interval)
         if interval is not None:
-            count_out(interval, output)
-            self.retire(output.interval, interval)
+            interval.count_out(late=one.late)
+            self.retire(one.record.interval, interval)
 
-    def park(self, record: Record) -> None:
-        """Set `record` aside until its interval is known at Oden."""
+    def park(self, one: Kept) -> None:
+        """Set a record aside until its interval is known at Oden."""
+        record = one.record
         interval = self.interval(record.interval)
         if interval is None:
             raise ValueError("a record can only be parked with an interval that is known")
         interval.parked += 1
         if isinstance(record, UpdateInterval):
             interval.update_at = None
-        self.enqueue(parked_lane(record.line), record.line, RECORD.dump_json(record).decode())
+        self.enqueue(parked_lane(record.line), record.line, one.text())
 
-    def put_back(self, record: Record) -> None:
-        """Put `record`, which has been in a lane before, back into one. It counts as appended already."""
-        interval = self.interval(record.interval)
-        if self.place(record, again=True) and isinstance(record, Output) and interval is not None:
-            count_out(interval, record)
-        if isinstance(record, StartInterval) and interval is not None and interval.parked:
+    def put_back(self, one: Kept) -> None:
+        """Put a record, which has been in a lane before, back into one. It counts as appended already."""
+        record, interval = one.record, self.interval(one.record.interval)
+        self.place(one, again=True)
+        if isinstance(record, StartInterval) and interval is not None and interval.parked and not one.unsure:
             # Updates become part of the start that waits. They are older than any that comes now, so they go first.
             for position, parked in self.parked_with(record.key, interval):
-                if isinstance(parked, UpdateInterval):
+                if isinstance(parked.record, UpdateInterval):
                     self.unpark(position, parked, interval)
 
     def _release(self, key: str, interval: Interval) -> None:
         """Put back what is parked with the interval."""
         parked = self.parked_with(key, interval)
-        updates = [one for one in parked if isinstance(one[1], UpdateInterval)]
+        updates = [one for one in parked if isinstance(one[1].record, UpdateInterval)]
         # What is put back is older than what waits: of the updates, the newest goes first.
-        for position, record in [*(one for one in parked if one not in updates), *reversed(updates)]:
-            self.unpark(position, record, interval)
+        for position, one in [*(one for one in parked if one not in updates), *reversed(updates)]:
+            self.unpark(position, one, interval)
 
-    def unpark(self, position: int, record: Record, interval: Interval) -> None:
+    def unpark(self, position: int, one: Kept, interval: Interval) -> None:
         """Put one parked record back into its lane."""
         self.take(parked_lane(interval.line), position)
         interval.parked -= 1
-        self.put_back(record)
+        self.put_back(one)
 
-    def parked_with(self, key: str, interval: Interval) -> list[tuple[int, Record]]:
+    def parked_with(self, key: str, interval: Interval) -> list[tuple[int, Kept]]:
         """The records that are parked with the interval `key`, in order, with their positions."""
         name = parked_lane(interval.line)
         lane = self.lane(name, interval.line)
-        found: list[tuple[int, Record]] = []
+        found: list[tuple[int, Kept]] = []
         # The newest first: what waits for long must not be gone through each time that something waits for a minute.
-        for position in range(lane.tail - 1, lane.head - 1, -1):
-            if len(found) == interval.parked:
-                break
-            record = self._waiting(name, position)
-            if record is not None and record.interval == key:
-                found.append((position, record))
+        position = lane.tail - 1
+        while position >= lane.head and len(found) < interval.parked:
+            one = self._waiting(name, position)
+            if one is not None and one.record.interval == key:
+                found.append((position, one))
+            position = self._known.before(name, position - 1)
         return found[::-1]
 
     def retire(self, key: str, interval: Interval) -> None:
@@ -326,22 +353,6 @@ class Change:
                 self.intervals[oldest] = None
 
 
-def count_out(interval: Interval, output: Output) -> None:
-    """`output` is not to be delivered any more."""
-    if interval.late and (output.late or not interval.outputs):
-        interval.late -= 1
-    elif interval.outputs:
-        interval.outputs -= 1
-
-
-def count_in(interval: Interval, output: Output) -> None:
-    """`output` is to be delivered."""
-    if output.late:
-        interval.late += 1
-    else:
-        interval.outputs += 1
-
-
 def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None:
     """`attempt` carries `records` from now on, in its present phase."""
     lane = change.lane(attempt.lane)
@@ -349,6 +360,7 @@ def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> 
     new = attempt.number not in lane.attempts
     if new:
         lane.attempts.append(attempt.number)
+        lane.open = [at for at in lane.open if at not in attempt.positions]
     for record in records:
         interval = change.interval(record.interval)
         if interval is None:
@@ -358,13 +370,14 @@ def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> 
             interval.stalled = attempt.phase != "sending"
         elif isinstance(record, UpdateInterval) and new:
             interval.update_at, interval.updating = None, True
-            if interval.dead:
-                interval.told |= dict.fromkeys(merge.said(record), record.at)
 
 
 def ended(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None:
     """`attempt` does not carry `records` any more."""
-    change.lane(attempt.lane).attempts.remove(attempt.number)
+    lane = change.lane(attempt.lane)
+    if attempt.number not in lane.attempts:
+        return  # one without a request is stored only when it has to wait
+    lane.attempts.remove(attempt.number)
     change.attempts[attempt.lane, attempt.number] = None
     for record in records:
         interval = change.interval(record.interval)

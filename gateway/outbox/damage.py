@@ -57,6 +57,8 @@ class DamageReport:
     read: int
     lost: dict[str, int] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
+    left: bool = False
+    """The records are still in the folder: the disk had no room for them."""
 
 
 DAMAGE = TypeAdapter(list[DamageReport])
@@ -83,9 +85,9 @@ class Lost:
             self.keys.append(name)
 
 
-def report(at: float, folder: str, reason: str, read: int, lost: Lost) -> DamageReport:
-    """The report on a damaged store, of which `read` rows were taken over."""
-    return DamageReport(at, folder, reason, read, dict(sorted(lost.kinds.items())), tuple(lost.keys))
+def report(at: float, folder: str, reason: str, read: int, lost: Lost, *, left: bool) -> DamageReport:
+    """The report on a damaged store, of which `read` rows were taken over, and the records not where they are `left`."""
+    return DamageReport(at, folder, reason, read, dict(sorted(lost.kinds.items())), tuple(lost.keys), left)
 
 
 def inspect(store: Path) -> Finding:
@@ -106,6 +108,13 @@ def inspect(store: Path) -> Finding:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_DAMAGE:
             raise OutboxError(f"the outbox in {store} cannot be opened: {error}") from error
         return Finding("", str(error))
+
+
+def reports(store: Path) -> list[DamageReport]:
+    """The reports of damage in a whole store that nobody has acknowledged."""
+    with closing(connected(store / DATABASE)) as connection:
+        rows = connection.execute("SELECT value FROM Cache WHERE key = 'damage' AND raw = 1").fetchall()
+    return DAMAGE.validate_json(unsealed(b"damage", rows[0][0]) or "[]") if rows else []
 
 
 def missing(store: Path) -> str | None:

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.errors import OutboxError
 from gateway.model import StartInterval
 from gateway.outbox import verify
-from gateway.outbox.change import DEAD
 from gateway.outbox.entries import Lane, Totals
+from gateway.outbox.lanes import DEAD
 from gateway.outbox.letters import (
     DETAILS,
     KEY_LENGTH,
@@ -23,6 +23,7 @@ from gateway.outbox.letters import (
     Cursor,
     Filter,
     Listed,
+    Retried,
     compare,
     details,
     drop,
@@ -128,20 +129,19 @@ class Desk:
         }
 
     async def _retry(self, asked: Question) -> AsyncIterator[Answer]:
-        """How many are sent once more, and how many cannot be because their interval is not known any more."""
-        sent = hopeless = 0
+        """How many are sent once more, how many cannot be because their interval is not known any more, and how many were out
+        of date, wholly or in part."""
+        done = Retried()
         if asked.wanted.keys:
             found = [one for one in await self._named(asked.wanted) if self._can(one, "dead", "again")]
-            sent = await self._outbox(retry, found)
-            hopeless = len(found) - sent
+            done = await self._outbox(retry, found)
         else:
             _only(asked.wanted, "dead", "again")
             for where in (asked.wanted.where,) if asked.wanted.where else ("dead", "again"):
                 async for found in self._pages(replace(asked.wanted, where=where), still=True):
-                    there = await self._outbox(retry, found)
-                    sent, hopeless = sent + there, hopeless + (len(found) - there if where == "dead" else 0)
+                    done += await self._outbox(retry, found)
         self._wake()
-        yield {"retried": sent, "hopeless": hopeless}
+        yield _told(done)
 
     async def _drop(self, asked: Question) -> AsyncIterator[Answer]:
         """How many dead letters and how many that depend on them were dropped, or would be, with their keys."""
@@ -173,14 +173,15 @@ class Desk:
 
     async def _import(self, asked: Question) -> AsyncIterator[Answer]:
         """All lines or none."""
-        if len(asked.lines) > MOST:
-            raise OutboxError(f"{len(asked.lines)} lines are more than the {MOST} that go at once: split the file")
+        number = sum(bool(line.strip()) for line in asked.lines)
+        if number > MOST:
+            raise OutboxError(f"{number} records are more than the {MOST} that go at once: split the file")
         changed = imported(asked.lines)
         found = [one async for one in self._all(Filter(keys=frozenset(changed), where="dead"))] if changed else []
         compare(found, changed)
-        sent = await self._outbox(retry, found, {key: record for key, (_, record) in changed.items()})
+        done = await self._outbox(retry, found, {key: record for key, (_, record) in changed.items()})
         self._wake()
-        yield {"retried": sent}
+        yield _told(done)
 
     async def _stats(self, _: Question) -> AsyncIterator[Answer]:
         bytes_used, full, lanes = await self._outbox(_figures)
@@ -300,6 +301,10 @@ STANDING = {
     "dead": "Oden refused it",
 }
 """Where a record is, as a clause."""
+
+
+def _told(done: Retried) -> Answer:
+    return {"retried": done.sent, "hopeless": done.hopeless, "outdated": done.outdated}
 
 
 def _only(wanted: Filter, *where: str) -> None:

@@ -103,7 +103,7 @@ class _TextCache(Cache):  # type: ignore[misc]  # diskcache has no types
             size_limit=2**62,
             sqlite_synchronous=2,
             sqlite_mmap_size=0,
-            sqlite_cache_size=512,
+            sqlite_cache_size=2048,
             sqlite_auto_vacuum=2,
             sqlite_journal_size_limit=_LOG_KEPT,
         )
@@ -209,9 +209,6 @@ class DiskRows:
             pages = self._cache.number("page_count") - self._cache.number("freelist_count")
             return pages * self._cache.number("page_size")
 
-    def over(self) -> bool:
-        return self._limit is not None and self.used() >= self._limit
-
     def full(self) -> str | None:
         if not self._ballast.make():
             size = in_words(self._ballast.size)
@@ -219,8 +216,8 @@ class DiskRows:
                 f"the disk of {self._directory} is full: the reserve of {size} had to be used. Free some space: it goes on "
                 f"by itself once {in_words(2 * self._ballast.size)} are free"
             )
-        if self._limit is not None and self.over():
-            return f"the outbox takes {in_words(self.used())}, and {in_words(self._limit)} are allowed"
+        if self._limit is not None and (used := self.used()) >= self._limit:
+            return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
         if self._min_free is not None:
             with self._translated("read"):
                 within = self._cache.number("freelist_count") * self._cache.number("page_size")

@@ -1,6 +1,6 @@
 """What the outbox keeps beside the records themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,8 @@ Phase = Literal["sending", "again", "doubt"]
 class Attempt:
     """One request for the records at `positions` of `lane`; on disk before its first byte leaves.
 
-    `body` is the exact text that is sent, also when it is sent again. `begun` is when it was last about to be sent,
+    `body` is the exact text that is sent, also when it is sent again. Without one, nothing is known of a request: Oden may have
+    the record, and where a look-up shows that it has not, the record waits again. `begun` is when it was last about to be sent,
     `not_before` the earliest time of its next step (a repeat, or a look-up while in doubt), `tries` how often it was sent.
     """
 
@@ -49,7 +50,8 @@ class Lane:
     The live part begins at `head`; `backlog` are earlier parts, each from its first position up to but excluding its
     last. Within a part, everything before its beginning is gone or carried by one of `attempts`, which are known by
     their first positions. `waiting` counts all records of the lane, carried or not. `closed` are intervals that are
-    delivered to their end and still known, oldest first. `newest` is where the newest start of each type was put.
+    delivered to their end and still known, oldest first. `open` are the positions of starts without an end that wait and that
+    no attempt carries, oldest first.
     """
 
     line: str
@@ -59,16 +61,11 @@ class Lane:
     attempts: list[int] = field(default_factory=list)
     waiting: int = 0
     closed: list[str] = field(default_factory=list)
-    newest: dict[str, int] = field(default_factory=dict)
+    open: list[int] = field(default_factory=list)
 
     def copy(self) -> "Lane":
-        return replace(
-            self,
-            backlog=[*self.backlog],
-            attempts=[*self.attempts],
-            closed=[*self.closed],
-            newest=dict(self.newest),
-        )
+        closed, still_open = [*self.closed], [*self.open]
+        return replace(self, backlog=[*self.backlog], attempts=[*self.attempts], closed=closed, open=still_open)
 
     def parts(self) -> list[tuple[int, int, bool]]:
         """From where to where records may wait, and whether that is the live part, which comes first."""
@@ -103,14 +100,33 @@ class Interval:
     """Oden has its end."""
     dead: int = 0
     """Dead letters that name it, which may be sent once more."""
-    told: dict[str, float] = field(default_factory=dict)
-    """By field, when the newest update was made that was sent with it; only while there are dead letters, which may be older."""
+    said: dict[str, int] = field(default_factory=dict)
+    """How many updates have set each of its fields: a dead letter remembers it, and shows so whether it is out of date."""
 
     @property
     def pending(self) -> bool:
         """Whether anything that names it is still to be delivered."""
         counted = self.outputs + self.late + self.parked + self.dead
         return self.start_at is not None or self.update_at is not None or self.updating or counted > 0
+
+    def count_in(self, *, late: bool) -> None:
+        """One entry of output more is to be delivered."""
+        if late:
+            self.late += 1
+        else:
+            self.outputs += 1
+
+    def count_out(self, *, late: bool) -> None:
+        """One entry of output less is left. Where it was counted before lateness was remembered, any will do."""
+        if self.late and (late or not self.outputs):
+            self.late -= 1
+        elif self.outputs:
+            self.outputs -= 1
+
+    def tell(self, fields: Iterable[str]) -> None:
+        """An update, later than all before, sets `fields`."""
+        for name in fields:
+            self.said[name] = self.said.get(name, 0) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,8 @@ class DeadLetter:
     endpoint: str
     body: str
     tries: int
+    said: Mapping[str, int] | None = None
+    """Of an update: `Interval.said` of each field that nothing later has set; None where that is not known."""
 
 
 @dataclass(slots=True)
@@ -134,6 +152,10 @@ class Totals:
     delivered: int = 0
     dropped: int = 0
     """Records that a person has dropped."""
+    outdated: int = 0
+    """Dead letters that said only what later updates have overtaken, when they were to be sent once more."""
+    given_up: int = 0
+    """Entries of output that were dropped to make room, as the user chose."""
     merged: int = 0
     """Records that were added to one that waited already."""
     dead: int = 0
@@ -144,8 +166,6 @@ class Totals:
     rejects: int = 0
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
-    dropped_output: int = 0
-    """Entries of output that were dropped to make room, as a user has chosen."""
     receipts: dict[str, int] = field(default_factory=dict)
     """By source, ever stored: the ring's next place."""
 

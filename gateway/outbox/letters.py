@@ -16,9 +16,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import DamagedRow, OutboxError
 from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
-from gateway.outbox import merge as merging
-from gateway.outbox.change import DEAD, Change, count_in, parked_lane
+from gateway.outbox.change import Change
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Lane
+from gateway.outbox.kept import Kept
+from gateway.outbox.lanes import DEAD, parked_lane
+from gateway.outbox.merge import without, words
 from gateway.outbox.store import Outbox
 
 Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead"]
@@ -152,53 +154,75 @@ def details(outbox: Outbox, one: Listed) -> Details:
     return Details(attempt, letter, outbox.interval(one.record.interval))
 
 
-def retry(outbox: Outbox, found: Sequence[Listed], changed: Mapping[str, Record] | None = None) -> int:
-    """Send those of `found` that are dead letters once more, as `changed` says by key where it does, and those that wait for
-    their next try at once. One transaction; answers how many it were.
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """How many records are `sent` once more. Of `hopeless` ones the interval is not known any more: they stay. `outdated` are updates
+    of which some or all was left out, because later ones say it differently."""
 
-    Dead letters whose interval is not known any more stay. Of `changed`, all are sent or none: OutboxError where one is
-    no dead letter any more.
+    sent: int = 0
+    hopeless: int = 0
+    outdated: int = 0
+
+    def __add__(self, other: "Retried") -> "Retried":
+        return Retried(self.sent + other.sent, self.hopeless + other.hopeless, self.outdated + other.outdated)
+
+
+def retry(outbox: Outbox, found: Sequence[Listed], changed: Mapping[str, Record] | None = None) -> Retried:
+    """Send those of `found` that are dead letters once more, as `changed` says by key where it does, and those that wait for
+    their next try at once. One transaction.
+
+    An update says nothing of fields that later updates have set, unless `changed` says something else of them than before. Of
+    `changed`, all are sent or none: OutboxError where one is no dead letter any more, or its interval is not known any more.
     """
-    number = 0
+    done = Retried()
     with outbox.change() as change:
         for one in found:
             if one.where == "dead":
-                number += _retry(outbox, change, one, changed)
+                done += _retry(outbox, change, one, changed)
             elif one.where == "again":
-                number += _hurry(outbox, change, one)
-    return number
+                done += Retried(sent=_hurry(outbox, change, one))
+    return done
 
 
-def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Record] | None) -> bool:
+def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Record] | None) -> Retried:
     record = (changed or {}).get(one.record.key, one.record)
-    interval = change.interval(record.interval)
-    if isinstance(record, UpdateInterval) and interval is not None:
-        newer = {name for name, at in interval.told.items() if at > record.at}
-        record = merging.without(record, newer)
-    gone = None
-    if _letter(outbox, one.position) is None:
-        gone = "it is not a dead letter any more"
-    elif interval is None and not isinstance(record, StartInterval):
-        gone = "its interval is not known any more"
-    elif isinstance(record, UpdateInterval) and not merging.said(record):
-        gone = "all that it says was changed since by a newer update"
-    if gone is not None:
-        if changed is not None:
-            raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
-        return False
-    change.take(DEAD, one.position)
-    if interval is None and isinstance(record, StartInterval):
+    interval, letter = change.interval(record.interval), _letter(outbox, one.position)
+    if interval is None and isinstance(record, StartInterval) and letter is not None:
         interval = change.intervals[record.key] = Interval(record.line, record.type, record.start)
-    if interval is None:
-        return False
+    if letter is None or interval is None:
+        if changed is not None:
+            gone = "it is not a dead letter any more" if letter is None else "its interval is not known any more"
+            raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
+        return Retried(hopeless=1)
+    change.take(DEAD, one.position)
     interval.dead = max(0, interval.dead - 1)
-    interval.told = interval.told if interval.dead else {}
+    late = isinstance(record, Output) and interval.ended
+    outdated = False
     if isinstance(record, Output):
-        count_in(interval, record)
-    elif record.end is not None:
+        interval.count_in(late=late)
+    elif isinstance(record, UpdateInterval):
+        record, outdated = _of_today(record, letter, interval)
+        if not words(record):
+            change.totals.outdated += 1
+            change.retire(record.interval, interval)
+            return Retried(outdated=1)
+    if not isinstance(record, Output) and record.end is not None:
         interval.ended = True
-    change.put_back(record)
-    return True
+    change.put_back(Kept(record, late))
+    return Retried(sent=1, outdated=outdated)
+
+
+def _of_today(record: UpdateInterval, letter: DeadLetter, interval: Interval) -> tuple[UpdateInterval, bool]:
+    """The update without what later ones say differently, and whether there was such. What a person has changed is the
+    latest word itself."""
+    before = words(letter.record) if isinstance(letter.record, UpdateInterval) else {}
+    new = [name for name, value in words(record).items() if before.get(name) != value]
+    interval.tell(new)
+    if letter.said is None:
+        return record, False
+    old = {name for name in before if interval.said.get(name, 0) > letter.said.get(name, -1)} - {*new}
+    left = without(record, old)
+    return left, left != record
 
 
 def _hurry(outbox: Outbox, change: Change, one: Listed) -> bool:
@@ -293,7 +317,7 @@ def _unfit(old: Record, new: Record) -> str | None:
     Others depend on what a record belongs to; and by its start or time stamp it is found again at Oden, where nothing else
     may have the same.
     """
-    for name in ("kind", "line", "type", "interval", "at", "start", "timestamp", "late"):
+    for name in ("kind", "line", "type", "interval", "at", "start", "timestamp"):
         was, now = getattr(old, name, None), getattr(new, name, None)
         if was != now:
             return f"'{name}' cannot be changed, it was {json.dumps(was)}: others depend on it, or it finds the record at Oden"

@@ -5,8 +5,10 @@ output, which is `span`: entries of one interval that lie in one stretch of `spa
 """
 
 import math
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
+
+from pydantic import JsonValue
 
 from gateway.model import Output, Scalar, StartInterval, UpdateInterval
 
@@ -36,17 +38,21 @@ def into_update(update: UpdateInterval, later: UpdateInterval) -> UpdateInterval
     )
 
 
-def said(update: UpdateInterval) -> list[str]:
-    """The fields that an update says something of."""
-    plain = [name for name in ("name", "end") if getattr(update, name) is not None]
-    return [*plain, *(f"details.{name}" for name in update.details)]
+def words(update: UpdateInterval) -> Mapping[str, JsonValue]:
+    """What an update says, field by field."""
+    plain: dict[str, JsonValue] = {"end": update.end, "name": update.name}
+    details = {f"details {name}": value for name, value in update.details.items()}
+    return {**{name: value for name, value in plain.items() if value is not None}, **details}
 
 
 def without(update: UpdateInterval, fields: Collection[str]) -> UpdateInterval:
-    """The update without those of its `fields`."""
-    details = {name: value for name, value in update.details.items() if f"details.{name}" not in fields}
-    name = None if "name" in fields else update.name
-    return replace(update, name=name, end=None if "end" in fields else update.end, details=details)
+    """The update with nothing to say of `fields`, which are named as in `words`."""
+    return replace(
+        update,
+        end=None if "end" in fields else update.end,
+        name=None if "name" in fields else update.name,
+        details={name: value for name, value in update.details.items() if f"details {name}" not in fields},
+    )
 
 
 def kind(output: Output, start: int, span: float) -> Hashable | None:
@@ -60,10 +66,9 @@ def kind(output: Output, start: int, span: float) -> Hashable | None:
 
 
 def into_output(output: Output, later: Output) -> Output:
-    """Two entries of one kind as one: the sums, at the later time stamp, which no other entry has. It is late only where both are."""
+    """Two entries of one kind as one: the sums, at the later time stamp, which no other entry has."""
     sums = {name: _sum(output.raw_data[name], later.raw_data[name]) for name in output.amounts}
-    timestamp = max(output.timestamp, later.timestamp)
-    return replace(output, raw_data={**output.raw_data, **sums}, timestamp=timestamp, late=output.late and later.late)
+    return replace(output, raw_data={**output.raw_data, **sums}, timestamp=max(output.timestamp, later.timestamp))
 
 
 def _countable(value: Scalar) -> bool:

@@ -12,8 +12,9 @@ from typing import Any
 
 from ulid import ULID
 
-from gateway.outbox.change import CLOSED_KEPT, DEAD, parked_lane
+from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.entries import INTERVAL, LANE, Interval, Lane
+from gateway.outbox.lanes import DEAD, parked_lane
 
 Items = Callable[[], Iterator[tuple[str, str]]]
 
@@ -76,7 +77,6 @@ class _About:
         """By interval: line and type."""
         self._starts: dict[str, tuple[int, int | None]] = {}
         """By interval, while its start is there: when it begins, and its position where that waits."""
-        self._parked: dict[str, int] = {}
         self._closed: set[str] = set()
         self._carried: dict[str, int] = {}
         """By lane, the position that its attempt carries."""
@@ -103,8 +103,6 @@ class _About:
                     self._ends.setdefault(lane, set()).add(int(position))
             case "parked":
                 self._see(row, None)
-                name = row["interval"]
-                self._parked[name] = self._parked.get(name, 0) + (row["kind"] == "output")
             case "dead":
                 self._see(row["record"], None)
             case "attempt":
@@ -125,7 +123,6 @@ class _About:
         line, interval_type = self._of[name]
         start, position = self._starts.get(name, (_made(name), None))
         interval = Interval(line, interval_type, start, row["oden_id"], position, stalled=row["dead"])
-        interval.outputs, interval.late = row["outputs"] + self._parked.get(name, 0), row["late"]
         interval.ended, interval.closed = row["ended"], name in self._closed
         yield key, INTERVAL.dump_json(interval).decode()
 

@@ -2,27 +2,38 @@
 
 In the directory, `outbox` is the store. A store is made in `outbox-building`, and moved to `outbox-ready` once it is whole and on
 the disk; then the one before, if there is one, is moved aside, and the new one into its place. So there is a whole store under
-one of the two names after a crash at any point. What was damaged stays in `outbox-damaged-<UTC time>`, for a person.
+one of the two names after a crash at any point. What was damaged stays in `outbox-damaged-<UTC time>`, for a person; of
+these folders the last few are kept.
 """
 
+import errno
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from gateway.errors import OutboxError
+from gateway.errors import OutboxError, OutboxFull
 from gateway.outbox.ballast import free_bytes, sync_directory
-from gateway.outbox.damage import DAMAGE, FORMATS, DamageReport, Salvage, inspect, report
+from gateway.outbox.damage import DAMAGE, FORMATS, DamageReport, Lost, Salvage, inspect, report, reports
 from gateway.outbox.disk import BALLAST, CHECK, DiskRows
+from gateway.outbox.leftover import essential, joined
 from gateway.outbox.lock import DirectoryLock, refuse_unwritable
 from gateway.outbox.migrate import translated
-from gateway.outbox.rebuild import rebuild
+from gateway.outbox.rebuild import rebuild, unsure
 
 STORE = "outbox"
 _BUILDING, _READY, _OLD, _COPIES = "outbox-building", "outbox-ready", "outbox-old", "outbox-copies"
 _AT_ONCE = 500
 """Rows that are written together when a store is made from another."""
+_MOST_ASIDE = 5
+"""Folders of damaged files that are kept, the newest."""
+_MOST_REPORTS = 100
+_NO_ROOM = (
+    "the disk had no room for the records in it, which are taken over at the first start that finds room for a copy"
+)
 _LITTLE_ROOM = 2**20
 """Bytes; with less, the ballast goes before anything is tried."""
 
@@ -86,6 +97,8 @@ def _prepare(directory: Path, now: Callable[[], float]) -> None:
     found = inspect(store)
     if found.damage is not None or found.format != FORMATS[-1]:
         _replace(directory, found.damage, now())
+    elif any(one.left for one in reports(store)):
+        _take_up(directory)
     (store / CHECK).unlink(missing_ok=True)
 
 
@@ -102,59 +115,134 @@ def _finish(directory: Path) -> None:
 
 
 def _replace(directory: Path, damage: str | None, at: float) -> None:
-    """Put a store in the place of `outbox` that has all of its rows that can be read."""
+    """Put a store in the place of `outbox` that has all of its rows that can be read; where the disk has no room for that, those
+    without which the gateway cannot go on."""
     store, copies = directory / STORE, directory / _COPIES
     if store.is_dir():
         (store / BALLAST).unlink(missing_ok=True)
     aside = directory / _OLD if damage is None else _free_name(directory, at)
-    copies.mkdir()
-    salvage = Salvage(store, copies)
-    _build(directory, salvage, None if damage is None else (at, aside.name, damage))
+    try:
+        copies.mkdir()
+        salvage = Salvage(store, copies)
+        if damage is None:
+            _build(directory, _rows_of(salvage), rebuild)
+        else:
+            finish = partial(_salvaged, salvage, (at, aside.name, damage), left=False)
+            _build(directory, unsure(_rows_of(salvage)), finish)
+    except (OutboxFull, OSError) as error:
+        if damage is None or not _is_full(error):
+            raise
+        for name in (_BUILDING, _COPIES):
+            _remove(directory / name)
+        copies.mkdir()
+        finish = partial(_salvaged, None, (at, aside.name, f"{damage}; {_NO_ROOM}"), left=True)
+        _build(directory, _essential_of(store, copies), finish)
     _remove(copies)
     _move(directory, store, aside)
     _move(directory, directory / _READY, store)
     _remove(directory / _OLD)
+    _forget_oldest(directory)
+
+
+def _take_up(directory: Path) -> None:
+    """Take the records over that were left in folders for want of room, where there is room now."""
+    store, copies = directory / STORE, directory / _COPIES
+    for one in reports(store):
+        folder = directory / one.folder
+        if not one.left or not folder.is_dir() or free_bytes(directory) < _size(folder) + _size(store):
+            continue
+        told = [replace(other, left=other.left and other != one) for other in reports(store)]
+        try:
+            (copies / "left").mkdir(parents=True)
+            left, present = Salvage(folder, copies / "left"), Salvage(store, copies)
+            _build(directory, joined(partial(_rows_of, left), present.rows), partial(_taken_up, told))
+        except (OutboxFull, OSError) as error:
+            if not _is_full(error):
+                raise
+            _finish(directory)  # it stays where it is
+            return
+        _remove(copies)
+        _move(directory, store, directory / _OLD)
+        _move(directory, directory / _READY, store)
+        _remove(directory / _OLD)
 
 
 def _build(
     directory: Path,
-    salvage: Salvage | None = None,
-    damaged: tuple[float, str, str] | None = None,
+    items: Iterable[tuple[str, str]] = (),
+    finish: Callable[[DiskRows], object] = lambda _: None,
 ) -> None:
-    """Make `outbox-ready`, with what can be read by `salvage`; `damaged`: when, which folder, why."""
+    """Make `outbox-ready` of `items`; `finish` makes them an outbox."""
     building = directory / _BUILDING
     rows = DiskRows(building)
     try:
-        last = {"format": FORMATS[-1]}
-        if salvage is not None:
-            old = salvage.format == FORMATS[0]
-            read = _fill(rows, translated(salvage.rows) if old else salvage.rows())
-            senseless = rebuild(rows)
-            if damaged is not None:
-                lost = salvage.lost()
-                for key in senseless:
-                    lost.add(key.encode())
-                reports = DAMAGE.validate_json(rows.get("damage") or "[]")
-                reports.append(report(*damaged, read - len(senseless), lost))
-                last["damage"] = DAMAGE.dump_json(reports).decode()
-        rows.apply(last)
+        _fill(rows, items)
+        finish(rows)
+        rows.apply({"format": FORMATS[-1]})
     finally:
         rows.close()
     sync_directory(building)
     _move(directory, building, directory / _READY)
 
 
-def _fill(rows: DiskRows, items: Iterator[tuple[str, str]]) -> int:
-    """Put all items; answers how many."""
-    number, some = 0, dict[str, str]()
+def _rows_of(salvage: Salvage) -> Iterator[tuple[str, str]]:
+    """What can be read, in the present format."""
+    return translated(salvage.rows) if salvage.format == FORMATS[0] else salvage.rows()
+
+
+def _essential_of(store: Path, copies: Path) -> Iterator[tuple[str, str]]:
+    """Nothing where even that cannot be read without a copy."""
+    try:
+        salvage = Salvage(store, copies)
+    except OSError as error:
+        if not _is_full(error):
+            raise
+        return
+    yield from essential(_rows_of(salvage))
+
+
+def _salvaged(salvage: Salvage | None, damaged: tuple[float, str, str], rows: DiskRows, *, left: bool) -> None:
+    """Make the rows an outbox, and report on them; `damaged`: when, which folder, why."""
+    read = sum(1 for _ in rows.items())
+    senseless = rebuild(rows, damaged=True)
+    lost = salvage.lost() if salvage is not None else Lost()
+    for key in senseless:
+        lost.add(key.encode())
+    told = DAMAGE.validate_json(rows.get("damage") or "[]")
+    told.append(report(*damaged, read - len(senseless), lost, left=left))
+    rows.apply({"damage": DAMAGE.dump_json(told[-_MOST_REPORTS:]).decode()})
+
+
+def _taken_up(told: list[DamageReport], rows: DiskRows) -> None:
+    rebuild(rows)
+    rows.apply({"damage": DAMAGE.dump_json(told).decode()})
+
+
+def _forget_oldest(directory: Path) -> None:
+    """Remove what was set aside before the last few damages; what still has records that were not taken over stays."""
+    left = {one.folder for one in reports(directory / STORE) if one.left}
+    aside = sorted(path for path in directory.glob("outbox-damaged-*") if path.name not in left)
+    for path in aside[:-_MOST_ASIDE]:
+        _remove(path)
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OutboxFull) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir())
+
+
+def _fill(rows: DiskRows, items: Iterable[tuple[str, str]]) -> None:
+    """Put all items."""
+    some = dict[str, str]()
     for key, text in items:
         some[key] = text
-        number += 1
         if len(some) == _AT_ONCE:
             rows.apply(some)
             some = {}
     rows.apply(some)
-    return number
 
 
 def _move(directory: Path, path: Path, to: Path) -> None:

@@ -1,17 +1,22 @@
 """The structure of an outbox from its records, after some rows were lost or all were translated.
 
 Records are the truth. Bounds and counts are made from them; an attempt stays while a record of it is there; an interval is made
-from its start where its own row is lost. Where an attempt is lost, Oden may or may not have what it carried: sending that again
-could double it, so a create becomes a dead letter, for a person to decide on. Updates say the same twice, and simply wait again.
+from its start where its own row is lost.
+
+A damage may have made the outbox forget what was sent, and even bring back what it was before that. Nobody can tell which records
+it is, so every create that waits is marked as `unsure` then: it is looked up at Oden before it is sent, once, which costs one request
+for each. Updates say the same twice, and simply wait again.
 
 Records are read one after another; intervals, attempts and bounds are held in memory.
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
-from gateway.outbox.change import DEAD, starts_lane
+from gateway.model import StartInterval, UpdateInterval
+from gateway.outbox.change import MOST_OPEN
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
@@ -19,15 +24,13 @@ from gateway.outbox.entries import (
     LANE,
     TOTALS,
     Attempt,
-    DeadLetter,
     Interval,
     Lane,
     Totals,
 )
-from gateway.outbox.offers import MOST_ATTEMPTS
+from gateway.outbox.kept import Kept, kept
+from gateway.outbox.lanes import DEAD, starts_lane
 from gateway.outbox.rows import Rows
-
-UNSURE = "its request was lost to a damage of the outbox: look at Oden whether it is there, then retry or drop it"
 
 
 @dataclass(slots=True)
@@ -40,6 +43,8 @@ class _Seen:
     number: int = 0
     astray: bool = False
     """One waits where its lane's bounds do not say that one may."""
+    open: list[int] = field(default_factory=list)
+    """Starts without an end that wait, the newest."""
 
 
 @dataclass(slots=True)
@@ -74,19 +79,29 @@ class _Structure:
     """By attempt, the positions whose records are there."""
     seen: dict[str, _Seen] = field(default_factory=dict)
     facts: dict[str, _Facts] = field(default_factory=dict)
-    starts: set[str] = field(default_factory=set)
-    """Intervals whose starts are there and no dead letters."""
-    bare: dict[str, int] = field(default_factory=dict)
-    """By lane whose bounds are lost, how many entries of output no attempt carries, as far as was read."""
-    unsure: list[DeadLetter] = field(default_factory=list)
+    creating: set[tuple[str, int]] = field(default_factory=set)
+    """Attempts that create something."""
     kinds: dict[str, int] = field(default_factory=dict)
     put: dict[str, str] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
     nonsense: list[str] = field(default_factory=list)
 
 
-def rebuild(rows: Rows) -> list[str]:
-    """Make lanes, attempts, intervals and totals agree with the records, all or none.
+def unsure(items: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The rows, with every create marked as one that Oden may have; dead letters are a person's business."""
+    for key, text in items:
+        kind, _, rest = key.partition("/")
+        marked = text
+        if kind == "record" and not rest.startswith(f"{DEAD}/"):
+            with suppress(ValueError):  # what is no record is found to be none later
+                one = kept(text)
+                marked = text if isinstance(one.record, UpdateInterval) else replace(one, unsure=True).text()
+        yield key, marked
+
+
+def rebuild(rows: Rows, *, damaged: bool = False) -> list[str]:
+    """Make lanes, attempts, intervals and totals agree with the records, all or none. `damaged`: what an attempt to create
+    something says of itself may be out of date, so that it is in doubt.
 
     Answers the keys of rows that made no sense, which are dropped.
     """
@@ -97,8 +112,7 @@ def rebuild(rows: Rows) -> list[str]:
         kind, _, rest = key.partition("/")
         if kind == "record":
             _take_in(was, key, rest, text)
-    _bury_unsure(was)
-    _attempts(was)
+    _attempts(was, damaged=damaged)
     _lanes(was)
     _intervals(was)
     if was.totals is None:
@@ -123,9 +137,6 @@ def _learn(was: _Structure, key: str, text: str) -> None:
                 attempt = ATTEMPT.validate_json(text)
                 was.attempts[lane, int(number)] = attempt
                 was.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
-            case "record" if '"start"' in text and not rest.startswith(f"{DEAD}/"):
-                record = RECORD.validate_json(text)
-                was.starts |= {record.key} if isinstance(record, StartInterval) else set()
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 was.rings[ring] = max(was.rings.get(ring, 0), int(slot) + 1)
@@ -138,16 +149,12 @@ def _take_in(was: _Structure, key: str, rest: str, text: str) -> None:
     lane, _, number = rest.rpartition("/")
     try:
         position = int(number)
-        record = DEAD_LETTER.validate_json(text).record if lane == DEAD else RECORD.validate_json(text)
+        one = Kept(DEAD_LETTER.validate_json(text).record) if lane == DEAD else kept(text)
     except ValueError:
         was.nonsense.append(key)
         return
+    record = one.record
     attempt = was.carried.get((lane, position))
-    if attempt is None and _was_under_way(was, lane, position, record):
-        was.unsure.append(DeadLetter(record, record.at, UNSURE, "", "", 0))
-        was.drop.append(key)
-        _note(was, record, DEAD, None)
-        return
     was.kinds[record.kind] = was.kinds.get(record.kind, 0) + 1
     seen = was.seen.setdefault(lane, _Seen("" if lane == DEAD else record.line, position, position))
     seen.number += 1
@@ -158,77 +165,50 @@ def _take_in(was: _Structure, key: str, rest: str, text: str) -> None:
         seen.astray |= bounds is None or not any(first <= position < last for first, last, _ in bounds.parts())
     else:
         was.found.setdefault(attempt, []).append(position)
-    _note(was, record, lane, position if attempt is None else None)
+        was.creating |= set() if isinstance(record, UpdateInterval) else {attempt}
+    _note(was, one, lane, position if attempt is None else None)
     if attempt is not None and isinstance(record, StartInterval):
-        was.facts[record.interval].stalled = was.attempts[attempt].phase == "doubt"
+        was.facts[record.interval].stalled = was.attempts[attempt].phase != "sending"
     elif attempt is not None and isinstance(record, UpdateInterval):
         was.facts[record.interval].updating = True
 
 
-def _was_under_way(was: _Structure, lane: str, position: int, record: Record) -> bool:
-    """Whether an attempt that is lost may have created what `record` says. `record` is carried by none that is there."""
-    if lane == DEAD or lane.endswith("/parked") or isinstance(record, UpdateInterval):
-        return False
-    bounds, interval = was.lanes.get(lane), was.intervals.get(record.interval)
-    if bounds is not None and position in bounds.attempts:
-        return True
-    if isinstance(record, Output) and (
-        record.interval in was.starts or (interval is not None and not interval.oden_id)
-    ):
-        return False  # it needs an id that nobody knows yet
-    if bounds is None and isinstance(record, Output):
-        # Nothing tells which were under way; it were the first, and not more than an outbox lets be under way.
-        was.bare[lane] = was.bare.get(lane, 0) + 1
-        return was.bare[lane] <= MOST_ATTEMPTS
-    # The row of an interval tells where its start waits; it tells nothing where an attempt carries it.
-    return isinstance(record, StartInterval) and interval is not None and interval.start_at is None
-
-
-def _note(was: _Structure, record: Record, lane: str, position: int | None) -> None:
+def _note(was: _Structure, one: Kept, lane: str, position: int | None) -> None:
+    record = one.record
     facts = was.facts.setdefault(record.interval, _Facts())
     waits = lane != DEAD and not lane.endswith("/parked")
     if isinstance(record, StartInterval):
         facts.start = record
-        facts.start_at = position if waits else None
-        facts.stalled = lane == DEAD
+        facts.start_at = position if waits and not one.unsure else None
+        facts.stalled = lane == DEAD or one.unsure
         facts.ended |= record.end is not None
+        if waits and position is not None and record.end is None:
+            was.seen[lane].open = sorted([*was.seen[lane].open, position])[-MOST_OPEN:]
     elif isinstance(record, UpdateInterval):
         facts.update_at = position if waits else facts.update_at
         facts.ended |= record.end is not None and lane != DEAD
-    elif lane != DEAD and record.late:
-        facts.late += 1
     elif lane != DEAD:
-        facts.outputs += 1
+        facts.outputs += not one.late
+        facts.late += one.late
     facts.parked += lane.endswith("/parked")
     facts.dead += lane == DEAD
 
 
-def _bury_unsure(was: _Structure) -> None:
-    lane = was.lanes.get(DEAD)
-    for letter in was.unsure:
-        seen = was.seen.setdefault(DEAD, _Seen("", lane.tail if lane else 0, lane.tail - 1 if lane else -1))
-        seen.last += 1
-        seen.number += 1
-        seen.astray |= lane is None or seen.last < lane.head
-        was.put[f"record/{DEAD}/{seen.last}"] = DEAD_LETTER.dump_json(letter).decode()
-    if was.unsure and was.totals is not None:
-        was.totals.dead += len(was.unsure)
-        was.put["totals"] = TOTALS.dump_json(was.totals).decode()
-
-
-def _attempts(was: _Structure) -> None:
+def _attempts(was: _Structure, *, damaged: bool) -> None:
     """An attempt whose records are all gone is dropped; one of which some are left goes on with these."""
-    kept: dict[tuple[str, int], Attempt] = {}
+    left: dict[tuple[str, int], Attempt] = {}
     for (lane, number), attempt in was.attempts.items():
         found = set(was.found.get((lane, number), ()))
         positions = tuple(position for position in attempt.positions if position in found)
+        doubtful = damaged and attempt.phase == "again" and (lane, number) in was.creating
+        now = replace(attempt, positions=positions, phase="doubt" if doubtful else attempt.phase)
         if positions:
-            kept[lane, positions[0]] = replace(attempt, positions=positions)
+            left[lane, positions[0]] = now
         if not positions or positions[0] != number:
             was.drop.append(f"attempt/{lane}/{number}")
-        if positions and positions != attempt.positions:
-            was.put[f"attempt/{lane}/{positions[0]}"] = ATTEMPT.dump_json(kept[lane, positions[0]]).decode()
-    was.attempts = kept
+        if positions and now != attempt:
+            was.put[f"attempt/{lane}/{positions[0]}"] = ATTEMPT.dump_json(now).decode()
+    was.attempts = left
 
 
 def _lanes(was: _Structure) -> None:
@@ -239,6 +219,7 @@ def _lanes(was: _Structure) -> None:
         lane.waiting = seen.number if seen else 0
         lane.tail = max(lane.tail, seen.last + 1 if seen else 0)
         lane.attempts = sorted(number for of, number in was.attempts if of == name)
+        lane.open = seen.open if seen else []
         if seen is None:
             lane.head, lane.backlog = lane.tail, []
         elif seen.astray:
@@ -264,10 +245,7 @@ def _intervals(was: _Structure) -> None:
         interval.start_at, interval.update_at = facts.start_at, facts.update_at
         interval.stalled, interval.updating = facts.stalled, facts.updating
         interval.parked, interval.dead = facts.parked, facts.dead
-        # What an older version recorded does not say itself that it is late.
-        number = facts.outputs + facts.late
-        late = number if interval.closed else max(facts.late, min(interval.late, number))
-        interval.outputs, interval.late = number - late, late
+        interval.outputs, interval.late = facts.outputs, facts.late
         interval.ended = interval.ended or facts.ended
         was.intervals[key] = interval
         was.put[f"interval/{key}"] = INTERVAL.dump_json(interval).decode()

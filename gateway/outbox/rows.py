@@ -30,9 +30,6 @@ class Rows(Protocol):
     def full(self) -> str | None:
         """Why nothing more should be taken in, in words for a person; None while there is room."""
 
-    def over(self) -> bool:
-        """Whether that is because the rows take all that they may: then dropping some makes room."""
-
     def close(self) -> None:
         """Let go of it."""
 
@@ -63,11 +60,8 @@ class MemoryRows:
     def used(self) -> int:
         return self._used
 
-    def over(self) -> bool:
-        return self._limit is not None and self._used >= self._limit
-
     def full(self) -> str | None:
-        if not self.over():
+        if self._limit is None or self._used < self._limit:
             return None
         return f"the outbox holds {self._used} bytes, and {self._limit} are allowed"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.outbox.opening import open_rows
+from gateway.outbox.room import FROM
 from gateway.outbox.store import Outbox
 
 P = ParamSpec("P")
@@ -21,10 +22,10 @@ def open_outbox(
     directory: Path, *, limit: int, min_free: float, span: float, drop_oldest_output: bool = False
 ) -> Outbox:
     """The outbox in `directory`, which this process holds until it closes it. `limit` in bytes, `min_free` as a share of the
-    disk, `span` in seconds, `drop_oldest_output` as `Outbox` has it. Raises OutboxError where the directory is unwritable or held by another process."""
+    disk, `span` in seconds; `drop_oldest_output` rather than take nothing in at the limit. Raises OutboxError where the directory is unwritable or held by another process."""
     rows, _ = open_rows(directory, limit=limit, min_free=min_free, ballast=BALLAST)
     try:
-        return Outbox(rows, span, drop_oldest_output=drop_oldest_output)
+        return Outbox(rows, span, int(limit * FROM) if drop_oldest_output else None)
     except BaseException:
         rows.close()
         raise

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.errors import DamagedRow
-from gateway.model import RECORD, Output, Record
-from gateway.outbox.change import DEAD, lane_of, parked_lane, starts_lane
+from gateway.model import RECORD, Output
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL
+from gateway.outbox.kept import Kept, kept
+from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.letters import PAGE, positions
 from gateway.outbox.store import Outbox
 
@@ -35,9 +36,11 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Tally:
-    """What was seen of the intervals of a line: how many entries of output, how many parked records."""
+    """What was seen of the first MOST_INTERVALS intervals of a line: how many entries of output, from before the end and late
+    ones, and how many parked records."""
 
     outputs: Counter[str] = field(default_factory=Counter)
+    late: Counter[str] = field(default_factory=Counter)
     parked: Counter[str] = field(default_factory=Counter)
     seen: set[str] = field(default_factory=set)
     unread: set[str] = field(default_factory=set)
@@ -110,17 +113,18 @@ def _record(outbox: Outbox, name: str, position: int, verdict: Verdict, tally: _
         if name == DEAD:
             DEAD_LETTER.validate_json(text)
             return True
-        record = RECORD.validate_json(text)
+        one = kept(text)
     except DamagedRow as error:
         verdict.wrong(str(error))
     except ValueError:
         verdict.wrong(f"{where}: this is not a record")
     else:
-        _placed(outbox, where, name, record, verdict, tally)
+        _placed(outbox, where, name, one, verdict, tally)
     return True
 
 
-def _placed(outbox: Outbox, where: str, name: str, record: Record, verdict: Verdict, tally: _Tally) -> None:
+def _placed(outbox: Outbox, where: str, name: str, one: Kept, verdict: Verdict, tally: _Tally) -> None:
+    record = one.record
     is_parked = name == parked_lane(record.line)
     if not is_parked and name != lane_of(record):
         verdict.wrong(f"{where}: the {record.kind} {record.key} does not belong into this lane")
@@ -132,22 +136,24 @@ def _placed(outbox: Outbox, where: str, name: str, record: Record, verdict: Verd
         except (DamagedRow, ValueError):
             verdict.wrong(f"interval {record.interval}: its row cannot be read")
             tally.unread.add(record.interval)
-    tally.outputs[record.interval] += isinstance(record, Output)
-    tally.parked[record.interval] += is_parked
+    if record.interval in tally.seen:
+        tally.outputs[record.interval] += isinstance(record, Output) and not one.late
+        tally.late[record.interval] += one.late
+        tally.parked[record.interval] += is_parked
 
 
 def _interval(outbox: Outbox, key: str, verdict: Verdict, tally: _Tally) -> None:
     interval = outbox.interval(key)
     if interval is None:
         return
-    if interval.outputs + interval.late != tally.outputs[key]:
-        due = interval.outputs + interval.late
-        verdict.wrong(f"interval {key}: {tally.outputs[key]} entries of output are there, and {due} should be")
+    for word, due, found in (("", interval.outputs, tally.outputs[key]), ("late ", interval.late, tally.late[key])):
+        if due != found:
+            verdict.wrong(f"interval {key}: {found} {word}entries of output are there, and {due} should be")
     if interval.parked != tally.parked[key]:
         verdict.wrong(
             f"interval {key}: {tally.parked[key]} records are parked with it, and {interval.parked} should be"
         )
-    starts, updates = starts_lane(interval.line, interval.type), f"{interval.line}/updates {interval.type}"
+    starts, updates = starts_lane(interval.line, interval.type), updates_lane(interval.line, interval.type)
     for word, name, position in (("start", starts, interval.start_at), ("update", updates, interval.update_at)):
         if position is not None and not _waits(outbox, key, name, position):
             verdict.wrong(f"interval {key}: its {word} should wait as {name}/{position}, and does not")

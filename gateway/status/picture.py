@@ -74,7 +74,7 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
         merged_total=summary.totals.merged,
         lost_total={
             "no_room_without_run": summary.totals.lost,
-            "drop_oldest_output": summary.totals.dropped_output,
+            "drop_oldest_output": summary.totals.given_up,
         },
         rejects_total=summary.totals.rejects,
         notices=summary.notices,

@@ -46,9 +46,6 @@ class MortalRows:
     def used(self) -> int:
         return self._rows.used()
 
-    def over(self) -> bool:
-        return False
-
     def full(self) -> str | None:
         return "the disk is full" if self._in_trouble("full") else None
 

@@ -29,9 +29,9 @@ from gateway.outbox.entries import (
     Interval,
     Lane,
 )
-from gateway.outbox.offers import MOST_ATTEMPTS
+from gateway.outbox.kept import Kept, kept
 from gateway.outbox.opening import open_rows
-from gateway.outbox.rebuild import rebuild
+from gateway.outbox.rebuild import rebuild, unsure
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
@@ -108,11 +108,11 @@ def opened(box: Path, before: Mapping[str, str]) -> tuple[dict[str, str], list[D
     """Open it as the gateway does, use it, and see that it is in order: no row that was never written, structure that holds,
     the same report until somebody has acknowledged it. Answers the records that are there."""
     rows, reports = open_rows(box, now=lambda: NOW)
-    found = {key: text for key, text in rows.items() if key.startswith("record/")}
-    # What a lost attempt carried is a dead letter.
-    letters = {key: DEAD_LETTER.validate_json(found.pop(key)) for key in list(found) if key.startswith("record/dead/")}
+    there = {key: kept(text) for key, text in rows.items() if key.startswith("record/")}
+    # After a damage, Oden may have whatever waits.
+    assert all(one.unsure == bool(reports) for one in there.values())
+    found = {key: replace(one, unsure=False).text() for key, one in there.items()}
     assert found.items() <= before.items()
-    assert {RECORD.dump_json(letter.record).decode() for letter in letters.values()} <= set(before.values())
     outbox = Outbox(rows)
     assert problems(outbox) == []
     one = start(99_999)
@@ -346,13 +346,14 @@ def test_p7_damage_within_a_large_store_is_found_when_it_is_met(tmp_path: Path) 
 
 
 def stored(*given: Any) -> MemoryRows:
-    """Raw rows: `(key, text)`, or `(lane, position, record)`, or `(key, entry)`."""
+    """Raw rows: `(key, text)`, or `(lane, position, record)`, kept plainly or as it says, or `(key, entry)`."""
     rows = MemoryRows()
     adapters: dict[type, TypeAdapter[Any]] = {Lane: LANE, Interval: INTERVAL, Attempt: ATTEMPT}
     for one in given:
         match one:
             case (str(lane), int(position), record):
-                rows.apply({f"record/{lane}/{position}": RECORD.dump_json(record).decode()})
+                text = (record if isinstance(record, Kept) else Kept(record)).text()
+                rows.apply({f"record/{lane}/{position}": text})
             case (str(key), str(text)):
                 rows.apply({key: text})
             case (str(key), entry):
@@ -380,7 +381,7 @@ def test_everything_is_made_anew_from_records_alone() -> None:
         ("notice/3", "{}"), ("receipt/floor/41", "[]"),
     )  # fmt: skip
     assert rebuild(rows) == []
-    assert lane(rows, RUNS) == Lane(LINE, tail=8, head=5, waiting=2)
+    assert lane(rows, RUNS) == Lane(LINE, tail=8, head=5, waiting=2, open=[5, 7])
     assert lane(rows, OUTPUT) == Lane(LINE, tail=10, head=3, waiting=2)
     assert interval(rows, RUN) == Interval(LINE, "RUN", RUN.start, start_at=7, update_at=0, outputs=2, ended=True)
     totals = TOTALS.validate_json(rows.get("totals") or "")
@@ -397,7 +398,7 @@ def test_what_is_known_is_kept() -> None:
     known = Interval(LINE, "RUN", RUN.start, "id-1", ended=True, late=1, closed=True)
     rows = stored(
         ("lanes", f'["{OUTPUT}"]'), (f"lane/{OUTPUT}", bounds), (f"interval/{RUN.key}", known),
-        (OUTPUT, 2, output(2, RUN)), (OUTPUT, 7, output(3, RUN)),
+        (OUTPUT, 2, Kept(output(2, RUN), late=True)), (OUTPUT, 7, Kept(output(3, RUN), late=True)),
     )  # fmt: skip
     rebuild(rows)
     assert lane(rows, OUTPUT) == replace(bounds, waiting=2, closed=[RUN.key])
@@ -433,47 +434,37 @@ def test_attempts_follow_their_records() -> None:
     assert problems(outbox) == []
 
 
-def test_p4_what_a_lost_attempt_carried_is_not_sent_again() -> None:
-    """Where an attempt is lost, a start or output that it carried may be at Oden: it becomes a dead letter that says so, and what
-    needs the start is parked. An update says the same twice, and waits."""
+def test_p4_after_a_damage_every_create_is_one_that_oden_may_have() -> None:
+    """Starts and output, also what is parked, are marked while rows are taken over, and what an attempt to create says of itself is in doubt;
+    updates say the same twice, and dead letters are a person's. Nothing is merged into a marked start, and what needs it is stuck."""
     other = start(20, OTHER)
-    rows = stored(
-        (f"lane/{RUNS}", Lane(LINE, tail=4, head=4, attempts=[3], waiting=1)), (RUNS, 3, RUN), (UPDATES, 0, update(2, RUN)),
-        (f"interval/{RUN.key}", Interval(LINE, "RUN", RUN.start, stalled=True, outputs=1)), (OUTPUT, 0, output(5, RUN)),
-        (f"interval/{other.key}", Interval(OTHER, "RUN", 1, "id-2", outputs=1)),
-        (f"lane/{OTHER}/output", Lane(OTHER, tail=8, head=8, attempts=[7], waiting=1)), (f"{OTHER}/output", 7, output(21, other)),
-        ("totals", "{}"),
+    again = Attempt(f"{OTHER}/output", (7,), "scrap_yield/set", "{}", 1.0, phase="again")
+    letter = DEAD_LETTER.dump_json(DeadLetter(start(9), 1.0, "400", "interval/set", "{}", 1)).decode()
+    given = stored(
+        (RUNS, 3, RUN), (UPDATES, 0, update(2, RUN)), (OUTPUT, 0, output(5, RUN)), (PARKED, 4, output(6, RUN)),
+        (f"{OTHER}/output", 7, output(21, other)), (f"attempt/{OTHER}/output/7", again), ("record/dead/0", letter),
+        (f"interval/{other.key}", Interval(OTHER, "RUN", other.start, "id-2", outputs=1)),
     )  # fmt: skip
-    rebuild(rows)
-    letters = [DEAD_LETTER.validate_json(text) for key, text in rows.items() if key.startswith("record/dead/")]
-    assert {letter.record.key for letter in letters} == {RUN.key, output(21, other).key}
-    assert all("may be" in letter.error or "look at Oden" in letter.error for letter in letters)
+    rows = MemoryRows()
+    rows.apply(dict(unsure(given.items())))
+    rebuild(rows, damaged=True)
+    marked = {
+        key for key, text in rows.items() if key.startswith("record/") and "dead" not in key and kept(text).unsure
+    }
+    assert marked == {f"record/{RUNS}/3", f"record/{OUTPUT}/0", f"record/{PARKED}/4", f"record/{OTHER}/output/7"}
+    assert rows.get("record/dead/0") == letter
     found = interval(rows, RUN)
     assert found is not None
-    assert (found.stalled, found.start_at, found.update_at, found.outputs) == (True, None, 0, 1)
-    assert TOTALS.validate_json(rows.get("totals") or "").dead == 2
+    assert (found.stalled, found.start_at, found.update_at) == (True, None, 0)
     outbox = Outbox(rows)
-    assert all(work.stuck for work in outbox.work())
     assert problems(outbox) == []
-    outbox = Outbox(rows)
-    assert outbox.counts().dead == 2
-
-
-def test_p4_output_of_a_lost_lane_is_not_sent_twice() -> None:
-    """Where a lane's bounds are lost, its attempts may be too: the first entries, as many as can be under way, become dead letters;
-    the others wait, and so does what needs an id that nobody knows yet."""
-    entries = [output(number, RUN) for number in range(10, 20)]
-    rows = stored(
-        (f"interval/{RUN.key}", Interval(LINE, "RUN", RUN.start, "id-1", outputs=10)),
-        *((OUTPUT, at, entry) for at, entry in enumerate(entries)),
-        (f"{OTHER}/runs", 0, start(40, OTHER)), (f"{OTHER}/output", 0, output(41, start(40, OTHER))),
-    )  # fmt: skip
-    rebuild(rows)
-    letters = [DEAD_LETTER.validate_json(text) for key, text in rows.items() if key.startswith("record/dead/")]
-    assert [letter.record.key for letter in letters] == [entry.key for entry in entries[:MOST_ATTEMPTS]]
-    assert lane(rows, OUTPUT) == Lane(LINE, tail=10, head=MOST_ATTEMPTS, waiting=10 - MOST_ATTEMPTS)
-    assert lane(rows, f"{OTHER}/output") == Lane(OTHER, tail=1, waiting=1)
-    assert problems(Outbox(rows)) == []
+    (carried,) = outbox.attempts(f"{OTHER}/output")
+    assert carried == replace(again, phase="doubt")
+    outbox.commit(Commit(records=(update(30, RUN),)))
+    works = {work.lane: work for work in outbox.work()}
+    assert works[RUNS].records == (RUN,)
+    assert (works[RUNS].attempt or again).phase == "doubt"
+    assert [works[name].stuck for name in (UPDATES, OUTPUT)] == [True, True]
 
 
 def test_p5_records_of_a_lost_start_do_not_block() -> None:
@@ -482,7 +473,6 @@ def test_p5_records_of_a_lost_start_do_not_block() -> None:
     rows = stored(
         (f"interval/{RUN.key}", Interval(LINE, "RUN", RUN.start, start_at=0, outputs=1)), (OUTPUT, 0, output(2, RUN)),
         (f"interval/{good.key}", Interval(LINE, "RUN", good.start, "id-2", outputs=1)), (OUTPUT, 1, output(31, good)),
-        (f"lane/{OUTPUT}", Lane(LINE, tail=2, waiting=2)),
     )  # fmt: skip
     rebuild(rows)
     assert interval(rows, RUN) is None
@@ -516,14 +506,13 @@ def test_rows_that_make_no_sense_are_named_and_dropped() -> None:
 
 
 class Endless(MemoryRows):
-    """Rows with a lane of `number` output records that are made when they are asked for."""
+    """Rows with `number` output records that are made when they are asked for."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self.number = number
 
     def items(self) -> Iterator[tuple[str, str]]:
-        yield f"lane/{OUTPUT}", LANE.dump_json(Lane(LINE, tail=self.number, waiting=self.number)).decode()
         for number in range(self.number):
             yield f"record/{OUTPUT}/{number}", RECORD.dump_json(output(number, RUN)).decode()
 

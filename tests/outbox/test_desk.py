@@ -7,7 +7,7 @@ import pytest
 
 from gateway.errors import OutboxError
 from gateway.model import StartInterval, record_key
-from gateway.outbox.desk import QUESTION, Desk, Question
+from gateway.outbox.desk import MOST, QUESTION, Desk, Question
 from gateway.outbox.entries import Commit, LineRef, Totals
 from gateway.outbox.letters import PAGE, Filter
 from gateway.outbox.rows import MemoryRows
@@ -104,3 +104,12 @@ async def test_what_it_does_not_know_it_says(outbox: OutboxThread) -> None:
         await ask(desk, "explode", Question())
     with pytest.raises(OutboxError, match="does not understand the question"):
         [item async for item in desk.answer("list", {"limit": "many"})]
+
+
+async def test_p12_a_file_with_too_many_records_is_refused_unread(outbox: OutboxThread) -> None:
+    """More lines than one command takes are refused for their number before any is parsed; empty lines do not count."""
+    desk = Desk(outbox, live=True)
+    with pytest.raises(OutboxError, match=f"{MOST + 1} records are more than the {MOST} that go at once"):
+        await ask(desk, "import", Question(lines=("no JSON at all", "") * (MOST + 1)))
+    with pytest.raises(OutboxError, match="line 1: this is not JSON"):
+        await ask(desk, "import", Question(lines=("no JSON at all", "") * MOST))

@@ -75,7 +75,7 @@ def test_the_outbox_goes_on_where_format_1_was(tmp_path: Path) -> None:
     late, waiting, unsure = (outbox.interval(key) for key in (LATE, WAITING, UNSURE))
     assert late is not None
     assert (late.line, late.type, late.oden_id, late.ended, late.outputs, late.late, late.updating) == (
-        A, "RUN", "id-2", True, 0, 1, True
+        A, "RUN", "id-2", True, 1, 0, True
     )  # fmt: skip
     assert waiting == Interval(A, "RUN", 1_795_000_090, start_at=4, outputs=1)
     assert unsure == Interval(A, "STATE", 1_795_000_130, stalled=True)

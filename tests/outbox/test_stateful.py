@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from gateway.errors import OutboxError
 from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
-from gateway.outbox.change import CLOSED_KEPT, DEAD
+from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.disk import DiskRows
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL, Interval, Phase, Work
+from gateway.outbox.lanes import DEAD
 from gateway.outbox.rows import MemoryRows, Rows
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, OTHER, Floor, Oden, attempt_for, commit, id_of, packable, total
@@ -41,8 +42,7 @@ class Fragile:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         self.breaks: str | None = None
-        self.get, self.items, self.used, self.close = rows.get, rows.items, rows.used, rows.close
-        self.full, self.over = rows.full, rows.over
+        self.get, self.items, self.used, self.full, self.close = rows.get, rows.items, rows.used, rows.full, rows.close
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         breaks, self.breaks = self.breaks, None

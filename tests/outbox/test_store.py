@@ -13,13 +13,13 @@ import pytest
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import Notice, Output, StartInterval, UpdateInterval
+from gateway.outbox.books import NOTICES_KEPT
 from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.disk import DiskRows
 from gateway.outbox.entries import Commit, LineRef, ReceiptId
-from gateway.outbox.letters import Filter, Listed, page
-from gateway.outbox.offers import LOOK, MOST_ATTEMPTS, MOST_STANDING, TIRED
+from gateway.outbox.offers import LOOK, MOST_ATTEMPTS
 from gateway.outbox.rows import MemoryRows, Rows
-from gateway.outbox.store import MOST_PARTS, NOTICES_KEPT, RECEIPTS_KEPT, Outbox
+from gateway.outbox.store import MOST_PARTS, RECEIPTS_KEPT, Outbox
 from tests.outbox.floor import (
     LINE,
     OTHER,
@@ -537,114 +537,3 @@ def cost(waiting: int) -> dict[str, int]:
 def test_p12_the_cost_of_a_record_does_not_grow_with_what_waits() -> None:
     """With 100,000 records waiting, opening, committing, delivering and counting touch as many rows as with 1,000."""
     assert cost(100_000) == cost(1_000)
-
-
-# What was late, what is open, what never ends, what may be lost
-
-
-def test_an_end_waits_for_its_output_whatever_came_late(box: Box, floor: Floor) -> None:
-    """Late output that is delivered first does not let the end overtake an earlier entry that is still to be sent again."""
-    outbox, oden = box.outbox, Oden()
-    run = floor.start()
-    commit(outbox, run)
-    drain(outbox, oden)
-    commit(outbox, floor.output(run, 3))
-    early = begun(outbox, work_in(outbox, "output"), "again")
-    commit(outbox, floor.end(run), floor.output(run, 4))
-    deliver(outbox, oden, work_in(outbox, "output"))
-    outbox = box.reopened()
-    assert offered(outbox) == []
-    outbox.settle(early, {early.positions[0]: None})
-    assert offered(outbox) == ["updates RUN"]
-
-
-def test_an_end_waits_for_an_entry_that_became_part_of_late_output(box: Box, floor: Floor) -> None:
-    """What was under way and waits again may be merged into late output; the end waits for the sum then, and for nothing else."""
-    outbox, oden = box.outbox, Oden()
-    run = floor.start()
-    commit(outbox, run)
-    drain(outbox, oden)
-    commit(outbox, floor.output(run, 3))
-    early = begun(outbox, work_in(outbox, "output"), "again")
-    commit(outbox, floor.end(run), floor.output(run, 4))
-    assert offered(outbox) == ["output"]
-    outbox.settle(early, {})
-    assert offered(outbox) == ["output"]
-    (merged,) = work_in(outbox, "output").records
-    assert isinstance(merged, Output)
-    assert (merged.raw_data["yield"], merged.late) == (7, False)
-    deliver(outbox, oden, work_in(outbox, "output"))
-    assert offered(outbox) == ["updates RUN"]
-
-
-def test_what_is_open_stays_live_after_an_outage(box: Box, floor: Floor) -> None:
-    """The start of a run that is still on goes first also where batches of it have ended since; so does the batch that is on."""
-    outbox, oden = box.outbox, Oden()
-    run = floor.start()
-    old = [floor.start(type_="BATCH", lasts=1) for _ in range(3)]
-    batch = floor.start(type_="BATCH")
-    commit(outbox, run, *old, batch)
-    outbox.resume()
-    outbox = box.reopened()
-    assert [work.live for work in outbox.work()] == [True, False]
-    drain(outbox, oden)
-    assert list(oden.made) == [run.key, batch.key, *(one.key for one in old)]
-    commit(outbox, floor.end(batch), floor.end(run))
-    drain(outbox, oden)
-    assert oden.made[run.key].end == floor.now
-
-
-def test_p5_attempts_that_never_end_stop_nobody(box: Box, floor: Floor) -> None:
-    """Those that have been tried for long stand beside the lane, up to a number that is larger than what is under way at once."""
-    outbox, oden = box.outbox, Oden()
-    commit(outbox, *(floor.start(type_="STATE") for _ in range(MOST_ATTEMPTS)))
-    for _ in range(MOST_ATTEMPTS):
-        work = begun(outbox, work_in(outbox, "states"), "again")
-        assert work.attempt is not None
-        outbox.begin(work, replace(work.attempt, phase="again", tries=TIRED + 1))
-    commit(outbox, *(floor.start(type_="STATE", lasts=1) for _ in range(MOST_STANDING)))
-    assert offered(outbox) == ["states"]
-    deliver(outbox, oden, work_in(outbox, "states"))
-    for _ in range(MOST_STANDING - MOST_ATTEMPTS):
-        work = begun(outbox, work_in(outbox, "states"), "again")
-        assert work.attempt is not None
-        outbox.begin(work, replace(work.attempt, phase="again", tries=TIRED + 1))
-    assert offered(box.reopened()) == []
-
-
-def test_p6_the_oldest_output_makes_room_where_a_user_has_chosen_so() -> None:
-    """At the size limit, output that waits is dropped, oldest first, counted and noticed; nothing else, and nothing that is under way."""
-    rows, floor = MemoryRows(limit=60_000), Floor()
-    outbox = Outbox(rows, span=1.0, drop_oldest_output=True)
-    run = floor.start()
-    commit(outbox, run)
-    drain(outbox, Oden())
-    commit(outbox, first := floor.output(run, 1))
-    begun(outbox, work_in(outbox, "output"), "again")
-    made = 1
-    while not outbox.totals.dropped_output:
-        commit(outbox, floor.output(run, 1), floor.start(type_="STATE"))
-        made += 1
-    there = [one.record for one in everything(outbox)]
-    left = [record for record in there if isinstance(record, Output)]
-    assert len(left) + outbox.totals.dropped_output == made
-    assert left[0] == first
-    assert left[1:] == sorted(left[1:], key=lambda record: record.at)
-    assert sum(isinstance(record, StartInterval) for record in there) == made - 1
-    (notice,) = outbox.notices(5)
-    assert (notice.kind, f"{outbox.totals.dropped_output} entries" in notice.text) == ("loss", True)
-    with pytest.raises(OutboxFull):
-        fill(outbox, floor)
-    assert sum(isinstance(one.record, Output) for one in everything(outbox)) == 1
-
-
-def fill(outbox: Outbox, floor: Floor) -> None:
-    while True:
-        commit(outbox, floor.start(type_="STATE"))
-
-
-def everything(outbox: Outbox) -> list[Listed]:
-    """All records that are kept."""
-    found, more = page(outbox, Filter(), rows=10_000)
-    assert more is None
-    return found

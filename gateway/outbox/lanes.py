@@ -1,0 +1,51 @@
+"""How lanes are called, and their bounds after an outage. Pure."""
+
+from dataclasses import replace
+
+from gateway.model import Record
+from gateway.outbox.entries import Lane
+
+DEAD = "dead"
+"""The lane of dead letters."""
+
+
+def lane_of(record: Record) -> str:
+    """The queue that keeps `record` in order: one per line and family."""
+    if record.kind == "output":
+        return f"{record.line}/output"
+    if record.kind == "update":
+        return updates_lane(record.line, record.type)
+    return starts_lane(record.line, record.type)
+
+
+def starts_lane(line: str, interval_type: str) -> str:
+    """The queue of the starts of one family of intervals."""
+    if interval_type == "STATE":
+        return f"{line}/states"
+    return f"{line}/runs" if interval_type in ("RUN", "BATCH") else f"{line}/custom {interval_type}"
+
+
+def updates_lane(line: str, interval_type: str) -> str:
+    """The queue of what is known of intervals of one type since their starts."""
+    return f"{line}/updates {interval_type}"
+
+
+def parked_lane(line: str) -> str:
+    """Where the records of `line` are whose interval is stalled."""
+    return f"{line}/parked"
+
+
+def takes_turns(name: str) -> bool:
+    """Whether records of the lane wait to be sent: they are neither parked nor dead letters."""
+    return name != DEAD and not name.endswith("/parked")
+
+
+def resumed(lane: Lane, head: int, most: int) -> Lane:
+    """The lane after delivery went wrong for a while: what waits before `head` is backlog from now on.
+
+    At most `most` parts are told apart.
+    """
+    backlog = [*lane.backlog, (lane.head, head)] if lane.head < head else [*lane.backlog]
+    while len(backlog) > most:
+        backlog[:2] = [(backlog[0][0], backlog[1][1])]
+    return replace(lane, head=head, backlog=backlog)

@@ -1,0 +1,234 @@
+"""What delivery is offered, and what that costs: attempts that never end, gaps, large packs, damage."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from gateway.model import Output
+from gateway.outbox.letters import Filter, drop, page
+from gateway.outbox.offers import GATHERED_FROM, LASTING, MOST_ATTEMPTS, MOST_CARRIED, MOST_LASTING
+from gateway.outbox.rebuild import rebuild, unsure
+from gateway.outbox.rows import MemoryRows
+from gateway.outbox.store import Outbox
+from tests.outbox.floor import LINE, Floor, Oden, begun, commit, deliver, drain, packable, work_in
+
+
+class Counted(MemoryRows):
+    """Counts the rows that are read."""
+
+    read = 0
+
+    def get(self, key: str) -> str | None:
+        self.read += 1
+        return super().get(key)
+
+
+@pytest.fixture
+def rows() -> Counted:
+    return Counted()
+
+
+@pytest.fixture
+def outbox(rows: Counted) -> Outbox:
+    return Outbox(rows)
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def reads(rows: Counted, doing: Callable[[], object]) -> int:
+    before = rows.read
+    doing()
+    return rows.read - before
+
+
+def offers_new(outbox: Outbox, lane: str) -> bool:
+    return any(work.lane == f"{LINE}/{lane}" and work.attempt is None for work in outbox.work())
+
+
+# Attempts that never end
+
+
+@pytest.mark.parametrize("steps", [{"tries": LASTING}, {"tries": 1, "looks": LASTING - 1}])
+def test_p5_attempts_that_never_end_stop_nobody(outbox: Outbox, floor: Floor, steps: dict[str, int]) -> None:
+    """As many as a lane waits for, tried or looked up several times: the lane goes on beside them, also after a restart."""
+    commit(outbox, *(floor.start(type_="STATE") for _ in range(MOST_ATTEMPTS + 1)))
+    for _ in range(MOST_ATTEMPTS):
+        work = begun(outbox, work_in(outbox, "states"), "doubt")
+        assert work.attempt is not None
+        last = work, replace(work.attempt, **steps)  # type: ignore[arg-type]  # they are numbers
+        assert not offers_new(outbox, "states") or outbox.begin(*last)
+    outbox.begin(*last)
+    assert offers_new(Outbox(outbox._rows), "states")
+
+
+def test_p12_attempts_that_never_end_are_bounded(outbox: Outbox, floor: Floor) -> None:
+    """Beyond a number of them, and of records that they carry, the lane waits."""
+    commit(outbox, *(floor.start(type_="STATE") for _ in range(MOST_LASTING + 1)))
+    for number in range(MOST_LASTING):
+        assert offers_new(outbox, "states"), number
+        work = begun(outbox, work_in(outbox, "states"), "doubt")
+        assert work.attempt is not None
+        outbox.begin(work, replace(work.attempt, tries=LASTING))
+    assert not offers_new(outbox, "states")
+    commit(outbox, *(floor.start(type_="WASH", lasts=5) for _ in range(MOST_CARRIED + 1)))
+    begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, MOST_CARRIED), "doubt")
+    assert not offers_new(outbox, "custom WASH")
+
+
+# What it costs
+
+
+def test_p12_a_gap_is_not_read_again(rows: Counted, outbox: Outbox, floor: Floor) -> None:
+    """Behind an entry that cannot be sent yet, thousands were delivered: choosing the next one reads as many rows as at the
+    beginning."""
+    oden, good = Oden(), floor.start()
+    commit(outbox, good)
+    drain(outbox, oden)
+    waits = [floor.start() for _ in range(MOST_ATTEMPTS + 1)]
+    commit(outbox, *waits)
+    for _ in range(MOST_ATTEMPTS):
+        begun(outbox, work_in(outbox, "runs"), "sending")
+    commit(outbox, floor.output(waits[-1], 1))
+    costs = []
+    for number in range(2000):
+        commit(outbox, floor.output(good, 1, f"code {number}"))
+        costs.append(reads(rows, outbox.work))
+        deliver(outbox, oden, work_in(outbox, "output"))
+    assert max(costs[1000:]) <= max(costs[:10])
+    outbox = Outbox(rows)
+    outbox.work()
+    commit(outbox, floor.output(good, 1, "one more"))
+    assert reads(rows, outbox.work) <= max(costs[:10])
+
+
+def test_p12_packs_in_doubt_are_not_read_again(rows: Counted, outbox: Outbox, floor: Floor) -> None:
+    """A commit of the same line, and the choice after it, reads as many rows with a pack of 1,000 in doubt as with one of 2."""
+
+    def cost(number: int) -> int:
+        commit(outbox, *(floor.start(type_="WASH", lasts=1) for _ in range(number)))
+        begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, number), "doubt")
+        outbox.work()
+        before = rows.read
+        commit(outbox, floor.start(type_="WASH"))
+        outbox.work()
+        return rows.read - before
+
+    small = cost(2)
+    assert cost(1000) <= small + 2
+
+
+def test_p12_a_summary_does_not_read_what_is_gone(rows: Counted, outbox: Outbox, floor: Floor) -> None:
+    """One dead letter is left of 2,001, the oldest: the status page's second look reads a few rows."""
+    starts = [floor.start(type_="WASH", lasts=1) for _ in range(2001)]
+    commit(outbox, *starts)
+    work = outbox.gather(work_in(outbox, "custom WASH"), packable, 2001)
+    outbox.settle(work, {}, dict.fromkeys(work.positions, "no"), 1.0)
+    found, _ = page(outbox, Filter(where="dead"), rows=3000)
+    drop(outbox, [one for one in found if one.record.key != starts[0].key])
+    outbox = Outbox(rows)
+    outbox.summary(50)
+    assert reads(rows, lambda: outbox.summary(50)) < 10
+    assert [letter.record.key for letter in outbox.dead_letters(50)] == [starts[0].key]
+
+
+def test_p12_gathering_looks_at_a_bounded_number(rows: Counted, outbox: Outbox, floor: Floor) -> None:
+    """Where nothing in a long lane fits, a request is not delayed by reading all of it."""
+    commit(outbox, *(floor.start(type_="WASH", lasts=1) for _ in range(3000)))
+    work = work_in(outbox, "custom WASH")
+    assert reads(rows, lambda: outbox.gather(work, lambda _: False, 10)) <= 2 * GATHERED_FROM * 10 + 10
+
+
+# After a damage
+
+
+def damaged(outbox: Outbox) -> Outbox:
+    """As after a damage that has lost no row."""
+    rows = MemoryRows()
+    rows.apply(dict(unsure(outbox.rows())))
+    rebuild(rows, damaged=True)
+    return Outbox(rows)
+
+
+def test_p4_what_is_unsure_is_looked_up_before_it_is_sent(floor: Floor) -> None:
+    """Each create is offered as an attempt in doubt without a request. Where Oden has it, it is settled; where it has not, it waits
+    as any other, with what was parked meanwhile. Output follows its run, and nothing is merged into what is unsure."""
+    oden, outbox = Oden(), Outbox(MemoryRows())
+    there, new = floor.start(), floor.start()
+    commit(outbox, there, floor.output(there, 1, "A"), new)
+    oden.take(there)
+    outbox = damaged(outbox)
+    commit(outbox, floor.output(there, 2, "A"), floor.end(there), floor.end(new))
+    seen = []
+    for _ in range(20):
+        works = outbox.work()
+        if not works:
+            break
+        work = next((one for one in works if one.attempt is not None), works[0])
+        first = work.records[0]
+        seen.append((first.kind, work.attempt.phase if work.attempt else "park" if work.stuck else "new"))
+        if work.attempt is not None and first.interval in oden.made and isinstance(first, type(there)):
+            outbox.settle(work, {work.positions[0]: f"id of {first.key}"})
+        elif work.attempt is not None:
+            assert (work.attempt.body, work.attempt.phase) == ("", "doubt")
+            outbox.begin(work, replace(work.attempt, phase="again"))
+        elif work.stuck:
+            outbox.park(work)
+        else:
+            deliver(outbox, oden, work)
+    counts = outbox.counts()
+    assert (counts.waiting, counts.parked, counts.dead) == (0, 0, 0)
+    assert sum(int(str(one.raw_data["scrap"])) for one in oden.made[there.key].output) == 3
+    assert [oden.made[run.key].end is not None for run in (there, new)] == [True, True]
+    assert [one for one in seen if one[1] == "doubt"] == [("start", "doubt"), ("start", "doubt"), ("output", "doubt")]
+    assert ("start", "new") in seen
+
+
+def test_p4_what_is_put_back_without_an_answer_stays_unsure(floor: Floor) -> None:
+    """The look-up was given up: the start is offered to be looked up again, and nothing was merged into it meanwhile."""
+    outbox = Outbox(MemoryRows())
+    commit(outbox, run := floor.start())
+    outbox = damaged(outbox)
+    (work,) = outbox.work()
+    assert work.attempt is not None
+    outbox.begin(work, work.attempt)
+    outbox.settle(work, {})
+    commit(outbox, floor.end(run))
+    again = next(one for one in outbox.work() if one.lane.endswith("/runs"))
+    assert (again.records, again.attempt and again.attempt.phase) == ((run,), "doubt")
+
+
+def test_p4_what_is_unsure_waits_for_settle_as_what_is_found_at_a_start(floor: Floor) -> None:
+    """Delivery gives what it finds at its start time to take effect; what is offered later has the same."""
+    outbox = Outbox(MemoryRows())
+    commit(outbox, *(floor.start(type_="STATE", lasts=1) for _ in range(3)))
+    outbox = damaged(outbox)
+    (first,) = outbox.work()
+    assert first.attempt is not None
+    outbox.begin(first, replace(first.attempt, not_before=77.0))
+    assert [work.attempt and work.attempt.not_before for work in outbox.work()] == [77.0, 77.0]
+
+
+def test_p5_unsure_output_of_a_dead_run_stops_nobody(floor: Floor) -> None:
+    """It is set aside with its run, stays one to be looked up, and comes back with it."""
+    oden, outbox = Oden(), Outbox(MemoryRows())
+    bad, good = floor.start(), floor.start()
+    commit(outbox, bad, *(floor.output(bad, 1, f"code {number}") for number in range(20)), good)
+    outbox = damaged(outbox)
+    for run in (bad, good):
+        work = next(one for one in outbox.work() if one.records[0].key == run.key)
+        if run is bad:
+            outbox.settle(work, {}, {work.positions[0]: "no"}, 1.0)
+        else:
+            outbox.settle(work, {work.positions[0]: oden.take(run)})
+    commit(outbox, output := floor.output(good, 1))
+    while stuck := [work for work in outbox.work() if work.stuck]:
+        outbox.park(stuck[0])
+    assert work_in(outbox, "output").records == (output,)
+    assert outbox.counts().parked == 20
+    texts = [text for key, text in outbox.rows() if key.startswith(f"record/{LINE}/parked/")]
+    assert all('"unsure":true' in text for text in texts)
+    assert isinstance(output, Output)
