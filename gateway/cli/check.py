@@ -111,14 +111,21 @@ def _does(line: Line) -> Iterator[str]:
         if states.hold:
             yield f"A state that lasts less than {span(states.hold)} is not sent."
     if line.scrap_yield is not None:
-        yield "What is made while no run is on goes to the next run."
+        between = _BETWEEN_RUNS[line.scrap_yield.between_runs]
+        yield f"What is made while no run is on {between}."
         for entry in line.scrap_yield.entries:
             data = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in entry.raw_data.items())
-            yield f"While a run is on, {entry.count} is sent every {span(line.scrap_yield.every)} as {data}."
+            yield f"While a {entry.of} is on, {entry.count} is sent every {span(line.scrap_yield.every)} as {data}."
     for name, given in line.inputs.items():
         if given.counter is not None:
             yield _bridged(name, given.counter)
 
+
+_BETWEEN_RUNS = {
+    "next": "goes to the next run",
+    "unassigned": 'gets a run of its own, named "Unassigned"',
+    "report": "is not sent, but listed as a gap",
+}
 
 _ROUND = {2**bits for bits in (8, 15, 16, 31, 32)} | {10**digits for digits in range(2, 10)}
 """What counters usually roll over at."""

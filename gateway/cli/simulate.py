@@ -17,11 +17,12 @@ from gateway.errors import GatewayError
 from gateway.simulator.oden_admin import make_admin
 from gateway.simulator.oden_api import listening, make_app
 from gateway.simulator.oden_faults import Fault, FaultError, read_fault
-from gateway.simulator.oden_ledger import Ledger, LedgerError, replay
+from gateway.simulator.oden_ledger import Ledger, LedgerError, requests
 from gateway.simulator.oden_model import OdenModel, Plant
 from gateway.simulator.oden_modes import ModeError, read_modes
 from gateway.simulator.oden_plan import FaultPlan
 from gateway.simulator.oden_plant import read_plant
+from gateway.simulator.oden_state import resume, save
 from gateway.simulator.oden_store import BUILT_IN
 from gateway.simulator.oden_wire import carrying_out
 
@@ -66,7 +67,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "oden",
         help="an Oden API that keeps everything in memory",
         description="Serve a stand-in for the Oden API: all its endpoints, with Factory A and Factory B of 40 lines each, or a\n"
-        "plant of your own (docs/simulator.md). It keeps everything in memory; with a ledger it starts again where it ended.",
+        "plant of your own (docs/simulator.md). It keeps everything in memory; with a ledger or a state file it starts again\n"
+        "where it ended.",
         epilog="example:\n"
         "  oden-gateway simulate oden --port 8400 --ledger oden.jsonl\n\n"
         "Then set in the gateway's configuration:\n"
@@ -76,6 +78,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     oden.add_argument("--port", type=_port, required=True, help="port to listen on; 0 takes a free one")
     oden.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     oden.add_argument("--ledger", type=Path, metavar="FILE", help="write every request to this file, a line each")
+    oden.add_argument(
+        "--state",
+        type=Path,
+        metavar="FILE",
+        help="start with what this file holds, and save it at the end; with --ledger, what the ledger has after it follows",
+    )
     oden.add_argument("--token", help=f"the token to ask for (default: environment {VARIABLE}, else {DEFAULT_TOKEN})")
     oden.add_argument("--plant", type=Path, metavar="FILE", help="what is set up: factories, lines, types, … (YAML)")
     oden.add_argument(
@@ -129,22 +137,27 @@ def _mode(text: str) -> tuple[str, str]:
 
 
 def simulate_oden(arguments: argparse.Namespace) -> int:
-    """Serve the Oden stand-in until SIGTERM or SIGINT; GatewayError where it cannot listen or use the ledger."""
+    """Serve the Oden stand-in until SIGTERM or SIGINT; GatewayError where it cannot listen or use its files."""
     path: Path | None = arguments.ledger
+    state: Path | None = arguments.state
     plant = read_plant(arguments.plant) if arguments.plant else Plant()
     plant = replace(plant, interval_types=tuple(dict.fromkeys([*plant.interval_types, *arguments.interval_type])))
     modes = read_modes(dict(arguments.mode))
     try:
-        model = replay(path, plant) if path and path.exists() else OdenModel(plant)
+        model, lines = resume(plant, state, path)
         ledger = Ledger(path) if path else None
     except OSError as error:
         raise LedgerError(f"The ledger {path} cannot be used: {error.strerror}.") from None
     model.modes = modes
+    if state:
+        save(state, model, lines)
     try:
         asyncio.run(_until_stopped(arguments, model, FaultPlan(plant, arguments.seed, arguments.fault), ledger))
     finally:
         if ledger:
             ledger.close()
+    if state:
+        save(state, model, sum(1 for _ in requests(path)) if path else lines)
     return 0
 
 

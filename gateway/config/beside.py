@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.config.document import BrokenFileError, Key, Node, Place, compose, one_line
-from gateway.errors import ConfigError, Problem
+from gateway.errors import ConfigError, Fault, Problem
 
 Read = TypeVar("Read")
 
@@ -25,13 +25,18 @@ def read_beside(path: Path, adapter: TypeAdapter[Read]) -> tuple[Read, Node]:
     try:
         return adapter.validate_python(root.tree()), root
     except ValidationError as error:
-        raise ConfigError([problem(path, root, one["loc"], one["msg"]) for one in error.errors()]) from None
+        raise wrong(path, root, [Fault(one["loc"], one["msg"]) for one in error.errors()]) from None
 
 
-def problem(path: Path, root: Node, loc: Sequence[Key], text: str) -> Problem:
-    """A problem at `loc`, counted from `root`, or as near to it as anything is written."""
+def wrong(path: Path, root: Node, faults: Sequence[Fault]) -> ConfigError:
+    """`faults`, whose places count from `root`, in file order; each as near to its place as anything is written."""
+    found = sorted((_placed(root, fault) for fault in faults), key=lambda one: (one[0].line, one[0].column, one[1]))
+    return ConfigError([_at(path, place, text) for place, text in found])
+
+
+def _placed(root: Node, fault: Fault) -> tuple[Place, str]:
     node, said = root, list[Key]()
-    for part in loc:
+    for part in fault.loc:
         inside: dict[Key, Node] = dict(
             enumerate(node.value)
             if isinstance(node.value, list)
@@ -43,7 +48,7 @@ def problem(path: Path, root: Node, loc: Sequence[Key], text: str) -> Problem:
         if part in inside or isinstance(part, str):  # a number that is no place is one of what pydantic has tried
             said.append(part)
     where = ".".join(map(str, said))
-    return _at(path, node.place, f"{where}: {text.removeprefix('Value error, ')}".removeprefix(": "))
+    return node.place, f"{where}: {fault.text.removeprefix('Value error, ')}".removeprefix(": ")
 
 
 def _at(path: Path, place: Place, text: str) -> Problem:

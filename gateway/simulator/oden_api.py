@@ -101,7 +101,7 @@ class _StandIn:
         answer = self._model.answer(request.path_qs, body, self._clock.now())
         self._enter(request, body, answer.status)
         if answer.text is not None:
-            return web.Response(text=answer.text, content_type="text/csv")
+            return web.Response(body=answer.text.encode(errors="replace"), content_type="text/csv", charset="utf-8")
         return web.json_response(answer.body, status=answer.status)
 
     def _enter(self, request: web.Request, body: bytes, status: int) -> None:

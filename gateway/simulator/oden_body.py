@@ -202,6 +202,20 @@ class Fields:
             raise self.bad(name, "must be an object")
         return Fields(value, f"{self.where}{name}.")
 
+    def json_object(self, name: str) -> dict[str, object] | None:
+        """The object in `name`, or that which a string in it holds, as the document has it both ways; None where the field is absent."""
+        value = self.values.get(name)
+        if name not in self.values:
+            return None
+        if isinstance(value, str):
+            try:
+                value = read_json(value)
+            except ValueError:
+                raise self.bad(name, "is a string that does not hold JSON") from None
+        if not isinstance(value, dict):
+            raise self.bad(name, "must be an object, or a string that holds one")
+        return value
+
     def required(self, name: str) -> "Fields":
         """The object in `name`; 400 where the field is absent."""
         found = self.fields(name)

@@ -11,7 +11,11 @@ def search_factories(store: Store, body: Fields) -> object:
 
 def search_lines(store: Store, body: Fields) -> object:
     """`line/search`: by `id`, by `name` and `factory`, or all of a factory with `match: all`."""
-    return [line.answer() for line in find_lines(store, body)]
+    seconds = _seconds(store)
+    return [
+        {**line.answer(), "secondary_name": seconds[line]} if line in seconds else line.answer()
+        for line in find_lines(store, body)
+    ]
 
 
 def find_lines(store: Store, fields: Fields) -> list[Line]:
@@ -24,12 +28,12 @@ def find_lines(store: Store, fields: Fields) -> list[Line]:
     factory = fields.fields("factory")
     factories = None if factory is None else {found.name for found in _factories(store, factory)}
     given = wanted(fields)
-    seconds = {(each.name, name): second for each in store.plant.factories for name, second in each.secondary_names}
+    seconds = _seconds(store)
     found = [
         line
         for line_id, line in store.lines.items()
         if (factories is None or line.factory in factories)
-        and fits(given, id=line_id, name=line.name, secondary_name=seconds.get((line.factory, line.name)))
+        and fits(given, id=line_id, name=line.name, secondary_name=seconds.get(line))
     ]
     return select(found, fields.match(), "line")
 
@@ -42,6 +46,11 @@ def the_line(store: Store, fields: Fields) -> Line:
 def the_factory(store: Store, fields: Fields) -> Factory:
     """The one factory that `fields` describes; 404 for none, 409 for several."""
     return select(_factories(store, fields), "unique", "factory")[0]
+
+
+def _seconds(store: Store) -> dict[Line, str]:
+    """The secondary names of the lines that have one."""
+    return {Line(each.name, name): second for each in store.plant.factories for name, second in each.secondary_names}
 
 
 def _factories(store: Store, fields: Fields) -> list[Factory]:

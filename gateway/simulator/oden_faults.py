@@ -7,6 +7,8 @@ A `Decision` says what becomes of one request. Whoever drives the stand-in carri
 3. show the client what `sees` says;
 4. where `commit` is more than 0, let the model answer that many seconds after 3, and show the answer to nobody.
 
+All this holds for every endpoint; what only reads has no effect, so that it makes no difference to it whether and when it commits.
+
 A fault is written as words, `KIND KEY=VALUE ...`, or as the JSON object with the same keys and `kind`.
 """
 
@@ -24,6 +26,7 @@ from gateway.simulator.oden_model import Answer
 from gateway.simulator.oden_store import made_id
 
 JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
 
 
 class FaultError(GatewayError):
@@ -54,10 +57,11 @@ class Genuine:
     whole: bool = True
 
     def of(self, reply: Reply) -> Reply:
-        """`reply`, spoilt so. Error answers keep their JSON, and none has ids."""
+        """`reply`, spoilt so. Error answers keep their JSON, and none has ids; a table keeps its columns."""
+        table = reply.content_type == CSV_TYPE
         if self.content_type is not None:
             reply = replace(reply, content_type=self.content_type)
-        if not self.ids:
+        if not self.ids and not table:
             reply = replace(reply, body=json.dumps(without_ids(json.loads(reply.body))).encode())
         if not self.whole:
             half = len(reply.body) // 2
@@ -67,6 +71,8 @@ class Genuine:
 
 def reply_of(answer: Answer) -> Reply:
     """The model's answer as it goes to the client where no fault strikes."""
+    if answer.text is not None:
+        return Reply(answer.status, answer.text.encode(errors="replace"), CSV_TYPE)
     return Reply(answer.status, json.dumps(answer.body).encode())
 
 

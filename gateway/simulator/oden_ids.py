@@ -10,6 +10,7 @@ from gateway.simulator.oden_body import Fields
 _KINDS = {
     "factory": "factory",
     "line": "line",
+    "lines": "line",
     "type": "interval_type",
     "product": "product",
     "metric_group": "metric_group",

@@ -59,7 +59,10 @@ def delete_interval(store: Store, body: Fields) -> object:
 def forget(store: Store, gone: Interval) -> None:
     """Take an interval out of the store, with its output and tests."""
     key = gone.type, gone.line, gone.id
-    del store.intervals[gone.type, gone.line][gone.id]
+    siblings = store.intervals[gone.type, gone.line]
+    del siblings[gone.id]
+    if not siblings:
+        del store.intervals[gone.type, gone.line]
     store.output.pop(key, None)
     store.tests = {one: test for one, test in store.tests.items() if test.interval != key}
 
@@ -118,8 +121,10 @@ def _named(fields: Fields, name: str) -> Callable[[str], bool]:
         case "contains":
             return lambda text: name in text
         case "regex":
-            if len(name) > LONGEST_PATTERN or any(sign in name for sign in "*+{("):
-                raise fields.bad("name", "this stand-in understands only simple expressions: no repetition, no groups")
+            if len(name) > LONGEST_PATTERN or any(sign in name for sign in "*+?{(["):
+                raise fields.bad(
+                    "name", "this stand-in understands only simple expressions: no repetition, no groups, no sets"
+                )
             try:
                 return lambda text, found=re.compile(name): bool(found.search(text))  # type: ignore[misc]
             except re.error:
@@ -194,23 +199,24 @@ def _metadata(
     needed = {"RUN": "product", "STATE": "category"}.get(interval_type)
     if needed and needed not in given and needed not in old:
         raise given.missing(needed)
-    resolved = _RESOLVED[interval_type](store, line, given) if interval_type in _RESOLVED else {}
+    resolved = _RESOLVED[interval_type](store, line, given, old) if interval_type in _RESOLVED else {}
     return {**old, **given.values, **resolved, "metadata_type": kind}
 
 
-def _run(store: Store, line: Line, given: Fields) -> dict[str, object]:
+def _run(store: Store, line: Line, given: Fields, old: Mapping[str, object]) -> dict[str, object]:
+    """A target without a product, in an update, is for the product that the run has."""
     aimed, named = given.fields("target"), given.fields("product")
     group, limits = (None, {}) if aimed is None else run_target(store, aimed)
-    if named is None:
-        return {}
-    made = product(store, named)
-    mapped(store, str(made["id"]), line)
+    made = old["product"] if named is None else product(store, named)
+    product_id = str(made["id"]) if isinstance(made, dict) else ""
+    if named is not None:
+        mapped(store, product_id, line)
     if group is not None:
-        keep(store, group, str(made["id"]), line, limits)
+        keep(store, group, product_id, line, limits)
     return {"product": made}
 
 
-def _batch(store: Store, line: Line, given: Fields) -> dict[str, object]:
+def _batch(store: Store, line: Line, given: Fields, _old: Mapping[str, object]) -> dict[str, object]:
     """A batch may name the run it is a part of: by id, on the same line."""
     named = given.fields("run")
     if named is None:
@@ -221,7 +227,7 @@ def _batch(store: Store, line: Line, given: Fields) -> dict[str, object]:
     return {"run": {"id": run.id}}
 
 
-def _state(store: Store, _line: Line, given: Fields) -> dict[str, object]:
+def _state(store: Store, _line: Line, given: Fields, _old: Mapping[str, object]) -> dict[str, object]:
     """Category and reason by id, which goes first, or name. Categories are the plant's; reasons are free."""
     result: dict[str, object] = {}
     given.text("comment")
@@ -248,7 +254,7 @@ def _numbered(fields: Fields, names: list[str], entity: str) -> dict[str, object
     return {"id": number, "name": names[number - 1]}
 
 
-_RESOLVED: dict[str, Callable[[Store, Line, Fields], dict[str, object]]] = {
+_RESOLVED: dict[str, Callable[[Store, Line, Fields, Mapping[str, object]], dict[str, object]]] = {
     "RUN": _run,
     "BATCH": _batch,
     "STATE": _state,

@@ -81,15 +81,20 @@ def requests(path: Path) -> Iterator[Request]:
 
 
 def replay(path: Path, plant: Plant) -> OdenModel:
-    """A model of `plant` in which everything that took effect by the ledger at `path` has happened again.
+    """A model of `plant` in which everything that took effect by the ledger at `path` has happened again; see `go_on`."""
+    model = OdenModel(plant)
+    go_on(model, path)
+    return model
+
+
+def go_on(model: OdenModel, path: Path, after: int = 0) -> None:
+    """Let everything that took effect by the ledger at `path` after so many of its lines happen to `model`.
 
     LedgerError where something that took effect is refused: then the ledger is of another plant.
     """
-    model = OdenModel(plant)
     for number, request in enumerate(requests(path), start=1):
-        if request.took_effect and not request.path.partition("?")[0].endswith(READS):
+        if number > after and request.took_effect and not request.path.partition("?")[0].endswith(READS):
             answer = model.answer(request.path, json.dumps(request.body).encode())
             if answer.status != 200:
                 why = f"what took effect then is refused now ({answer.status}): is the plant another one?"
                 raise LedgerError(f"{path}:{number}: {why}")
-    return model

@@ -28,6 +28,7 @@ from gateway.simulator.oden_products import (
     set_product,
 )
 from gateway.simulator.oden_quality import delete_test, delete_tests, search_schemas, search_tests, set_test
+from gateway.simulator.oden_saved import loaded, saved
 from gateway.simulator.oden_store import Entry, Factory, Interval, Line, Plant, Store
 from gateway.simulator.oden_targets import search_metric_groups, search_targets, set_target
 from gateway.simulator.oden_types import delete_type, search_types, set_type
@@ -114,6 +115,14 @@ class OdenModel:
         return isinstance(other, OdenModel) and self._store == other._store
 
     __hash__ = None  # type: ignore[assignment] # it changes
+
+    def saved(self) -> dict[str, object]:
+        """Everything that it holds, as JSON; `load` takes it. Modes are no part of it."""
+        return saved(self._store)
+
+    def load(self, state: Mapping[str, object]) -> None:
+        """Hold what another model of this plant held; StateError where `state` does not fit the plant, or is none."""
+        self._store = loaded(self._store.plant, state, self.modes)
 
     @property
     def modes(self) -> Modes:

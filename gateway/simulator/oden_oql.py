@@ -1,32 +1,20 @@
 """Oden's `oql/query` and `dashboard/execute`.
 
-Oden's query language is described elsewhere and not in the document. This stand-in understands a small language of its own, so that a client's path can
-be tried, and refuses everything else with 400:
-
-    SELECT * | column, … FROM type [WHERE column = 'value' [AND …]] [LIMIT n]
-
-`type` is an interval type, in quotes where its name is not one word; columns are `id`, `factory`, `line`, `name`, `start_time`, `end_time`, `product`,
-`category` and `reason`. `format` is `jsonextended` (the default, columns and rows), `json` (rows) or `csv`. A dashboard runs such queries;
-of its filters only lines have an effect, and a relative range is refused, for there is no clock here.
+Oden's query language is described elsewhere and not in the document: this stand-in understands the small one of `oden_query`, so that a client's path
+can be tried, and refuses everything else with 400. `scrap` and `yield` are an interval's totals. `format` is `jsonextended` (the default: columns and
+rows), `json` (rows) or `csv`. A dashboard runs such queries; of its filters only lines have an effect, as `filters_applied` says, and a relative
+range is refused, for there is no clock here. A range finds what starts in it.
 """
 
 import csv
 import io
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.simulator.oden_body import Fields, OdenError, not_found, time_text
-from gateway.simulator.oden_store import Interval, Store
-
-COLUMNS = ("id", "factory", "line", "name", "start_time", "end_time", "product", "category", "reason")
-_QUERY = re.compile(
-    r"\s*SELECT\s+(?P<columns>\*|[\w\s,]+?)\s+FROM\s+(?P<type>\w+|'[^']*')(?:\s+WHERE\s+(?P<where>.+?))?(?:\s+LIMIT\s+(?P<limit>\d{1,6}))?\s*;?\s*",
-    re.IGNORECASE | re.DOTALL,
-)
-_CONDITION = re.compile(r"\s*(\w+)\s*=\s*'([^']*)'\s*")
-LONGEST = 2_000
-"""Characters of a query."""
+from gateway.simulator.oden_output import total
+from gateway.simulator.oden_query import QueryError, read_query
+from gateway.simulator.oden_store import Interval, Line, Store
 
 Row = Mapping[str, object]
 
@@ -63,7 +51,7 @@ def execute_dashboard(store: Store, body: Fields) -> object:
     wanted = body.required("dashboard").text("id")
     if wanted is None:
         raise body.required("dashboard").missing("id")
-    between, lines = _range(body.fields("range")), _lines(body.fields("filters"))
+    between, lines = _range(body.fields("range")), _lines(store, body.fields("filters"))
     dashboard = next((one for one in store.plant.dashboards if one.id == wanted), None)
     if dashboard is None:
         raise not_found("dashboard")
@@ -72,7 +60,7 @@ def execute_dashboard(store: Store, body: Fields) -> object:
         result: dict[str, object] = {"module_id": module.id, "module_name": module.name, "module_type": "table"}
         if between is not None:
             result["range"] = {"start": time_text(between[0]), "end": time_text(between[1])}
-        result["filters_applied"] = {} if lines is None else {"lines": sorted(lines)}
+        result["filters_applied"] = {} if lines is None else {"lines": [line.name for line in lines]}
         try:
             columns, rows = _rows(store, module.query, between, lines)
             result |= {"columns": _specs(columns), "rows": list(rows), "error": None}
@@ -83,41 +71,30 @@ def execute_dashboard(store: Store, body: Fields) -> object:
 
 
 def _rows(
-    store: Store, query: str, between: tuple[int, int] | None = None, lines: set[str] | None = None
+    store: Store, text: str, between: tuple[int, int] | None = None, lines: Sequence[Line] | None = None
 ) -> tuple[tuple[str, ...], Sequence[Row]]:
-    found = _QUERY.fullmatch(query) if len(query) <= LONGEST else None
-    body = Fields({})
-    if found is None:
-        raise body.bad("query", "this stand-in understands only: SELECT … FROM type WHERE column = 'value' LIMIT n")
-    named = tuple(name.strip().lower() for name in found["columns"].split(","))
-    columns = COLUMNS if named == ("*",) else named
-    wanted: dict[str, str] = {}
-    for part in re.split(r"\s+AND\s+", found["where"], flags=re.IGNORECASE) if found["where"] else ():
-        condition = _CONDITION.fullmatch(part)
-        if condition is None:
-            raise body.bad("query", "a condition is written column = 'value'")
-        wanted[condition[1].lower()] = condition[2]
-    unknown = [name for name in (*columns, *wanted) if name not in COLUMNS]
-    if unknown:
-        raise body.bad("query", f"there is no column {unknown[0]!r}")
-    kind = found["type"].strip("'")
-    known = next((name for name in store.types if name.lower() == kind.lower()), None)
-    if known is None:
-        raise body.bad("query", f"there is no interval type {kind!r}")
-    rows: list[Row] = []
-    for interval in (one for line in store.lines.values() for one in store.of(known, line)):
-        row = _row(interval)
-        inside = between is None or between[0] <= interval.start <= between[1]
-        if (
-            inside
-            and (lines is None or interval.line.name in lines)
-            and all(row[one] == text for one, text in wanted.items())
-        ):
-            rows.append({name: row[name] for name in columns})
-    return columns, rows[: int(found["limit"])] if found["limit"] else rows
+    try:
+        query = read_query(text)
+    except QueryError as error:
+        raise Fields({}).bad("query", str(error)) from None
+    kind = next((name for name in store.types if name.lower() == query.type.lower()), None)
+    if kind is None:
+        raise Fields({}).bad("query", f"there is no interval type {query.type!r}")
+    found = (
+        _row(store, one)
+        for line in (store.lines.values() if lines is None else lines)
+        for one in store.of(kind, line)
+        if between is None or between[0] <= one.start <= between[1]
+    )
+    rows = [
+        {name: row[name] for name in query.columns}
+        for row in found
+        if all(row[column] == value for column, value in query.where)
+    ]
+    return query.columns, rows[: query.limit]
 
 
-def _row(interval: Interval) -> Row:
+def _row(store: Store, interval: Interval) -> Row:
     return {
         "id": interval.id,
         "factory": interval.line.factory,
@@ -128,11 +105,16 @@ def _row(interval: Interval) -> Row:
         "product": interval.product,
         "category": interval.category,
         "reason": interval.reason,
+        "scrap": total(store, interval, "scrap"),
+        "yield": total(store, interval, "yield"),
     }
 
 
 def _specs(columns: Sequence[str]) -> list[object]:
-    return [{"name": name, "type": "datetime" if name.endswith("_time") else "string"} for name in columns]
+    return [{"name": name, "type": _TYPES.get(name, "string")} for name in columns]
+
+
+_TYPES = {"start_time": "datetime", "end_time": "datetime", "scrap": "number", "yield": "number"}
 
 
 def _range(fields: Fields | None) -> tuple[int, int] | None:
@@ -146,17 +128,18 @@ def _range(fields: Fields | None) -> tuple[int, int] | None:
     return begin, end
 
 
-def _lines(fields: Fields | None) -> set[str] | None:
-    given = None if fields is None else fields.values.get("lines")
-    if given is None or fields is None:
+def _lines(store: Store, filters: Fields | None) -> list[Line] | None:
+    """The lines that the filters leave, each by `id`, `name` or both; a name may be that of several. None for no such filter."""
+    if filters is None or "lines" not in filters:
         return None
+    given = filters.values["lines"]
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise fields.bad("lines", "must be a list of objects")
-    names: set[str] = set()
-    for one in given:
-        line = Fields(one, f"{fields.where}lines.")
-        wanted, name = line.text("id"), line.text("name")
+        raise filters.bad("lines", "must be a list of objects")
+    kept: dict[Line, None] = {}
+    for place, one in enumerate(given):
+        named = Fields(one, f"{filters.where}lines.{place}.")
+        wanted, name = named.text("id"), named.text("name")
         if wanted is None and name is None:
-            raise line.missing("id")
-        names.add(name or wanted or "")
-    return names
+            raise named.missing("id")
+        kept |= {line: None for line in store.lines.values() if wanted in {None, line.id} and name in {None, line.name}}
+    return list(kept)

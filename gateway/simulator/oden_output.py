@@ -1,22 +1,26 @@
 """Oden's `scrap_yield/search|set|delete`.
 
 Their answers are not documented. This stand-in answers the record, or a list of records, as `{id, raw_data,
-timestamp}` with `raw_data` as an object and `timestamp` null where none was given; records in the order they were made.
+timestamp}` with `raw_data` as an object and `timestamp` null where none was given, and with the `schema` of the factory where the plant has one;
+records in the order they were made. Where a plant has such schemas at all, output of a factory without one is refused. The total of an interval is the
+sum of `scrap` or `yield` over its records, numbers or texts that are, times the factor of the schema; it can be asked for by `oql/query` only.
 """
 
+import math
 from dataclasses import replace
+from typing import Literal
 
-from gateway.simulator.oden_body import Fields, not_found, read_json, select
+from gateway.simulator.oden_body import Fields, not_found, select
 from gateway.simulator.oden_catalogue import the_line
 from gateway.simulator.oden_intervals import the_interval
-from gateway.simulator.oden_store import Entry, Interval, Store, made_id
+from gateway.simulator.oden_store import Entry, Interval, ScrapYieldSchema, Store, made_id
 
 
 def set_output(store: Store, body: Fields) -> object:
     """`scrap_yield/set`: with `data.id` updates that record of the interval, without always makes another."""
     data = body.required("data")
     interval = _interval(store, body)
-    raw_data = _raw_data(data)
+    raw_data = data.json_object("raw_data")
     stamped = "timestamp" in data
     timestamp = data.time("timestamp") if data.values.get("timestamp") is not None else None
     if "id" in data:
@@ -32,7 +36,7 @@ def set_output(store: Store, body: Fields) -> object:
         store.entries += 1
         new = Entry(made_id("scrap_yield", store.entries), raw_data, timestamp)
     store.output.setdefault((interval.type, interval.line, interval.id), {})[new.id] = new
-    return new.answer()
+    return _answer(store, interval, new)
 
 
 def search_output(store: Store, body: Fields) -> object:
@@ -40,9 +44,9 @@ def search_output(store: Store, body: Fields) -> object:
     interval = _interval(store, body)
     data = body.fields("data") or Fields({}, "data.")
     if "id" in data:
-        return [_one(store, interval, data).answer()]
+        return [_answer(store, interval, _one(store, interval, data))]
     found = list(store.output_of(interval).values())
-    return [entry.answer() for entry in select(found, data.match(), "scrap_yield")]
+    return [_answer(store, interval, entry) for entry in select(found, data.match(), "scrap_yield")]
 
 
 def delete_output(store: Store, body: Fields) -> object:
@@ -56,7 +60,10 @@ def delete_output(store: Store, body: Fields) -> object:
     for (kind, of, interval_id), entries in store.output.items():
         within = interval is None or (kind, interval_id) == (interval.type, interval.id)
         if of == line and within and wanted in entries:
-            return entries.pop(wanted).answer()
+            gone = entries.pop(wanted)
+            if not entries:
+                del store.output[kind, of, interval_id]
+            return _answer(store, store.intervals[kind, of][interval_id], gone)
     raise not_found("scrap_yield")
 
 
@@ -66,7 +73,14 @@ def _interval(store: Store, body: Fields) -> Interval:
     interval = the_interval(store, fields)
     if interval.type not in {"RUN", "BATCH"}:
         raise fields.bad("type", "scrap and yield belong to a RUN or a BATCH")
+    if store.plant.scrap_yield_schemas and _schema(store, interval) is None:
+        raise fields.bad("line", f"{interval.line.factory} has no scrap/yield schema")
     return interval
+
+
+def _schema(store: Store, interval: Interval) -> ScrapYieldSchema | None:
+    schemas = store.plant.scrap_yield_schemas
+    return next((one for one in schemas if one.factory == interval.line.factory), None)
 
 
 def _one(store: Store, interval: Interval, data: Fields) -> Entry:
@@ -75,16 +89,30 @@ def _one(store: Store, interval: Interval, data: Fields) -> Entry:
     return select(found, "unique", "scrap_yield")[0]
 
 
-def _raw_data(data: Fields) -> dict[str, object] | None:
-    """`raw_data`, an object or (as its schema says) a string that holds one; None where it is absent."""
-    value = data.values.get("raw_data")
-    if "raw_data" not in data:
+def _answer(store: Store, interval: Interval, entry: Entry) -> dict[str, object]:
+    schema = _schema(store, interval)
+    return entry.answer() if schema is None else {**entry.answer(), "schema": schema.answer()}
+
+
+def total(store: Store, interval: Interval, kind: Literal["scrap", "yield"]) -> float | None:
+    """The total scrap or yield of an interval; None where no record has any, or where it is beyond a double."""
+    given = (_number(entry.raw_data.get(kind)) for entry in store.output_of(interval).values())
+    numbers = [number for number in given if number is not None]
+    schema = _schema(store, interval)
+    factor = (
+        1.0
+        if schema is None
+        else {"scrap": schema.scrap_conversion_factor, "yield": schema.yield_conversion_factor}[kind]
+    )
+    found = sum(numbers) * factor
+    return found if numbers and math.isfinite(found) else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, str):
-        try:
-            value = read_json(value)
-        except ValueError:
-            raise data.bad("raw_data", "is a string that does not hold JSON") from None
-    if not isinstance(value, dict):
-        raise data.bad("raw_data", "must be an object, or a string that holds one")
-    return value
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None

@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import Any
 
 from gateway.simulator.oden_body import read_json
 from gateway.simulator.oden_faults import Decision, Fault
+from gateway.simulator.oden_ids import shown
 from gateway.simulator.oden_model import ENDPOINTS, Plant
 
 
@@ -35,7 +37,7 @@ class FaultPlan:
         """How many requests came, by endpoint (`interval/set`; `other` for what is none)."""
         self._seed = seed
         self._added = 0
-        self._lines = [line.answer() for line in plant.lines()]
+        self._lines: list[Any] = [shown(line.answer(), plant.ids) for line in plant.lines()]
         for fault in faults:
             self.add(fault)
 

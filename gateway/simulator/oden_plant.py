@@ -12,18 +12,21 @@
     products: [Film 20]
     metric_groups: [{name: Speed, description: …, unit_kind_of_quantity: velocity}]
     quality_schemas: [{id: "66", factory: Factory A, description: …, schema: "{}"}]
+    scrap_yield_schemas: [{factory: Factory A, scrap_unit: kg, yield_unit: m, scrap_conversion_factor: 0.5}]
     dashboards: [{name: Shift report, modules: [{name: Runs, query: "SELECT * FROM RUN"}]}]
 
-What is left out is as without a file, but for factories, which are needed.
+What is left out is as without a file, but for factories, which are needed. Of one kind, each name and each id is there once.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.beside import read_beside
+from gateway.config.beside import read_beside, wrong
+from gateway.errors import Fault
 from gateway.simulator.oden_store import (
     BUILT_IN,
     Dashboard,
@@ -33,6 +36,7 @@ from gateway.simulator.oden_store import (
     Module,
     Plant,
     QualitySchema,
+    ScrapYieldSchema,
     factory_id,
     made_id,
     type_id,
@@ -46,7 +50,6 @@ class _Part(BaseModel):
 class _Named(_Part):
     name: Annotated[str, Field(min_length=1)]
     id: str | None = None
-    secondary_name: str | None = None
 
 
 def _by_name(value: object) -> object:
@@ -56,9 +59,14 @@ def _by_name(value: object) -> object:
 Named = Annotated[_Named, BeforeValidator(_by_name)]
 
 
+class _Line(_Named):
+    secondary_name: str | None = None
+
+
 class _Factory(_Named):
+    secondary_name: str | None = None
     timezone: str = "UTC"
-    lines: list[Named] = Field(min_length=1)
+    lines: list[Annotated[_Line, BeforeValidator(_by_name)]] = Field(min_length=1)
 
 
 class _MetricGroup(_Named):
@@ -71,6 +79,14 @@ class _QualitySchema(_Part):
     factory: str
     description: str = ""
     schema_: str = Field("{}", alias="schema")
+
+
+class _ScrapYieldSchema(_Part):
+    factory: str
+    scrap_unit: str = ""
+    yield_unit: str = ""
+    scrap_conversion_factor: float = 1.0
+    yield_conversion_factor: float = 1.0
 
 
 class _Module(_Part):
@@ -90,6 +106,7 @@ class _File(_Part):
     products: list[Named] = Field(default_factory=list)
     metric_groups: list[Annotated[_MetricGroup, BeforeValidator(_by_name)]] = Field(default_factory=list)
     quality_schemas: list[_QualitySchema] = Field(default_factory=list)
+    scrap_yield_schemas: list[_ScrapYieldSchema] = Field(default_factory=list)
     dashboards: list[_Dashboard] = Field(default_factory=list)
 
 
@@ -98,7 +115,10 @@ _FILE: TypeAdapter[_File] = TypeAdapter(_File)
 
 def read_plant(path: Path) -> Plant:
     """The plant that the file at `path` describes. Raises ConfigError, with positions, where it cannot be used."""
-    read, _ = read_beside(path, _FILE)
+    read, root = read_beside(path, _FILE)
+    faults = list(_faults(read))
+    if faults:
+        raise wrong(path, root, faults)
     return Plant(
         factories=tuple(_factory(one) for one in read.factories),
         categories=tuple(read.categories),
@@ -111,6 +131,7 @@ def read_plant(path: Path) -> Plant:
         quality_schemas=tuple(
             QualitySchema(one.id, one.factory, one.description, one.schema_) for one in read.quality_schemas
         ),
+        scrap_yield_schemas=tuple(ScrapYieldSchema(**one.model_dump()) for one in read.scrap_yield_schemas),
         dashboards=tuple(
             Dashboard(one.name, tuple(Module(module.name, module.query) for module in one.modules))
             for one in read.dashboards
@@ -123,6 +144,54 @@ def _factory(read: _Factory) -> Factory:
     seconds = tuple((line.name, line.secondary_name) for line in read.lines if line.secondary_name is not None)
     lines = tuple(line.name for line in read.lines)
     return Factory(read.name, lines, read.timezone, read.secondary_name, seconds)
+
+
+Loc = tuple[str | int, ...]
+
+
+def _faults(read: _File) -> Iterator[Fault]:
+    """What is right by itself and makes no sense together."""
+    named = [*_named(read)]
+    yield from _twice((loc, one.name, loc[:-1]) for loc, one in named)
+    yield from _twice(((*loc, "id"), one.id, loc[-2]) for loc, one in named if one.id is not None)
+    for kind, names in (("categories", read.categories), ("reasons", read.reasons)):
+        yield from _twice(((kind, number), name, kind) for number, name in enumerate(names))
+    factories = {one.name for one in read.factories}
+    for number, schema in enumerate(read.quality_schemas):
+        if schema.factory not in factories:
+            yield Fault(("quality_schemas", number, "factory"), f"there is no factory {schema.factory!r} here")
+        try:
+            json.loads(schema.schema_)
+        except ValueError:
+            yield Fault(("quality_schemas", number, "schema"), "must be JSON, in quotes")
+    for number, output in enumerate(read.scrap_yield_schemas):
+        if output.factory not in factories:
+            yield Fault(("scrap_yield_schemas", number, "factory"), f"there is no factory {output.factory!r} here")
+    tests, outputs = enumerate(read.quality_schemas), enumerate(read.scrap_yield_schemas)
+    yield from _twice((("quality_schemas", number, "id"), one.id, "") for number, one in tests)
+    yield from _twice((("scrap_yield_schemas", number, "factory"), one.factory, "") for number, one in outputs)
+
+
+def _named(read: _File) -> Iterator[tuple[Loc, _Named]]:
+    """Everything that has a name and may have an id, and where it is."""
+    lists: dict[Loc, Sequence[_Named]] = {
+        ("factories",): read.factories,
+        **{("factories", number, "lines"): factory.lines for number, factory in enumerate(read.factories)},
+        ("interval_types",): read.interval_types,
+        ("products",): read.products,
+        ("metric_groups",): read.metric_groups,
+        ("dashboards",): read.dashboards,
+    }
+    return (((*loc, number), one) for loc, entries in lists.items() for number, one in enumerate(entries))
+
+
+def _twice(given: Iterable[tuple[Loc, str, object]]) -> Iterator[Fault]:
+    """A fault for each (place, name, what it must be unique among) that was there before."""
+    seen: set[tuple[str, object]] = set()
+    for loc, name, among in given:
+        if (name, among) in seen:
+            yield Fault(loc, f"{name!r} is there already")
+        seen.add((name, among))
 
 
 def _ids(read: _File) -> Iterator[tuple[str, str | None, str]]:

@@ -7,10 +7,10 @@ of a line that are deleted by time lie within it, both ends included; one withou
 
 from dataclasses import replace
 
-from gateway.simulator.oden_body import Fields, OdenError, read_json, select, time_text
+from gateway.simulator.oden_body import Fields, not_found, select, time_text
 from gateway.simulator.oden_catalogue import the_factory, the_line
 from gateway.simulator.oden_intervals import the_interval
-from gateway.simulator.oden_store import Interval, QualitySchema, QualityTest, Store, made_id
+from gateway.simulator.oden_store import Line, QualitySchema, QualityTest, Store, made_id
 
 
 def search_schemas(store: Store, body: Fields) -> object:
@@ -36,39 +36,24 @@ def search_tests(store: Store, body: Fields) -> object:
 
 def set_test(store: Store, body: Fields) -> object:
     """`quality_test/set`: without `id` makes a test; with it changes the fields that are given."""
-    wanted = body.text("id")
-    raw_data = _raw_data(body)
-    timestamp = body.time("timestamp")
-    if wanted is not None and wanted not in store.tests:
-        raise OdenError(404, "no quality test matches")
-    place = body.fields("interval")
-    if wanted is None and place is None:
-        raise body.missing("interval")
-    if wanted is None and raw_data is None:
+    wanted, raw_data, timestamp = body.text("id"), body.json_object("raw_data"), body.time("timestamp")
+    old = None if wanted is None else store.tests.get(wanted)
+    if wanted is not None and old is None:
+        raise not_found("quality test")
+    if old is None and raw_data is None:
         raise body.missing("raw_data")
-    interval = None if place is None else _interval(store, place)
-    schema = _schema(store, body, interval)
-    if wanted is not None:
-        old = store.tests[wanted]
-        test = replace(
-            old,
-            interval=old.interval if interval is None else (interval.type, interval.line, interval.id),
-            schema=old.schema if schema is None else schema.id,
-            raw_data=old.raw_data if raw_data is None else raw_data,
-            timestamp=old.timestamp if timestamp is None else timestamp,
-        )
-    elif interval is not None:
+    of = _key(store, body.required("interval")) if old is None or "interval" in body else old.interval
+    schema = _schema(store, body, of[1])
+    if old is None:
         store.tests_made += 1
-        key = interval.type, interval.line, interval.id
-        test = QualityTest(
-            made_id("quality_test", store.tests_made),
-            key,
-            None if schema is None else schema.id,
-            raw_data or {},
-            timestamp,
-        )
-    else:
-        raise body.missing("interval")
+        old = QualityTest(made_id("quality_test", store.tests_made), of, None, {}, None)
+    test = replace(
+        old,
+        interval=of,
+        schema=old.schema if schema is None else schema.id,
+        raw_data=old.raw_data if raw_data is None else raw_data,
+        timestamp=old.timestamp if timestamp is None else timestamp,
+    )
     store.tests[test.id] = test
     return [_answer(store, test)]
 
@@ -110,18 +95,18 @@ def _found(store: Store, body: Fields) -> list[QualityTest]:
         return [store.tests[wanted]] if wanted in store.tests else []
     if place is None:
         raise body.bad("id", "give the id, or an interval")
-    interval = _interval(store, place)
-    return [one for one in store.tests.values() if one.interval == (interval.type, interval.line, interval.id)]
+    of = _key(store, place)
+    return [one for one in store.tests.values() if one.interval == of]
 
 
-def _interval(store: Store, fields: Fields) -> Interval:
+def _key(store: Store, fields: Fields) -> tuple[str, Line, str]:
     interval = the_interval(store, fields)
     if interval.type not in {"RUN", "BATCH"}:
         raise fields.bad("type", "quality tests belong to a RUN or a BATCH")
-    return interval
+    return interval.type, interval.line, interval.id
 
 
-def _schema(store: Store, body: Fields, interval: Interval | None) -> QualitySchema | None:
+def _schema(store: Store, body: Fields, line: Line) -> QualitySchema | None:
     named = body.fields("quality_schema")
     if named is None:
         return None
@@ -129,29 +114,16 @@ def _schema(store: Store, body: Fields, interval: Interval | None) -> QualitySch
     if wanted is None:
         raise named.missing("id")
     for schema in store.plant.quality_schemas:
-        if schema.id == wanted and (interval is None or schema.factory == interval.line.factory):
+        if schema.id == wanted and schema.factory == line.factory:
             return schema
     raise named.bad("id", "there is no such quality schema in this factory")
-
-
-def _raw_data(body: Fields) -> dict[str, object] | None:
-    value = body.values.get("raw_data")
-    if "raw_data" not in body:
-        return None
-    if isinstance(value, str):
-        try:
-            value = read_json(value)
-        except ValueError:
-            raise body.bad("raw_data", "is a string that does not hold JSON") from None
-    if not isinstance(value, dict):
-        raise body.bad("raw_data", "must be an object")
-    return value
 
 
 def _answer(store: Store, test: QualityTest) -> dict[str, object]:
     kind, line, interval_id = test.interval
     interval = store.intervals.get((kind, line), {}).get(interval_id)
-    schema = next((one for one in store.plant.quality_schemas if one.id == test.schema), None)
+    schemas = store.plant.quality_schemas
+    schema = next((one for one in schemas if (one.id, one.factory) == (test.schema, line.factory)), None)
     return {
         "id": test.id,
         "raw_data": dict(test.raw_data),

@@ -97,6 +97,32 @@ class QualitySchema:
 
 
 @dataclass(frozen=True, slots=True)
+class ScrapYieldSchema:
+    """How a factory's scrap and yield are counted: units by their symbols, and factors that numbers are multiplied by."""
+
+    factory: str
+    scrap_unit: str = ""
+    yield_unit: str = ""
+    scrap_conversion_factor: float = 1.0
+    yield_conversion_factor: float = 1.0
+
+    def answer(self) -> dict[str, object]:
+        """The schema as Oden answers it (schema `ScrapYieldSchema`)."""
+        units = {
+            name: {"symbol": symbol}
+            for name, symbol in (("scrap_unit", self.scrap_unit), ("yield_unit", self.yield_unit))
+            if symbol
+        }
+        return {
+            "id": made_id("scrap_yield_schema", self.factory),
+            "factory": {"id": factory_id(self.factory), "name": self.factory},
+            "scrap_conversion_factor": self.scrap_conversion_factor,
+            "yield_conversion_factor": self.yield_conversion_factor,
+            **units,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Module:
     """One module of a dashboard and the query that it runs."""
 
@@ -123,7 +149,7 @@ class Dashboard:
 @dataclass(frozen=True, slots=True)
 class Plant:
     """What is set up at Oden before the first request: factories with lines, state categories and reasons (ids from 1), custom types,
-    metric groups, quality schemas, dashboards."""
+    metric groups, quality and scrap/yield schemas, dashboards."""
 
     factories: tuple[Factory, ...] = (Factory("Factory A", FORTY_LINES), Factory("Factory B", FORTY_LINES))
     categories: tuple[str, ...] = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
@@ -133,6 +159,7 @@ class Plant:
     products: tuple[str, ...] = ()
     metric_groups: tuple[MetricGroup, ...] = ()
     quality_schemas: tuple[QualitySchema, ...] = ()
+    scrap_yield_schemas: tuple[ScrapYieldSchema, ...] = ()
     dashboards: tuple[Dashboard, ...] = ()
     ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(object, id that it shall have) -> the id that it would have; see `oden_ids`."""

@@ -7,7 +7,7 @@ overlaps the time, ends included, and an order without `completed_at` overlaps e
 
 from dataclasses import replace
 
-from gateway.simulator.oden_body import Fields, not_found, read_json, select
+from gateway.simulator.oden_body import Fields, not_found, select
 from gateway.simulator.oden_catalogue import the_line
 from gateway.simulator.oden_store import Store, WorkOrder, made_id
 
@@ -42,7 +42,7 @@ def set_order(store: Store, body: Fields) -> object:
     wanted = body.text("id")
     texts = {name: body.text(name) for name in ("name", "external_id", "description")}
     times = {name: body.time(name) for name in ("started_at", "completed_at")}
-    metadata = _metadata(body)
+    metadata = body.json_object("metadata")
     if wanted is None:
         for name in ("name", "external_id"):
             if not texts[name]:
@@ -88,18 +88,3 @@ def _named(store: Store, body: Fields) -> list[WorkOrder]:
         for order in store.orders.values()
         if wanted in {None, order.id} and external in {None, order.external_id} and line in {None, order.line}
     ]
-
-
-def _metadata(body: Fields) -> dict[str, object] | None:
-    """An object, or a string that holds one, as an example of the document has it."""
-    value = body.values.get("metadata")
-    if "metadata" not in body:
-        return None
-    if isinstance(value, str):
-        try:
-            value = read_json(value)
-        except ValueError:
-            raise body.bad("metadata", "is a string that does not hold JSON") from None
-    if not isinstance(value, dict):
-        raise body.bad("metadata", "must be an object")
-    return value

@@ -23,10 +23,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.beside import problem, read_beside
+from gateway.config.beside import read_beside, wrong
 from gateway.config.document import Node
 from gateway.config.units import Duration
-from gateway.errors import ConfigError, Problem
+from gateway.errors import ConfigError, Fault, Problem
 from gateway.mapping.compile import LinePlan
 from gateway.model import Quality, Sample
 from gateway.oden.payloads import Wording
@@ -115,14 +115,14 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
         if known is None or known.field:
             names = ", ".join(one for one, has in plan.inputs.items() if not has.field)
             why = "is a field of a message: give 'topic' and 'message'" if known else f"is no input; there are: {names}"
-            raise ConfigError([problem(path, node, (*loc, "set", name), f"{name} {why}")])
+            raise wrong(path, node, [Fault((*loc, "set", name), f"{name} {why}")])
         yield Sample(known.source, known.address, value, at, **how)
     if given.topic is not None:
         sources = {source for source, address in plan.subscriptions if address == given.topic}
         source = given.source or next(iter(sources), None)
         if source is None or source not in sources:
             topics = ", ".join(sorted({address for _, address in plan.subscriptions}))
-            raise ConfigError([problem(path, node, (*loc, "topic"), f"no input has this topic; there are: {topics}")])
+            raise wrong(path, node, [Fault((*loc, "topic"), f"no input has this topic; there are: {topics}")])
         yield Sample(source, given.topic, given.message, at, **how)
     yield at
 

@@ -1,6 +1,8 @@
-"""A running stand-in for the tests here."""
+"""A running stand-in for the tests here, and what made bodies were answered, at the end."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -32,3 +34,27 @@ async def post(model: OdenModel) -> AsyncIterator[Post]:
                 return answer.status, await answer.json()
 
         yield send
+
+
+@dataclass
+class Answered:
+    """What made bodies were answered."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    endpoints: set[str] = field(default_factory=set)
+
+    def count(self, endpoint: str, status: int) -> None:
+        self.statuses[status] += 1
+        self.endpoints.add(endpoint)
+
+
+ANSWERED = pytest.StashKey[Answered]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how many made bodies there were."""
+    made = config.stash.get(ANSWERED, None)
+    if made is not None:
+        how = ", ".join(f"{count:,} with {status}" for status, count in sorted(made.statuses.items()))
+        told = f"{made.statuses.total():,} made bodies for {len(made.endpoints)} endpoints, answered {how}"
+        terminalreporter.write_line(f"Oden stand-in: {told}")

@@ -1,5 +1,6 @@
 """Products, targets, quality tests, work orders, deletions and queries, against the running server."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 
 from gateway.errors import ConfigError
 from gateway.simulator.oden_api import listening, make_app
+from gateway.simulator.oden_faults import read_fault
 from gateway.simulator.oden_model import OdenModel
+from gateway.simulator.oden_plan import FaultPlan
 from gateway.simulator.oden_plant import read_plant
 
 from .conftest import Post
@@ -26,6 +29,7 @@ reasons: [Jam]
 products: [{name: Pipe, id: p-1}, Film]
 metric_groups: [{name: Speed, id: g-1, description: how fast, unit_kind_of_quantity: velocity}]
 quality_schemas: [{id: "66", factory: Factory A, description: leak test}]
+scrap_yield_schemas: [{factory: Factory A, scrap_unit: kg, yield_unit: m, scrap_conversion_factor: 0.5}]
 dashboards: [{name: Shift report, id: d-1, modules: [{name: Runs, query: "SELECT name FROM RUN"}, {name: Odd, query: "What?"}]}]
 """
 
@@ -40,7 +44,8 @@ def model(tmp_path: Path) -> OdenModel:
 async def test_a_plant_has_the_ids_that_its_file_gives(post: Post) -> None:
     """They are answered, and things are found by them and by their secondary names; others follow from the names."""
     _, (line,) = await post("line/search", {"id": "l-1"})
-    assert line == {"id": "l-1", "name": "Line 01", "factory": {"id": "f-a", "name": "Factory A"}}
+    plain = {"id": "l-1", "name": "Line 01", "factory": {"id": "f-a", "name": "Factory A"}}
+    assert line == {**plain, "secondary_name": "Extruder 1"}
     assert await post("line/search", {"secondary_name": "Extruder 1", "factory": {"id": "f-a"}}) == (200, [line])
     _, (factory,) = await post("factory/search", {"secondary_name": "Plant 1"})
     assert (factory["id"], factory["secondary_name"]) == ("f-a", "Plant 1")
@@ -59,6 +64,13 @@ async def test_a_plant_has_the_ids_that_its_file_gives(post: Post) -> None:
         ("factories: [{name: A, lines: [L], zone: x}]", "factories.0.zone"),
         ("factories: [{name: A, lines: [L]}]\nquality_schemas: [{id: 66, factory: A}]", "2:24: quality_schemas.0.id"),
         ("factories: [", "plant.yaml:1:"),
+        ("factories: [{name: A, lines: [L, M, L]}]", "1:37: factories.0.lines.2: 'L' is there already"),
+        ("factories: [{name: A, lines: [{name: L, id: x}, {name: M, id: x}]}]", "factories.0.lines.1.id: 'x'"),
+        ("factories: [{name: A, lines: [L]}]\nreasons: [Jam, Jam]", "2:16: reasons.1"),
+        ("factories: [{name: A, lines: [L]}]\nproducts: [{name: P, secondary_name: Q}]", "products.0.secondary_name"),
+        ("factories: [{name: A, lines: [L]}]\nscrap_yield_schemas: [{factory: B}]", "no factory 'B'"),
+        ("factories: [{name: A, lines: [L]}]\nquality_schemas: [{id: '1', factory: B}]", "no factory 'B'"),
+        ("factories: [{name: A, lines: [L]}]\nquality_schemas: [{id: '1', factory: A, schema: x}]", "must be JSON"),
     ],
 )
 def test_a_plant_file_that_is_wrong_is_named_with_its_place(tmp_path: Path, text: str, why: str) -> None:
@@ -68,6 +80,26 @@ def test_a_plant_file_that_is_wrong_is_named_with_its_place(tmp_path: Path, text
     with pytest.raises(ConfigError) as caught:
         read_plant(path)
     assert why in str(caught.value)
+
+
+def test_all_that_is_wrong_is_named_from_the_top(tmp_path: Path) -> None:
+    """Not only the first, and in the order of the file."""
+    path = tmp_path / "plant.yaml"
+    path.write_text("products: [P, P]\nfactories: [{name: A, lines: [L, L]}]", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_plant(path)
+    assert [problem.where for problem in caught.value.problems] == [f"{path}:1:15", f"{path}:2:34"]
+
+
+async def test_a_fault_strikes_a_line_by_the_id_that_it_was_given(model: OdenModel, tmp_path: Path) -> None:
+    """As a fault names it, and as a request does."""
+    plan = FaultPlan(read_plant(tmp_path / "plant.yaml"))
+    for words in ("error line=l-1", "error line='Line 01'"):
+        plan.clear()
+        plan.add(read_fault(words))
+        for line, struck in (({"id": "l-1"}, True), (LINE, True), ({**LINE, "name": "Line 02"}, False)):
+            decision = plan.decide("/v2/interval/set", json.dumps(run(line=line)).encode(), 0)
+            assert (decision.commit is None) == struck, (words, line)
 
 
 async def test_products_are_made_renamed_and_deleted(post: Post) -> None:
@@ -174,8 +206,42 @@ async def test_output_is_deleted_by_id_and_line(post: Post) -> None:
     one = await made(post, run())
     about = {"type": {"name": "RUN"}, "line": LINE, "id": one["id"]}
     _, entry = await post("scrap_yield/set", {"interval": about, "data": {"raw_data": {"yield": 1}}})
+    assert entry["schema"]["scrap_unit"] == {"symbol": "kg"}
     assert await post("scrap_yield/delete", {"interval": {"line": LINE}, "data": {"id": entry["id"]}}) == (200, entry)
     assert (await post("scrap_yield/delete", {"interval": {"line": LINE}, "data": {"id": entry["id"]}}))[0] == 404
+
+
+async def test_the_total_of_an_interval_is_the_sum_of_its_records(post: Post) -> None:
+    """Also of texts that are numbers, and of offsets, times the schema's factor; what is no number does not count."""
+    one = await made(post, run())
+    about = {"type": {"name": "RUN"}, "line": LINE, "id": one["id"]}
+    query = {"query": "SELECT scrap, yield FROM RUN"}
+    assert (await post("oql/query?format=json", query))[1] == [{"scrap": None, "yield": None}]
+    for raw_data in ({"scrap": 50}, {"scrap": "50", "yield": 7}, {"scrap": -10, "yield": "many"}, {"yield": True}):
+        await post("scrap_yield/set", {"interval": about, "data": {"raw_data": raw_data}})
+    assert (await post("oql/query?format=json", query))[1] == [{"scrap": 45, "yield": 7}]
+    for number in (1e308, 1e308, 10**400):
+        await post("scrap_yield/set", {"interval": about, "data": {"raw_data": {"yield": number}}})
+    assert (await post("oql/query?format=json", query))[1] == [{"scrap": 45, "yield": None}]
+
+
+async def test_output_needs_a_schema_where_the_plant_has_any(post: Post) -> None:
+    """400 for a line of another factory."""
+    other = {"name": "Line 01", "factory": {"name": "Factory B"}}
+    one = await made(post, run(line=other))
+    about = {"type": {"name": "RUN"}, "line": other, "id": one["id"]}
+    status, answer = await post("scrap_yield/set", {"interval": about, "data": {"raw_data": {"yield": 1}}})
+    assert (status, answer["name"]) == (400, "interval.line")
+
+
+async def test_a_target_that_is_added_to_a_run_is_that_of_its_product(post: Post) -> None:
+    """Without naming the product again."""
+    one = await made(post, run(metadata={"product": {"name": "Tube"}}))
+    target = {"usl": 3, "metric_group": {"name": "Speed"}}
+    about = {"type": {"name": "RUN"}, "line": LINE, "id": one["id"]}
+    assert (await post("interval/update", {**about, "metadata": {"target": target}}))[0] == 200
+    _, (found,) = await post("target/search", {"product": {"name": "Tube"}})
+    assert (found["usl"], found["line"]["id"]) == (3, "l-1")
 
 
 async def test_an_interval_is_found_by_its_name_as_the_pattern_says(post: Post) -> None:
@@ -189,7 +255,11 @@ async def test_an_interval_is_found_by_its_name_as_the_pattern_says(post: Post) 
 
     assert [await status("exact", name) for name in ("order 4711", "4711")] == [200, 404]
     assert [await status("contains", name) for name in ("4711", "4712")] == [200, 404]
-    assert [await status("regex", name) for name in ("^order", "^4711", "(a+)+$", "[")] == [200, 404, 400, 400]
+    assert [await status("regex", name) for name in ("^order", "^4711", "(a+)+$", "[[a", "a?a", "\\")] == [
+        200,
+        404,
+        *[400] * 4,
+    ]
     assert await status("like", "4711") == 400
 
 
@@ -224,6 +294,10 @@ async def test_queries_in_three_formats(model: OdenModel) -> None:
         for wrong in ("SELECT", "SELECT colour FROM RUN", "SELECT * FROM nothing", "SELECT * FROM RUN WHERE name > 3"):
             assert (await ask(wrong))[0] == 400
         assert (await ask(query, "?format=xml"))[0] == 400
+        async with session.post(f"{address}/interval/set", json=run(name="\ud800")) as answer:
+            assert answer.status == 200
+        query = "SELECT name FROM RUN"
+        assert await ask(query, "?format=csv") == (200, "text/csv", "name\r\n4711\r\n?\r\n")
 
 
 async def test_a_dashboard_tells_of_each_module(post: Post) -> None:
@@ -240,5 +314,13 @@ async def test_a_dashboard_tells_of_each_module(post: Post) -> None:
     assert "understands only" in odd["error"]
     _, (runs, _) = await post("dashboard/execute", {**body, "range": {"start": NINE, "end": TEN}})
     assert runs["rows"] == []
+    for lines, names in (
+        ([{"id": "l-1"}], ["Line 01"]),
+        ([{"id": "l-1", "name": "Line 02"}], []),
+        ([{"name": "x"}], []),
+    ):
+        _, (runs, _) = await post("dashboard/execute", {**body, "filters": {"lines": lines}})
+        assert (runs["filters_applied"], len(runs["rows"])) == ({"lines": names}, len(names))
+    assert (await post("dashboard/execute", {**body, "filters": {"lines": [{}]}}))[0] == 400
     assert (await post("dashboard/execute", {"dashboard": {"id": "x"}}))[0] == 404
     assert (await post("dashboard/execute", {**body, "range": {"anchor": "now", "offset": "-7D"}}))[0] == 400
