@@ -1,10 +1,7 @@
 """The inputs of a line as configured, as plans: what feeds them, and in which order derived ones follow from each other."""
 
-from collections.abc import Collection
-
 from gateway.config.schema_inputs import Input
-from gateway.config.sentences import suggestion
-from gateway.mapping.expressions import Expression
+from gateway.mapping.expressions import named
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.naming import Loc, Names
 
@@ -20,7 +17,7 @@ def compile_inputs(names: Names, loc: Loc) -> dict[str, InputPlan]:
             plans[name] = _sourced(names, name, given, beats, (*loc, name))
     waiting = [name for name in names.inputs if name not in plans]
     while waiting:
-        ready = [name for name in waiting if not {*_needs(names, name, loc)} & {*waiting}]
+        ready = [name for name in waiting if named(names.inputs[name].expr or "").isdisjoint(waiting)]
         for name in ready:
             plans[name] = _derived(names, name, (*loc, name))
         waiting = [name for name in waiting if name not in ready]
@@ -60,42 +57,20 @@ def _sourced(names: Names, name: str, given: Input, beats: tuple[str, ...], loc:
     )
 
 
-def _needs(names: Names, name: str, loc: Loc) -> Collection[str]:
-    """The inputs that a derived one follows from, as far as that can be told."""
-    given = names.inputs[name]
-    if given.expr is None:
-        return ()
-    expression = _expression(names, given.expr, (*loc, name, "expr"), quietly=True)
-    return expression.names if expression is not None else ()
-
-
 def _derived(names: Names, name: str, loc: Loc) -> InputPlan:
     given = names.inputs[name]
     if given.stale is not None:
         other = names.input(given.stale, (*loc, "stale"))
         if other is not None and other.fresh is None and other.heartbeat is None:
-            patient = [known for known, one in names.inputs.items() if one.fresh or one.heartbeat]
-            text = f"'{given.stale}' is never quiet: give it 'fresh' or 'heartbeat'{suggestion(given.stale, patient)}"
+            text = f"'{given.stale}' is never quiet: give it 'fresh' or 'heartbeat'"
             names.fault((*loc, "stale"), text)
         names.kinds[name] = "truth"
         return InputPlan(
             name, "", "", f"stale {given.stale}", edge=given.edge, stale_of=given.stale, relies_on=(given.stale,)
         )
-    expression = _expression(names, given.expr or "", (*loc, "expr"), result_of=name)
+    found = names.expression(given.expr or "", (*loc, "expr"))
+    expression, kind = found if found is not None else (None, None)
+    if kind is not None:
+        names.kinds[name] = kind
     needs = expression.names if expression is not None else ()
     return InputPlan(name, "", "", f"= {given.expr}", edge=given.edge, expression=expression, relies_on=needs)
-
-
-def _expression(
-    names: Names, source: str, loc: Loc, *, result_of: str = "", quietly: bool = False
-) -> Expression | None:
-    faults = len(names.faults)
-    found = names.expression(source, loc)
-    if quietly:
-        del names.faults[faults:]
-    if found is None:
-        return None
-    expression, kind = found
-    if result_of and kind is not None:
-        names.kinds[result_of] = kind
-    return expression

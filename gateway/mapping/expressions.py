@@ -6,7 +6,7 @@ clock, and none of the macros that bind names of their own. CEL itself does not 
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Literal, Protocol
@@ -29,6 +29,7 @@ _PROBES: Mapping[Kind | None, tuple[object, ...]] = {
     "text": ("", "0"),
     None: (0, 1.5, "", True),
 }
+_KINDS: Mapping[Kind, str] = {"number": "a number", "truth": "true or false", "text": "text"}
 _MOST_PROBES = 256
 _CALCULATES = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
@@ -125,7 +126,7 @@ def parse(source: str, known: Collection[str], kinds: Mapping[str, Kind] | None 
     """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which `kinds`
     says what is known of their values."""
     found = _parse(source, known)
-    results = [*_tried(found, kinds or {})]
+    results = _tried(found, kinds or {})
     if results and not any(isinstance(result, bool) for result in results):
         raise ValueError(f'"{source}" is never true or false: compare it with something, such as "state == 0"')
     return found
@@ -136,8 +137,12 @@ def parse_value(
 ) -> tuple[Expression, Kind | None]:
     """Compile an expression with any result, and say of which kind that is, if it is always the same. Raises ValueError as `parse`."""
     found = _parse(source, known)
-    results = [result for result in _tried(found, kinds or {}) if result is not None]
-    return found, _kind(results)
+    return found, _kind(_tried(found, kinds or {}))
+
+
+def named(source: str) -> frozenset[str]:
+    """The names that can be inputs in an expression, which may yet turn out to be none."""
+    return frozenset(re.split(r"[\s.]", token["names"])[0] for token in _TOKENS.finditer(source) if token["names"])
 
 
 def _parse(source: str, known: Collection[str]) -> Condition:
@@ -187,18 +192,15 @@ def _fields(source: str, names: tuple[str, ...]) -> dict[str, tuple[tuple[str, .
     return {name: tuple(sorted(found)) for name, found in paths.items() if () not in found and name not in bracketed}
 
 
-def _tried(expression: Expression, kinds: Mapping[str, Kind]) -> Iterator[object]:
+def _tried(expression: Expression, kinds: Mapping[str, Kind]) -> list[object]:
     """What comes out for some of the values that the inputs can have. Raises ValueError where it never works."""
     probes = [_PROBES[kinds.get(name)] for name in expression.names]
-    failed = 0
-    for values in islice(product(*probes), _MOST_PROBES):
-        result = expression.value(dict(zip(expression.names, values, strict=True)))
-        failed += result is None
-        if result is not None:
-            yield result
-    if failed == len([*islice(product(*probes), _MOST_PROBES)]) and all(name in kinds for name in expression.names):
-        what = " and ".join(f'"{name}" is a {kinds[name]}' for name in expression.names)
+    tried = [dict(zip(expression.names, values, strict=True)) for values in islice(product(*probes), _MOST_PROBES)]
+    results = [result for result in map(expression.value, tried) if result is not None]
+    if not results and all(name in kinds for name in expression.names):
+        what = " and ".join(f'"{name}" is {_KINDS[kinds[name]]}' for name in expression.names)
         raise ValueError(f'"{expression.source}" never has a value, because {what}')
+    return results
 
 
 def _kind(results: list[object]) -> Kind | None:

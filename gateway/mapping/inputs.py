@@ -208,7 +208,9 @@ def gone(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name
         return True
     if plan is None or plan.stale_of is not None:  # that something is quiet is known
         return False
-    return any(gone(plans, memory, other) for other in plan.relies_on)
+    if plan.expression is not None:
+        return any(gone(plans, memory, other) for other in plan.relies_on)
+    return any(beat in memory and memory[beat].stale for beat in plan.relies_on)
 
 
 def silence(plan: InputPlan, now: float) -> Notice:

@@ -17,7 +17,18 @@ from gateway.model import Lookup
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
-MINE = ("What a line means", "Runs", "Batches", "States", "Custom intervals", "Presets")
+SECTIONS = (
+    "What a line means",
+    "Inputs",
+    "Counters",
+    "Expressions",
+    "Runs",
+    "Batches",
+    "States",
+    "Custom intervals",
+    "Scrap and yield",
+    "Presets",
+)
 HEAD = """
 oden: {token: secret}
 sources:
@@ -40,13 +51,13 @@ TABLES = {"products": Lookup(frozenset({"name"}), {})}
 
 
 def examples() -> list[tuple[str, str]]:
-    """The YAML examples of these sections, with the section that they stand in."""
+    """The YAML examples, with the section that they stand in."""
     parts = re.split(r"^#+ (.*)$", PAGE, flags=re.MULTILINE)
     sections = zip(parts[1::2], parts[2::2], strict=True)
     return [
         (title.split(":")[0], block)
         for title, text in sections
-        if title.split(":")[0] in MINE
+        if title.split(":")[0] in SECTIONS
         for block in re.findall(r"^```yaml\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     ]
 
@@ -74,5 +85,5 @@ def test_example_can_be_copied(section: str, text: str, tmp_path: Path) -> None:
 
 def test_there_are_examples_of_each_section() -> None:
     """The page is read as it is written."""
-    assert {section for section, _ in examples()} == set(MINE)
-    assert len(examples()) >= 18
+    assert {section for section, _ in examples()} == set(SECTIONS)
+    assert len(examples()) >= 26

@@ -1,0 +1,132 @@
+"""What mapping costs: samples a second and memory for a plant of 40 lines with 25 inputs each, in one process.
+
+Ratios come from one run: the whole plant against a single line, a line with derived inputs against one without, and what is
+remembered of a line after an hour against after six minutes. Exits with 1 where a ratio is above its WORST.
+"""
+
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from typing import Any
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.line import LineState, dump, step
+from gateway.model import Sample
+
+REPEATS = 3
+LINES = 40
+INPUTS = 25
+ROUNDS = 20
+T0 = 1_767_592_800.0
+WORST = {"plant": 2.0, "derived": 3.0, "growth": 1.5}
+
+
+def plan(number: int, *, derived: bool = False) -> LinePlan:
+    """A line with a state, an order by MQTT, eight counters and thirteen other tags, five of them derived where asked for."""
+
+    def tag(name: str, **more: Any) -> dict[str, Any]:
+        return {"source": "plc", "node": f"L{number}.{name}", **more}
+
+    inputs = {f"tag{place}": tag(f"Tag{place}") for place in range(8 if derived else 13)}
+    inputs |= {
+        f"derived{place}": {"expr": f"tag{place} * 0.1 > 5 && state == 1"} for place in range(5 if derived else 0)
+    }
+    inputs |= {
+        f"good{place}": tag(f"Good{place}", counter={"rollover": 65536, "max_rate": "50/s"}) for place in range(8)
+    }
+    inputs |= {
+        "state": tag("State"),
+        "beat": tag("Beat", heartbeat="60s"),
+        "order": {"source": "mes", "topic": f"L{number}/order", "field": "number"},
+        "product": {"source": "mes", "topic": f"L{number}/order", "field": "sku"},
+    }
+    assert len(inputs) == INPUTS
+    given = {
+        "factory": "Factory A",
+        "line": f"Line {number}",
+        "inputs": inputs,
+        "run": {"key": "order", "product": "{product}", "end": {"when": "state == 0", "for": "30m"}},
+        "states": {"input": "state", "codes": {1: {"category": "Uptime"}, 2: {"category": "Jam"}}, "hold": "5s"},
+        "scrap_yield": {
+            "entries": [{"count": f"good{place}", "raw_data": {f"part{place}": "{n}"}} for place in range(8)]
+        },
+    }
+    return compile_line(Line.model_validate(given), ("lines", number))
+
+
+def recording(plans: list[LinePlan], rounds: int, *, first: int = 0) -> Iterator[tuple[LinePlan, Sample]]:
+    """Each second each tag of each line has another value; the order changes every 200 s, the state every 40 s."""
+    for second in range(first, first + rounds):
+        now = T0 + second
+        for plan in plans:
+            for (source, address), fed in plan.subscriptions.items():
+                name = fed[0].name
+                if source == "mes":
+                    if second % 200 == 0:
+                        yield plan, Sample(source, address, {"number": second // 200 + 1, "sku": "FILM"}, now)
+                    continue
+                value: object = second * 7 % 65536 if name.startswith("good") else second
+                yield (
+                    plan,
+                    Sample(source, address, 1 + second // 40 % 2 if name == "state" else value, now, source_time=now),
+                )
+
+
+def mapped(plans: list[LinePlan], rounds: int) -> float:
+    """Samples a second, the median of some goes."""
+    samples = [*recording(plans, rounds)]
+    rates = []
+    for _ in range(REPEATS):
+        states = {plan.key: LineState() for plan in plans}
+        begun = time.perf_counter()
+        for plan, sample in samples:
+            states[plan.key] = step(plan, states[plan.key], sample).state
+        rates.append(len(samples) / (time.perf_counter() - begun))
+    return statistics.median(rates)
+
+
+def memory() -> tuple[float, float, int]:
+    """MiB of all plans, MiB of all states after ROUNDS seconds, and the bytes of one state as text."""
+    tracemalloc.start()
+    plans = [plan(number) for number in range(LINES)]
+    of_plans = tracemalloc.get_traced_memory()[0]
+    states = {plan.key: LineState() for plan in plans}
+    for one, sample in recording(plans, ROUNDS):
+        states[one.key] = step(one, states[one.key], sample).state
+    of_states = tracemalloc.get_traced_memory()[0] - of_plans
+    tracemalloc.stop()
+    return of_plans / 2**20, of_states / 2**20, len(dump(states[plans[0].key]))
+
+
+def growth() -> float:
+    """How much longer a line's memory is as text after an hour than after six minutes."""
+    one, state, lengths = plan(0), LineState(), []
+    for first in (0, 360, 3240):
+        for _, sample in recording([one], 360, first=first):
+            state = step(one, state, sample).state
+        lengths.append(len(dump(state)))
+    return lengths[-1] / lengths[0]
+
+
+def main() -> int:
+    single = mapped([plan(0)], ROUNDS * LINES)
+    plant = mapped([plan(number) for number in range(LINES)], ROUNDS)
+    derived = mapped([plan(0, derived=True)], ROUNDS * LINES)
+    of_plans, of_states, text = memory()
+    ratios = {"plant": single / plant, "derived": single / derived, "growth": growth()}
+    print(f"one line with {INPUTS} inputs: {single:,.0f} samples/s")
+    print(
+        f"{LINES} lines with {INPUTS} inputs: {plant:,.0f} samples/s; a sample costs {ratios['plant']:.2f} times as much"
+    )
+    print(f"with five derived inputs: {derived:,.0f} samples/s; a sample costs {ratios['derived']:.2f} times as much")
+    print(
+        f"memory of {LINES} lines: plans {of_plans:.1f} MiB, states {of_states:.1f} MiB, {text / 1024:.1f} KiB a line on disk"
+    )
+    print(f"a line's memory after an hour of counting: {ratios['growth']:.2f} times that after six minutes")
+    return 0 if all(ratio <= WORST[name] for name, ratio in ratios.items()) else 1
+
+
+sys.exit(main())
