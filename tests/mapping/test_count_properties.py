@@ -17,7 +17,7 @@ from tests.mapping.recording import T0, Played, order, plan, play, scrap, tag
 RATE = 5
 INPUTS: dict[str, Any] = {
     "good": {"source": "plc", "node": "Good", "counter": {"rollover": 1000, "max_rate": f"{RATE}/s"}},
-    "net": {"source": "plc", "node": "Net", "counter": {"backwards": "count", "scale": 0.5}},
+    "net": {"source": "plc", "node": "Net", "counter": {"backwards": "count", "rollover": 1000, "scale": 0.5}},
     "ordered": {"source": "plc", "node": "Ordered", "counter": {"restarts_with": "order"}},
     "toggle": {"source": "plc", "node": "Toggle", "edge": "any"},
     "lot": {"source": "plc", "node": "Lot"},
@@ -67,13 +67,14 @@ lines = st.sampled_from(
 
 @dataclass
 class Plant:
-    """A random plant: what happened, the samples that tell of it, and what of it can be known, by the name in `raw_data`."""
+    """A random plant: what happened, the samples that tell of it, and what of it can be known, by the name in `raw_data`. Between two
+    sightings no counter moves by half its width."""
 
     now: float = 0.0
     orders: int = 0
     on: bool = True
     good: int = 990
-    net: int = 0
+    net: int = 997
     ordered: int = 0
     shown: int = 0
     shown_at: float = 0.0
@@ -87,13 +88,13 @@ class Plant:
     def show(self, *, initial: bool = False) -> None:
         """The tags say what they hold."""
         self.shown, self.shown_at, self.hidden = self.ordered, self.now, 0
-        for node, value in (("Good", self.good % 1000), ("Net", self.net), ("Ordered", self.ordered)):
+        for node, value in (("Good", self.good % 1000), ("Net", self.net % 1000), ("Ordered", self.ordered)):
             self.samples.append(tag(self.now, node, value, initial=initial))
         self.samples.append(tag(self.now, "Toggle", self.toggle, initial=initial))
 
     def count(self, parts: int, taken_back: int, flips: int) -> None:
         """Parts are made, no faster than the line can, and some taken back; a bit toggles."""
-        parts = min(parts, int((self.now - self.shown_at) * RATE) - self.hidden, 999 - self.hidden)
+        parts = min(parts, int((self.now - self.shown_at) * RATE) - self.hidden, 480 - self.hidden)
         self.hidden += parts
         self.good += parts
         self.net += parts - taken_back

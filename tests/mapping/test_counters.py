@@ -48,6 +48,57 @@ def test_p2_moved(spec: Counter, last: float, value: float, elapsed: float, amou
     assert (gap or "") in (move.gap or "")
 
 
+def policy(**given: Any) -> Counter:
+    return Counter.model_validate(given)
+
+
+@pytest.mark.parametrize(
+    ("spec", "last", "value", "amount", "gap"),
+    [
+        (policy(backwards="ignore"), 10, 4, 0, "set to another value"),
+        (policy(backwards="ignore"), 10, 14, 4, None),
+        (policy(backwards="ignore", rollover=100), 99, 4, 5, None),
+        (policy(backwards="ignore", rollover=100, max_rate="2/s"), 50, 4, 0, "set to another value"),
+        (policy(backwards="count"), 10, 7, -3, None),
+        (policy(backwards="count"), 2, -3, -5, None),
+        (policy(backwards="count", rollover=100), 2, 98, -4, None),
+        (policy(backwards="count", rollover=100), 98, 2, 4, None),
+        (policy(backwards="count", max_rate="2/s"), 90, 10, -80, "faster"),
+        (policy(max_rate="2/s"), 500, 300, 0, "not a reset to zero"),
+        (policy(max_rate="2/s"), 500, 5, 5, "taken as a reset"),
+        (policy(max_rate="2/s", too_fast="ignore"), 5, 500, 0, "not counted"),
+        (policy(rollover=100, max_rate="2/s", too_fast="ignore"), 95, 99, 4, None),
+        (policy(restarts_with="order"), 10, 4, 4, None),
+        (policy(rollover=1000), 999.5, 0.25, 0.75, None),
+    ],
+)
+def test_p2_policies(spec: Counter, last: float, value: float, amount: float, gap: str | None) -> None:
+    """What a step back and a jump mean is as configured; what is left out or doubtful is a gap with its reason."""
+    move = moved(spec, last, value, 1.0, watched=True)
+    assert move.amount == amount
+    assert (move.gap is None) == (gap is None)
+    assert (gap or "") in (move.gap or "")
+
+
+def test_p2_a_restart_that_nobody_watched_counts_all_that_is_shown() -> None:
+    """Although the value is larger than before; what the line cannot have made is still a gap."""
+    spec = policy(restarts_with="order", max_rate="5/s")
+    assert moved(spec, 100, 150, 60.0, watched=False, restarted=True).amount == 150
+    assert "faster" in (moved(spec, 100, 900, 60.0, watched=False, restarted=True).gap or "")
+
+
+@given(st.integers(2, 2**64), st.data())
+def test_p2_the_shorter_way_is_exact_below_half_a_turn(rollover: int, data: st.DataObject) -> None:
+    """A counter that is counted back as well: what it moved by in less than half a turn, either way, is found exactly."""
+    last = data.draw(st.integers(0, rollover - 1))
+    half = (rollover - 1) // 2
+    made = data.draw(st.integers(-half, half))
+    assert (
+        moved(policy(rollover=rollover, backwards="count"), last, (last + made) % rollover, 1.0, watched=True).amount
+        == made
+    )
+
+
 @given(st.integers(2, 2**64), st.data())
 def test_p2_rollover_is_exact_below_one_turn(rollover: int, data: st.DataObject) -> None:
     """However wide a counter is, what it moved by in less than a turn is found exactly."""

@@ -175,3 +175,14 @@ def test_p2_a_stale_retained_count_is_not_a_reset() -> None:
     assert [notice.kind for notice in stale.notices] == ["gap"]
     newer = read(given, seen, Sample("mes", "l01/good", 1501, 30.0, retained=True), 30.0)
     assert (newer.fresh, newer.memory.value) == (True, 1501)
+
+
+def test_p11_a_clock_that_was_set_back_is_not_believed() -> None:
+    """A tag that changes to a value an hour older than the one before has the time of arrival, said once; seconds are nothing."""
+    took = reading("state", 3, memory("state", 1, NOW - 10), source_time=NOW - 3600)
+    assert took.memory.at == NOW
+    assert "was set back by 3590 s" in took.notices[0].text
+    again = reading("state", 4, took.memory, source_time=NOW - 3590)
+    assert (again.memory.at, again.notices) == (NOW, ())
+    assert reading("state", 3, memory("state", 1, NOW - 10), source_time=NOW - 20).memory.at == NOW - 20
+    assert reading("state", 1, memory("state", 1, NOW - 10), source_time=NOW - 3600).notices == ()
