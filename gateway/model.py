@@ -124,7 +124,8 @@ class Output:
     """What was produced in `interval`: one scrap/yield entry, stamped `timestamp`.
 
     No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
-    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed.
+    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed. With `quality_schema`,
+    the id of one, it is the result of a quality test instead.
     """
 
     key: str
@@ -135,11 +136,60 @@ class Output:
     timestamp: int
     raw_data: Mapping[str, Scalar]
     amounts: tuple[str, ...] = ()
+    quality_schema: str | None = None
     kind: Literal["output"] = "output"
 
 
-Record = Annotated[StartInterval | UpdateInterval | Output, Field(discriminator="kind")]
+SettingType = Literal["product", "product_mapping", "product_attribute", "target", "maintenance_work_order"]
+
+IDENTITY: Mapping[SettingType, tuple[str, ...]] = MappingProxyType(
+    {
+        "product": ("name",),
+        "product_mapping": ("product",),
+        "product_attribute": ("product", "name", "display_name"),
+        "target": ("product", "metric_group"),
+        "maintenance_work_order": ("external_id",),
+    }
+)
+"""What in the fields of a setting says which thing it is about; the line does too, where it has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is to be so at Oden beside intervals and output: the thing of `type` that `fields` name has these `fields`.
+
+    `fields` are those of the request to the `set` endpoint of `type`, without the line. It depends on no interval; of one thing, the later
+    word holds.
+    """
+
+    key: str
+    line: str
+    at: float
+    type: SettingType
+    fields: Mapping[str, JsonValue]
+    kind: Literal["setting"] = "setting"
+
+    @property
+    def interval(self) -> str:
+        """No other record belongs to it."""
+        return self.key
+
+    @property
+    def about(self) -> tuple[JsonValue, ...]:
+        """Which thing of its type it is."""
+        return tuple(self.fields.get(name) for name in IDENTITY[self.type])
+
+
+Record = Annotated[StartInterval | UpdateInterval | Output | Setting, Field(discriminator="kind")]
 """One thing that must become true at Oden, in local terms."""
+
+
+def creates(record: Record) -> bool:
+    """Whether sending the record's request twice could make two things at Oden."""
+    if isinstance(record, Setting):
+        return record.type == "maintenance_work_order"
+    return not isinstance(record, UpdateInterval)
+
 
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 """Record <-> JSON text."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import JsonValue
+
 from gateway.cli.check import span
-from gateway.model import BUILT_IN, Output, Record, UpdateInterval
+from gateway.model import BUILT_IN, Output, Record, Setting, UpdateInterval
 from gateway.oden.payloads import BULK
 from gateway.outbox.desk import STANDING
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
@@ -34,7 +36,9 @@ def what(record: Record, room: int = 1000) -> str:
 
 def _said(record: Record) -> tuple[str, str]:
     """What it is about, and when that is."""
-    details = ", ".join(str(value) for value in record.details.values()) if not isinstance(record, Output) else ""
+    if isinstance(record, Setting):
+        said = (f"{name} {_plain(value)}" for name, value in record.fields.items())
+        return f"{record.type.replace('_', ' ')}: {', '.join(said)}", f"from {moment(record.at)}"
     kind = record.type.lower() if record.type in BUILT_IN else record.type
     if isinstance(record, Output):
         amounts = [f"{_number(record.raw_data.get(name))} {name}" for name in record.amounts]
@@ -42,6 +46,7 @@ def _said(record: Record) -> tuple[str, str]:
         if not amounts:
             others = [f"{name} {_number(value)}" for name, value in record.raw_data.items()]
         return " ".join(filter(None, [", ".join(amounts), ", ".join(others)])), f"at {moment(record.timestamp)}"
+    details = ", ".join(str(value) for value in record.details.values())
     if isinstance(record, UpdateInterval):
         changes = " and ".join(filter(None, [f"named {record.name}" if record.name else "", details]))
         named = f"{kind} is {changes}" if changes else kind
@@ -50,6 +55,12 @@ def _said(record: Record) -> tuple[str, str]:
     if record.end is None:
         return named, f"starts {moment(record.start)}"
     return named, f"{moment(record.start)} to {moment(record.end)}"
+
+
+def _plain(value: JsonValue) -> str:
+    """A value, or the name of what is known by its name."""
+    named = value.get("name") if isinstance(value, dict) else value
+    return str(value if named is None else named)
 
 
 def moment(seconds: float) -> str:

@@ -90,9 +90,10 @@ def _twice(lines: list[Line]) -> Iterator[Fault]:
 
 
 def _line(line: Line, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
-    if line.run is None and line.states is None and line.scrap_yield is None and not line.intervals:
+    if not any((line.run, line.batches, line.states, line.scrap_yield, line.intervals, line.rules)):
         yield Fault(
-            loc, "this line sends nothing; write at least one of 'run', 'states', 'intervals' and 'scrap_yield'"
+            loc,
+            "this line sends nothing; write at least one of 'run', 'batches', 'states', 'intervals', 'scrap_yield' and 'rules'",
         )
     for name, given in line.inputs.items():
         yield from _input(given, (*loc, "inputs", name), sources)

@@ -12,6 +12,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from gateway.config.schema_inputs import Input
 from gateway.config.schema_output import ScrapYield
+from gateway.config.schema_rules import Rule
 from gateway.config.schema_runs import Batches, Interval, Run
 from gateway.config.schema_states import States
 from gateway.config.section import Identifier, Name, Section
@@ -137,6 +138,9 @@ class Line(Section):
     states: States | None = None
     intervals: list[Interval] = Field([], description="Custom intervals: operator, shift, recipe, tool.")
     scrap_yield: ScrapYield | None = None
+    rules: list[Rule] = Field(
+        [], description="What else Oden is told: quality tests, targets, products, their attributes, work orders."
+    )
 
     @property
     def key(self) -> str:

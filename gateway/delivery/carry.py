@@ -16,6 +16,7 @@ from gateway.delivery.bulk import BULK, NOT_IMPLEMENTED, Bulk
 from gateway.delivery.holds import Holds
 from gateway.delivery.outcome import Outcome, judge
 from gateway.delivery.reconcile import EMPTY, Taken, compare, taken
+from gateway.model import Setting, creates
 from gateway.oden import payloads
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
@@ -104,13 +105,20 @@ class Carrier:
             work = await self._outbox(Outbox.gather, work, payloads.packable, payloads.BULK)
         chosen = self._clock.now()
         attempt = tried or self._new_attempt(work)
+        if tried is None and isinstance(work.records[0], Setting) and creates(work.records[0]):
+            # Whether it is there already decides what is sent.
+            attempt = replace(attempt, phase="doubt")
+            work = replace(work, attempt=attempt)
+            if await self._outbox(Outbox.begin, work, attempt):
+                await self.look_up(work, written)
+            return
         endpoint = ENDPOINTS[attempt.endpoint]
         attempt = replace(attempt, phase="sending", tries=attempt.tries + 1, begun=chosen)
         work = replace(work, attempt=attempt)
         if not await self._outbox(Outbox.begin, work, attempt):
             return
         answer = await self._client.post(endpoint, attempt.body, written)
-        outcome = judge(answer, creates=payloads.creates(work.records[0]), needs_body=endpoint.answers_json)
+        outcome = judge(answer, creates=creates(work.records[0]), needs_body=endpoint.answers_json)
         if endpoint in BULK and (answer.status == TOO_LARGE or (answer.own and answer.status == NOT_IMPLEMENTED)):
             outcome = Outcome("dead", "none", answer.error)
         if outcome.unsettled:
@@ -145,6 +153,11 @@ class Carrier:
         asked = outcome.retry_after or 0.0
         match outcome.fate:
             case "again":
+                attempt = replace(attempt, failed=attempt.failed + (outcome.unsettled and outcome.hold == "none"))
+                work = replace(work, attempt=attempt)
+                if isinstance(work.records[0], Setting) and self._is_hopeless(attempt):
+                    await self._give_up(work, attempt)
+                    return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
                 pause = max(pause, settle) if outcome.unsettled else pause
                 not_before = self.holds.next_probe() or now + pause
@@ -223,15 +236,36 @@ class Carrier:
             await self._look_again(work, attempt, reason, outcome.retry_after or 0.0)
             return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not found.missing)
-        if not found.missing or len(work.records) > 1:
+        if isinstance(work.records[0], Setting):
+            await self._set(work, attempt, found.ids.get(attempt.number))
+        elif not found.missing or len(work.records) > 1:
             self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, found.missing)
             await self._outbox(Outbox.settle, work, found.ids)
         elif attempt.failed >= MOST_SENDS and self._accepted.get(attempt.endpoint, 0.0) > attempt.begun:
-            error = f"given up after {attempt.failed} tries: {attempt.reason}"
-            await self.refuse(work, dict.fromkeys(work.positions, error))
+            await self._give_up(work, attempt)
         else:
             await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
+
+    async def _set(self, work: Work, attempt: Attempt, oden_id: str | None) -> None:
+        """Go on with a thing of which it is known now whether Oden has it, and under which id."""
+        made = oden_id is not None and attempt.tries > 0 and attempt.body == payloads.with_id(attempt.body, None)
+        if made:
+            self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
+            await self._outbox(Outbox.settle, work, dict.fromkeys(work.positions))
+        elif self._is_hopeless(attempt):
+            await self._give_up(work, attempt)
+        else:
+            work = replace(work, attempt=replace(attempt, body=payloads.with_id(attempt.body, oden_id)))
+            await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
+
+    def _is_hopeless(self, attempt: Attempt) -> bool:
+        """Whether Oden failed so often over a setting, while it took others, that this one must be why."""
+        return attempt.failed >= MOST_SENDS and max(self._accepted.values(), default=0.0) > attempt.begun
+
+    async def _give_up(self, work: Work, attempt: Attempt) -> None:
+        error = f"given up after {attempt.failed} tries: {attempt.reason}"
+        await self.refuse(work, dict.fromkeys(work.positions, error))
 
     async def _look_again(self, work: Work, attempt: Attempt, reason: str, asked: float = 0.0) -> None:
         attempt = replace(attempt, looks=attempt.looks + 1)
@@ -263,7 +297,7 @@ class Carrier:
             attempt = one.attempt
             if attempt is None or (one.lane, attempt.number) != (work.lane, work.positions[0]):
                 continue
-            if payloads.creates(one.records[0]):
+            if creates(one.records[0]):
                 await self._look_again(one, attempt, reason)
             else:
                 later = self._clock.now() + max(self._settings.settle, backoff(attempt.tries))
@@ -278,14 +312,14 @@ class Carrier:
     async def found(self, work: Work, attempt: Attempt, longest: float) -> None:
         """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours: whatever may
         still take effect gets its time from now on, and nothing waits for longer than `longest` seconds."""
-        now, creates = self._clock.now(), payloads.creates(work.records[0])
+        now, may_double = self._clock.now(), creates(work.records[0])
         settled = now + self._settings.settle
         if attempt.phase == "sending":
-            phase: Literal["doubt", "again"] = "doubt" if creates else "again"
+            phase: Literal["doubt", "again"] = "doubt" if may_double else "again"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
             await self._store(work, phase=phase, not_before=settled, reason="the gateway was stopped")
             return
-        least = settled if attempt.phase == "doubt" or not creates else 0.0
+        least = settled if attempt.phase == "doubt" or not may_double else 0.0
         not_before = min(max(attempt.not_before, least), max(settled, now + longest))
         if not_before != attempt.not_before:
             await self._outbox(Outbox.begin, work, replace(attempt, not_before=not_before))

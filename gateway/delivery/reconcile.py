@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.model import StartInterval
+from gateway.model import Output, StartInterval, creates
 from gateway.oden import payloads
 from gateway.oden.client import Answer
 from gateway.oden.endpoints import INTERVALS_SET, INTERVALS_UPDATE
@@ -37,7 +37,7 @@ def taken(work: Work, attempt: Attempt, answer: Answer, *, trusts_empty: bool) -
             # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
             return Taken(unclear="the answer had no id", confirmed=single)
         return Taken(dict(zip(work.positions, ids, strict=True)))
-    if payloads.creates(first) and answer.empty and not trusts_empty:
+    if creates(first) and answer.empty and not trusts_empty:
         # Not documented, and what stands in between can answer so too: believed once a look-up has shown it.
         return Taken(unclear=EMPTY)
     refused: dict[int, str] = {}
@@ -67,11 +67,11 @@ def compare(work: Work, attempt: Attempt, answer: Answer, wording: payloads.Word
     body = answer.body if answer.status != 404 else []
     there = [payloads.is_there(body, record, wording) for record in work.records]
     ids = {
-        at: payloads.interval_id(body, record, wording) if isinstance(record, StartInterval) else None
+        at: payloads.found_id(body, record, wording)
         for at, record, found in zip(work.positions, work.records, there, strict=True)
         if found
     }
-    nameless = isinstance(work.records[0], StartInterval) and None in ids.values()
+    nameless = not isinstance(work.records[0], Output) and None in ids.values()
     unsettled = ""
     if None in there or nameless:
         unsettled = "Oden's answer to the search was not understood"

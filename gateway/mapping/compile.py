@@ -5,19 +5,25 @@ A plan is compiled once and never changes. It holds nothing of what happens on t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from gateway.config import schema
 from gateway.errors import Fault, FaultyConfig
 from gateway.mapping.compile_inputs import compile_inputs
 from gateway.mapping.compile_output import compile_output
+from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
 from gateway.mapping.compile_tracks import compile_batches, compile_intervals, compile_run
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.naming import Loc, Names
 from gateway.mapping.output import OutputPlan
+from gateway.mapping.rules import RulePlan
 from gateway.mapping.states import Ladder, StatesPlan
 from gateway.mapping.track_plan import ByKey, TrackPlan
 from gateway.model import NO_LOOKUPS, Lookups
+
+REMEMBERED = 8
+"""Runs, and batches, that have ended and of which a quality test can still be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class LinePlan:
     batch_output: OutputPlan | None = None
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
+    rules: tuple[RulePlan, ...] = ()
 
 
 def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
@@ -75,8 +82,13 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         at = (*loc, "scrap_yield")
         output = compile_output(names, line.scrap_yield, at, of="run", possible=with_run)
         batch_output = compile_output(names, line.scrap_yield, at, of="batch", possible=line.batches is not None)
+    possible: Mapping[Literal["run", "batch"], bool] = {"run": with_run, "batch": line.batches is not None}
+    rules = compile_rules(names, line.rules, (*loc, "rules"), possible=possible)
     if names.faults:
         raise FaultyConfig(names.faults)
+    tested = {rule.of for rule in rules if rule.set == "quality_test"}
+    run = replace(run, remembered=REMEMBERED) if run is not None and "run" in tested else run
+    batches = replace(batches, remembered=REMEMBERED) if batches is not None and "batch" in tested else batches
     tracks = [*filter(None, (run, batches)), *intervals]
     plain = {track.start.input for track in tracks if isinstance(track.start, ByKey)}
     if states is not None and not isinstance(states.rule, Ladder):
@@ -102,4 +114,5 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         batch_output,
         tuple(plan for plan in inputs.values() if plan.expression is not None or plan.stale_of is not None),
         tuple(plan for plan in inputs.values() if plan.patience is not None),
+        rules,
     )

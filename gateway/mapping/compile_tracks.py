@@ -34,7 +34,7 @@ def compile_run(names: Names, run: Run, loc: Loc) -> TrackPlan | None:
     product = names.pattern(run.product, (*loc, "product")) or NO_PATTERN
     details: dict[str, Template] = {"product": Words(product)}
     if run.target is not None:
-        details["target"] = _target(names, run.target, (*loc, "target"))
+        details["target"] = limits(names, run.target, (*loc, "target"))
     until_known = {"product": run.unknown_product} if run.unknown_product is not None else None
     return _track(names, "RUN", run, start, loc, details, frozenset({"product"}), until_known)
 
@@ -101,7 +101,7 @@ def _track(
         if key in details:
             names.fault((*loc, "metadata", key), f"'{key}' is told already, by '{key}' itself")
         else:
-            details[key] = _filled_in(names, value, (*loc, "metadata", key), *also)
+            details[key] = filled_in(names, value, (*loc, "metadata", key), *also)
     end = _end(names, given.end, (*loc, "end")) if given.end is not None else None
     if start is None:
         return None
@@ -158,19 +158,21 @@ def _counter(names: Names, name: str, loc: Loc) -> None:
         names.fault(loc, f'"{name}" is not a counter: add `counter: {{}}` to it if it is a running count')
 
 
-def _target(names: Names, target: Target, loc: Loc) -> Template:
+def limits(names: Names, target: Target, loc: Loc) -> dict[str, Template]:
+    """The fields of `target`, which stands at `loc`, as Oden's schema Target has them."""
     group = names.pattern(target.metric_group, (*loc, "metric_group")) or NO_PATTERN
-    limits: dict[str, Template] = {"metric_group": {"name": Words(group)}}
+    found: dict[str, Template] = {"metric_group": {"name": Words(group)}}
     for key, name in (("value", "target_value"), ("lsl", "lsl"), ("usl", "usl")):
         value = getattr(target, key)
         if isinstance(value, str):
-            limits[name] = Amount(names.pattern(value, (*loc, key)) or NO_PATTERN)
+            found[name] = Amount(names.pattern(value, (*loc, key)) or NO_PATTERN)
         elif value is not None:
-            limits[name] = value
-    return limits
+            found[name] = value
+    return found
 
 
-def _filled_in(names: Names, value: Scalar, loc: Loc, *also: Reference) -> Template:
+def filled_in(names: Names, value: Scalar, loc: Loc, *also: Reference) -> Template:
+    """A value that stands at `loc`: text can have inputs in it."""
     return names.pattern(value, loc, *also) if isinstance(value, str) else value
 
 

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import floor
 
 from pydantic import JsonValue
 
+from gateway.mapping.inputs import moment
 from gateway.mapping.patterns import Look, Pattern
 from gateway.mapping.values import number
 from gateway.model import Scalar
@@ -24,7 +27,14 @@ class Words:
     pattern: Pattern
 
 
-Template = Words | Amount | Pattern | Scalar | Mapping[str, "Template"]
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A value that is a time at Oden, in whole seconds: what is none is left out."""
+
+    pattern: Pattern
+
+
+Template = Words | Amount | Moment | Pattern | Scalar | Mapping[str, "Template"]
 """What is to be filled in; a mapping keeps only what is known."""
 
 
@@ -35,6 +45,9 @@ def filled(template: Template, look: Look) -> JsonValue:
             return pattern.words(look)
         case Amount(pattern):
             return number(pattern.render(look))
+        case Moment(pattern):
+            at = moment(pattern.render(look))
+            return None if at is None else datetime.fromtimestamp(floor(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         case Pattern():
             value = template.render(look)
             return value.strip() or None if isinstance(value, str) else value
@@ -51,7 +64,7 @@ def all_filled(templates: Mapping[str, Template], look: Look) -> dict[str, JsonV
 def inputs_of(template: Template) -> Iterator[str]:
     """The inputs that the template looks at."""
     match template:
-        case Words(pattern) | Amount(pattern):
+        case Words(pattern) | Amount(pattern) | Moment(pattern):
             yield from inputs_of(pattern)
         case Pattern():
             yield from (reference.input for reference in template.references)

@@ -18,6 +18,7 @@ from gateway.mapping.counting import OutputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, counted, derived, outdated, read, silence
 from gateway.mapping.output import OutputPlan, OutputState
 from gateway.mapping.records import Recorder
+from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.runs import EndedRun, RunsState
 from gateway.mapping.scene import Scene
 from gateway.mapping.state_track import StateTrack
@@ -50,6 +51,7 @@ class LineState:
     intervals: Mapping[str, RunsState] = field(default_factory=dict)
     batch_output: OutputState = field(default_factory=OutputState)
     heard: Mapping[str, float] = field(default_factory=dict)
+    rules: RulesState = field(default_factory=RulesState)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,9 @@ class _Work:
         self.tracks = [*filter(None, (self.run, self.batches)), *self.customs]
         self.inside = [track for track in self.tracks if track.host is not None]
         self.heard = state.heard
+        self.rules = None
+        if plan.rules:
+            self.rules = RulesTrack(plan.rules, state.rules, self.scene, {"run": self.run, "batch": self.batches})
         self.states = StateTrack(plan.states, state.states, self.scene) if plan.states is not None else None
 
     @property
@@ -156,6 +161,7 @@ class _Work:
             {**self.state.intervals, **{track.plan.type: track.state for track in self.customs}},
             self.batch_output.state if self.batch_output is not None else self.state.batch_output,
             self.heard,
+            self.rules.state if self.rules is not None else self.state.rules,
         )
         return Step(state, tuple(self.scene.recorder.records), tuple(self.scene.notices))
 
@@ -181,6 +187,9 @@ class _Work:
         for output in self.outputs:
             if output.state.flush_at is not None:
                 yield output.state.flush_at, output.flush
+        if self.rules is not None:
+            for due, rule in self.rules.timers():
+                yield due, partial(self.rules.fire, rule)
         for plan in self.plan.watched:
             known = self.scene.inputs.get(plan.name)
             if known is not None and known.quiet_at is not None:
@@ -200,6 +209,8 @@ class _Work:
     def _try_again(self) -> None:
         for track in self.tracks:
             track.try_again()
+        if self.rules is not None:
+            self.rules.try_again()
 
     # A sample
 
@@ -275,6 +286,9 @@ class _Work:
             track.see(readings, sample)
         if self.states is not None:
             self.states.see(readings, sample)
+        if self.rules is not None:
+            self.rules.see(readings, sample)
+            self.rules.try_again()
         for output in self.outputs:
             output.arm()
 

@@ -4,7 +4,17 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-from gateway.model import IntervalType, Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+from gateway.model import (
+    IntervalType,
+    Output,
+    Record,
+    Scalar,
+    Setting,
+    SettingType,
+    StartInterval,
+    UpdateInterval,
+    record_key,
+)
 
 Details = Mapping[str, JsonValue]
 NOTHING: Details = {}
@@ -55,3 +65,19 @@ class Recorder:
         amounts: tuple[str, ...],
     ) -> None:
         self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, amounts))
+
+    def test(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        raw_data: Mapping[str, Scalar],
+        schema: str,
+    ) -> None:
+        """Record the result of a quality test of an interval."""
+        self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, (), schema))
+
+    def setting(self, at: float, kind: SettingType, fields: Details) -> None:
+        """Record what is to be so of one thing at Oden."""
+        self.records.append(Setting(self._key(at), self.line, at, kind, fields))

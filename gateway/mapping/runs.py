@@ -53,6 +53,7 @@ class EndedRun:
     start: int
     end: int
     ended: float
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class RunsState:
     it was last known, `idle` the end condition. `parked`: the end came while the key stayed. `last` is the
     run before `current`; older ones are forgotten. `earliest` is the first second in which a run can start.
     `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
-    run is still right. `number` counts batches in their run, `counted` what was made in the one that is on.
+    run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on.
     """
 
     key: str = ""
@@ -114,6 +115,7 @@ class RunsState:
     amend: float | None = None
     number: int = 0
     counted: Number = 0
+    recent: tuple[EndedRun, ...] = ()
 
 
 class Turn(NamedTuple):
@@ -186,10 +188,11 @@ def ended(state: RunsState, at: float, *, keyed: bool) -> Turn:
     return Turn(replace(state, parked=keyed and bool(state.key), key=state.key if keyed else "", waiting=None), end=at)
 
 
-def closed(state: RunsState, run: Run, end: float) -> tuple[RunsState, EndedRun]:
-    """End `run`, the current one, at `end`: it becomes the last."""
-    after = EndedRun(run.interval, run.start, max(floor(end), state.earliest), end)
-    return replace(state, current=None, last=after, earliest=after.end, amend=None), after
+def closed(state: RunsState, run: Run, end: float, keep: int = 0) -> tuple[RunsState, EndedRun]:
+    """End `run`, the current one, at `end`: it becomes the last, and one of the newest `keep` that are remembered."""
+    after = EndedRun(run.interval, run.start, max(floor(end), state.earliest), end, run.name)
+    recent = (*state.recent, after)[-keep:] if keep else ()
+    return replace(state, current=None, last=after, earliest=after.end, amend=None, recent=recent), after
 
 
 def start_of(state: RunsState, begun: float) -> int:

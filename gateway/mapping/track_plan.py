@@ -66,7 +66,8 @@ class TrackPlan:
 
     `settle` is how long other inputs may follow a change. `needed` names the details without which nothing is told, or, where
     they are in `until_known`, what is told instead. `names` are the inputs that `name` and `details` look at; what they say
-    later corrects what was told for `correct` seconds from the start. `inside`: only while a run is on, with which it ends.
+    later corrects what was told for `correct` seconds from the start. `inside`: only while a run is on, with which it ends. So many
+    that have ended are `remembered`.
     """
 
     type: IntervalType
@@ -80,3 +81,4 @@ class TrackPlan:
     until_known: Mapping[str, str] | None = None
     correct: float = 0.0
     inside: bool = False
+    remembered: int = 0

@@ -261,7 +261,7 @@ class Track:
             end = min(end, self.host.state.change.gone)  # what is inside a run does not outlast it
         if self.beside is not None:
             self.beside.closing(end)
-        self.state, ended = runs.closed(self.state, run, end)
+        self.state, ended = runs.closed(self.state, run, end, self.plan.remembered)
         if self.beside is not None:
             self.beside.closed(ended)
         self.scene.recorder.end(self.scene.now, self.plan.type, ended.interval, ended.end)

@@ -10,15 +10,23 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from gateway.model import BUILT_IN, Output, Record, StartInterval, UpdateInterval
+from gateway.model import BUILT_IN, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
 from gateway.oden.endpoints import (
     INTERVAL_SEARCH,
     INTERVAL_SET,
     INTERVALS_SET,
     INTERVALS_UPDATE,
     LINE_SEARCH,
+    MAINTENANCE_WORK_ORDER_SEARCH,
+    MAINTENANCE_WORK_ORDER_SET,
+    PRODUCT_ATTRIBUTE_SET,
+    PRODUCT_MAPPING_SET,
+    PRODUCT_SET,
+    QUALITY_TEST_SEARCH,
+    QUALITY_TEST_SET,
     SCRAP_YIELD_SEARCH,
     SCRAP_YIELD_SET,
+    TARGET_SET,
     Endpoint,
 )
 from gateway.oden.limits import MOST_INTERVALS
@@ -27,6 +35,18 @@ RawData = Literal["object", "string"]
 
 NAMED = frozenset({"product", "category", "reason"})
 """Details that are objects at Oden, known by their names."""
+
+SETS: Mapping[SettingType, Endpoint] = {
+    "product": PRODUCT_SET,
+    "product_mapping": PRODUCT_MAPPING_SET,
+    "product_attribute": PRODUCT_ATTRIBUTE_SET,
+    "target": TARGET_SET,
+    "maintenance_work_order": MAINTENANCE_WORK_ORDER_SET,
+}
+"""What sets a thing of each type."""
+
+OF_NO_LINE = frozenset({"product", "product_attribute"})
+"""Things that are the same for all lines."""
 
 BULK = MOST_INTERVALS
 """Intervals in one request at the most."""
@@ -62,6 +82,9 @@ def request_for(
     `interval_ids` are the ids at Oden of their intervals, which all but starts need.
     """
     first = records[0]
+    if isinstance(first, Setting):
+        where = {} if first.type in OF_NO_LINE else {"line": {"id": line_id}}
+        return _request(SETS[first.type], {**first.fields, **where})
     place: dict[str, object] = {"type": {"name": first.type}, "line": {"id": line_id}}
     if len(records) > 1:
         endpoint = INTERVALS_SET if isinstance(first, StartInterval) else INTERVALS_UPDATE
@@ -70,14 +93,18 @@ def request_for(
     if not isinstance(first, Output):
         return _request(INTERVAL_SET, place | _fields(first, interval_ids[0], wording))
     data = dict(first.raw_data) | ({wording.reference: first.key} if wording.reference else {})
+    interval = {"id": interval_ids[0], **place}
+    if first.quality_schema is not None:
+        test = {"raw_data": data, "timestamp": iso(first.timestamp), "quality_schema": {"id": first.quality_schema}}
+        return _request(QUALITY_TEST_SET, {**test, "interval": interval})
     entry = {"raw_data": data if wording.raw_data == "object" else json.dumps(data), "timestamp": iso(first.timestamp)}
-    return _request(SCRAP_YIELD_SET, {"data": entry, "interval": {"id": interval_ids[0], **place}})
+    return _request(SCRAP_YIELD_SET, {"data": entry, "interval": interval})
 
 
 def _fields(record: Record, interval_id: str | None, wording: Wording) -> dict[str, object]:
     """What is said of one interval (schema Interval), beside its type and line."""
-    if isinstance(record, Output):
-        raise TypeError("output is not an interval")
+    if not isinstance(record, StartInterval | UpdateInterval):
+        raise TypeError("this is not said of an interval")
     named: dict[str, object] = {
         key: {"name": value} if key in NAMED and record.type in BUILT_IN and isinstance(value, str) else value
         for key, value in record.details.items()
@@ -98,11 +125,6 @@ def _fields(record: Record, interval_id: str | None, wording: Wording) -> dict[s
     return fields
 
 
-def creates(record: Record) -> bool:
-    """Whether sending the record's request twice would make two things at Oden."""
-    return not isinstance(record, UpdateInterval)
-
-
 def packable(record: Record) -> bool:
     """Whether it may share a request with others of its line and type: updates of any, starts of custom intervals whose end is
     known. An open one is sent alone, because `interval/set` says for certain which id is whose."""
@@ -112,11 +134,20 @@ def packable(record: Record) -> bool:
 
 
 def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) -> Request:
-    """The search whose answer shows which of `records` are at Oden: around the intervals' starts, or one interval's output."""
+    """The search whose answer shows which of `records` are at Oden: around the intervals' starts, one interval's output or tests, or the
+    thing that a setting is about."""
     first = records[0]
+    if isinstance(first, Setting):
+        if first.type != "maintenance_work_order":
+            raise TypeError(f"a {first.type} is never in doubt")
+        wanted = {"external_id": first.fields.get("external_id"), "line": {"id": line_id}}
+        return _request(MAINTENANCE_WORK_ORDER_SEARCH, {**wanted, "match": "all"})
     place = {"type": {"name": first.type}, "line": {"id": line_id}}
     if isinstance(first, Output):
-        return _request(SCRAP_YIELD_SEARCH, {"interval": {"id": interval_id, **place}, "data": {"match": "all"}})
+        interval = {"id": interval_id, **place}
+        if first.quality_schema is not None:
+            return _request(QUALITY_TEST_SEARCH, {"interval": interval, "match": "all"})
+        return _request(SCRAP_YIELD_SEARCH, {"interval": interval, "data": {"match": "all"}})
     starts = [record.start for record in records if isinstance(record, StartInterval)]
     times = {"start_time": iso(min(starts) - 1), "end_time": iso(max(starts) + 1)}
     return _request(INTERVAL_SEARCH, {**place, **times, "match": "all"})
@@ -125,6 +156,22 @@ def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) ->
 def find_line(factory: str, line: str) -> Request:
     """The search for one line by its names."""
     return _request(LINE_SEARCH, {"name": line, "factory": {"name": factory}, "match": "unique"})
+
+
+def found_id(answer: object, record: Record, wording: Wording = DEFAULT) -> str | None:
+    """The id, in the answer to `look_up`, of what the record makes; None where it has none that matters."""
+    if isinstance(record, StartInterval):
+        return interval_id(answer, record, wording)
+    if isinstance(record, Setting):
+        ours = (item for item in _objects(answer) if item.get("external_id") == record.fields.get("external_id"))
+        return next((str(item["id"]) for item in ours if "id" in item), None)
+    return None
+
+
+def with_id(body: str, oden_id: str | None) -> str:
+    """The request to set a thing, for the one with the id; None: for a new one."""
+    fields = {key: value for key, value in json.loads(body).items() if key != "id"}
+    return _text(fields if oden_id is None else {**fields, "id": oden_id})
 
 
 def interval_id(answer: object, record: StartInterval, wording: Wording = DEFAULT) -> str | None:
@@ -164,6 +211,8 @@ def is_there(answer: object, record: Record, wording: Wording = DEFAULT) -> bool
     """
     if isinstance(record, UpdateInterval):
         raise TypeError("an update is never in doubt")
+    if isinstance(record, Setting):
+        return _is_set(answer, record)
     key, wanted = ("start_time", record.start) if isinstance(record, StartInterval) else ("timestamp", record.timestamp)
     entries = _entries(answer)
     if entries is None:
@@ -173,6 +222,14 @@ def is_there(answer: object, record: Record, wording: Wording = DEFAULT) -> bool
     if any(_reference(entry, wording.reference) in (None, record.key) for entry in ours):
         return True
     return False if all(times) else None
+
+
+def _is_set(answer: object, record: Setting) -> bool | None:
+    entries, wanted = _entries(answer), record.fields.get("external_id")
+    named = [item.get("external_id") for item in entries if isinstance(item, Mapping)] if entries is not None else []
+    if entries is None or len(named) < len(entries) or None in named:
+        return None
+    return wanted in named
 
 
 def _reference(entry: object, name: str | None) -> str | None:
@@ -236,4 +293,8 @@ def _objects(answer: object) -> Iterator[Mapping[str, object]]:
 
 
 def _request(endpoint: Endpoint, body: Mapping[str, object]) -> Request:
-    return Request(endpoint, json.dumps(body, ensure_ascii=False, separators=(",", ":")))
+    return Request(endpoint, _text(body))
+
+
+def _text(body: Mapping[str, object]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import Output, Record, StartInterval, UpdateInterval
+from gateway.model import Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import merge
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -23,7 +23,7 @@ from gateway.outbox.entries import (
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
 
-CLOSED_KEPT = 8
+CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
 
 MOST_OPEN = 16
@@ -131,6 +131,10 @@ class Change:
             kind = merge.kind(record, interval.start, self._known.span)
             if kind is not None and self._into_output(one, kind, interval):
                 return
+        if isinstance(record, Setting):
+            kind = merge.subject(record)
+            if self._into_setting(record, kind, again=again):
+                return
         name = lane_of(record)
         position = self.enqueue(name, record.line, one.text())
         if kind is not None:
@@ -174,9 +178,7 @@ class Change:
         """Add output, which is counted, to the newest entry of its kind, where that waits in the live part and no attempt
         carries it. The end waits for both where it waits for one."""
         name = lane_of(one.record)
-        at = self.latest.get((name, kind))
-        if at is None:
-            at = self._known.latest(name, kind)
+        at = self._newest(name, kind)
         if at is None or at < self.lane(name, one.record.line).head or self._known.carried(name, at):
             return False
         other = self._waiting(name, at)
@@ -185,6 +187,23 @@ class Change:
         self._rewrite(name, at, Kept(merge.into_output(other.record, one.record), other.late and one.late))
         interval.count_out(late=other.late or one.late)
         return True
+
+    def _into_setting(self, record: Setting, kind: Hashable, *, again: bool) -> bool:
+        """Add a setting to the newest one of the same thing, where that waits and no attempt carries it."""
+        name = lane_of(record)
+        at = self._newest(name, kind)
+        if at is None or self._known.carried(name, at):
+            return False
+        other = self._waiting(name, at)
+        if other is None or not isinstance(other.record, Setting):
+            return False
+        older, later = (record, other.record) if again else (other.record, record)
+        self._rewrite(name, at, Kept(replace(other.record, fields=merge.into_setting(older, later).fields)))
+        return True
+
+    def _newest(self, name: str, kind: Hashable) -> int | None:
+        at = self.latest.get((name, kind))
+        return self._known.latest(name, kind) if at is None else at
 
     def enqueue(self, name: str, line: str, text: str) -> int:
         """Put `text` at the end of a lane; answers its position."""
@@ -258,7 +277,7 @@ class Change:
                 self._release(record.interval, interval)
         if isinstance(record, Output):
             interval.count_out(late=one.late)
-        elif record.end is not None:
+        elif isinstance(record, StartInterval | UpdateInterval) and record.end is not None:
             interval.closed = True
         self.retire(record.interval, interval)
 
@@ -351,35 +370,3 @@ class Change:
             row = self.interval(oldest)
             if row is not None and not row.pending:
                 self.intervals[oldest] = None
-
-
-def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None:
-    """`attempt` carries `records` from now on, in its present phase."""
-    lane = change.lane(attempt.lane)
-    change.attempts[attempt.lane, attempt.number] = attempt
-    new = attempt.number not in lane.attempts
-    if new:
-        lane.attempts.append(attempt.number)
-        lane.open = [at for at in lane.open if at not in attempt.positions]
-    for record in records:
-        interval = change.interval(record.interval)
-        if interval is None:
-            continue
-        if isinstance(record, StartInterval):
-            interval.start_at = None
-            interval.stalled = attempt.phase != "sending"
-        elif isinstance(record, UpdateInterval) and new:
-            interval.update_at, interval.updating = None, True
-
-
-def ended(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> None:
-    """`attempt` does not carry `records` any more."""
-    lane = change.lane(attempt.lane)
-    if attempt.number not in lane.attempts:
-        return  # one without a request is stored only when it has to wait
-    lane.attempts.remove(attempt.number)
-    change.attempts[attempt.lane, attempt.number] = None
-    for record in records:
-        interval = change.interval(record.interval)
-        if interval is not None and isinstance(record, UpdateInterval):
-            interval.updating = False

@@ -198,7 +198,7 @@ class Work:
     def stuck(self) -> bool:
         return (
             self.attempt is None
-            and self.records[0].kind != "start"
+            and self.records[0].kind not in ("start", "setting")
             and (self.interval is None or self.interval.stalled)
         )
 

@@ -12,7 +12,9 @@ DEAD = "dead"
 def lane_of(record: Record) -> str:
     """The queue that keeps `record` in order: one per line and family."""
     if record.kind == "output":
-        return f"{record.line}/output"
+        return f"{record.line}/output" if record.quality_schema is None else f"{record.line}/tests"
+    if record.kind == "setting":
+        return f"{record.line}/settings"
     if record.kind == "update":
         return updates_lane(record.line, record.type)
     return starts_lane(record.line, record.type)
@@ -38,6 +40,11 @@ def parked_lane(line: str) -> str:
 def takes_turns(name: str) -> bool:
     """Whether records of the lane wait to be sent: they are neither parked nor dead letters."""
     return name != DEAD and not name.endswith("/parked")
+
+
+def keeps_order(name: str) -> bool:
+    """Whether each record of the lane is sent only when those before it are at Oden: they may speak of the same thing."""
+    return name.endswith("/settings")
 
 
 def resumed(lane: Lane, head: int, most: int) -> Lane:

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import DamagedRow, OutboxError
-from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
+from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.change import Change
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Lane
 from gateway.outbox.kept import Kept
@@ -189,6 +189,10 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
     interval, letter = change.interval(record.interval), _letter(outbox, one.position)
     if interval is None and isinstance(record, StartInterval) and letter is not None:
         interval = change.intervals[record.key] = Interval(record.line, record.type, record.start)
+    if isinstance(record, Setting) and letter is not None:
+        change.take(DEAD, one.position)
+        change.put_back(Kept(record))
+        return Retried(sent=1)
     if letter is None or interval is None:
         if changed is not None:
             gone = "it is not a dead letter any more" if letter is None else "its interval is not known any more"
@@ -206,7 +210,7 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
             change.totals.outdated += 1
             change.retire(record.interval, interval)
             return Retried(outdated=1)
-    if not isinstance(record, Output) and record.end is not None:
+    if isinstance(record, StartInterval | UpdateInterval) and record.end is not None:
         interval.ended = True
     change.put_back(Kept(record, late))
     return Retried(sent=1, outdated=outdated)
@@ -324,6 +328,8 @@ def _unfit(old: Record, new: Record) -> str | None:
     if isinstance(new, Output):
         if any(isinstance(new.raw_data.get(name), bool | str | None) for name in new.amounts):
             return "each of 'amounts' must be a number in 'raw_data'"
+        return None
+    if isinstance(new, Setting):
         return None
     if new.end is None and getattr(old, "end", None) is not None:
         return "'end' cannot be taken away, only changed"

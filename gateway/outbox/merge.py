@@ -4,13 +4,14 @@ The law: what Oden shows after all records are delivered is the same with and wi
 output, which is `span`: entries of one interval that lie in one stretch of `span` from its start may become one.
 """
 
+import json
 import math
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import Output, Scalar, StartInterval, UpdateInterval
+from gateway.model import Output, Scalar, Setting, StartInterval, UpdateInterval
 
 DECIMALS = 9
 """To how many decimals sums are kept, which hides what floats cannot hold."""
@@ -69,6 +70,16 @@ def into_output(output: Output, later: Output) -> Output:
     """Two entries of one kind as one: the sums, at the later time stamp, which no other entry has."""
     sums = {name: _sum(output.raw_data[name], later.raw_data[name]) for name in output.amounts}
     return replace(output, raw_data={**output.raw_data, **sums}, timestamp=max(output.timestamp, later.timestamp))
+
+
+def subject(setting: Setting) -> Hashable:
+    """What settings of one thing have in common."""
+    return setting.type, json.dumps(setting.about, sort_keys=True)
+
+
+def into_setting(setting: Setting, later: Setting) -> Setting:
+    """Two settings of one thing as one; the later word wins, field by field."""
+    return replace(setting, fields={**setting.fields, **later.fields})
 
 
 def _countable(value: Scalar) -> bool:

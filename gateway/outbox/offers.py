@@ -7,12 +7,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import RECORD, Record, StartInterval, UpdateInterval
+from gateway.model import RECORD, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.change import Change
 from gateway.outbox.entries import Attempt, Interval, Lane, Work
 from gateway.outbox.gaps import Gaps
 from gateway.outbox.kept import kept
-from gateway.outbox.lanes import takes_turns
+from gateway.outbox.lanes import keeps_order, takes_turns
 
 LOOK = 16
 """How many records at the beginning of a part of a lane are looked at for one that can be sent."""
@@ -80,12 +80,8 @@ class Offers:
                 if position in work.positions or one.unsure:
                     continue
                 interval = self._source.interval(one.record.interval)
-                if (
-                    interval is not None
-                    and not interval.stalled
-                    and fits(one.record)
-                    and is_ready(one.record, interval)
-                ):
+                stalled = interval is None or interval.stalled
+                if interval is not None and not stalled and fits(one.record) and is_ready(one.record, interval):
                     records.append(one.record)
                     positions.append(position)
                     ids.append(interval.oden_id)
@@ -152,7 +148,7 @@ class Offers:
                     continue
                 found, oldest = self._offer(name, first, last, seen, live=live)
                 since += [oldest] if oldest is not None else []
-                if found is not None and goes_on(attempts):
+                if found is not None and goes_on(attempts) and not (attempts and keeps_order(name)):
                     work.append(found)
                     offered.add(live)
             self._offers[name] = work, min(since, default=None), frozenset(seen)
@@ -189,7 +185,7 @@ class Offers:
                 reason, doubt = UNSURE, self.rest_until
                 attempt = Attempt(name, (position,), "", "", 0.0, phase="doubt", not_before=doubt, reason=reason)
                 return replace(work, attempt=attempt), oldest
-            if work.stuck or (interval is not None and is_ready(record, interval)):
+            if work.stuck or is_ready(record, interval):
                 return work, oldest
         if not looked:
             self._pass(name, first, last, live=live)
@@ -212,10 +208,12 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
     return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
 
 
-def is_ready(record: Record, interval: Interval) -> bool:
-    """Whether all that `record` depends on is at Oden."""
-    if isinstance(record, StartInterval):
+def is_ready(record: Record, interval: Interval | None) -> bool:
+    """Whether all that `record` depends on is at Oden; `interval` is what is known of its interval."""
+    if isinstance(record, Setting):
         return True
+    if interval is None or isinstance(record, StartInterval):
+        return interval is not None
     if isinstance(record, UpdateInterval) and (interval.updating or (record.end is not None and interval.outputs)):
         return False
     return interval.oden_id is not None

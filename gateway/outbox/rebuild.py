@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.model import StartInterval, UpdateInterval
+from gateway.model import Output, StartInterval, UpdateInterval, creates
 from gateway.outbox.change import MOST_OPEN
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -95,7 +95,7 @@ def unsure(items: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
         if kind == "record" and not rest.startswith(f"{DEAD}/"):
             with suppress(ValueError):  # what is no record is found to be none later
                 one = kept(text)
-                marked = text if isinstance(one.record, UpdateInterval) else replace(one, unsure=True).text()
+                marked = replace(one, unsure=True).text() if isinstance(one.record, StartInterval | Output) else text
         yield key, marked
 
 
@@ -165,7 +165,7 @@ def _take_in(was: _Structure, key: str, rest: str, text: str) -> None:
         seen.astray |= bounds is None or not any(first <= position < last for first, last, _ in bounds.parts())
     else:
         was.found.setdefault(attempt, []).append(position)
-        was.creating |= set() if isinstance(record, UpdateInterval) else {attempt}
+        was.creating |= {attempt} if creates(record) else set()
     _note(was, one, lane, position if attempt is None else None)
     if attempt is not None and isinstance(record, StartInterval):
         was.facts[record.interval].stalled = was.attempts[attempt].phase != "sending"

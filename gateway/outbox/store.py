@@ -30,9 +30,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Notice, Output, Record
+from gateway.model import Notice, Output, Record, Setting
 from gateway.outbox import books, merge, room
-from gateway.outbox.change import Change, attempted, ended
+from gateway.outbox.carried import attempted, ended
+from gateway.outbox.change import Change
 from gateway.outbox.entries import (
     ATTEMPT,
     INTERVAL,
@@ -52,7 +53,7 @@ from gateway.outbox.entries import (
     Work,
 )
 from gateway.outbox.kept import Kept, kept
-from gateway.outbox.lanes import resumed, takes_turns
+from gateway.outbox.lanes import keeps_order, resumed, takes_turns
 from gateway.outbox.offers import LOOK, Offers
 from gateway.outbox.rows import Rows
 
@@ -124,7 +125,7 @@ class Outbox:
         return self._offers.after(lane, position)
 
     def latest(self, lane: str, kind: Hashable) -> int | None:
-        """The position of the newest entry of `kind` in a lane of output, as far back as is remembered."""
+        """The position of the newest record of `kind` in a lane of output or settings, as far back as is remembered."""
         if lane not in self._latest:
             self._latest[lane] = {}
             bounds = self.lanes.get(lane)
@@ -132,7 +133,9 @@ class Outbox:
             for position, text in self._offers.waiting(lane, first, bounds.tail if bounds else 0):
                 one = kept(text)
                 interval = self.interval(one.record.interval)
-                if isinstance(one.record, Output) and interval and not one.unsure:
+                if isinstance(one.record, Setting):
+                    self._latest[lane][merge.subject(one.record)] = position
+                elif isinstance(one.record, Output) and interval and not one.unsure:
                     self._latest[lane][merge.kind(one.record, interval.start, self.span)] = position
         return self._latest[lane].get(kind)
 
@@ -279,7 +282,7 @@ class Outbox:
         """Delivery works again after an outage: what waits is backlog from now on, but for intervals that are still open."""
         with self.change() as change:
             for name, lane in self.lanes.items():
-                if takes_turns(name) and (lane.head < lane.tail or lane.open):
+                if takes_turns(name) and not keeps_order(name) and (lane.head < lane.tail or lane.open):
                     head = change.keep_live(name)
                     change.lanes[name] = resumed(change.lane(name), head, MOST_PARTS)
 

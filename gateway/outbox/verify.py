@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.errors import DamagedRow
-from gateway.model import RECORD, Output
+from gateway.model import RECORD, Output, Setting
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
@@ -128,6 +128,8 @@ def _placed(outbox: Outbox, where: str, name: str, one: Kept, verdict: Verdict, 
     is_parked = name == parked_lane(record.line)
     if not is_parked and name != lane_of(record):
         verdict.wrong(f"{where}: the {record.kind} {record.key} does not belong into this lane")
+    if isinstance(record, Setting):
+        return
     if record.interval not in tally.seen and len(tally.seen) < MOST_INTERVALS:
         tally.seen.add(record.interval)
         try:

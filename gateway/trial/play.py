@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, step
-from gateway.model import Notice, Output, Record, Sample, StartInterval
+from gateway.model import Notice, Output, Record, Sample, Setting, StartInterval
 from gateway.oden import payloads
 
 
@@ -35,6 +35,8 @@ class Made:
 
     @property
     def section(self) -> str:
+        if isinstance(self.record, Setting) or getattr(self.record, "quality_schema", None) is not None:
+            return "rules"
         if isinstance(self.record, Output):
             return "scrap_yield"
         return {"RUN": "run", "STATE": "states", "BATCH": "batches"}.get(self.record.type, "intervals")

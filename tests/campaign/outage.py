@@ -8,7 +8,7 @@ from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
-from gateway.model import Record, StartInterval, UpdateInterval
+from gateway.model import Output, Record, StartInterval, UpdateInterval
 from gateway.oden.payloads import BULK
 from gateway.outbox.store import SPAN
 from tests.campaign.load import HOUR, Gateway, Queue, Site, at
@@ -113,7 +113,7 @@ def _true(records: Sequence[Record]) -> Picture:
             ends[keys[record.key]] = record.end
         elif isinstance(record, UpdateInterval):
             ends[keys[record.interval]] = record.end
-        else:
+        elif isinstance(record, Output):
             _add(sums, keys[record.interval], record.raw_data, record.timestamp)
     return Picture(ends, dict(sums))
 

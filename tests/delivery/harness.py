@@ -23,6 +23,7 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden_api import listening, make_app
 from gateway.simulator.oden_model import Interval, OdenModel, Plant
+from gateway.simulator.oden_store import MetricGroup, QualitySchema
 
 TOKEN = "test-token"
 FACTORY, NAME = "Factory A", "Line 01"
@@ -55,7 +56,9 @@ class Oden:
     """The stand-in, with faults; keeps every request that reached it, in order. What concerns runs waits for `slow`."""
 
     def __init__(self) -> None:
-        self.model = OdenModel(Plant())
+        self.model = OdenModel(
+            Plant(metric_groups=(MetricGroup("Line speed"),), quality_schemas=(QualitySchema("66", FACTORY),))
+        )
         self.faults: deque[Fault] = deque()
         self.seen: list[str] = []
         self.received: list[float] = []
@@ -150,18 +153,28 @@ class Rig:
             while (counts := await self.counts()).waiting + counts.sending + counts.in_doubt:
                 await asyncio.sleep(0.02)
 
+    async def seen(self, requests: int, seconds: float = 5.0) -> bool:
+        """Wait until so many requests in all have reached Oden; False where everything is delivered before."""
+        async with asyncio.timeout(seconds):
+            while len(self.oden.seen) < requests:
+                counts = await self.counts()
+                if not counts.waiting + counts.sending + counts.in_doubt:
+                    return False
+                await asyncio.sleep(0.005)
+        return True
+
     def start(self, at: int, kind: Literal["RUN", "STATE"] = "RUN") -> StartInterval:
         details = {"product": "Film 20"} if kind == "RUN" else {"category": "Uptime"}
         name = f"order {at}" if kind == "RUN" else None
-        return StartInterval(self._key(), LINE, float(at), kind, at, name, details)
+        return StartInterval(self.key(), LINE, float(at), kind, at, name, details)
 
     def output(self, of: StartInterval, at: int, amount: int) -> Output:
-        return Output(self._key(), LINE, float(at), of.type, of.key, at, {"yield": amount}, ("yield",))
+        return Output(self.key(), LINE, float(at), of.type, of.key, at, {"yield": amount}, ("yield",))
 
     def end(self, of: StartInterval, at: int) -> UpdateInterval:
-        return UpdateInterval(self._key(), LINE, float(at), of.type, of.key, at)
+        return UpdateInterval(self.key(), LINE, float(at), of.type, of.key, at)
 
-    def _key(self) -> str:
+    def key(self) -> str:
         self.number += 1
         return record_key(LINE, self.number, 1.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
-from gateway.model import Notice, Output, Record, Sample, StartInterval, UpdateInterval
+from gateway.model import Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
 
 T0 = 1_767_592_800.0
 """2026-01-05T06:00:00Z: what times in the tests count from. A whole hour, so windows begin here."""
@@ -116,6 +116,9 @@ def told(records: Iterable[Record]) -> list[str]:
     numbers: dict[str, int] = {}
     texts = []
     for record in records:
+        if isinstance(record, Setting):
+            texts.append(f"set {record.type} {json.dumps(record.fields)}")
+            continue
         number = numbers.setdefault(record.interval, len(numbers) + 1)
         match record:
             case StartInterval():
@@ -130,7 +133,8 @@ def told(records: Iterable[Record]) -> list[str]:
                 texts.append(f"{'update' if record.end is None else 'end'} {what}{': ' if known else ''}{known}")
             case Output():
                 what = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
-                texts.append(f"output of {number} at {seconds(record.timestamp)}: {what}")
+                kind = "output" if record.quality_schema is None else f"test {record.quality_schema}"
+                texts.append(f"{kind} of {number} at {seconds(record.timestamp)}: {what}")
     return texts
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from gateway.model import BUILT_IN, Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+from gateway.model import BUILT_IN, Output, Record, Scalar, Setting, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Attempt, Commit, Phase, Work
 from gateway.outbox.store import Outbox
 
@@ -47,6 +47,15 @@ class Floor:
         raw: dict[str, Scalar] = {"scrap": amount, "code": code} if code else {"yield": amount}
         return Output(self._key(of.line), of.line, at, of.type, of.key, at, raw, ("scrap",) if code else ("yield",))
 
+    def test(self, of: StartInterval, value: int) -> Output:
+        at = self.tick()
+        return Output(self._key(of.line), of.line, at, of.type, of.key, at, {"torque": value}, (), "66")
+
+    def setting(self, product: str, line: str = LINE, **fields: JsonValue) -> Setting:
+        at = self.tick()
+        named: dict[str, JsonValue] = {"product": {"name": product}, "metric_group": {"name": "Speed"}}
+        return Setting(self._key(line), line, at, "target", {**named, **fields})
+
     def _key(self, line: str) -> str:
         return record_key(line, self.number, self.now)
 
@@ -80,6 +89,8 @@ class Oden:
 
     def __init__(self) -> None:
         self.made: dict[str, Made] = {}
+        self.set: dict[tuple[object, ...], dict[str, JsonValue]] = {}
+        """What is so of each thing, by what it is."""
 
     def take(self, record: Record) -> str | None:
         """Make `record` true; the id of the interval that a start has made."""
@@ -87,6 +98,10 @@ class Oden:
             assert record.key not in self.made, "an interval is made once"
             self.made[record.key] = Made(record, record.name, dict(record.details), record.end)
             return id_of(record.key)
+        if isinstance(record, Setting):
+            known = self.set.setdefault((record.line, record.type, str(record.about)), {})
+            known |= record.fields
+            return None
         assert record.interval in self.made, "what names an interval comes after it"
         interval = self.made[record.interval]
         if isinstance(record, Output):

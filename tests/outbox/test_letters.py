@@ -82,7 +82,7 @@ class Oden:
         known = self.fields[record.interval]
         if isinstance(record, Output):
             self.total[record.interval] += int(str(record.raw_data["yield"]))
-        else:
+        elif isinstance(record, UpdateInterval | StartInterval):
             known |= record.details
             known |= {"end": record.end} if record.end is not None else {}
 

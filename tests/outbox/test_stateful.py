@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from gateway.errors import OutboxError
-from gateway.model import RECORD, Output, Record, StartInterval, UpdateInterval
+from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval, creates
 from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.disk import DiskRows
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL, Interval, Phase, Work
@@ -25,7 +25,22 @@ SPAN = 60.0
 ACCIDENT = st.sampled_from(["none"] * 9 + ["resume", "kill", "before", "after"])
 """An outage that is over, a kill, or rows whose next change fails before or after it took effect."""
 MADE = st.tuples(
-    st.sampled_from(["nothing", "start", "closed", "output", "output", "update", "update", "end and start", "later"]),
+    st.sampled_from(
+        [
+            "nothing",
+            "start",
+            "closed",
+            "output",
+            "output",
+            "update",
+            "update",
+            "end and start",
+            "later",
+            "test",
+            "set",
+            "set",
+        ]
+    ),
     st.sampled_from([0, 0, 0, 1, 1, 2, 12]),
     st.sampled_from(["RUN", "RUN", "WASH", "BATCH", "STATE"]),
     st.integers(1, 5),
@@ -142,13 +157,14 @@ class OutboxMachine(RuleBasedStateMachine):
         self.open()
         for work in self.outbox.work():
             if work.attempt is not None and work.attempt.phase == "sending":
-                self.phase(work, "again" if isinstance(work.records[0], UpdateInterval) else "doubt")
+                self.phase(work, "doubt" if creates(work.records[0]) else "again")
 
     # What is made
 
     def commit(self, records: list[Record]) -> None:
-        unknown = {one.interval for one in records if self.outbox.interval(one.interval) is None}
-        ended = {one.interval for one in records if not isinstance(one, Output) and one.end is not None}
+        of_intervals = [one for one in records if not isinstance(one, Setting)]
+        unknown = {one.interval for one in of_intervals if self.outbox.interval(one.interval) is None}
+        ended = {one.interval for one in of_intervals if not isinstance(one, Output) and one.end is not None}
         if self.done(lambda: commit(self.outbox, *records)):
             for record in records:
                 self.told.take(record)
@@ -168,6 +184,13 @@ class OutboxMachine(RuleBasedStateMachine):
             case "output" if known:
                 code = "Splice" if number > 3 else None
                 self.commit([floor.output(known, amount, code) for amount in range(1, number + 1)])
+            case "test" if known:
+                self.commit([floor.test(known, amount) for amount in range(number)])
+            case "set":
+                one = (
+                    floor.setting(f"product {of}", lsl=number) if number % 2 else floor.setting(f"product {of}", usl=of)
+                )
+                self.commit([one, floor.setting("another", lsl=number)])
             case "update" if known:
                 self.commit([floor.update(known, product=str(number), **{"name": "other"} if number > 3 else {})])
             case "end and start":
@@ -238,6 +261,10 @@ class OutboxMachine(RuleBasedStateMachine):
             if isinstance(record, StartInterval):
                 assert record.key not in self.oden.made
                 continue
+            if isinstance(record, Setting):
+                first = min(there.lanes[work.lane])
+                assert work.positions == (first,), "what is set of one thing is set in order"
+                continue
             assert record.interval in self.oden.made
             left = sum(isinstance(one, Output) and one.interval == record.interval for one in there.records())
             if isinstance(record, UpdateInterval) and record.end is not None and work.attempt is None:
@@ -249,7 +276,7 @@ class OutboxMachine(RuleBasedStateMachine):
         if not self.still_has(work):
             return
         if fate.startswith("lost"):
-            self.phase(work, "again" if isinstance(work.records[0], UpdateInterval) else "doubt")
+            self.phase(work, "doubt" if creates(work.records[0]) else "again")
         elif took:
             self.settle(work, took, set(work.positions) - took)
         elif fate == "put back":
@@ -335,6 +362,8 @@ class OutboxMachine(RuleBasedStateMachine):
         seen: dict[str, Interval] = {}
         for name, lane in there.lanes.items():
             for at, record in lane.items():
+                if isinstance(record, Setting):
+                    continue
                 known = there.intervals.get(record.interval)
                 assert known is not None or record.interval in self.strays, "an interval is forgotten too early"
                 found = seen.setdefault(record.interval, Interval("", "", 0))
@@ -411,6 +440,9 @@ class OutboxMachine(RuleBasedStateMachine):
         dead = {record.interval for record in there.dead}
         lost = {record.interval for record in there.dead if isinstance(record, StartInterval)}
         assert {record.interval for record in there.records()} <= lost
+        refused = {str(record.about) for record in there.dead if isinstance(record, Setting)}
+        for thing in self.told.set:
+            assert thing[-1] in refused or self.oden.set[thing] == self.told.set[thing]
         assert self.oden.made.keys() == self.told.made.keys() - lost
         for key in self.oden.made.keys() - dead:
             assert self.oden.shown(key, SPAN) == self.told.shown(key, SPAN)

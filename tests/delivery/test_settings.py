@@ -1,0 +1,176 @@
+"""What is set beside intervals and output, and quality tests, against the real stand-in: the last word holds, and nothing exists twice."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.delivery.carry import MOST_SENDS
+from gateway.model import Output, Record, Setting, SettingType
+from gateway.outbox.store import Outbox
+from tests.delivery.harness import LINE, Fault, Oden, Rig
+
+
+def setting(rig: Rig, kind: SettingType, line: str = LINE, **fields: Any) -> Setting:
+    return Setting(rig.key(), line, 1_800_000_000.0, kind, fields)
+
+
+def target(rig: Rig, product: str, value: float, line: str = LINE) -> Setting:
+    return setting(
+        rig, "target", line, product={"name": product}, metric_group={"name": "Line speed"}, target_value=value
+    )
+
+
+def order(rig: Rig, number: str, **fields: Any) -> Setting:
+    return setting(rig, "maintenance_work_order", external_id=number, **fields)
+
+
+BEGUN = {"name": "Blade", "started_at": "2027-01-15T08:00:00Z"}
+DONE = {"completed_at": "2027-01-15T09:00:00Z"}
+
+
+def held(oden: Oden, what: str) -> list[dict[str, Any]]:
+    """Everything of one kind that Oden holds."""
+    found: Any = oden.model.saved()[what]
+    return list(found)
+
+
+def values(oden: Oden) -> dict[str, float]:
+    """The targets by product."""
+    names = {one["id"]: one["name"] for one in held(oden, "products")}
+    return {names[one["product"]]: one["target_value"] for one in held(oden, "targets")}
+
+
+async def test_the_last_word_holds(rig: Rig, oden: Oden) -> None:
+    """Products, mappings, attributes and targets arrive in their order; of one thing that waits, one request says the last word."""
+    with_product = setting(rig, "product", name="Pipe")
+    colour = {"name": "cable_color", "display_name": "Cable Color"}
+    async with rig.running() as drain:
+        await rig.commit(
+            drain,
+            with_product,
+            setting(rig, "product_attribute", product={"name": "Pipe"}, value="Red", **colour),
+            setting(rig, "product_mapping", product={"name": "Pipe"}),
+            *(target(rig, product, value) for value in (1, 2, 3) for product in ("Pipe", "Film")),
+            setting(rig, "product_attribute", product={"name": "Pipe"}, value="Blue", **colour),
+        )
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    assert values(oden) == {"Pipe": 3, "Film": 3}
+    assert [one["value"] for one in held(oden, "values")] == ["Blue"]
+    assert oden.seen == [
+        "line/search",
+        "product/set",
+        "product_attribute/set",
+        "product_mapping/set",
+        "target/set",
+        "target/set",
+    ]
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("status", [None, 500, 429])
+async def test_p4_a_target_that_was_lost_is_not_overtaken(rig: Rig, oden: Oden, where: str, status: int | None) -> None:
+    """Whatever becomes of the request for one value, the next value is sent only when that is settled."""
+    oden.faults.append(Fault("target/set", "before" if where == "before" else "after", status))
+    async with rig.running() as drain:
+        await rig.commit(drain, target(rig, "Pipe", 1))
+        await rig.seen(2)
+        await rig.commit(drain, target(rig, "Pipe", 2))
+        await rig.drained()
+    assert values(oden) == {"Pipe": 2}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(None, id="no fault"),
+        pytest.param(Fault("work_order/set", "after"), id="cut after it took effect"),
+        pytest.param(Fault("work_order/set", "before"), id="cut before it took effect"),
+        pytest.param(Fault("work_order/set", "after", 500), id="500 after it took effect"),
+        pytest.param(Fault("work_order/set", "after", 200, text=""), id="empty, after it took effect"),
+        pytest.param(Fault("work_order/set", "before", 204, text=""), id="empty, and it did not take effect"),
+        pytest.param(Fault("work_order/set", "after", contains="completed_at", times=2), id="an update is cut twice"),
+        pytest.param(Fault("work_order/search", "after"), id="the search is cut"),
+        pytest.param(Fault("work_order/search", "after", 200, text="{}"), id="the search is not understood"),
+        pytest.param(Fault("work_order/search", "before", 404), id="404 for none"),
+    ],
+)
+async def test_p4_a_work_order_exists_once(rig: Rig, oden: Oden, fault: Fault | None) -> None:
+    """It is looked up before it is made, in this life and the next; later events change the one that is there."""
+    if fault is not None:
+        oden.faults.append(fault)
+    async with rig.running() as drain:
+        await rig.commit(drain, order(rig, "17", **BEGUN))
+        await rig.drained()
+    async with rig.running() as drain:
+        await rig.commit(drain, order(rig, "17", **DONE), order(rig, "18", **BEGUN))
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    found = held(oden, "orders")
+    assert [(one["external_id"], one["name"], one.get("completed_at")) for one in found] == [
+        ("17", "Blade", DONE["completed_at"]),
+        ("18", "Blade", None),
+    ]
+
+
+async def test_p4_work_orders_and_tests_survive_kills(rig: Rig, oden: Oden) -> None:
+    """A gateway killed at any request goes on: each work order and each test is there once."""
+    run = rig.start(1_800_000_000)
+    records: list[Record] = [run, *(result(rig, run.key, 1_800_000_010 + n) for n in range(4))]
+    records += [order(rig, str(n), **BEGUN) for n in range(3)] + [order(rig, str(n), **DONE) for n in range(3)]
+    async with rig.running() as drain:
+        await rig.commit(drain, *records)
+        await rig.seen(2)
+    kills = 0
+    while True:
+        before = len(oden.seen)
+        async with rig.running():
+            if not await rig.seen(before + 1 + kills % 3):
+                break
+        kills += 1
+    assert kills >= 3
+    assert [one["completed_at"] for one in held(oden, "orders")] == [DONE["completed_at"]] * 3
+    assert sorted(one["timestamp"] for one in held(oden, "tests")) == [f"2027-01-15T08:00:1{n}Z" for n in range(4)]
+
+
+def result(rig: Rig, interval: str, at: int) -> Output:
+    return Output(rig.key(), LINE, float(at), "RUN", interval, at, {"torque": 4.5}, (), "66")
+
+
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("status", [None, 500])
+async def test_p4_a_quality_test_exists_once(rig: Rig, oden: Oden, where: str, status: int | None) -> None:
+    """Whether or not the lost request took effect, the test is at Oden once, with its schema."""
+    oden.faults.append(Fault("quality_test/set", "before" if where == "before" else "after", status))
+    run = rig.start(1_800_000_000)
+    async with rig.running() as drain:
+        await rig.commit(drain, run, result(rig, run.key, 1_800_000_010), rig.end(run, 1_800_000_060))
+        await rig.drained()
+    (test,) = held(oden, "tests")
+    assert (test["schema"], test["raw_data"], test["timestamp"]) == ("66", {"torque": 4.5}, "2027-01-15T08:00:10Z")
+    assert "quality_test/search" in oden.seen
+
+
+async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden: Oden) -> None:
+    """One that is refused is a dead letter at once, one that fails again and again while others are taken is one at last; what waits
+    behind it goes on, and each can be sent once more."""
+    rig.settle = 0.02
+    oden.faults.append(Fault("target/set", "before", 500, times=1000, contains="Poison"))
+    async with rig.running() as drain:
+        await rig.commit(
+            drain,
+            setting(rig, "product_attribute", product={"name": "Nobody"}, name="x", value="y"),
+            target(rig, "Poison", 1),
+            target(rig, "Pipe", 2),
+        )
+        number = 0
+        while (await rig.counts()).dead < 2:
+            number += 1
+            await rig.commit(drain, rig.start(1_700_000_000 + number, "STATE"))
+            await asyncio.sleep(0.05)
+        await rig.drained()
+        letters = await rig.outbox(Outbox.dead_letters, 5)
+    assert values(oden) == {"Pipe": 2}
+    assert [letter.tries >= MOST_SENDS for letter in letters] == [True, False]
+    assert "given up after" in letters[0].error

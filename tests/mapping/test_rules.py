@@ -1,0 +1,143 @@
+"""Facts, quality tests and work orders: told once each, of the right run, whatever order things come in."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.config.schema import Line
+from gateway.errors import FaultyConfig
+from gateway.mapping.compile import REMEMBERED, LinePlan, compile_line
+from gateway.mapping.line import Tick
+from gateway.mapping.rules import MOST_STAMPS, MOST_WAITING
+from gateway.model import Output, Sample, Setting, StartInterval
+from tests.mapping.recording import LINE, PLC, T0, message, order, play, tag, tick
+
+INPUTS = {
+    **PLC,
+    "lab": {"source": "mes", "topic": "lab", "time": "at"},
+    "speed": {"source": "plc", "node": "Speed"},
+}
+TORQUE = {"set": "quality_test", "event": "lab", "quality_schema": 66, "raw_data": {"torque": "{lab.value}"}}
+SPEED = {"set": "target", "product": "{product}", "metric_group": "Speed", "value": "{speed}"}
+
+
+Events = list[Sample | Tick]
+
+
+def plan(*rules: dict[str, Any], **changes: Any) -> LinePlan:
+    given = {**LINE, "inputs": INPUTS, "states": None, "scrap_yield": None, "rules": list(rules), **changes}
+    return compile_line(Line.model_validate(given), ())
+
+
+def lab(seconds: float, value: object, at: float | None = None, **more: Any) -> Sample:
+    return message(seconds, "lab", {"value": value, "at": T0 + (seconds if at is None else at), **more})
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("lab"), st.integers(-40, 0)),
+            st.tuples(st.just("order"), st.integers(0, 3)),
+            st.tuples(st.just("wait"), st.integers(1, 30)),
+        ),
+        max_size=40,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_each_test_is_told_once(happenings: list[tuple[str, int]]) -> None:
+    """Each test that came is told once, in a second of its own in its run, never earlier than it was and of no run that began after it;
+    through restarts after each sample the same."""
+    now, results = 1.0, 0
+    events: Events = []
+    for kind, number in happenings:
+        now += 0.25
+        if kind == "lab":
+            results += 1
+            events.append(lab(now, results, max(0.0, now + number)))
+        elif kind == "order":
+            events.append(order(now, number or ""))
+        else:
+            now += number
+    last = [order(now + 1, "last"), tick(now + 10)]
+    played = play(plan(TORQUE), *events, *last)
+    assert play(plan(TORQUE), *events, *last, restarts=True).records == played.records
+    tests = [one for one in played.records if isinstance(one, Output)]
+    starts = {one.key: one.start for one in played.records if isinstance(one, StartInterval)}
+    assert sorted(one.raw_data["torque"] for one in tests) == list(range(1, results + 1))  # type: ignore[type-var]
+    assert len({(one.interval, one.timestamp) for one in tests}) == len(tests)
+    asked = {
+        event.value["value"]: event.value["at"]
+        for event in events
+        if isinstance(event, Sample) and event.address == "lab"
+    }  # type: ignore[index]
+    for one in tests:
+        at = asked[one.raw_data["torque"]]
+        assert one.timestamp >= int(at)
+        later = [start for start in starts.values() if starts[one.interval] < start <= int(at) - 2]
+        assert not later, "a newer run had begun"
+
+
+def test_stamps_stay_apart_however_many() -> None:
+    """Of one interval more tests than are remembered, also with old times: no two share a second."""
+    events = [lab(10 + n / 100, n, 5 + n % 7) for n in range(3 * MOST_STAMPS)]
+    played = play(plan(TORQUE), order(1, "A"), tick(3), *events)
+    stamps = [one.timestamp for one in played.records if isinstance(one, Output)]
+    assert len(set(stamps)) == len(stamps) == 3 * MOST_STAMPS
+
+
+def test_p12_tests_that_wait_are_bounded() -> None:
+    """While no run has ever begun, tests wait up to a limit; what is beyond it is a loss that is said."""
+    played = play(plan(TORQUE), *(lab(n, n) for n in range(1, MOST_WAITING + 4)), order(300, "A"), tick(302))
+    assert sum(isinstance(one, Output) for one in played.records) == MOST_WAITING
+    assert [notice.kind for notice in played.notices] == ["loss"] * 3
+
+
+def test_a_run_is_known_by_its_name_for_a_while() -> None:
+    """The newest runs can be tested by name, whatever the time of the test; older ones are said not to be known."""
+    runs = [order(10 * n, f"O{n}") for n in range(1, REMEMBERED + 3)]
+    last = 10 * (REMEMBERED + 2)
+    named = TORQUE | {"named": "{lab.order}"}
+    late = [lab(last + 5, n, order=f"O{n}") for n in (1, 2, REMEMBERED + 2)]
+    played = play(plan(named), *runs, tick(last + 4), *late, tick(last + 20))
+    names = {one.key: one.name for one in played.records if isinstance(one, StartInterval)}
+    tests = [(names[one.interval], one.raw_data["torque"]) for one in played.records if isinstance(one, Output)]
+    assert tests == [("O2", 2), (f"O{REMEMBERED + 2}", REMEMBERED + 2)]
+    assert ["the run O1 is not told" in notice.text for notice in played.notices] == [True]
+
+
+def test_p2_a_fact_is_told_once() -> None:
+    """A fact is told when its inputs agree and when it changes, not by reconnects, restarts, other rules or another place in the file;
+    a rule that is new is told without a change."""
+    begin: Events = [order(1, "A", "FILM"), tag(2, "Speed", 100), tick(4)]
+    first = play(plan(SPEED), *begin, restarts=True)
+    assert [one.fields for one in first.records if isinstance(one, Setting)] == [
+        {"product": {"name": "FILM"}, "metric_group": {"name": "Speed"}, "target_value": 100}
+    ]
+    mapped = {"set": "product_mapping", "product": "{product}"}
+    again: Events = [tag(10, "Speed", 100, initial=True), tag(20, "Speed", 101), tag(20.1, "Speed", 100), tick(30)]
+    then = play(plan(mapped, SPEED), *again, state=first.state, restarts=True)
+    assert [one.type for one in then.records if isinstance(one, Setting)] == ["product_mapping"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "loc", "text"),
+    [
+        ({"set": "target", "product": "A", "metric_group": "M", "value": 1}, (), "nothing in it ever changes"),
+        ({"set": "target", "product": "{product}", "metric_group": "M"}, (), "at least one of"),
+        (SPEED | {"event": "lab", "settle": "1s"}, ("settle",), "an event does not settle"),
+        (SPEED | {"value": "{sped}"}, ("value",), '"sped" is not an input'),
+        (SPEED | {"when": "speed > "}, ("when",), ""),
+        (TORQUE | {"event": "labs"}, ("event",), '"labs" is not an input'),
+        (TORQUE | {"of": "batch"}, ("of",), "say under 'batches'"),
+        (TORQUE | {"raw_data": {"at": "{at}"}}, ("raw_data", "at"), '"at" is not an input'),
+    ],
+)
+def test_p10_what_is_wrong_is_said_where_it_stands(rule: dict[str, Any], loc: tuple[str, ...], text: str) -> None:
+    """A rule that can tell nothing, or names what is not there, is refused at its place."""
+    with pytest.raises(FaultyConfig) as caught:
+        plan(rule)
+    (fault,) = caught.value.faults
+    assert fault.loc == ("rules", 0, *loc)
+    assert text in fault.text
