@@ -12,7 +12,7 @@ from gateway.config.document import Key, Tree, scalar, shown
 from gateway.config.schema import Config
 from gateway.config.secrets import VARIABLE_PREFIX as SECRET_PREFIX
 from gateway.config.sentences import suggestion
-from gateway.config.shape import Loc, below, fields, is_section, is_text, models
+from gateway.config.shape import Loc, below, fields, is_section, is_text, models, tag_of
 from gateway.errors import Problem
 from gateway.model import Scalar
 
@@ -113,7 +113,7 @@ def _resolve(name: str, tree: Tree) -> tuple[Loc, Any]:
             under = f"under {on_the_way}" if loc else "at the top"
             raise _UnknownNameError(f"there is no {shown(unknown)} {under}{suggestion(unknown, names)}")
         key = max(fitting, key=lambda key: len(str(key)))
-        annotation, tree = below(annotation, key, tree), _item(tree, key)
+        annotation, tree = below(annotation, key, tag_of(annotation, tree)), _item(tree, key)
         loc = (*loc, key)
         name = name[len(str(key)) :].removeprefix(BETWEEN)
     if is_section(annotation):

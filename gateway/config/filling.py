@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.config import tables
 from gateway.config.document import DEEPEST, TOO_DEEP, BrokenFileError, Key, Node, Place
 from gateway.config.files import Files, beside
-from gateway.config.shape import alternatives, below, collection
+from gateway.config.shape import alternatives, below, collection, tag_of
 from gateway.model import Scalar
 
 MOST_VALUES = 500_000
@@ -76,7 +76,8 @@ class Filler:
         place = names.placed(node.place)
         value = node.value
         if isinstance(value, dict):
-            tag = {"type": value["type"].value} if "type" in value else None
+            tagged = tag_of(annotation, value)
+            tag = tagged.value if tagged is not None else None
             items = {key: self.fill(item, below(annotation, key, tag), names) for key, item in value.items()}
             for key in value:
                 if _PLACEHOLDER.search(str(key)):

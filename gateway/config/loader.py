@@ -22,7 +22,7 @@ from gateway.config.lookups import read_lookups
 from gateway.config.schema import Config
 from gateway.config.secrets import SecretError, is_reference, read_secret, secret_name
 from gateway.config.sentences import misfits
-from gateway.config.shape import Loc, alternatives, below
+from gateway.config.shape import Loc, alternatives, below, tag_of
 from gateway.config.templates import written_out
 from gateway.errors import ConfigError, Fault, Problem
 from gateway.model import Lookups, Scalar
@@ -227,7 +227,8 @@ class _Prepared:
         """The tree of `node`, which stands at `loc`, prepared."""
         value = node.value
         if isinstance(value, dict):
-            tag = {"type": value["type"].value} if "type" in value else None
+            tagged = tag_of(annotation, value)
+            tag = tagged.value if tagged is not None else None
             return {key: self.value(item, below(annotation, key, tag), (*loc, key)) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item, below(annotation, i, None), (*loc, i)) for i, item in enumerate(value)]

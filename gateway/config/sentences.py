@@ -15,7 +15,7 @@ from gateway.config.document import shown
 from gateway.config.schema import Line, MqttSource, Oden, OpcuaSource, Status
 from gateway.config.schema_output import Entry
 from gateway.config.schema_templates import WORKED_IN
-from gateway.config.shape import Loc, Spot, fields, models, spot, tags
+from gateway.config.shape import Loc, Spot, fields, models, spot, tag_key, tag_of, tags
 from gateway.config.units import Duration, Rate
 
 
@@ -54,10 +54,10 @@ def _misfit(details: ErrorDetails) -> Misfit:
         case "missing":
             return Misfit(at.loc, f"the key {shown(at.loc[-1])} is missing{_meaning(at)}")
         case "union_tag_invalid" | "union_tag_not_found":
-            names = [tag for model in models(at.annotation) for tag in tags(model)]
-            tag = value.get("type") if isinstance(value, dict) else None
-            wrong = "the key 'type' is missing; write" if tag is None else "unknown type; write"
-            return Misfit((*at.loc, "type"), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
+            key, tag = tag_key(at.annotation), tag_of(at.annotation, value)
+            names = [tag for model in models(at.annotation) for tag in tags(model, key)]
+            wrong = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
+            return Misfit((*at.loc, key), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
             names = list(get_args(at.annotation))
             quotes = "" if isinstance(value, str) else ", with the quotes"

@@ -27,13 +27,32 @@ def alternatives(annotation: Any) -> tuple[Any, ...]:
 
 @cache
 def models(annotation: Any) -> tuple[type[BaseModel], ...]:
-    """The sections that may stand there: several where their `type` tells them apart."""
+    """The sections that may stand there: several where one of their keys, `tag_key`, tells them apart."""
     return tuple(part for part in alternatives(annotation) if isinstance(part, type) and issubclass(part, BaseModel))
 
 
-def tags(model: type[BaseModel]) -> tuple[Any, ...]:
-    """The values of `type` that mean `model`."""
-    return get_args(model.model_fields["type"].annotation)
+@cache
+def tag_key(annotation: Any) -> str:
+    """The key that tells apart the sections that may stand there; empty where there is only one kind."""
+    possible = models(annotation)
+    shared = (
+        [name for name in possible[0].model_fields if all(_is_tag(one, name) for one in possible)] if possible else []
+    )
+    return shared[0] if len(possible) > 1 and shared else ""
+
+
+def _is_tag(model: type[BaseModel], name: str) -> bool:
+    return name in model.model_fields and get_origin(model.model_fields[name].annotation) is Literal
+
+
+def tags(model: type[BaseModel], key: str) -> tuple[Any, ...]:
+    """The values of `key` that mean `model`."""
+    return get_args(model.model_fields[key].annotation)
+
+
+def tag_of(annotation: Any, value: Any) -> Any:
+    """What `value`, which stands there, has at `tag_key`; None where it has nothing."""
+    return value.get(tag_key(annotation)) if isinstance(value, dict) else None
 
 
 @cache
@@ -42,15 +61,14 @@ def fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def below(annotation: Any, key: object, value: object) -> Any:
-    """The annotation of what stands at `key` of `value`, which stands at `annotation`; None where nothing may."""
+def below(annotation: Any, key: object, tag: object) -> Any:
+    """The annotation of what stands at `key` of what stands at `annotation`, which has `tag` at its `tag_key`; None where nothing may."""
     for part in alternatives(annotation):
         if get_origin(part) in {dict, list}:
             return get_args(part)[-1]
     possible = models(annotation)
     if len(possible) > 1:
-        tag = value.get("type") if isinstance(value, dict) else None
-        possible = tuple(model for model in possible if tag in tags(model))
+        possible = tuple(model for model in possible if tag in tags(model, tag_key(annotation)))
     field = fields(possible[0]).get(str(key)) if possible else None
     return field and field.annotation
 
@@ -99,7 +117,7 @@ def spot(parts: Iterable[str | int]) -> Spot:
 def _step(at: Spot, part: str | int) -> Spot:
     possible = models(at.annotation)
     if len(possible) > 1:
-        chosen = next((model for model in possible if part in tags(model)), None)
+        chosen = next((model for model in possible if part in tags(model, tag_key(at.annotation))), None)
         return Spot(at.loc, at.section, at.field, chosen, at_key=part == "[key]")
     if possible:
         field = fields(possible[0]).get(str(part))

@@ -60,6 +60,8 @@ SECOND = (
     + "  - factory: Factory A\n    line: ▲Line 01\n    inputs: {x: {source: floor, topic: x}}\n    run: {key: x, product: x}\n"
 )
 
+RULE = '    rules:\n      - {set: target, product: "{product}", metric_group: Speed, value: "{state}"}\n    run:\n'
+
 CASES: dict[str, Wrong] = {
     # YAML
     "not yaml": edit("sources:", "sources: ▲: {", "not YAML", "':'"),
@@ -222,6 +224,19 @@ CASES: dict[str, Wrong] = {
     "part of a value": edit("${secret:oden_token}", "▲Token ${secret:oden_token}", "whole value"),
     "path as secret": edit("${secret:oden_token}", "▲${secret:../gateway.yaml}", "NAME of letters"),
     "secret elsewhere": edit("Factory A  ", "▲${secret:oden_token}  ", "token or a password"),
+    # Rules
+    "rule of no kind": edit(
+        "    run:\n", RULE.replace("{set: target, ", "▲{", 1), "the key 'set' is missing", "'target'"
+    ),
+    "rule of an unknown kind": edit("    run:\n", RULE.replace("target", "▲targt", 1), "unknown set", "mean 'target'"),
+    "rule with an unknown key": edit("    run:\n", RULE.replace("metric_group", "▲group", 1), "unknown key 'group'"),
+    "rule of an unknown input": edit("    run:\n", RULE.replace('"{state}"', '▲"{staet}"'), '"staet" is not an input'),
+    "rule that cannot change": edit(
+        "    run:\n",
+        RULE.replace("- {", "- ▲{").replace("{product}", "A").replace('"{state}"', "1"),
+        "nothing in it ever changes",
+        "oden-gateway call",
+    ),
     # Environment
     "unknown variable": set_to(
         "ODEN_GATEWAY_OUTBOX__DIRECTROY", "/x", "no 'DIRECTROY' under OUTBOX", "did you mean 'DIRECTORY'"
