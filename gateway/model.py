@@ -140,11 +140,10 @@ class Output:
     kind: Literal["output"] = "output"
 
 
-SettingType = Literal["product", "product_mapping", "product_attribute", "target", "maintenance_work_order"]
+SettingType = Literal["product_mapping", "product_attribute", "target", "maintenance_work_order"]
 
 IDENTITY: Mapping[SettingType, tuple[str, ...]] = MappingProxyType(
     {
-        "product": ("name",),
         "product_mapping": ("product",),
         "product_attribute": ("product", "name", "display_name"),
         "target": ("product", "metric_group"),

@@ -139,7 +139,7 @@ class Line(Section):
     intervals: list[Interval] = Field([], description="Custom intervals: operator, shift, recipe, tool.")
     scrap_yield: ScrapYield | None = None
     rules: list[Rule] = Field(
-        [], description="What else Oden is told: quality tests, targets, products, their attributes, work orders."
+        [], description="What else Oden is told: quality tests, targets, product mappings and attributes, work orders."
     )
 
     @property

@@ -28,15 +28,8 @@ class Fact(Section):
     )
 
 
-class ProductRule(Fact):
-    """That there is a product."""
-
-    set: Literal["product"]
-    name: Name = Field(description='Name of the product: "{product}".')
-
-
 class ProductMappingRule(Fact):
-    """That the line can make a product. A run of the product tells that too."""
+    """That the line can make a product, which is made where it is not there. A run of the product tells that too."""
 
     set: Literal["product_mapping"]
     product: Name = Field(description='Name of the product: "{product}".')
@@ -98,6 +91,6 @@ class WorkOrderRule(Section):
 
 
 Rule = Annotated[
-    ProductRule | ProductMappingRule | ProductAttributeRule | TargetRule | QualityTestRule | WorkOrderRule,
+    ProductMappingRule | ProductAttributeRule | TargetRule | QualityTestRule | WorkOrderRule,
     Field(discriminator="set"),
 ]

@@ -9,7 +9,6 @@ from gateway.config.schema_rules import (
     Fact,
     ProductAttributeRule,
     ProductMappingRule,
-    ProductRule,
     QualityTestRule,
     Rule,
     TargetRule,
@@ -68,7 +67,7 @@ SECTIONS = {"run": "run", "batch": "batches"}
 
 
 def _fields(names: Names, rule: Rule, loc: Loc) -> dict[str, Template | None]:
-    """The fields of the request, in Oden's terms (schemas Product, ProductMapping, ProductAttribute, Target, QualityTest and
+    """The fields of the request, in Oden's terms (schemas ProductMapping, ProductAttribute, Target, QualityTest and
     MaintenanceWorkOrder)."""
 
     def words(name: str, text: str | None) -> Template | None:
@@ -81,8 +80,6 @@ def _fields(names: Names, rule: Rule, loc: Loc) -> dict[str, Template | None]:
         return {key: filled_in(names, value, (*loc, name, key)) for key, value in given.items()} or None
 
     match rule:
-        case ProductRule():
-            return {"name": words("name", rule.name)}
         case ProductMappingRule():
             return {"product": {"name": words("product", rule.product)}}
         case ProductAttributeRule():

@@ -21,7 +21,6 @@ from gateway.oden.endpoints import (
     MAINTENANCE_WORK_ORDER_SET,
     PRODUCT_ATTRIBUTE_SET,
     PRODUCT_MAPPING_SET,
-    PRODUCT_SET,
     QUALITY_TEST_SEARCH,
     QUALITY_TEST_SET,
     SCRAP_YIELD_SEARCH,
@@ -37,16 +36,12 @@ NAMED = frozenset({"product", "category", "reason"})
 """Details that are objects at Oden, known by their names."""
 
 SETS: Mapping[SettingType, Endpoint] = {
-    "product": PRODUCT_SET,
     "product_mapping": PRODUCT_MAPPING_SET,
     "product_attribute": PRODUCT_ATTRIBUTE_SET,
     "target": TARGET_SET,
     "maintenance_work_order": MAINTENANCE_WORK_ORDER_SET,
 }
 """What sets a thing of each type."""
-
-OF_NO_LINE = frozenset({"product", "product_attribute"})
-"""Things that are the same for all lines."""
 
 BULK = MOST_INTERVALS
 """Intervals in one request at the most."""
@@ -83,7 +78,7 @@ def request_for(
     """
     first = records[0]
     if isinstance(first, Setting):
-        where = {} if first.type in OF_NO_LINE else {"line": {"id": line_id}}
+        where = {} if first.type == "product_attribute" else {"line": {"id": line_id}}
         return _request(SETS[first.type], {**first.fields, **where})
     place: dict[str, object] = {"type": {"name": first.type}, "line": {"id": line_id}}
     if len(records) > 1:

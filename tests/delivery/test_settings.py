@@ -43,14 +43,12 @@ def values(oden: Oden) -> dict[str, float]:
 
 async def test_the_last_word_holds(rig: Rig, oden: Oden) -> None:
     """Products, mappings, attributes and targets arrive in their order; of one thing that waits, one request says the last word."""
-    with_product = setting(rig, "product", name="Pipe")
     colour = {"name": "cable_color", "display_name": "Cable Color"}
     async with rig.running() as drain:
         await rig.commit(
             drain,
-            with_product,
-            setting(rig, "product_attribute", product={"name": "Pipe"}, value="Red", **colour),
             setting(rig, "product_mapping", product={"name": "Pipe"}),
+            setting(rig, "product_attribute", product={"name": "Pipe"}, value="Red", **colour),
             *(target(rig, product, value) for value in (1, 2, 3) for product in ("Pipe", "Film")),
             setting(rig, "product_attribute", product={"name": "Pipe"}, value="Blue", **colour),
         )
@@ -60,9 +58,8 @@ async def test_the_last_word_holds(rig: Rig, oden: Oden) -> None:
     assert [one["value"] for one in held(oden, "values")] == ["Blue"]
     assert oden.seen == [
         "line/search",
-        "product/set",
-        "product_attribute/set",
         "product_mapping/set",
+        "product_attribute/set",
         "target/set",
         "target/set",
     ]

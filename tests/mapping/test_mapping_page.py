@@ -27,6 +27,7 @@ SECTIONS = (
     "States",
     "Custom intervals",
     "Scrap and yield",
+    "Quality tests, targets, products, work orders",
     "Presets",
 )
 HEAD = """
