@@ -32,6 +32,7 @@ from gateway.status.picture import Parts, snapshot
 from gateway.status.snapshot import Snapshot
 from gateway.status.web import StatusServer
 from gateway.tables import Tables
+from gateway.trial import asked
 
 log = structlog.get_logger()
 
@@ -119,7 +120,11 @@ class App:
             return snapshot(parts, self._summary, self._clock.now(), self._problems(), self._alive(intake, drain))
 
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
-            return calls.answer(client, question) if command == calls.COMMAND else desk.answer(command, question)
+            if command == calls.COMMAND:
+                return calls.answer(client, question)
+            if command == asked.COMMAND:
+                return asked.answer(intake.causes, question)
+            return desk.answer(command, question)
 
         async with AsyncExitStack() as stack:
             page = StatusServer(self._loaded.config.status.listen, picture, lambda: self._alive(intake, drain))

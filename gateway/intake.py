@@ -15,6 +15,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import DamagedRow, OutboxError
+from gateway.mapping.causes import Causes
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import Notice, Record, Sample
@@ -74,6 +75,7 @@ class Intake:
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
+        self.causes = Causes()
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
@@ -218,6 +220,7 @@ class Intake:
         if result.state is not self.states[plan.key]:
             self.states[plan.key] = result.state
             self._dirty.add(plan.key)
+        self.causes.learn(plan.key, result, event)
         records += result.records
         notices += result.notices
 

@@ -4,13 +4,16 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
+from gateway.cli.budget import HOUR, need, said
+from gateway.cli.phrases import number
+from gateway.cli.summary import summary
 from gateway.config.check import faults
 from gateway.config.loader import Loaded, load
-from gateway.config.schema import Line
-from gateway.config.schema_inputs import Counter
 from gateway.config.yaml_text import yaml_text
 from gateway.errors import ConfigError, FaultyConfig
 from gateway.mapping.compile import LinePlan, compile_lines
@@ -68,10 +71,18 @@ def check(arguments: argparse.Namespace) -> int:
         expanded = loaded.written_out()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
     elif arguments.json:
-        lines = [{"factory": line.factory, "line": line.line, "does": list(_does(line))} for line in config.lines]
-        print(json.dumps({"ok": True, "problems": [], "lines": lines}))
+        lines = [
+            {
+                "factory": line.factory,
+                "line": line.line,
+                "does": [*chain(*summary(line).values())],
+                "requests_an_hour": asdict(need(line, config.outbox.merge_span)),
+            }
+            for line in config.lines
+        ]
+        print(json.dumps({"ok": True, "problems": [], "lines": lines, "requests_an_hour": config.oden.rate * HOUR}))
     else:
-        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(config.lines)]))
+        print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded)]))
     return 0
 
 
@@ -86,73 +97,13 @@ def _connections(loaded: Loaded) -> Iterator[str]:
         yield f"Table {name}: {len(table.rows)} rows of {config.tables[name].file}, read again when the file changes."
 
 
-def _lines(lines: Sequence[Line]) -> Iterator[str]:
-    for line in lines:
+def _lines(loaded: Loaded) -> Iterator[str]:
+    config = loaded.config
+    needs = [need(line, config.outbox.merge_span) for line in config.lines]
+    yield from said(needs, config.oden.rate)
+    for line, one in zip(config.lines, needs, strict=True):
         yield f"\n{line.line} of {line.factory}:"
-        yield from (f"  {sentence}" for sentence in _does(line))
-
-
-def _does(line: Line) -> Iterator[str]:
-    """What the gateway does for the line, in sentences."""
-    if line.run is not None:
-        named = f', named "{line.run.name}"' if line.run.name else ""
-        yield f'A run of "{line.run.product}"{named} starts when {line.run.key} changes, after {span(line.run.settle)}.'
-        end = line.run.end
-        held = f" for {span(end.for_)}" if end and end.for_ else ""
-        yield f"It ends when {line.run.key} is empty or 0" + (f", or when {end.when}{held}." if end else ".")
-    if line.states is not None:
-        states = line.states
-        codes = "; ".join(
-            f"{code} is {' / '.join(filter(None, [to.category, to.reason]))}" for code, to in states.codes.items()
-        )
-        yield f"The state comes from {states.input}: {codes}."
-        other = states.other and " / ".join(filter(None, [states.other.category, states.other.reason]))
-        yield f"Any other code is {other}." if other else "Any other code is reported and changes nothing."
-        if states.hold:
-            yield f"A state that lasts less than {span(states.hold)} is not sent."
-    if line.scrap_yield is not None:
-        between = _BETWEEN_RUNS[line.scrap_yield.between_runs]
-        yield f"What is made while no run is on {between}."
-        for entry in line.scrap_yield.entries:
-            data = ", ".join(f"{key} {json.dumps(value, ensure_ascii=False)}" for key, value in entry.raw_data.items())
-            yield f"While a {entry.of} is on, {entry.count} is sent every {span(line.scrap_yield.every)} as {data}."
-    for name, given in line.inputs.items():
-        if given.counter is not None:
-            yield _bridged(name, given.counter)
-
-
-_BETWEEN_RUNS = {
-    "next": "goes to the next run",
-    "unassigned": 'gets a run of its own, named "Unassigned"',
-    "report": "is not sent, but listed as a gap",
-}
-
-_ROUND = {2**bits for bits in (8, 15, 16, 31, 32)} | {10**digits for digits in range(2, 10)}
-"""What counters usually roll over at."""
-
-
-def _bridged(name: str, counter: Counter) -> str:
-    """How long the counter can be out of sight."""
-    if counter.rollover is not None and counter.rollover + 1 in _ROUND:
-        return (
-            f"{name} rolls over at {counter.rollover}: is that not {counter.rollover + 1}? "
-            "The rollover is the first value that is never shown."
-        )
-    if counter.rollover is None:
-        return f"{name} never rolls over: what it counts in a gap is never lost, unless it is reset in the gap."
-    if counter.max_rate is None:
-        return f"{name} rolls over at {counter.rollover}: give it a max_rate, so that a reset is told from a rollover."
-    gap = span(counter.rollover / counter.max_rate)
-    return f"{name} is exact over a gap of up to {gap} ({counter.rollover} at {counter.max_rate:g} a second)."
-
-
-def span(seconds: float) -> str:
-    """A duration as a person says it: `3 h 38 min`."""
-    if seconds < 1:
-        return f"{seconds * 1000:g} ms"
-    days, rest = divmod(seconds, 86400)
-    hours, rest = divmod(rest, 3600)
-    minutes, rest = divmod(rest, 60)
-    parts = [f"{amount:g} {unit}" for amount, unit in ((days, "d"), (hours, "h"), (minutes, "min")) if amount]
-    whole = round(rest, 3) if not parts else int(rest)
-    return " ".join([*parts, *([f"{whole:g} s"] if whole else [])][:2]) or "0 s"
+        for heading, sentences in summary(line).items():
+            yield f"  {heading}"
+            yield from (f"    {sentence}" for sentence in sentences)
+        yield f"  Requests\n    About {number(one.sent)} an hour; {number(one.least)} suffice when they have to."

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from gateway.cli.check import span
+from gateway.cli.phrases import span
 from gateway.model import BUILT_IN, Output, Record, Setting, UpdateInterval
 from gateway.oden.payloads import BULK
 from gateway.outbox.desk import STANDING

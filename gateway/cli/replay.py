@@ -1,29 +1,28 @@
-"""`oden-gateway replay`, `explain` and `test`: what the configuration makes of recordings and of cases, without sending anything."""
+"""`oden-gateway replay` and `test`: what the configuration makes of recordings and of cases, without sending anything."""
 
 import argparse
 import difflib
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.cli.check import DEFAULT_CONFIG, read_config
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.values import excerpt
 from gateway.model import Notice
 from gateway.oden.payloads import Wording, iso
 from gateway.sources import recording
 from gateway.trial.cases import judged
-from gateway.trial.play import Made, Played, Shown, play, requests
+from gateway.trial.play import Shown, play, requests
 
 CASES = "*.test.yaml"
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `replay`, `explain` and `test`."""
+    """Add `replay` and `test`."""
     replay = commands.add_parser(
         "replay",
         help="print the requests that a recording would cause",
@@ -39,19 +38,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     replay.add_argument("--expect", type=Path, metavar="FILE", help="compare with what is in this file")
     replay.add_argument("--json", action="store_true", help="print JSON, one request a line")
     replay.set_defaults(call=_replay)
-
-    explain = commands.add_parser(
-        "explain",
-        help="say which samples and which part of the configuration made a record",
-        description="Says from which samples, by which rule and by which line of the configuration a record of a recording was made.",
-        epilog='example:\n  oden-gateway explain -c gateway.yaml --recording monday.jsonl --last "Line 01"',
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _config(explain)
-    explain.add_argument("record", nargs="?", metavar="KEY", help="the record's key, or its beginning")
-    explain.add_argument("--last", metavar="LINE", help="the newest record of this line")
-    explain.add_argument("--recording", type=Path, required=True, metavar="FILE")
-    explain.set_defaults(call=_explain)
 
     test = commands.add_parser(
         "test",
@@ -79,11 +65,13 @@ def _config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
 
 
-def _wording(loaded: Loaded) -> Wording:
+def wording(loaded: Loaded) -> Wording:
+    """How requests are written with this configuration."""
     return Wording(loaded.config.oden.raw_data, loaded.config.oden.reference)
 
 
-def _of(plans: Sequence[LinePlan], name: str | None) -> list[LinePlan]:
+def lines_named(plans: Sequence[LinePlan], name: str | None) -> list[LinePlan]:
+    """The lines that a person means by `name`; all where that is None. GatewayError where there are none."""
     fits = [plan for plan in plans if name in (None, plan.line, plan.key, plan.id)]
     if not fits:
         raise GatewayError(f"there is no line {name}; there are: {', '.join(plan.key for plan in plans)}")
@@ -92,9 +80,9 @@ def _of(plans: Sequence[LinePlan], name: str | None) -> list[LinePlan]:
 
 def _replay(arguments: argparse.Namespace) -> int:
     loaded, plans = read_config(arguments.config, os.environ)
-    plans = _of(plans, arguments.line)
+    plans = lines_named(plans, arguments.line)
     played = play(plans, recording.read(arguments.recording))
-    shown = list(requests(played.made, plans, _wording(loaded)))
+    shown = list(requests(played.made, plans, wording(loaded)))
     if arguments.json:
         for one in shown:
             at = _when(one)
@@ -123,49 +111,6 @@ def _told(notice: Notice) -> str:
     return f"{iso(int(notice.at))} {notice.kind}: {where}: {notice.text}"
 
 
-def _explain(arguments: argparse.Namespace) -> int:
-    if (arguments.record is None) == (arguments.last is None):
-        print("oden-gateway explain: give the KEY of a record, or --last LINE", file=sys.stderr)
-        return 2
-    loaded, plans = read_config(arguments.config, os.environ)
-    played = play(plans, recording.read(arguments.recording))
-    made = _found(arguments, plans, played)
-    shown = next(one for one in requests(played.made, plans, _wording(loaded)) if one.made is made)
-    print("\n".join(_reasons(shown, loaded, plans)))
-    return 0
-
-
-def _found(arguments: argparse.Namespace, plans: Sequence[LinePlan], played: Played) -> Made:
-    if arguments.last is not None:
-        wanted = {plan.key for plan in _of(plans, arguments.last)}
-        fits = [made for made in played.made if made.record.line in wanted]
-    else:
-        fits = [made for made in played.made if made.record.key.startswith(arguments.record)]
-    if not fits:
-        raise GatewayError("the recording makes no such record; `oden-gateway replay --json` lists all with their keys")
-    return fits[-1]
-
-
-def _reasons(shown: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[str]:
-    made = shown.made
-    record, sample = made.record, made.event
-    yield str(shown)
-    yield f"  record   {record.key}, line {record.line}"
-    yield f"  rule     {made.section}, {loaded.where(('lines', made.line, made.section))}"
-    if sample is None:
-        yield "  cause    time passing: a wait or a window was over"
-    else:
-        when = f", its own time {_exact(sample.source_time)}" if sample.source_time is not None else ""
-        yield f"  cause    {sample.source} {sample.address} = {excerpt(sample.value)} at {_exact(sample.received)}{when}"
-    yield "  inputs"
-    for name, seen in made.inputs.items():
-        yield f"    {name} = {excerpt(seen.value)}, since {_exact(seen.at)}, {loaded.where(('lines', made.line, 'inputs', name))}"
-
-
-def _exact(seconds: float) -> str:
-    return f"{iso(int(seconds))[:-1]}.{int(seconds % 1 * 1000):03}Z"
-
-
 def _test(arguments: argparse.Namespace) -> int:
     loaded, plans = read_config(arguments.config, os.environ)
     folder = arguments.config.parent
@@ -175,7 +120,7 @@ def _test(arguments: argparse.Namespace) -> int:
         return 2
     failed = passed = 0
     for path in files:
-        for verdict in judged(path, plans, _wording(loaded)):
+        for verdict in judged(path, plans, wording(loaded)):
             failed += bool(verdict.differences)
             passed += not verdict.differences
             print(f"{'FAILED' if verdict.differences else 'ok'}  {verdict.name}  ({verdict.where})")

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.check import read_config, span
+from gateway.cli.check import read_config
+from gateway.cli.phrases import span
 from gateway.config.schema import MqttSource
 from gateway.config.secrets import SecretError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
@@ -25,10 +26,10 @@ def test_summary_says_what_happens_on_the_line(tmp_path: Path) -> None:
     assert answer.code == 0, answer.problems
     for words in (
         "Line 01 of Factory A",
-        "starts when order changes",
-        "when state == 0 for 30 min",
+        "A run begins when order changes",
+        "when state == 0 has held for 30 min",
         "2 is Planned Downtime / Changeover",
-        "scrap.qty is sent every 1 min",
+        "scrap.qty, an amount in each message, is sent every 1 min",
         "good is exact over a gap of up to 3 h 38 min",
         "made while no run is on goes to the next run",
     ):

@@ -1,0 +1,63 @@
+"""The request budget that `check` prints: sums by hand, for lines whose needs can be told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.budget import Need, need, said
+from gateway.config.schema import Line
+from tests.config.command import GOOD, check, written
+
+INPUTS = {
+    "state": {"source": "plc", "node": "State"},
+    "order": {"source": "plc", "node": "Order"},
+    "good": {"source": "plc", "node": "Good", "counter": {"max_rate": "2/s"}},
+    "bad": {"source": "plc", "node": "Bad", "counter": {}},
+}
+RUN = {"key": "order", "product": "P"}
+CODES = {"input": "state", "codes": {1: {"category": "Uptime"}}}
+SHIFTS = {"zone": "UTC", "shifts": [{"name": str(n), "from": f"{n:02}:00", "to": f"{n + 1:02}:00"} for n in range(12)]}
+YIELD = {"count": "good", "raw_data": {"yield": "{n}"}}
+SCRAP = {"count": "bad", "raw_data": {"scrap": "{n}", "scrap_code": "Auto"}}
+JAM = {"count": "bad", "raw_data": {"scrap": "{n}", "scrap_code": "Jam"}}
+
+
+def line(**sections: Any) -> Line:
+    return Line.model_validate({"factory": "F", "line": "L", "inputs": INPUTS, **sections})
+
+
+@pytest.mark.parametrize(
+    ("sections", "sent", "least"),
+    [
+        ({"run": RUN}, 2, 1),  # start and end
+        ({"states": CODES}, 60, 30),
+        ({"run": RUN, "batches": {"every": 600, "count": "good"}}, 2 + 24, 1 + 12),
+        ({"intervals": [{"type": "Shift", "calendar": SHIFTS}]}, 1, 0.5),
+        ({"run": RUN, "scrap_yield": {"entries": [YIELD]}}, 62, 5),
+        ({"run": RUN, "scrap_yield": {"every": "30m", "entries": [YIELD]}}, 4, 3),
+        ({"run": RUN, "scrap_yield": {"entries": [YIELD, SCRAP]}}, 62, 5),  # share one raw_data
+        ({"run": RUN, "scrap_yield": {"entries": [YIELD, SCRAP, JAM]}}, 122, 9),
+        ({"run": RUN, "scrap_yield": {"entries": [YIELD, YIELD | {"factor": -1}]}}, 62, 5),  # one sum
+        ({"rules": [{"set": "product_mapping", "product": "{order}"}]}, 1, 1),
+    ],
+)
+def test_what_a_line_needs(sections: dict[str, Any], sent: float, least: float) -> None:
+    """Requests an hour with output merged over 15 minutes, as summed by hand."""
+    assert need(line(**sections), 900.0) == Need(sent, least)
+
+
+def test_too_much_is_said() -> None:
+    """What fits, what fits when it is merged, and what does not fit whatever is done: three different sentences."""
+    assert len(list(said([Need(100, 40)], 1.0))) == 1
+    assert "40 an hour suffice" in list(said([Need(100, 40)], 0.02))[1]
+    assert "That is too many" in list(said([Need(100, 40)] * 100, 1.0))[1]
+
+
+def test_check_says_it(tmp_path: Path) -> None:
+    """The sum stands above the lines, the share of each line with it; a slower rate counts."""
+    slow = written(tmp_path / "a", GOOD.replace("oden:", "oden:\n  rate: 0.02/s", 1))
+    answer = check(slow)
+    assert answer.code == 0, answer.problems
+    assert "of the 72 that Oden may be sent" in answer.output
+    assert "suffice" in answer.output
