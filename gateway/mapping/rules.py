@@ -17,7 +17,7 @@ from gateway.mapping.details import Template, all_filled
 from gateway.mapping.events import happened
 from gateway.mapping.expressions import Condition
 from gateway.mapping.patterns import Look, Pattern, Reference
-from gateway.mapping.runs import EndedRun, Run, RunsState
+from gateway.mapping.runs import EndedRun, Run, RunsState, undecided
 from gateway.mapping.scene import Readings, Scene
 from gateway.mapping.tracks import Track
 from gateway.model import Sample, Scalar, SettingType
@@ -160,7 +160,7 @@ class RulesTrack:
 
     def _tell(self, test: Test) -> bool:
         track = self._tracks[test.of]
-        tested = of_test(track.state, test) if track is not None else None
+        tested = _tested(track, test) if track is not None else None
         if track is None or tested is None:
             return False
         known = {one.interval for other in self._tracks.values() if other for one in _known(other.state)}
@@ -195,12 +195,14 @@ class RulesTrack:
         return " and ".join(missing)
 
 
-def of_test(state: RunsState, test: Test) -> Run | EndedRun | None:
+def _tested(track: Track, test: Test) -> Run | EndedRun | None:
     """What was tested; None where that is yet to be decided."""
-    known = _known(state)
+    known = _known(track.state)
     if test.named is not None:
         return next((one for one in known if one.name == test.named), None)
-    if state.change is not None and test.at >= state.change.gone:
+    if undecided(track.state if track.host is None else track.host.state, test.at):
+        return None
+    if track.state.change is not None and test.at >= track.state.change.gone:
         return None
     return next((one for one in known if one.start <= test.at), known[-1] if known else None)
 

@@ -218,3 +218,9 @@ def owner(state: RunsState, at: float) -> Run | EndedRun | None:
     if state.current is not None and state.change is not None and at >= state.change.gone:
         return None
     return state.current
+
+
+def undecided(state: RunsState, at: float) -> bool:
+    """Whether another run may have begun by `at`: a change is settling, or one waits to be told."""
+    begun = state.waiting is not None and at >= state.waiting.begun
+    return begun or (state.change is not None and at >= state.change.gone)
