@@ -65,7 +65,7 @@ class InputPlan:
 class InputMemory:
     """The last good `value` (JSON; None: none yet), when it was so, and how far the newest sample can be trusted.
 
-    `clock`: whether the newest time that the device or message gave was usable. `lost`: since when the quality is bad. `quiet_at`: when
+    `clock`: whether the newest time that the device or message gave was usable; `seen` is when it came, on the gateway's clock. `lost`: since when the quality is bad. `quiet_at`: when
     it will be quiet unless something comes; `stale`: it is. These two are on the gateway's clock. `basis`: what the input said at the time
     with which this counter restarts.
     """
@@ -79,6 +79,7 @@ class InputMemory:
     quiet_at: float | None = None
     stale: bool = False
     basis: str | None = None
+    seen: float = 0.0
 
 
 class Reading(NamedTuple):
@@ -136,7 +137,8 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
     quiet_at, stale = known.quiet_at, known.stale
     if plan.patience is not None and (changed or plan.fresh is not None or known.value is None):
         quiet_at, stale = now + plan.patience, False
-    memory = InputMemory(plan.origin, value, at, sample.quality, distrust is None, None, quiet_at, stale, known.basis)
+    trusted = distrust is None
+    memory = InputMemory(plan.origin, value, at, sample.quality, trusted, None, quiet_at, stale, known.basis, now)
     return Reading(known, memory, fresh=True, notices=notices)
 
 
@@ -157,14 +159,10 @@ def counted(
     away = sample.initial or sample.retained
     unwatched = before.lost if before.lost is not None else heard if away else None
     restarted = unwatched is not None and None not in (said, before.basis) and said != before.basis
-    move = counters.moved(
-        counter,
-        last,
-        value,
-        memory.at - before.at,
-        watched=not away,
-        restarted=restarted,
-    )
+    elapsed = memory.at - before.at
+    if elapsed < 0 or not (before.clock and memory.clock):  # a clock was set, so its times cannot be subtracted
+        elapsed = now - before.seen
+    move = counters.moved(counter, last, value, elapsed, watched=not away, restarted=restarted)
     notices = reading.notices
     if move.gap is not None:
         notices = (*notices, Notice("gap", now, plan.source, plan.address, f"{plan.name} {move.gap}"))

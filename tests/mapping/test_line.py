@@ -35,7 +35,7 @@ GOLDEN = sorted((Path(__file__).parent / "golden").iterdir())
 
 @pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
 def test_golden(folder: Path) -> None:
-    """A line's configuration and a recording give exactly these records and notices."""
+    """A line's configuration and a recording give exactly these records and notices, and the same where the gateway restarts after each event."""
     given = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
     line = compile_line(given, ())
     events = [sample(json.loads(text)) for text in (folder / "samples.jsonl").read_text().splitlines()]
@@ -45,6 +45,8 @@ def test_golden(folder: Path) -> None:
         *(f"{notice.kind} {notice.source} {notice.address}: {notice.text}" for notice in played.notices),
     ]
     assert told == (folder / "expected.txt").read_text().splitlines()
+    restarted = play(line, *events, restarts=True)
+    assert (restarted.records, restarted.notices) == (played.records, played.notices)
 
 
 def sample(given: dict[str, Any]) -> Sample | Tick:
