@@ -221,6 +221,11 @@ class _Work:
             text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
             scene.notice("reject", fed[0].name, text)
             return
+        if not sample.retained and any(track.repeats(fed, sample) for track in self.tracks):
+            scene.notice(
+                "reject", fed[0].name, f"an older message came again, which is left out: {excerpt(sample.value)}"
+            )
+            return
         memory = dict(scene.inputs)
         readings: dict[str, Reading] = {}
         for plan in fed:
@@ -233,7 +238,8 @@ class _Work:
             if plan.counter is not None and plan.name in readings:
                 self._count(plan, plan.counter, readings, memory, sample)
         self._derive(memory, readings, {name for name, reading in readings.items() if reading.changed})
-        if not sample.initial and (readings or any(memory[plan.name].lost == scene.now for plan in fed)):
+        live = not (sample.initial or sample.retained)
+        if live and (readings or any(memory[plan.name].lost == scene.now for plan in fed)):
             self.heard = {**self.heard, sample.source: scene.now}
         for track in self.tracks:
             track.ahead(readings, sample)

@@ -99,6 +99,7 @@ class RunsState:
     run before `current`; older ones are forgotten. `earliest` is the first second in which a run can start.
     `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
     run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on.
+    `heard` are the newest PAST_KEYS changes of the key, with their times.
     """
 
     key: str = ""
@@ -116,6 +117,7 @@ class RunsState:
     number: int = 0
     counted: Number = 0
     recent: tuple[EndedRun, ...] = ()
+    heard: tuple[tuple[float, str], ...] = ()
 
 
 class Turn(NamedTuple):
@@ -143,7 +145,8 @@ def key_seen(state: RunsState, key: str, at: float, due: float, settle: float) -
     if change is not None and change.key == key:
         return Turn(state)
     empty = change is not None and not change.key and at - change.at >= settle
-    return Turn(replace(state, change=Change(key, at, due, change.at if change is not None and empty else None)))
+    left = change.at if change is not None and empty else None
+    return Turn(replace(state, change=Change(key, at, due, left), heard=(*state.heard, (at, key))[-PAST_KEYS:]))
 
 
 def is_past(state: RunsState, key: str) -> bool:

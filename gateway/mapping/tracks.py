@@ -11,13 +11,13 @@ from typing import Literal, Protocol
 from gateway.mapping import runs
 from gateway.mapping.details import all_filled, inputs_of
 from gateway.mapping.events import happened
-from gateway.mapping.inputs import InputPlan, Reading
+from gateway.mapping.inputs import InputPlan, Reading, moment
 from gateway.mapping.patterns import Look
 from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsState, Turn, Waiting
 from gateway.mapping.scene import Readings, Scene, changed_at
 from gateway.mapping.shifts import Calendar
 from gateway.mapping.track_plan import NUMBER, ByCondition, ByCount, ByEvent, ByIdleness, ByKey, TrackPlan
-from gateway.mapping.values import scalar, whole
+from gateway.mapping.values import find, scalar, whole
 from gateway.model import Sample
 
 Timer = Literal["settle", "idle", "amend"]
@@ -94,6 +94,18 @@ class Track:
             self._amend()
 
     # What a sample means
+
+    def repeats(self, fed: Sequence[InputPlan], sample: Sample) -> bool:
+        """Whether a message says again what it said of the key, at the same time, before others said something newer: a sender that
+        lost its connection sends again what it does not know to have arrived."""
+        start = self.plan.start
+        for plan in fed:
+            known = self.scene.inputs.get(plan.name)
+            if isinstance(start, ByKey) and plan.name == start.input and plan.time is not None and known is not None:
+                at, key = moment(find(sample.value, plan.time)), runs.key_text(scalar(find(sample.value, plan.field)))
+                newer = at is not None and at < known.at and key != runs.key_text(scalar(known.value))
+                return newer and (at, key) in self.state.heard
+        return False
 
     def ahead(self, readings: Readings, sample: Sample) -> None:
         """Before what `sample` said is known: what it shows to have held for long enough by then is settled, so that it is
