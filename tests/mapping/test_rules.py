@@ -1,5 +1,6 @@
 """Facts, quality tests and work orders: told once each, of the right run, whatever order things come in."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -140,3 +141,44 @@ def test_p10_what_is_wrong_is_said_where_it_stands(rule: dict[str, Any], loc: tu
     (fault,) = caught.value.faults
     assert fault.loc == ("rules", 0, *loc)
     assert text in fault.text
+
+
+FACT_TAGS = {
+    "sort": {"source": "plc", "node": "Sort"},
+    "limit": {"source": "plc", "node": "Limit"},
+    "on": {"source": "plc", "node": "On"},
+}
+FACT = {"set": "target", "product": "{sort}", "metric_group": "Speed", "value": "{limit}", "when": "on"}
+CHANGES = st.one_of(
+    st.tuples(st.just("Sort"), st.sampled_from(["", "FILM", "PIPE"])),
+    st.tuples(st.just("Limit"), st.sampled_from([None, 10, 20, "n/a"])),
+    st.tuples(st.just("On"), st.booleans()),
+    st.tuples(st.just("again"), st.none()),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.2, 0.6, 3.0]), CHANGES), max_size=40), st.lists(st.floats(0, 1)))
+@settings(max_examples=150, deadline=None)
+def test_p2_what_was_told_last_is_so(acts: list[tuple[float, tuple[str, Any]]], cuts: list[float]) -> None:
+    """Whatever the tags do, through new subscriptions, ticks anywhere and restarts: no fact is told twice in a row, and once all
+    has settled, the one that was told last is the one that is so."""
+    facts = plan(FACT, inputs={**INPUTS, **FACT_TAGS})
+    now, known, events = 1.0, dict[str, Any](), Events()
+    for wait, (node, value) in acts:
+        now = round(now + wait, 3)
+        if node == "again":
+            events += [tag(now, name, None, quality="bad") for name in known]
+            events += [tag(now, name, value, initial=True) for name, value in known.items()]
+            continue
+        events.append(tag(now, node, value))
+        if value is not None:
+            known[node] = value
+    played = play(facts, *events, tick(now + 10))
+    mixed: Events = [*events, *(tick(1 + cut * (now + 9)) for cut in cuts)]
+    mixed.sort(key=lambda event: event.at if isinstance(event, Tick) else event.received)
+    assert play(facts, *mixed, tick(now + 10), restarts=True).records == played.records
+    told = [one.fields for one in played.records if isinstance(one, Setting)]
+    assert all(one != other for one, other in pairwise(told))
+    if known.get("On") and known.get("Sort") and isinstance(known.get("Limit"), int):
+        so = {"product": {"name": known["Sort"]}, "metric_group": {"name": "Speed"}, "target_value": known["Limit"]}
+        assert told[-1] == so

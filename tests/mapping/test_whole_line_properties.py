@@ -1,0 +1,116 @@
+"""What holds for a whole line, however its runs and batches are recognised: each part and each test is told once."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.line import Tick
+from gateway.model import Output, Sample, StartInterval
+from tests.mapping.recording import Played, play
+from tests.mapping.test_interval_properties import BATCHES, INPUTS, INTERVALS, RUNS, STATES, any_recording, spans
+
+ROLLOVER = 1000
+"""Of the counter `good` in INPUTS: it has no `max_rate`, so whatever shows less than before has rolled over."""
+RUN_TEST, BATCH_TEST = "6", "7"
+
+
+def line(
+    run: dict[str, Any], batches: dict[str, Any] | None, align: str, between: str, gaps: str, least: int | None
+) -> LinePlan:
+    """A line whose one counter is told three times: in another unit, with a code that changes, and of the batch."""
+    minimum = {} if least is None else {"min": least}
+    entries = [
+        {"count": "good", "factor": 3, "raw_data": {"yield": "{n}"}, **minimum},
+        {"count": "good", "raw_data": {"scrap": "{n}", "tank": "{tank}"}},
+    ]
+    test = {"set": "quality_test", "event": "event", "raw_data": {"type": "{event.type}"}}
+    rules: list[dict[str, Any]] = [test | {"quality_schema": RUN_TEST}]
+    if batches is not None:
+        entries.append({"count": "good", "of": "batch", "raw_data": {"batch": "{n}"}, **minimum})
+        rules.append(test | {"quality_schema": BATCH_TEST, "of": "batch"})
+    output = {"every": "10s", "align": align, "between_runs": between, "gaps": gaps, "entries": entries}
+    given = {"factory": "F", "line": "L", "inputs": INPUTS, "run": run, "batches": batches, "states": STATES[1]}
+    more = {"intervals": INTERVALS, "scrap_yield": output, "rules": rules}
+    return compile_line(Line.model_validate({**given, **more}), ())
+
+
+lines = st.builds(
+    line,
+    st.sampled_from(RUNS),
+    st.sampled_from(BATCHES),
+    st.sampled_from(["clock", "run"]),
+    st.sampled_from(["next", "unassigned", "report"]),
+    st.sampled_from(["start", "end"]),
+    st.sampled_from([None, 100]),
+)
+
+
+def moved(told: Sequence[Sample]) -> int:
+    """By how much the counter moved, over all it shows."""
+    shown = [one.value for one in told if one.address == "Good" and isinstance(one.value, int)]
+    return sum((after - before) % ROLLOVER for before, after in pairwise(shown))
+
+
+def reported(played: Played) -> Counter[str]:
+    """What was reported, what waits, and what was only said, by the name of the amount; for tests how many, by their schema."""
+    sums: Counter[str] = Counter()
+    for record in played.records:
+        if isinstance(record, Output) and record.quality_schema is not None:
+            sums[record.quality_schema] += 1
+        elif isinstance(record, Output):
+            sums.update({name: int(record.raw_data[name] or 0) for name in record.amounts})
+    for amount in (*played.state.output.pending, *played.state.batch_output.pending):
+        sums[amount.target.counts[0]] += int(amount.amount)
+    for test in played.state.rules.waiting:
+        sums[test.schema] += 1
+    for notice in played.notices:
+        assert notice.kind != "loss"
+        said = re.match(r"(-?\d+) were made while no (run|batch)", notice.text)
+        if said:
+            sums[f"no {said[2]}"] += int(said[1])
+    return sums
+
+
+@settings(max_examples=200, deadline=None)
+@given(lines, any_recording, st.booleans())
+def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, told: list[Sample], restarts: bool) -> None:
+    """Through rollovers, bad quality, new subscriptions, late and retained messages and restarts: entries plus what waits plus what is
+    said to be of no run is the counter's movement, for runs and for batches; and each test is told or waits, never twice."""
+    played = play(example, *told, Tick(told[-1].received + 100), restarts=restarts)
+    sums, made = reported(played), moved(told)
+    tests = sum(one.address == "event" and not one.retained for one in told)
+    assert sums["yield"] + sums["scrap"] + sums["no run"] == 4 * made
+    assert sums[RUN_TEST] == tests
+    if example.batch_output is not None:
+        assert sums["batch"] + sums["no batch"] == made
+        assert sums[BATCH_TEST] == tests
+
+
+@settings(max_examples=150, deadline=None)
+@given(lines, any_recording)
+def test_p4_everything_is_of_an_interval_that_was_told(example: LinePlan, told: list[Sample]) -> None:
+    """No output or test comes before the start of its interval, and of each interval no two entries, and no two tests of one schema,
+    have the same second; and intervals that stand in for none do not overlap the others."""
+    played = play(example, *told, Tick(told[-1].received + 100))
+    starts: dict[str, int] = {}
+    stamps = set()
+    for record in played.records:
+        if isinstance(record, StartInterval):
+            starts[record.key] = record.start
+        elif isinstance(record, Output):
+            assert record.quality_schema is not None or starts[record.interval] <= record.timestamp
+            assert record.interval in starts
+            stamp = (record.interval, record.quality_schema, record.timestamp)
+            assert stamp not in stamps
+            stamps.add(stamp)
+    for known in spans(played.records).values():
+        for (first, end), (second, _) in pairwise(known):
+            assert end is not None
+            assert first < end <= second
