@@ -126,5 +126,7 @@ def _test(arguments: argparse.Namespace) -> int:
             print(f"{'FAILED' if verdict.differences else 'ok'}  {verdict.name}  ({verdict.where})")
             for difference in verdict.differences:
                 print(f"    {difference}")
+            for notice in verdict.notices:
+                print(f"    {_told(notice)}")
     print(f"{passed} as expected, {failed} not")
     return 1 if failed else 0

@@ -70,4 +70,5 @@ def _operator(line: Line, said: Operator) -> Iterator[str]:
     parts = {"category": said.category, "reason": said.reason, "comment": said.comment}
     changes = pairs({name: value for name, value in parts.items() if value is not None})
     of = f" of {listed(said.of, 'or')}" if said.of else ""
-    yield f"Each {event(line, said.event)}{when} changes the newest state{of} that had begun by then: {changes}."
+    within = f", unless it was over for more than {span(said.within)}" if said.within is not None else ""
+    yield f"Each {event(line, said.event)}{when} changes the newest state{of} that had begun by then{within}: {changes}."

@@ -64,7 +64,9 @@ class QualityTestRule(Section):
         description='Name of the run or batch that was tested, where the event says it: "{lab.batch}"; it must be the one that is on or one '
         "of the last eight. Absent, it is the newest that began before the time of the event.",
     )
-    quality_schema: int | Name = Field(description="Id of the quality schema at Oden: `66`.")
+    quality_schema: int | Annotated[str, Field(pattern=r"^\d+$")] = Field(
+        description="Id of the quality schema at Oden, a whole number: `66`."
+    )
     raw_data: Metadata = Field(
         min_length=1,
         description='The results, in the terms of the quality schema: `{torque: "{lab.torque}"}`. A value that is one placeholder keeps its '

@@ -60,6 +60,12 @@ class Operator(Section):
         description="The categories that are spoken of, such as `[Unplanned Downtime]`: then it is told of the newest state of "
         "these, also when the line runs again. Absent, of any state.",
     )
+    within: Duration | None = Field(
+        None,
+        gt=0,
+        description="For how long after a state was over something can be said of it; what comes later is listed as rejected. Absent, of any "
+        "of the newest 16 states.",
+    )
 
 
 class Categories(Section):

@@ -6,7 +6,7 @@ No sentence repeats a value: it may be a secret.
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -15,7 +15,7 @@ from gateway.config.document import shown
 from gateway.config.schema import Line, MqttSource, Oden, OpcuaSource, Status
 from gateway.config.schema_output import Entry
 from gateway.config.schema_templates import WORKED_IN
-from gateway.config.shape import Loc, Spot, fields, models, spot, tag_key, tag_of, tags
+from gateway.config.shape import Loc, Spot, alternatives, fields, models, spot, tag_key, tag_of, tags
 from gateway.config.units import Duration, Rate
 
 
@@ -59,7 +59,8 @@ def _misfit(details: ErrorDetails) -> Misfit:
             wrong = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
             return Misfit((*at.loc, key), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
-            names = list(get_args(at.annotation))
+            kinds = alternatives(at.annotation)
+            names = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
             quotes = "" if isinstance(value, str) else ", with the quotes"
             return Misfit(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
@@ -137,8 +138,8 @@ _TABLE = "write keys and values here: 'key: value' lines, indented below"
 _WRONG_TYPE = {
     "string_type": "write text here; a number, true or false that is meant as text needs quotes",
     "is_instance_of": "write a path here",
-    "int_type": "write a whole number here, without quotes",
-    "float_type": "write a number here, without quotes",
+    "int_type": "write a whole number here, without quotes or a unit",
+    "float_type": "write a number here, without quotes or a unit",
     "bool_type": "write true or false here",
     "list_type": "write a list here: an indented line that begins with '- ' for each item",
     "dict_type": _TABLE,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 _NUMBER = r"(\d+(?:\.\d+)?)\s*"
 
@@ -18,12 +18,12 @@ def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
 
 
 def _seconds(value: object) -> float:
-    number, unit = _parse(value, r"(ms|s|m|h|d)", 'a duration with its unit, such as "500ms", "60s", "30m" or "8h"')
+    number, unit = _parse(value, r"(ms|s|min|m|h|d)", 'a duration with its unit, such as "500ms", "60s", "30m" or "8h"')
     return number * _SECONDS[unit]
 
 
 def _per_second(value: object) -> float:
-    number, unit = _parse(value, r"/\s*(s|m|h|d)", 'a rate with its unit, such as "5/s" or "300/m"')
+    number, unit = _parse(value, r"/\s*(s|min|m|h|d)", 'a rate with its unit, such as "5/s", "300/min" or "100/h"')
     return number / _SECONDS[unit]
 
 

@@ -1,5 +1,8 @@
 """States as configured, as the plan that they are recognised by."""
 
+import math
+from collections.abc import Iterable
+
 from gateway.config.schema_states import Operator, StateCode, States
 from gateway.mapping import presets
 from gateway.mapping.expressions import Condition
@@ -36,8 +39,22 @@ def compile_states(names: Names, states: States, loc: Loc) -> StatesPlan | None:
     said = _operator(names, states.operator, (*loc, "operator")) if states.operator is not None else None
     if rule is None:
         return None
+    if states.short_stops is not None:
+        codes = (*rule.all_codes, *([offline.code] if offline is not None else []))
+        _known(names, codes, states.short_stops.during, (*loc, "short_stops", "during"))
     named = {reference.input for code in rule.all_codes for reference in code.references}
     return StatesPlan(rule, states.hold, frozenset(named | {*rule.inputs}), short_stops, offline, said)
+
+
+def _known(names: Names, codes: Iterable[CodePlan], categories: Iterable[str], loc: Loc) -> None:
+    """Whether one of `codes` has each of `categories`; where one has inputs in its category, that cannot be told."""
+    patterns = [code.category for code in codes]
+    if any(pattern.references for pattern in patterns):
+        return
+    there = sorted({str(pattern.render(lambda _: None)) for pattern in patterns})
+    for place, category in enumerate(categories):
+        if category not in there:
+            names.fault((*loc, place), f"no state has the category {category!r}; there are: {', '.join(there)}")
 
 
 def _rule(names: Names, states: States, loc: Loc) -> Rule | None:
@@ -103,6 +120,7 @@ def _operator(names: Names, given: Operator, loc: Loc) -> Said:
         _pattern(names, given.reason, (*loc, "reason")),
         _pattern(names, given.comment, (*loc, "comment")),
         frozenset(given.of),
+        given.within if given.within is not None else math.inf,
     )
 
 

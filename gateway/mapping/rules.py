@@ -1,7 +1,7 @@
 """What else is told beside intervals and output: facts when they change, quality tests and work orders at their events.
 
 A quality test is told of the newest run, or batch, that began before its time; it waits while it is not known yet which that
-is, and where none has begun at all. Its time stamp is its own time, later by seconds where the interval has a test of that second already.
+is, and where none is known at all. Its time stamp is its own time, later by seconds where the interval has a test of that second already.
 """
 
 import hashlib
@@ -176,11 +176,17 @@ class RulesTrack:
         return True
 
     def _unheard_of(self, test: Test) -> bool:
-        """Whether no interval is called as the test says, and none is about to begin; then that is said."""
+        """Whether what was tested can never be known: none is called so, or had begun by then; then that is said."""
         track = self._tracks[test.of]
-        if test.named is None or (track is not None and (track.state.change or track.state.waiting)):
+        places = [] if track is None else [track.state] if track.host is None else [track.state, track.host.state]
+        if any(state.change is not None or state.waiting is not None for state in places):
             return False
-        text = f"a quality test of the {test.of} {test.named} is not told: only the one that is on and the last eight are known by name"
+        if test.named is not None:
+            text = f"a quality test of the {test.of} {test.named} is not told: only the one that is on and the last eight are known by name"
+        elif track is not None and _known(track.state):
+            text = f"a quality test is not told: no {test.of} that is known had begun by its time"
+        else:
+            return False
         self.scene.notice("reject", test.input, text)
         return True
 
@@ -204,7 +210,7 @@ def _tested(track: Track, test: Test) -> Run | EndedRun | None:
         return None
     if track.state.change is not None and test.at >= track.state.change.gone:
         return None
-    return next((one for one in known if one.start <= test.at), known[-1] if known else None)
+    return next((one for one in known if one.start <= test.at), None)
 
 
 def _known(state: RunsState) -> list[Run | EndedRun]:

@@ -148,7 +148,7 @@ class StateTrack:
             text = f"{said.input} says nothing that can be told of a state: {excerpt(reading.memory.value)}"
             self.scene.notice("reject", said.input, text)
         elif not self._told_of(said, heard, reading.memory.at):
-            text = f"{said.input} speaks of a time of which no state is known: {excerpt(reading.memory.value)}"
+            text = f"{said.input} speaks of no state that is known, or of one that was over for too long: {excerpt(reading.memory.value)}"
             self.scene.notice("reject", said.input, text)
 
     def _told_of(self, said: Said, heard: dict[str, str], at: float) -> bool:
@@ -159,6 +159,9 @@ class StateTrack:
             return True
         for place, told in reversed([*enumerate(self.state.told)]):
             if told.at <= at and self._meant(said, told.category):
+                later = self.state.told[place + 1 :]
+                if later and at - later[0].at > said.within:
+                    return False
                 news = {name: word for name, word in heard.items() if told.said.get(name) != word}
                 if news:
                     self.scene.recorder.update(self.scene.now, "STATE", told.interval, details=news)

@@ -7,6 +7,7 @@ start is the second in which it began, but never the second of the previous star
 of one is the start of the next.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -166,7 +167,7 @@ class Offline:
 @dataclass(frozen=True, slots=True)
 class Said:
     """What a person says of a state, by an event of `input`: of the newest state, among those of `categories` where there are
-    any, that was on at the time of the event or before it."""
+    any, that was on at the time of the event or before it, and had not been over for more than `within` seconds."""
 
     input: str
     when: Condition | None
@@ -174,6 +175,7 @@ class Said:
     reason: Pattern | None
     comment: Pattern | None
     categories: frozenset[str]
+    within: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

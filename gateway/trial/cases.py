@@ -28,7 +28,7 @@ from gateway.config.document import Node
 from gateway.config.units import Duration
 from gateway.errors import ConfigError, Fault, Problem
 from gateway.mapping.compile import LinePlan
-from gateway.model import Quality, Sample
+from gateway.model import Notice, Quality, Sample
 from gateway.oden.payloads import Wording
 from gateway.trial.play import Shown, play, requests
 
@@ -76,11 +76,12 @@ class Case(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a case: `differences` are lines for a person, none where all is as expected."""
+    """What became of a case: `differences` are lines for a person, none where all is as expected; `notices` say what could not be used."""
 
     name: str
     where: str
     differences: tuple[str, ...]
+    notices: tuple[Notice, ...] = ()
 
 
 _CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_several)])
@@ -94,8 +95,9 @@ def judged(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[
         where = f"{path}:{node.place.line}"
         plan = _plan(case, plans, where)
         samples = [one for at, given in enumerate(case.given) for one in _samples(case, given, plan, path, node, at)]
-        got = list(requests(play([plan], samples).made, [plan], wording))
-        yield Verdict(case.name or f"case {number + 1}", where, tuple(_differences(case.expect, got)))
+        played = play([plan], samples)
+        differences = tuple(_differences(case.expect, list(requests(played.made, [plan], wording))))
+        yield Verdict(case.name or f"case {number + 1}", where, differences, tuple(played.notices))
 
 
 def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:

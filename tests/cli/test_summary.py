@@ -99,7 +99,7 @@ def told(text: str) -> list[str]:
         ("states: {preset: packml, input: state, mode: mode}", "While mode is Maintenance (2) or Manual (3), that is the state: Planned Downtime."),
         ("states: {preset: packml, input: state, categories: {uptime: Run}, codes: {5: {category: Wait}}}", "But 5 is Wait."),
         (f"states: {{input: state, {CODES}, hold: 5s}}", "A state that lasts less than 5 s is not sent."),
-        (f"states: {{input: state, {CODES}, short_stops: {{under: 2m, during: [Uptime, Slow]}}}}", "A stop of less than 2 min during Uptime or Slow is not sent, but counted in that state."),
+        ("states: {input: state, codes: {1: {category: Uptime}, 2: {category: Slow}}, short_stops: {under: 2m, during: [Uptime, Slow]}}", "A stop of less than 2 min during Uptime or Slow is not sent, but counted in that state."),
         (f"states: {{input: state, {CODES}, offline: {{after: 60s, category: No Data}}}}", "When the source has been gone for 1 min the state is No Data, from when it was lost."),
         (f"states: {{input: state, {CODES}, operator: {{event: entry, reason: '{{entry.r}}', of: [Down], when: entry.ok}}}}", 'Each message of entry for which entry.ok changes the newest state of Down that had begun by then: reason "{entry.r}".'),
         # custom intervals
@@ -150,6 +150,7 @@ def _texts(written: Mapping[str, Any]) -> list[str]:
         "between_runs",
         "gaps",
         "preset",
+        "within",
         "set",
         "edge",
         "backwards",

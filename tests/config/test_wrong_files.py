@@ -224,6 +224,19 @@ CASES: dict[str, Wrong] = {
     "part of a value": edit("${secret:oden_token}", "▲Token ${secret:oden_token}", "whole value"),
     "path as secret": edit("${secret:oden_token}", "▲${secret:../gateway.yaml}", "NAME of letters"),
     "secret elsewhere": edit("Factory A  ", "▲${secret:oden_token}  ", "token or a password"),
+    # Choices and units
+    "preset in capitals": edit(
+        "      input: state\n", "      input: state\n      preset: ▲PackML\n", "write 'packml'", "mean 'packml'"
+    ),
+    "category of no state": edit(
+        "      hold: 5s",
+        "      short_stops: {under: 1m, during: [▲uptime]}\n      hold: 5s",
+        "no state has the category 'uptime'",
+        "Uptime",
+    ),
+    "number with a unit": edit(
+        "counter: {rollover: 65536, max_rate: 5/s}", "counter: {rollover: 65536, max_rate: ▲5 per s}", '"300/min"'
+    ),
     # Rules
     "rule of no kind": edit(
         "    run:\n", RULE.replace("{set: target, ", "▲{", 1), "the key 'set' is missing", "'target'"
