@@ -98,7 +98,8 @@ class RunsState:
     it was last known, `idle` the end condition. `parked`: the end came while the key stayed. `last` is the
     run before `current`; older ones are forgotten. `earliest` is the first second in which a run can start.
     `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
-    run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on.
+    run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on,
+    `later` what was made while it settles whether another run has begun.
     `heard` are the newest PAST_KEYS changes of the key, with their times.
     """
 
@@ -118,6 +119,7 @@ class RunsState:
     counted: Number = 0
     recent: tuple[EndedRun, ...] = ()
     heard: tuple[tuple[float, str], ...] = ()
+    later: Number = 0
 
 
 class Turn(NamedTuple):

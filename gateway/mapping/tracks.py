@@ -13,7 +13,7 @@ from gateway.mapping.details import all_filled, inputs_of
 from gateway.mapping.events import happened
 from gateway.mapping.inputs import InputPlan, Reading, moment
 from gateway.mapping.patterns import Look
-from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsState, Turn, Waiting
+from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsState, Turn, Waiting, undecided
 from gateway.mapping.scene import Readings, Scene, changed_at
 from gateway.mapping.shifts import Calendar
 from gateway.mapping.track_plan import NUMBER, ByCondition, ByCount, ByEvent, ByIdleness, ByKey, TrackPlan
@@ -180,9 +180,13 @@ class Track:
         self.state = replace(state, on=true)
 
     def _see_count(self, start: ByCount, reading: Reading) -> None:
-        at, amount = reading.memory.at, reading.made
-        if not amount:
+        if not reading.made:
             return
+        at, amount = reading.memory.at, reading.made + self.state.later
+        if self.host is not None and undecided(self.host.state, at):
+            self.state = replace(self.state, later=amount)  # of the next run's first batch, if there is a next run
+            return
+        self.state = replace(self.state, later=0)
         if self.state.current is None:
             self._turn(Turn(replace(self.state, key=NAMELESS), begin=at))
         made = self.state.counted + amount
@@ -367,6 +371,8 @@ class Track:
     def run_begins(self, begun: float) -> None:
         """A run has begun."""
         if isinstance(self.plan.start, ByCount):
-            self._turn(Turn(replace(self.state, key=NAMELESS), begin=begun))
+            later = self.state.later
+            self._turn(Turn(replace(self.state, key=NAMELESS, later=0), begin=begun))
+            self.state = replace(self.state, counted=later)
         elif self.state.waiting is not None and (self.state.change is None or self.state.change.at > begun):
             self._open(self.state.waiting)
