@@ -34,8 +34,10 @@ class StateTrack:
             self._record(self.state.candidate, offline=False)
         elif timer == "dark" and self.state.dark is not None and self.plan.offline is not None:
             means = words(self.plan.offline.code, self.scene.look)
-            since = self.state.dark.since
+            since, before = self.state.dark.since, self.state.candidate
             self.state = replace(self.state, dark=None)
+            if before is not None and since - before.at >= self.plan.hold:
+                self._record(before, offline=False)  # a stop that ends in the dark is no short one
             if means is not None:
                 self._record(Candidate(means[0], since, self.scene.now, means[1]), offline=True)
 
