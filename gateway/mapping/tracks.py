@@ -17,7 +17,7 @@ from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsStat
 from gateway.mapping.scene import Readings, Scene, changed_at
 from gateway.mapping.shifts import Calendar
 from gateway.mapping.track_plan import NUMBER, ByCondition, ByCount, ByEvent, ByIdleness, ByKey, TrackPlan
-from gateway.mapping.values import find, scalar, whole
+from gateway.mapping.values import find, flaw, scalar, whole
 from gateway.model import Sample
 
 Timer = Literal["settle", "idle", "amend"]
@@ -102,9 +102,11 @@ class Track:
         for plan in fed:
             known = self.scene.inputs.get(plan.name)
             if isinstance(start, ByKey) and plan.name == start.input and plan.time is not None and known is not None:
-                at, key = moment(find(sample.value, plan.time)), runs.key_text(scalar(find(sample.value, plan.field)))
-                newer = at is not None and at < known.at and key != runs.key_text(scalar(known.value))
-                return newer and (at, key) in self.state.heard
+                at, key = moment(find(sample.value, plan.time)), find(sample.value, plan.field)
+                if at is None or at >= known.at or flaw(key) is not None:
+                    return False
+                said = runs.key_text(scalar(key))
+                return said != runs.key_text(scalar(known.value)) and (at, said) in self.state.heard
         return False
 
     def ahead(self, readings: Readings, sample: Sample) -> None:

@@ -237,3 +237,10 @@ def test_unusable_order_changes_nothing() -> None:
     )
     assert played.texts == ["start RUN 1 at 10: A, FILM"]
     assert {notice.kind for notice in played.notices} == {"reject"}
+
+
+def test_p5_an_order_that_is_no_order_comes_with_an_old_time() -> None:
+    """What no order can be is rejected also where it says a time before that of the order that is on; that stays on."""
+    played = play(plan(), order(10, "A"), tick(12), order(20, 10**4400, at=5), order(21, {"of": 1}, at=5), tick(30))
+    assert played.texts == ["start RUN 1 at 10: A, FILM"]
+    assert [notice.kind for notice in played.notices] == ["reject", "reject"]
