@@ -30,6 +30,7 @@ from gateway.outbox.letters import (
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
+from tests.outbox import floor as things
 
 LINES = ("Factory A/Line 01", "Factory A/Line 02")
 LINE = LINES[0]
@@ -602,3 +603,23 @@ def test_verify_does_not_count_what_moves() -> None:
     verdict = list(steps)[-1]
     assert verdict is not None
     assert (verdict.problems, verdict.moved) == ([], True)
+
+
+def test_a_setting_that_is_sent_once_more_gives_way_to_what_waits() -> None:
+    """A refused setting can be listed, exported, changed and retried; what was said of the same thing since holds, field by field."""
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    commit(outbox, floor.setting("Film", lsl=1, usl=9))
+    (work,) = outbox.work()
+    outbox.settle(things.begun(outbox, work), {}, {work.positions[0]: "no"}, 7.0)
+    commit(outbox, floor.setting("Film", lsl=2))
+    (letter,) = all_of(outbox, Filter(where="dead", kind="target"))
+    line = exported(letter).replace('"usl": 9', '"usl": 8')
+    changed = imported([line])
+    compare([letter], changed)
+    done = retry(outbox, [letter], {key: record for key, (_, record) in changed.items()})
+    assert done.sent == 1
+    assert problems(outbox) == []
+    assert things.drain(outbox, oden) == 1
+    assert [fields | {} for fields in oden.set.values()] == [
+        {"product": {"name": "Film"}, "metric_group": {"name": "Speed"}, "lsl": 2, "usl": 8}
+    ]
