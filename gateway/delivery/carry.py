@@ -134,7 +134,7 @@ class Carrier:
         else:
             outcome = self.holds.alarm(outcome, endpoint.path)
             await self._answered(endpoint, work, answer, outcome, chosen)
-            await self._not_delivered(work, attempt, answer, outcome)
+            await self._not_delivered(work, attempt, answer, outcome, since=tried.begun if tried else chosen)
 
     def _alarmed(self, work: Work, endpoint: Endpoint, told: Taken, outcome: Outcome) -> tuple[dict[int, str], Outcome]:
         """The refusals within a success that become dead letters, and the outcome as a whole: an alarm where they are too many."""
@@ -148,14 +148,17 @@ class Carrier:
                 outcome = one
         return dead, outcome
 
-    async def _not_delivered(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> None:
+    async def _not_delivered(
+        self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome, since: float
+    ) -> None:
+        """What becomes of a request that Oden did not take; `since` is when it was sent before this time."""
         now, settle = self._clock.now(), self._settings.settle
         asked = outcome.retry_after or 0.0
         match outcome.fate:
             case "again":
                 attempt = replace(attempt, failed=attempt.failed + (outcome.unsettled and outcome.hold == "none"))
                 work = replace(work, attempt=attempt)
-                if isinstance(work.records[0], Setting) and self._is_hopeless(attempt):
+                if isinstance(work.records[0], Setting) and self._is_hopeless(attempt, since):
                     await self._give_up(work, attempt)
                     return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
@@ -253,15 +256,15 @@ class Carrier:
         if made:
             self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
             await self._outbox(Outbox.settle, work, dict.fromkeys(work.positions))
-        elif self._is_hopeless(attempt):
+        elif self._is_hopeless(attempt, attempt.begun):
             await self._give_up(work, attempt)
         else:
             work = replace(work, attempt=replace(attempt, body=payloads.with_id(attempt.body, oden_id)))
             await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
 
-    def _is_hopeless(self, attempt: Attempt) -> bool:
-        """Whether Oden failed so often over a setting, while it took others, that this one must be why."""
-        return attempt.failed >= MOST_SENDS and max(self._accepted.values(), default=0.0) > attempt.begun
+    def _is_hopeless(self, attempt: Attempt, since: float) -> bool:
+        """Whether Oden failed so often over a setting, while it took other things `since` then, that this one must be why."""
+        return attempt.failed >= MOST_SENDS and max(self._accepted.values(), default=0.0) > since
 
     async def _give_up(self, work: Work, attempt: Attempt) -> None:
         error = f"given up after {attempt.failed} tries: {attempt.reason}"
