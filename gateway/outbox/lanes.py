@@ -14,7 +14,7 @@ def lane_of(record: Record) -> str:
     if record.kind == "output":
         return f"{record.line}/output" if record.quality_schema is None else f"{record.line}/tests"
     if record.kind == "setting":
-        return f"{record.line}/settings"
+        return f"{record.line}/work orders" if record.type == "maintenance_work_order" else f"{record.line}/settings"
     if record.kind == "update":
         return updates_lane(record.line, record.type)
     return starts_lane(record.line, record.type)
@@ -44,7 +44,7 @@ def takes_turns(name: str) -> bool:
 
 def keeps_order(name: str) -> bool:
     """Whether each record of the lane is sent only when those before it are at Oden: they may speak of the same thing."""
-    return name.endswith("/settings")
+    return name.endswith(("/settings", "/work orders"))
 
 
 def resumed(lane: Lane, head: int, most: int) -> Lane:

@@ -114,6 +114,20 @@ async def test_p4_a_work_order_exists_once(rig: Rig, oden: Oden, fault: Fault | 
     ]
 
 
+async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) -> None:
+    """While Oden's answers about work orders are not understood, the other settings of the line go on."""
+    oden.faults.append(Fault("work_order/search", "after", 200, text="{}", times=1000))
+    async with rig.running() as drain:
+        await rig.commit(drain, order(rig, "17", **BEGUN), target(rig, "Pipe", 1))
+        await rig.seen(4)
+        async with asyncio.timeout(10):
+            while not held(oden, "targets"):
+                await asyncio.sleep(0.02)
+        counts = await rig.counts()
+    assert (counts.in_doubt, counts.waiting, held(oden, "orders")) == (1, 0, [])
+    assert values(oden) == {"Pipe": 1}
+
+
 async def test_p4_work_orders_and_tests_survive_kills(rig: Rig, oden: Oden) -> None:
     """A gateway killed at any request goes on: each work order and each test is there once."""
     run = rig.start(1_800_000_000)
