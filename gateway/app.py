@@ -11,6 +11,7 @@ import structlog
 
 from gateway import __version__, control
 from gateway.clock import AnchoredClock, Clock
+from gateway.config.device import SPARKPLUG
 from gateway.config.loader import Loaded
 from gateway.config.schema import FASTEST, Config, OpcuaSource
 from gateway.delivery.drain import Drain, Settings
@@ -247,22 +248,31 @@ class App:
 
 def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> list[Source]:
     """The sources of `config`, each with the addresses that the inputs of `plans` name."""
-    subscribed: dict[str, dict[str, None]] = {name: {} for name in config.sources}
+    addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
+    devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
-        for source, address in plan.subscriptions:
-            subscribed[source][address] = None
-    addresses = {name: list(each) for name, each in subscribed.items()}
+        for (source, address), fed in plan.subscriptions.items():
+            if fed[0].metric:
+                device = address.removeprefix(f"{SPARKPLUG}/")
+                devices[source].setdefault(device, set()).update(one.field[0] for one in fed)
+            else:
+                addresses[source][address] = None
     sources: list[Source] = []
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaSource):
             from gateway.sources.opcua import OpcuaSource as Opcua
 
-            sources.append(Opcua(name, section, addresses[name], clock))
+            sources.append(Opcua(name, section, list(addresses[name]), clock))
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 
-            sources.append(Mqtt(name, section, addresses[name], clock))
+            host = None
+            if devices[name]:
+                from gateway.sources.sparkplug import SparkplugHost
+
+                host = SparkplugHost(name, devices[name], clock)
+            sources.append(Mqtt(name, section, list(addresses[name]), clock, host))
     return sources
 
 

@@ -56,6 +56,8 @@ def _origin(given: Input) -> str:
         return f"true while {given.stale} is quiet"
     if given.node is not None:
         return f"the tag {given.node} of {given.source}"
+    if given.metric is not None:
+        return f"the metric {given.metric} of the Sparkplug device {given.device} behind {given.source}"
     what = f"the field {given.field} of each message" if given.field else "each message"
     when = f", which happened when its field {given.time} says" if given.time else ""
     return f"{what} on {given.topic} of {given.source}{when}"

@@ -6,6 +6,7 @@ Expressions, patterns and what a line makes of its inputs are checked where they
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
+from gateway.config.device import SPARKPLUG, parse_device
 from gateway.config.document import shown
 from gateway.config.node_id import parse_node_id
 from gateway.config.schema import Config, Line, MqttSource, OpcuaSource
@@ -112,6 +113,8 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSourc
         match sources.get(given.source):
             case OpcuaSource():
                 yield from _tag(given, loc)
+            case MqttSource() if given.device is not None or given.metric is not None:
+                yield from _metric(given, loc)
             case MqttSource():
                 yield from _message(given, loc)
             case None:
@@ -120,12 +123,26 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSourc
 
 
 def _tag(given: Input, loc: Loc) -> Iterator[Fault]:
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "time"))
+    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_node_id(given.node)
         except ValueError as error:
             yield Fault((*loc, "node"), str(error))
+
+
+def _metric(given: Input, loc: Loc) -> Iterator[Fault]:
+    """A metric of a Sparkplug device."""
+    yield from _misplaced(given, loc, "MQTT", "device", ("node",))
+    yield from _misplaced(given, loc, "MQTT", "metric", ())
+    for key in ("topic", "field", "time"):
+        if getattr(given, key) is not None:
+            yield Fault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
+    if given.device is not None:
+        try:
+            parse_device(given.device)
+        except ValueError as error:
+            yield Fault((*loc, "device"), str(error))
 
 
 def _message(given: Input, loc: Loc) -> Iterator[Fault]:
@@ -137,6 +154,8 @@ def _message(given: Input, loc: Loc) -> Iterator[Fault]:
         yield Fault((*loc, "topic"), f"a topic has from 1 to {LONGEST_TOPIC} bytes, none of them zero")
     elif "+" in topic or "#" in topic:
         yield Fault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
+    elif topic.startswith(f"{SPARKPLUG}/"):
+        yield Fault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
     for key, path in (("field", given.field), ("time", given.time)):
         if path is not None and not all(path.split(".")):
             yield Fault((*loc, key), "write the name of a field, with single dots between nested ones: order.number")

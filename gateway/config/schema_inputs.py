@@ -46,13 +46,24 @@ class Counter(Section):
 
 
 class Input(Section):
-    """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, or what follows from other inputs."""
+    """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, a metric of a Sparkplug device, or what
+    follows from other inputs."""
 
     source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
     node: str | None = Field(
         None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
     )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
+    device: str | None = Field(
+        None,
+        description="MQTT with Sparkplug B, instead of `topic`: the device, as group/edge node/device, such as `Plant A/Edge 1/Press 7`; "
+        "without the last part, the edge node itself.",
+    )
+    metric: str | None = Field(
+        None,
+        min_length=1,
+        description="With `device`: the name of the metric in the device's birth message, such as `Status/StateCurrent`.",
+    )
     field: str | None = Field(
         None,
         description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",

@@ -1,5 +1,6 @@
 """The inputs of a line as configured, as plans: what feeds them, and in which order derived ones follow from each other."""
 
+from gateway.config.device import sparkplug_address
 from gateway.config.schema_inputs import Input
 from gateway.mapping.expressions import named
 from gateway.mapping.inputs import InputPlan
@@ -40,16 +41,18 @@ def _sourced(names: Names, name: str, given: Input, beats: tuple[str, ...], loc:
             names.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
     if given.fresh is not None and given.heartbeat is not None:
         names.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
-    address = given.node or given.topic or ""
+    address = sparkplug_address(given.device) if given.device else given.node or given.topic or ""
+    path = (given.metric,) if given.metric else tuple(given.field.split(".")) if given.field else ()
     return InputPlan(
         name=name,
         source=given.source or "",
         address=address,
-        origin=" ".join(filter(None, (given.source, address, given.field))),
-        field=tuple(given.field.split(".")) if given.field else (),
+        origin=" ".join(filter(None, (given.source, address, given.metric or given.field))),
+        field=path,
         time=tuple(given.time.split(".")) if given.time else None,
         counter=counter,
         message=given.topic is not None,
+        metric=given.metric is not None,
         edge=given.edge,
         fresh=given.fresh,
         heartbeat=given.heartbeat,

@@ -89,7 +89,7 @@ def _countable(names: Names, name: str, path: list[str], given: Input, entry: En
             )
     elif given.topic is None:
         wanted = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
-        if given.node is None:
+        if given.source is None:
             wanted = f'"{name}" is derived: count the inputs that it follows from, each with its `factor`'
         names.fault(at, f"{wanted}, or `edge: rising` if each change is one")
     elif path and entry.each is not None:

@@ -32,7 +32,8 @@ SET_BACK = 60.0
 @dataclass(frozen=True, slots=True)
 class InputPlan:
     """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here;
-    `message`: it comes by MQTT, so that each is something that happened, unless `edge` says which changes are.
+    `message`: it comes by MQTT, so that each is something that happened, unless `edge` says which changes are; `metric`: it is one of
+    several values of a device, of which a sample has those that it is about, by name.
 
     `origin` is what the memory of the input belongs to: where that changes, the memory is of something else. `fresh` and `heartbeat`
     say after how many seconds it is quiet. A derived input has no address, but an `expression`, or `stale_of`, the input that is quiet
@@ -48,12 +49,17 @@ class InputPlan:
     counter: Counter | None = None
     plain: bool = False
     message: bool = False
+    metric: bool = False
     edge: Literal["rising", "falling", "any"] | None = None
     fresh: float | None = None
     heartbeat: float | None = None
     expression: Expression | None = None
     stale_of: str | None = None
     relies_on: tuple[str, ...] = ()
+
+    def fed_by(self, sample: Sample) -> bool:
+        """Whether `sample`, which has this input's address, is about it."""
+        return not self.metric or (isinstance(sample.value, dict) and self.field[0] in sample.value)
 
     @property
     def patience(self) -> float | None:

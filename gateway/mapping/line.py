@@ -95,8 +95,8 @@ def step(plan: LinePlan, state: LineState, event: Sample | Tick) -> Step:
         work.advance(event.at)
         return work.done()
     work.advance(event.received)
-    fed = plan.subscriptions.get((event.source, event.address))
-    if fed is not None:
+    fed = tuple(one for one in plan.subscriptions.get((event.source, event.address), ()) if one.fed_by(event))
+    if fed:
         work.observe(fed, event)
         work.advance(work.scene.now)  # what need not settle or hold happens at once, also to a sample that had to wait
     return work.done()

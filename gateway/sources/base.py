@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
@@ -76,6 +77,12 @@ class Source(Protocol):
 
     async def run(self, take: Take) -> None:
         """Deliver arrivals until cancelled, reconnecting as often as it takes. Never returns by itself."""
+
+
+def not_connected(since: float, now: float) -> str:
+    """What is said once a source is connected again whose values are not kept for it meanwhile."""
+    began = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"not connected since {began}, for {now - since:.0f} s; what changed and changed back is not known"
 
 
 async def supervise(

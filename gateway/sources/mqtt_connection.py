@@ -127,6 +127,11 @@ class MqttConnection:
         if mid is not None:
             self._asked[mid] = asked
 
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message at QoS 0; it is lost where the connection is."""
+        if self._usable:
+            self._guarded(partial(self._client.publish, topic, payload))
+
     async def next(self) -> Event:
         """The next event. Once the connection is lost and all that came before is read, raises why."""
         event = await self._inbox.get()

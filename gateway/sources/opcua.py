@@ -12,7 +12,6 @@ import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -29,7 +28,7 @@ from gateway.config.node_id import NodeAddress, parse_node_id
 from gateway.config.schema import OpcuaSource as OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
-from gateway.sources.base import Arrival, SourceHealth, Take, supervise
+from gateway.sources.base import Arrival, SourceHealth, Take, not_connected, supervise
 from gateway.sources.opcua_decode import read
 
 log = structlog.get_logger()
@@ -181,11 +180,7 @@ class OpcuaSource:
         if self._lost_at is None:
             return
         now = self._clock.now()
-        since = datetime.fromtimestamp(self._lost_at, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        text = (
-            f"not connected since {since}, for {now - self._lost_at:.0f} s; what changed and changed back is not known"
-        )
-        await take(Arrival(self.name, notices=(Notice("gap", now, self.name, "", text),)))
+        await take(Arrival(self.name, notices=(Notice("gap", now, self.name, "", not_connected(self._lost_at, now)),)))
 
 
 class _Subscription:

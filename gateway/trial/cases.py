@@ -11,7 +11,7 @@ A file holds one case or a list of them:
     expect:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
-`set` gives inputs that are tags their values, by name; a message goes to its topic. `expect` lists all requests in order;
+`set` gives inputs that are tags or metrics of devices their values, by name; a message goes to its topic. `expect` lists all requests in order;
 of each body only what is written must be the same.
 """
 
@@ -52,7 +52,7 @@ class _Part(BaseModel):
 
 
 class Given(_Part):
-    """What happens `at` a time after the beginning: tags change, a message arrives, or nothing but time passes."""
+    """What happens `at` a time after the beginning: tags and metrics change, a message arrives, or nothing but time passes."""
 
     at: Duration
     set: dict[str, Any] = Field(default_factory=dict)
@@ -112,13 +112,19 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
     at = case.begin.timestamp() + given.at
     how: dict[str, Any] = {"quality": given.quality, "retained": given.retained, "initial": given.initial}
     loc = ("given", number)
+    devices: dict[tuple[str, str], dict[str, Any]] = {}
     for name, value in given.set.items():
         known = plan.inputs.get(name)
-        if known is None or known.field:
-            names = ", ".join(one for one, has in plan.inputs.items() if not has.field)
+        if known is None or (known.field and not known.metric):
+            names = ", ".join(one for one, has in plan.inputs.items() if has.metric or not has.field)
             why = "is a field of a message: give 'topic' and 'message'" if known else f"is no input; there are: {names}"
             raise wrong(path, node, [Fault((*loc, "set", name), f"{name} {why}")])
-        yield Sample(known.source, known.address, value, at, **how)
+        if known.metric:
+            devices.setdefault((known.source, known.address), {})[known.field[0]] = value
+        else:
+            yield Sample(known.source, known.address, value, at, **how)
+    for (device_source, address), values in devices.items():
+        yield Sample(device_source, address, values, at, **how)
     if given.topic is not None:
         sources = {source for source, address in plan.subscriptions if address == given.topic}
         source = given.source or next(iter(sources), None)

@@ -10,6 +10,7 @@ from gateway.errors import ConfigError
 HEAD = """oden: {token: none}
 sources:
   plc: {type: opcua, url: "opc.tcp://127.0.0.1:1"}
+  floor: {type: mqtt, url: "mqtt://127.0.0.1:1", client_id: edge}
 lines:
   - factory: F
     line: L
@@ -28,6 +29,20 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
         ("▲x: {edge: rising}", "the key 'source' is missing"),
         ("x: {stale: ▲speed}", "'speed' is never quiet: give it 'fresh' or 'heartbeat'"),
         ('x: {expr: ▲"speed >"}', "is not an expression, at character 8"),
+        ("▲x: {source: floor, device: G/E/D}", "the key 'metric' is missing: the source 'floor' is MQTT"),
+        ("▲x: {source: floor, metric: Good}", "the key 'device' is missing: the source 'floor' is MQTT"),
+        ("x: {source: floor, device: ▲Press, metric: Good}", "'Press' is not a device: write group/edge node/device"),
+        ("x: {source: floor, device: ▲G/E/D/C, metric: Good}", "'G/E/D/C' is not a device"),
+        ("x: {source: floor, device: ▲G/+/D, metric: Good}", "'+' and '#' cannot stand in its names"),
+        (
+            "x: {source: floor, device: G/E/D, metric: Good, field: ▲a}",
+            "'field' means nothing beside 'device' and 'metric'",
+        ),
+        (
+            "x: {source: floor, topic: ▲spBv1.0/G/DDATA/E/D}",
+            "this is a topic of Sparkplug B: write 'device' and 'metric'",
+        ),
+        ("x: {source: plc, node: i=1, device: ▲G/E/D}", "'device' means nothing here: the source 'plc' is OPC UA"),
         ('x: {expr: ▲"sped > 1"}', '"sped" is not an input of this line; its inputs are: speed, x; at character 1'),
     ],
 )
@@ -38,5 +53,5 @@ def test_p10_wrong_inputs_are_refused_with_their_place(given: str, text: str, tm
     with pytest.raises(ConfigError) as caught:
         read_config(path, {})
     (problem,) = caught.value.problems
-    assert problem.where.endswith(f":9:{7 + given.index('▲')}")
+    assert problem.where.endswith(f":10:{7 + given.index('▲')}")
     assert text in problem.text

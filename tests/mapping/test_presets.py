@@ -1,7 +1,9 @@
 """Presets: what comes with the gateway for machines and order systems that follow a standard."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +82,46 @@ def test_packtags(tmp_path: Path) -> None:
         "end STATE 3 at 500: short_stops 1, short_stop_seconds 30",
         "start STATE 4 at 500: Planned Downtime, Maintenance",
     ]
+
+
+def test_sparkplug_packml(tmp_path: Path) -> None:
+    """A machine with PackML behind a Sparkplug edge node: its birth, changes, the death of the device and its return."""
+    found = line(
+        tmp_path,
+        "include: [presets/sparkplug_packml.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: sparkplug_packml, "
+        "with: {broker: floor, device: Plant A/Edge 1/Filler}, "
+        'scrap_yield: {entries: [{count: processed, raw_data: {yield: "{n}"}}]}}\n',
+    )
+
+    def said(seconds: float, values: Mapping[str, object], **more: Any) -> Sample:
+        address = "spBv1.0/Plant A/Edge 1/Filler"
+        return Sample("floor", address, values, T0 + seconds, source_time=T0 + seconds, **more)
+
+    count, state, product = "Admin/ProdProcessedCount[0]/AccCount", "Status/StateCurrent", "Status/Product[0]/ProductID"
+    birth = {"Status/UnitModeCurrent": 1, "Admin/StopReason/ID": 0, state: 6, product: 0, count: 100}
+    played = play(
+        found,
+        said(1, birth, initial=True),
+        said(10, {product: 1234, count: 100}),
+        said(30, {count: 130}),
+        said(40, dict.fromkeys(birth), quality="bad"),
+        said(200, {**birth, product: 1234, state: 9, "Admin/StopReason/ID": 17, count: 150}, initial=True),
+        said(400, {state: 6}),
+        tick(1000),
+    )
+    assert played.texts == [
+        "start STATE 1 at 1: Uptime",
+        "start RUN 2 at 10: 1234",
+        "output of 2 at 60: yield 30",
+        "end STATE 1 at 40",
+        "start STATE 3 at 40: No Data",
+        "end STATE 3 at 200",
+        "start STATE 4 at 200: Unplanned Downtime, Aborted, stop reason 17",
+        "output of 2 at 240: yield 20",
+        "end STATE 4 at 400",
+        "start STATE 5 at 400: Uptime",
+    ]
+    assert not played.notices
 
 
 def test_isa95_events(tmp_path: Path) -> None:

@@ -1,0 +1,198 @@
+"""Sparkplug B payload -> metrics, and the one payload that a host sends (Sparkplug 3.0.0, 6.4). Pure.
+
+The message types are described here instead of being generated: only the fields that matter are named, and what else a
+payload holds is passed over, as protobuf has it.
+"""
+
+import math
+import struct
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
+
+from gateway.model import Scalar
+from gateway.sources.mqtt_decode import LARGEST
+
+REBIRTH = "Node Control/Rebirth"
+"""The metric of an edge node that makes it send its births again (6.4.19)."""
+SEQUENCE_OF_BIRTHS = "bdSeq"
+"""The metric by which a death is matched with its birth."""
+
+_QUALITY = "Quality"
+_BAD_BELOW, _STALE = 64, 500
+_COMPRESSED = "SPBV1.0_COMPRESSED"
+_BOOLEAN, _DATETIME = 11, 13
+_SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
+_UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
+_TEXTS = {12, 14, 15}
+_KINDS = {16: "data set", 17: "row of bytes", 18: "file", 19: "template", 20: "property set", 21: "property set list"}
+
+_Field = descriptor_pb2.FieldDescriptorProto
+_U32, _U64, _BOOL = _Field.TYPE_UINT32, _Field.TYPE_UINT64, _Field.TYPE_BOOL
+_STRING, _BYTES, _MESSAGE = _Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_MESSAGE
+_SHAPES: Final[dict[str, tuple[tuple[str, int, Any, str], ...]]] = {
+    "PropertyValue": (("is_null", 2, _BOOL, ""), ("int_value", 3, _U32, ""), ("long_value", 4, _U64, "")),
+    "PropertySet": (("keys", 1, _STRING, "*"), ("values", 2, _MESSAGE, "*PropertyValue")),
+    "Metric": (
+        ("name", 1, _STRING, ""),
+        ("alias", 2, _U64, ""),
+        ("timestamp", 3, _U64, ""),
+        ("datatype", 4, _U32, ""),
+        ("is_historical", 5, _BOOL, ""),
+        ("is_null", 7, _BOOL, ""),
+        ("properties", 9, _MESSAGE, "PropertySet"),
+        ("int_value", 10, _U32, "|"),
+        ("long_value", 11, _U64, "|"),
+        ("float_value", 12, _Field.TYPE_FLOAT, "|"),
+        ("double_value", 13, _Field.TYPE_DOUBLE, "|"),
+        ("boolean_value", 14, _BOOL, "|"),
+        ("string_value", 15, _STRING, "|"),
+        ("bytes_value", 16, _BYTES, "|"),
+        ("dataset_value", 17, _BYTES, "|"),
+        ("template_value", 18, _BYTES, "|"),
+    ),
+    "Payload": (
+        ("timestamp", 1, _U64, ""),
+        ("metrics", 2, _MESSAGE, "*Metric"),
+        ("seq", 3, _U64, ""),
+        ("uuid", 4, _STRING, ""),
+    ),
+}
+"""Message -> its fields: name, number, type, and `*` for several, `|` for one of the alternatives of `value`, the message's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric of a message, as it came: a birth gives `name` and `datatype`, later messages perhaps the `alias` alone.
+
+    `time` is in seconds since 1970; None where there is none. `good`: it has a value and its quality is not said to be bad.
+    `raw` is the value as it was sent; `value` makes of it what is meant.
+    """
+
+    name: str | None
+    alias: int | None
+    datatype: int | None
+    time: float | None
+    good: bool
+    historical: bool
+    raw: object
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """One message. `seq` counts the messages of an edge node from 0 to 255 and again; a death has none."""
+
+    time: float | None
+    seq: int | None
+    metrics: tuple[Metric, ...]
+
+
+def decode(payload: bytes) -> Payload:
+    """What the message says. Raises ValueError, with what is wrong, where it is no payload of Sparkplug B."""
+    if len(payload) > LARGEST:
+        raise ValueError(f"has {len(payload)} bytes; at most {LARGEST} are taken")
+    message = _PAYLOAD()
+    try:
+        message.ParseFromString(payload)
+    except DecodeError:
+        raise ValueError("is not Sparkplug B") from None
+    try:
+        if message.uuid == _COMPRESSED:
+            raise ValueError("is compressed; switch compression off at the edge node")
+        metrics = tuple(map(_metric, message.metrics))
+    except UnicodeDecodeError:
+        raise ValueError("holds text that is not UTF-8") from None
+    return Payload(_seconds(message), int(message.seq) if message.HasField("seq") else None, metrics)
+
+
+def value(metric: Metric, datatype: int | None) -> Scalar:
+    """The value of `metric`, whose birth said `datatype`. Raises ValueError, with what is wrong, where it is not one plain value."""
+    raw, kind = metric.raw, metric.datatype or datatype
+    if kind in _KINDS or isinstance(raw, bytes):
+        raise ValueError(f"the metric holds a {_KINDS.get(kind or 0, 'row of bytes')}; name one that holds one value")
+    if isinstance(raw, bool | str):
+        return raw
+    if isinstance(raw, float):
+        if not math.isfinite(raw):
+            raise ValueError(f"the metric's value is {raw}, not a number that can be counted or sent")
+        return raw
+    if not isinstance(raw, int):
+        return None
+    if kind == _BOOLEAN:
+        return raw != 0
+    if kind in _SIGNED:  # sent as two's complement, by some in 32 bits whatever the size
+        bits = _SIGNED[kind]
+        raw &= (1 << bits) - 1
+        return raw - (1 << bits) if raw >> (bits - 1) else raw
+    return raw & ((1 << _UNSIGNED[kind]) - 1) if kind in _UNSIGNED else raw
+
+
+def rebirth(now: float) -> bytes:
+    """The command to an edge node to send its births again."""
+    message = _PAYLOAD(timestamp=int(now * 1000))
+    message.metrics.add(name=REBIRTH, timestamp=int(now * 1000), datatype=_BOOLEAN, boolean_value=True)
+    text: bytes = message.SerializeToString()
+    return text
+
+
+def _metric(message: Any) -> Metric:
+    given = message.WhichOneof("value")
+    raw = getattr(message, given) if given is not None and not message.is_null else None
+    return Metric(
+        name=message.name if message.HasField("name") else None,
+        alias=int(message.alias) if message.HasField("alias") else None,
+        datatype=int(message.datatype) if message.HasField("datatype") else None,
+        time=_seconds(message),
+        good=raw is not None and _is_good(message.properties),
+        historical=message.is_historical,
+        raw=_single(raw) if given == "float_value" and isinstance(raw, float) else raw,
+    )
+
+
+def _is_good(properties: Any) -> bool:
+    """What the property Quality says, where there is one: 0 is bad, 192 good, 500 stale. Of other codes, those of OPC
+    below 64 are bad, and what some systems add from 500 on is too."""
+    for key, quality in zip(properties.keys, properties.values, strict=False):
+        if key == _QUALITY and not quality.is_null:
+            return bool(_BAD_BELOW <= (quality.int_value or quality.long_value) < _STALE)
+    return True
+
+
+def _single(value: float) -> float:
+    """The shortest number that is the same in single precision: 0.1 instead of 0.10000000149011612."""
+    pack = partial(struct.pack, "f")
+    if not math.isfinite(value):
+        return value
+    return next(short for digits in range(6, 18) if pack(short := float(f"{value:.{digits}g}")) == pack(value))
+
+
+def _seconds(message: Any) -> float | None:
+    return message.timestamp / 1000 if message.HasField("timestamp") else None
+
+
+def _payload_class() -> Any:
+    """The class of a payload, made from what _SHAPES says of it."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="gateway/sparkplug_b.proto", package="gateway.sparkplug", syntax="proto2"
+    )
+    for name, fields in _SHAPES.items():
+        message = file.message_type.add(name=name)
+        if any(how == "|" for _, _, _, how in fields):
+            message.oneof_decl.add(name="value")
+        for field, number, kind, how in fields:
+            several = how.startswith("*")
+            label = _Field.LABEL_REPEATED if several else _Field.LABEL_OPTIONAL
+            one = message.field.add(name=field, number=number, type=kind, label=label)
+            if how == "|":
+                one.oneof_index = 0
+            elif kind == _MESSAGE:
+                one.type_name = f".gateway.sparkplug.{how.lstrip('*')}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("gateway.sparkplug.Payload"))
+
+
+_PAYLOAD = _payload_class()

@@ -1,0 +1,281 @@
+"""Sparkplug devices against a real broker and an edge node with an encoder of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.clock import AnchoredClock
+from gateway.model import Sample
+from gateway.sources.mqtt import MqttSource
+from gateway.sources.sparkplug import SparkplugHost
+from tests import edge_node as wire
+from tests.edge_node import EdgeNode
+from tests.peers import Link, Mosquitto, wait_until
+from tests.sources.harness import Intake, mqtt_config, running
+
+PRESS = "Plant A/Edge 1/Press 7"
+ADDRESS = f"spBv1.0/{PRESS}"
+METRICS = ("State", "Counts/Good", "Order")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running broker."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        yield broker
+
+
+@pytest.fixture
+def edge(broker: Mosquitto) -> Iterator[EdgeNode]:
+    """An edge node with a press, not connected yet."""
+    edge = EdgeNode(broker.port)
+    edge.add("Press 7", State=(wire.INT32, 6), Counts__Good=(wire.UINT32, 100), Order=(wire.STRING, "4711"))
+    edge.add("Oven", Heat=(wire.FLOAT, 180.5))
+    yield edge
+    edge.stop()
+
+
+def source(
+    broker: Mosquitto,
+    *topics: str,
+    url: str | None = None,
+    devices: dict[str, tuple[str, ...]] | None = None,
+    **more: Any,
+) -> MqttSource:
+    clock = AnchoredClock()
+    host = SparkplugHost("floor", devices or {PRESS: METRICS}, clock)
+    return MqttSource("floor", mqtt_config(url or broker.url, **more), topics, clock, host)
+
+
+def said(intake: Intake, name: str) -> list[tuple[object, str, bool]]:
+    """What has been said of a metric of the press: value, quality, and whether it was a first value."""
+    of = [one for one in intake.samples if one.address == ADDRESS and isinstance(one.value, dict) and name in one.value]
+    return [(values(one)[name], one.quality, one.initial) for one in of]
+
+
+def values(sample: Sample) -> dict[str, object]:
+    assert isinstance(sample.value, dict)
+    return sample.value
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("aliases", [True, False])
+async def test_births_are_asked_for_and_changes_follow(broker: Mosquitto, version: str, aliases: bool) -> None:
+    """A node that sent its births before the gateway came is asked for them; then changes count, by alias or by name.
+    What one message says is one sample."""
+    edge, intake = EdgeNode(broker.port, aliases=aliases), Intake()
+    edge.add("Press 7", State=(wire.INT32, 6), Counts__Good=(wire.UINT32, 100), Order=(wire.STRING, "4711"))
+    edge.start()
+    try:
+        async with running(source(broker, version=version), intake):
+            await wait_until(lambda: said(intake, "Order"))
+            edge.change("Press 7", Counts__Good=107, Order="4712", at=1_767_592_800.25)
+            await wait_until(lambda: len(said(intake, "Order")) == 2)
+    finally:
+        edge.stop()
+    assert edge.asked == 1
+    assert {name: said(intake, name)[0] for name in METRICS} == {
+        "State": (6, "good", True),
+        "Counts/Good": (100, "good", True),
+        "Order": ("4711", "good", True),
+    }
+    last = intake.samples[-1]
+    assert (last.value, last.source_time, last.initial) == (
+        {"Counts/Good": 107, "Order": "4712"},
+        1_767_592_800.25,
+        False,
+    )
+
+
+async def test_p2_a_dead_node_and_its_return(broker: Mosquitto, edge: EdgeNode) -> None:
+    """An edge node that is cut off takes its devices with it, which is said once; its births are first values again."""
+    edge.start()
+    intake, floor = Intake(), source(broker)
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.stop()
+        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+        assert "offline" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+        edge.add("Press 7", Counts__Good=(wire.UINT32, 130))
+        edge.start()
+        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (130, "good", True))
+        assert not floor.health.failed
+    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+
+
+async def test_a_device_that_dies_alone(broker: Mosquitto, edge: EdgeNode) -> None:
+    """The death of a device is no death of the node: other devices go on."""
+    edge.start()
+    intake, floor = Intake(), source(broker, devices={PRESS: METRICS, "Plant A/Edge 1/Oven": ("Heat",)})
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.device_died("Press 7")
+        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+        edge.change("Oven", Heat=0.1)
+        await wait_until(lambda: intake.values("spBv1.0/Plant A/Edge 1/Oven")[-1] == {"Heat": 0.1})
+        assert list(floor.health.failed) == [ADDRESS]
+        edge.device_born("Press 7")
+        await wait_until(lambda: said(intake, "State")[-1] == (6, "good", True))
+        assert not floor.health.failed
+    assert edge.asked == 1
+
+
+async def test_p2_a_message_that_was_lost(broker: Mosquitto, edge: EdgeNode) -> None:
+    """Where the sequence shows that a message is missing, nothing counts until births have come: a number could mean another metric by then."""
+    edge.start()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        asked = edge.asked
+        edge.change("Press 7", Counts__Good=110, lose=True)
+        edge.change("Press 7", State=2)
+        await wait_until(lambda: edge.asked > asked, timeout=30)
+        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (110, "good", True))
+    assert said(intake, "State") == [(6, "good", True), (None, "bad", False), (2, "good", True)]
+    (gap,) = [notice for notice in intake.notices if notice.kind == "gap"]
+    assert "missing" in gap.text
+
+
+async def test_p2_a_connection_that_was_lost(broker: Mosquitto, edge: EdgeNode) -> None:
+    """Nothing keeps what edge nodes send while the gateway is not connected: its devices are gone, once, and their births are first values."""
+    edge.start()
+    intake = Intake()
+    link = Link(broker.port)
+    await link.start()
+    try:
+        async with running(source(broker, url=f"mqtt://127.0.0.1:{link.port}"), intake):
+            await wait_until(lambda: said(intake, "State"))
+            await link.stop()
+            await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+            edge.change("Press 7", Counts__Good=150)
+            await link.start()
+            await wait_until(lambda: said(intake, "Counts/Good")[-1] == (150, "good", True))
+    finally:
+        await link.stop()
+    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+    assert any("not connected since" in notice.text for notice in intake.notices)
+
+
+async def test_the_death_of_an_earlier_connection(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A broker that notices late that the old connection is dead sends its will after the new birth: that is not the node that lives."""
+    edge.start()
+    old = edge.death()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.stop()
+        await wait_until(lambda: said(intake, "State")[-1][1] == "bad")
+        edge.start()
+        await wait_until(lambda: said(intake, "State")[-1][1] == "good")
+        edge.publish(edge.topic("NDEATH"), old)
+        edge.change("Press 7", State=3)
+        await wait_until(lambda: said(intake, "State")[-1] == (3, "good", False))
+    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+
+
+async def test_a_metric_that_the_device_does_not_have(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A name that is written wrongly is shown, with the one that may be meant, and the others work."""
+    edge.start()
+    intake, floor = Intake(), source(broker, devices={PRESS: ("Count/Good", "State")})
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+        (found,) = floor.health.failed.items()
+    assert found[0] == f"{ADDRESS}#Count/Good"
+    assert 'no metric "Count/Good"' in found[1]
+    assert "it has Counts/Good" in found[1]
+
+
+async def test_nobody_sends_births(tmp_path: Path) -> None:
+    """A broker that lets the gateway publish nothing: the source says what to look at."""
+    rules = tmp_path / "acl"
+    rules.write_text("topic read #\n")
+    with Mosquitto(tmp_path / "broker", [f"acl_file {rules}", "allow_anonymous true"]) as broker:
+        floor = source(broker)
+        async with running(floor, Intake()):
+            await wait_until(lambda: floor.health.failed)
+            assert "lets the gateway publish NCMD" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+
+
+async def test_what_a_metric_can_hold(broker: Mosquitto, edge: EdgeNode) -> None:
+    """Bad quality and null are no values, what is kept from before is left out, what is no plain value is refused once."""
+    edge.start()
+    intake, floor = Intake(), source(broker)
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+        bad = wire.metric(7, wire.INT32, name="State", more=wire.quality(0))
+        old = wire.metric(90, wire.UINT32, name="Counts/Good", more=wire.put(5, 1))
+        edge.send("DDATA", "Press 7", bad, old, wire.metric(None, wire.STRING, name="Order"))
+        await wait_until(lambda: said(intake, "Order")[-1] == (None, "bad", False))
+        assert said(intake, "State")[-1] == (None, "bad", False)
+        assert said(intake, "Counts/Good") == [(100, "good", True)]
+        assert ["left out" in notice.text for notice in intake.notices] == [True]
+        for _ in range(2):
+            edge.send("DDATA", "Press 7", wire.metric(b"x", wire.TEMPLATE, name="State"))
+        edge.send("DDATA", "Press 7", wire.metric(101, wire.UINT32, name="Counts/Good"))
+        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (101, "good", False))
+        assert "template" in floor.health.failed[f"{ADDRESS}#State"]
+        assert [notice.kind for notice in intake.notices] == ["gap", "reject"]
+        edge.change("Press 7", State=2)
+        await wait_until(lambda: said(intake, "State")[-1] == (2, "good", False))
+        assert not floor.health.failed
+
+
+async def test_two_values_of_a_metric_in_one_message(broker: Mosquitto, edge: EdgeNode) -> None:
+    """What a node has gathered comes one after the other, in the order of its times."""
+    edge.start()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        t0 = 1_767_592_800.0
+        three = [wire.metric(n, wire.INT32, name="State", at=t0 + n) for n in (3, 1, 2)]
+        edge.send("DDATA", "Press 7", *three, wire.metric("4712", wire.STRING, name="Order", at=t0 + 2))
+        await wait_until(lambda: len(said(intake, "State")) == 4)
+    assert [(one.value, one.source_time) for one in intake.samples[-3:]] == [
+        ({"State": 1}, t0 + 1),
+        ({"State": 2, "Order": "4712"}, t0 + 2),
+        ({"State": 3}, t0 + 3),
+    ]
+
+
+async def test_rubbish_between(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A payload that cannot be read is rejected, and the births are asked for, because it may have been any message."""
+    edge.start()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.publish(edge.topic("DDATA", "Press 7"), b"{}")
+        await wait_until(lambda: said(intake, "State")[-1] == (6, "good", True) and len(said(intake, "State")) == 3, 30)
+    assert [(notice.kind, notice.address) for notice in intake.notices] == [("reject", edge.topic("DDATA", "Press 7"))]
+
+
+async def test_metrics_of_the_node_itself_and_plain_topics_beside(broker: Mosquitto, edge: EdgeNode) -> None:
+    """One connection carries devices, the node's own metrics, and messages of others."""
+    edge.add(None, Mode=(wire.INT16, -2))
+    edge.start()
+    intake, floor = Intake(), source(broker, "plant-a/order", devices={"Plant A/Edge 1": ("Mode",)})
+    async with running(floor, intake):
+        await wait_until(lambda: intake.values("spBv1.0/Plant A/Edge 1"))
+        await broker.publish("plant-a/order", '{"number": "4711"}')
+        edge.change(None, Mode=5)
+        await wait_until(lambda: intake.values("spBv1.0/Plant A/Edge 1")[-1] == {"Mode": 5})
+        await wait_until(lambda: intake.values("plant-a/order") == [{"number": "4711"}])
+        assert not floor.health.failed
+    assert intake.values("spBv1.0/Plant A/Edge 1")[0] == {"Mode": -2}
+
+
+async def test_p1_a_death_is_acknowledged_after_the_commit(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A will comes at QoS 1: the broker sends it again to a gateway that died before it was committed."""
+    edge.start()
+    first = Intake(acknowledge=False)
+    async with running(source(broker), first):
+        await wait_until(lambda: said(first, "State"))
+        edge.stop()
+        await wait_until(lambda: said(first, "State")[-1][1] == "bad")
+    assert first.arrivals[-1].receipt is not None
+    second = Intake()
+    async with running(source(broker), second):
+        await wait_until(lambda: any(arrival.receipt for arrival in second.arrivals))
+    again = next(arrival.receipt for arrival in second.arrivals if arrival.receipt)
+    assert again.redelivered

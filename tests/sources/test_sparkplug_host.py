@@ -1,0 +1,159 @@
+"""What a host makes of edge nodes whose messages are lost, reordered by a broker, or come from two connections: by property."""
+
+from dataclasses import dataclass, field
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.model import Sample
+from gateway.sources.sparkplug import LONGEST, SparkplugHost
+from tests import edge_node as wire
+
+NAMES = ("a", "b", "c")
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    time = 1_767_592_800.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time - 1_767_000_000.0
+
+
+@dataclass
+class Edge:
+    """An edge node with one device whose three metrics have numbers that are shuffled at each birth."""
+
+    truth: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 0))
+    seq: int = 0
+    birth: int = 0
+    shift: int = 0
+
+    def births(self) -> list[tuple[str, bytes]]:
+        self.shift += 1
+        self.seq = 1
+        metrics = [
+            wire.metric(self.truth[name], wire.INT32, name=name, alias=self.alias(name)) for name in sorted(self.truth)
+        ]
+        death = wire.metric(self.birth, wire.INT64, name="bdSeq")
+        return [
+            ("spBv1.0/G/NBIRTH/E", wire.payload([death], 0)),
+            ("spBv1.0/G/DBIRTH/E/D", wire.payload(metrics, 1)),
+        ]
+
+    def alias(self, name: str) -> int:
+        return (NAMES.index(name) + self.shift) % len(NAMES)
+
+    def change(self, name: str, value: int) -> list[tuple[str, bytes]]:
+        self.truth[name] = value
+        self.seq = (self.seq + 1) % 256
+        metric = wire.metric(value, wire.INT32, alias=self.alias(name), typed=False)
+        return [("spBv1.0/G/DDATA/E/D", wire.payload([metric], self.seq))]
+
+    def death(self) -> list[tuple[str, bytes]]:
+        return [
+            ("spBv1.0/G/NDEATH/E", wire.payload([wire.metric(self.birth, wire.INT64, name="bdSeq")], None)),
+        ]
+
+
+Event = tuple[str, str, int, bool]
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["change", "change", "change", "births", "restart", "disconnect"]),
+        st.sampled_from(NAMES),
+        st.integers(-100, 100),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=300)
+@given(EVENTS)
+def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events: list[Event]) -> None:
+    """Whatever is lost on the way (the last part of an event says so): a good value is the one that the device has at that
+    moment, and once nothing is lost any more and requests for births are answered, what was told last is what is true."""
+    clock, edge = Hand(), Edge()
+    host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
+    last: dict[str, object] = {}
+
+    def told(samples: tuple[Sample, ...]) -> None:
+        for sample in samples:
+            assert isinstance(sample.value, dict)
+            for name, value in sample.value.items():
+                assert sample.quality == "bad" or value == edge.truth[name]
+            last.update(sample.value)
+
+    def deliver(messages: list[tuple[str, bytes]]) -> None:
+        for topic, content in messages:
+            clock.time += 0.01
+            told(host.take(topic, content, clock.now()).samples)
+
+    def connect() -> None:
+        for topic in host.topics:
+            host.subscribed(topic)
+
+    connect()
+    for kind, name, value, lost in events:
+        clock.time += 1.0
+        if kind == "disconnect":
+            told(host.lost())
+            connect()
+            continue
+        if kind == "change":
+            messages = edge.change(name, value)
+        elif kind == "births":
+            messages = edge.births()
+        else:
+            messages = edge.death()
+            edge.birth += 1
+            messages += edge.births()
+        deliver(messages[1:] if lost else messages)
+        if not lost:
+            deliver([message for _ in list(host.requests()) for message in edge.births()])
+    deliver(edge.change("a", edge.truth["a"]))
+    clock.time += LONGEST
+    deliver([message for _ in list(host.requests()) for message in edge.births()])
+    assert last == edge.truth
+    assert not host.failed
+
+
+def test_requests_do_not_flood_a_node_that_never_answers() -> None:
+    """A node is asked at once, then less and less often: not 40 times in the hour of 1,800 messages that cannot be used."""
+    clock, edge = Hand(), Edge()
+    host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
+    for topic in host.topics:
+        host.subscribed(topic)
+    asked = []
+    for number in range(1800):
+        asked += [clock.time for _ in host.requests()]
+        for topic, content in edge.change("a", number):
+            assert host.take(topic, content, clock.now()).samples == ()
+        clock.time += 2.0
+    assert asked[0] == Hand.time
+    assert 10 < len(asked) < 25
+    assert "NCMD" in host.failed["spBv1.0/G/E"]
+
+
+def test_a_node_that_keeps_losing_messages_is_not_asked_all_the_time() -> None:
+    """A bad link, where each second message is lost: births are asked for less and less often, and each time they come values count again."""
+    clock, edge = Hand(), Edge()
+    host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
+    for topic in host.topics:
+        host.subscribed(topic)
+    asked = good = 0
+    for number in range(3600):
+        for _ in list(host.requests()):
+            asked += 1
+            for topic, content in edge.births():
+                good += sum(one.quality == "good" for one in host.take(topic, content, clock.now()).samples)
+        (message,) = edge.change("a", number)
+        if number % 2:
+            host.take(*message, clock.now())
+        clock.time += 1.0
+    assert good == asked
+    assert 10 < asked < 25

@@ -1,0 +1,135 @@
+"""Sparkplug through the whole path: a real broker, an edge node, the gateway and the stand-in as processes; edge node, broker and gateway go away."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from gateway.cli.demo_parts import status_json
+from gateway.simulator.oden_ledger import replay
+from gateway.simulator.oden_model import OdenModel, Plant
+from tests import edge_node as wire
+from tests.config.command import environment, written
+from tests.edge_node import EdgeNode
+from tests.peers import Mosquitto, free_port, wait_until
+
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 1s, timeout: 2s, rate: 4/s, allow_faster_for_tests: true}}
+sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}}}
+outbox: {{directory: outbox}}
+status: {{listen: "127.0.0.1:{status}"}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      order: {{source: floor, device: Plant A/Edge 1/Press 7, metric: Order}}
+      state: {{source: floor, device: Plant A/Edge 1/Press 7, metric: Status/State}}
+      good:  {{source: floor, device: Plant A/Edge 1/Press 7, metric: Counts/Good, counter: {{rollover: 1000, max_rate: 1000/s}}}}
+    run: {{key: order, product: Film, name: "{{order}}", settle: 100ms}}
+    states: {{input: state, codes: {{1: {{category: Uptime}}, 3: {{category: Unplanned Downtime}}}}}}
+    scrap_yield: {{every: 2s, entries: [{{count: good, raw_data: {{yield: "{{n}}"}}}}]}}
+"""
+
+
+class Floor:
+    """The processes, and what the press has made."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker = Mosquitto(folder / "mosquitto")
+        ports = {"oden": free_port(), "status": free_port()}
+        config = written(folder / "gateway", CONFIG.format(mqtt=self.broker.url, **ports))
+        self.status_port = ports["status"]
+        self.ledger = folder / "ledger.jsonl"
+        self.commands = {
+            "oden": ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self.ledger)],
+            "gateway": ["run", "-c", str(config)],
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.edge = EdgeNode(self.broker.port)
+        self.count, self.total = 990, 0
+        self.edge.add(
+            "Press 7", Order=(wire.STRING, "A"), Status__State=(wire.UINT8, 1), Counts__Good=(wire.UINT16, 990)
+        )
+
+    def start(self, name: str) -> None:
+        command = [sys.executable, "-m", "gateway", *self.commands[name]]
+        variables = environment(ODEN_STAND_IN_TOKEN="a-token-that-nobody-may-see")
+        self.processes[name] = subprocess.Popen(
+            command, cwd=self.folder / "gateway", env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait(20)
+
+    async def make(self, parts: int) -> None:
+        for _ in range(parts):
+            self.count, self.total = (self.count + 1) % 1000, self.total + 1
+            self.edge.change("Press 7", Counts__Good=self.count)
+            await asyncio.sleep(0.005)
+
+    def heard(self) -> bool:
+        """Whether the gateway is connected, and has what it wants of the device."""
+        status = status_json(self.status_port)
+        return status is not None and all(one["connected"] and not one["failed"] for one in status["sources"])
+
+    async def ready(self) -> None:
+        await wait_until(self.heard, 60)
+
+    def oden(self) -> OdenModel:
+        return replay(self.ledger, Plant()) if self.ledger.exists() else OdenModel(Plant())
+
+    def at_oden(self) -> tuple[list[str], list[str], int]:
+        model = self.oden()
+        runs = model.intervals("RUN", "Factory A", "Line 01")
+        made = sum(int(str(entry.raw_data.get("yield", 0))) for run in runs for entry in model.output(run))
+        states = model.intervals("STATE", "Factory A", "Line 01")
+        return [str(run.name) for run in runs], [str(state.category) for state in states], made
+
+
+async def test_p2_p4_an_edge_node_through_every_outage(tmp_path: Path) -> None:
+    """Whatever goes away, edge node, broker or gateway, and whatever is made meanwhile: each part, run and state is at Oden once."""
+    floor = Floor(tmp_path)
+    try:
+        with floor.broker:
+            floor.start("oden")
+            floor.edge.start()
+            floor.start("gateway")
+            await floor.ready()
+            await wait_until(lambda: floor.at_oden()[0] == ["A"])
+            await floor.make(30)
+
+            floor.kill("gateway")
+            await floor.make(25)
+            floor.edge.change("Press 7", Order="B")
+            await floor.make(5)
+            floor.start("gateway")
+            await wait_until(lambda: floor.at_oden()[0] == ["A", "B"])
+            await floor.make(10)
+
+            floor.edge.stop()
+            await wait_until(lambda: not floor.heard())
+            await floor.make(40)
+            floor.edge.start()
+            await floor.ready()
+            floor.edge.change("Press 7", Status__State=3)
+            await wait_until(lambda: len(floor.at_oden()[1]) == 2)
+
+            floor.broker.kill()
+            await floor.make(20)
+            floor.edge.stop()
+            floor.broker.start()
+            floor.edge.start()
+            await floor.ready()
+            floor.edge.change("Press 7", Order="C", Status__State=1)
+            await floor.make(15)
+            expected = (["A", "B", "C"], ["Uptime", "Unplanned Downtime", "Uptime"], floor.total)
+            await wait_until(lambda: floor.at_oden() == expected, 60)
+        assert floor.total == 145
+    finally:
+        floor.edge.stop()
+        for name in [*floor.processes]:
+            floor.kill(name)
