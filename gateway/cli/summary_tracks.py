@@ -17,7 +17,9 @@ def runs(line: Line) -> Iterator[str]:
     unknown = "until that is known the run is not told; then it is, with its true start"
     if run.unknown_product is not None:
         unknown = f"until that is known it is {quoted(run.unknown_product)}"
-    yield f"Its product is {quoted(run.product)}{f'; {unknown}' if '{' in run.product else ''}."
+    product = run.product or run.product_id or ""
+    which = "" if run.product else "the one with the id "
+    yield f"Its product is {which}{quoted(product)}{f'; {unknown}' if '{' in product else ''}."
     yield from _told(run)
     if run.target is not None:
         yield f"Its target for {run.target.metric_group} is {_target(run.target)}."

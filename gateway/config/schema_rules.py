@@ -28,28 +28,34 @@ class Fact(Section):
     )
 
 
-class ProductMappingRule(Fact):
+class OfProduct(Fact):
+    """Something that is so of a product."""
+
+    product: Name | None = Field(None, description='Name of the product: "{product}".')
+    product_id: Name | None = Field(
+        None, description='Instead of `product`: the id of the product at Oden: "{products[sku].oden_id}".'
+    )
+
+
+class ProductMappingRule(OfProduct):
     """That the line can make a product, which is made where it is not there. A run of the product tells that too."""
 
     set: Literal["product_mapping"]
-    product: Name = Field(description='Name of the product: "{product}".')
 
 
-class ProductAttributeRule(Fact):
+class ProductAttributeRule(OfProduct):
     """A property of a product, which must be there already."""
 
     set: Literal["product_attribute"]
-    product: Name = Field(description='Name of the product: "{product}".')
     name: Name = Field(description='Name of the attribute at Oden: "cable_color".')
     display_name: Name | None = Field(None, description='What people read: "Cable color". Absent, the name.')
     value: Name = Field(description='Its value, as text: "{color}".')
 
 
-class TargetRule(Fact, Target):
+class TargetRule(OfProduct, Target):
     """What a metric should be while the line makes a product; for all its runs, while `run.target` is for one."""
 
     set: Literal["target"]
-    product: Name = Field(description='Name of the product: "{product}".')
 
 
 class QualityTestRule(Section):

@@ -77,7 +77,10 @@ class Run(Section):
         None,
         description="Begins a run where there is no key. A condition begins one only while none is on, unless there is no `end`.",
     )
-    product: Name = Field(description='Name of the product, with inputs in braces: "{product}".')
+    product: Name | None = Field(None, description='Name of the product, with inputs in braces: "{product}".')
+    product_id: Name | None = Field(
+        None, description='Instead of `product`: the id of the product at Oden: "{products[sku].oden_id}".'
+    )
     unknown_product: Name | None = Field(
         None,
         description="What the product is called until it is known. Absent, a run is told only when its product is known, with its "

@@ -7,6 +7,7 @@ from typing import Literal
 
 from gateway.config.schema_rules import (
     Fact,
+    OfProduct,
     ProductAttributeRule,
     ProductMappingRule,
     QualityTestRule,
@@ -14,7 +15,7 @@ from gateway.config.schema_rules import (
     TargetRule,
     WorkOrderRule,
 )
-from gateway.mapping.compile_tracks import NO_PATTERN, filled_in, limits
+from gateway.mapping.compile_tracks import NO_PATTERN, filled_in, limits, product_of
 from gateway.mapping.details import Moment, Template, Words, inputs_of
 from gateway.mapping.naming import Loc, Names
 from gateway.mapping.rules import AT, RulePlan
@@ -81,14 +82,14 @@ def _fields(names: Names, rule: Rule, loc: Loc) -> dict[str, Template | None]:
 
     match rule:
         case ProductMappingRule():
-            return {"product": {"name": words("product", rule.product)}}
+            return {"product": _product(names, rule, loc)}
         case ProductAttributeRule():
             shown = words("display_name", rule.display_name or rule.name)
             value = words("value", rule.value)
-            product = {"name": words("product", rule.product)}
+            product = _product(names, rule, loc)
             return {"product": product, "name": words("name", rule.name), "display_name": shown, "value": value}
         case TargetRule():
-            return {"product": {"name": words("product", rule.product)}, **limits(names, rule, loc)}
+            return {"product": _product(names, rule, loc), **limits(names, rule, loc)}
         case QualityTestRule():
             return {"raw_data": table("raw_data", rule.raw_data)}
         case WorkOrderRule():
@@ -100,3 +101,8 @@ def _fields(names: Names, rule: Rule, loc: Loc) -> dict[str, Template | None]:
                 "completed_at": time("completed_at", rule.completed_at),
                 "metadata": table("metadata", rule.metadata),
             }
+
+
+def _product(names: Names, rule: OfProduct, loc: Loc) -> Template:
+    product = product_of(names, rule.product, rule.product_id, loc)
+    return {"name": product} if isinstance(product, Words) else product

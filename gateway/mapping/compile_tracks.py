@@ -31,12 +31,20 @@ def compile_run(names: Names, run: Run, loc: Loc) -> TrackPlan | None:
     """The plan of `run`, which stands at `loc`; None where it has a fault that leaves nothing to work by."""
     _one_of(names, loc, ("key", run.key), ("start", run.start))
     start = _keyed_or_begun(names, run, loc)
-    product = names.pattern(run.product, (*loc, "product")) or NO_PATTERN
-    details: dict[str, Template] = {"product": Words(product)}
+    details: dict[str, Template] = {"product": product_of(names, run.product, run.product_id, loc)}
     if run.target is not None:
         details["target"] = limits(names, run.target, (*loc, "target"))
     until_known = {"product": run.unknown_product} if run.unknown_product is not None else None
     return _track(names, "RUN", run, start, loc, details, frozenset({"product"}), until_known)
+
+
+def product_of(names: Names, name: str | None, oden_id: str | None, loc: Loc) -> Template:
+    """The product that is said at `loc`, by its name or its id; as details and settings have it."""
+    if (name is None) == (oden_id is None):
+        names.fault(loc, "say which product it is: write either 'product' or 'product_id'")
+    if oden_id is not None:
+        return {"id": Words(names.pattern(oden_id, (*loc, "product_id")) or NO_PATTERN)}
+    return Words(names.pattern(name or "", (*loc, "product")) or NO_PATTERN)
 
 
 def compile_batches(names: Names, batches: Batches, loc: Loc, *, with_run: bool) -> TrackPlan | None:

@@ -41,8 +41,9 @@ class Run:
 
     @property
     def product(self) -> str:
-        """The name of the product; empty where it is not known."""
-        return str((self.details or {}).get("product", ""))
+        """The name of the product, or its id where it goes by that; empty where it is not known."""
+        product = (self.details or {}).get("product", "")
+        return str(product["id"] if isinstance(product, dict) else product)
 
 
 @dataclass(frozen=True, slots=True)
