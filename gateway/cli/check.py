@@ -9,11 +9,13 @@ from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
-from gateway.cli.budget import HOUR, need, said
+from gateway.cli.alike import likeness, named
+from gateway.cli.budget import HOUR, Need, need, said
 from gateway.cli.phrases import number
 from gateway.cli.summary import summary
 from gateway.config.check import faults
 from gateway.config.loader import Loaded, load
+from gateway.config.schema import Line
 from gateway.config.yaml_text import yaml_text
 from gateway.errors import ConfigError, FaultyConfig
 from gateway.mapping.compile import LinePlan, compile_lines
@@ -101,9 +103,18 @@ def _lines(loaded: Loaded) -> Iterator[str]:
     config = loaded.config
     needs = [need(line, config.outbox.merge_span) for line in config.lines]
     yield from said(needs, config.oden.rate)
-    for line, one in zip(config.lines, needs, strict=True):
-        yield f"\n{line.line} of {line.factory}:"
-        for heading, sentences in summary(line).items():
+    alike: dict[tuple[str, Need], list[Line]] = {}
+    for line, one, trees in zip(config.lines, needs, loaded.lines(), strict=True):
+        alike.setdefault((likeness(*trees), one), []).append(line)
+    for (_, one), lines in alike.items():
+        yield f"\n{named(lines)}:"
+        if len(lines) > 1:
+            yield (
+                f"  {len(lines)} lines alike, but for addresses and texts that are filled in: below they are those of "
+                f"{lines[0].line}."
+            )
+        for heading, sentences in summary(lines[0]).items():
             yield f"  {heading}"
             yield from (f"    {sentence}" for sentence in sentences)
-        yield f"  Requests\n    About {number(one.sent)} an hour; {number(one.least)} suffice when they have to."
+        each = " for each of them" if len(lines) > 1 else ""
+        yield f"  Requests\n    About {number(one.sent)} an hour{each}; {number(one.least)} suffice when they have to."

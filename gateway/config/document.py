@@ -102,14 +102,16 @@ class Node:
     """The separator of the CSV table of which this is a cell: text, until its place says what may stand there."""
     hole: bool = False
     """Some of what belongs here could not be had, which has been said; what else seems wrong here may come from that."""
+    unfilled: str = ""
+    """A text in which parameters were filled in, as it was before that: `ns=2;s=${plc}.State`."""
 
-    def tree(self) -> Tree:
-        """The values alone."""
+    def tree(self, *, filled: bool = True) -> Tree:
+        """The values alone; unless `filled`, texts without their parameters."""
         if isinstance(self.value, dict):
-            return {key: node.tree() for key, node in self.value.items()}
+            return {key: node.tree(filled=filled) for key, node in self.value.items()}
         if isinstance(self.value, list):
-            return [node.tree() for node in self.value]
-        return self.value
+            return [node.tree(filled=filled) for node in self.value]
+        return self.value if filled else self.unfilled or self.value
 
 
 def scalar(text: str) -> Scalar:

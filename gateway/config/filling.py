@@ -96,7 +96,8 @@ class Filler:
             parameter = self._parameter(whole["name"], place, names)
             if parameter is None:
                 return Node(place, None, hole=True)
-            return self.fill(parameter, annotation, Parameters(None, place))  # it stands where it was given
+            filled = self.fill(parameter, annotation, Parameters(None, place))  # it stands where it was given
+            return _marked(filled, text, annotation)
 
         lacking = False
 
@@ -114,7 +115,9 @@ class Filler:
             return parameter.written
 
         done = _PLACEHOLDER.sub(words, text)
-        return _single(replace(node, value=done, written=done, hole=lacking), place, annotation)
+        return _marked(
+            _single(replace(node, value=done, written=done, hole=lacking), place, annotation), text, annotation
+        )
 
     def _parameter(self, name: str, place: Place, names: Parameters) -> Node | None:
         """What `${name}` at `place` stands for; None where that is nothing, which is said once for each line."""
@@ -184,3 +187,10 @@ def _single(node: Node, place: Place, annotation: Any) -> Node:
     if node.cell and annotation is not None:
         return replace(node, place=place, value=tables.typed(node, annotation), cell="")
     return replace(node, place=place)
+
+
+def _marked(filled: Node, text: str, annotation: Any) -> Node:
+    """What `text` was filled in to be, with that remembered where it is a text to the schema too, not a duration or a choice."""
+    return (
+        replace(filled, unfilled=text) if isinstance(filled.value, str) and str in alternatives(annotation) else filled
+    )

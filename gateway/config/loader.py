@@ -4,7 +4,7 @@ pydantic-settings merges the sources, the environment above the files, and valid
 taken from the folder of the file in which it stands, in the environment from that of the main file.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,11 @@ class Loaded:
         if isinstance(value, Path):
             return str(value)
         return cast("Scalar", escaped(value) if isinstance(value, str) else value)
+
+    def lines(self) -> Iterator[tuple[Tree, Tree]]:
+        """Each line as it is written out, and the same with texts as its template has them: `ns=2;s=${plc}.State`."""
+        filled, unfilled = cast("Any", self.written_out())["lines"], self._origin.unfilled()["lines"]
+        return zip(filled, unfilled, strict=True)
 
     def where(self, loc: Loc) -> str:
         """`file:line:column` of the value at `loc`, or the environment variable that set it.
@@ -182,6 +187,10 @@ class _Origin:
 
     def where(self, loc: Loc) -> str:
         return self.problem(loc, "").problem.where
+
+    def unfilled(self) -> Any:
+        """The values alone, with texts as they were before their parameters were filled in."""
+        return overlaid(self.root.tree(filled=False), {loc: item.value for loc, item in self.variables.items()})
 
     def lacks(self, loc: Loc) -> bool:
         """Whether something on the way to `loc` could not be had, so that what seems wrong there may come from that."""

@@ -153,3 +153,83 @@ def test_span() -> None:
     """Durations are said in the two largest units that matter."""
     said = [span(seconds) for seconds in (0.5, 5, 90, 13107.2, 86400, 2.5)]
     assert said == ["500 ms", "5 s", "1 min 30 s", "3 h 38 min", "1 d", "2.5 s"]
+
+
+PLANT = """
+oden: {token: "${secret:oden_token}"}
+sources:
+  plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840"}
+  other: {type: opcua, url: "opc.tcp://10.1.4.21:4840"}
+templates:
+  press:
+    defaults: {hold: 5s, rate: 5/s}
+    inputs:
+      state: {source: "${plc}", node: "ns=2;s=${tag}.State"}
+      good:  {source: "${plc}", node: "${good}", counter: {rollover: 65536, max_rate: "${rate}"}}
+      order: {source: "${plc}", node: "ns=2;s=${tag}.Order"}
+    run: {key: order, product: "{order}", name: "${tag} {order}", metadata: {area: "${area}"}}
+    states: {input: state, codes: {1: {category: Uptime}}, hold: "${hold}"}
+lines:
+  - {file: lines.csv, use: press, factory: Factory A}
+"""
+
+
+def plant(folder: Path, *differing: str) -> Path:
+    """Forty lines of one template; `differing` are rows `number,hold,rate` for some of them."""
+    path = written(folder, PLANT)
+    own = {row.split(",")[0]: row.partition(",")[2] for row in differing}
+    rows = [
+        f"Line {n:02},{'plc' if n < 20 else 'other'},T{n},ns=2;s=G{n},Hall {n % 7},{own.get(str(n), ',')}"
+        for n in range(1, 41)
+    ]
+    (folder / "lines.csv").write_text("\n".join(["line,plc,tag,good,area,hold,rate", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_forty_equal_lines_are_read_on_one_screen(tmp_path: Path) -> None:
+    """Lines that differ only in addresses and texts that are filled in are one block: all their names, and what the first of them does."""
+    answer = check(plant(tmp_path / "c"))
+    assert answer.code == 0, answer.problems
+    said = answer.output.splitlines()
+    assert len(said) < 40
+    blocks = [text for text in said if text.endswith(" of Factory A:")]
+    assert blocks == [", ".join(f"Line {n:02}" for n in range(1, 40)) + " and Line 40 of Factory A:"]
+    assert "  40 lines alike, but for addresses and texts that are filled in: below they are those of Line 01." in said
+    assert "    state is the tag ns=2;s=T1.State of plc." in said
+    assert not any("T2" in text for text in said)
+    assert "    About 62 an hour for each of them; 31 suffice when they have to." in said
+    assert any("about 2,480 an hour are expected" in text for text in said)
+    lines = json.loads(check(tmp_path / "c" / "gateway.yaml", "--json").output)["lines"]
+    assert [line["line"] for line in lines] == [f"Line {n:02}" for n in range(1, 41)]
+    assert "state is the tag ns=2;s=T40.State of other." in lines[39]["does"]
+    assert lines[39]["requests_an_hour"] == {"sent": 62.0, "least": 31.0}
+
+
+def test_lines_that_do_something_else_have_a_block_of_their_own(tmp_path: Path) -> None:
+    """Times, rates and what a line says itself are no mere texts: such lines are not taken for the same, whoever set them."""
+    path = plant(tmp_path / "c", "7,8s,", "9,,50/s", "10,,50/s")
+    file = path.with_name("lines.csv")
+    answer = check(path, variables={"ODEN_GATEWAY_LINES__19__RUN__PRODUCT": "Paste"})
+    assert answer.code == 0, (answer.problems, file)
+    blocks = [text for text in answer.output.splitlines() if text.endswith(" of Factory A:")]
+    rest = [n for n in range(1, 41) if n not in {7, 9, 10, 20}]
+    assert blocks == [
+        ", ".join(f"Line {n:02}" for n in rest[:-1]) + " and Line 40 of Factory A:",
+        "Line 07 of Factory A:",
+        "Line 09 and Line 10 of Factory A:",
+        "Line 20 of Factory A:",
+    ]
+    assert "    A state that lasts less than 8 s is not sent." in answer.output.splitlines()
+    assert "    good is exact over a gap of up to 21 min 50 s (65536 at 50 a second)." in answer.output.splitlines()
+    assert '    Its product is "Paste".' in answer.output.splitlines()
+
+
+def test_equal_lines_of_several_factories(tmp_path: Path) -> None:
+    """Lines that were written by hand are alike too; each is named with its factory. Another condition makes another line."""
+    head, _, line = GOOD.partition("lines:\n")
+    other = line.replace("Factory A ", "Factory B ").replace("L01", "L07")
+    slower = line.replace("Line 01", "Line 02").replace("for: 30m", "for: 40m")
+    answer = check(written(tmp_path / "c", f"{head}lines:\n{line}{other}{slower}"))
+    assert answer.code == 0, answer.problems
+    assert "\nLine 01 of Factory A; Line 01 of Factory B:\n" in answer.output
+    assert "\nLine 02 of Factory A:\n" in answer.output
