@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.cli.check import DEFAULT_CONFIG, read_config
 from gateway.cli.replay import lines_named, wording
 from gateway.config.loader import Loaded
+from gateway.config.shape import Loc
 from gateway.errors import GatewayError
 from gateway.mapping.causes import CAUSE, Cause
 from gateway.mapping.compile import LinePlan
@@ -119,7 +120,7 @@ def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[
     line = [plan.key for plan in plans].index(record.line)
     yield str(one)
     yield f"  record   {record.key}, line {record.line}"
-    yield f"  rule     {made.section}, {loaded.where(('lines', line, made.section))}"
+    yield f"  rule     {_rule(made, loaded, plans[line], ('lines', line, made.section))}"
     if event is None:
         yield "  cause    time passing: a wait or a window was over"
     else:
@@ -128,6 +129,15 @@ def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[
     yield "  inputs"
     for name, seen in made.inputs.items():
         yield f"    {name} = {seen.value}, since {_exact(seen.at)}, {loaded.where(('lines', line, 'inputs', name))}"
+
+
+def _rule(made: Cause, loaded: Loaded, plan: LinePlan, section: Loc) -> str:
+    """The section at `section` that says so or, where that is a list, the item of it; with its place."""
+    item = made.item(plan)
+    if item is None:
+        return f"{made.section}, {loaded.where(section)}"
+    place, kind = item
+    return f"{made.section}, {kind}, {loaded.where((*section, place))}"
 
 
 def _exact(seconds: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
 from gateway.model import Output, Record, Sample, Setting
@@ -35,11 +36,13 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A record, and what made it: `event`, or None where time passed, and the `inputs` as they were known then."""
+    """A record, and what made it: `event`, or None where time passed, the `inputs` as they were known then, and where it is told by one
+    of the line's rules, the key of that."""
 
     record: Record
     event: Event | None
     inputs: Mapping[str, Seen]
+    rule: str = ""
 
     @property
     def section(self) -> str:
@@ -51,6 +54,15 @@ class Cause:
             return "scrap_yield"
         return {"RUN": "run", "STATE": "states", "BATCH": "batches"}.get(record.type, "intervals")
 
+    def item(self, plan: LinePlan) -> tuple[int, str] | None:
+        """Where the section is a list: the place of the item in it, and what that says it is; None where the line has no such item."""
+        items: list[tuple[bool, str]] = []
+        if self.section == "rules":
+            items = [(one.key == self.rule, one.set) for one in plan.rules]
+        elif self.section == "intervals":
+            items = [(one.type == self.record.type, one.type) for one in plan.intervals]
+        return next(((place, kind) for place, (fits, kind) in enumerate(items) if fits), None)
+
 
 CAUSE: TypeAdapter[Cause] = TypeAdapter(Cause)
 
@@ -61,7 +73,7 @@ def causes(took: Step, event: Sample | Tick) -> Iterator[Cause]:
         return
     inputs = {name: Seen(excerpt(known.value), known.at) for name, known in took.state.inputs.items()}
     for record in took.records:
-        yield Cause(record, _event(record, event), inputs)
+        yield Cause(record, _event(record, event), inputs, took.rules.get(record.key, ""))
 
 
 def _event(record: Record, event: Sample | Tick) -> Event | None:

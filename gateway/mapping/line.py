@@ -56,11 +56,12 @@ class LineState:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The state after an event, and what it caused, in order."""
+    """The state after an event, and what it caused, in order; `rules` is by record the key of the rule that it is told by."""
 
     state: LineState
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -163,7 +164,8 @@ class _Work:
             self.heard,
             self.rules.state if self.rules is not None else self.state.rules,
         )
-        return Step(state, tuple(self.scene.recorder.records), tuple(self.scene.notices))
+        recorder = self.scene.recorder
+        return Step(state, tuple(recorder.records), tuple(self.scene.notices), recorder.rules)
 
     # Time
 

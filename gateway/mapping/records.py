@@ -21,12 +21,14 @@ NOTHING: Details = {}
 
 
 class Recorder:
-    """Gathers the records of one step, in order. `number` is that of the next record."""
+    """Gathers the records of one step, in order. `number` is that of the next record; `rules` is by record the key of the rule that
+    it is told by, where there is one."""
 
     def __init__(self, line: str, number: int) -> None:
         self.line = line
         self.number = number
         self.records: list[Record] = []
+        self.rules: dict[str, str] = {}
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
@@ -74,10 +76,15 @@ class Recorder:
         timestamp: int,
         raw_data: Mapping[str, Scalar],
         schema: str,
+        rule: str,
     ) -> None:
         """Record the result of a quality test of an interval."""
-        self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, (), schema))
+        key = self._key(at)
+        self.records.append(Output(key, self.line, at, kind, interval, timestamp, raw_data, (), schema))
+        self.rules[key] = rule
 
-    def setting(self, at: float, kind: SettingType, fields: Details) -> None:
+    def setting(self, at: float, kind: SettingType, fields: Details, rule: str) -> None:
         """Record what is to be so of one thing at Oden."""
-        self.records.append(Setting(self._key(at), self.line, at, kind, fields))
+        key = self._key(at)
+        self.records.append(Setting(key, self.line, at, kind, fields))
+        self.rules[key] = rule

@@ -55,7 +55,8 @@ class RulePlan:
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """The result of a test at `at`, said by `input`, of the run or batch that is `named` so or, without a name, of the one of that time."""
+    """The result of a test at `at`, said by `input`, of the run or batch that is `named` so or, without a name, of the one of that time.
+    `rule` is the key of the rule that tells it; empty where an older version kept the test."""
 
     at: float
     input: str
@@ -63,6 +64,7 @@ class Test:
     named: str | None
     schema: str
     raw_data: Mapping[str, Scalar]
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class RulesTrack:
         silent = self._lacks(plan, fields) or (plan.when is not None and self.scene.holds(plan.when) is not True)
         digest = "" if silent else _digest(fields)
         if not silent and digest != told.get(plan.key) and plan.set != "quality_test":
-            self.scene.recorder.setting(self.scene.now, plan.set, fields)
+            self.scene.recorder.setting(self.scene.now, plan.set, fields, plan.key)
         told[plan.key] = digest or told.get(plan.key, "")
         self.state = replace(state, due=due, told=told)
 
@@ -134,13 +136,13 @@ class RulesTrack:
         if lacks:
             self.scene.notice("reject", event, f"the {plan.set.replace('_', ' ')} is not told: {lacks} is not known")
         elif plan.set != "quality_test":
-            self.scene.recorder.setting(self.scene.now, plan.set, fields)
+            self.scene.recorder.setting(self.scene.now, plan.set, fields, plan.key)
         else:
             named = plan.named.words(look) if plan.named is not None else None
             raw_data = fields.get("raw_data")
             values = raw_data.items() if isinstance(raw_data, dict) else ()
             plain = {name: value for name, value in values if not isinstance(value, dict | list)}
-            self._take(plan, Test(at, event, plan.of, named, plan.schema, plain))
+            self._take(plan, Test(at, event, plan.of, named, plan.schema, plain, plan.key))
 
     def _take(self, plan: RulePlan, test: Test) -> None:
         if plan.named is not None and test.named is None:
@@ -171,8 +173,9 @@ class RulesTrack:
             stamp += 1
         stamps[tested.interval] = (*taken, stamp)[-MOST_STAMPS:]
         self.state = replace(self.state, stamps=stamps)
-        kind = track.plan.type
-        self.scene.recorder.test(self.scene.now, kind, tested.interval, stamp, test.raw_data, test.schema)
+        self.scene.recorder.test(
+            self.scene.now, track.plan.type, tested.interval, stamp, test.raw_data, test.schema, test.rule
+        )
         return True
 
     def _unheard_of(self, test: Test) -> bool:

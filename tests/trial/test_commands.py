@@ -96,6 +96,44 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
     assert run(config, "explain", "nokey", "--recording", "monday.jsonl").code == 1
 
 
+RULES = """
+    rules:
+      - {set: product_mapping, product: "{product}"}
+      - {set: target, product: "{product}", metric_group: Speed, value: 5}
+      - set: quality_test
+        event: scrap
+        quality_schema: 66
+        raw_data: {code: "{scrap.code}"}
+      - {set: quality_test, event: scrap, quality_schema: 67, raw_data: {pieces: "{scrap.qty}"}}
+    intervals:
+      - {type: Operator, key: state}
+      - {type: Recipe, key: product}
+"""
+
+
+def test_explain_names_the_rule_among_several(config: Path) -> None:
+    """Each rule stands in the list under `rules`; which of them made a request is said with its own place, also where the test had to
+    wait for its run. The same for one of several `intervals`."""
+    config.write_text(GOOD + RULES, encoding="utf-8")
+    lines = [json.dumps(one) for one in RECORDING]
+    topic, told = "plant-a/L01/events/scrap", {"qty": 3, "code": "Splice", "at": T0 + 10.2}
+    lines.insert(3, json.dumps({"at": T0 + 10.2, "source": "floor", "address": topic, "value": told}))
+    (config.parent / "monday.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    made = [json.loads(line) for line in run(config, "replay", "monday.jsonl", "--json").output.splitlines()]
+
+    def rule(path: str, words: str) -> str:
+        key = next(one["key"] for one in made if one["path"] == path and words in json.dumps(one["body"]))
+        explained = run(config, "explain", key, "--recording", "monday.jsonl").output.splitlines()
+        return next(line for line in explained if line.startswith("  rule"))
+
+    first = len(GOOD.splitlines()) + 3
+    assert rule("product_mapping/set", "FILM") == f"  rule     rules, product_mapping, gateway.yaml:{first}:9"
+    assert rule("target/set", "Speed") == f"  rule     rules, target, gateway.yaml:{first + 1}:9"
+    assert rule("quality_test/set", "Splice") == f"  rule     rules, quality_test, gateway.yaml:{first + 2}:9"
+    assert rule("quality_test/set", "pieces") == f"  rule     rules, quality_test, gateway.yaml:{first + 6}:9"
+    assert rule("interval/set", "Recipe") == f"  rule     intervals, Recipe, gateway.yaml:{first + 9}:9"
+
+
 CASE = """
 - name: an order starts a run, and a counter over its rollover is counted
   given:
