@@ -60,14 +60,18 @@ Lookups = Mapping[str, Lookup]
 NO_LOOKUPS: Lookups = MappingProxyType({})
 
 
+NoticeKind = Literal["gap", "reject", "loss", "time"]
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know about data: a gap in it, a payload that could not be used, or a loss.
+    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that could not be used,
+    so that the time of arrival counts.
 
     Notices are stored with the records of the same commit, the newest ones are kept, all are counted.
     """
 
-    kind: Literal["gap", "reject", "loss"]
+    kind: NoticeKind
     at: float
     source: str
     address: str

@@ -73,7 +73,7 @@ class InputMemory:
 
     `clock`: whether the newest time that the device or message gave was usable; `seen` is when it came, on the gateway's clock. `lost`: since when the quality is bad. `quiet_at`: when
     it will be quiet unless something comes; `stale`: it is. These two are on the gateway's clock. `basis`: what the input said at the time
-    with which this counter restarts.
+    with which this counter restarts. `untimed`: messages have come without the field for their time, which has been said.
     """
 
     origin: str
@@ -86,6 +86,7 @@ class InputMemory:
     stale: bool = False
     basis: str | None = None
     seen: float = 0.0
+    untimed: bool = False
 
 
 class Reading(NamedTuple):
@@ -139,12 +140,24 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
             now,
             f"the clock of the device was set back by {known.at - at:.0f} s, so the time of arrival counts",
         )
-    notices = (_reject(plan, now, distrust),) if distrust is not None and known.clock else ()
+    untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
+    told = not known.clock or (untimed and known.untimed)
+    notices = () if distrust is None or told else (Notice("time", now, plan.source, plan.address, distrust),)
     quiet_at, stale = known.quiet_at, known.stale
     if plan.patience is not None and (changed or plan.fresh is not None or known.value is None):
         quiet_at, stale = now + plan.patience, False
-    trusted = distrust is None
-    memory = InputMemory(plan.origin, value, at, sample.quality, trusted, None, quiet_at, stale, known.basis, now)
+    memory = InputMemory(
+        plan.origin,
+        value,
+        at,
+        sample.quality,
+        clock=distrust is None,
+        quiet_at=quiet_at,
+        stale=stale,
+        basis=known.basis,
+        seen=now,
+        untimed=untimed or known.untimed,
+    )
     return Reading(known, memory, fresh=True, notices=notices)
 
 
@@ -265,12 +278,14 @@ def when(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None
     gives way to the time of arrival.
     """
     if plan.time is not None:
-        stated = find(sample.value, plan.time)
-        at = None if stated is ABSENT else moment(stated)
+        stated, field = find(sample.value, plan.time), f'field "{".".join(plan.time)}"'
+        if stated is ABSENT:
+            return now, f"the message has no {field}, so the time of arrival counts: {excerpt(sample.value)}"
+        at = moment(stated)
         if at is None:
-            return now, f"{plan.name} has no usable time, so the time of arrival counts: {excerpt(sample.value)}"
+            return now, f"the {field} says {excerpt(stated)}, which is no time, so the time of arrival counts"
         if not now - MESSAGE_AGE <= at <= now + AHEAD:
-            return now, f"{plan.name} has the implausible time {excerpt(stated)}, so the time of arrival counts"
+            return now, f"the {field} says {excerpt(stated)}, which cannot be, so the time of arrival counts"
         return at, None
     at = sample.source_time
     if at is None:

@@ -233,7 +233,7 @@ class _Work:
         for plan in fed:
             reading = read(plan, memory.get(plan.name), sample, scene.now)
             memory[plan.name] = reading.memory
-            scene.notices.extend(reading.notices)
+            scene.notices.extend(one for one in reading.notices if one not in scene.notices)  # of one message, once
             if reading.fresh:
                 readings[plan.name] = reading
         for plan in fed:

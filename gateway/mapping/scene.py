@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from gateway.mapping.expressions import Condition
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, gone, looking
 from gateway.mapping.patterns import Look
 from gateway.mapping.records import Recorder
-from gateway.model import Notice
+from gateway.model import Notice, NoticeKind
 
 Readings = Mapping[str, Reading]
 """What the sample at hand said, by input; only inputs for which it brought a usable value."""
@@ -42,7 +41,7 @@ class Scene:
         """Whether one of the inputs has no good value at the moment, because its source is gone or it is quiet."""
         return any(gone(self.plans, self.inputs, name) for name in names)
 
-    def notice(self, kind: Literal["gap", "reject", "loss"], name: str, text: str) -> None:
+    def notice(self, kind: NoticeKind, name: str, text: str) -> None:
         """Say something about the input `name`."""
         plan = self.plans[name]
         self.notices.append(Notice(kind, self.now, plan.source, plan.address, text))

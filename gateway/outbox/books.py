@@ -26,7 +26,7 @@ def note(change: Change, notice: Notice) -> None:
         totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
     elif notice.kind == "reject":
         totals.rejects += 1
-    else:
+    elif notice.kind == "loss":
         totals.lost += 1
 
 

@@ -56,7 +56,7 @@ def losses(notices: Sequence[Notice], now: float) -> Iterator[str]:
 
 
 def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
-    """Gaps and rejects of lately. `notices` are the newest of `total`."""
+    """Gaps, rejects and times that were not used of lately. `notices` are the newest of `total`."""
     recent = Counter(notice.kind for notice in notices if notice.at > now - LATELY)
     found = []
     if recent["reject"]:
@@ -65,6 +65,8 @@ def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
         )
     if recent["gap"]:
         found.append(f"data may have been missed {_times(recent['gap'])} (gaps)")
+    if recent["time"]:
+        found.append("the time of arrival counts for what came with a wrong time or with none (times)")
     if found:
         # Where all that are kept are recent, there may have been more.
         more = ", or more" if len(notices) == recent.total() < total else ""

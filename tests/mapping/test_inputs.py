@@ -128,13 +128,14 @@ def test_p11_source_time_counts_where_it_is_plausible(source_time: float | None,
         (NOW - 32 * 86400, NOW, True),
         (NOW + 301, NOW, True),
         ("soon", NOW, True),
+        (None, NOW, True),
     ],
 )
 def test_p11_message_time_counts_before_the_time_of_arrival(stated: object, at: float, noticed: bool) -> None:
     """A broker may have kept a message for weeks; a time that no clock shows is noticed and not believed."""
     took = reading("order", {"number": "A", "at": stated})
     assert took.memory.at == at
-    assert bool(took.notices) == noticed
+    assert [notice.kind for notice in took.notices] == ["time"] * noticed
 
 
 def test_p11_wrong_clock_is_noticed_once() -> None:
@@ -144,6 +145,7 @@ def test_p11_wrong_clock_is_noticed_once() -> None:
     mended = reading("state", 3, second.memory, source_time=NOW)
     again = reading("state", 4, mended.memory, source_time=2.0)
     assert [len(took.notices) for took in (first, second, mended, again)] == [1, 0, 0, 1]
+    assert first.notices[0].kind == "time"
 
 
 def test_memory_of_another_tag_is_not_compared() -> None:

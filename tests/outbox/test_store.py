@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import pytest
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Notice, Output, StartInterval, UpdateInterval
+from gateway.model import Notice, NoticeKind, Output, StartInterval, UpdateInterval
 from gateway.outbox.books import NOTICES_KEPT
 from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.disk import DiskRows
@@ -428,13 +427,14 @@ def test_p2_receipts_are_a_ring_and_end_with_their_session(box: Box) -> None:
 
 def test_p12_notices_are_bounded_and_all_counted(box: Box) -> None:
     """The newest notices are kept, newest first; every one is counted by kind."""
-    kinds: list[Literal["gap", "reject", "loss"]] = ["gap", "reject", "loss"]
-    notices = [Notice(kinds[n % 3], float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
+    kinds: list[NoticeKind] = ["gap", "reject", "loss", "time"]
+    notices = [Notice(kinds[n % 4], float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
     box.outbox.commit(Commit(notices=tuple(notices)))
     outbox = box.reopened()
     assert outbox.notices(NOTICES_KEPT) == notices[: -NOTICES_KEPT - 1 : -1]
     counted = Counter(notice.kind for notice in notices)
     totals = outbox.totals
+    assert totals.notices == len(notices)
     assert (totals.gaps, totals.rejects, totals.lost) == ({"plc": counted["gap"]}, counted["reject"], counted["loss"])
 
 

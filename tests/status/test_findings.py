@@ -66,6 +66,7 @@ def notices(kind: str, *ages: float) -> list[Notice]:
             notices("reject", 1, 2) + notices("gap", 3),
             ["2 values or messages could not be used (rejects) and data may have been missed once (gaps)"],
         ),
+        (notices("time", 1), ["the time of arrival counts for what came with a wrong time or with none (times)"]),
         (notices("loss", 1), []),
     ],
 )

@@ -13,7 +13,7 @@ from gateway.status.journal import WINDOW, Journal, Refusals, Throttle, Told
 from gateway.status.snapshot import Snapshot, SourceStatus
 
 NOTICES = st.builds(
-    Notice, st.sampled_from(["gap", "reject", "loss"]), st.just(0.0), st.sampled_from("ab"), st.sampled_from("xy"),
+    Notice, st.sampled_from(["gap", "reject", "loss", "time"]), st.just(0.0), st.sampled_from("ab"), st.sampled_from("xy"),
     st.text(max_size=3),
 )  # fmt: skip
 CALLS = st.lists(st.tuples(st.floats(0.0, 2 * WINDOW), st.lists(NOTICES, max_size=4)), max_size=30)
@@ -69,13 +69,14 @@ def test_the_log_has_constant_names_and_the_words_beside_them() -> None:
         journal.noticed(
             (notice("not JSON"), notice("not JSON"), notice("still not"), Notice("gap", 1.0, "plc", "", "away"))
         )
-        journal.noticed((Notice("loss", 2.0, "plc", "good", "12 are lost"),))
+        journal.noticed((Notice("loss", 2.0, "plc", "good", "12 are lost"), Notice("time", 2.0, "plc", "", "off")))
         journal.close()
     rejected = {"event": "payload_rejected", "log_level": "warning", "source": "floor", "address": "l01/scrap"}
     assert logs == [
         rejected | {"text": "not JSON"},
         {"event": "data_gap", "log_level": "warning", "source": "plc", "address": "", "text": "away"},
         {"event": "output_lost", "log_level": "warning", "source": "plc", "address": "good", "text": "12 are lost"},
+        {"event": "time_not_used", "log_level": "warning", "source": "plc", "address": "", "text": "off"},
         rejected | {"text": "still not", "withheld": 1},
     ]
 

@@ -96,6 +96,25 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
     assert run(config, "explain", "nokey", "--recording", "monday.jsonl").code == 1
 
 
+def test_p11_messages_without_their_time_are_no_rejects(config: Path) -> None:
+    """They are used, with the time of arrival. That is said as what it is, once for each topic, also where others on it have their time."""
+    topic, begun = "plant-a/L01/events/order", T0 + 10
+    values = [{"number": "1", "sku": "A"}, {"number": "2", "sku": "A", "at": begun + 10}, {"number": "3", "sku": "A"}]
+    lines = [
+        json.dumps({"at": begun + 10 * n, "source": "floor", "address": topic, "value": value})
+        for n, value in enumerate(values)
+    ]
+    config.write_text(GOOD.replace("field: sku}", "field: sku, time: at}"), encoding="utf-8")
+    (config.parent / "monday.jsonl").write_text("\n".join([*lines, json.dumps({"at": begun + 60})]), encoding="utf-8")
+    answer = run(config, "replay", "monday.jsonl")
+    assert "reject" not in answer.output
+    assert '"start_time": "2026-01-05T06:00:10Z"' in answer.output
+    [said] = [line for line in answer.output.splitlines() if " time: " in line]
+    assert said.endswith(
+        'time: floor plant-a/L01/events/order: the message has no field "at", so the time of arrival counts: {"number": "1", "sku": "A"}'
+    )
+
+
 RULES = """
     rules:
       - {set: product_mapping, product: "{product}"}
