@@ -262,7 +262,7 @@ def test_event_without_an_amount_is_refused(value: object) -> None:
     """A message that does not say how many is a notice, and nothing is counted."""
     played = play(LINE_01, order(10, "A"), message(20, "scrap", value), tick(60))
     assert len(played.texts) == 1
-    assert {notice.kind for notice in played.notices} == {"reject"}
+    assert {notice.kind for notice in played.notices} == {"reject", "time"}  # it does not say when either
     assert any("nothing is counted" in notice.text for notice in played.notices)
 
 
