@@ -9,7 +9,9 @@ batches too, where an entry is output of the batch.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator
 
 from gateway.mapping.patterns import Look, Pattern
 from gateway.mapping.records import Recorder
@@ -22,6 +24,9 @@ EXACT = 32
 
 MOST = 1_000
 """How many different amounts can wait; more are refused with a notice."""
+
+MOST_STAMPS = 64
+"""Time stamps that are remembered of one run: the latest ones. So of these it is known which seconds between them are free."""
 
 Raw = tuple[tuple[str, Scalar], ...]
 """Raw data as pairs, so that amounts can be summed by it."""
@@ -92,14 +97,23 @@ class OutputPlan:
     least: Mapping[int, Number] = field(default_factory=dict)
 
 
+def _of_older_version(stamps: object) -> object:
+    """It remembered the latest one: none before that is known to be free, as where all that are remembered are this one."""
+    return (stamps,) * MOST_STAMPS if isinstance(stamps, int) else stamps
+
+
+Stamps = Annotated[tuple[int, ...], BeforeValidator(_of_older_version)]
+"""The MOST_STAMPS latest time stamps of a run, in order; all of them where they are fewer."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
-    and the newest time stamp of each run that can still have output."""
+    and the time stamps of each run that can still have output."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
-    stamps: Mapping[str, int] = field(default_factory=dict)
+    stamps: Mapping[str, Stamps] = field(default_factory=dict)
 
 
 def added(state: OutputState, amount: Amount, runs: RunsState) -> OutputState | None:
@@ -167,8 +181,7 @@ def reported(
 ) -> OutputState:
     """Report to `run` what it has by now, in as few entries as can hold it; what is too little waits until the run has ended.
 
-    An entry is stamped with `now`, for a run that has ended with its last second, and always later than the one
-    before: no two entries of a run have the same whole second.
+    No two entries of a run have the same whole second (`_stamp`).
     """
     mine: list[Amount] = []
     rest: list[Amount] = []
@@ -182,14 +195,28 @@ def reported(
     if plan.least and isinstance(run, Run):
         for kind in [kind for kind, ones in amounts.items() if _too_little(plan, ones)]:
             rest += amounts.pop(kind)
-    stamp = state.stamps.get(run.interval, run.start - 1)
-    latest = min(floor(now), run.end - 1) if isinstance(run, EndedRun) else floor(now)
+    taken = state.stamps.get(run.interval, ())
     for raw_data, names in _packed({kind: [one.amount for one in ones] for kind, ones in amounts.items()}):
-        stamp = max(latest, stamp + 1)
+        stamp = _stamp(run, taken, now)
+        taken = tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
         recorder.output(now, plan.type, run.interval, stamp, raw_data, names)
     known = {other.interval for other in (runs.last, runs.current) if other is not None}
-    stamps = {interval: newest for interval, newest in state.stamps.items() if interval in known}
-    return OutputState(tuple(rest), state.flush_at, stamps | {run.interval: stamp})
+    stamps = {interval: others for interval, others in state.stamps.items() if interval in known}
+    return OutputState(tuple(rest), state.flush_at, stamps | {run.interval: taken})
+
+
+def _stamp(run: Run | EndedRun, taken: Stamps, now: float) -> int:
+    """The time stamp of the next entry of `run`, of which `taken` are those that it has.
+
+    While the run is on that is `now`, or the second after the latest. Once it has ended it is the last second of it that is free;
+    where none is known to be, the second after the latest here too, which then lies at its end or after it.
+    """
+    newest = max(taken, default=run.start - 1)
+    if isinstance(run, Run):
+        return max(floor(now), newest + 1)
+    last = min(floor(now), run.end - 1)
+    first = run.start if len(taken) < MOST_STAMPS else min(taken)
+    return next((second for second in range(last, first - 1, -1) if second not in taken), max(last, newest + 1))
 
 
 def _too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:

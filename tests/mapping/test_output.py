@@ -1,11 +1,18 @@
 """Output: amounts given to the run that was on, in windows aligned to the clock."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
-from gateway.mapping.output import EXACT, MOST
-from tests.mapping.recording import LINE, PLC, message, next_due, order, plan, play, scrap, tag, tick
+from gateway.mapping.output import EXACT, MOST, MOST_STAMPS, Amount, OutputPlan, OutputState, Target, reported
+from gateway.mapping.records import Recorder
+from gateway.mapping.runs import EndedRun, Run, RunsState
+from gateway.model import Output
+from tests.mapping.recording import LINE, PLC, T0, message, next_due, order, plan, play, scrap, tag, tick
 
 LINE_01 = plan(states=None, run={**LINE["run"], "end": None})
 
@@ -94,14 +101,67 @@ def test_equal_raw_data_of_two_entries_is_summed() -> None:
 
 
 def test_stamps_are_unique_per_run() -> None:
-    """A stamp is the end of the window, or a second after the one before."""
+    """A stamp is the end of the window, or a second after the one before; at the end of the run its last second, or one before."""
     many = [scrap(11 + number, 1, f"Code {number}") for number in range(4)]
     played = play(
         output(every_entry()), order(10, "A"), *many, scrap(59, 1), tick(60), scrap(61, 1), order(61.5, "B"), tick(62)
     )
-    stamps = [record.timestamp for record in played.records if record.kind == "output"]
-    assert len(stamps) == len(set(stamps)) == 6
-    assert stamps == sorted(stamps)
+    stamps = [record.timestamp - T0 for record in played.records if record.kind == "output"]
+    assert stamps == [60, 61, 62, 63, 64, 59]
+    assert "end RUN 1 at 61" in played.texts
+
+
+STATE: TypeAdapter[OutputState] = TypeAdapter(OutputState)
+KINDS = st.integers(1, 9)
+
+
+def reports(state: OutputState, run: Run | EndedRun, kinds: int, now: float) -> tuple[OutputState, list[int]]:
+    """Report as many kinds of scrap to `run`, after a restart; the state then, and the time stamps."""
+    state = STATE.validate_json(STATE.dump_json(state))
+    runs = RunsState(current=run) if isinstance(run, Run) else RunsState(last=run)
+    scraps = [Amount(run.start, 1, Target(0, (("code", kind),), ("scrap",))) for kind in range(kinds)]
+    recorder = Recorder("line", 0)
+    state = reported(replace(state, pending=tuple(scraps)), runs, OutputPlan("RUN", 60.0, {}), run, now, recorder)
+    return state, [one.timestamp for one in recorder.records if isinstance(one, Output)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100), KINDS), max_size=12),
+    st.integers(1, 300),
+    st.lists(st.tuples(st.integers(0, 400), KINDS), min_size=1, max_size=12),
+)
+def test_p4_late_output_is_stamped_inside_its_run(
+    on: list[tuple[int, int]], length: int, late: list[tuple[int, int]]
+) -> None:
+    """What is booked for a run that has ended, by then or long after, lies in the run where one of its seconds is free, though its end came to
+    light after later stamps; the nearest to the end first. No two are the same, through restarts."""
+    state, now, taken = OutputState(), 1000, list[int]()
+    for seconds, kinds in on:
+        now += seconds
+        state, stamps = reports(state, Run("R", 1000), kinds, now)
+        taken += stamps
+    ended = EndedRun("R", 1000, 1000 + length, 1000.0 + length)
+    now = max(now, ended.end)
+    for seconds, kinds in late:
+        now += seconds
+        state, stamps = reports(state, ended, kinds, now)
+        for stamp in stamps:
+            free = set(range(ended.start, ended.end)) - {*taken}
+            if len(taken) < MOST_STAMPS:
+                assert stamp == max(free, default=stamp)
+            assert stamp not in taken
+            assert stamp >= ended.start
+            taken.append(stamp)
+    assert len(state.stamps["R"]) <= MOST_STAMPS
+
+
+def test_p4_time_stamps_of_an_older_version_are_not_met_again() -> None:
+    """It remembered the latest time stamp of a run only: all that come are later, also where they lie after the end."""
+    state = STATE.validate_json('{"stamps": {"R": 1050}}')
+    state, on = reports(state, Run("R", 1000), 2, 1049.0)
+    state, late = reports(state, EndedRun("R", 1000, 1054, 1054.0), 3, 1060.0)
+    assert on == [1051, 1052]
+    assert late == [1053, 1054, 1055]
 
 
 def every_entry() -> dict[str, Any]:
