@@ -128,7 +128,8 @@ def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[
         yield f"  cause    {event.source} {event.address} = {event.value} at {_exact(event.received)}{when}"
     yield "  inputs"
     for name, seen in made.inputs.items():
-        yield f"    {name} = {seen.value}, since {_exact(seen.at)}, {loaded.where(('lines', line, 'inputs', name))}"
+        where = loaded.where(("lines", line, "inputs", name))
+        yield f"    {name} = {seen.value}{_each(loaded, line, name)}, since {_exact(seen.at)}, {where}"
 
 
 def _rule(made: Cause, loaded: Loaded, plan: LinePlan, section: Loc) -> str:
@@ -138,6 +139,13 @@ def _rule(made: Cause, loaded: Loaded, plan: LinePlan, section: Loc) -> str:
         return f"{made.section}, {loaded.where(section)}"
     place, kind = item
     return f"{made.section}, {kind}, {loaded.where((*section, place))}"
+
+
+def _each(loaded: Loaded, line: int, name: str) -> str:
+    """What one of a counter stands for, where it is said."""
+    given = loaded.config.lines[line].inputs.get(name)
+    counter = given.counter if given is not None else None
+    return f", each {counter.scale:g} {counter.unit}" if counter is not None and counter.unit is not None else ""
 
 
 def _exact(seconds: float) -> str:

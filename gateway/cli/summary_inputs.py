@@ -71,7 +71,9 @@ def _counter(name: str, counter: Counter) -> Iterator[str]:
         yield BACKWARDS[counter.backwards]
     elif counter.rollover is None:
         yield BACKWARDS["reset"]
-    if counter.scale != 1:
+    if counter.unit is not None:
+        yield f"Each count of {name} is {counter.scale:g} {counter.unit}."
+    elif counter.scale != 1:
         yield f"Each count of {name} is {counter.scale:g} of what is sent."
     if counter.max_rate is not None:
         fate = "left out" if counter.too_fast == "ignore" else "counted"

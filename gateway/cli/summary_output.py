@@ -41,7 +41,9 @@ def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
         what = f"{entry.count}, an amount in each message,"
     elif source.edge is not None:
         what = f"{entry.count}, one for each event,"
-    elif source.counter is None:
+    elif source.counter is not None:
+        what = f"{entry.count}, counted in {source.counter.unit}," if source.counter.unit is not None else entry.count
+    else:
         what = f"{entry.count}, {entry.each:g} for each message," if entry.each is not None else entry.count
     times = f" times {entry.factor:g}" if entry.factor != 1 else ""
     yield f"While a {entry.of} is on, {what} is sent{times} every {span(given.every)} as {pairs(entry.raw_data)}."

@@ -63,7 +63,9 @@ def _begins(line: Line, word: str, one: Run | Batches | Interval) -> tuple[str, 
     if one.key is not None:
         return f"{word} begins when {one.key} changes; while that is empty, 0 or false there is none.", False
     if isinstance(one, Batches) and one.every is not None:
-        return f"{word} is {one.every} of {one.count}; the first begins with the run.", True
+        counter = line.inputs[one.count].counter if one.count is not None else None
+        unit = f" {counter.unit}" if counter is not None and counter.unit is not None else ""
+        return f"{word} is {one.every}{unit} of {one.count}; the first begins with the run.", True
     start = one.start or Begin()
     if start.event is not None:
         return f"{word} begins with each {event(line, start.event)}{_for_which(start.when)}.", True

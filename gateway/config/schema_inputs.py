@@ -9,7 +9,7 @@ from gateway.config.units import Duration, Rate
 
 
 class Counter(Section):
-    """A number that only grows, until it rolls over or is reset. All of this is in the numbers that the PLC shows."""
+    """A number that only grows, until it rolls over or is reset. All of this but `unit` is in the numbers that the PLC shows."""
 
     rollover: int | float | None = Field(
         None,
@@ -42,6 +42,10 @@ class Counter(Section):
         1,
         gt=0,
         description="What one count stands for: 0.1 where the PLC counts tenths of a metre, 12 where it counts dozens.",
+    )
+    unit: Name | None = Field(
+        None,
+        description="The unit of what is counted, after `scale`: `m`, `kg`. It is for people: `check` and `explain` say it, Oden is not told.",
     )
 
 

@@ -58,6 +58,8 @@ def told(text: str) -> list[str]:
         ("  a: {source: plc, node: A, counter: {backwards: ignore}}", "A smaller value is a reset of which nothing is counted, and is listed as a gap."),
         ("  a: {source: plc, node: A, counter: {restarts_with: order}}", "It starts again from zero with each order."),
         ("  a: {source: plc, node: A, counter: {scale: 0.1}}", "Each count of a is 0.1 of what is sent."),
+        ("  a: {source: plc, node: A, counter: {scale: 0.1, unit: m}}", "Each count of a is 0.1 m."),
+        ("  a: {source: plc, node: A, counter: {unit: kg}}", "Each count of a is 1 kg."),
         ("  a: {source: plc, node: A, counter: {max_rate: 1/s, too_fast: ignore}}", "A jump of a by more than 1 a second is left out, and listed as a gap."),
         # runs
         ("run: {key: order, product: P}", "A run begins when order changes; while that is empty, 0 or false there is none."),
@@ -83,6 +85,7 @@ def told(text: str) -> list[str]:
         ("run: {start: {event: order}, product: P}", "A run begins with each change of order to something other than 0, false and empty."),
         # batches
         ("run: {key: order, product: P}\nbatches: {every: 500, count: good}", "A batch is 500 of good; the first begins with the run."),
+        ("  a: {source: plc, node: A, counter: {unit: m}}\nrun: {key: order, product: P}\nbatches: {every: 500, count: a}", "A batch is 500 m of a; the first begins with the run."),
         ("run: {key: order, product: P}\nbatches: {every: 500, count: good}", "It ends when the next begins, or when its run ends."),
         ("run: {key: order, product: P}\nbatches: {key: mode}", "A batch begins when mode changes; while that is empty, 0 or false there is none."),
         ("run: {key: order, product: P}\nbatches: {key: mode}", "There is none without a run."),
@@ -110,6 +113,7 @@ def told(text: str) -> list[str]:
         ("run: {key: order, product: P}\nscrap_yield: {every: 5m, entries: [{count: good, raw_data: {yield: '{n}'}}]}", 'While a run is on, good is sent every 5 min as yield "{n}".'),
         ("run: {key: order, product: P}\nscrap_yield: {entries: [{count: good, factor: 12, min: 10, raw_data: {yield: '{n}'}}]}", 'While a run is on, good is sent times 12 every 1 min as yield "{n}".'),
         ("run: {key: order, product: P}\nscrap_yield: {entries: [{count: good, factor: 12, min: 10, raw_data: {yield: '{n}'}}]}", "Less than 10 of good waits for the next time."),
+        ("  a: {source: plc, node: A, counter: {unit: m}}\nrun: {key: order, product: P}\nscrap_yield: {entries: [{count: a, raw_data: {yield: '{n}'}}]}", 'While a run is on, a, counted in m, is sent every 1 min as yield "{n}".'),
         ("run: {key: order, product: P}\nscrap_yield: {entries: [{count: eye, raw_data: {yield: '{n}'}}]}", 'While a run is on, eye, one for each event, is sent every 1 min as yield "{n}".'),
         ("run: {key: order, product: P}\nscrap_yield: {entries: [{count: event, each: 4, raw_data: {yield: '{n}'}}]}", 'While a run is on, event, 4 for each message, is sent every 1 min as yield "{n}".'),
         ("run: {key: order, product: P}\nscrap_yield: {codes: {1: Gel}, entries: [{count: event.qty, raw_data: {scrap: '{n}', code: '{codes[event.c].name}'}}]}", 'While a run is on, event.qty, an amount in each message, is sent every 1 min as scrap "{n}", code "{codes[event.c].name}".'),

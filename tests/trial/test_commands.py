@@ -89,6 +89,11 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
     place = next(number for number, line in enumerate(GOOD.splitlines(), 1) if line.strip() == "run:")
     assert f"run, gateway.yaml:{place + 1}:" in answer.output
     assert 'order = "4711"' in answer.output
+    config.write_text(GOOD.replace("max_rate: 5/s}", "max_rate: 5/s, scale: 0.1, unit: m}"), encoding="utf-8")
+    measured = run(config, "explain", "--last", "Line 01", "--recording", "monday.jsonl").output
+    assert '{"yield": 0.8}' in measured
+    assert "    good = 2, each 0.1 m, since 2026-01-05T06:00:30.000Z, gateway.yaml:" in measured
+    config.write_text(GOOD, encoding="utf-8")
     last = run(config, "explain", "--last", "Line 01", "--recording", "monday.jsonl")
     assert last.output.startswith(REQUESTS[-1])
     assert "time passing" in last.output
