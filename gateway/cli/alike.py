@@ -12,7 +12,7 @@ from gateway.config.shape import Loc
 
 OWN = {"factory", "line", "id"}
 """Keys of a line that say which one it is."""
-ADDRESS = {"source", "node", "topic"}
+ADDRESS = {"source", "node", "topic", "device", "metric"}
 """Keys of an input that say where it comes from."""
 MEANING = {"expr", "when"}
 """Keys whose text is not told to anybody, but says what the line does."""
