@@ -73,7 +73,7 @@ class InputMemory:
 
     `clock`: whether the newest time that the device or message gave was usable; `seen` is when it came, on the gateway's clock. `lost`: since when the quality is bad. `quiet_at`: when
     it will be quiet unless something comes; `stale`: it is. These two are on the gateway's clock. `basis`: what the input said at the time
-    with which this counter restarts. `untimed`: messages have come without the field for their time, which has been said.
+    with which this counter restarts. `untimed`: whether the newest message had no field for its time; None where none has ever lacked it.
     """
 
     origin: str
@@ -86,7 +86,7 @@ class InputMemory:
     stale: bool = False
     basis: str | None = None
     seen: float = 0.0
-    untimed: bool = False
+    untimed: bool | None = None
 
 
 class Reading(NamedTuple):
@@ -140,8 +140,8 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
             now,
             f"the clock of the device was set back by {known.at - at:.0f} s, so the time of arrival counts",
         )
-    untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
-    told = not known.clock or (untimed and known.untimed)
+    missing = plan.time is not None and find(sample.value, plan.time) is ABSENT
+    told = known.untimed is not None if missing else not (known.clock or known.untimed)
     notices = () if distrust is None or told else (Notice("time", now, plan.source, plan.address, distrust),)
     quiet_at, stale = known.quiet_at, known.stale
     if plan.patience is not None and (changed or plan.fresh is not None or known.value is None):
@@ -156,7 +156,7 @@ def read(plan: InputPlan, known: InputMemory | None, sample: Sample, now: float)
         stale=stale,
         basis=known.basis,
         seen=now,
-        untimed=untimed or known.untimed,
+        untimed=missing if missing or known.untimed is not None else None,
     )
     return Reading(known, memory, fresh=True, notices=notices)
 

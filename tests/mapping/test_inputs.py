@@ -148,6 +148,18 @@ def test_p11_wrong_clock_is_noticed_once() -> None:
     assert first.notices[0].kind == "time"
 
 
+def test_p11_a_missing_time_hides_no_wrong_one() -> None:
+    """That messages come without their time is said once, however often others have theirs; a wrong clock is said beside that, when it begins."""
+    wrong, right, none = {"number": "A", "at": 0.0}, {"number": "A", "at": NOW}, {"number": "A"}
+    known, said = None, []
+    for value in (none, none, wrong, wrong, none, right, none, wrong, right, wrong):
+        took = reading("order", value, known)
+        known = took.memory
+        said.append([notice.text.split(",")[0] for notice in took.notices])
+    missing, off = ['the message has no field "at"'], ['the field "at" says 0.0']
+    assert said == [missing, [], off, [], [], [], [], off, [], off]
+
+
 def test_memory_of_another_tag_is_not_compared() -> None:
     """An input that was pointed at another tag starts anew, and that is listed as a gap."""
     took = reading("good", 7, InputMemory("plc OldTag", 60000, T0))
