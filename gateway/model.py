@@ -144,17 +144,24 @@ class Output:
     kind: Literal["output"] = "output"
 
 
-SettingType = Literal["product_mapping", "product_attribute", "target", "maintenance_work_order"]
+SettingType = Literal[
+    "product", "product_mapping", "product_attribute", "target", "maintenance_work_order", "interval_type"
+]
 
 IDENTITY: Mapping[SettingType, tuple[str, ...]] = MappingProxyType(
     {
+        "product": ("name",),
         "product_mapping": ("product",),
         "product_attribute": ("product", "name", "display_name"),
         "target": ("product", "metric_group"),
         "maintenance_work_order": ("external_id",),
+        "interval_type": ("name",),
     }
 )
 """What in the fields of a setting says which thing it is about; the line does too, where it has one."""
+
+MADE = frozenset({"product", "maintenance_work_order", "interval_type"})
+"""Settings of which Oden would make a second one if it were asked twice: known by one field, an id of Oden's tells which it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +197,7 @@ Record = Annotated[StartInterval | UpdateInterval | Output | Setting, Field(disc
 def creates(record: Record) -> bool:
     """Whether sending the record's request twice could make two things at Oden."""
     if isinstance(record, Setting):
-        return record.type == "maintenance_work_order"
+        return record.type in MADE
     return not isinstance(record, UpdateInterval)
 
 

@@ -34,6 +34,8 @@ lines:
       work:   {{source: floor, topic: work, time: at}}
     run: {{key: order, product: "P{{order}}", name: "{{order}}", settle: 100ms}}
     rules:
+      - {{set: interval_type, name: Tool}}
+      - {{set: product, name: "P{{order}}"}}
       - {{set: target, product: "P{{order}}", metric_group: Line speed, value: "{{speed}}", settle: 100ms}}
       - {{set: product_attribute, product: "P{{order}}", name: speed, value: "{{speed}}", settle: 1s}}
       - {{set: quality_test, event: lab, named: "{{lab.order}}", quality_schema: 66, raw_data: {{torque: "{{lab.torque}}"}}}}
@@ -128,6 +130,7 @@ async def test_p4_rules_through_kills(tmp_path: Path) -> None:
         for name in [*floor.processes]:
             floor.kill(name)
     names = {one["id"]: one["name"] for one in held["products"]}
+    assert (held["types"], sorted(names.values())) == (["Tool"], ["PA", "PB"])
     runs = {one["id"]: one["name"] for one in held["intervals"]}
     assert sorted((runs[one["interval"]], one["raw_data"]["torque"]) for one in held["tests"]) == [
         *(("A", torque) for torque in (1, 2, 3, 4)),

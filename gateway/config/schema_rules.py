@@ -28,6 +28,27 @@ class Fact(Section):
     )
 
 
+class ProductRule(Fact):
+    """A product, whichever line makes it. Runs and product mappings make the products that they name by themselves."""
+
+    set: Literal["product"]
+    name: Name = Field(description='Name of the product: "{product}".')
+
+
+class IntervalTypeRule(Fact):
+    """A type of custom intervals, which is made where it is not there. Without an input in it, it is told once."""
+
+    set: Literal["interval_type"]
+    name: Name = Field(description="Name of the type, as `intervals` have it.")
+    metadata_schema: str | None = Field(
+        None,
+        description='What `metadata` its intervals can have, as a JSON schema: `\'{"type": "object"}\'`. Braces are no placeholders here.',
+    )
+    tags: list[Name] | None = Field(
+        None, description="Tags of the type, as they are written; `[]` takes away those that it has."
+    )
+
+
 class OfProduct(Fact):
     """Something that is so of a product."""
 
@@ -99,6 +120,12 @@ class WorkOrderRule(Section):
 
 
 Rule = Annotated[
-    ProductMappingRule | ProductAttributeRule | TargetRule | QualityTestRule | WorkOrderRule,
+    ProductRule
+    | ProductMappingRule
+    | ProductAttributeRule
+    | TargetRule
+    | QualityTestRule
+    | WorkOrderRule
+    | IntervalTypeRule,
     Field(discriminator="set"),
 ]

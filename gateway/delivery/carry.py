@@ -240,7 +240,7 @@ class Carrier:
             return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not found.missing)
         if isinstance(work.records[0], Setting):
-            await self._set(work, attempt, found.ids.get(attempt.number))
+            await self._set(work, attempt, work.records[0], found.ids.get(attempt.number))
         elif not found.missing or len(work.records) > 1:
             self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, found.missing)
@@ -250,16 +250,17 @@ class Carrier:
         else:
             await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
 
-    async def _set(self, work: Work, attempt: Attempt, oden_id: str | None) -> None:
+    async def _set(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
         """Go on with a thing of which it is known now whether Oden has it, and under which id."""
-        made = oden_id is not None and attempt.tries > 0 and attempt.body == payloads.with_id(attempt.body, None)
+        line_id = self._line_id(work.line)
+        made = oden_id is not None and attempt.tries > 0 and attempt.body == payloads.with_id(record, line_id, None)
         if made:
             self._trusts_empty = self._trusts_empty or attempt.reason == EMPTY
             await self._outbox(Outbox.settle, work, dict.fromkeys(work.positions))
         elif self._is_hopeless(attempt, attempt.begun):
             await self._give_up(work, attempt)
         else:
-            work = replace(work, attempt=replace(attempt, body=payloads.with_id(attempt.body, oden_id)))
+            work = replace(work, attempt=replace(attempt, body=payloads.with_id(record, line_id, oden_id)))
             await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
 
     def _is_hopeless(self, attempt: Attempt, since: float) -> bool:

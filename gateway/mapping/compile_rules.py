@@ -7,9 +7,11 @@ from typing import Literal
 
 from gateway.config.schema_rules import (
     Fact,
+    IntervalTypeRule,
     OfProduct,
     ProductAttributeRule,
     ProductMappingRule,
+    ProductRule,
     QualityTestRule,
     Rule,
     TargetRule,
@@ -40,8 +42,6 @@ def _rule(names: Names, rule: Rule, loc: Loc, possible: Mapping[Literal["run", "
     needed, any_of, settle = frozenset(fields) - LIMITS, frozenset[str](), 0.0
     if isinstance(rule, Fact):
         settle = rule.settle
-        if rule.event is None and not looked_at:
-            names.fault(loc, "nothing in it ever changes: set it once with `oden-gateway call`, or name an input in it")
         if rule.event is not None and "settle" in rule.model_fields_set:
             names.fault((*loc, "settle"), "an event does not settle: leave out 'settle', or 'event'")
     if isinstance(rule, TargetRule):
@@ -81,6 +81,11 @@ def _fields(names: Names, rule: Rule, loc: Loc) -> dict[str, Template | None]:
         return {key: filled_in(names, value, (*loc, name, key)) for key, value in given.items()} or None
 
     match rule:
+        case ProductRule():
+            return {"name": words("name", rule.name)}
+        case IntervalTypeRule():
+            tags = None if rule.tags is None else tuple(rule.tags)
+            return {"name": words("name", rule.name), "metadata_schema": rule.metadata_schema, "tags": tags}
         case ProductMappingRule():
             return {"product": _product(names, rule, loc)}
         case ProductAttributeRule():

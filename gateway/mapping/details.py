@@ -34,8 +34,8 @@ class Moment:
     pattern: Pattern
 
 
-Template = Words | Amount | Moment | Pattern | Scalar | Mapping[str, "Template"]
-"""What is to be filled in; a mapping keeps only what is known."""
+Template = Words | Amount | Moment | Pattern | Scalar | tuple[str, ...] | Mapping[str, "Template"]
+"""What is to be filled in; a mapping keeps only what is known. Plain values, and lists of texts, are as they are."""
 
 
 def filled(template: Template, look: Look) -> JsonValue:
@@ -53,6 +53,8 @@ def filled(template: Template, look: Look) -> JsonValue:
             return value.strip() or None if isinstance(value, str) else value
         case Mapping():
             return all_filled(template, look) or None
+        case tuple():
+            return [*template]
     return template
 
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from gateway.model import BUILT_IN, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
+from gateway.model import BUILT_IN, IDENTITY, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
 from gateway.oden.endpoints import (
     INTERVAL_SEARCH,
     INTERVAL_SET,
+    INTERVAL_TYPE_SEARCH,
+    INTERVAL_TYPE_SET,
     INTERVALS_SET,
     INTERVALS_UPDATE,
     LINE_SEARCH,
@@ -21,6 +23,8 @@ from gateway.oden.endpoints import (
     MAINTENANCE_WORK_ORDER_SET,
     PRODUCT_ATTRIBUTE_SET,
     PRODUCT_MAPPING_SET,
+    PRODUCT_SEARCH,
+    PRODUCT_SET,
     QUALITY_TEST_SEARCH,
     QUALITY_TEST_SET,
     SCRAP_YIELD_SEARCH,
@@ -36,12 +40,24 @@ NAMED = frozenset({"product", "category", "reason"})
 """Details that are objects at Oden, known by their names."""
 
 SETS: Mapping[SettingType, Endpoint] = {
+    "product": PRODUCT_SET,
     "product_mapping": PRODUCT_MAPPING_SET,
     "product_attribute": PRODUCT_ATTRIBUTE_SET,
     "target": TARGET_SET,
     "maintenance_work_order": MAINTENANCE_WORK_ORDER_SET,
+    "interval_type": INTERVAL_TYPE_SET,
 }
 """What sets a thing of each type."""
+
+SEARCHES: Mapping[SettingType, Endpoint] = {
+    "product": PRODUCT_SEARCH,
+    "maintenance_work_order": MAINTENANCE_WORK_ORDER_SEARCH,
+    "interval_type": INTERVAL_TYPE_SEARCH,
+}
+"""What finds a thing of each type that is made once."""
+
+OF_NO_LINE = frozenset({"product", "product_attribute", "interval_type"})
+"""Settings that hold for all lines."""
 
 BULK = MOST_INTERVALS
 """Intervals in one request at the most."""
@@ -78,7 +94,7 @@ def request_for(
     """
     first = records[0]
     if isinstance(first, Setting):
-        where = {} if first.type == "product_attribute" else {"line": {"id": line_id}}
+        where = {} if first.type in OF_NO_LINE else {"line": {"id": line_id}}
         return _request(SETS[first.type], {**first.fields, **where})
     place: dict[str, object] = {"type": {"name": first.type}, "line": {"id": line_id}}
     if len(records) > 1:
@@ -133,10 +149,10 @@ def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) ->
     thing that a setting is about."""
     first = records[0]
     if isinstance(first, Setting):
-        if first.type != "maintenance_work_order":
+        if first.type not in SEARCHES:
             raise TypeError(f"a {first.type} is never in doubt")
-        wanted = {"external_id": first.fields.get("external_id"), "line": {"id": line_id}}
-        return _request(MAINTENANCE_WORK_ORDER_SEARCH, {**wanted, "match": "all"})
+        where = {} if first.type in OF_NO_LINE else {"line": {"id": line_id}}
+        return _request(SEARCHES[first.type], {**_named(first), **where, "match": "all"})
     place = {"type": {"name": first.type}, "line": {"id": line_id}}
     if isinstance(first, Output):
         interval = {"id": interval_id, **place}
@@ -158,15 +174,19 @@ def found_id(answer: object, record: Record, wording: Wording = DEFAULT) -> str 
     if isinstance(record, StartInterval):
         return interval_id(answer, record, wording)
     if isinstance(record, Setting):
-        ours = (item for item in _objects(answer) if item.get("external_id") == record.fields.get("external_id"))
+        ours = (item for item in _objects(answer) if _named(record).items() <= item.items())
         return next((str(item["id"]) for item in ours if "id" in item), None)
     return None
 
 
-def with_id(body: str, oden_id: str | None) -> str:
+def with_id(record: Setting, line_id: str, oden_id: str | None) -> str:
     """The request to set a thing, for the one with the id; None: for a new one."""
-    fields = {key: value for key, value in json.loads(body).items() if key != "id"}
-    return _text(fields if oden_id is None else {**fields, "id": oden_id})
+    fields = json.loads(request_for([record], line_id, [None], DEFAULT).body)
+    if oden_id is None:
+        return _text(fields)
+    if record.type == "interval_type":
+        del fields["name"]  # it cannot be renamed, and Oden refuses one that seems to try
+    return _text({**fields, "id": oden_id})
 
 
 def interval_id(answer: object, record: StartInterval, wording: Wording = DEFAULT) -> str | None:
@@ -220,11 +240,17 @@ def is_there(answer: object, record: Record, wording: Wording = DEFAULT) -> bool
 
 
 def _is_set(answer: object, record: Setting) -> bool | None:
-    entries, wanted = _entries(answer), record.fields.get("external_id")
-    named = [item.get("external_id") for item in entries if isinstance(item, Mapping)] if entries is not None else []
+    ((key, wanted),) = _named(record).items()
+    entries = _entries(answer)
+    named = [item.get(key) for item in entries if isinstance(item, Mapping)] if entries is not None else []
     if entries is None or len(named) < len(entries) or None in named:
         return None
     return wanted in named
+
+
+def _named(record: Setting) -> Mapping[str, object]:
+    """The one field that says which thing it is."""
+    return {name: record.fields.get(name) for name in IDENTITY[record.type]}
 
 
 def _reference(entry: object, name: str | None) -> str | None:

@@ -1,12 +1,20 @@
 """How lanes are called, and their bounds after an outage. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
-from gateway.model import Record
+from gateway.model import Record, SettingType
 from gateway.outbox.entries import Lane
 
 DEAD = "dead"
 """The lane of dead letters."""
+
+
+MADE_IN: Mapping[SettingType, str] = MappingProxyType(
+    {"product": "products", "maintenance_work_order": "work orders", "interval_type": "interval types"}
+)
+"""The lanes of settings that can be in doubt: one that is stops no others."""
 
 
 def lane_of(record: Record) -> str:
@@ -14,7 +22,7 @@ def lane_of(record: Record) -> str:
     if record.kind == "output":
         return f"{record.line}/output" if record.quality_schema is None else f"{record.line}/tests"
     if record.kind == "setting":
-        return f"{record.line}/work orders" if record.type == "maintenance_work_order" else f"{record.line}/settings"
+        return f"{record.line}/{MADE_IN.get(record.type, 'settings')}"
     if record.kind == "update":
         return updates_lane(record.line, record.type)
     return starts_lane(record.line, record.type)
@@ -44,7 +52,7 @@ def takes_turns(name: str) -> bool:
 
 def keeps_order(name: str) -> bool:
     """Whether each record of the lane is sent only when those before it are at Oden: they may speak of the same thing."""
-    return name.endswith(("/settings", "/work orders"))
+    return name.endswith(("/settings", *(f"/{lane}" for lane in MADE_IN.values())))
 
 
 def resumed(lane: Lane, head: int, most: int) -> Lane:

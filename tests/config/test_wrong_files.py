@@ -244,12 +244,6 @@ CASES: dict[str, Wrong] = {
     "rule of an unknown kind": edit("    run:\n", RULE.replace("target", "▲targt", 1), "unknown set", "mean 'target'"),
     "rule with an unknown key": edit("    run:\n", RULE.replace("metric_group", "▲group", 1), "unknown key 'group'"),
     "rule of an unknown input": edit("    run:\n", RULE.replace('"{state}"', '▲"{staet}"'), '"staet" is not an input'),
-    "rule that cannot change": edit(
-        "    run:\n",
-        RULE.replace("- {", "- ▲{").replace("{product}", "A").replace('"{state}"', "1"),
-        "nothing in it ever changes",
-        "oden-gateway call",
-    ),
     # Environment
     "unknown variable": set_to(
         "ODEN_GATEWAY_OUTBOX__DIRECTROY", "/x", "no 'DIRECTROY' under OUTBOX", "did you mean 'DIRECTORY'"

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -112,6 +113,38 @@ async def test_p4_a_work_order_exists_once(rig: Rig, oden: Oden, fault: Fault | 
         ("17", "Blade", DONE["completed_at"]),
         ("18", "Blade", None),
     ]
+
+
+@pytest.mark.parametrize("kind", ["product", "interval_type"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(None, id="no fault"),
+        pytest.param(Fault("{}/set", "after"), id="cut after it took effect"),
+        pytest.param(Fault("{}/set", "before"), id="cut before it took effect"),
+        pytest.param(Fault("{}/set", "after", 500), id="500 after it took effect"),
+        pytest.param(Fault("{}/set", "after", 200, text=""), id="empty, after it took effect"),
+        pytest.param(Fault("{}/set", "before", 204, text=""), id="empty, and it did not take effect"),
+        pytest.param(Fault("{}/search", "after"), id="the search is cut"),
+        pytest.param(Fault("{}/search", "before", 404), id="404 for none"),
+    ],
+)
+async def test_p4_what_goes_by_its_name_is_made_once(
+    rig: Rig, oden: Oden, kind: SettingType, fault: Fault | None
+) -> None:
+    """A product, a type of intervals: looked up before it is made, in this life and the next; what is said of one that is there goes to its id."""
+    if fault is not None:
+        oden.faults.append(replace(fault, path=fault.path.format(kind)))
+    tags: dict[str, Any] = {"tags": ["shop"]} if kind == "interval_type" else {}
+    async with rig.running() as drain:
+        await rig.commit(drain, setting(rig, kind, name="Tool", **tags))
+        await rig.drained()
+    async with rig.running() as drain:
+        await rig.commit(drain, setting(rig, kind, name="Tool", **tags), setting(rig, kind, name="Mould"))
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    held_now = held(oden, "products") if kind == "product" else [{"name": name} for name in held(oden, "types")]
+    assert [one["name"] for one in held_now if one["name"] in {"Tool", "Mould"}] == ["Tool", "Mould"]
 
 
 async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) -> None:

@@ -132,10 +132,22 @@ def test_p2_a_fact_is_told_once() -> None:
     assert [one.type for one in then.records if isinstance(one, Setting)] == ["product_mapping"]
 
 
+def test_p2_a_fact_without_inputs_is_told_once() -> None:
+    """What never changes is told at the first sample, and never again, over restarts too; another text in the configuration is told."""
+    kind = {"set": "interval_type", "name": "Tool", "metadata_schema": '{"type": "object"}', "tags": ["shop"]}
+    events: Events = [order(1, "A", "FILM"), tick(4), order(10, "B", "PIPE"), tick(20)]
+    first = play(plan(kind), *events, restarts=True)
+    assert [(one.type, one.fields) for one in first.records if isinstance(one, Setting)] == [
+        ("interval_type", {"name": "Tool", "metadata_schema": '{"type": "object"}', "tags": ["shop"]})
+    ]
+    then = play(plan({**kind, "tags": []}), order(30, "C", "FILM"), tick(40), state=first.state)
+    assert [one.fields["tags"] for one in then.records if isinstance(one, Setting)] == [[]]
+
+
 @pytest.mark.parametrize(
     ("rule", "loc", "text"),
     [
-        ({"set": "target", "product": "A", "metric_group": "M", "value": 1}, (), "nothing in it ever changes"),
+        (SPEED | {"product_id": "{product}"}, (), "write either 'product' or 'product_id'"),
         ({"set": "target", "product": "{product}", "metric_group": "M"}, (), "at least one of"),
         (SPEED | {"event": "lab", "settle": "1s"}, ("settle",), "an event does not settle"),
         (SPEED | {"value": "{sped}"}, ("value",), '"sped" is not an input'),
