@@ -121,7 +121,7 @@ class EdgeNode:
         return "/".join(filter(None, ("spBv1.0", self.group, kind, self.node, device)))
 
     def start(self) -> None:
-        """Connect, with a death as the will, and send the births."""
+        """Connect, with a death as the will, and send the births; returns when the broker has taken them."""
         client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         client.will_set(self.topic("NDEATH"), self.death(), qos=1)
         client.on_message = self._on_command
@@ -130,6 +130,7 @@ class EdgeNode:
         client.loop_start()
         self._client = client
         self.born()
+        client.publish("edge/started", b"", 1).wait_for_publish(10)  # the broker takes messages in their order
 
     def stop(self) -> None:
         """End the connection without a farewell, so that the broker sends the will."""

@@ -161,6 +161,8 @@ class MqttSource:
     def _told(self, message: Message) -> tuple[tuple[Sample, ...], tuple[Notice, ...]]:
         """What the message says."""
         if self._host is not None and message.topic.startswith(f"{SPARKPLUG}/"):
+            if message.retained:  # none that follows the specification is; who knows how old it is
+                return (), ()
             told = self._host.take(message.topic, message.payload, message.received)
             return told.samples, told.notices
         try:

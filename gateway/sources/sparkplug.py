@@ -41,7 +41,8 @@ _NOTHING = Told()
 class _Device:
     """A device, or an edge node as far as its own metrics go. `alive`: between its birth and its death.
 
-    `names` and `kinds` are what its birth said: alias -> name, name -> data type. `refused`: why values cannot be used.
+    `names` and `kinds` are what its birth said of the wanted metrics: alias -> name, name -> data type. `refused`: why values cannot be
+    used. `flushes`: since its birth it has sent values from before.
     """
 
     address: str
@@ -50,6 +51,7 @@ class _Device:
     names: dict[int, str] = field(default_factory=dict)
     kinds: dict[str, int | None] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    flushes: bool = False
 
 
 @dataclass(slots=True)
@@ -153,7 +155,8 @@ class SparkplugHost:
         if not device.alive:
             self._ask(node)
             return _NOTHING
-        return self._changed(node, device, message, received)
+        samples, notices = self._samples(device, message, received, initial=False)
+        return Told(tuple(samples), notices)
 
     def _node_born(self, node: _Node, message: Payload, received: float) -> Told:
         gone = self._gone(node, received)
@@ -175,26 +178,19 @@ class SparkplugHost:
         return Told(samples)
 
     def _born(self, device: _Device, message: Payload, received: float) -> Told:
-        device.alive = True
-        named = [metric for metric in message.metrics if metric.name]
-        device.names = {metric.alias: metric.name for metric in named if metric.alias is not None and metric.name}
-        device.kinds = {metric.name: metric.datatype for metric in named if metric.name}
+        device.alive, device.flushes = True, False
+        wanted = [(metric, metric.name) for metric in message.metrics if metric.name in device.wanted]
+        device.names = {metric.alias: name for metric, name in wanted if metric.alias is not None and name}
+        device.kinds = {name: metric.datatype for metric, name in wanted if name}
         device.refused.clear()
         self._clear(device)
         missing = sorted(device.wanted - device.kinds.keys())
         for name in missing:
-            near = get_close_matches(name, device.kinds, cutoff=0.3)
+            near = get_close_matches(name, [metric.name for metric in message.metrics if metric.name], cutoff=0.3)
             like = f"; it has {', '.join(near)}" if near else ""
             self.failed[_of(device, name)] = f'the device has no metric "{name}"{like}'
         samples, notices = self._samples(device, message, received, initial=True)
         return Told((*samples, *self._bad(device, missing, received)), notices)
-
-    def _changed(self, node: _Node, device: _Device, message: Payload, received: float) -> Told:
-        if any(not metric.name and metric.alias not in device.names for metric in message.metrics):
-            text = f"{device.address} sends a metric that its birth did not name, so its births are asked for"
-            return Told(self._broken(node, received), (Notice("gap", received, self._source, device.address, text),))
-        samples, notices = self._samples(device, message, received, initial=False)
-        return Told(tuple(samples), notices)
 
     def _samples(
         self, device: _Device, message: Payload, received: float, *, initial: bool
@@ -202,13 +198,12 @@ class SparkplugHost:
         """What the message says of the metrics that are wanted: those of one time and quality together, in the order of their times."""
         told: list[tuple[float | None, bool, dict[str, Scalar]]] = []
         notices: list[Notice] = []
-        historical = 0
         for metric in message.metrics:
             name = metric.name or device.names.get(metric.alias if metric.alias is not None else -1)
             if name is None or name not in device.wanted:
                 continue
             if metric.historical:
-                historical += 1
+                notices += self._leave_out(device, received)
                 continue
             try:
                 found = value(metric, device.kinds.get(name)) if metric.good else None
@@ -217,15 +212,19 @@ class SparkplugHost:
                 continue
             self._accept(device, name)
             _together(told, metric.time if metric.time is not None else message.time, metric, name, found)
-        if historical:
-            text = f"{historical} values from before, which the edge node had kept, are left out: newer ones are known"
-            notices.append(Notice("gap", received, self._source, device.address, text))
         told.sort(key=lambda one: one[0] if one[0] is not None else received)
         samples = [
             Sample(self._source, device.address, values, received, "good" if good else "bad", at, initial=initial)
             for at, good, values in told
         ]
         return samples, tuple(notices)
+
+    def _leave_out(self, device: _Device, received: float) -> Iterator[Notice]:
+        """What a node sends that it had kept is older than its birth; there can be much of it, which is said once."""
+        if not device.flushes:
+            device.flushes = True
+            text = "values from before, which the edge node had kept, are left out: newer ones are known"
+            yield Notice("gap", received, self._source, device.address, text)
 
     def _refuse(self, device: _Device, name: str, why: str, received: float) -> Iterator[Notice]:
         """Each reason is told once, not with each value."""

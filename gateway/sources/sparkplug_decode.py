@@ -14,8 +14,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from gateway.model import Scalar
-from gateway.sources.mqtt_decode import LARGEST
 
+LARGEST = 8 * 2**20
+"""Bytes; a payload beyond this is refused. The birth of a node with 100,000 metrics is smaller."""
 REBIRTH = "Node Control/Rebirth"
 """The metric of an edge node that makes it send its births again (6.4.19)."""
 SEQUENCE_OF_BIRTHS = "bdSeq"

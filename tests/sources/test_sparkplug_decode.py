@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.mqtt_decode import LARGEST
-from gateway.sources.sparkplug_decode import Metric, Payload, decode, rebirth, value
+from gateway.sources.sparkplug_decode import LARGEST, Metric, Payload, decode, rebirth, value
 from tests import edge_node as wire
 
 SIZES = {
