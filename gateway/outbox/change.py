@@ -22,6 +22,7 @@ from gateway.outbox.entries import (
 )
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
+from gateway.outbox.overtaken import overtake, still_said, subject_of_any_line
 
 CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
@@ -116,6 +117,8 @@ class Change:
             interval.ended = interval.ended or record.end is not None
         elif interval is not None and isinstance(record, Output):
             interval.count_in(late=late)
+        if isinstance(record, Setting):
+            overtake(self, record)
         self.place(Kept(record, late))
 
     def place(self, one: Kept, *, again: bool = False) -> None:
@@ -178,7 +181,7 @@ class Change:
         """Add output, which is counted, to the newest entry of its kind, where that waits in the live part and no attempt
         carries it. The end waits for both where it waits for one."""
         name = lane_of(one.record)
-        at = self._newest(name, kind)
+        at = self.newest(name, kind)
         if at is None or at < self.lane(name, one.record.line).head or self._known.carried(name, at):
             return False
         other = self._waiting(name, at)
@@ -191,17 +194,22 @@ class Change:
     def _into_setting(self, record: Setting, kind: Hashable, *, again: bool) -> bool:
         """Add a setting to the newest one of the same thing, where that waits and no attempt carries it."""
         name = lane_of(record)
-        at = self._newest(name, kind)
-        if at is None or self._known.carried(name, at):
+        at, other = self.newest(name, kind), self.newest_setting(record)
+        if at is None or other is None or self._known.carried(name, at):
             return False
-        other = self._waiting(name, at)
-        if other is None or not isinstance(other.record, Setting):
-            return False
-        older, later = (record, other.record) if again else (other.record, record)
-        self._rewrite(name, at, Kept(replace(other.record, fields=merge.into_setting(older, later).fields)))
+        older, later = (record, other) if again else (other, record)
+        self._rewrite(name, at, Kept(replace(other, fields=merge.into_setting(older, later).fields)))
         return True
 
-    def _newest(self, name: str, kind: Hashable) -> int | None:
+    def newest_setting(self, setting: Setting) -> Setting | None:
+        """The newest setting of the same thing that waits."""
+        name = lane_of(setting)
+        at = self.newest(name, merge.subject(setting))
+        other = None if at is None else self._waiting(name, at)
+        return other.record if other is not None and isinstance(other.record, Setting) else None
+
+    def newest(self, name: str, kind: Hashable) -> int | None:
+        """Where the newest record of `kind` is, as `Known.latest`."""
         at = self.latest.get((name, kind))
         return self._known.latest(name, kind) if at is None else at
 
@@ -253,9 +261,13 @@ class Change:
             interval.start_at = at
 
     def _waiting(self, name: str, position: int) -> Kept | None:
-        key = f"record/{name}/{position}"
-        text = None if key in self.drop else self.put.get(key) or self._known.row(key)
+        text = self.text(name, position)
         return kept(text) if text else None
+
+    def text(self, name: str, position: int) -> str | None:
+        """The text at a position of a lane, as the change leaves it."""
+        key = f"record/{name}/{position}"
+        return None if key in self.drop else self.put.get(key) or self._known.row(key)
 
     def _rewrite(self, name: str, position: int, one: Kept) -> None:
         self.put[f"record/{name}/{position}"] = one.text()
@@ -289,6 +301,13 @@ class Change:
             waiting = self.update_of(record.line, interval)
             latest = merge.words(record).keys() - (merge.words(waiting).keys() if waiting else ())
             letter = replace(letter, said={name: interval.said.get(name, 0) for name in sorted(latest)})
+        if isinstance(record, Setting):
+            left = still_said(self, record)
+            if left is None:
+                self.totals.outdated += 1
+                return
+            self.latest[DEAD, subject_of_any_line(record)] = self.lane(DEAD).tail
+            letter = replace(letter, record=left)
         self.enqueue(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
         self.totals.dead += 1
         if interval is None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import Output, Scalar, Setting, StartInterval, UpdateInterval
+from gateway.model import IDENTITY, Output, Scalar, Setting, StartInterval, UpdateInterval
 
 DECIMALS = 9
 """To how many decimals sums are kept, which hides what floats cannot hold."""
@@ -80,6 +80,13 @@ def subject(setting: Setting) -> Hashable:
 def into_setting(setting: Setting, later: Setting) -> Setting:
     """Two settings of one thing as one; the later word wins, field by field."""
     return replace(setting, fields={**setting.fields, **later.fields})
+
+
+def unsaid(setting: Setting, later: Setting) -> Setting | None:
+    """What a setting says that a later one of the same thing does not say anew; None where that is nothing."""
+    about = IDENTITY[setting.type]
+    left = {name: value for name, value in setting.fields.items() if name in about or name not in later.fields}
+    return replace(setting, fields=left) if left.keys() - {*about} else None
 
 
 def _countable(value: Scalar) -> bool:

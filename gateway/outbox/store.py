@@ -36,6 +36,7 @@ from gateway.outbox.carried import attempted, ended
 from gateway.outbox.change import Change
 from gateway.outbox.entries import (
     ATTEMPT,
+    DEAD_LETTER,
     INTERVAL,
     LANE,
     LINE_REFS,
@@ -53,8 +54,9 @@ from gateway.outbox.entries import (
     Work,
 )
 from gateway.outbox.kept import Kept, kept
-from gateway.outbox.lanes import keeps_order, resumed, takes_turns
+from gateway.outbox.lanes import DEAD, keeps_order, resumed, takes_turns
 from gateway.outbox.offers import LOOK, Offers
+from gateway.outbox.overtaken import subject_of_any_line
 from gateway.outbox.rows import Rows
 
 FORMAT = "2"
@@ -125,12 +127,18 @@ class Outbox:
         return self._offers.after(lane, position)
 
     def latest(self, lane: str, kind: Hashable) -> int | None:
-        """The position of the newest record of `kind` in a lane of output or settings, as far back as is remembered."""
+        """The position of the newest record of `kind` in a lane of output or settings, or of the newest dead letter of a setting, as far
+        back as is remembered."""
         if lane not in self._latest:
             self._latest[lane] = {}
             bounds = self.lanes.get(lane)
             first = max(bounds.head, bounds.tail - 2 * LOOK) if bounds else 0
             for position, text in self._offers.waiting(lane, first, bounds.tail if bounds else 0):
+                if lane == DEAD:
+                    buried = DEAD_LETTER.validate_json(text).record
+                    if isinstance(buried, Setting):
+                        self._latest[lane][subject_of_any_line(buried)] = position
+                    continue
                 one = kept(text)
                 interval = self.interval(one.record.interval)
                 if isinstance(one.record, Setting):

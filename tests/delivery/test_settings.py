@@ -11,6 +11,7 @@ from gateway.delivery.carry import MOST_SENDS
 from gateway.model import Output, Record, Setting, SettingType
 from gateway.oden.payloads import DEFAULT, request_for
 from gateway.outbox.entries import Attempt, Commit
+from gateway.outbox.letters import Filter, page, retry
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, LINE, NAME, Fault, Oden, Rig
 
@@ -227,6 +228,50 @@ async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden:
     assert values(oden) == {"Pipe": 2}
     assert [letter.tries <= 3 for letter in letters] == [True, True]
     assert "given up after" in letters[0].error
+
+
+REFUSAL = '{"error": "no such value", "name": "target_value", "retryable": false}'
+
+
+@pytest.mark.parametrize(
+    "when", ["refused before", "refused while the next waits", "refused, and the gateway is killed"]
+)
+async def test_p5_a_refused_setting_takes_nothing_back(rig: Rig, oden: Oden, when: str) -> None:
+    """What Oden refused and what was then said anew is no dead letter any more; what was not said anew still is one, and sending it once
+    more changes nothing else."""
+    limits: dict[str, Any] = {"target_value": 1, "lsl": 0.5}
+    thing: dict[str, Any] = {"product": {"name": "Pipe"}, "metric_group": {"name": "Line speed"}}
+    first = [setting(rig, "target", **thing, **limits), target(rig, "Film", 1)]
+    later = [setting(rig, "target", **thing, target_value=2), target(rig, "Film", 2)]
+    oden.faults.append(Fault("target/set", "before", 400, text=REFUSAL, times=2, contains='"target_value":1'))
+    if when == "refused while the next waits":
+        outbox = Outbox(rig.rows)
+        outbox.commit(Commit(records=tuple(first)))
+        for work in outbox.work():
+            request = request_for(work.records, line_id(oden), (None,), DEFAULT)
+            assert outbox.begin(work, Attempt(work.lane, work.positions, request.endpoint.path, request.body, 0.0))
+        outbox.commit(Commit(records=tuple(later)))
+    async with rig.running() as drain:
+        if when != "refused while the next waits":
+            await rig.commit(drain, *first)
+            await rig.drained()
+            assert (await rig.counts()).dead == 2
+        if when == "refused before":
+            await rig.commit(drain, *later)
+        await rig.drained()
+    async with rig.running() as drain:
+        if when == "refused, and the gateway is killed":
+            await rig.commit(drain, *later)
+        await rig.drained()
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+        assert isinstance(letter.record, Setting)
+        assert letter.record.fields == {**thing, "lsl": 0.5}
+        assert (await rig.outbox(lambda outbox: retry(outbox, page(outbox, Filter(where="dead"))[0]))).sent == 1
+        drain.wake()
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    assert values(oden) == {"Pipe": 2, "Film": 2}
+    assert sorted(one.get("lsl", 0) for one in held(oden, "targets")) == [0, 0.5]
 
 
 def line_id(oden: Oden) -> str:
