@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from gateway.cli.phrases import one_line, pairs, quoted, span
 from gateway.cli.summary_inputs import event
 from gateway.config.schema import Line
-from gateway.config.schema_rules import Fact, QualityTestRule, Rule, WorkOrderRule
+from gateway.config.schema_rules import Fact, IntervalTypeRule, QualityTestRule, Rule, WorkOrderRule
 
 SAID_BEFORE = {"set", "event", "when", "settle", "of", "named", "quality_schema", "raw_data"}
 """Keys of a rule that have words of their own in its sentence."""
@@ -23,7 +23,7 @@ def _what(rule: Rule) -> str:
         return f"A quality test of schema {rule.quality_schema}, of the {rule.of}{named},"
     if isinstance(rule, WorkOrderRule):
         return "A maintenance work order"
-    return f"A {rule.set.replace('_', ' ')}"
+    return f"{'An' if isinstance(rule, IntervalTypeRule) else 'A'} {rule.set.replace('_', ' ')}"
 
 
 def _when(line: Line, rule: Rule) -> str:

@@ -20,7 +20,7 @@ from gateway.mapping.output import OutputPlan, OutputState
 from gateway.mapping.records import Recorder
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.runs import EndedRun, RunsState
-from gateway.mapping.scene import Scene
+from gateway.mapping.scene import AT_ONCE, Scene
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.track_plan import ByKey
@@ -108,10 +108,6 @@ def _output(plan: OutputPlan | None, state: OutputState, runs: RunsState, scene:
     if plan is None and not state.pending:
         return None
     return OutputTrack(plan or OutputPlan("RUN", 60.0, {}), state, runs, scene)
-
-
-AT_ONCE = 1.0
-"""When something is due that has been due for ever."""
 
 
 class _Work:

@@ -18,7 +18,7 @@ from gateway.mapping.events import happened
 from gateway.mapping.expressions import Condition
 from gateway.mapping.patterns import Look, Pattern, Reference
 from gateway.mapping.runs import EndedRun, Run, RunsState, undecided
-from gateway.mapping.scene import Readings, Scene
+from gateway.mapping.scene import AT_ONCE, Readings, Scene
 from gateway.mapping.tracks import Track
 from gateway.model import Sample, Scalar, SettingType
 
@@ -94,10 +94,12 @@ class RulesTrack:
         self._tracks = tracks
 
     def timers(self) -> Iterator[tuple[float, RulePlan]]:
-        """When which fact is looked at."""
+        """When which fact is looked at. What never changes is told before anything that could need it."""
         for plan in self.plans:
             if plan.key in self.state.due:
                 yield self.state.due[plan.key], plan
+            elif plan.event is None and not plan.names and plan.key not in self.state.told:
+                yield AT_ONCE, plan
 
     def fire(self, plan: RulePlan) -> None:
         """Tell a fact, where it says something else than was told last."""

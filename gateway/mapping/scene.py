@@ -9,6 +9,9 @@ from gateway.mapping.patterns import Look
 from gateway.mapping.records import Recorder
 from gateway.model import Notice, NoticeKind
 
+AT_ONCE = 1.0
+"""When something is due that has been due for ever."""
+
 Readings = Mapping[str, Reading]
 """What the sample at hand said, by input; only inputs for which it brought a usable value."""
 

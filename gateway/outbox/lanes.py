@@ -55,6 +55,12 @@ def keeps_order(name: str) -> bool:
     return name.endswith(("/settings", *(f"/{lane}" for lane in MADE_IN.values())))
 
 
+def goes_after(name: str) -> str | None:
+    """The lane of which nothing may wait when something new of this one is begun: intervals of the factory's own types need their type."""
+    line, custom, _ = name.rpartition("/custom ")
+    return f"{line}/{MADE_IN['interval_type']}" if custom else None
+
+
 def resumed(lane: Lane, head: int, most: int) -> Lane:
     """The lane after delivery went wrong for a while: what waits before `head` is backlog from now on.
 

@@ -12,7 +12,7 @@ from gateway.outbox.change import Change
 from gateway.outbox.entries import Attempt, Interval, Lane, Work
 from gateway.outbox.gaps import Gaps
 from gateway.outbox.kept import kept
-from gateway.outbox.lanes import keeps_order, takes_turns
+from gateway.outbox.lanes import goes_after, keeps_order, takes_turns
 
 LOOK = 16
 """How many records at the beginning of a part of a lane are looked at for one that can be sent."""
@@ -60,8 +60,19 @@ class Offers:
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is stuck,
         and the same of its backlog."""
-        lanes = self._source.lanes.items()
-        return [work for name, lane in lanes if lane.waiting and takes_turns(name) for work in self._of(name)[0]]
+        lanes = self._source.lanes
+        return [
+            work
+            for name, lane in lanes.items()
+            if lane.waiting and takes_turns(name)
+            for work in self._of(name)[0]
+            if work.attempt is not None or not self._has(goes_after(name))
+        ]
+
+    def _has(self, name: str | None) -> bool:
+        """Whether something waits in the lane, or is under way."""
+        lane = None if name is None else self._source.lanes.get(name)
+        return lane is not None and lane.waiting > 0
 
     def since(self, name: str) -> float | None:
         """Since when the oldest record of a lane waits."""

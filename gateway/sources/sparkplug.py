@@ -173,7 +173,7 @@ class SparkplugHost:
         birth = _birth(message)
         if node.alive and birth is not None and node.birth is not None and birth != node.birth:
             return _NOTHING
-        samples = self._gone(node, received)
+        samples = self._gone(node, received, "its edge node is offline")
         self.failed[sparkplug_address(str(node.address))] = "the edge node is offline"
         return Told(samples)
 
@@ -252,10 +252,9 @@ class SparkplugHost:
         text = "its births are asked for; where they do not come, see whether the broker lets the gateway publish NCMD"
         self.failed[sparkplug_address(str(node.address))] = text
 
-    def _gone(self, node: _Node, at: float) -> tuple[Sample, ...]:
+    def _gone(self, node: _Node, at: float, why: str = "nothing is known of its edge node") -> tuple[Sample, ...]:
         """Nothing is known of the node and its devices, which is told once."""
         node.alive, node.seq = False, None
-        why = "nothing is known of its edge node"
         return tuple(sample for device in node.devices.values() for sample in self._died(device, why, at))
 
     def _died(self, device: _Device, why: str, at: float) -> tuple[Sample, ...]:

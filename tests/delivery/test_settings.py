@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.delivery.carry import MOST_SENDS
-from gateway.model import Output, Record, Setting, SettingType
+from gateway.model import Output, Record, Setting, SettingType, StartInterval
 from gateway.oden.payloads import DEFAULT, request_for
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.letters import Filter, page, retry
@@ -146,6 +146,22 @@ async def test_p4_what_goes_by_its_name_is_made_once(
         assert (await rig.counts()).dead == 0
     held_now = held(oden, "products") if kind == "product" else [{"name": name} for name in held(oden, "types")]
     assert [one["name"] for one in held_now if one["name"] in {"Tool", "Mould"}] == ["Tool", "Mould"]
+
+
+@pytest.mark.parametrize(
+    "fault", [None, Fault("interval_type/set", "after"), Fault("interval_type/search", "before", 500)]
+)
+async def test_intervals_wait_for_their_type(rig: Rig, oden: Oden, fault: Fault | None) -> None:
+    """An interval of a type that is yet to be made is sent when the type is there, whichever was told first; others do not wait."""
+    if fault is not None:
+        oden.faults.append(fault)
+    async with rig.running() as drain:
+        tool = StartInterval(rig.key(), LINE, 1_800_000_000.0, "Tool", 1_800_000_000, "T1")
+        await rig.commit(drain, tool, setting(rig, "interval_type", name="Tool"), rig.start(1_800_000_000))
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    assert [one.name for one in oden.model.intervals("Tool", FACTORY, NAME)] == ["T1"]
+    assert len(oden.runs()) == 1
 
 
 async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) -> None:

@@ -97,7 +97,10 @@ async def test_p2_a_dead_node_and_its_return(broker: Mosquitto, edge: EdgeNode) 
         await wait_until(lambda: said(intake, "State"))
         edge.stop()
         await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
-        assert "offline" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+        assert floor.health.failed == {
+            "spBv1.0/Plant A/Edge 1": "the edge node is offline",
+            ADDRESS: "its edge node is offline",
+        }
         edge.add("Press 7", Counts__Good=(wire.UINT32, 130))
         edge.start()
         await wait_until(lambda: said(intake, "Counts/Good")[-1] == (130, "good", True))
