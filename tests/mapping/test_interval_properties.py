@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -79,9 +80,11 @@ INTERVALS = [
 ]
 
 
-def line(run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any]) -> LinePlan:
+def line(
+    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], inputs: dict[str, Any] = INPUTS
+) -> LinePlan:
     """A line that is recognised in these ways."""
-    given = {"factory": "F", "line": "L", "inputs": INPUTS, "run": run, "states": states, "intervals": INTERVALS}
+    given = {"factory": "F", "line": "L", "inputs": inputs, "run": run, "states": states, "intervals": INTERVALS}
     output = {"every": "10s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]}
     return compile_line(Line.model_validate({**given, "batches": batches, "scrap_yield": output}), ())
 
@@ -231,6 +234,32 @@ def test_p2_values_told_again_change_nothing(example: LinePlan, told: list[Sampl
     ]
     settled = play(example, *before)
     assert play(example, *again, state=settled.state).records == []
+
+
+def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
+    """The inputs with metrics of a Sparkplug device for tags."""
+    metric = {"source": "plc", "device": "G/E/D"}
+    return {
+        name: {**{key: one[key] for key in one if key != "node"}, **metric, "metric": one["node"]}
+        if "node" in one
+        else one
+        for name, one in given.items()
+    }
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
+def test_metrics_of_a_device_mean_what_tags_do(
+    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
+) -> None:
+    """The same values as metrics of a Sparkplug device, a message each, make the same records, to the key."""
+    tags, metrics = line(run, batches, states), line(run, batches, states, of_a_device(INPUTS))
+    said = [
+        one if one.source == "mes" else replace(one, address="spBv1.0/G/E/D", value={one.address: one.value})
+        for one in told
+    ]
+    end = Tick(told[-1].received + 4000)
+    assert play(metrics, *said, end).records == play(tags, *told, end).records
 
 
 def test_the_plants_are_varied() -> None:
