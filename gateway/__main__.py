@@ -1,6 +1,7 @@
 """The command `oden-gateway`; `python -m gateway` is the same."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -25,9 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         code: int = arguments.call(arguments)
+        sys.stdout.flush()
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        # Whoever read has read enough (`check | head`); what is still to be written goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except GatewayError as error:
         print(f"oden-gateway: {error}", file=sys.stderr)
         return 1

@@ -129,7 +129,8 @@ def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[
     yield "  inputs"
     for name, seen in made.inputs.items():
         where = loaded.where(("lines", line, "inputs", name))
-        yield f"    {name} = {seen.value}{_each(loaded, line, name)}, since {_exact(seen.at)}, {where}"
+        since = f", since {_exact(seen.at)}" if seen.at else ", which has not come yet"
+        yield f"    {name} = {seen.value}{_each(loaded, line, name)}{since}, {where}"
 
 
 def _rule(made: Cause, loaded: Loaded, plan: LinePlan, section: Loc) -> str:

@@ -133,8 +133,13 @@ def _tag(given: Input, loc: Loc) -> Iterator[Fault]:
 
 def _metric(given: Input, loc: Loc) -> Iterator[Fault]:
     """A metric of a Sparkplug device."""
-    yield from _misplaced(given, loc, "MQTT", "device", ("node",))
-    yield from _misplaced(given, loc, "MQTT", "metric", ())
+    for key, other in (("device", "metric"), ("metric", "device")):
+        if getattr(given, key) is None:
+            yield Fault(
+                (*loc, key), f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
+            )
+    if given.node is not None:
+        yield Fault((*loc, "node"), f"'node' means nothing here: the source {shown(given.source)} is MQTT; remove it")
     for key in ("topic", "field", "time"):
         if getattr(given, key) is not None:
             yield Fault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")

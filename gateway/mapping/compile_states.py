@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 
 from gateway.config.schema_states import Operator, StateCode, States
 from gateway.mapping import presets
@@ -99,7 +100,10 @@ def _tables(names: Names, states: States, input_: str, loc: Loc) -> tuple[Table,
         own[text(value)] = _code(names, code, at)
     if states.preset is None:
         return (Table(input_, own),)
-    preset = {value: _code(names, code, loc) for value, code in presets.codes(presets.PACKML, states.categories)}
+    meant = dict(presets.codes(presets.PACKML, states.categories))
+    preset = {value: _code(names, code, loc) for value, code in meant.items()}
+    for value in own.keys() & meant.keys():
+        own[value] = replace(own[value], otherwise=meant[value].reason if own[value].reason is not None else None)
     table = Table(input_, preset | own)
     if states.mode is None:
         return (table,)

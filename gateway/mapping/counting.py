@@ -70,8 +70,8 @@ class OutputTrack:
             return
         target, missing = entry.target(self.scene.look)
         if missing and plan.counter is None:
-            names = ", ".join(missing)
-            self.scene.notice("reject", plan.name, f"{plan.name} is counted without {names}, which is not known")
+            text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
+            self.scene.notice("reject", plan.name, text)
         kept = added(self.state, Amount(at, amount, target), self.runs)
         if kept is None:
             text = f"{plan.name}: {amount} is lost, too much different output waits for a run"

@@ -70,12 +70,13 @@ class EntryPlan:
     factor: Number = 1
 
     def target(self, look: Look) -> tuple[Target, tuple[str, ...]]:
-        """Where an amount goes now, and the names in `raw_data` that are left out because an input is not known."""
+        """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
         if not self.patterns:
             return Target(self.order, self.fixed, self.counts), ()
         filled = [(name, pattern.render(look)) for name, pattern in self.patterns]
         known = tuple((name, value) for name, value in filled if value is not None)
-        missing = tuple(name for name, value in filled if value is None)
+        absent = {name for name, value in filled if value is None}
+        missing = tuple(f"{name} ({pattern.unknown(look)})" for name, pattern in self.patterns if name in absent)
         return Target(self.order, self.fixed + known, self.counts), missing
 
 

@@ -69,6 +69,15 @@ class Pattern:
             return values[0]
         return None if None in values else "".join(map(text, values))
 
+    def unknown(self, look: Look) -> str:
+        """Why it cannot be filled in: the first placeholder that is not known, as the end of a sentence; empty where it can."""
+        for part in self.parts:
+            if isinstance(part, LookedUp) and part.value(look) is None and (key := look(part.reference)) is not None:
+                return f"its table has nothing for {text(key)}"
+            if not isinstance(part, str) and _value(part, look) is None:
+                return f"{part.reference if isinstance(part, LookedUp) else part} is not known"
+        return ""
+
     def words(self, look: Look) -> str | None:
         """The pattern filled in, as text; None where a placeholder is not known or nothing but blanks results."""
         return text(self.render(look)).strip() or None

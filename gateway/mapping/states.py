@@ -22,11 +22,12 @@ HISTORY = 16
 
 @dataclass(frozen=True, slots=True)
 class CodePlan:
-    """What a code means."""
+    """What a code means. `otherwise` is the reason while `reason` cannot be filled in."""
 
     category: Pattern
     reason: Pattern | None = None
     comment: Pattern | None = None
+    otherwise: str | None = None
 
     @property
     def references(self) -> tuple[Reference, ...]:
@@ -253,4 +254,4 @@ def words(code: CodePlan, look: Look) -> tuple[Meaning, str | None] | None:
     if category is None:
         return None
     reason = code.reason.words(look) if code.reason is not None else None
-    return Meaning(category, reason), code.comment.words(look) if code.comment is not None else None
+    return Meaning(category, reason or code.otherwise), code.comment.words(look) if code.comment is not None else None

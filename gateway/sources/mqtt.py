@@ -105,14 +105,14 @@ class MqttSource:
         pause = _RETRY
         retry_at = self._clock.monotonic() + pause
         while True:
-            request_at = self._ask(connection)
+            due = await self._attend(connection, take)
             now = self._clock.monotonic()
             if missing and retry_at <= now:
                 connection.subscribe(missing)
                 pause = min(2 * pause, _RETRY_LONGEST)
                 retry_at = now + pause
                 continue
-            wake = min(retry_at if missing else math.inf, request_at)
+            wake = min(retry_at if missing else math.inf, due)
             try:
                 async with asyncio.timeout(wake - now if wake < math.inf else None):
                     event = await connection.next()
@@ -125,14 +125,17 @@ class MqttSource:
             elif isinstance(event, Answered):
                 self._note(event, missing)
 
-    def _ask(self, connection: MqttConnection) -> float:
-        """Ask edge nodes for their births where that is due; when it is the next time, on the monotonic clock."""
+    async def _attend(self, connection: MqttConnection, take: Take) -> float:
+        """Ask edge nodes for their births, and say what was missed, where that is due; when it is the next time, on the monotonic clock."""
         if self._host is None:
             return math.inf
+        missed = self._host.missed()
+        if missed:
+            await take(Arrival(self.name, missed))
         for topic, payload in self._host.requests():
             connection.publish(topic, payload)
             log.info("births_requested", source=self.name, topic=topic)
-        return self._host.next_request
+        return self._host.due
 
     def _note(self, answer: Answered, missing: dict[str, None]) -> None:
         for topic, refusal in answer.refusals.items():

@@ -39,7 +39,8 @@ _NOTHING = Told()
 
 @dataclass(slots=True)
 class _Device:
-    """A device, or an edge node as far as its own metrics go. `alive`: between its birth and its death.
+    """A device, or an edge node as far as its own metrics go. `alive`: between its birth and its death; None while neither is known, and
+    nothing has been told of it.
 
     `names` and `kinds` are what its birth said of the wanted metrics: alias -> name, name -> data type. `refused`: why values cannot be
     used. `flushes`: since its birth it has sent values from before.
@@ -47,7 +48,7 @@ class _Device:
 
     address: str
     wanted: frozenset[str]
-    alive: bool = False
+    alive: bool | None = None
     names: dict[int, str] = field(default_factory=dict)
     kinds: dict[str, int | None] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
@@ -57,7 +58,8 @@ class _Device:
 @dataclass(slots=True)
 class _Node:
     """An edge node. `alive`: its birth has come, and since then no message was missing. `ask_at`: when it will be asked for its births,
-    `may_ask_at`: when it can be asked again, `pause` seconds after the last time; on the monotonic clock."""
+    `may_ask_at`: when it can be asked again, `pause` seconds after the last time; `missed_at`: when devices count as gone of which nothing
+    was heard. These are on the monotonic clock. `heard`: something of it has come since the subscription stands."""
 
     address: DeviceAddress
     devices: dict[str | None, _Device] = field(default_factory=dict)
@@ -65,6 +67,8 @@ class _Node:
     seq: int | None = None
     birth: object = None
     ask_at: float | None = None
+    missed_at: float = math.inf
+    heard: bool = False
     may_ask_at: float = -math.inf
     pause: float = ASK_AGAIN
 
@@ -99,20 +103,38 @@ class SparkplugHost:
         """The subscription of one of `topics` stands: from here on nothing is missed, so the node is asked for its births."""
         _, group, _, name, _ = topic.split("/")
         node = self._nodes[group, name]
-        node.may_ask_at = -math.inf
+        node.may_ask_at, node.heard = -math.inf, False
         self._ask(node)
+        self._wait_for(node)
 
     def lost(self) -> tuple[Sample, ...]:
         """The connection is lost: nothing is known of any device any more."""
         now = self._clock.now()
         for node in self._nodes.values():
-            node.ask_at = None
-        return tuple(sample for node in self._nodes.values() for sample in self._gone(node, now))
+            node.ask_at, node.missed_at = None, math.inf
+        why = "nothing is known of its edge node"
+        return tuple(sample for node in self._nodes.values() for sample in self._gone(node, now, why, unheard=True))
 
     @property
-    def next_request(self) -> float:
-        """When `requests` has something, on the monotonic clock; infinite while nothing is asked for."""
-        return min((node.ask_at for node in self._nodes.values() if node.ask_at is not None), default=math.inf)
+    def due(self) -> float:
+        """When `requests` or `missed` has something, on the monotonic clock; infinite while nothing is waited for."""
+        times = [time for node in self._nodes.values() for time in (node.ask_at, node.missed_at) if time is not None]
+        return min(times, default=math.inf)
+
+    def missed(self) -> tuple[Sample, ...]:
+        """What is said of devices that were expected and of which nothing has come: they are gone, as after a death."""
+        samples: list[Sample] = []
+        for node in self._nodes.values():
+            if node.missed_at <= self._clock.monotonic():
+                node.missed_at = math.inf
+                if not node.heard:
+                    text = f"nothing has come of edge node {node.address.node} in group {node.address.group}; is it on, and written as in its topics?"
+                    self.failed[sparkplug_address(str(node.address))] = text
+                for device in node.devices.values():
+                    if device.alive is None:
+                        why = self.failed.get(device.address, "nothing is known of its edge node")
+                        samples += self._died(device, why, self._clock.now())
+        return tuple(samples)
 
     def requests(self) -> Iterator[tuple[str, bytes]]:
         """Topic and payload of the requests for births that are due, at QoS 0."""
@@ -121,7 +143,7 @@ class SparkplugHost:
             if node.ask_at is not None and node.ask_at <= now:
                 node.may_ask_at = node.ask_at = now + node.pause
                 node.pause = min(2 * node.pause, LONGEST)
-                yield f"{SPARKPLUG}/{node.address.group}/NCMD/{node.address.node}", rebirth(self._clock.now())
+                yield _command(node), rebirth(self._clock.now())
 
     def take(self, topic: str, payload: bytes, received: float) -> Told:
         """What a message on one of `topics` says."""
@@ -129,6 +151,7 @@ class SparkplugHost:
         node = self._nodes.get((group, name))
         if node is None or _KINDS.get(kind) != 4 + len(rest):
             return _NOTHING
+        node.heard = True
         try:
             message = decode(payload)
         except ValueError as error:
@@ -159,8 +182,9 @@ class SparkplugHost:
         return Told(tuple(samples), notices)
 
     def _node_born(self, node: _Node, message: Payload, received: float) -> Told:
-        gone = self._gone(node, received)
+        gone = self._gone(node, received, "nothing is known of its edge node")
         node.alive, node.seq, node.birth, node.ask_at = True, message.seq, _birth(message), None
+        self._wait_for(node)
         self.failed.pop(sparkplug_address(str(node.address)), None)
         for device in node.devices.values():
             self.failed[device.address] = "its edge node has not said that the device is there"
@@ -173,7 +197,7 @@ class SparkplugHost:
         birth = _birth(message)
         if node.alive and birth is not None and node.birth is not None and birth != node.birth:
             return _NOTHING
-        samples = self._gone(node, received, "its edge node is offline")
+        samples = self._gone(node, received, "its edge node is offline", unheard=True)
         self.failed[sparkplug_address(str(node.address))] = "the edge node is offline"
         return Told(samples)
 
@@ -186,8 +210,9 @@ class SparkplugHost:
         self._clear(device)
         missing = sorted(device.wanted - device.kinds.keys())
         for name in missing:
-            near = get_close_matches(name, [metric.name for metric in message.metrics if metric.name], cutoff=0.3)
-            like = f"; it has {', '.join(near)}" if near else ""
+            there = [metric.name for metric in message.metrics if metric.name]
+            near = get_close_matches(name, there, cutoff=0.3)
+            like = f"; of its {len(there)}, nearest are {', '.join(near)}" if near else ""
             self.failed[_of(device, name)] = f'the device has no metric "{name}"{like}'
         samples, notices = self._samples(device, message, received, initial=True)
         return Told((*samples, *self._bad(device, missing, received)), notices)
@@ -239,9 +264,13 @@ class SparkplugHost:
 
     def _broken(self, node: _Node, at: float) -> tuple[Sample, ...]:
         """What the node says cannot be relied on any more: its births are asked for."""
-        samples = self._gone(node, at)
+        samples = self._gone(node, at, "nothing is known of its edge node")
         self._ask(node)
         return samples
+
+    def _wait_for(self, node: _Node) -> None:
+        """Births come at once, or not at all."""
+        node.missed_at = self._clock.monotonic() + ASK_AGAIN
 
     def _ask(self, node: _Node) -> None:
         now = self._clock.monotonic()
@@ -249,19 +278,26 @@ class SparkplugHost:
             node.pause = ASK_AGAIN
         if node.ask_at is None:
             node.ask_at = max(now, node.may_ask_at)
-        text = "its births are asked for; where they do not come, see whether the broker lets the gateway publish NCMD"
-        self.failed[sparkplug_address(str(node.address))] = text
+        if node.heard:
+            text = f"its births are asked for on {_command(node)}; does the broker let the gateway publish that?"
+            self.failed[sparkplug_address(str(node.address))] = text
 
-    def _gone(self, node: _Node, at: float, why: str = "nothing is known of its edge node") -> tuple[Sample, ...]:
-        """Nothing is known of the node and its devices, which is told once."""
+    def _gone(self, node: _Node, at: float, why: str, *, unheard: bool = False) -> tuple[Sample, ...]:
+        """Nothing is known of the node and its devices, which is told once; of devices of which nothing was heard yet, only if `unheard`:
+        their births may be on their way."""
         node.alive, node.seq = False, None
-        return tuple(sample for device in node.devices.values() for sample in self._died(device, why, at))
+        samples: list[Sample] = []
+        for device in node.devices.values():
+            if unheard or device.alive is not None:
+                samples += self._died(device, why, at)
+            else:
+                self.failed[device.address] = why
+        return tuple(samples)
 
     def _died(self, device: _Device, why: str, at: float) -> tuple[Sample, ...]:
         was, device.alive = device.alive, False
-        self._clear(device)
         self.failed[device.address] = why
-        return self._bad(device, device.wanted, at) if was else ()
+        return self._bad(device, device.wanted, at) if was is not False else ()
 
     def _bad(self, device: _Device, names: Iterable[str], at: float) -> tuple[Sample, ...]:
         values = dict.fromkeys(sorted(names))
@@ -276,6 +312,10 @@ class SparkplugHost:
 def _of(device: _Device, metric: str) -> str:
     """A metric among the addresses: '#' stands in no name of a device."""
     return f"{device.address}#{metric}"
+
+
+def _command(node: _Node) -> str:
+    return f"{SPARKPLUG}/{node.address.group}/NCMD/{node.address.node}"
 
 
 def _birth(message: Payload) -> object:

@@ -29,7 +29,8 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[str]:
         if not source.connected:
             yield f"Source {source.name} is not connected: {source.detail}"
         elif source.failed:
-            address, why = next(iter(source.failed.items()))
+            # What stands for others goes first: an edge node before its devices, a device before its metrics.
+            address, why = min(source.failed.items(), key=lambda one: (one[0].count("#"), one[0].count("/")))
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             yield f"Source {source.name}: {address} is not received ({why}){others}."
 

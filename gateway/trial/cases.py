@@ -11,7 +11,7 @@ A file holds one case or a list of them:
     expect:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
-`set` gives inputs that are tags or metrics of devices their values, by name; a message goes to its topic. `expect` lists all requests in order;
+`gone` names a source of tags, or a device, that cannot be reached; `set` with `initial: true` brings it back. `set` gives inputs that are tags or metrics of devices their values, by name; a message goes to its topic. `expect` lists all requests in order;
 of each body only what is written must be the same.
 """
 
@@ -24,7 +24,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from gateway.config.beside import read_beside, wrong
+from gateway.config.device import SPARKPLUG
 from gateway.config.document import Node
+from gateway.config.shape import Loc
 from gateway.config.units import Duration
 from gateway.errors import ConfigError, Fault, Problem
 from gateway.mapping.compile import LinePlan
@@ -52,10 +54,12 @@ class _Part(BaseModel):
 
 
 class Given(_Part):
-    """What happens `at` a time after the beginning: tags and metrics change, a message arrives, or nothing but time passes."""
+    """What happens `at` a time after the beginning: tags and metrics change, a message arrives, a source or device is gone, or nothing but
+    time passes."""
 
     at: Duration
     set: dict[str, Any] = Field(default_factory=dict)
+    gone: str | None = None
     topic: str | None = None
     message: Any = None
     source: str | None = None
@@ -112,6 +116,7 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
     at = case.begin.timestamp() + given.at
     how: dict[str, Any] = {"quality": given.quality, "retained": given.retained, "initial": given.initial}
     loc = ("given", number)
+    yield from _lost(given.gone, plan, at, path, node, (*loc, "gone"))
     devices: dict[tuple[str, str], dict[str, Any]] = {}
     for name, value in given.set.items():
         known = plan.inputs.get(name)
@@ -133,6 +138,23 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
             raise wrong(path, node, [Fault((*loc, "topic"), f"no input has this topic; there are: {topics}")])
         yield Sample(source, given.topic, given.message, at, **how)
     yield at
+
+
+def _lost(gone: str | None, plan: LinePlan, at: float, path: Path, node: Node, loc: Loc) -> Iterator[Sample]:
+    """What a source says when the tags of `gone`, a source or a device, cannot be read any more."""
+    if gone is None:
+        return
+    tags = [one for one in plan.inputs.values() if one.source and not one.message]
+    lost = [one for one in tags if gone in (one.source, one.address.removeprefix(f"{SPARKPLUG}/"))]
+    if not lost:
+        names = dict.fromkeys(
+            name for one in tags for name in (one.source, one.address) if one.metric or name == one.source
+        )
+        there = ", ".join(name.removeprefix(f"{SPARKPLUG}/") for name in names) or "none"
+        raise wrong(path, node, [Fault(loc, f"no tags come from {gone}; sources and devices of tags: {there}")])
+    for source, address in dict.fromkeys((one.source, one.address) for one in lost):
+        names = {one.field[0]: None for one in lost if one.address == address and one.metric}
+        yield Sample(source, address, names or None, at, quality="bad")
 
 
 def _differences(expected: Sequence[Mapping[str, Mapping[str, Any]]], got: Sequence[Shown]) -> Iterator[str]:

@@ -1,6 +1,9 @@
 """`oden-gateway check` on files that are right: what it says, and what comes from where."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +37,16 @@ def test_summary_says_what_happens_on_the_line(tmp_path: Path) -> None:
         "made while no run is on goes to the next run",
     ):
         assert words in answer.output
+
+
+def test_a_reader_that_has_read_enough(tmp_path: Path) -> None:
+    """`check | head` ends without a traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "gateway", "check", "-c", str(written(tmp_path / "c", GOOD))]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment(), check=False)
+    os.close(write)
+    assert done.stderr == b""
 
 
 def test_a_rollover_one_too_small_is_asked_about(tmp_path: Path) -> None:

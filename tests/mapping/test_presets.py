@@ -124,6 +124,22 @@ def test_sparkplug_packml(tmp_path: Path) -> None:
     assert not played.notices
 
 
+def test_an_abort_without_a_stop_reason_has_its_name(tmp_path: Path) -> None:
+    """A machine that has no stop reason, or has not said it yet, is Aborted; and a line can leave the tag out."""
+    for more in ("", ", inputs: {stop: ~}, states: {codes: {9: ~}}"):
+        folder = tmp_path / str(len(more))
+        folder.mkdir()
+        found = line(
+            folder,
+            "include: [presets/packtags.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: packtags, "
+            f'with: {{plc: press_plc, unit: ""}}{more}}}\n',
+        )
+        mode = Sample("press_plc", "Status.UnitModeCurrent", 1, T0)
+        played = play(found, mode, Sample("press_plc", "Status.StateCurrent", 9, T0), tick(10))
+        assert played.texts == ["start STATE 1 at 0: Unplanned Downtime, Aborted"]
+        assert ("stop" in found.inputs) is not bool(more)
+
+
 def test_isa95_events(tmp_path: Path) -> None:
     """Orders, states and people from event topics, from the preset file and one line of configuration."""
     found = line(

@@ -12,7 +12,7 @@ from gateway.sources.mqtt import MqttSource
 from gateway.sources.sparkplug import SparkplugHost
 from tests import edge_node as wire
 from tests.edge_node import EdgeNode
-from tests.peers import Link, Mosquitto, wait_until
+from tests.peers import Link, Mosquitto, free_port, wait_until
 from tests.sources.harness import Intake, mqtt_config, running
 
 PRESS = "Plant A/Edge 1/Press 7"
@@ -187,18 +187,56 @@ async def test_a_metric_that_the_device_does_not_have(broker: Mosquitto, edge: E
         (found,) = floor.health.failed.items()
     assert found[0] == f"{ADDRESS}#Count/Good"
     assert 'no metric "Count/Good"' in found[1]
-    assert "it has Counts/Good" in found[1]
+    assert "nearest are Counts/Good" in found[1]
 
 
-async def test_nobody_sends_births(tmp_path: Path) -> None:
-    """A broker that lets the gateway publish nothing: the source says what to look at."""
-    rules = tmp_path / "acl"
-    rules.write_text("topic read #\n")
-    with Mosquitto(tmp_path / "broker", [f"acl_file {rules}", "allow_anonymous true"]) as broker:
-        floor = source(broker)
-        async with running(floor, Intake()):
-            await wait_until(lambda: floor.health.failed)
-            assert "lets the gateway publish NCMD" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+async def test_the_gateway_cannot_ask_for_births(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A node whose data comes, but not its births, because the broker does not let the gateway ask: the source says what to look at."""
+    edge.deaf = True
+    edge.start()
+    intake, floor = Intake(), source(broker)
+    async with running(floor, intake):
+        await wait_until(lambda: floor.health.connected)
+        edge.change("Press 7", State=2)
+        await wait_until(lambda: "asked for" in floor.health.failed.get("spBv1.0/Plant A/Edge 1", ""))
+        assert "spBv1.0/Plant A/NCMD/Edge 1" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+    assert not intake.values(ADDRESS)
+
+
+async def test_p9_an_edge_node_that_is_not_there(broker: Mosquitto) -> None:
+    """Of a node that is off when the gateway starts, or written wrongly, nothing comes: that is said, and its devices are gone."""
+    intake, floor = Intake(), source(broker)
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+    assert said(intake, "State") == [(None, "bad", False)]
+    assert "nothing has come of edge node Edge 1 in group Plant A" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
+
+
+async def test_p9_a_broker_that_is_not_there() -> None:
+    """Where the broker cannot be reached when the gateway starts, devices are gone, which is said once."""
+    clock, intake = AnchoredClock(), Intake()
+    floor = MqttSource(
+        "floor",
+        mqtt_config(f"mqtt://127.0.0.1:{free_port()}"),
+        (),
+        clock,
+        SparkplugHost("floor", {PRESS: METRICS}, clock),
+    )
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+    assert said(intake, "State") == [(None, "bad", False)]
+
+
+async def test_p9_a_device_that_was_dead_before_the_gateway_came(broker: Mosquitto, edge: EdgeNode) -> None:
+    """The births of its node do not speak of it: it is gone, and the others are not."""
+    edge.start()
+    edge.device_died("Press 7")
+    intake, floor = Intake(), source(broker, devices={PRESS: METRICS, "Plant A/Edge 1/Oven": ("Heat",)})
+    async with running(floor, intake):
+        await wait_until(lambda: said(intake, "State"))
+        assert list(floor.health.failed.items()) == [(ADDRESS, "its edge node has not said that the device is there")]
+    assert said(intake, "State") == [(None, "bad", False)]
+    assert intake.values("spBv1.0/Plant A/Edge 1/Oven") == [{"Heat": 180.5}]
 
 
 async def test_what_a_metric_can_hold(broker: Mosquitto, edge: EdgeNode) -> None:
@@ -295,8 +333,8 @@ async def test_p2_a_birth_that_the_broker_had_kept(broker: Mosquitto, edge: Edge
     async with running(floor, intake):
         await wait_until(lambda: floor.health.failed)
         edge.start()
-        await wait_until(lambda: said(intake, "State"))
-    assert {value for value, _, _ in said(intake, "State")} == {6}
+        await wait_until(lambda: (6, "good", True) in said(intake, "State"))
+    assert {value for value, _, _ in said(intake, "State")} <= {None, 6}
 
 
 async def test_a_birth_with_very_many_metrics(broker: Mosquitto, edge: EdgeNode) -> None:

@@ -100,6 +100,7 @@ def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events:
     connect()
     for kind, name, value, lost in events:
         clock.time += 1.0
+        told(host.missed())
         if kind == "disconnect":
             told(host.lost())
             connect()

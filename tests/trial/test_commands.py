@@ -188,6 +188,38 @@ def test_cases_beside_the_configuration(config: Path) -> None:
     assert answer.output.splitlines()[-1] == "1 as expected, 1 not"
 
 
+GONE = """
+- name: the PLC or the device is gone, and comes back
+  given:
+    - {at: 1s, set: {state: 1, good: 5}}
+    - {at: 60s, gone: SOURCE}
+    - {at: 600s, set: {state: 1, good: 9}, initial: true}
+    - {at: 700s}
+  expect:
+    - interval/set: {metadata: {category: {name: Uptime}}}
+    - interval/set: {end_time: "2026-01-05T06:01:00Z"}
+    - interval/set: {start_time: "2026-01-05T06:01:00Z", metadata: {category: {name: No Data}}}
+    - interval/set: {end_time: "2026-01-05T06:10:00Z"}
+    - interval/set: {start_time: "2026-01-05T06:10:00Z", metadata: {category: {name: Uptime}}}
+"""
+
+
+@pytest.mark.parametrize("source", ["press_plc", "floor", "Plant A/Edge 1/Press 7"])
+def test_a_case_in_which_a_source_is_gone(config: Path, source: str) -> None:
+    """A PLC, or the Sparkplug device behind a broker, is away for a while: one word for all its inputs."""
+    text = GOOD.replace("      hold: 5s", "      offline: {after: 60s, category: No Data}\n      hold: 5s")
+    if source != "press_plc":
+        for name in ("State", "Good", "Reject"):
+            text = text.replace(
+                f'source: press_plc, node: "nsu=urn:acme:line;s=L01.{name}"',
+                f"source: floor, device: Plant A/Edge 1/Press 7, metric: {name}",
+            )
+    config.write_text(text, encoding="utf-8")
+    (config.parent / "line.test.yaml").write_text(GONE.replace("SOURCE", source), encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == 0, answer.output
+
+
 @pytest.mark.parametrize(
     ("case", "why"),
     [
@@ -197,6 +229,10 @@ def test_cases_beside_the_configuration(config: Path) -> None:
         ("given: [{at: 1s, set: {stat: 1}}]\nexpect: []\n", "1:30: given.0.set.stat: stat is no input"),
         ("given: [{at: 1s, set: {order: 1}}]\nexpect: []\n", "is a field of a message"),
         ("given: [{at: 1s, topic: order}]\nexpect: []\n", "no input has this topic"),
+        (
+            "given: [{at: 1s, gone: oven}]\nexpect: []\n",
+            "no tags come from oven; sources and devices of tags: press_plc",
+        ),
         ("line: Line 9\ngiven: [{at: 1s}]\nexpect: []\n", "which line"),
         ("given: [\n", "line.test.yaml:"),
     ],
