@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -207,6 +208,7 @@ def test_p6_a_full_disk_can_be_drained(tmp_path: Path) -> None:
 
 START_FULL = """
 import sys
+import tempfile
 from pathlib import Path
 from gateway.errors import OutboxError
 from gateway.outbox.opening import open_rows
@@ -241,6 +243,7 @@ def test_p7_the_gateway_starts_on_a_full_disk(tmp_path: Path) -> None:
 
 WRITER = """
 import sys
+import tempfile
 from pathlib import Path
 from gateway.errors import OutboxError
 from gateway.outbox.disk import DiskRows
@@ -326,8 +329,9 @@ def other_user(path: Path) -> Iterator[int]:
 def test_p7_a_directory_of_another_user_says_whose_it_is(tmp_path: Path) -> None:
     """A directory, or a single file of the store, that belongs to another user is refused with both users' numbers; it is not
     taken for damage."""
-    for part in (tmp_path, *tmp_path.parents[:2]):
-        part.chmod(0o755)
+    for part in (tmp_path, *tmp_path.parents):
+        if part.is_relative_to(tempfile.gettempdir()) and part != Path(tempfile.gettempdir()):
+            part.chmod(0o755)  # each is for its owner alone otherwise
     box = tmp_path / "box"
     rows, _ = open_rows(box)
     rows.apply({"a": "1"})
