@@ -266,15 +266,16 @@ async def test_record_then_replay(tmp_path: Path) -> None:
             )
             try:
                 await _recorded(tmp_path / "out.jsonl", "L01.Good")
-                order = json.dumps({"number": "4711", "sku": "FILM"})
-                while "4711" not in (tmp_path / "out.jsonl").read_text():
-                    await broker.publish("plant-a/L01/events/order", order)
-                    await asyncio.sleep(0.2)
-                good = 7
-                while (seen := _samples(tmp_path / "out.jsonl"))[-1]["at"] < _ordered(seen) + 1.0:
-                    good += 1
-                    await opcua.write("L01.Good", good)
-                    await asyncio.sleep(0.1)
+                async with asyncio.timeout(60):
+                    order = json.dumps({"number": "4711", "sku": "FILM"})
+                    while "4711" not in (tmp_path / "out.jsonl").read_text():
+                        await broker.publish("plant-a/L01/events/order", order)
+                        await asyncio.sleep(0.2)
+                    good = 7
+                    while (seen := _samples(tmp_path / "out.jsonl"))[-1]["at"] < _ordered(seen) + 1.0:
+                        good += 1
+                        await opcua.write("L01.Good", good)
+                        await asyncio.sleep(0.1)
             finally:
                 recorder.send_signal(signal.SIGINT)
                 _, told = await recorder.communicate()
