@@ -94,6 +94,7 @@ async def test_what_was_not_acknowledged_comes_again_with_dup_and_before_the_res
     await source.publish("line/order", "done", "open")
     await wait_until(lambda: len(first.got) == 2)
     first.ack(first.got[0])
+    await wait_until(lambda: len(broker._sessions["gateway"].inflight) == 1)
     await source.publish("line/other", "nobody wants this")
     await first.die()
     await wait_until(lambda: not broker.heard("line/order"))
