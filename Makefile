@@ -19,7 +19,7 @@ test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
 	@command -v strace >/dev/null || .ci/apt-install "The tests cut the power and fill the disk under the outbox" strace
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
-	@$(BIN)/pytest -q --durations=10 --ignore=tests/contract
+	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract
 
 lint: $(READY) ## check style, types and the direction of dependencies
 	$(BIN)/ruff check

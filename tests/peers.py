@@ -22,12 +22,27 @@ LINE = "urn:acme:line"
 """The namespace of the test server's variables."""
 
 
+PORTS = range(20_000, 32_768)
+"""Below those that Linux lends to connections going out, so that none of these takes a port before its owner listens."""
+_claims: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A TCP port on 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A TCP port on 127.0.0.1 that nobody listens on, and that no other test is given while this process lives."""
+    for port in PORTS:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(
+                f"\0oden-gateway-test-port-{port}"
+            )  # unix(7), an abstract name: it goes with the process that holds it
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
         return port
+    raise AssertionError(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free")
 
 
 async def wait_until(predicate: Callable[[], object], timeout: float = 20.0) -> None:

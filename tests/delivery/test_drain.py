@@ -1,7 +1,6 @@
 """Delivery against the real stand-in on a socket: whatever happens on the way, Oden has everything exactly once."""
 
 import asyncio
-import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from gateway.delivery.carry import MOST_SENDS
 from gateway.delivery.holds import ALARM
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, LINE, TOKEN, Fault, Oden, Rig
+from tests.peers import free_port
 
 
 async def test_everything_arrives_in_order(rig: Rig, oden: Oden) -> None:
@@ -169,11 +169,8 @@ async def test_p8_a_revoked_token_pauses_and_a_new_one_is_used(rig: Rig, oden: O
 
 async def test_oden_away_then_back(rig: Rig, oden: Oden) -> None:
     """While nothing listens, nothing is lost and little is tried; then everything arrives once."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     records, total = rig.production(1)
-    async with rig.running(url=f"http://127.0.0.1:{port}/v2") as drain:
+    async with rig.running(url=f"http://127.0.0.1:{free_port()}/v2") as drain:
         await rig.commit(drain, *records)
         async with asyncio.timeout(10):
             while drain.health.api is None:
