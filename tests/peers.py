@@ -30,11 +30,9 @@ _claims: list[socket.socket] = []
 def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on, and that no other test is given while this process lives."""
     for port in PORTS:
-        claim = socket.socket(socket.AF_UNIX)
+        claim = socket.socket(socket.AF_UNIX)  # an abstract name goes with the process that holds it: unix(7)
         try:
-            claim.bind(
-                f"\0oden-gateway-test-port-{port}"
-            )  # unix(7), an abstract name: it goes with the process that holds it
+            claim.bind(f"\0oden-gateway-test-port-{port}")
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", port))
         except OSError:
