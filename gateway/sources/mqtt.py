@@ -48,7 +48,7 @@ class MqttSource:
         self._config = config
         self._clock = clock
         self._host = host
-        self._topics = tuple(dict.fromkeys(topics))
+        self._topics = dict.fromkeys(topics)
         self._was_connected = False
         self._lost_at: float | None = None
 
@@ -168,6 +168,8 @@ class MqttSource:
                 return (), ()
             told = self._host.take(message.topic, message.payload, message.received)
             return told.samples, told.notices
+        if message.topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+            return (), ()
         try:
             value = decode(message.payload)
         except ValueError as error:

@@ -22,6 +22,9 @@ ASK_AGAIN = 2.0
 """Seconds until a node can be asked for its births again, doubling with each request to LONGEST, until it has been left alone for so long."""
 LONGEST = 300.0
 
+_COMPARED = 2000
+"""With how many of a device's metrics a name that it does not have is compared, at a few microseconds each."""
+
 _KINDS = {"NBIRTH": 4, "NDATA": 4, "NDEATH": 4, "DBIRTH": 5, "DDATA": 5, "DDEATH": 5}
 """Kind of message -> levels of its topic. Commands, which are for edge nodes, are not among them."""
 
@@ -146,10 +149,13 @@ class SparkplugHost:
                 yield _command(node), rebirth(self._clock.now())
 
     def take(self, topic: str, payload: bytes, received: float) -> Told:
-        """What a message on one of `topics` says."""
-        _, group, kind, name, *rest = topic.split("/")
+        """What a message says, on one of `topics` or any other: a session can hold subscriptions of an earlier configuration."""
+        levels = topic.split("/")
+        if len(levels) < 4 or _KINDS.get(levels[2]) != len(levels):
+            return _NOTHING
+        _, group, kind, name, *rest = levels
         node = self._nodes.get((group, name))
-        if node is None or _KINDS.get(kind) != 4 + len(rest):
+        if node is None:
             return _NOTHING
         node.heard = True
         try:
@@ -211,7 +217,7 @@ class SparkplugHost:
         missing = sorted(device.wanted - device.kinds.keys())
         for name in missing:
             there = [metric.name for metric in message.metrics if metric.name]
-            near = get_close_matches(name, there, cutoff=0.3)
+            near = get_close_matches(name, there[:_COMPARED], cutoff=0.3)
             like = f"; of its {len(there)}, nearest are {', '.join(near)}" if near else ""
             self.failed[_of(device, name)] = f'the device has no metric "{name}"{like}'
         samples, notices = self._samples(device, message, received, initial=True)
@@ -259,8 +265,9 @@ class SparkplugHost:
             yield Notice("reject", received, self._source, device.address, f"{name}: {why}")
 
     def _accept(self, device: _Device, name: str) -> None:
-        if device.refused.pop(name, None) is not None:
-            self.failed.pop(_of(device, name), None)
+        """The metric has a value that can be used, even if its birth did not name it."""
+        device.refused.pop(name, None)
+        self.failed.pop(_of(device, name), None)
 
     def _broken(self, node: _Node, at: float) -> tuple[Sample, ...]:
         """What the node says cannot be relied on any more: its births are asked for."""

@@ -344,3 +344,17 @@ async def test_p9_an_exception_in_a_callback_is_seen_and_the_connection_rebuilt(
             async with running(source, Intake()):
                 await wait_until(lambda: connections >= 2)
         assert "source_failed" in [entry["event"] for entry in logs]
+
+
+async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
+    """What the broker still sends because the session had asked for it once is acknowledged, and is nobody's: no value, no reject."""
+    old = Intake()
+    async with running(mqtt_source(broker, SCRAP), old):
+        await wait_until(lambda: old.arrivals)
+    intake = Intake()
+    async with running(mqtt_source(broker, ORDER), intake):
+        await broker.publish(SCRAP, b"\xff not text")
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+    assert [arrival.receipt is not None for arrival in intake.arrivals if not arrival.samples] == [True]
+    assert not intake.notices
