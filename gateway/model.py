@@ -163,6 +163,9 @@ IDENTITY: Mapping[SettingType, tuple[str, ...]] = MappingProxyType(
 MADE = frozenset({"product", "maintenance_work_order", "interval_type"})
 """Settings of which Oden would make a second one if it were asked twice: known by one field, an id of Oden's tells which it is."""
 
+OF_NO_LINE = frozenset({"product", "product_attribute", "interval_type"})
+"""Settings that hold for all lines: several lines can speak of the same thing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

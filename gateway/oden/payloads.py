@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from gateway.model import BUILT_IN, IDENTITY, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
+from gateway.model import (
+    BUILT_IN,
+    IDENTITY,
+    OF_NO_LINE,
+    Output,
+    Record,
+    Setting,
+    SettingType,
+    StartInterval,
+    UpdateInterval,
+)
 from gateway.oden.endpoints import (
     INTERVAL_SEARCH,
     INTERVAL_SET,
@@ -55,9 +65,6 @@ SEARCHES: Mapping[SettingType, Endpoint] = {
     "interval_type": INTERVAL_TYPE_SEARCH,
 }
 """What finds a thing of each type that is made once."""
-
-OF_NO_LINE = frozenset({"product", "product_attribute", "interval_type"})
-"""Settings that hold for all lines."""
 
 BULK = MOST_INTERVALS
 """Intervals in one request at the most."""

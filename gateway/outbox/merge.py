@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import IDENTITY, Output, Scalar, Setting, StartInterval, UpdateInterval
+from gateway.model import IDENTITY, OF_NO_LINE, Output, Scalar, Setting, StartInterval, UpdateInterval
 
 DECIMALS = 9
 """To how many decimals sums are kept, which hides what floats cannot hold."""
@@ -73,8 +73,8 @@ def into_output(output: Output, later: Output) -> Output:
 
 
 def subject(setting: Setting) -> Hashable:
-    """What settings of one thing have in common."""
-    return setting.type, json.dumps(setting.about, sort_keys=True)
+    """What settings of one thing have in common, whichever lines tell them."""
+    return None if setting.type in OF_NO_LINE else setting.line, setting.type, json.dumps(setting.about, sort_keys=True)
 
 
 def into_setting(setting: Setting, later: Setting) -> Setting:

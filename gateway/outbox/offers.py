@@ -3,11 +3,12 @@
 Made from rows when something of the lane has changed, and kept until then: choosing costs the same however much waits.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
 from gateway.model import RECORD, Record, Setting, StartInterval, UpdateInterval
+from gateway.outbox import merge
 from gateway.outbox.change import Change
 from gateway.outbox.entries import Attempt, Interval, Lane, Work
 from gateway.outbox.gaps import Gaps
@@ -59,15 +60,18 @@ class Offers:
 
     def work(self) -> list[Work]:
         """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is stuck,
-        and the same of its backlog."""
+        and the same of its backlog. Of a thing of which several lines speak, one has a request at a time: what it makes, the next
+        must find."""
         lanes = self._source.lanes
-        return [
+        works = [
             work
             for name, lane in lanes.items()
             if lane.waiting and takes_turns(name)
             for work in self._of(name)[0]
             if work.attempt is not None or not self._has(goes_after(name))
         ]
+        begun = {_subject(work) for work in works if work.attempt is not None} - {None}
+        return [work for work in works if work.attempt is not None or _subject(work) not in begun]
 
     def _has(self, name: str | None) -> bool:
         """Whether something waits in the lane, or is under way."""
@@ -210,6 +214,12 @@ class Offers:
         else:
             parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
             lane.backlog = [(begin, last) for begin, last in parts if begin < last]
+
+
+def _subject(work: Work) -> Hashable:
+    """The thing that a setting is about; None where it is none."""
+    record = work.records[0]
+    return merge.subject(record) if isinstance(record, Setting) else None
 
 
 def goes_on(attempts: Collection[Attempt]) -> bool:

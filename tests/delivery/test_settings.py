@@ -13,7 +13,7 @@ from gateway.oden.payloads import DEFAULT, request_for
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.letters import Filter, page, retry
 from gateway.outbox.store import Outbox
-from tests.delivery.harness import FACTORY, LINE, NAME, Fault, Oden, Rig
+from tests.delivery.harness import FACTORY, LINE, LINES, NAME, Fault, Oden, Rig
 
 
 def setting(rig: Rig, kind: SettingType, line: str = LINE, **fields: Any) -> Setting:
@@ -146,6 +146,19 @@ async def test_p4_what_goes_by_its_name_is_made_once(
         assert (await rig.counts()).dead == 0
     held_now = held(oden, "products") if kind == "product" else [{"name": name} for name in held(oden, "types")]
     assert [one["name"] for one in held_now if one["name"] in {"Tool", "Mould"}] == ["Tool", "Mould"]
+
+
+@pytest.mark.parametrize("kind", ["product", "interval_type"])
+async def test_p4_what_several_lines_tell_of_one_name_is_made_once(rig: Rig, oden: Oden, kind: SettingType) -> None:
+    """Two lines that tell the same product or type of intervals at once, each the first to: there is one, and only one asks for it to be made."""
+    async with rig.running() as drain:
+        await rig.commit(drain, *(setting(rig, kind, line, name="Tool") for line in LINES))
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    held_now = held(oden, "products") if kind == "product" else [{"name": name} for name in held(oden, "types")]
+    assert [one["name"] for one in held_now if one["name"] == "Tool"] == ["Tool"]
+    sent = [path for path in oden.seen if path.startswith(kind)]
+    assert sent == [f"{kind}/search", f"{kind}/set"] * 2
 
 
 @pytest.mark.parametrize(
