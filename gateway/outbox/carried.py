@@ -1,6 +1,6 @@
 """What begins and ends with an attempt for the records that it carries, within one transaction."""
 
-from gateway.model import Record, StartInterval, UpdateInterval
+from gateway.model import Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.change import Change
 from gateway.outbox.entries import Attempt
 
@@ -14,6 +14,8 @@ def attempted(change: Change, attempt: Attempt, records: tuple[Record, ...]) -> 
         lane.attempts.append(attempt.number)
         lane.open = [at for at in lane.open if at not in attempt.positions]
     for record in records:
+        if isinstance(record, Setting) and new:
+            change.thing(record).at = None
         interval = change.interval(record.interval)
         if interval is None:
             continue

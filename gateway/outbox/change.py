@@ -6,23 +6,24 @@ from dataclasses import replace
 from typing import Protocol
 
 from gateway.model import Output, Record, Setting, StartInterval, UpdateInterval
-from gateway.outbox import merge
+from gateway.outbox import merge, things
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
     INTERVAL,
     LANE,
+    THING,
     TOTALS,
     Attempt,
     DeadLetter,
     Interval,
     Lane,
     ReceiptId,
+    Thing,
     Totals,
 )
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
-from gateway.outbox.overtaken import overtake, still_said, subject_of_any_line
 
 CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
@@ -58,6 +59,7 @@ class Change:
         self.drop: set[str] = set()
         self.lanes: dict[str, Lane] = {}
         self.intervals: dict[str, Interval | None] = {}
+        self.things: dict[str, Thing] = {}
         self.totals = known.totals.copy()
         self.attempts: dict[tuple[str, int], Attempt | None] = {}
         self.latest: dict[tuple[str, Hashable], int] = {}
@@ -79,6 +81,13 @@ class Change:
             self.intervals[key] = INTERVAL.validate_json(text) if text else None
         return self.intervals[key]
 
+    def thing(self, setting: Setting) -> Thing:
+        """What is known of the thing that a setting is about, to be changed."""
+        key = things.key_of(setting)
+        if key not in self.things:
+            self.things[key] = THING.validate_json(self._known.row(key) or "{}")
+        return self.things[key]
+
     def rows(self) -> tuple[dict[str, str], set[str]]:
         """Everything to be put and to be dropped, by key."""
         rows, drop = dict(self.put), set(self.drop)
@@ -91,6 +100,11 @@ class Change:
                 drop.add(f"interval/{key}")
             else:
                 rows[f"interval/{key}"] = INTERVAL.dump_json(interval).decode()
+        for key, thing in self.things.items():
+            if thing == Thing():
+                drop.add(key)
+            else:
+                rows[key] = THING.dump_json(thing).decode()
         if new := [name for name in self.lanes if name not in known]:
             rows["lanes"] = json.dumps([*known, *new])
         if self.totals != self._known.totals:
@@ -118,7 +132,7 @@ class Change:
         elif interval is not None and isinstance(record, Output):
             interval.count_in(late=late)
         if isinstance(record, Setting):
-            overtake(self, record)
+            things.overtake(self, record)
         self.place(Kept(record, late))
 
     def place(self, one: Kept, *, again: bool = False) -> None:
@@ -134,14 +148,14 @@ class Change:
             kind = merge.kind(record, interval.start, self._known.span)
             if kind is not None and self._into_output(one, kind, interval):
                 return
-        if isinstance(record, Setting):
-            kind = merge.subject(record)
-            if self._into_setting(record, kind, again=again):
-                return
+        if isinstance(record, Setting) and things.merged(self, record, again=again):
+            return
         name = lane_of(record)
         position = self.enqueue(name, record.line, one.text())
         if kind is not None:
             self.latest[name, kind] = position
+        if isinstance(record, Setting):
+            self.thing(record).at = position
         if isinstance(record, StartInterval) and record.end is None:
             lane = self.lane(name)
             lane.open = [*lane.open, position][-MOST_OPEN:]
@@ -157,14 +171,14 @@ class Change:
             update = self.update_of(record.line, interval)
             if update is not None:
                 merged = merge.into_update(record, update) if again else merge.into_update(update, record)
-                self._rewrite(lane_of(record), interval.update_at, Kept(merged))
+                self.rewrite(lane_of(record), interval.update_at, Kept(merged))
                 return True
         if interval.start_at is not None:
             name = starts_lane(record.line, record.type)
             start = self._waiting(name, interval.start_at)
             if start is not None and isinstance(start.record, StartInterval):
                 merged_start = merge.into_start(start.record, record)
-                self._rewrite(name, interval.start_at, Kept(merged_start))
+                self.rewrite(name, interval.start_at, Kept(merged_start))
                 if merged_start.end is not None:
                     self._not_open(name, interval.start_at)
                 return True
@@ -181,35 +195,17 @@ class Change:
         """Add output, which is counted, to the newest entry of its kind, where that waits in the live part and no attempt
         carries it. The end waits for both where it waits for one."""
         name = lane_of(one.record)
-        at = self.newest(name, kind)
+        at = self._newest(name, kind)
         if at is None or at < self.lane(name, one.record.line).head or self._known.carried(name, at):
             return False
         other = self._waiting(name, at)
         if other is None or not isinstance(other.record, Output) or not isinstance(one.record, Output):
             return False
-        self._rewrite(name, at, Kept(merge.into_output(other.record, one.record), other.late and one.late))
+        self.rewrite(name, at, Kept(merge.into_output(other.record, one.record), other.late and one.late))
         interval.count_out(late=other.late or one.late)
         return True
 
-    def _into_setting(self, record: Setting, kind: Hashable, *, again: bool) -> bool:
-        """Add a setting to the newest one of the same thing, where that waits and no attempt carries it."""
-        name = lane_of(record)
-        at, other = self.newest(name, kind), self.newest_setting(record)
-        if at is None or other is None or self._known.carried(name, at):
-            return False
-        older, later = (record, other) if again else (other, record)
-        self._rewrite(name, at, Kept(replace(other, fields=merge.into_setting(older, later).fields)))
-        return True
-
-    def newest_setting(self, setting: Setting) -> Setting | None:
-        """The newest setting of the same thing that waits."""
-        name = lane_of(setting)
-        at = self.newest(name, merge.subject(setting))
-        other = None if at is None else self._waiting(name, at)
-        return other.record if other is not None and isinstance(other.record, Setting) else None
-
-    def newest(self, name: str, kind: Hashable) -> int | None:
-        """Where the newest record of `kind` is, as `Known.latest`."""
+    def _newest(self, name: str, kind: Hashable) -> int | None:
         at = self.latest.get((name, kind))
         return self._known.latest(name, kind) if at is None else at
 
@@ -269,7 +265,8 @@ class Change:
         key = f"record/{name}/{position}"
         return None if key in self.drop else self.put.get(key) or self._known.row(key)
 
-    def _rewrite(self, name: str, position: int, one: Kept) -> None:
+    def rewrite(self, name: str, position: int, one: Kept) -> None:
+        """Another record was merged into the one at a position of a lane: it is `one` now."""
         self.put[f"record/{name}/{position}"] = one.text()
         self.totals.merged += 1
         self.lane(name, one.record.line)  # what was seen of the lane is no longer true
@@ -302,11 +299,11 @@ class Change:
             latest = merge.words(record).keys() - (merge.words(waiting).keys() if waiting else ())
             letter = replace(letter, said={name: interval.said.get(name, 0) for name in sorted(latest)})
         if isinstance(record, Setting):
-            left = still_said(self, record)
+            left = things.still_said(self, record)
             if left is None:
                 self.totals.outdated += 1
                 return
-            self.latest[DEAD, subject_of_any_line(record)] = self.lane(DEAD).tail
+            self.thing(record).refused.append(self.lane(DEAD).tail)
             letter = replace(letter, record=left)
         self.enqueue(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
         self.totals.dead += 1

@@ -129,6 +129,16 @@ class Interval:
             self.said[name] = self.said.get(name, 0) + 1
 
 
+@dataclass(slots=True)
+class Thing:
+    """What is known of a thing that settings of one line are about."""
+
+    at: int | None = None
+    """The position of the setting that waits and that no attempt carries."""
+    refused: list[int] = field(default_factory=list)
+    """The positions of dead letters about it, oldest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that Oden refused for good, with the request and the answer."""
@@ -264,6 +274,7 @@ class Summary:
 ATTEMPT = TypeAdapter(Attempt)
 LANE = TypeAdapter(Lane)
 INTERVAL = TypeAdapter(Interval)
+THING = TypeAdapter(Thing)
 DEAD_LETTER = TypeAdapter(DeadLetter)
 TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)

@@ -190,7 +190,7 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
     if interval is None and isinstance(record, StartInterval) and letter is not None:
         interval = change.intervals[record.key] = Interval(record.line, record.type, record.start)
     if isinstance(record, Setting) and letter is not None:
-        change.take(DEAD, one.position)
+        _take(change, one)
         change.put_back(Kept(record))
         return Retried(sent=1)
     if letter is None or interval is None:
@@ -198,7 +198,7 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
             gone = "it is not a dead letter any more" if letter is None else "its interval is not known any more"
             raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
         return Retried(hopeless=1)
-    change.take(DEAD, one.position)
+    _take(change, one)
     interval.dead = max(0, interval.dead - 1)
     late = isinstance(record, Output) and interval.ended
     outdated = False
@@ -248,7 +248,8 @@ def drop(outbox: Outbox, found: Sequence[Listed], dependents: Sequence[Listed] =
         for one in found:
             if one.where != "dead" or _letter(outbox, one.position) is None:
                 continue
-            _lose(change, DEAD, one.position)
+            _take(change, one)
+            change.totals.dropped += 1
             interval = change.interval(one.record.interval)
             if isinstance(one.record, StartInterval):
                 given_up.add(one.record.key)
@@ -270,6 +271,14 @@ def drop(outbox: Outbox, found: Sequence[Listed], dependents: Sequence[Listed] =
                     _lose(change, parked_lane(interval.line), position)
             change.intervals[key] = None
         return change.totals.dropped - before
+
+
+def _take(change: Change, letter: Listed) -> None:
+    """Take a dead letter out of its lane."""
+    change.take(DEAD, letter.position)
+    if isinstance(letter.record, Setting):
+        thing = change.thing(letter.record)
+        thing.refused = [at for at in thing.refused if at != letter.position]
 
 
 def _lose(change: Change, name: str, position: int) -> None:

@@ -15,22 +15,25 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.model import Output, StartInterval, UpdateInterval, creates
+from gateway.model import Output, Setting, StartInterval, UpdateInterval, creates
 from gateway.outbox.change import MOST_OPEN
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
     INTERVAL,
     LANE,
+    THING,
     TOTALS,
     Attempt,
     Interval,
     Lane,
+    Thing,
     Totals,
 )
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, starts_lane
 from gateway.outbox.rows import Rows
+from gateway.outbox.things import key_of
 
 
 @dataclass(slots=True)
@@ -79,6 +82,7 @@ class _Structure:
     """By attempt, the positions whose records are there."""
     seen: dict[str, _Seen] = field(default_factory=dict)
     facts: dict[str, _Facts] = field(default_factory=dict)
+    things: dict[str, Thing] = field(default_factory=dict)
     creating: set[tuple[str, int]] = field(default_factory=set)
     """Attempts that create something."""
     kinds: dict[str, int] = field(default_factory=dict)
@@ -117,6 +121,7 @@ def rebuild(rows: Rows, *, damaged: bool = False) -> list[str]:
     _intervals(was)
     if was.totals is None:
         was.put["totals"] = TOTALS.dump_json(_counted(was)).decode()
+    was.put |= {key: THING.dump_json(thing).decode() for key, thing in was.things.items()}
     rows.apply(was.put, [*was.drop, *was.nonsense])
     return was.nonsense
 
@@ -137,6 +142,8 @@ def _learn(was: _Structure, key: str, text: str) -> None:
                 attempt = ATTEMPT.validate_json(text)
                 was.attempts[lane, int(number)] = attempt
                 was.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
+            case "thing":
+                was.drop.append(key)  # made anew from the records
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 was.rings[ring] = max(was.rings.get(ring, 0), int(slot) + 1)
@@ -166,11 +173,22 @@ def _take_in(was: _Structure, key: str, rest: str, text: str) -> None:
     else:
         was.found.setdefault(attempt, []).append(position)
         was.creating |= {attempt} if creates(record) else set()
+    if isinstance(record, Setting):
+        if attempt is None:
+            _note_thing(was.things.setdefault(key_of(record), Thing()), position, refused=lane == DEAD)
+        return
     _note(was, one, lane, position if attempt is None else None)
     if attempt is not None and isinstance(record, StartInterval):
         was.facts[record.interval].stalled = was.attempts[attempt].phase != "sending"
     elif attempt is not None and isinstance(record, UpdateInterval):
         was.facts[record.interval].updating = True
+
+
+def _note_thing(thing: Thing, position: int, *, refused: bool) -> None:
+    if refused:
+        thing.refused = sorted([*thing.refused, position])
+    else:
+        thing.at = position if thing.at is None else max(thing.at, position)
 
 
 def _note(was: _Structure, one: Kept, lane: str, position: int | None) -> None:

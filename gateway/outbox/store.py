@@ -14,7 +14,7 @@ Invariants, true after every call and after a crash at any point of one:
 - An interval's id at Oden is kept while a record that names the interval waits, and for the last few closed intervals
   of each lane, because late output may still come for them.
 
-Rows: `lane/L` a lane's bounds, `record/L/N` a record, `attempt/L/N`, `interval/K`, `line/L` a line's state, `lines-at-oden`,
+Rows: `lane/L` a lane's bounds, `record/L/N` a record, `attempt/L/N`, `interval/K`, `thing/K`, `line/L` a line's state, `lines-at-oden`,
 `receipt/S/N` and `notice/N` rings, `totals`, `lanes`, `damage`, `format`. All are JSON text; a record's begins with what `kept` says
 of it. Lanes are named in `lanes`; the lane of dead letters holds these instead of records.
 
@@ -30,13 +30,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Notice, Output, Record, Setting
+from gateway.model import Notice, Output, Record
 from gateway.outbox import books, merge, room
 from gateway.outbox.carried import attempted, ended
 from gateway.outbox.change import Change
 from gateway.outbox.entries import (
     ATTEMPT,
-    DEAD_LETTER,
     INTERVAL,
     LANE,
     LINE_REFS,
@@ -54,9 +53,8 @@ from gateway.outbox.entries import (
     Work,
 )
 from gateway.outbox.kept import Kept, kept
-from gateway.outbox.lanes import DEAD, keeps_order, resumed, takes_turns
+from gateway.outbox.lanes import keeps_order, resumed, takes_turns
 from gateway.outbox.offers import LOOK, Offers
-from gateway.outbox.overtaken import subject_of_any_line
 from gateway.outbox.rows import Rows
 
 FORMAT = "2"
@@ -127,23 +125,15 @@ class Outbox:
         return self._offers.after(lane, position)
 
     def latest(self, lane: str, kind: Hashable) -> int | None:
-        """The position of the newest record of `kind` in a lane of output or settings, or of the newest dead letter of a setting, as far
-        back as is remembered."""
+        """The position of the newest record of `kind` in a lane of output, as far back as is remembered."""
         if lane not in self._latest:
             self._latest[lane] = {}
             bounds = self.lanes.get(lane)
             first = max(bounds.head, bounds.tail - 2 * LOOK) if bounds else 0
             for position, text in self._offers.waiting(lane, first, bounds.tail if bounds else 0):
-                if lane == DEAD:
-                    buried = DEAD_LETTER.validate_json(text).record
-                    if isinstance(buried, Setting):
-                        self._latest[lane][subject_of_any_line(buried)] = position
-                    continue
                 one = kept(text)
                 interval = self.interval(one.record.interval)
-                if isinstance(one.record, Setting):
-                    self._latest[lane][merge.subject(one.record)] = position
-                elif isinstance(one.record, Output) and interval and not one.unsure:
+                if isinstance(one.record, Output) and interval and not one.unsure:
                     self._latest[lane][merge.kind(one.record, interval.start, self.span)] = position
         return self._latest[lane].get(kind)
 

@@ -27,6 +27,7 @@ from gateway.outbox.letters import (
     page,
     retry,
 )
+from gateway.outbox.rebuild import rebuild
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
@@ -623,3 +624,93 @@ def test_a_setting_that_is_sent_once_more_gives_way_to_what_waits() -> None:
     assert [fields | {} for fields in oden.set.values()] == [
         {"product": {"name": "Film"}, "metric_group": {"name": "Speed"}, "lsl": 2, "usl": 8}
     ]
+
+
+def refused(outbox: Outbox, work: Work) -> None:
+    """Oden refuses a setting for good."""
+    outbox.settle(things.begun(outbox, work), {}, {work.positions[0]: "no"}, 7.0)
+
+
+MANY = 150
+"""Things: more than anything in memory is about."""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_p5_of_many_refused_settings_none_takes_back_what_was_said_later(killed: bool) -> None:
+    """However many things were refused, each is no dead letter any more once it was said anew."""
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    outbox = Outbox(rows)
+    commit(outbox, *(floor.setting(f"Film {number}", lsl=1) for number in range(MANY)))
+    while works := outbox.work():
+        refused(outbox, works[0])
+    assert outbox.counts().dead == MANY
+    outbox = Outbox(rows) if killed else outbox
+    commit(outbox, *(floor.setting(f"Film {number}", lsl=2) for number in range(MANY)))
+    things.drain(outbox, oden)
+    assert (outbox.counts().dead, outbox.totals.outdated) == (0, MANY)
+    assert [key for key, _ in rows.items() if key.startswith("thing/")] == []
+    assert problems(outbox) == []
+
+
+def test_p5_two_refusals_of_one_thing_take_nothing_back() -> None:
+    """Where two dead letters speak of one thing, what is said later counts against both."""
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    for setting in (floor.setting("Film", lsl=1, usl=9), floor.setting("Film", lsl=2)):
+        commit(outbox, setting)
+        refused(outbox, outbox.work()[0])
+    assert [exported(one).count('sl":') for one in all_of(outbox, Filter(where="dead"))] == [1, 1]
+    commit(outbox, floor.setting("Film", lsl=3, usl=7))
+    things.drain(outbox, oden)
+    assert outbox.dead_letters(5) == []
+    (shown,) = oden.set.values()
+    assert (shown["lsl"], shown["usl"]) == (3, 7)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_p5_a_setting_that_is_refused_while_many_wait_takes_nothing_back(killed: bool) -> None:
+    """What waits far behind is later all the same, and is merged into one request for each thing."""
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    outbox = Outbox(rows)
+    commit(outbox, floor.setting("Film", lsl=1))
+    first = things.begun(outbox, outbox.work()[0])
+    commit(outbox, floor.setting("Film", lsl=2), *(floor.setting(f"Film {number}", lsl=3) for number in range(MANY)))
+    outbox = Outbox(rows) if killed else outbox
+    commit(outbox, *(floor.setting(f"Film {number}", usl=4) for number in range(MANY)), floor.setting("Film", usl=4))
+    outbox.settle(first, {}, {first.positions[0]: "no"}, 7.0)
+    assert (outbox.counts().dead, outbox.totals.outdated) == (0, 1)
+    assert things.drain(outbox, oden) == MANY + 1
+    assert all(fields["usl"] == 4 for fields in oden.set.values())
+    assert [key for key, _ in rows.items() if key.startswith("thing/")] == []
+
+
+@pytest.mark.parametrize("what", ["retried", "dropped"])
+def test_p12_of_a_refused_setting_that_a_person_has_seen_to_nothing_is_left(what: str) -> None:
+    """Once it was sent once more, or dropped, no row is about the thing any more."""
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    outbox = Outbox(rows)
+    commit(outbox, floor.setting("Film", lsl=1))
+    refused(outbox, outbox.work()[0])
+    (letter,) = all_of(outbox, Filter(where="dead"))
+    assert [key for key, _ in rows.items() if key.startswith("thing/")] != []
+    if what == "retried":
+        assert retry(outbox, [letter]).sent == 1
+    else:
+        assert drop(outbox, [letter]) == 1
+    things.drain(outbox, oden)
+    assert [key for key, _ in rows.items() if key.startswith("thing/")] == []
+
+
+def test_p7_what_is_known_of_things_is_made_anew_from_the_records() -> None:
+    """After rows were lost, merging and dead letters go on as before: with one that waits, one that is under way, and one that was refused."""
+    floor, rows = things.Floor(), MemoryRows()
+    outbox = Outbox(rows)
+    commit(outbox, floor.setting("Film", lsl=1), floor.setting("Pipe", lsl=1))
+    refused(outbox, outbox.work()[0])
+    things.begun(outbox, outbox.work()[0])
+    commit(outbox, floor.setting("Film", usl=2), floor.setting("Pipe", lsl=2), floor.setting("Wire", lsl=1))
+    whole = {key: text for key, text in rows.items() if key.startswith("thing/")}
+    assert len(whole) == 3
+    some, other, _ = whole
+    rows.apply({"thing/of nobody": "{}", other: "no JSON"}, [some])
+    assert rebuild(rows) == []
+    assert {key: text for key, text in rows.items() if key.startswith("thing/")} == whole
