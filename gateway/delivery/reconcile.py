@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from gateway.model import Output, StartInterval, creates
 from gateway.oden import payloads
 from gateway.oden.client import Answer
-from gateway.oden.endpoints import INTERVALS_SET, INTERVALS_UPDATE
+from gateway.oden.endpoints import ENDPOINTS, INTERVALS_SET, INTERVALS_UPDATE
 from gateway.outbox.entries import Attempt, Work
 
 EMPTY = "the answer was empty"
@@ -37,7 +37,8 @@ def taken(work: Work, attempt: Attempt, answer: Answer, *, trusts_empty: bool) -
             # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
             return Taken(unclear="the answer had no id", confirmed=single)
         return Taken(dict(zip(work.positions, ids, strict=True)))
-    if creates(first) and answer.empty and not trusts_empty:
+    makes = creates(first) and not ENDPOINTS[attempt.endpoint].may_repeat(json.loads(attempt.body))
+    if makes and answer.empty and not trusts_empty:
         # Not documented, and what stands in between can answer so too: believed once a look-up has shown it.
         return Taken(unclear=EMPTY)
     refused: dict[int, str] = {}

@@ -181,8 +181,9 @@ def found_id(answer: object, record: Record, wording: Wording = DEFAULT) -> str 
     if isinstance(record, StartInterval):
         return interval_id(answer, record, wording)
     if isinstance(record, Setting):
-        ours = (item for item in _objects(answer) if _named(record).items() <= item.items())
-        return next((str(item["id"]) for item in ours if "id" in item), None)
+        ours = (item for item in _entries(answer) or [] if isinstance(item, Mapping))
+        ids = (item.get("id") for item in ours if _named(record).items() <= item.items())
+        return next((str(one) for one in ids if one is not None), None)
     return None
 
 
@@ -247,12 +248,13 @@ def is_there(answer: object, record: Record, wording: Wording = DEFAULT) -> bool
 
 
 def _is_set(answer: object, record: Setting) -> bool | None:
+    """As `is_there`. Things made by hand need not say what they are known by here; where none says it, the answer is not understood."""
     ((key, wanted),) = _named(record).items()
     entries = _entries(answer)
-    named = [item.get(key) for item in entries if isinstance(item, Mapping)] if entries is not None else []
-    if entries is None or len(named) < len(entries) or None in named:
+    things = [item for item in entries or [] if isinstance(item, Mapping)]
+    if entries is None or len(things) < len(entries) or (things and not any(key in item for item in things)):
         return None
-    return wanted in named
+    return any(item.get(key) == wanted for item in things)
 
 
 def _named(record: Setting) -> Mapping[str, object]:

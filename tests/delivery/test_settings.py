@@ -177,6 +177,48 @@ async def test_intervals_wait_for_their_type(rig: Rig, oden: Oden, fault: Fault 
     assert len(oden.runs()) == 1
 
 
+async def test_p4_what_is_there_already_is_told_though_answers_are_empty(rig: Rig, oden: Oden) -> None:
+    """To change what has an id twice does no harm: an empty answer is believed, in a life that has never seen a fuller one."""
+    async with rig.running() as drain:
+        await rig.commit(drain, setting(rig, "product", name="Tool"))
+        await rig.drained()
+    oden.faults.append(Fault("product/set", "after", 200, text="", times=1000))
+    before = len(oden.seen)
+    async with rig.running() as drain:
+        await rig.commit(drain, setting(rig, "product", name="Tool"))
+        await rig.drained(5.0)
+        assert (await rig.counts()).dead == 0
+    assert oden.seen[before:] == ["product/search", "product/set"]
+
+
+@pytest.mark.parametrize(
+    ("others", "made"),
+    [
+        pytest.param([{"id": "a", "external_id": None}], 1, id="one without a number"),
+        pytest.param([{"id": "a", "external_id": "9"}, {"id": "b", "name": "by hand"}], 1, id="one that leaves it out"),
+        pytest.param(
+            [{"id": "a", "external_id": "9", "parent": {"id": "b", "external_id": "17"}}], 1, id="within another"
+        ),
+        pytest.param([{"id": "a", "externalId": "17"}], 0, id="in words that are not known"),
+        pytest.param([{"id": None, "external_id": "17"}], 0, id="without an id"),
+    ],
+)
+async def test_p4_other_work_orders_in_an_answer_are_told_apart(
+    rig: Rig, oden: Oden, others: list[dict[str, Any]], made: int
+) -> None:
+    """An answer that shows only other orders, also such that were made by hand, means that ours is not there; one in words that are not
+    known leaves it in doubt. Never is another taken for ours."""
+    oden.faults.append(Fault("work_order/search", "before", 200, text=json.dumps(others), times=1000))
+    async with rig.running() as drain:
+        await rig.commit(drain, order(rig, "17", **BEGUN))
+        if made:
+            await rig.drained(5.0)
+        else:
+            await rig.seen(3)
+        counts = await rig.counts()
+    assert ([one["external_id"] for one in held(oden, "orders")], counts.dead) == (["17"] * made, 0)
+
+
 async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) -> None:
     """While Oden's answers about work orders are not understood, the other settings of the line go on."""
     oden.faults.append(Fault("work_order/search", "after", 200, text="{}", times=1000))
