@@ -15,8 +15,10 @@ from google.protobuf.message import DecodeError
 
 from gateway.model import Scalar
 
-LARGEST = 8 * 2**20
-"""Bytes; a payload beyond this is refused. The birth of a node with 100,000 metrics is smaller."""
+LARGEST = 2 * 1024 * 1024
+"""Bytes; a payload beyond this is refused. A birth says all that a device has: 10,000 metrics are some 500 kB."""
+MOST = 50_000
+"""Metrics; a payload with more is refused, because some of two bytes each would take up far more memory than the payload."""
 REBIRTH = "Node Control/Rebirth"
 """The metric of an edge node that makes it send its births again (6.4.19)."""
 SEQUENCE_OF_BIRTHS = "bdSeq"
@@ -25,7 +27,7 @@ SEQUENCE_OF_BIRTHS = "bdSeq"
 _QUALITY = "Quality"
 _BAD_BELOW, _STALE = 64, 500
 _COMPRESSED = "SPBV1.0_COMPRESSED"
-_BOOLEAN, _DATETIME = 11, 13
+_BOOLEAN = 11
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
 _TEXTS = {12, 14, 15}
@@ -103,6 +105,8 @@ def decode(payload: bytes) -> Payload:
     try:
         if message.uuid == _COMPRESSED:
             raise ValueError("is compressed; switch compression off at the edge node")
+        if len(message.metrics) > MOST:
+            raise ValueError(f"has {len(message.metrics)} metrics; at most {MOST} are taken")
         metrics = tuple(map(_metric, message.metrics))
     except UnicodeDecodeError:
         raise ValueError("holds text that is not UTF-8") from None

@@ -158,3 +158,33 @@ def test_a_node_that_keeps_losing_messages_is_not_asked_all_the_time() -> None:
         clock.time += 1.0
     assert good == asked
     assert 10 < asked < 25
+
+
+def births(count: int) -> list[tuple[str, bytes]]:
+    """The births of a node with a device of `count` metrics, of which "a" is the last."""
+    others = [wire.metric(number, wire.INT32, name=f"Cell {number % 20}/Value {number}") for number in range(count - 1)]
+    device = [*others, wire.metric(7, wire.INT32, name="a", alias=1)]
+    return [
+        ("spBv1.0/G/NBIRTH/E", wire.payload([wire.metric(0, wire.INT64, name="bdSeq")], 0)),
+        ("spBv1.0/G/DBIRTH/E/D", wire.payload(device, 1)),
+    ]
+
+
+def test_the_birth_of_a_big_device_is_taken() -> None:
+    """A birth holds all metrics of a device: one with 10,000, of some 300 kB, is read as any other."""
+    clock = Hand()
+    host = SparkplugHost("floor", {"G/E/D": ("a",)}, clock)
+    told = [host.take(topic, payload, clock.now()) for topic, payload in births(10_000)]
+    assert [sample.value for sample in told[-1].samples] == [{"a": 7}]
+    assert not told[-1].notices
+    assert not host.failed
+
+
+def test_p12_metrics_without_end_are_refused() -> None:
+    """Metrics of two bytes each would take up far more memory than the message: more than 50,000 are a reject."""
+    clock = Hand()
+    host = SparkplugHost("floor", {"G/E/D": ("a",)}, clock)
+    told = host.take("spBv1.0/G/NBIRTH/E", b"\x12\x00" * 60_000, clock.now())
+    assert [(notice.kind, notice.text) for notice in told.notices] == [
+        ("reject", "the payload has 60000 metrics; at most 50000 are taken")
+    ]
