@@ -46,7 +46,7 @@ class _Device:
     nothing has been told of it.
 
     `names` and `kinds` are what its birth said of the wanted metrics: alias -> name, name -> data type. `refused`: why values cannot be
-    used. `flushes`: since its birth it has sent values from before.
+    used. `flushes`: since its birth it has sent values from before. `awaited`: its node was born again, and it has yet to be.
     """
 
     address: str
@@ -56,6 +56,7 @@ class _Device:
     kinds: dict[str, int | None] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     flushes: bool = False
+    awaited: bool = False
 
 
 @dataclass(slots=True)
@@ -134,7 +135,7 @@ class SparkplugHost:
                     text = f"nothing has come of edge node {node.address.node} in group {node.address.group}; is it on, and written as in its topics?"
                     self.failed[sparkplug_address(str(node.address))] = text
                 for device in node.devices.values():
-                    if device.alive is None:
+                    if device.alive is None or device.awaited:
                         why = self.failed.get(device.address, "nothing is known of its edge node")
                         samples += self._died(device, why, self._clock.now())
         return tuple(samples)
@@ -188,27 +189,38 @@ class SparkplugHost:
         return Told(tuple(samples), notices)
 
     def _node_born(self, node: _Node, message: Payload, received: float) -> Told:
-        gone = self._gone(node, received, "nothing is known of its edge node")
-        node.alive, node.seq, node.birth, node.ask_at = True, message.seq, _birth(message), None
+        birth, gone = _birth(message), tuple[Sample, ...]()
+        if not node.alive or birth is None or birth != node.birth:
+            gone = self._gone(node, received, "nothing is known of its edge node")
+        node.alive, node.seq, node.birth, node.ask_at = True, message.seq, birth, None
         self._wait_for(node)
         self.failed.pop(sparkplug_address(str(node.address)), None)
         for device in node.devices.values():
-            self.failed[device.address] = "its edge node has not said that the device is there"
+            # A node that was asked for its births lives on; its devices do if their births follow.
+            device.awaited = bool(device.alive)
+            device.names.clear()
+            if not device.alive:
+                self.failed[device.address] = "its edge node has not said that the device is there"
         own = node.devices.get(None)
         told = self._born(own, message, received) if own is not None else _NOTHING
         return Told((*gone, *told.samples), told.notices)
 
     def _node_died(self, node: _Node, message: Payload, received: float) -> Told:
-        """The end of a connection of the node; of an earlier one than its last birth, if their numbers differ."""
+        """The end of a connection of the node; of an earlier one than its last birth, if their numbers differ. Not every node counts
+        right, so then its births are asked for: one that is dead does not answer."""
         birth = _birth(message)
         if node.alive and birth is not None and node.birth is not None and birth != node.birth:
+            self._ask(node)
+            self._wait_for(node)
+            for device in node.devices.values():
+                device.awaited = bool(device.alive)
             return _NOTHING
         samples = self._gone(node, received, "its edge node is offline", unheard=True)
         self.failed[sparkplug_address(str(node.address))] = "the edge node is offline"
         return Told(samples)
 
     def _born(self, device: _Device, message: Payload, received: float) -> Told:
-        device.alive, device.flushes = True, False
+        device.alive, device.flushes, device.awaited = True, False, False
         wanted = [(metric, metric.name) for metric in message.metrics if metric.name in device.wanted]
         device.names = {metric.alias: name for metric, name in wanted if metric.alias is not None and name}
         device.kinds = {name: metric.datatype for metric, name in wanted if name}
@@ -302,7 +314,7 @@ class SparkplugHost:
         return tuple(samples)
 
     def _died(self, device: _Device, why: str, at: float) -> tuple[Sample, ...]:
-        was, device.alive = device.alive, False
+        was, device.alive, device.awaited = device.alive, False, False
         self.failed[device.address] = why
         return self._bad(device, device.wanted, at) if was is not False else ()
 

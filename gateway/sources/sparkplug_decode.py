@@ -17,6 +17,7 @@ from gateway.model import Scalar
 
 LARGEST = 2 * 1024 * 1024
 """Bytes; a payload beyond this is refused. A birth says all that a device has: 10,000 metrics are some 500 kB."""
+
 MOST = 50_000
 """Metrics; a payload with more is refused, because some of two bytes each would take up far more memory than the payload."""
 REBIRTH = "Node Control/Rebirth"

@@ -172,10 +172,37 @@ async def test_the_death_of_an_earlier_connection(broker: Mosquitto, edge: EdgeN
         await wait_until(lambda: said(intake, "State")[-1][1] == "bad")
         edge.start()
         await wait_until(lambda: said(intake, "State")[-1][1] == "good")
+        asked = edge.asked
         edge.publish(edge.topic("NDEATH"), old)
+        await wait_until(lambda: edge.asked > asked)
         edge.change("Press 7", State=3)
-        await wait_until(lambda: said(intake, "State")[-1] == (3, "good", False))
+        await wait_until(lambda: said(intake, "State")[-1][0] == 3)
     assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+
+
+async def test_p9_a_death_with_a_wrong_number(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A node that counts its births wrongly dies: it does not answer, so that its devices are gone a little later."""
+    edge.start()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.deaf = True
+        edge.publish(edge.topic("NDEATH"), wire.payload([wire.metric(77, wire.INT64, name="bdSeq")], None))
+        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+
+
+async def test_p2_births_that_another_host_has_asked_for(broker: Mosquitto, edge: EdgeNode) -> None:
+    """A node that lives sends its births once more: nothing is gone meanwhile, and what they say counts."""
+    edge.start()
+    intake = Intake()
+    async with running(source(broker), intake):
+        await wait_until(lambda: said(intake, "State"))
+        edge.add("Press 7", State=(wire.INT32, 3))
+        edge.born()
+        await wait_until(lambda: said(intake, "State")[-1] == (3, "good", True))
+        edge.change("Press 7", State=4)
+        await wait_until(lambda: said(intake, "State")[-1] == (4, "good", False))
+    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 0
 
 
 async def test_a_metric_that_the_device_does_not_have(broker: Mosquitto, edge: EdgeNode) -> None:
