@@ -156,7 +156,7 @@ class Carrier:
         asked = outcome.retry_after or 0.0
         match outcome.fate:
             case "again":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.unsettled and outcome.hold == "none"))
+                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"))
                 work = replace(work, attempt=attempt)
                 if isinstance(work.records[0], Setting) and self._is_hopeless(attempt, since):
                     await self._give_up(work, attempt)

@@ -33,7 +33,8 @@ class Attempt:
     looks: int = 0
     """How often it was looked up without an answer that settles it."""
     failed: int = 0
-    """How often it was sent and Oden itself, not what stands in between, gave no answer or an error that settles nothing."""
+    """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing, or one that it
+    says may pass."""
     confirmed: bool = False
     """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
 

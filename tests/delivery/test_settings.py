@@ -271,7 +271,15 @@ async def test_p4_a_quality_test_exists_once(rig: Rig, oden: Oden, where: str, s
     assert "quality_test/search" in oden.seen
 
 
-async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden: Oden) -> None:
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        pytest.param(500, Fault.text, id="fails over it"),
+        pytest.param(409, Fault.text, id="says that it can be tried again"),
+        pytest.param(200, "", id="answers nothing"),
+    ],
+)
+async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden: Oden, status: int, text: str) -> None:
     """One that is refused is a dead letter at once, one that fails again and again while others are taken is one at last, and what waits
     behind it goes on."""
     rig.settle = 0.02
@@ -287,7 +295,7 @@ async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden:
         work.lane, work.positions, request.endpoint.path, request.body, 0.0, failed=MOST_SENDS - 1, phase="again"
     )
     assert outbox.begin(work, tried)
-    oden.faults.append(Fault("target/set", "before", 500, times=1000, contains="Poison"))
+    oden.faults.append(Fault("target/set", "before", status, text, times=1000, contains="Poison"))
     async with rig.running() as drain, asyncio.timeout(30):
         number = 0
         while (await rig.counts()).dead < 2:
