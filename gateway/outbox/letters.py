@@ -22,6 +22,7 @@ from gateway.outbox.kept import Kept
 from gateway.outbox.lanes import DEAD, parked_lane
 from gateway.outbox.merge import without, words
 from gateway.outbox.store import Outbox
+from gateway.outbox.things import still_meant
 
 Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead"]
 
@@ -171,7 +172,7 @@ def retry(outbox: Outbox, found: Sequence[Listed], changed: Mapping[str, Record]
     """Send those of `found` that are dead letters once more, as `changed` says by key where it does, and those that wait for
     their next try at once. One transaction.
 
-    An update says nothing of fields that later updates have set, unless `changed` says something else of them than before. Of
+    An update or a setting says nothing of fields that later ones have set, unless `changed` says something else of them than before. Of
     `changed`, all are sent or none: OutboxError where one is no dead letter any more, or its interval is not known any more.
     """
     done = Retried()
@@ -191,7 +192,7 @@ def _retry(outbox: Outbox, change: Change, one: Listed, changed: Mapping[str, Re
         interval = change.intervals[record.key] = Interval(record.line, record.type, record.start)
     if isinstance(record, Setting) and letter is not None:
         _take(change, one)
-        change.put_back(Kept(record))
+        change.put_back(Kept(still_meant(record, letter) if changed else letter.record))
         return Retried(sent=1)
     if letter is None or interval is None:
         if changed is not None:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gateway.model import Setting
 from gateway.outbox import merge
-from gateway.outbox.entries import DEAD_LETTER, Thing, Totals
+from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Thing, Totals
 from gateway.outbox.kept import Kept, kept
 from gateway.outbox.lanes import DEAD, lane_of
 
@@ -70,6 +70,14 @@ def still_said(change: Change, refused: Setting) -> Setting | None:
     """What of a setting that is about to be a dead letter is not said anew by one that waits; None where that is nothing."""
     waiting = _waiting(change, refused)
     return refused if waiting is None else merge.unsaid(refused, waiting)
+
+
+def still_meant(record: Setting, letter: DeadLetter) -> Setting:
+    """What a person has made of a setting, without what it said when it was refused and later ones say differently."""
+    refused = json.loads(letter.body or "{}")
+    before = letter.record.fields if isinstance(letter.record, Setting) else {}
+    left = {name: value for name, value in record.fields.items() if name in before or refused.get(name) != value}
+    return replace(record, fields=left)
 
 
 def _waiting(change: Change, setting: Setting) -> Setting | None:

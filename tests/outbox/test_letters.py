@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from gateway.errors import OutboxError
-from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
+from gateway.model import Output, Record, Setting, StartInterval, UpdateInterval, record_key
 from gateway.outbox.change import CLOSED_KEPT
 from gateway.outbox.entries import Attempt, Commit, Work
 from gateway.outbox.letters import (
@@ -714,3 +714,35 @@ def test_p7_what_is_known_of_things_is_made_anew_from_the_records() -> None:
     rows.apply({"thing/of nobody": "{}", other: "no JSON"}, [some])
     assert rebuild(rows) == []
     assert {key: text for key, text in rows.items() if key.startswith("thing/")} == whole
+
+
+@pytest.mark.parametrize(
+    ("change", "sent"),
+    [
+        pytest.param(None, {"usl": 9}, id="as it was"),
+        pytest.param(("usl", 8), {"usl": 8}, id="another field is changed"),
+        pytest.param(("lsl", 5), {"lsl": 5, "usl": 9}, id="the field itself is changed"),
+    ],
+)
+def test_p5_a_refused_setting_that_was_listed_before_a_later_word_takes_nothing_back(
+    change: tuple[str, int] | None, sent: dict[str, int]
+) -> None:
+    """Listed or exported, then overtaken, then sent once more: only what nothing later says, and what the person says differently."""
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    commit(outbox, floor.setting("Film", lsl=1, usl=9))
+    (work,) = outbox.work()
+    body = {"line": {"id": "7"}, **(work.records[0].fields if isinstance(work.records[0], Setting) else {})}
+    attempt = replace(things.attempt_for(work), body=json.dumps(body))
+    assert outbox.begin(work, attempt)
+    outbox.settle(replace(work, attempt=attempt), {}, {work.positions[0]: "no"}, 7.0)
+    (letter,) = all_of(outbox, Filter(where="dead"))
+    commit(outbox, floor.setting("Film", lsl=2))
+    things.drain(outbox, oden)
+    changed = None
+    if change is not None:
+        assert isinstance(letter.record, Setting)
+        changed = {letter.record.key: replace(letter.record, fields=dict([*letter.record.fields.items(), change]))}
+    assert retry(outbox, [letter], changed).sent == 1
+    (work,) = outbox.work()
+    assert isinstance(work.records[0], Setting)
+    assert {name: value for name, value in work.records[0].fields.items() if name in ("lsl", "usl")} == sent
