@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from gateway.cli.phrases import one_line, span
-from gateway.config.device import DeviceAddress, parse_device
+from gateway.config.device import parse_device
 from gateway.config.schema import Line
 from gateway.config.schema_inputs import Counter, Input
 
@@ -58,15 +58,15 @@ def _origin(given: Input) -> str:
     if given.node is not None:
         return f"the tag {given.node} of {given.source}"
     if given.metric is not None and given.device is not None:
-        return f"the metric {given.metric} of {_device(parse_device(given.device))} behind {given.source}"
+        return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     what = f"the field {given.field} of each message" if given.field else "each message"
     when = f", which happened when its field {given.time} says" if given.time else ""
     return f"{what} on {given.topic} of {given.source}{when}"
 
 
-def _device(one: DeviceAddress) -> str:
-    where = f"Sparkplug edge node {one.node} of group {one.group}"
-    return f"the {where}" if one.device is None else f"the device {one.device} of {where}"
+def _device(written: str) -> str:
+    of_node = parse_device(written).device is None
+    return f"Sparkplug edge node {written} itself" if of_node else f"Sparkplug device {written}"
 
 
 def _counter(name: str, counter: Counter) -> Iterator[str]:

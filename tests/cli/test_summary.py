@@ -43,6 +43,8 @@ def told(text: str) -> list[str]:
         ("  a: {source: mes, topic: t, field: job.no, time: at}", "a is the field job.no of each message on t of mes, which happened when its field at says."),
         ("  a: {source: mes, topic: t}", "a is each message on t of mes."),
         ("  a: {expr: 'speed > 5.0'}", "a is what follows from speed > 5.0."),
+        ("  a: {source: mes, device: G/E/Press, metric: Good}", "a is the metric Good of the Sparkplug device G/E/Press behind mes."),
+        ("  a: {source: mes, device: G/E, metric: Up}", "a is the metric Up of the Sparkplug edge node G/E itself behind mes."),
         ("  a: {source: plc, node: A, fresh: 15m}\n  b: {stale: a}", "b is true while a is quiet."),
         ("  a: {source: plc, node: A, fresh: 15m}", "a is quiet when nothing has come for 15 min: that is listed as a gap."),
         ("  a: {source: plc, node: A, heartbeat: 10s}", "a must change every 10 s: else nothing from plc counts as known, which is listed as a gap."),
