@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench campaign bodies contract lock clean
+.PHONY: help demo test lint bench campaign laws bodies contract lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -35,6 +35,9 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 	@$(BIN)/python -m tests.campaign outage
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
+
+laws: $(READY) ## try the laws of mapping on 25 times as many made plants
+	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping -k properties
 
 bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
 	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/test_oden_properties.py -k "proper_answer"

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Tick, dump
 from gateway.model import Notice, Output, Record, Sample, StartInterval
+from tests.mapping.laws import examples
 from tests.mapping.recording import T0, Played, order, plan, play, scrap, tag
 
 RATE = 5
@@ -186,7 +187,7 @@ def left_out(notices: Sequence[Notice]) -> float:
     return sum(float(match[1]) for match in found if match)
 
 
-@settings(max_examples=120, deadline=None)
+@examples(120)
 @given(lines, plants(), st.booleans())
 def test_p2_p4_what_is_reported_is_what_was_made(example: LinePlan, plant: Plant, restarts: bool) -> None:
     """Entries plus what waits are what counters, edges and events really moved: through rollovers, parts taken back, counters that
@@ -201,7 +202,7 @@ def test_p2_p4_what_is_reported_is_what_was_made(example: LinePlan, plant: Plant
     assert sum(sums.values()) + said == sum(expected.values())
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(lines, plants(), st.lists(st.floats(0, 1), max_size=15))
 def test_p2_records_do_not_depend_on_how_a_recording_is_cut(example: LinePlan, plant: Plant, cuts: list[float]) -> None:
     """With ticks anywhere and the state through its text at each event: the same records, notices and memory."""
@@ -215,7 +216,7 @@ def test_p2_records_do_not_depend_on_how_a_recording_is_cut(example: LinePlan, p
     assert dump(cut.state) == dump(whole.state)
 
 
-@settings(max_examples=80, deadline=None)
+@examples(80)
 @given(lines, plants())
 def test_p4_stamps_are_unique_in_each_run_and_batch(example: LinePlan, plant: Plant) -> None:
     """No two entries of an interval have the same second, none is before its start, and each interval is told before its output."""

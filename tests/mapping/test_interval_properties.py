@@ -15,6 +15,7 @@ from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.line import Tick, due, dump
 from gateway.mapping.track_plan import ByCondition, ByIdleness
 from gateway.model import Record, Sample, StartInterval, UpdateInterval
+from tests.mapping.laws import examples
 from tests.mapping.recording import T0, message, play, tag
 
 INPUTS: dict[str, Any] = {
@@ -159,7 +160,7 @@ def spans(records: Sequence[Record]) -> dict[str, list[tuple[int, int | None]]]:
     return {kind: list(known.values()) for kind, known in by_type.items()}
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(lines, any_recording)
 def test_intervals_of_one_type_never_overlap(example: LinePlan, told: list[Sample]) -> None:
     """Whatever begins and ends them: one at a time, each a second long at least, no two with one start second."""
@@ -173,7 +174,7 @@ def test_intervals_of_one_type_never_overlap(example: LinePlan, told: list[Sampl
             assert end <= second, kind
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(at_once, recordings(0.0))
 def test_batches_are_inside_runs(example: LinePlan, told: list[Sample]) -> None:
     """A batch that is to be in a run begins in one and ends with it, to the second that each interval has at least. What comes to
@@ -189,7 +190,7 @@ def test_batches_are_inside_runs(example: LinePlan, told: list[Sample]) -> None:
             assert host[1] is None or (end is not None and end <= max(host[1], start + 1)), kind
 
 
-@settings(max_examples=250, deadline=None)
+@examples(250)
 @given(lines, any_recording, st.lists(st.floats(0, 1), max_size=15), st.booleans())
 def test_records_do_not_depend_on_how_a_recording_is_cut(
     example: LinePlan, told: list[Sample], cuts: list[float], restarts: bool
@@ -206,7 +207,7 @@ def test_records_do_not_depend_on_how_a_recording_is_cut(
     assert dump(cut.state) == dump(whole.state)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(lines, any_recording)
 def test_something_happens_when_it_is_due(example: LinePlan, told: list[Sample]) -> None:
     """Time goes on: after what is due has been done, nothing is due at or before that time."""
@@ -220,7 +221,7 @@ def test_something_happens_when_it_is_due(example: LinePlan, told: list[Sample])
         assert later is None or later > state.now
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(lines, any_recording, st.integers(1, 59))
 def test_p2_values_told_again_change_nothing(example: LinePlan, told: list[Sample], where: int) -> None:
     """After a new subscription each tag is told as it was known: no interval begins or ends by that."""
@@ -247,7 +248,7 @@ def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
 def test_metrics_of_a_device_mean_what_tags_do(
     run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]

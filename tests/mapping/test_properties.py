@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick, dump, load, step
 from gateway.mapping.output import Amount
 from gateway.model import RECORD, Output, Record, Sample, StartInterval, UpdateInterval
+from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, PLC, T0, message, order, plan, play, scrap, tag
 
 ROLLOVER, RATE = 100, 5
@@ -165,7 +166,7 @@ def without_zeros(sums: Counter[str]) -> dict[str, int]:
     return {code: amount for code, amount in sums.items() if amount}
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(lines, plants(), st.booleans())
 def test_p2_p4_nothing_is_lost_or_invented(example: Any, plant: Plant, restarts: bool) -> None:
     """Reported plus waiting is what counters and events really moved, by code: through restarts, rollovers, resets,
@@ -179,7 +180,7 @@ def test_p2_p4_nothing_is_lost_or_invented(example: Any, plant: Plant, restarts:
         assert without_zeros(counted([*played.records, *again.records], [])) == without_zeros(plant.made)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(lines, plants())
 def test_intervals_never_overlap(example: Any, plant: Plant) -> None:
     """Intervals of one type do not overlap, share no start second, end after their start, and close before the next."""
@@ -198,7 +199,7 @@ def test_intervals_never_overlap(example: Any, plant: Plant) -> None:
             assert end[0] <= second
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(lines, plants())
 def test_p4_stamps_of_output_are_unique(example: Any, plant: Plant) -> None:
     """No two entries of a run have the same whole second, and none is before the run's start."""
@@ -209,7 +210,7 @@ def test_p4_stamps_of_output_are_unique(example: Any, plant: Plant) -> None:
     assert all(starts[interval] <= stamp for interval, stamp in stamps)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(lines, plants(), st.lists(st.floats(0, 1), max_size=20), st.booleans())
 def test_records_do_not_depend_on_how_time_is_cut(
     example: Any, plant: Plant, cuts: list[float], restarts: bool
@@ -225,7 +226,7 @@ def test_records_do_not_depend_on_how_time_is_cut(
     assert dump(cut.state) == dump(whole.state)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(plants(gap=1.0, latest=0.4))
 def test_what_was_made_goes_to_the_run_that_was_on(plant: Plant) -> None:
     """Split exactly by the time of the sample: each run gets what was seen while its order was on, and what was
@@ -270,7 +271,7 @@ anything = st.recursive(
 qualities = st.sampled_from(["good", "good", "good", "uncertain", "bad"])
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     lines,
     st.lists(
@@ -301,7 +302,7 @@ def test_p5_any_value_is_taken(
             notice.text.encode()
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(anything, anything)
 def test_p5_a_line_works_after_any_message(first: object, second: object) -> None:
     """Whatever was said before, the next order that makes sense becomes a run."""

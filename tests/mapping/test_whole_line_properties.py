@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.line import Tick
 from gateway.model import Output, Sample, StartInterval
+from tests.mapping.laws import examples
 from tests.mapping.recording import Played, play
 from tests.mapping.test_interval_properties import BATCHES, INPUTS, INTERVALS, RUNS, STATES, any_recording, spans
 
@@ -81,7 +82,7 @@ def reported(played: Played) -> Counter[str]:
     return sums
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(lines, any_recording, st.booleans())
 def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, told: list[Sample], restarts: bool) -> None:
     """Through rollovers, bad quality, new subscriptions, late and retained messages and restarts: entries plus what waits plus what is
@@ -96,7 +97,7 @@ def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, told: lis
         assert sums[BATCH_TEST] == tests
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(lines, any_recording)
 def test_p4_everything_is_of_an_interval_that_was_told(example: LinePlan, told: list[Sample]) -> None:
     """No output or test comes before the start of its interval, and of each interval no two entries, and no two tests of one schema,
