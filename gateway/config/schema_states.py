@@ -33,7 +33,7 @@ class StateRung(StateCode):
 class ShortStops(Section):
     """Stops that are counted in the state that they interrupt, instead of being told one by one."""
 
-    under: Duration = Field(gt=0, description="A stop shorter than this is short.")
+    under: Duration = Field(gt=0, description="A stop shorter than this, through all its states, is short.")
     during: list[Name] = Field(
         min_length=1, description="The categories whose states can be interrupted so, such as `[Uptime]`."
     )

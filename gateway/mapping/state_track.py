@@ -8,11 +8,22 @@ from typing import Literal
 from gateway.mapping.events import happened
 from gateway.mapping.records import Details
 from gateway.mapping.scene import Readings, Scene, changed_at
-from gateway.mapping.states import HISTORY, Candidate, Dark, Meaning, Said, StatesPlan, StatesState, Told, words
+from gateway.mapping.states import (
+    HISTORY,
+    PARTS,
+    Candidate,
+    Dark,
+    Meaning,
+    Said,
+    StatesPlan,
+    StatesState,
+    Told,
+    words,
+)
 from gateway.mapping.values import excerpt
 from gateway.model import Sample
 
-Timer = Literal["hold", "dark"]
+Timer = Literal["hold", "stop", "dark"]
 
 
 class StateTrack:
@@ -24,21 +35,28 @@ class StateTrack:
         self.scene = scene
 
     def timers(self) -> Iterator[tuple[float, Timer]]:
-        if self.state.candidate is not None:
-            yield self.state.candidate.due, "hold"
-        if self.state.dark is not None and self.plan.offline is not None:
-            yield self.state.dark.due, "dark"
+        state = self.state
+        if state.candidate is not None:
+            yield state.candidate.due, "hold"
+        if state.stop and (state.candidate is None or self._stops(state.candidate)):
+            yield state.stop[0].due + self._under - self.plan.hold, "stop"
+        if state.dark is not None and self.plan.offline is not None:
+            yield state.dark.due, "dark"
 
     def fire(self, timer: Timer) -> None:
         if timer == "hold" and self.state.candidate is not None:
-            self._record(self.state.candidate, offline=False)
+            self._settle(self.state.candidate)
+        elif timer == "stop":
+            self._tell_stop()
         elif timer == "dark" and self.state.dark is not None and self.plan.offline is not None:
             means = words(self.plan.offline.code, self.scene.look)
             since, before = self.state.dark.since, self.state.candidate
             self.state = replace(self.state, dark=None)
             if before is not None and since - before.at >= self.plan.hold:
-                self._record(before, offline=False)  # a stop that ends in the dark is no short one
+                self._settle(before)
+            self._tell_stop()  # a stop that ends in the dark is no short one
             if means is not None:
+                self.state = replace(self.state, candidate=None)
                 self._record(Candidate(means[0], since, self.scene.now, means[1]), offline=True)
 
     def see(self, readings: Readings, sample: Sample) -> None:
@@ -88,43 +106,71 @@ class StateTrack:
         if candidate is not None and candidate.meaning == means:
             self.state = replace(self.state, candidate=replace(candidate, comment=comment))
             return
-        if candidate is not None and at - candidate.at >= self._hold(candidate.meaning):
-            self._record(candidate, offline=False)
-        if means == self.state.meaning:
-            self._return(at)
+        if candidate is not None and (candidate.said or at - candidate.at >= self.plan.hold):
+            self._settle(candidate)
+        now, stop = self.scene.now, self.state.stop
+        goes_on = means == (stop[-1].meaning if stop else self.state.meaning)
+        waits = None if goes_on else Candidate(means, at, now + self.plan.hold, comment)
+        self.state = replace(self.state, candidate=waits)
+
+    def _settle(self, one: Candidate) -> None:
+        """The candidate has held: it is recorded, unless it is part of a stop that can still be a short one, or ends one."""
+        self.state = replace(self.state, candidate=None)
+        if self._stops(one):
+            self.state = replace(self.state, stop=(*self.state.stop, one))
+            if one.said or len(self.state.stop) > PARTS or one.at - self.state.stop[0].at >= self._under:
+                self._tell_stop()
             return
-        away = at if self.state.away is None else self.state.away
-        waits = Candidate(means, at, self.scene.now + self._hold(means), comment)
-        self.state = replace(self.state, candidate=waits, away=away)
+        lasted = one.at - self.state.stop[0].at if self.state.stop else 0.0
+        if lasted >= self._under:
+            self._tell_stop()
+        elif self.state.stop:
+            self.state = replace(self.state, stop=(), stops=self.state.stops + 1, stopped=self.state.stopped + lasted)
+        if one.meaning != self.state.meaning:
+            self._record(one)
 
-    def _hold(self, means: Meaning) -> float:
-        """How long a state must hold that may follow the one that is on."""
+    @property
+    def _under(self) -> float:
+        """How long a stop is no short one any more."""
+        return self.plan.short_stops.under if self.plan.short_stops is not None else 0.0
+
+    def _stops(self, one: Candidate) -> bool:
+        """Whether a state interrupts the one that is on, and may do so for a moment only."""
         short, now = self.plan.short_stops, self.state.meaning
-        if short is None or now is None or now.category not in short.during or means.category in short.during:
-            return self.plan.hold
-        return max(self.plan.hold, short.under)
+        return (
+            short is not None
+            and now is not None
+            and now.category in short.during
+            and one.meaning.category not in short.during
+        )
 
-    def _return(self, at: float) -> None:
-        """The state that is on goes on at `at`; if it was interrupted for long enough, that was a short stop."""
-        state, short = self.state, self.plan.short_stops
-        away = at - state.away if state.away is not None else 0.0
-        stop = short is not None and state.meaning is not None and state.meaning.category in short.during
-        if stop and away > 0 and away >= self.plan.hold:
-            state = replace(state, stops=state.stops + 1, stopped=state.stopped + away)
-        self.state = replace(state, candidate=None, away=None)
+    def _tell_stop(self) -> None:
+        """What waited as a short stop is none."""
+        stop, self.state = self.state.stop, replace(self.state, stop=())
+        for one in stop:
+            self._record(one)
 
-    def _record(self, candidate: Candidate, *, offline: bool) -> None:
-        """The candidate is the state that is on: the one before ends where it starts."""
-        state, scene, means = self.state, self.scene, candidate.meaning
-        start = max(floor(candidate.at), state.earliest)
+    def _record(self, one: Candidate, *, offline: bool = False) -> None:
+        """This is the state that is on: the one before ends where it starts."""
+        state, scene, means = self.state, self.scene, one.meaning
+        start = max(floor(one.at), state.earliest)
         if state.interval is not None:
             scene.recorder.end(scene.now, "STATE", state.interval, start, self._summary())
         reason = {"reason": means.reason} if means.reason is not None else {}
-        comment = {"comment": candidate.comment} if candidate.comment is not None else {}
-        details: Details = {"category": means.category, **reason, **comment, **candidate.said}
+        comment = {"comment": one.comment} if one.comment is not None else {}
+        details: Details = {"category": means.category, **reason, **comment, **one.said}
         interval = scene.recorder.start(scene.now, "STATE", start, None, details)
-        told = (*state.told[1 - HISTORY :], Told(interval, candidate.at, means.category, candidate.said))
-        self.state = StatesState(interval, means, None, start + 1, dark=state.dark, offline=offline, told=told)
+        told = (*state.told[1 - HISTORY :], Told(interval, one.at, means.category, one.said))
+        self.state = replace(
+            state,
+            interval=interval,
+            meaning=means,
+            earliest=start + 1,
+            stops=0,
+            stopped=0.0,
+            offline=offline,
+            told=told,
+        )
 
     def _summary(self) -> Details:
         """What is said of the state that ends: how many short stops there were in it, and how long they took together."""
@@ -159,6 +205,8 @@ class StateTrack:
         if candidate is not None and candidate.at <= at and self._meant(said, candidate.meaning.category):
             self.state = replace(self.state, candidate=replace(candidate, said={**candidate.said, **heard}))
             return True
+        if any(one.at <= at and self._meant(said, one.meaning.category) for one in self.state.stop):
+            self._tell_stop()  # what somebody speaks of is told, however short
         for place, told in reversed([*enumerate(self.state.told)]):
             if told.at <= at and self._meant(said, told.category):
                 later = self.state.told[place + 1 :]

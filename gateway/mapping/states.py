@@ -2,7 +2,7 @@
 
 A state is what Oden shows of it: category and reason. Two codes with the same ones are one state. It is recorded only
 after it held for `hold`, with its true start; one that flickers and goes back leaves nothing. It has held when it still is so
-after that time, or when the plant's own times show that it was. As with runs, the
+after that time, or when the plant's own times show that it was, or when somebody has said something of it. As with runs, the
 start is the second in which it began, but never the second of the previous start: states never overlap and the end
 of one is the start of the next.
 """
@@ -18,6 +18,8 @@ from gateway.mapping.values import number, scalar, text
 
 HISTORY = 16
 """So many states are remembered, for what a person says of them later."""
+PARTS = 32
+"""A stop with more states than these is no short one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Ladder:
 
 @dataclass(frozen=True, slots=True)
 class ShortStops:
-    """States that interrupt one of the categories `during` for less than `under` seconds are counted in that one."""
+    """What interrupts states of the categories `during` for less than `under` seconds, all together, is counted in the state before."""
 
     under: float
     during: frozenset[str]
@@ -231,8 +233,8 @@ class Dark:
 class StatesState:
     """The state that was recorded last, and the one that may follow it. `earliest` is where it can start.
 
-    `away` is when a short stop began, if one is on; `stops` and `stopped` are how
-    many there were in this state and how many seconds they took. `offline`: it was recorded because the source is gone.
+    `stop` are the states since the one that is on was interrupted, as long as that can be a short stop; `stops` and `stopped` are how
+    many short stops there were in it and how many seconds they took. `offline`: it was recorded because the source is gone.
     `told` are the newest states, newest last.
     """
 
@@ -240,7 +242,7 @@ class StatesState:
     meaning: Meaning | None = None
     candidate: Candidate | None = None
     earliest: int = 0
-    away: float | None = None
+    stop: tuple[Candidate, ...] = ()
     stops: int = 0
     stopped: float = 0.0
     dark: Dark | None = None
