@@ -4,8 +4,6 @@ A quality test is told of the newest run, or batch, that began before its time; 
 is, and where none is known at all. Its time stamp is its own time, later by seconds where the interval has a test of that second already.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor
@@ -20,6 +18,7 @@ from gateway.mapping.patterns import Look, Pattern, Reference
 from gateway.mapping.runs import EndedRun, Run, RunsState, undecided
 from gateway.mapping.scene import AT_ONCE, Readings, Scene
 from gateway.mapping.tracks import Track
+from gateway.mapping.values import digest
 from gateway.model import Sample, Scalar, SettingType
 
 AT = Reference("at")
@@ -108,10 +107,10 @@ class RulesTrack:
         told = {other.key: state.told[other.key] for other in self.plans if other.key in state.told}
         fields = self._filled(plan, self.scene.look)
         silent = self._lacks(plan, fields) or (plan.when is not None and self.scene.holds(plan.when) is not True)
-        digest = "" if silent else _digest(fields)
-        if not silent and digest != told.get(plan.key) and plan.set != "quality_test":
+        said = "" if silent else digest(fields)
+        if not silent and said != told.get(plan.key) and plan.set != "quality_test":
             self.scene.recorder.setting(self.scene.now, plan.set, fields, plan.key)
-        told[plan.key] = digest or told.get(plan.key, "")
+        told[plan.key] = said or told.get(plan.key, "")
         self.state = replace(state, due=due, told=told)
 
     def see(self, readings: Readings, sample: Sample) -> None:
@@ -221,7 +220,3 @@ def _tested(track: Track, test: Test) -> Run | EndedRun | None:
 def _known(state: RunsState) -> list[Run | EndedRun]:
     """What is on and what was, the newest first."""
     return [*([state.current] if state.current is not None else []), *reversed(state.recent)]
-
-
-def _digest(fields: Mapping[str, JsonValue]) -> str:
-    return hashlib.blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=8).hexdigest()

@@ -31,13 +31,14 @@ NAMELESS = "#"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on; `start`, `name` and `details` are what Oden is told. `details` None: that was told by an older
-    version, which did not remember it."""
+    """A run that is on; `start`, `name` and `details` are what Oden is told, `begun` is exact. `details` or `begun` None: that was told
+    by an older version, which did not remember it."""
 
     interval: str
     start: int
     name: str | None = None
     details: Mapping[str, JsonValue] | None = None
+    begun: float | None = None
 
     @property
     def product(self) -> str:
@@ -101,7 +102,7 @@ class RunsState:
     `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
     run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on,
     `later` what was made while it settles whether another run has begun.
-    `heard` are the newest PAST_KEYS changes of the key, with their times.
+    `heard` are the newest PAST_KEYS changes of the key, or digests of the messages that were events of it, with their times.
     """
 
     key: str = ""
@@ -210,7 +211,13 @@ def opened(state: RunsState, run: Run, begun: float) -> RunsState:
     """The run is on. A condition that was true before it began does not end it: it has yet to begin to work."""
     held = state.held if state.held is not None and state.held.since >= begun else None
     return replace(
-        state, current=run, waiting=None, held=held, earliest=run.start + 1, number=state.number + 1, counted=0
+        state,
+        current=replace(run, begun=begun),
+        waiting=None,
+        held=held,
+        earliest=run.start + 1,
+        number=state.number + 1,
+        counted=0,
     )
 
 

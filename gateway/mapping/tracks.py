@@ -8,16 +8,16 @@ from dataclasses import replace
 from math import inf, nextafter
 from typing import Literal, Protocol
 
-from gateway.mapping import runs
+from gateway.mapping import repeats, runs
 from gateway.mapping.details import all_filled, inputs_of
 from gateway.mapping.events import happened
-from gateway.mapping.inputs import InputPlan, Reading, moment
+from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.patterns import Look
 from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsState, Turn, Waiting, undecided
 from gateway.mapping.scene import Readings, Scene, changed_at
 from gateway.mapping.shifts import Calendar
 from gateway.mapping.track_plan import NUMBER, ByCondition, ByCount, ByEvent, ByIdleness, ByKey, TrackPlan
-from gateway.mapping.values import find, flaw, scalar, whole
+from gateway.mapping.values import scalar, whole
 from gateway.model import Sample
 
 Timer = Literal["settle", "idle", "amend"]
@@ -96,18 +96,9 @@ class Track:
     # What a sample means
 
     def repeats(self, fed: Sequence[InputPlan], sample: Sample) -> bool:
-        """Whether a message says again what it said of the key, at the same time, before others said something newer: a sender that
-        lost its connection sends again what it does not know to have arrived."""
-        start = self.plan.start
-        for plan in fed:
-            known = self.scene.inputs.get(plan.name)
-            if isinstance(start, ByKey) and plan.name == start.input and plan.time is not None and known is not None:
-                at, key = moment(find(sample.value, plan.time)), find(sample.value, plan.field)
-                if at is None or at >= known.at or flaw(key) is not None:
-                    return False
-                said = runs.key_text(scalar(key))
-                return said != runs.key_text(scalar(known.value)) and (at, said) in self.state.heard
-        return False
+        """Whether a message says again what it said at the same time: a sender that lost its connection sends again what it does not
+        know to have arrived."""
+        return repeats.repeated(self.plan, self.state, self.scene.inputs, fed, sample)
 
     def ahead(self, readings: Readings, sample: Sample) -> None:
         """Before what `sample` said is known: what it shows to have held for long enough by then is settled, so that it is
@@ -161,8 +152,8 @@ class Track:
             case ByEvent():
                 reading = self._event(start, readings, sample)
                 if reading is not None:
-                    due = now + self.plan.settle
-                    self.state = replace(self.state, change=Change(NAMELESS, reading.memory.at, due))
+                    due, heard = now + self.plan.settle, repeats.remembered(self.state, reading, sample)
+                    self.state = replace(self.state, change=Change(NAMELESS, reading.memory.at, due), heard=heard)
             case ByCount() if start.input in readings:
                 self._see_count(start, readings[start.input])
             case _:
@@ -214,7 +205,13 @@ class Track:
                     self._see_idle(end.hold, nextafter(at, inf), idle=True, seen=True)
             case ByEvent():
                 reading = self._event(end, readings, sample)
-                if reading is not None:
+                if reading is not None and self._begun_later(end, reading.memory.at):
+                    text = (
+                        f"{end.input} ends an earlier {self.plan.type.lower()} than the one that is on, which goes on"
+                    )
+                    self.scene.notice("reject", end.input, text)
+                elif reading is not None:
+                    self.state = replace(self.state, heard=repeats.remembered(self.state, reading, sample))
                     self._give_up(self.state.waiting)
                     self._turn(runs.ended(self.state, reading.memory.at, keyed=self._keyed))
             case None:
@@ -226,6 +223,14 @@ class Track:
         if seen and not idle and held is not None and at - held.since >= hold:
             self._turn(runs.idle_held(self.state, held, keyed=self._keyed))
         self._turn(runs.idle_seen(self.state, idle, at, self.scene.now + hold))
+
+    def _begun_later(self, end: ByEvent, at: float) -> bool:
+        """Whether what is on began after `at` by the same clock, so that what ended then was another."""
+        start, run, waiting = self.plan.start, self.state.current, self.state.waiting
+        if not isinstance(start, ByEvent) or start.input != end.input or self.scene.plans[end.input].time is None:
+            return False
+        begun = run.begun if run is not None else waiting.begun if waiting is not None else None
+        return begun is not None and at < begun
 
     def _event(self, source: object, readings: Readings, sample: Sample) -> Reading | None:
         """The reading that is the event by which something begins or ends."""
