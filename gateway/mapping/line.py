@@ -220,7 +220,9 @@ class _Work:
             scene.notice("reject", fed[0].name, text)
             return
         if not sample.retained and any(track.repeats(fed, sample) for track in self.tracks):
-            scene.notice("reject", fed[0].name, f"a message came again, which is left out: {excerpt(sample.value)}")
+            scene.notice(
+                "reject", fed[0].name, f"an older message came again, which is left out: {excerpt(sample.value)}"
+            )
             return
         memory = dict(scene.inputs)
         readings: dict[str, Reading] = {}

@@ -1,7 +1,7 @@
 """Messages that come again, after newer ones: a sender that lost its connection does not know which of its last ones arrived.
 
-Only a message with a time of its own can be known again. What was said of the key of a run, and what was an event by which one began
-or ended, is left out: it would end the run that is on. Two bookings of scrap, or two results of a test, are two.
+Only a message with a time of its own can be known again. What it says once more of the key of a run, or as the event by which one began
+or ended, would end the run that is on, or correct it. Two bookings of scrap, or two results of a test, that do neither are two.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,27 +15,29 @@ from gateway.model import Sample
 Heard = tuple[tuple[float, str], ...]
 
 
-def repeated(
+def older_again(
     plan: TrackPlan, state: RunsState, known: Mapping[str, InputMemory], fed: Sequence[InputPlan], sample: Sample
 ) -> bool:
-    """Whether `sample`, which feeds the inputs `fed`, says again what it said at the same time."""
+    """Whether `sample`, which feeds the inputs `fed`, says again what it said of the key, or was an event, before others said something
+    newer."""
     events = {one.input for one in (plan.start, plan.end) if isinstance(one, ByEvent)}
     for one in fed:
         at = moment(find(sample.value, one.time)) if one.time is not None else None
-        if at is None:
+        before = known.get(one.name)
+        if at is None or before is None or at >= before.at or flaw(sample.value) is not None:
             continue
-        if one.name in events and flaw(sample.value) is None and (at, digest(sample.value)) in state.heard:
+        if one.name in events and (at, digest(sample.value)) in state.heard:
             return True
-        if isinstance(plan.start, ByKey) and one.name == plan.start.input and one.name in known:
-            return _older_key(state, known[one.name], at, find(sample.value, one.field))
+        if isinstance(plan.start, ByKey) and one.name == plan.start.input:
+            said = key_text(scalar(find(sample.value, one.field)))
+            if said != key_text(scalar(before.value)) and (at, said) in state.heard:
+                return True
     return False
 
 
-def _older_key(state: RunsState, known: InputMemory, at: float, value: object) -> bool:
-    if at >= known.at or flaw(value) is not None:
-        return False
-    said = key_text(scalar(value))
-    return said != key_text(scalar(known.value)) and (at, said) in state.heard
+def event_again(state: RunsState, plan: InputPlan, event: Reading, sample: Sample) -> bool:
+    """Whether `sample` was `event` before."""
+    return plan.time is not None and (event.memory.at, digest(sample.value)) in state.heard
 
 
 def remembered(state: RunsState, event: Reading, sample: Sample) -> Heard:

@@ -44,10 +44,12 @@ class Scene:
         """Whether one of the inputs has no good value at the moment, because its source is gone or it is quiet."""
         return any(gone(self.plans, self.inputs, name) for name in names)
 
-    def notice(self, kind: NoticeKind, name: str, text: str) -> None:
-        """Say something about the input `name`."""
+    def notice(self, kind: NoticeKind, name: str, text: str, *, once: bool = False) -> None:
+        """Say something about the input `name`; `once`: unless it has been said of the sample at hand."""
         plan = self.plans[name]
-        self.notices.append(Notice(kind, self.now, plan.source, plan.address, text))
+        said = Notice(kind, self.now, plan.source, plan.address, text)
+        if not once or said not in self.notices:
+            self.notices.append(said)
 
 
 def changed_at(names: Iterable[str], readings: Readings) -> float | None:

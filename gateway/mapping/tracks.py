@@ -17,7 +17,7 @@ from gateway.mapping.runs import NAMELESS, Change, EndedRun, Held, Run, RunsStat
 from gateway.mapping.scene import Readings, Scene, changed_at
 from gateway.mapping.shifts import Calendar
 from gateway.mapping.track_plan import NUMBER, ByCondition, ByCount, ByEvent, ByIdleness, ByKey, TrackPlan
-from gateway.mapping.values import scalar, whole
+from gateway.mapping.values import excerpt, scalar, whole
 from gateway.model import Sample
 
 Timer = Literal["settle", "idle", "amend"]
@@ -96,9 +96,8 @@ class Track:
     # What a sample means
 
     def repeats(self, fed: Sequence[InputPlan], sample: Sample) -> bool:
-        """Whether a message says again what it said at the same time: a sender that lost its connection sends again what it does not
-        know to have arrived."""
-        return repeats.repeated(self.plan, self.state, self.scene.inputs, fed, sample)
+        """Whether a message says again what it said before others said something newer."""
+        return repeats.older_again(self.plan, self.state, self.scene.inputs, fed, sample)
 
     def ahead(self, readings: Readings, sample: Sample) -> None:
         """Before what `sample` said is known: what it shows to have held for long enough by then is settled, so that it is
@@ -233,13 +232,20 @@ class Track:
         return begun is not None and at < begun
 
     def _event(self, source: object, readings: Readings, sample: Sample) -> Reading | None:
-        """The reading that is the event by which something begins or ends."""
+        """The reading that is the event by which something begins or ends. One that came again is none, which is listed."""
         reading = readings.get(source.input) if isinstance(source, ByEvent) else None
         if reading is None or not isinstance(source, ByEvent):
             return None
-        if not happened(self.scene.plans[source.input], reading, sample):
+        plan = self.scene.plans[source.input]
+        if not happened(plan, reading, sample):
             return None
-        return reading if source.when is None or self.scene.holds(source.when, readings) is True else None
+        if source.when is not None and self.scene.holds(source.when, readings) is not True:
+            return None
+        if repeats.event_again(self.state, plan, reading, sample):
+            text = f"{plan.name} came again, which begins and ends nothing: {excerpt(sample.value)}"
+            self.scene.notice("reject", plan.name, text, once=True)
+            return None
+        return reading
 
     @property
     def _keyed(self) -> bool:
