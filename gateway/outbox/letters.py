@@ -107,7 +107,6 @@ class Details:
 
 
 LISTED = TypeAdapter(Listed)
-FILTER = TypeAdapter(Filter)
 DETAILS = TypeAdapter(Details)
 
 
