@@ -31,8 +31,8 @@ NAMELESS = "#"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run that is on; `start`, `name` and `details` are what Oden is told, `begun` is exact. `details` or `begun` None: that was told
-    by an older version, which did not remember it."""
+    """A run that is on; `start`, `name` and `details` are what Oden is told, `begun` is when it was said to
+    begin. `details` or `begun` None: it was told by an older version, which did not remember that, or stands in for none."""
 
     interval: str
     start: int
@@ -211,13 +211,7 @@ def opened(state: RunsState, run: Run, begun: float) -> RunsState:
     """The run is on. A condition that was true before it began does not end it: it has yet to begin to work."""
     held = state.held if state.held is not None and state.held.since >= begun else None
     return replace(
-        state,
-        current=replace(run, begun=begun),
-        waiting=None,
-        held=held,
-        earliest=run.start + 1,
-        number=state.number + 1,
-        counted=0,
+        state, current=run, waiting=None, held=held, earliest=run.start + 1, number=state.number + 1, counted=0
     )
 
 

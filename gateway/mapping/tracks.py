@@ -310,7 +310,7 @@ class Track:
         start = runs.start_of(self.state, begun)
         name = self._name(waiting.key, look)
         interval = self.scene.recorder.start(self.scene.now, self.plan.type, start, name, details)
-        self.state = runs.opened(self.state, Run(interval, start, name, details), begun)
+        self.state = runs.opened(self.state, Run(interval, start, name, details, waiting.begun), begun)
         if self.beside is not None:
             self.beside.opened(begun)
 
