@@ -18,6 +18,7 @@ from gateway.mapping.states import (
     StatesPlan,
     StatesState,
     Told,
+    said_of,
     words,
 )
 from gateway.mapping.values import excerpt
@@ -160,7 +161,7 @@ class StateTrack:
         comment = {"comment": one.comment} if one.comment is not None else {}
         details: Details = {"category": means.category, **reason, **comment, **one.said}
         interval = scene.recorder.start(scene.now, "STATE", start, None, details)
-        told = (*state.told[1 - HISTORY :], Told(interval, one.at, means.category, one.said))
+        told = (*state.told[1 - HISTORY :], Told(interval, one.at, means.category, one.said, one.heard))
         self.state = replace(
             state,
             interval=interval,
@@ -203,7 +204,8 @@ class StateTrack:
         """Whether the state is known that was meant; it is told what was heard of it."""
         candidate = self.state.candidate
         if candidate is not None and candidate.at <= at and self._meant(said, candidate.meaning.category):
-            self.state = replace(self.state, candidate=replace(candidate, said={**candidate.said, **heard}))
+            known = replace(candidate, said=said_of(candidate, heard, at), heard=max(at, candidate.heard))
+            self.state = replace(self.state, candidate=known)
             return True
         if any(one.at <= at and self._meant(said, one.meaning.category) for one in self.state.stop):
             self._tell_stop()  # what somebody speaks of is told, however short
@@ -212,13 +214,14 @@ class StateTrack:
                 later = self.state.told[place + 1 :]
                 if later and at - later[0].at > said.within:
                     return False
-                news = {name: word for name, word in heard.items() if told.said.get(name) != word}
+                by_now = said_of(told, heard, at)
+                news = {name: word for name, word in by_now.items() if told.said.get(name) != word}
                 if news:
                     self.scene.recorder.update(self.scene.now, "STATE", told.interval, details=news)
-                    known = replace(told, said={**told.said, **news})
-                    self.state = replace(
-                        self.state, told=(*self.state.told[:place], known, *self.state.told[place + 1 :])
-                    )
+                now_told = replace(told, said=by_now, heard=max(at, told.heard))
+                self.state = replace(
+                    self.state, told=(*self.state.told[:place], now_told, *self.state.told[place + 1 :])
+                )
                 return True
         return False
 

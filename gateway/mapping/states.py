@@ -202,23 +202,31 @@ class Meaning(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A state since `at` that is recorded when it still holds at `due`. `said`: what a person said of it meanwhile."""
+    """A state since `at` that is recorded when it still holds at `due`. `said`: what a person said of it meanwhile, `heard` the time of the
+    newest of that."""
 
     meaning: Meaning
     at: float
     due: float
     comment: str | None = None
     said: Mapping[str, str] = field(default_factory=dict)
+    heard: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A state that was recorded: since when it was on, exactly, and what a person said of it."""
+    """A state that was recorded: since when it was on, exactly, what a person said of it, and the time of the newest of that."""
 
     interval: str
     at: float
     category: str
     said: Mapping[str, str] = field(default_factory=dict)
+    heard: float = 0.0
+
+
+def said_of(one: Candidate | Told, words: Mapping[str, str], at: float) -> Mapping[str, str]:
+    """What is said of a state after somebody said `words` at `at`: what is older, as when it is sent again, changes nothing that is newer."""
+    return {**one.said, **words} if at >= one.heard else {**words, **one.said}
 
 
 @dataclass(frozen=True, slots=True)
