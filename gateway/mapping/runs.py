@@ -102,7 +102,8 @@ class RunsState:
     `past` are the newest PAST_KEYS keys that counted before `key`. `amend` is when it is looked at whether what was told of the
     run is still right. `recent` are the newest that have ended, where that is wanted. `number` counts batches in their run, `counted` what was made in the one that is on,
     `later` what was made while it settles whether another run has begun.
-    `heard` are the newest PAST_KEYS changes of the key, or digests of the messages that were events of it, with their times.
+    `heard` are the newest PAST_KEYS changes of what was said of the key, and `events` digests of the newest messages that were events
+    by which something began or ended, with their times.
     """
 
     key: str = ""
@@ -121,6 +122,7 @@ class RunsState:
     counted: Number = 0
     recent: tuple[EndedRun, ...] = ()
     heard: tuple[tuple[float, str], ...] = ()
+    events: tuple[tuple[float, str], ...] = ()
     later: Number = 0
 
 
@@ -140,6 +142,8 @@ def key_text(value: Scalar) -> str:
 
 def key_seen(state: RunsState, key: str, at: float, due: float, settle: float) -> Turn:
     """The key is `key` since `at`: a change begins to settle, goes on settling, or is taken back."""
+    if key != (state.heard[-1][1] if state.heard else ""):
+        state = replace(state, heard=(*state.heard, (at, key))[-PAST_KEYS:])
     change = state.change
     if key == state.key:
         if change is None:
@@ -150,7 +154,7 @@ def key_seen(state: RunsState, key: str, at: float, due: float, settle: float) -
         return Turn(state)
     empty = change is not None and not change.key and at - change.at >= settle
     left = change.at if change is not None and empty else None
-    return Turn(replace(state, change=Change(key, at, due, left), heard=(*state.heard, (at, key))[-PAST_KEYS:]))
+    return Turn(replace(state, change=Change(key, at, due, left)))
 
 
 def is_past(state: RunsState, key: str) -> bool:

@@ -151,8 +151,8 @@ class Track:
             case ByEvent():
                 reading = self._event(start, readings, sample)
                 if reading is not None:
-                    due, heard = now + self.plan.settle, repeats.remembered(self.state, reading, sample)
-                    self.state = replace(self.state, change=Change(NAMELESS, reading.memory.at, due), heard=heard)
+                    due, events = now + self.plan.settle, repeats.remembered(self.state, reading, sample)
+                    self.state = replace(self.state, change=Change(NAMELESS, reading.memory.at, due), events=events)
             case ByCount() if start.input in readings:
                 self._see_count(start, readings[start.input])
             case _:
@@ -210,7 +210,7 @@ class Track:
                     )
                     self.scene.notice("reject", end.input, text)
                 elif reading is not None:
-                    self.state = replace(self.state, heard=repeats.remembered(self.state, reading, sample))
+                    self.state = replace(self.state, events=repeats.remembered(self.state, reading, sample))
                     self._give_up(self.state.waiting)
                     self._turn(runs.ended(self.state, reading.memory.at, keyed=self._keyed))
             case None:

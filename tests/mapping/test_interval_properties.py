@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.line import Tick, due, dump
-from gateway.mapping.track_plan import ByCondition, ByIdleness
+from gateway.mapping.track_plan import ByCondition, ByIdleness, ByKey
 from gateway.model import Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, message, play, tag
@@ -235,6 +235,33 @@ def test_p2_values_told_again_change_nothing(example: LinePlan, told: list[Sampl
     ]
     settled = play(example, *before)
     assert play(example, *again, state=settled.state).records == []
+
+
+@examples(150)
+@given(lines, recordings(0.0), st.lists(st.tuples(st.integers(0, 79), st.integers(0, 30)), max_size=10))
+def test_p2_messages_sent_again_change_nothing(
+    example: LinePlan, told: list[Sample], again: list[tuple[int, int]]
+) -> None:
+    """A sender that lost its connection sends messages with times of their own again, at once or much later: the same records, where
+    these messages say which order is on, or that something begins, ends, or has a reason."""
+    assert example.run is not None
+    addresses = (
+        {"event", "order"} if isinstance(example.run.start, ByKey) and example.run.start.input == "order" else {"event"}
+    )
+    told = [
+        replace(one, value={**one.value, "at": one.value["at"] + place / 1000})
+        if isinstance(one.value, dict) and "at" in one.value
+        else one
+        for place, one in enumerate(told)
+    ]
+    more: list[tuple[float, Sample]] = [*enumerate(told)]
+    for which, later in again:
+        if which < len(told) and told[which].address in addresses and not told[which].retained:
+            after = min(which + later, len(told) - 1)
+            more.append((after + 0.5, replace(told[which], received=told[after].received)))
+    end = Tick(told[-1].received + 4000)
+    with_more = [one for _, one in sorted(more, key=lambda place: place[0])]
+    assert play(example, *with_more, end).texts == play(example, *told, end).texts
 
 
 def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
