@@ -93,7 +93,13 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
     plain = {track.start.input for track in tracks if isinstance(track.start, ByKey)}
     if states is not None and not isinstance(states.rule, Ladder):
         plain |= {*states.rule.inputs}
-    inputs = {name: replace(plan, plain=name in plain) for name, plan in inputs.items()}
+    booked = {name for one in (output, batch_output) if one is not None for name in one.entries}
+    booked |= {rule.event for rule in rules if rule.event is not None}
+    booked |= {states.said.input} if states is not None and states.said is not None else set()
+    inputs = {
+        name: replace(plan, plain=name in plain, booked=name in booked and plan.counter is None)
+        for name, plan in inputs.items()
+    }
     fed: dict[tuple[str, str], tuple[InputPlan, ...]] = {}
     for plan in inputs.values():
         if plan.source:

@@ -33,7 +33,7 @@ SET_BACK = 60.0
 class InputPlan:
     """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here;
     `message`: it comes by MQTT, so that each is something that happened, unless `edge` says which changes are; `metric`: it is one of
-    several values of a device, of which a sample has those that it is about, by name.
+    several values of a device, of which a sample has those that it is about, by name; `booked`: each time it comes counts for itself.
 
     `origin` is what the memory of the input belongs to: where that changes, the memory is of something else. `fresh` and `heartbeat`
     say after how many seconds it is quiet. A derived input has no address, but an `expression`, or `stale_of`, the input that is quiet
@@ -50,6 +50,7 @@ class InputPlan:
     plain: bool = False
     message: bool = False
     metric: bool = False
+    booked: bool = False
     edge: Literal["rising", "falling", "any"] | None = None
     fresh: float | None = None
     heartbeat: float | None = None

@@ -220,10 +220,11 @@ class _Work:
             scene.notice("reject", fed[0].name, text)
             return
         if not sample.retained and any(track.repeats(fed, sample) for track in self.tracks):
-            scene.notice(
-                "reject", fed[0].name, f"an older message came again, which is left out: {excerpt(sample.value)}"
-            )
-            return
+            text = f"an older message came again, which is left out: {excerpt(sample.value)}"
+            fed, told = tuple(one for one in fed if one.booked), fed
+            if not fed:
+                scene.notice("reject", told[0].name, text)
+                return
         memory = dict(scene.inputs)
         readings: dict[str, Reading] = {}
         for plan in fed:

@@ -1,7 +1,8 @@
 """Messages that come again, after newer ones: a sender that lost its connection does not know which of its last ones arrived.
 
 Only a message with a time of its own can be known again. What it says once more of the key of a run, or as the event by which one began
-or ended, would end the run that is on, or correct it. Two bookings of scrap, or two results of a test, that do neither are two.
+or ended, would end the run that is on, or correct it. Two bookings of scrap, or two results of a test, are two, also where they name the
+order.
 """
 
 from collections.abc import Mapping, Sequence
