@@ -6,6 +6,7 @@ from gateway.cli.phrases import one_line, span
 from gateway.config.device import parse_device
 from gateway.config.schema import Line
 from gateway.config.schema_inputs import Counter, Input
+from gateway.mapping.compile_inputs import kinds
 
 EDGES = {
     "rising": "Each time {name} changes from 0, false or empty to something else is an event.",
@@ -61,7 +62,8 @@ def _origin(given: Input) -> str:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     what = f"the field {given.field} of each message" if given.field else "each message"
     when = f", which happened when its field {given.time} says" if given.time else ""
-    return f"{what} on {given.topic} of {given.source}{when}"
+    which = " ".join(filter(None, (what, f"on {given.topic} of {given.source}", kinds(given))))
+    return f"{which}{when}"
 
 
 def _device(written: str) -> str:

@@ -123,7 +123,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSourc
 
 
 def _tag(given: Input, loc: Loc) -> Iterator[Fault]:
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "time", "device", "metric"))
+    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "only", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_node_id(given.node)
@@ -140,8 +140,8 @@ def _metric(given: Input, loc: Loc) -> Iterator[Fault]:
             )
     if given.node is not None:
         yield Fault((*loc, "node"), f"'node' means nothing here: the source {shown(given.source)} is MQTT; remove it")
-    for key in ("topic", "field", "time"):
-        if getattr(given, key) is not None:
+    for key in ("topic", "field", "only", "time"):
+        if getattr(given, key):
             yield Fault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
     if given.device is not None:
         try:
@@ -161,9 +161,10 @@ def _message(given: Input, loc: Loc) -> Iterator[Fault]:
         yield Fault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
     elif topic.startswith(f"{SPARKPLUG}/"):
         yield Fault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    for key, path in (("field", given.field), ("time", given.time)):
+    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
+    for at, path in [*paths, *(((*loc, "only", path), path) for path in given.only)]:
         if path is not None and not all(path.split(".")):
-            yield Fault((*loc, key), "write the name of a field, with single dots between nested ones: order.number")
+            yield Fault(at, "write the name of a field, with single dots between nested ones: order.number")
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[Fault]:
@@ -171,7 +172,7 @@ def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[st
     if getattr(given, needed) is None:
         yield Fault((*loc, needed), f"the key '{needed}' is missing: the source {shown(given.source)} is {kind}")
     for key in foreign:
-        if getattr(given, key) is not None:
+        if getattr(given, key):
             yield Fault(
                 (*loc, key), f"'{key}' means nothing here: the source {shown(given.source)} is {kind}; remove it"
             )

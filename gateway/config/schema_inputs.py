@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.config.section import Identifier, Name, Section
-from gateway.config.units import Duration, Rate
+from gateway.config.units import Duration, OneOrMore, Rate
 
 
 class Counter(Section):
@@ -71,6 +71,11 @@ class Input(Section):
     field: str | None = Field(
         None,
         description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",
+    )
+    only: dict[str, OneOrMore] = Field(
+        {},
+        description="MQTT only, for a topic with messages of several kinds: the input takes those whose fields have these values, such as "
+        "`{type: scrap}`, or one of these: `{type: [start, stop]}`. Others are not about it.",
     )
     time: str | None = Field(
         None,

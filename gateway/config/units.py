@@ -1,4 +1,4 @@
-"""Values with a unit, as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2 GB`), shares (`5%`)."""
+"""Values as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2 GB`), shares (`5%`), one or more (`[start, stop]`)."""
 
 import re
 from typing import Annotated
@@ -45,6 +45,20 @@ Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)
 
 Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str)]
 """Bytes; written with a unit, decimal (`2 GB`) or binary (`2GiB`)."""
+
+
+def _one_or_more(value: object) -> tuple[object, ...]:
+    several = tuple(value) if isinstance(value, list) else (value,)
+    if not several or not all(isinstance(one, str | int | float) for one in several):
+        raise ValueError("write a value, or several: scrap or [start, stop]")
+    return several
+
+
+OneOrMore = Annotated[
+    tuple[str | bool | int | float, ...],
+    BeforeValidator(_one_or_more, json_schema_input_type=str | bool | int | float | list[str | bool | int | float]),
+]
+"""A single value or a list of them."""
 
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
 """A part of one; written in percent."""

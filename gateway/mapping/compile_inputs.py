@@ -5,6 +5,7 @@ from gateway.config.schema_inputs import Input
 from gateway.mapping.expressions import named
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.naming import Loc, Names
+from gateway.mapping.values import text
 
 
 def compile_inputs(names: Names, loc: Loc) -> dict[str, InputPlan]:
@@ -47,17 +48,29 @@ def _sourced(names: Names, name: str, given: Input, beats: tuple[str, ...], loc:
         name=name,
         source=given.source or "",
         address=address,
-        origin=" ".join(filter(None, (given.source, address, given.metric or given.field))),
+        origin=" ".join(filter(None, (given.source, address, given.metric or given.field, kinds(given)))),
         field=path,
         time=tuple(given.time.split(".")) if given.time else None,
         counter=counter,
         message=given.topic is not None,
         metric=given.metric is not None,
+        only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(given).items()),
         edge=given.edge,
         fresh=given.fresh,
         heartbeat=given.heartbeat,
         relies_on=beats,
     )
+
+
+def _only(given: Input) -> dict[str, list[str]]:
+    """The texts that the fields of a message can have."""
+    return {key: [text(one) for one in known] for key, known in given.only.items()}
+
+
+def kinds(given: Input) -> str:
+    """Which messages an input takes, such as `whose type is start or stop`; empty where it takes all."""
+    said = " and ".join(f"{key} is {' or '.join(texts)}" for key, texts in _only(given).items())
+    return said and f"whose {said}"
 
 
 def _derived(names: Names, name: str, loc: Loc) -> InputPlan:

@@ -33,7 +33,8 @@ SET_BACK = 60.0
 class InputPlan:
     """An input as configured. `field` and `time` are paths in a message; `plain`: an object makes no sense here;
     `message`: it comes by MQTT, so that each is something that happened, unless `edge` says which changes are; `metric`: it is one of
-    several values of a device, of which a sample has those that it is about, by name; `booked`: each time it comes counts for itself.
+    several values of a device, of which a sample has those that it is about, by name; `booked`: each time it comes counts for itself. `only` are fields of the messages that it takes, by path, with the texts that
+    they can have.
 
     `origin` is what the memory of the input belongs to: where that changes, the memory is of something else. `fresh` and `heartbeat`
     say after how many seconds it is quiet. A derived input has no address, but an `expression`, or `stale_of`, the input that is quiet
@@ -51,6 +52,7 @@ class InputPlan:
     message: bool = False
     metric: bool = False
     booked: bool = False
+    only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
     fresh: float | None = None
     heartbeat: float | None = None
@@ -60,7 +62,9 @@ class InputPlan:
 
     def fed_by(self, sample: Sample) -> bool:
         """Whether `sample`, which has this input's address, is about it."""
-        return not self.metric or (isinstance(sample.value, dict) and self.field[0] in sample.value)
+        if self.metric:
+            return isinstance(sample.value, dict) and self.field[0] in sample.value
+        return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
     def patience(self) -> float | None:

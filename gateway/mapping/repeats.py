@@ -11,7 +11,7 @@ from operator import itemgetter
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, moment
 from gateway.mapping.runs import PAST_KEYS, RunsState, key_text
 from gateway.mapping.track_plan import ByEvent, ByKey, TrackPlan
-from gateway.mapping.values import digest, find, flaw, scalar
+from gateway.mapping.values import ABSENT, digest, find, flaw, scalar
 from gateway.model import Sample
 
 
@@ -29,8 +29,9 @@ def older_again(
         if one.name in events and at < before.at and (at, digest(sample.value)) in state.events:
             return True
         if isinstance(plan.start, ByKey) and one.name == plan.start.input:
-            said = key_text(scalar(find(sample.value, one.field)))
-            if said != key_text(scalar(before.value)) and _was_known(state, said, at):
+            value = find(sample.value, one.field)
+            said = key_text(scalar(value))
+            if value is not ABSENT and said != key_text(scalar(before.value)) and _was_known(state, said, at):
                 return True
     return False
 

@@ -43,6 +43,7 @@ def told(text: str) -> list[str]:
         ("  a: {source: mes, topic: t, field: job.no, time: at}", "a is the field job.no of each message on t of mes, which happened when its field at says."),
         ("  a: {source: mes, topic: t}", "a is each message on t of mes."),
         ("  a: {expr: 'speed > 5.0'}", "a is what follows from speed > 5.0."),
+        ("  a: {source: mes, topic: t, field: f, only: {type: [scrap, 7], ok: true}}", "a is the field f of each message on t of mes whose type is scrap or 7 and ok is true."),
         ("  a: {source: mes, device: G/E/Press, metric: Good}", "a is the metric Good of the Sparkplug device G/E/Press behind mes."),
         ("  a: {source: mes, device: G/E, metric: Up}", "a is the metric Up of the Sparkplug edge node G/E itself behind mes."),
         ("  a: {source: plc, node: A, fresh: 15m}\n  b: {stale: a}", "b is true while a is quiet."),

@@ -43,6 +43,14 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
             "this is a topic of Sparkplug B: write 'device' and 'metric'",
         ),
         ("x: {source: plc, node: i=1, device: ▲G/E/D}", "'device' means nothing here: the source 'plc' is OPC UA"),
+        ("x: {source: plc, node: i=1, only: ▲{type: a}}", "'only' means nothing here: the source 'plc' is OPC UA"),
+        (
+            "x: {source: floor, device: G/E/D, metric: Good, only: ▲{type: a}}",
+            "'only' means nothing beside 'device' and 'metric'",
+        ),
+        ("x: {source: floor, topic: t, only: {type: ▲[]}}", "write a value, or several: scrap or [start, stop]"),
+        ("x: {source: floor, topic: t, only: {type: ▲{a: 1}}}", "write a value, or several: scrap or [start, stop]"),
+        ("x: {source: floor, topic: t, only: {a..b: ▲1}}", "write the name of a field, with single dots"),
         ('x: {expr: ▲"sped > 1"}', '"sped" is not an input of this line; its inputs are: speed, x; at character 1'),
     ],
 )

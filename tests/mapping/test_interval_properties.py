@@ -277,6 +277,26 @@ def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
 
 @examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
+def test_messages_of_one_topic_mean_what_they_do_on_their_own(
+    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
+) -> None:
+    """The same messages on one topic, of which each input takes its kind, make the same records, to the key."""
+    together = {
+        name: {**one, "topic": "all", "only": {"kind": one["topic"]}} if "topic" in one else one
+        for name, one in INPUTS.items()
+    }
+    said = [
+        replace(one, address="all", value={**one.value, "kind": one.address}) if isinstance(one.value, dict) else one
+        for one in told
+    ]
+    end = Tick(told[-1].received + 4000)
+    assert play(line(run, batches, states, together), *said, end).records == (
+        play(line(run, batches, states), *told, end).records
+    )
+
+
+@examples(150)
+@given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
 def test_metrics_of_a_device_mean_what_tags_do(
     run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
 ) -> None:
