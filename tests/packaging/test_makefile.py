@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-NAMED = ["help", "demo", "test", "lint", "bench", "campaign", "bodies", "contract", "lock", "clean"]
+NAMED = ["help", "demo", "test", "lint", "bench", "campaign", "laws", "bodies", "contract", "lock", "clean"]
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
