@@ -127,7 +127,11 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
         if known.metric:
             devices.setdefault((known.source, known.address), {})[known.field[0]] = value
         else:
-            yield Sample(known.source, known.address, value, at, **how)
+            sample = Sample(known.source, known.address, value, at, **how)
+            if not known.fed_by(sample):
+                text = f"{name} does not take this message: 'only' says which it takes"
+                raise wrong(path, node, [Fault((*loc, "set", name), text)])
+            yield sample
     for (device_source, address), values in devices.items():
         yield Sample(device_source, address, values, at, **how)
     if given.topic is not None:

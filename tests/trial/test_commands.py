@@ -246,6 +246,18 @@ def test_a_case_that_is_wrong_is_named_with_its_place(config: Path, case: str, w
     assert why in " ".join(answer.problems)
 
 
+def test_a_case_sets_an_input_to_a_message_that_it_takes(config: Path) -> None:
+    """Else nothing would happen, and nobody would know why."""
+    config.write_text(GOOD.replace("events/scrap,", "events/scrap, only: {type: scrap},"), encoding="utf-8")
+    case = config.parent / "line.test.yaml"
+    case.write_text("given: [{at: 1s, set: {scrap: {qty: 1}}}]\nexpect: []\n", encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == 2
+    assert "scrap does not take this message: 'only' says which it takes" in answer.problems[0]
+    case.write_text("given: [{at: 1s, set: {scrap: {qty: 1, type: scrap}}}]\nexpect: []\n", encoding="utf-8")
+    assert run(config, "test").code == 0
+
+
 def test_no_cases_is_no_success(config: Path) -> None:
     """A pipeline that tests nothing must not be green."""
     assert run(config, "test").code == 2
