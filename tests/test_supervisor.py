@@ -1,0 +1,358 @@
+"""The supervisor, in simulated time: no child ends unseen, and what cannot be mended from within stops the watchdog."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from gateway.clock import LoopClock
+from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
+from gateway.supervisor import ENDING, STEADY, TURN, Child, Ended, Supervisor, causes
+from tests.campaign.virtual import simulate
+
+EPOCH = 1_800_000_000.0
+
+
+class Rig:
+    """A supervisor whose heartbeats are counted, in the running loop."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock(EPOCH)
+        self.beats: list[float] = []
+        self.supervisor = Supervisor(self.clock, lambda: self.beats.append(self.clock.monotonic()))
+        self.until = asyncio.Event()
+        self.watching = asyncio.create_task(self.supervisor.run(self.until))
+
+    def child(self, name: str, run: Callable[[], Awaitable[None]], **fields: Any) -> None:
+        fields.setdefault("turned_at", self.clock.monotonic)
+        self.supervisor.start(Child(name=name, run=run, **fields))
+
+    async def end(self) -> None:
+        self.until.set()
+        await self.watching
+        await self.supervisor.shutdown()
+
+    def errors(self) -> list[str]:
+        return [failure.text for failure in self.supervisor.failures]
+
+
+def in_simulated_time(test: Callable[[Rig], Awaitable[None]]) -> Callable[[], None]:
+    async def body() -> None:
+        rig = Rig()
+        try:
+            await test(rig)
+        finally:
+            await rig.end()
+
+    def run() -> None:
+        simulate(body())
+
+    run.__doc__ = test.__doc__
+    return run
+
+
+async def forever() -> None:
+    await asyncio.Event().wait()
+
+
+@in_simulated_time
+async def test_p9_a_child_that_raises_is_started_again_with_growing_pauses(rig: Rig) -> None:
+    """Whatever it raises. Pauses double up to the longest, with jitter, and begin anew after a steady minute."""
+    starts: list[float] = []
+
+    async def fails() -> None:
+        starts.append(rig.clock.monotonic())
+        if len(starts) == 9:
+            await asyncio.sleep(STEADY + 1.0)
+        raise [ValueError("odd"), SourceError("away"), OSError(28, "no space")][len(starts) % 3]
+
+    with capture_logs() as logs:
+        rig.child("source floor", fails, longest_pause=8.0)
+        await asyncio.sleep(150.0)
+    pauses = [later - before for before, later in pairwise(starts)]
+    for pause, longest in zip(pauses[:8], [0.5, 1, 2, 4, 8, 8, 8, 8], strict=True):
+        assert longest / 2 <= pause <= longest + 0.01
+    assert pauses[8] <= STEADY + 1.0 + 0.51
+    assert {entry["event"] for entry in logs} == {"task_ended", "task_failed"}
+    assert "away" in rig.errors()
+
+
+@in_simulated_time
+async def test_p9_a_child_that_returns_or_is_cancelled_unasked_is_started_again(rig: Rig) -> None:
+    """Nothing ends in silence: neither by returning nor by a cancellation from somewhere else."""
+    starts = 0
+
+    async def ends() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            return
+        if starts == 2:
+            raise asyncio.CancelledError
+        await forever()
+
+    rig.child("page", ends)
+    await asyncio.sleep(10.0)
+    assert starts == 3
+    assert rig.errors() == ["page has ended without being asked to", "page was cancelled"]
+
+
+@in_simulated_time
+async def test_a_child_with_one_thing_to_do_is_over_when_it_returns(rig: Rig) -> None:
+    """With `once`, returning is no failure, and its name is free again."""
+    done: list[str] = []
+
+    async def work() -> None:
+        done.append("done")
+
+    rig.child("start", work, once=True)
+    await asyncio.sleep(5.0)
+    rig.child("start", work, once=True)
+    await asyncio.sleep(5.0)
+    assert done == ["done", "done"]
+    assert not rig.supervisor.failures
+
+
+@in_simulated_time
+async def test_p7_a_damaged_row_in_a_group_ends_the_process_once(rig: Rig) -> None:
+    """Found inside a task group it comes as a group within a group: the process ends with it instead of failing for ever."""
+    starts = 0
+
+    async def finds_damage() -> None:
+        nonlocal starts
+        starts += 1
+        damage = DamagedRow("the row record/L/7 is not as it was written")
+        raise ExceptionGroup("unhandled", [OutboxError("cut off"), ExceptionGroup("inner", [damage])])
+
+    with capture_logs() as logs:
+        rig.child("delivery", finds_damage, vital=True)
+        await rig.watching
+    assert isinstance(rig.supervisor.fatal, DamagedRow)
+    assert starts == 1
+    assert [entry["log_level"] for entry in logs] == ["critical"]
+
+
+def test_groups_are_taken_apart() -> None:
+    """Each exception within, in order, however deep."""
+    first, second = ValueError("1"), OSError("2")
+    assert list(causes(ExceptionGroup("a", [ExceptionGroup("b", [first]), second]))) == [first, second]
+    assert list(causes(first)) == [first]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "no space left"), ValueError("I/O operation on closed file")])
+def test_p9_a_log_that_raises_ends_no_child(error: Exception) -> None:
+    """Stderr closed, or the disk of the log full: children are started again all the same, and lost lines are counted."""
+
+    class Broken:
+        def msg(self, message: str) -> None:
+            raise error
+
+        debug = info = warning = err = error_ = critical = exception = msg
+
+        def __getattr__(self, name: str) -> Any:
+            return self.msg
+
+    @in_simulated_time
+    async def test(rig: Rig) -> None:
+        starts = 0
+
+        async def fails() -> None:
+            nonlocal starts
+            starts += 1
+            raise SourceError("away") if starts % 2 else RuntimeError("odd")
+
+        rig.child("source floor", fails, longest_pause=1.0)
+        await asyncio.sleep(20.0)
+        assert starts > 10
+        assert rig.supervisor.unlogged >= 10
+        assert rig.beats
+
+    before = structlog.get_config()
+    structlog.configure(processors=[structlog.processors.JSONRenderer()], logger_factory=lambda *_: Broken())
+    try:
+        test()
+    finally:
+        structlog.configure(**before)
+
+
+@in_simulated_time
+async def test_p9_a_child_without_a_turn_is_started_again_alone(rig: Rig) -> None:
+    """The others run on, and the watchdog is fed: a source that hangs is no reason to restart the process."""
+    turned_at = rig.clock.monotonic()
+    starts = 0
+
+    async def hangs() -> None:
+        nonlocal starts
+        starts += 1
+        await forever()
+
+    rig.child("source plc", hangs, turned_at=lambda: turned_at)
+    rig.child("page", forever)
+    await asyncio.sleep(TURN + 5.0)
+    assert starts == 2
+    assert rig.errors() == [f"source plc has not turned for {TURN:.0f} s"]
+    assert isinstance(rig.supervisor.failures[0].error, Ended)
+    assert rig.supervisor.stuck() is None
+    assert rig.clock.monotonic() - rig.beats[-1] < 2.0
+
+
+@in_simulated_time
+async def test_p9_a_vital_child_without_a_turn_stops_the_watchdog(rig: Rig) -> None:
+    """Intake and delivery are never cut off in the middle: the service manager has to start the process again."""
+    turned_at = rig.clock.monotonic()
+    starts = 0
+
+    async def hangs() -> None:
+        nonlocal starts
+        starts += 1
+        await forever()
+
+    rig.child("intake", hangs, turned_at=lambda: turned_at, vital=True)
+    await asyncio.sleep(TURN + 60.0)
+    assert starts == 1
+    assert rig.supervisor.stuck() == "intake has not turned for 90 s"
+    assert rig.clock.monotonic() - rig.beats[-1] > 55.0
+    turned_at = rig.clock.monotonic()
+    await asyncio.sleep(3.0)
+    assert rig.supervisor.stuck() is None
+    assert rig.clock.monotonic() - rig.beats[-1] < 2.0
+
+
+@in_simulated_time
+async def test_p9_a_child_that_will_not_end_stops_the_watchdog(rig: Rig) -> None:
+    """One that swallows its cancellation cannot be mended from within."""
+    turned_at = rig.clock.monotonic()
+    release = asyncio.Event()
+
+    async def swallows() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    rig.child("source plc", swallows, turned_at=lambda: turned_at)
+    await asyncio.sleep(TURN + ENDING + 5.0)
+    assert rig.supervisor.stuck() == "source plc does not end"
+    assert rig.clock.monotonic() - rig.beats[-1] > 3.0
+    release.set()
+
+
+@in_simulated_time
+async def test_p9_what_is_no_child_is_watched_too(rig: Rig) -> None:
+    """The outbox's thread: while one call takes too long the watchdog is not fed."""
+    turned_at = rig.clock.monotonic()
+    rig.supervisor.watch("the outbox", lambda: turned_at)
+    await asyncio.sleep(TURN + 5.0)
+    assert rig.supervisor.stuck() == "the outbox has not turned for 35 s"
+    turned_at = rig.clock.monotonic()
+    assert rig.supervisor.stuck() is None
+
+
+@in_simulated_time
+async def test_a_pause_before_a_restart_counts_as_turning(rig: Rig) -> None:
+    """A vital child that waits to be started again is not stuck, however long the pause."""
+
+    async def fails() -> None:
+        raise OutboxError("the disk is full")
+
+    rig.child("delivery", fails, turned_at=lambda: 0.0, vital=True, longest_pause=300.0)
+    for _ in range(60):
+        await asyncio.sleep(10.0)
+        assert rig.supervisor.stuck() is None
+
+
+@in_simulated_time
+async def test_a_child_is_replaced_while_the_others_run(rig: Rig) -> None:
+    """The old one has ended before the new one begins."""
+    events: list[str] = []
+
+    def named(name: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            events.append(f"{name} begins")
+            try:
+                await forever()
+            finally:
+                events.append(f"{name} ends")
+
+        return run
+
+    rig.child("source floor", named("old"))
+    rig.child("page", forever)
+    await asyncio.sleep(1.0)
+    with pytest.raises(ValueError, match="runs already"):
+        rig.child("source floor", named("another"))
+    await rig.supervisor.replace(
+        Child(name="source floor", run=named("new"), turned_at=rig.clock.monotonic),
+    )
+    await asyncio.sleep(1.0)
+    await rig.supervisor.stop("source floor")
+    await rig.supervisor.stop("unknown")
+    assert events == ["old begins", "old ends", "new begins", "new ends"]
+    assert not rig.supervisor.failures
+
+
+@in_simulated_time
+async def test_the_shutdown_has_an_order(rig: Rig) -> None:
+    """Stage by stage; one that can end by itself is asked to and gets its grace, then it is cancelled; nothing starts after."""
+    events: list[tuple[str, float]] = []
+    begun = rig.clock.monotonic()
+    asked = asyncio.Event()
+
+    def ends(name: str) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                await forever()
+            finally:
+                events.append((name, round(rig.clock.monotonic() - begun)))
+
+        return run
+
+    async def commits() -> None:
+        await asked.wait()
+        await asyncio.sleep(3.0)
+        events.append(("intake", round(rig.clock.monotonic() - begun)))
+
+    rig.child("page", ends("page"), stage=2)
+    rig.child("intake", commits, stage=1, end=asked.set, grace=10.0)
+    rig.child("delivery", ends("delivery"), stage=1, end=lambda: None, grace=10.0)
+    rig.child("source", ends("source"), stage=0)
+    await asyncio.sleep(1.0)
+    await rig.supervisor.shutdown()
+    rig.child("late", ends("late"))
+    assert events == [("source", 1), ("intake", 4), ("delivery", 11), ("page", 11)]
+    assert not rig.supervisor.failures
+
+
+@in_simulated_time
+async def test_what_fails_at_the_stop_is_told_and_not_started_again(rig: Rig) -> None:
+    """An intake that cannot commit says why; the shutdown goes on."""
+    asked = asyncio.Event()
+    starts = 0
+
+    async def fails() -> None:
+        nonlocal starts
+        starts += 1
+        await asked.wait()
+        raise OutboxError("the disk is full")
+
+    rig.child("intake", fails, end=asked.set, grace=10.0)
+    await asyncio.sleep(1.0)
+    await rig.supervisor.shutdown()
+    assert (starts, rig.errors()) == (1, ["the disk is full"])
+
+
+@in_simulated_time
+async def test_an_owner_whose_time_cannot_be_read_hides_nobody_else(rig: Rig) -> None:
+    """A look that raises is told, and the next look is taken."""
+
+    def broken() -> float:
+        raise GatewayError("no time")
+
+    rig.child("odd", forever, turned_at=broken)
+    await asyncio.sleep(3.0)
+    assert "no time" in rig.errors()
