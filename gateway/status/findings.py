@@ -1,8 +1,10 @@
-"""What is wrong, and what was lately, as sentences for a person: pure, from the parts of a snapshot."""
+"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a snapshot's parts."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from gateway.health import Condition
+from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.oden.reasons import UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
@@ -11,67 +13,87 @@ LATELY = 3600.0
 """Seconds for which a notice counts as something that was lately."""
 
 
-def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float) -> Iterator[str]:
+def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
+    """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room."""
+    if full:
+        yield Condition("outbox_full", "", f"Nothing is taken in: {full}.")
+    elif health.blocked:
+        yield Condition("outbox_unwritable", "", f"Nothing is taken in: {health.blocked}.")
+    for line, reason in health.faults.items():
+        yield Condition("line_not_mapped", line, f"Line {line} cannot be mapped: {reason}")
+
+
+def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float) -> Iterator[Condition]:
     """Why nothing is delivered, of all lines or of one, and what becomes of what waits."""
     if oden.held:
-        what = oden.held if oden.held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {oden.held}"
+        reason = oden.held if oden.held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {oden.held}"
         safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
         wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0
-        yield f"{what}; {safe}; tried again {f'in {wait:.0f} s' if wait >= 0.5 else 'now'}."
+        again = f"in {wait:.0f} s" if wait >= 0.5 else "now"
+        yield Condition("oden_held", "", f"{reason}; {safe}; tried again {again}.")
     for line in lines:
         if line.held:
-            yield f"{line.factory}, {line.line}: nothing is delivered: {line.held}"
+            text = f"{line.factory}, {line.line}: nothing is delivered: {line.held}"
+            yield Condition("line_held", line.key, text)
 
 
-def connections(sources: Sequence[SourceStatus]) -> Iterator[str]:
+def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
     """Sources that are away, and tags and topics that are not received."""
     for source in sources:
         if not source.connected:
-            yield f"Source {source.name} is not connected: {source.detail}"
+            text = f"Source {source.name} is not connected: {source.detail}"
+            yield Condition("source_away", source.name, text)
         elif source.failed:
             # What stands for others goes first: an edge node before its devices, a device before its metrics.
-            address, why = min(source.failed.items(), key=lambda one: (one[0].count("#"), one[0].count("/")))
+            address, reason = min(source.failed.items(), key=lambda item: (item[0].count("#"), item[0].count("/")))
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
-            yield f"Source {source.name}: {address} is not received ({why}){others}."
+            text = f"Source {source.name}: {address} is not received ({reason}){others}."
+            yield Condition("address_refused", source.name, text)
 
 
-def dead_letters(outbox: OutboxStatus) -> Iterator[str]:
+def dead_letters(outbox: OutboxStatus) -> Iterator[Condition]:
     """Records that a person has to look after."""
     dead, parked = outbox.records["dead"], outbox.records["parked"]
     if dead:
         more = f"; {parked} more wait for them" if parked else ""
-        yield f"Oden refused {counted(dead, 'record', 'records')} for good (dead letters){more}."
+        text = f"Oden refused {counted(dead, 'record', 'records')} for good (dead letters){more}."
+        yield Condition("dead_letters", "", text)
 
 
-def damage(folders: Sequence[str]) -> Iterator[str]:
+def damage(folders: Sequence[str]) -> Iterator[Condition]:
     """Damage to the outbox that nobody has seen to."""
     for folder in folders:
-        yield f"The outbox was damaged; what could be read goes on. `oden-gateway outbox verify` says more; the files are in {folder}."
+        text = (
+            "The outbox was damaged; what could be read goes on. `oden-gateway outbox verify` says more; "
+            f"the files are in {folder}."
+        )
+        yield Condition("outbox_damaged", folder, text)
 
 
-def losses(notices: Sequence[Notice], now: float) -> Iterator[str]:
+def losses(notices: Sequence[Notice], now: float) -> Iterator[Condition]:
     """Output that was lost lately. `notices` are newest first."""
     lost = [notice for notice in notices if notice.kind == "loss" and notice.at > now - LATELY]
     if lost:
-        yield f"In the last hour output was lost {_times(len(lost))}, the last time: {lost[0].text}."
+        text = f"In the last hour output was lost {_times(len(lost))}, the last time: {lost[0].text}."
+        yield Condition("output_lost", "", text)
 
 
 def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
     """Gaps, rejects and times that were not used of lately. `notices` are the newest of `total`."""
     recent = Counter(notice.kind for notice in notices if notice.at > now - LATELY)
-    found = []
+    parts = []
     if recent["reject"]:
-        found.append(
+        parts.append(
             f"{counted(recent['reject'], 'value or message', 'values or messages')} could not be used (rejects)"
         )
     if recent["gap"]:
-        found.append(f"data may have been missed {_times(recent['gap'])} (gaps)")
+        parts.append(f"data may have been missed {_times(recent['gap'])} (gaps)")
     if recent["time"]:
-        found.append("the time of arrival counts for what came with a wrong time or with none (times)")
-    if found:
+        parts.append("the time of arrival counts for what came with a wrong time or with none (times)")
+    if parts:
         # Where all that are kept are recent, there may have been more.
         more = ", or more" if len(notices) == recent.total() < total else ""
-        yield f"In the last hour {' and '.join(found)}{more}."
+        yield f"In the last hour {' and '.join(parts)}{more}."
 
 
 def _times(number: int) -> str:

@@ -1,8 +1,10 @@
 """What systemd is told, by its protocol of datagrams (sd_notify(3), sd_watchdog_enabled(3))."""
 
 import contextlib
+import math
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 
@@ -18,6 +20,7 @@ class Systemd:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_interval = _watchdog_interval(environ)
         """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
+        self._fed_at = -math.inf
 
     def ready(self) -> None:
         self._send("READY=1")
@@ -31,6 +34,13 @@ class Systemd:
 
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
+
+    def alive(self) -> None:
+        """Feed the watchdog where it is time for that; may be called as often as one likes."""
+        now = time.monotonic()
+        if self.watchdog_interval is not None and now - self._fed_at >= self.watchdog_interval:
+            self._fed_at = now
+            self.watchdog()
 
     def _send(self, message: str) -> None:
         if not self._address:

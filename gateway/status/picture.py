@@ -1,14 +1,15 @@
 """Takes the picture of the running gateway that page, JSON, health and metrics are made from."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway import __version__
 from gateway.config.schema import Config
 from gateway.delivery.drain import Drain
 from gateway.delivery.health import BUCKETS
-from gateway.intake import Intake, IntakeHealth
+from gateway.health import Condition, Problems, health
+from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.runs import owner
@@ -41,30 +42,41 @@ class Parts:
     intake: Intake
     drain: Drain
     started_at: float
+    conditions: Callable[[], Iterable[Condition]]
+    """What is wrong with the process itself: its clock, its tables."""
 
 
-def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str], stuck: str | None) -> Snapshot:
-    """The picture at `now`; `problems` are the process's own, `stuck` says which loop does not turn."""
+def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
+    """The picture at `now`; `stuck` says what does not turn, None where everything does.
+
+    What is wrong with the parts is observed into `problems`, beside `parts.conditions`, which are the process's own.
+    """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     lines = tuple(_line(parts, plan) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap)
-    return Snapshot(
-        version=__version__,
-        started_at=parts.started_at,
-        now=now,
-        ready=stuck is None,
-        # What stops the most comes first.
-        problems=(
-            *([f"The gateway is {stuck}."] if stuck else []),
-            *problems,
-            *_intake(parts.intake.health, summary.full),
+    problems.observe(
+        [
+            *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
+            *parts.conditions(),
+            *findings.intake(parts.intake.health, summary.full),
             *findings.damage(summary.damaged),
             *findings.delivery(oden, lines, outbox, now),
             *findings.connections(sources),
             *findings.dead_letters(outbox),
             *findings.losses(summary.notices, now),
-        ),
+        ]
+    )
+    current = problems.current()
+    verdict = health(current)
+    return Snapshot(
+        version=__version__,
+        started_at=parts.started_at,
+        now=now,
+        ready=stuck is None,
+        taking_in=verdict.taking_in,
+        delivering=verdict.delivering,
+        problems=current,
         hints=tuple(findings.hints(summary.notices, summary.totals.notices, now)),
         sources=sources,
         lines=lines,
@@ -85,26 +97,19 @@ def snapshot(parts: Parts, summary: Summary, now: float, problems: Sequence[str]
     )
 
 
-def _intake(health: IntakeHealth, full: str | None) -> Iterator[str]:
-    if health.blocked or full:
-        yield f"Nothing is taken in: {full or health.blocked}."
-    for line, why in health.faults.items():
-        yield f"Line {line} cannot be mapped: {why}"
-
-
 def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
-    health = source.health
+    connection = source.health
     counted: Mapping[Quality, int] = {
         quality: parts.intake.health.samples[source.name, quality] for quality in ("good", "uncertain", "bad")
     }
     return SourceStatus(
         name=source.name,
         type=parts.config.sources[source.name].type,
-        connected=health.connected,
-        since=health.since or None,
-        detail=health.detail,
-        failed=dict(health.failed),
-        last_sample_at=health.last_sample_at,
+        connected=connection.connected,
+        since=connection.since or None,
+        detail=connection.detail,
+        failed=dict(connection.failed),
+        last_sample_at=connection.last_sample_at,
         samples=counted,
         gaps=summary.totals.gaps.get(source.name, 0),
     )
@@ -133,10 +138,10 @@ def _line(parts: Parts, plan: LinePlan) -> LineStatus:
 def _without_run(state: LineState) -> dict[str, Number]:
     """The output that no run has yet, summed by the names in its raw data that hold amounts."""
     amounts: dict[str, list[Number]] = defaultdict(list)
-    for one in state.output.pending:
-        if owner(state.runs, one.at) is None:
-            for name in one.target.counts:
-                amounts[name].append(one.amount)
+    for amount in state.output.pending:
+        if owner(state.runs, amount.at) is None:
+            for name in amount.target.counts:
+                amounts[name].append(amount.amount)
     return {name: whole(round(total(parts), DECIMALS)) for name, parts in amounts.items()}
 
 
@@ -159,15 +164,15 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
 
 
 def _oden(parts: Parts, now: float) -> OdenStatus:
-    health = parts.drain.health
+    state = parts.drain.health
     return OdenStatus(
         url=parts.config.oden.url,
-        held=health.api.reason if health.api else None,
-        retry_at=health.api.until if health.api else None,
-        last_success_at=health.last_success_at,
-        last_error=health.last_error,
-        last_error_at=health.last_error_at,
-        requests=dict(health.requests),
-        seconds=Histogram(BUCKETS, tuple(health.seconds), health.seconds_sum),
-        used_share=min(1.0, health.used_share(now) * parts.drain.gap),
+        held=state.api.reason if state.api else None,
+        retry_at=state.api.until if state.api else None,
+        last_success_at=state.last_success_at,
+        last_error=state.last_error,
+        last_error_at=state.last_error_at,
+        requests=dict(state.requests),
+        seconds=Histogram(BUCKETS, tuple(state.seconds), state.seconds_sum),
+        used_share=min(1.0, state.used_share(now) * parts.drain.gap),
     )

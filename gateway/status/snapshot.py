@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from gateway.health import FlowHealth, Problem
 from gateway.model import Notice, Quality
 
 if TYPE_CHECKING:
@@ -151,9 +152,9 @@ class DeadLetter:
 class Snapshot:
     """The whole picture.
 
-    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are sentences for the person
-    in front of the page, the most important first; `hints` are such sentences about what was lately, which need no
-    repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones, newest first;
+    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the gravest
+    first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was lately, which need
+    no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones, newest first;
     how many dead letters there are, `outbox.records` says.
     """
 
@@ -161,7 +162,9 @@ class Snapshot:
     started_at: float
     now: float
     ready: bool
-    problems: tuple[str, ...]
+    taking_in: FlowHealth
+    delivering: FlowHealth
+    problems: tuple[Problem, ...]
     hints: tuple[str, ...]
     sources: tuple[SourceStatus, ...]
     lines: tuple[LineStatus, ...]
@@ -183,7 +186,7 @@ class Snapshot:
     def headline(self) -> str:
         """One line for the page and a service manager: what is wrong first, else what was lately, else what waits."""
         if self.problems:
-            return self.problems[0]
+            return self.problems[0].text
         if self.hints:
             return f"Working, but {self.hints[0][0].lower()}{self.hints[0][1:]}"
         to_do = self.outbox.to_do
@@ -198,11 +201,15 @@ def counted(number: int, one: str, many: str) -> str:
 def to_json(snapshot: Snapshot) -> str:
     """`snapshot` as the text of `/api/status`: the same fields, `healthy` and `headline`.
 
+    `problems` are their sentences; `problem_details` the same problems with kind, object, since and remedy.
+
     Times are ISO 8601 in UTC, None where they are not real times; numbers that JSON does not have are null;
     `oden.requests` is a list of objects; an input's value longer than LONGEST_VALUE is cut.
     """
-    said = {"healthy": snapshot.healthy, "headline": snapshot.headline}
-    return json.dumps({**said, **_fields(snapshot)}, allow_nan=False)
+    whole = {"healthy": snapshot.healthy, "headline": snapshot.headline, **_fields(snapshot)}
+    whole["problem_details"] = whole["problems"]
+    whole["problems"] = [problem.text for problem in snapshot.problems]
+    return json.dumps(whole, allow_nan=False)
 
 
 def _fields(thing: "DataclassInstance") -> dict[str, object]:

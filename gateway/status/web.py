@@ -3,6 +3,8 @@
 Reading only, and without a password: it listens where the configuration says, by default on this machine alone.
 """
 
+import asyncio
+import time
 from collections.abc import Callable
 from importlib.resources import files
 from types import TracebackType
@@ -35,8 +37,12 @@ HEADERS = {
 }
 
 
+EVERY = 5.0
+"""Seconds between two turns of the loop that only shows that the event loop still serves."""
+
+
 class StatusServer:
-    """Serves while its `async with` block runs; entering raises GatewayError where it cannot listen.
+    """Serves while `run` runs, or an `async with` block; both raise GatewayError where it cannot listen.
 
     `listen` is `host:port`; port 0 takes a free one, and `url` says which. `alive` says why the process is stuck,
     None while it turns.
@@ -47,7 +53,15 @@ class StatusServer:
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
         self._metrics = Metrics(snapshot)
-        self._runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        self._runner = self._made()
+        self.turned_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Serve until cancelled. A taken port is no reason not to take data in, so this is a task like any other."""
+        async with self:
+            while True:
+                self.turned_at = time.monotonic()
+                await asyncio.sleep(EVERY)
 
     @property
     def url(self) -> str:
@@ -55,7 +69,11 @@ class StatusServer:
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
+    def _made(self) -> web.AppRunner:
+        return web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+
     async def __aenter__(self) -> Self:
+        self._runner = self._made()  # one that was cleaned up cannot be used again
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self._host, self._port).start()
@@ -94,7 +112,7 @@ class StatusServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         now = self._snapshot()
-        text = "ok" if now.ready else "not ready: " + (" ".join(now.problems) or "starting")
+        text = "ok" if now.ready else "not ready: " + (" ".join(problem.text for problem in now.problems) or "starting")
         return web.Response(text=text, status=200 if now.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gateway.health import FlowHealth, Problem
 from gateway.model import Notice
 from gateway.status.snapshot import (
     DeadLetter,
@@ -17,6 +18,11 @@ from gateway.status.snapshot import (
 )
 
 NOW = 1_795_334_400.0  # 2026-11-22T08:00:00Z
+
+
+def problem(text: str) -> Problem:
+    """A problem that says `text`."""
+    return Problem("source_away", text, NOW - 60, text, "")
 
 
 def line(number: int) -> LineStatus:
@@ -41,6 +47,8 @@ def picture() -> Snapshot:
         started_at=NOW - 86_400,
         now=NOW,
         ready=True,
+        taking_in=FlowHealth("yes"),
+        delivering=FlowHealth("yes"),
         problems=(),
         hints=(),
         sources=(

@@ -1,9 +1,12 @@
 """What is wrong, in sentences."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
+from gateway.health import Condition
+from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.status import findings
 from gateway.status.findings import LATELY
@@ -13,12 +16,16 @@ from tests.status.conftest import NOW
 UNREACHABLE = "Oden cannot be reached (connection refused)"
 
 
+def texts(conditions: Iterable[Condition]) -> list[str]:
+    return [condition.text for condition in conditions]
+
+
 def held(picture: Snapshot, why: str, retry_at: float, waiting: int = 412) -> list[str]:
     oden = replace(picture.oden, held=why, retry_at=retry_at)
     outbox = replace(
         picture.outbox, records={**picture.outbox.records, "waiting": waiting, "sending": 0, "in_doubt": 0}
     )
-    return list(findings.delivery(oden, picture.lines, outbox, NOW))
+    return texts(findings.delivery(oden, picture.lines, outbox, NOW))
 
 
 def test_oden_cannot_be_reached(picture: Snapshot) -> None:
@@ -37,15 +44,16 @@ def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
 def test_a_line_that_is_held(picture: Snapshot) -> None:
     """It is named, and the others are not."""
     lines = (picture.lines[0], replace(picture.lines[1], held="403: not allowed"))
-    [said] = findings.delivery(picture.oden, lines, picture.outbox, NOW)
-    assert said == "Factory A, Line 02: nothing is delivered: 403: not allowed"
+    [condition] = findings.delivery(picture.oden, lines, picture.outbox, NOW)
+    assert (condition.kind, condition.object) == ("line_held", lines[1].key)
+    assert condition.text == "Factory A, Line 02: nothing is delivered: 403: not allowed"
 
 
 def test_a_refused_tag_is_named(picture: Snapshot) -> None:
     """A connected source with a refused tag is a problem that names the tag and says how many more there are."""
     [plc, floor] = picture.sources
     refused = replace(plc, failed={"ns=2;s=A": "the server refuses it", "ns=2;s=B": "the same"})
-    assert list(findings.connections((plc, refused, floor))) == [
+    assert texts(findings.connections((plc, refused, floor))) == [
         "Source press_plc: ns=2;s=A is not received (the server refuses it), and 1 more.",
         "Source floor is not connected: connection refused",
     ]
@@ -85,14 +93,14 @@ def test_hints_where_not_all_are_kept() -> None:
 
 def test_a_loss_is_a_problem_for_an_hour() -> None:
     """How often, and what was lost last."""
-    [said] = findings.losses(notices("loss", 5, 90), NOW)
+    [said] = texts(findings.losses(notices("loss", 5, 90), NOW))
     assert said == "In the last hour output was lost 2 times, the last time: text 5."
     assert list(findings.losses(notices("loss", LATELY + 1) + notices("gap", 1), NOW)) == []
 
 
 def test_dead_letters_and_what_waits_for_them(picture: Snapshot) -> None:
     """Refused records are a problem; records that wait for a start in doubt are none."""
-    [said] = findings.dead_letters(picture.outbox)
+    [said] = texts(findings.dead_letters(picture.outbox))
     assert said == "Oden refused 3 records for good (dead letters); 4 more wait for them."
     parked = replace(picture.outbox, records={**picture.outbox.records, "dead": 0})
     assert list(findings.dead_letters(parked)) == []
@@ -101,6 +109,16 @@ def test_dead_letters_and_what_waits_for_them(picture: Snapshot) -> None:
 def test_p7_damage_is_told_until_somebody_has_seen_to_it() -> None:
     """Each folder of damaged files is named."""
     assert list(findings.damage(())) == []
-    [said] = findings.damage(("outbox-damaged-2026",))
+    [said] = texts(findings.damage(("outbox-damaged-2026",)))
     assert "outbox verify" in said
     assert said.endswith("outbox-damaged-2026.")
+
+
+def test_p6_why_nothing_is_taken_in() -> None:
+    """A full outbox is waited for by design; one that cannot be used is a fault; a line that cannot be mapped is named."""
+    health = IntakeHealth(blocked="the outbox cannot be used: no space", faults={"A/1": "ValueError: odd"})
+    full, line = findings.intake(health, "the disk is full")
+    assert (full.kind, full.text) == ("outbox_full", "Nothing is taken in: the disk is full.")
+    assert (line.kind, line.object) == ("line_not_mapped", "A/1")
+    assert next(iter(findings.intake(health, None))).kind == "outbox_unwritable"
+    assert list(findings.intake(IntakeHealth(), None)) == []

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.status.snapshot import LONGEST_VALUE, InputStatus, LineStatus, Snapshot, to_json
+from tests.status.conftest import problem
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
@@ -33,7 +34,7 @@ def only_line(inputs: dict[str, InputStatus]) -> LineStatus:
 def test_the_whole_picture(picture: Snapshot) -> None:
     """Every field of the snapshot is in the JSON under its own name, and `healthy` and `headline` with them."""
     said = strict(to_json(picture))
-    assert set(said) == {"healthy", "headline", *Snapshot.__dataclass_fields__}
+    assert set(said) == {"healthy", "headline", "problem_details", *Snapshot.__dataclass_fields__}
     assert said["lines"][0] == {
         "key": "Factory A/Line 01",
         "factory": "Factory A",
@@ -68,7 +69,7 @@ def test_healthy_needs_ready_and_no_problem(picture: Snapshot) -> None:
     """One problem, or one loop that does not run yet, and the gateway does not call itself healthy."""
     assert picture.healthy
     assert not replace(picture, ready=False).healthy
-    assert not replace(picture, problems=("Oden refuses the token.",)).healthy
+    assert not replace(picture, problems=(problem("Oden refuses the token."),)).healthy
 
 
 def test_the_headline_says_the_worst(picture: Snapshot) -> None:
@@ -79,7 +80,7 @@ def test_the_headline_says_the_worst(picture: Snapshot) -> None:
     hinted = replace(picture, hints=("In the last hour data may have been missed once (gaps).",))
     assert hinted.headline == "Working, but in the last hour data may have been missed once (gaps)."
     assert hinted.healthy
-    assert replace(hinted, problems=("Oden refuses the token.",)).headline == "Oden refuses the token."
+    assert replace(hinted, problems=(problem("Oden refuses the token."),)).headline == "Oden refuses the token."
 
 
 def test_an_outbox_that_does_not_drain(picture: Snapshot) -> None:

@@ -14,6 +14,7 @@ import pytest
 from gateway.errors import GatewayError
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
 from gateway.status.web import StatusServer
+from tests.status.conftest import problem
 
 PATHS = ("/", "/style.css", "/page.js", "/icon.svg", "/api/status", "/healthz", "/readyz", "/metrics")
 
@@ -59,14 +60,16 @@ async def test_api_status_is_the_snapshot_of_now(served: Served) -> None:
     first = await served.ask("/api/status")
     assert first.headers["Content-Type"] == "application/json; charset=utf-8"
     assert json.loads(first.text)["healthy"] is True
-    served.gateway.snapshot = replace(served.gateway.snapshot, problems=("Oden refuses the token.",))
+    served.gateway.snapshot = replace(served.gateway.snapshot, problems=(problem("Oden refuses the token."),))
     second = json.loads((await served.ask("/api/status")).text)
     assert (second["healthy"], second["problems"]) == (False, ["Oden refuses the token."])
 
 
 async def test_healthz_asks_whether_the_process_turns(served: Served) -> None:
     """200 with problems all around, as waiting is by design; 503 with the reason once a loop is stuck."""
-    served.gateway.snapshot = replace(served.gateway.snapshot, ready=False, problems=("Oden cannot be reached.",))
+    served.gateway.snapshot = replace(
+        served.gateway.snapshot, ready=False, problems=(problem("Oden cannot be reached."),)
+    )
     well = await served.ask("/healthz")
     assert (well.status, well.text) == (200, "ok")
     served.gateway.stuck = "The delivery loop has not turned for 45 s."
@@ -76,7 +79,7 @@ async def test_healthz_asks_whether_the_process_turns(served: Served) -> None:
 
 async def test_readyz_asks_whether_all_loops_run(served: Served) -> None:
     """A peer that is away does not make the gateway unready; a loop that has not started does."""
-    served.gateway.snapshot = replace(served.gateway.snapshot, problems=("Oden cannot be reached.",))
+    served.gateway.snapshot = replace(served.gateway.snapshot, problems=(problem("Oden cannot be reached."),))
     assert (await served.ask("/readyz")).status == 200
     served.gateway.snapshot = replace(served.gateway.snapshot, ready=False)
     unready = await served.ask("/readyz")

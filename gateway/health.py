@@ -1,0 +1,160 @@
+"""What is wrong with the gateway, in one registry, and its health as one pure function of that.
+
+Whoever notices something says it here and nowhere else: page, `/readyz`, metrics, log and systemd read the same answer. A
+problem has a kind, the object that it is about (a source, a line, a file; empty where it is the whole gateway), since when
+it has been so, a sentence for the person in front of the page, and its remedy. There are two ways in:
+
+- `Problems.observe` takes what is wrong at present, as a whole: what is no longer named is over.
+- `Problems.note` takes what happened at a moment; it is shown for `SHOWN_FOR`, or until `clear`.
+
+`KINDS` is the table: which kinds there are, the gravest first, what each stops, and what a person can do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.clock import Clock
+
+SHOWN_FOR = 3600.0
+"""Seconds that what happened at a moment, and was mended, stays among the problems."""
+MOST_NOTED = 200
+"""Momentary problems that are remembered, the newest."""
+
+Flow = Literal["taking_in", "delivering"]
+"""The two things the gateway does."""
+State = Literal["yes", "no", "waiting"]
+"""yes: it works. no: it does not. waiting: it waits by design for something outside, and goes on by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about it."""
+
+    name: str
+    stops: frozenset[Flow] = frozenset()
+    by_design: bool = False
+    remedy: str = ""
+
+
+_IN: frozenset[Flow] = frozenset({"taking_in"})
+_OUT: frozenset[Flow] = frozenset({"delivering"})
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
+        Kind("clock_wrong", _IN, by_design=True, remedy="timedatectl"),
+        Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
+        Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
+        Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
+        Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
+        Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
+        Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
+        Kind("line_held", remedy="oden-gateway outbox list"),
+        Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
+        Kind("address_refused", remedy="oden-gateway check"),
+        Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
+        Kind("table_wrong", remedy="oden-gateway check"),
+        Kind("clock_set", remedy="timedatectl"),
+        Kind("output_lost", remedy="oden-gateway outbox stats"),
+        Kind("log_unwritable", remedy="df -h /var/log"),
+    )
+}
+"""By name, the gravest first: the order in which problems are shown."""
+
+_RANK = {name: rank for rank, name in enumerate(KINDS)}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that is wrong now: a kind of KINDS, the object, and a sentence."""
+
+    kind: str
+    object: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A condition with its beginning, `since` (epoch), and what to do about it."""
+
+    kind: str
+    object: str
+    since: float
+    text: str
+    remedy: str
+
+
+class Problems:
+    """The registry."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lasting: dict[tuple[str, str], Problem] = {}
+        self._noted: dict[tuple[str, str], tuple[float, Problem]] = {}
+
+    def observe(self, conditions: Iterable[Condition]) -> None:
+        """What is wrong at present, all of it; several of one kind and object are one problem, the first sentence counts."""
+        now, before = self._clock.now(), self._lasting
+        self._lasting = {}
+        for condition in conditions:
+            key = condition.kind, condition.object
+            if key not in self._lasting:
+                since = before[key].since if key in before else now
+                self._lasting[key] = _problem(condition, since)
+
+    def note(self, kind: str, object_: str, text: str) -> None:
+        """Something happened, and may be over already."""
+        key = kind, object_
+        self._noted.pop(key, None)
+        self._noted[key] = self._clock.monotonic(), _problem(Condition(kind, object_, text), self._clock.now())
+        if len(self._noted) > MOST_NOTED:
+            del self._noted[next(iter(self._noted))]
+
+    def clear(self, kind: str, object_: str) -> None:
+        """What was noted is mended."""
+        self._noted.pop((kind, object_), None)
+
+    def current(self) -> tuple[Problem, ...]:
+        """Every problem, the gravest first; of one kind the oldest first."""
+        recent = self._clock.monotonic() - SHOWN_FOR
+        self._noted = {key: (at, problem) for key, (at, problem) in self._noted.items() if at > recent}
+        noted = [problem for key, (_, problem) in self._noted.items() if key not in self._lasting]
+        return tuple(sorted([*self._lasting.values(), *noted], key=lambda problem: _RANK[problem.kind]))
+
+
+def _problem(condition: Condition, since: float) -> Problem:
+    return Problem(condition.kind, condition.object, since, condition.text, KINDS[condition.kind].remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowHealth:
+    """Whether a flow works, and the sentence of the problem because of which it does not; empty where it does."""
+
+    state: State
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The one truth about the gateway. `healthy`: nothing at all is wrong."""
+
+    healthy: bool
+    taking_in: FlowHealth
+    delivering: FlowHealth
+
+
+def health(problems: Sequence[Problem]) -> Health:
+    """The health that follows from `problems`, the gravest first. Pure."""
+    return Health(not problems, _flow("taking_in", problems), _flow("delivering", problems))
+
+
+def _flow(flow: Flow, problems: Sequence[Problem]) -> FlowHealth:
+    stopping = [problem for problem in problems if flow in KINDS[problem.kind].stops]
+    if not stopping:
+        return FlowHealth("yes")
+    # A fault outweighs a wait: it does not end by itself.
+    worst = min(stopping, key=lambda problem: KINDS[problem.kind].by_design)
+    return FlowHealth("waiting" if KINDS[worst.kind].by_design else "no", worst.text)

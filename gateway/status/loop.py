@@ -1,0 +1,103 @@
+"""Once a second: what the outbox holds is read, what is wrong is observed, and log and service manager are told of it."""
+
+import asyncio
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
+from gateway.health import Problems
+from gateway.log_sink import lost_lines
+from gateway.outbox.desk import Desk
+from gateway.outbox.entries import Summary
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.status.journal import Journal
+from gateway.status.notify import Systemd
+from gateway.status.picture import Parts, snapshot
+from gateway.status.snapshot import Snapshot
+from gateway.supervisor import Supervisor
+
+log = structlog.get_logger()
+
+SHOWN = 50
+"""Notices and dead letters on the status page."""
+EVERY = 1.0
+"""Seconds between two looks."""
+
+
+class StatusLoop:
+    """Keeps the picture of the gateway current. `summary` is what the outbox holds at the start."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        outbox: OutboxThread,
+        problems: Problems,
+        supervisor: Supervisor,
+        clock: Clock,
+        *,
+        desk: Desk,
+        journal: Journal,
+        systemd: Systemd,
+        summary: Summary,
+    ) -> None:
+        self._parts = parts
+        self._outbox = outbox
+        self._problems = problems
+        self._supervisor = supervisor
+        self._clock = clock
+        self._desk = desk
+        self._journal = journal
+        self._systemd = systemd
+        self._summary = summary
+        self._lost_lines = 0
+        self.turned_at = clock.monotonic()
+
+    def snapshot(self) -> Snapshot:
+        """The picture as it is now."""
+        stuck = self._supervisor.stuck()
+        return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck)
+
+    async def run(self) -> None:
+        """Look for ever."""
+        while True:
+            self.turned_at = self._clock.monotonic()
+            await self._read_outbox()
+            self._note_failures()
+            picture = self.snapshot()
+            self._journal.look(picture.sources)
+            self._systemd.status(picture.headline)
+            await asyncio.sleep(EVERY)
+
+    async def _read_outbox(self) -> None:
+        """An outbox that cannot be read is shown, and the last picture of it stays. A damaged one ends the process."""
+        try:
+            before, self._summary = self._summary, await self._outbox(Outbox.summary, SHOWN)
+        except DamagedRow:
+            raise
+        except OutboxError as error:
+            self._problems.note("outbox_unreadable", "", f"The outbox cannot be read: {error}")
+            return
+        self._problems.clear("outbox_unreadable", "")
+        dropped = self._summary.totals.given_up - before.totals.given_up
+        if dropped:
+            log.error("output_dropped", entries=dropped, reason="the outbox is full")
+        self._desk.observe(self._clock.monotonic(), self._summary.totals)
+
+    def _note_failures(self) -> None:
+        """What the supervisor and the log have seen since the last look. A source that is away says so itself."""
+        failures = self._supervisor.failures
+        while failures:
+            failure = failures.popleft()
+            if isinstance(failure.error, GatewayError):
+                text = failure.text
+            else:
+                text = f"{failure.name} failed and was started again: {failure.text}"
+            if not isinstance(failure.error, SourceError):
+                self._problems.note("task_failed", failure.name, text)
+        lost = lost_lines.count + self._supervisor.unlogged
+        if lost > self._lost_lines:
+            reason = f" ({lost_lines.reason})" if lost_lines.reason else ""
+            self._problems.note("log_unwritable", "", f"The log cannot be written{reason}: {lost} lines are missing.")
+            self._lost_lines = lost

@@ -1,0 +1,109 @@
+"""The registry of problems, and the health that follows from it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.health import KINDS, MOST_NOTED, SHOWN_FOR, Condition, FlowHealth, Health, Problem, Problems, health
+
+
+class Clock:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.at = 1_800_000_000.0
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+
+def texts(problems: Problems) -> list[str]:
+    return [problem.text for problem in problems.current()]
+
+
+def test_what_is_observed_lasts_from_its_beginning_to_its_end() -> None:
+    """`since` is when it was first seen, though its words change; what is no longer observed is over."""
+    clock = Clock()
+    problems = Problems(clock)
+    problems.observe([Condition("source_away", "floor", "refused"), Condition("source_away", "plc", "silent")])
+    begun = clock.at
+    clock.at += 30
+    problems.observe([Condition("source_away", "floor", "timed out")])
+    assert problems.current() == (Problem("source_away", "floor", begun, "timed out", KINDS["source_away"].remedy),)
+    problems.observe([])
+    assert problems.current() == ()
+
+
+def test_what_happened_is_shown_for_an_hour_or_until_it_is_mended() -> None:
+    """The newest word of a kind and object counts; one that is also observed is shown once."""
+    clock = Clock()
+    problems = Problems(clock)
+    problems.note("task_failed", "page", "first")
+    problems.note("task_failed", "page", "second")
+    problems.note("clock_set", "", "set back")
+    assert texts(problems) == ["second", "set back"]
+    problems.clear("task_failed", "page")
+    assert texts(problems) == ["set back"]
+    problems.observe([Condition("clock_set", "", "is set back")])
+    assert texts(problems) == ["is set back"]
+    problems.observe([])
+    clock.at += SHOWN_FOR + 1
+    assert texts(problems) == []
+
+
+def test_p12_the_registry_is_bounded() -> None:
+    """However many things happen, the newest are remembered."""
+    problems = Problems(Clock())
+    for number in range(2 * MOST_NOTED):
+        problems.note("task_failed", f"task {number}", str(number))
+    assert texts(problems) == [str(number) for number in range(MOST_NOTED, 2 * MOST_NOTED)]
+
+
+CONDITIONS = st.lists(st.builds(Condition, st.sampled_from(sorted(KINDS)), st.sampled_from("ab"), st.text(max_size=3)))
+
+
+@given(CONDITIONS)
+def test_the_gravest_comes_first_and_decides(conditions: list[Condition]) -> None:
+    """The order is that of the table; a flow that is stopped is never `yes`, one that nothing stops always is."""
+    problems = Problems(Clock())
+    problems.observe(conditions)
+    current = problems.current()
+    order = list(KINDS)
+    ranks = [order.index(problem.kind) for problem in current]
+    assert ranks == sorted(ranks)
+    result = health(current)
+    assert result.healthy == (not conditions)
+    for flow, state in (("taking_in", result.taking_in), ("delivering", result.delivering)):
+        kinds = [KINDS[condition.kind] for condition in conditions if flow in KINDS[condition.kind].stops]
+        if not kinds:
+            assert state == FlowHealth("yes")
+        else:
+            assert state.state == ("waiting" if all(kind.by_design for kind in kinds) else "no")
+            assert state.because in [condition.text for condition in conditions]
+
+
+@pytest.mark.parametrize(
+    ("kind", "taking_in", "delivering"),
+    [
+        ("outbox_full", "waiting", "yes"),
+        ("outbox_unwritable", "no", "yes"),
+        ("clock_wrong", "waiting", "yes"),
+        ("oden_held", "yes", "waiting"),
+        ("not_turning", "no", "no"),
+        ("source_away", "yes", "yes"),
+        ("dead_letters", "yes", "yes"),
+    ],
+)
+def test_what_each_problem_stops(kind: str, taking_in: str, delivering: str) -> None:
+    """The right-hand side of the table, for the kinds that stop something and some that do not."""
+    result = health([Problem(kind, "", 0.0, "why", "")])
+    assert isinstance(result, Health)
+    assert (result.taking_in.state, result.delivering.state) == (taking_in, delivering)
+
+
+def test_every_kind_has_a_remedy() -> None:
+    """A person who reads of a problem is told what to do."""
+    assert [kind.name for kind in KINDS.values() if not kind.remedy] == []
