@@ -1,9 +1,10 @@
 """The control socket: how commands on the same machine talk to the running gateway.
 
-HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox": directory,
-"question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}` where something went
-wrong on the way. The commands are those of `gateway.outbox.desk`, `call` of `gateway.oden.desk`, and `explain` of `gateway.trial.asked`. A gateway that holds another
-outbox than the question means says so (421) and does nothing.
+HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with
+`{"outbox": directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or
+`{"error": …}` where something went wrong on the way. The commands are those of `gateway.outbox.desk`, `call` of
+`gateway.oden.desk`, and `explain` of `gateway.trial.asked`. A gateway that holds another outbox than the question means
+says so (421) and does nothing.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import json
 import os
 import socket
 import stat
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
@@ -32,6 +34,8 @@ NAME = "control.sock"
 MOST_BODY = 64 * 2**20
 """Bytes of a question: an import of the most records that go at once."""
 MISDIRECTED, WRONG = 421, 400
+EVERY = 5.0
+"""Seconds between two turns of the loop that only shows that the event loop still serves."""
 
 Ask = Callable[[str, object], AsyncGenerator[dict[str, object], None]]
 """A command's name and its question -> the answer, item by item."""
@@ -51,19 +55,32 @@ def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
 
 
 class Control:
-    """Answers for the outbox in `directory`, an absolute path, while its `async with` block runs; entering raises GatewayError where it cannot listen.
+    """Answers for the outbox in `directory`, an absolute path, while `run` runs, or an `async with` block; both raise
+    GatewayError where it cannot listen.
 
     It listens at the first of `places` whose folder it may write to and where no other gateway listens.
     """
 
     def __init__(self, directory: Path, places: Sequence[Path], ask: Ask) -> None:
         self._directory, self._places, self._ask = directory, places, ask
+        self._runner = self._made()
+        self.path: Path | None = None
+        self.turned_at = time.monotonic()
+
+    async def run(self) -> None:
+        """Answer until cancelled. Raises GatewayError where it cannot listen."""
+        async with self:
+            while True:
+                self.turned_at = time.monotonic()
+                await asyncio.sleep(EVERY)
+
+    def _made(self) -> web.AppRunner:
         app = web.Application(client_max_size=MOST_BODY)
         app.router.add_post("/outbox/{command}", self._answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        self.path: Path | None = None
+        return web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:
+        self._runner = self._made()  # one that was cleaned up cannot be used again
         await self._runner.setup()
         try:
             listener = await asyncio.to_thread(self._bound)

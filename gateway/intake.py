@@ -3,13 +3,21 @@
 A crash anywhere leaves all of a batch or none of it. A commit happens at once where there is a record or a message to
 acknowledge; line states that merely moved are written every STATE_WRITE seconds, because flash wears and a counter's
 difference is found again after a crash.
+
+Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole, nothing has
+changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped again. Its commit
+carries a number, one more than the last; it is given to the outbox as often as it takes, also by the next `run`, and the
+outbox knows a number that it has stored already, whatever became of the answer. Once it is stored the batch is over: what
+is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each made once.
 """
 
 import asyncio
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
@@ -17,7 +25,7 @@ from gateway.clock import Clock
 from gateway.errors import DamagedRow, OutboxError
 from gateway.mapping.causes import Causes
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, Tick, due, dump, load, step
+from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.model import Notice, Record, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
@@ -25,6 +33,9 @@ from gateway.outbox.thread import OutboxThread
 from gateway.sources.base import Arrival
 
 log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 GATHER = 0.005
 """Seconds that the first arrival of a batch waits for others."""
@@ -49,6 +60,23 @@ class IntakeHealth:
     """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
+@dataclass(slots=True)
+class _Batch:
+    """Arrivals while they are mapped, and what has come of them; `states` are those of the lines that moved."""
+
+    arrivals: Sequence[Arrival]
+    states: dict[str, LineState] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    receipts: list[tuple[str, ReceiptId]] = field(default_factory=list)
+    new_sessions: list[str] = field(default_factory=list)
+    steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
+    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    redelivered: int = 0
+    commit: Commit | None = None
+    """None where there is nothing to store."""
+
+
 class Intake:
     """The one writer of line states. `take` is where sources hand over; `run` does the work."""
 
@@ -70,7 +98,14 @@ class Intake:
         self._poke = asyncio.Event()
         self._stopping = False
         self.states: dict[str, LineState] = {}
-        self._in_hand: list[Arrival] = []
+        self._gathered: list[Arrival] = []
+        """Not mapped yet; nobody else has them any more."""
+        self._mapped: _Batch | None = None
+        """Mapped, and not known to be stored."""
+        self._after: deque[Callable[[], None]] = deque()
+        """What is left to do for batches that are stored."""
+        self._number = 0
+        """Of the last commit."""
         self._dirty: set[str] = set()
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
@@ -92,6 +127,7 @@ class Intake:
 
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
+        self._number = await self._outbox(Outbox.last_commit)
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
             self.states[plan.key] = load(plan, text) if text else LineState()
@@ -100,26 +136,20 @@ class Intake:
     async def run(self) -> None:
         """Map and commit until `stop`. Never cancel it: what is mapped but not committed must not be forgotten.
 
-        Starts from what is on disk, also when it is called again after it raised.
+        Called again after it raised, it goes on where it was.
         """
-        await self.load()
-        self._dirty.clear()
-        await self._take_in(self._in_hand)
+        await self._turn()
         while not self._stopping:
             self.turned_at = self._clock.monotonic()
-            await self._take_in(await self._gather())
-        await self._take_in([self._queue.get_nowait() for _ in range(self._queue.qsize())])
+            self._gathered += await self._gather()
+            await self._turn()
+        self._gathered += [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        await self._turn()
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have gone."""
         self._stopping = True
         self._poke.set()
-
-    async def _take_in(self, arrivals: list[Arrival]) -> None:
-        """One turn. Should it raise, the next `run` begins with the same arrivals: nobody else has them any more."""
-        self._in_hand = arrivals
-        await self._turn(arrivals)
-        self._in_hand = []
 
     async def _gather(self) -> list[Arrival]:
         getting = asyncio.ensure_future(self._queue.get())
@@ -139,73 +169,109 @@ class Intake:
         pause = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
         return min(max(pause, 0.0), STATE_WRITE)
 
-    def _due(self, plan: LinePlan) -> float | None:
+    def _due(self, plan: LinePlan, state: LineState | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, self.states[plan.key])
+        timer = due(plan, state or self.states[plan.key])
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
-    async def _turn(self, arrivals: list[Arrival]) -> None:
-        records: list[Record] = []
-        notices: list[Notice] = []
-        receipts: list[tuple[str, ReceiptId]] = []
-        new_sessions: list[str] = []
-        for arrival in arrivals:
-            if arrival.new_session:
-                notices += await self._forgotten(arrival, receipts)
-                new_sessions.append(arrival.source)
-                receipts = [entry for entry in receipts if entry[0] != arrival.source]
-            notices += arrival.notices
-            if await self._known(arrival, receipts, new_sessions):
-                self.health.redelivered += 1
-                continue
-            if arrival.receipt:
-                receipts.append((arrival.source, ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)))
-            for sample in arrival.samples:
-                self._map(sample, records, notices)
-        now = self._clock.now()
-        for plan in self._plans:
-            timer = self._due(plan)
-            if timer is not None and timer <= now:
-                self._step(plan, Tick(now), records, notices)
-        old = self._clock.monotonic() - self._written_at >= STATE_WRITE
-        if records or notices or receipts or new_sessions or (self._dirty and (old or self._stopping)):
-            states = {key: dump(self.states[key]) for key in self._dirty}
-            await self._commit(Commit(states, tuple(records), tuple(notices), tuple(receipts), tuple(new_sessions)))
+    async def _turn(self) -> None:
+        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from there."""
+        self._finish()
+        if self._mapped is not None:
+            await self._store(self._mapped)
+        self._mapped = await self._map(self._gathered)
+        self._gathered = []
+        await self._store(self._mapped)
+
+    async def _store(self, batch: "_Batch") -> None:
+        """Store a mapped batch, after which it is over, and do what is left to do."""
+        if batch.commit is not None:
+            await self._patiently(Outbox.commit, batch.commit)
+            self._number = batch.commit.number
             self._dirty.clear()
             self._written_at = self._clock.monotonic()
-        for arrival in arrivals:
-            if arrival.done:
-                arrival.done()
-        if records:
-            self._stored()
-        if notices:
-            self._noticed(notices)
+        # From here on nothing is repeated. The next lines only assign.
+        self.states.update(batch.states)
+        if batch.commit is None:
+            self._dirty |= batch.states.keys()
+        self._mapped = None
+        self.health.samples.update(batch.samples)
+        self.health.redelivered += batch.redelivered
+        for line, result, event in batch.steps:
+            self.causes.learn(line, result, event)
+        self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
+        if batch.records:
+            self._after.append(self._stored)
+        if batch.notices:
+            self._after.append(partial(self._noticed, batch.notices))
+        self._finish()
 
-    async def _forgotten(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]]) -> list[Notice]:
+    def _finish(self) -> None:
+        """Each call is made once: one that raises is not made again."""
+        while self._after:
+            self._after.popleft()()
+
+    async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
+        """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
+        batch = _Batch(tuple(arrivals))
+        for arrival in arrivals:
+            if arrival.new_session:
+                batch.notices += await self._forgotten(arrival, batch)
+                batch.new_sessions.append(arrival.source)
+                batch.receipts = [entry for entry in batch.receipts if entry[0] != arrival.source]
+            batch.notices += arrival.notices
+            if await self._is_known(arrival, batch):
+                batch.redelivered += 1
+                continue
+            if arrival.receipt:
+                receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
+                batch.receipts.append((arrival.source, receipt))
+            for sample in arrival.samples:
+                batch.samples[sample.source, sample.quality] += 1
+                for plan in self._routes.get((sample.source, sample.address), ()):
+                    self._step(plan, sample, batch)
+        now = self._clock.now()
+        for plan in self._plans:
+            timer = self._due(plan, batch.states.get(plan.key))
+            if timer is not None and timer <= now:
+                self._step(plan, Tick(now), batch)
+        batch.commit = self._commit_of(batch)
+        return batch
+
+    def _commit_of(self, batch: "_Batch") -> Commit | None:
+        """What is to be stored of a batch; None where that can wait."""
+        moved = self._dirty | batch.states.keys()
+        old = self._clock.monotonic() - self._written_at >= STATE_WRITE
+        at_once = batch.records or batch.notices or batch.receipts or batch.new_sessions
+        if not at_once and not (moved and (old or self._stopping)):
+            return None
+        states = {key: dump(batch.states.get(key, self.states[key])) for key in moved}
+        parts = (tuple(batch.records), tuple(batch.notices), tuple(batch.receipts), tuple(batch.new_sessions))
+        return Commit(states, *parts, number=self._number + 1)
+
+    async def _forgotten(self, arrival: Arrival, batch: "_Batch") -> list[Notice]:
         """A lost session is a gap where there was one, also before this process; the source knows only its own life."""
-        known = any(source == arrival.source for source, _ in receipts)
-        if arrival.notices or not (known or await self._outbox(Outbox.has_receipts, arrival.source)):
+        known = any(source == arrival.source for source, _ in batch.receipts)
+        if arrival.notices or not (known or await self._patiently(Outbox.has_receipts, arrival.source)):
             return []
         text = "the broker has forgotten the session; messages since the gateway was last connected may be missing"
         return [Notice("gap", self._clock.now(), arrival.source, "", text)]
 
-    async def _known(self, arrival: Arrival, receipts: list[tuple[str, ReceiptId]], new_sessions: list[str]) -> bool:
+    async def _is_known(self, arrival: Arrival, batch: "_Batch") -> bool:
         """Whether this is the redelivery of a message that was committed before, or earlier in this batch."""
         if arrival.receipt is None or not arrival.receipt.redelivered:
             return False
         receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
-        if (arrival.source, receipt) in receipts:
+        if (arrival.source, receipt) in batch.receipts:
             return True
-        return arrival.source not in new_sessions and await self._outbox(Outbox.has_receipt, arrival.source, receipt)
+        if arrival.source in batch.new_sessions:
+            return False
+        return await self._patiently(Outbox.has_receipt, arrival.source, receipt)
 
-    def _map(self, sample: Sample, records: list[Record], notices: list[Notice]) -> None:
-        self.health.samples[sample.source, sample.quality] += 1
-        for plan in self._routes.get((sample.source, sample.address), ()):
-            self._step(plan, sample, records, notices)
-
-    def _step(self, plan: LinePlan, event: Sample | Tick, records: list[Record], notices: list[Notice]) -> None:
+    def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
+        before = batch.states.get(plan.key, self.states[plan.key])
         try:
-            result = step(plan, self.states[plan.key], event)
+            result = step(plan, before, event)
         except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
@@ -214,36 +280,36 @@ class Intake:
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
             source, address = (event.source, event.address) if isinstance(event, Sample) else ("", "")
             text = f"line {plan.key}: internal error: {type(error).__name__}"
-            notices.append(Notice("reject", now, source, address, text))
+            batch.notices.append(Notice("reject", now, source, address, text))
             return
         self.health.faults.pop(plan.key, None)
-        if result.state is not self.states[plan.key]:
-            self.states[plan.key] = result.state
-            self._dirty.add(plan.key)
-        self.causes.learn(plan.key, result, event)
-        records += result.records
-        notices += result.notices
+        if result.state is not before:
+            batch.states[plan.key] = result.state
+        if result.records:
+            batch.steps.append((plan.key, result, event))
+            batch.records += result.records
+        batch.notices += result.notices
 
-    async def _commit(self, commit: Commit) -> None:
-        """Store `commit`, as often as it takes: until then nothing is acknowledged and nothing more is taken.
+    async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.
 
-        Raises only when told to stop meanwhile; then nothing of the batch has happened.
+        Raises only when told to stop meanwhile, or where waiting does not help (DamagedRow).
         """
         while True:
             try:
-                await self._outbox(Outbox.commit, commit)
+                answer = await self._outbox(call, *args, **kwargs)
             except DamagedRow:
-                raise  # waiting does not mend it
+                raise
             except (sqlite3.Error, OSError, OutboxError) as error:
                 if self.health.blocked is None:
-                    log.error("outbox_write_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
-                self.health.blocked = f"the outbox cannot be written: {error}"
+                    log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
+                self.health.blocked = f"the outbox cannot be used: {error}"
                 self.turned_at = self._clock.monotonic()
                 if self._stopping:
                     raise
                 await asyncio.sleep(1.0)
             else:
                 if self.health.blocked is not None:
-                    log.info("outbox_writable_again")
+                    log.info("outbox_works_again")
                 self.health.blocked = None
-                return
+                return answer

@@ -1,6 +1,7 @@
 """The outbox on a thread of its own, so that the event loop never waits for a disk."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -34,7 +35,10 @@ def open_outbox(
 class OutboxThread:
     """Runs calls to one `Outbox` one after another, in the order in which they were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._begun_at: float | None = None
+        """When the call that is being carried out began."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._outbox: Outbox | None = None
 
@@ -47,7 +51,21 @@ class OutboxThread:
         if self._outbox is None:
             raise RuntimeError("the outbox is not open")
         outbox = self._outbox
-        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: call(outbox, *args, **kwargs))
+
+        def carry_out() -> T:
+            self._begun_at = self._monotonic()
+            try:
+                return call(outbox, *args, **kwargs)
+            finally:
+                self._begun_at = None
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, carry_out)
+
+    @property
+    def turned_at(self) -> float:
+        """When the thread last was between two calls: now, unless a call is being carried out. Monotonic."""
+        begun_at = self._begun_at
+        return self._monotonic() if begun_at is None else begun_at
 
     async def close(self) -> None:
         if self._outbox is not None:

@@ -24,6 +24,7 @@ from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden_faults import read_fault
 from gateway.simulator.oden_model import Factory, OdenModel, Plant
 from gateway.simulator.oden_plan import FaultPlan
+from gateway.supervisor import Child, Supervisor
 from tests.campaign.compare import differences
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.oden import Oden, Wire
@@ -34,6 +35,8 @@ from tests.campaign.sources import Broker, feed, watch_plc
 from tests.campaign.storage import InLine, MortalRows
 from tests.campaign.virtual import simulate
 
+SOURCES, CORE = range(2)
+"""The stages of the shutdown, in their order."""
 GRACE = 10.0
 """Seconds that requests under way get when the gateway is stopped."""
 PATIENCE = 24 * 3600.0
@@ -139,42 +142,75 @@ class _Process:
         self.drain = Drain(outbox, cast("OdenClient", wire), self.clock, settings, lines)
         plans = [story.plan for story in world.mapped if story.plan is not None]
         self.intake = Intake(outbox, plans, self.clock, self.drain.wake, self._noticed)
-        self.tasks: list[asyncio.Task[None]] = []
+        self.supervisor = Supervisor(self.clock)
+        self.taking_in = False
+        self.fed = 0
+        """Stories without a source of their own that are told to the end."""
 
     async def run(self) -> None:
         """Live until killed, stopped, or (the last life) until everything is delivered."""
         others = asyncio.all_tasks()
         burnt = asyncio.create_task(self.fuse.burnt.wait())
         ending = asyncio.create_task(self._end())
-        self.delivery = self._keep(self.drain.run)
-        self.mapping = self._keep(self._map)
-        self.feeds = [self._keep(partial(feed, one, self.outbox, self.drain.wake)) for one in self.world.recorded]
-        self.sources: list[asyncio.Task[None]] = []
+        watching = asyncio.create_task(self.supervisor.run(asyncio.Event()))
+        self._start("delivery", self.drain.run, lambda: self.drain.turned_at, stage=CORE, end=self.drain.stop)
+        self._start("start", self._take_in, once=True)
+        for story in self.world.recorded:
+            self._start(f"feed {story.name}", partial(self._feed, story), once=True)
         try:
-            await asyncio.wait({ending, burnt}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ending, burnt, watching}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.fuse.burnt.set()
             # Nothing of a process outlives it, whoever started it.
             ours = asyncio.all_tasks() - others - self.world.oden.at_work
-            await _cancelled(sorted(ours, key=lambda task: int(task.get_name().removeprefix("Task-"))))
+            await _cancelled(sorted(ours, key=_order))
+        self._judge()
         if ending.done() and not ending.cancelled():
             ending.result()
+
+    def _start(
+        self,
+        name: str,
+        run: Callable[[], Awaitable[None]],
+        turned_at: Callable[[], float] | None = None,
+        *,
+        stage: int = SOURCES,
+        once: bool = False,
+        end: Callable[[], None] | None = None,
+    ) -> None:
+        self.supervisor.start(
+            Child(
+                name=name,
+                run=run,
+                turned_at=turned_at or self.clock.monotonic,
+                vital=stage == CORE,
+                once=once,
+                stage=stage,
+                end=end,
+                grace=GRACE,
+            )
+        )
 
     def _noticed(self, notices: Sequence[Notice]) -> None:
         """A story holds nothing that a person would have to be told of."""
         self.world.result.wrong += [f"noticed: {notice}" for notice in notices]
 
-    async def _map(self) -> None:
+    async def _take_in(self) -> None:
         """Once the clock is past all that was seen, connect the sources and map what they say."""
         seen_until = await self.intake.load()
         while self.clock.now() < seen_until:
             await asyncio.sleep(1.0)
         take, world = self.intake.take, self.world
-        self.sources = [
-            self._keep(lambda: world.broker.serve(take, self.clock, lambda: not self.fuse.burnt.is_set())),
-            self._keep(lambda: watch_plc(world.mapped, take, self.clock)),
-        ]
-        await self.intake.run()
+        intake = self.intake
+        self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, end=intake.stop)
+        alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
+        self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)
+        self._start("plc", lambda: watch_plc(world.mapped, take, self.clock), once=True)
+        self.taking_in = True
+
+    async def _feed(self, story: Story) -> None:
+        await feed(story, self.outbox, self.drain.wake)
+        self.fed += 1
 
     async def _end(self) -> None:
         if self.life is self.world.schedule.lives[-1]:
@@ -182,11 +218,7 @@ class _Process:
             return
         await asyncio.sleep(self.life.seconds)
         if self.life.gently:
-            await _cancelled([*self.sources, *self.feeds])
-            self.intake.stop()
-            self.drain.stop()
-            await asyncio.wait({self.mapping, self.delivery}, timeout=GRACE)
-            await _cancelled(self.tasks)
+            await self.supervisor.shutdown()
             await self.outbox(Outbox.close)
 
     async def _delivered(self) -> None:
@@ -197,38 +229,25 @@ class _Process:
             if now > quiet + PATIENCE:
                 return
             counts = await self.outbox(Outbox.counts)
-            said = self.world.broker.empty and self.sources and all(one.done() for one in self.feeds)
+            said = self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
             if not said or counts.waiting or counts.sending or counts.in_doubt:
                 idle_since = now
             await asyncio.sleep(5.0)
 
-    def _keep(self, run: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
-        """A loop that raises is started again, as the gateway's supervisor does. Only the disk may be the cause."""
+    def _judge(self) -> None:
+        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's results."""
+        for failure in self.supervisor.failures:
+            if not isinstance(failure.error, OutboxError):
+                text = "".join(traceback.format_exception(failure.error))
+                self.world.result.wrong.append(f"{failure.name} failed: {text}")
+        if self.supervisor.fatal is not None:
+            self.world.result.wrong.append(f"found a damage: {self.supervisor.fatal}")
 
-        async def kept() -> None:
-            while True:
-                try:
-                    await run()
-                except (OutboxError, ExceptionGroup) as error:
-                    left = error.split(OutboxError)[1] if isinstance(error, ExceptionGroup) else None
-                    if left is not None:
-                        raise left from None
-                    await asyncio.sleep(5.0)
-                else:
-                    return
 
-        task = asyncio.create_task(kept())
-        task.add_done_callback(self._failed)
-        self.tasks.append(task)
-        return task
-
-    def _failed(self, task: "asyncio.Task[None]") -> None:
-        """A fault of the gateway's own is one of the schedule's results."""
-        error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
-            text = "".join(traceback.format_exception(error))
-            self.world.result.wrong.append(f"a loop failed: {text}")
-            self.fuse.burnt.set()
+def _order(task: "asyncio.Task[Any]") -> tuple[int, str]:
+    """The order in which tasks were made, where their names tell; the same in every run."""
+    number = task.get_name().removeprefix("Task-")
+    return (int(number), "") if number.isdecimal() else (0, number)
 
 
 async def _cancelled(tasks: Sequence["asyncio.Task[Any]"]) -> None:
