@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
+from gateway.errors import OutboxError
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
 from gateway.model import RECORD, Notice, Sample
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Receipt
@@ -94,11 +96,18 @@ class Rig:
                 await self.outbox(Outbox.settle, work, {work.positions[0]: "id"})
         return total
 
+    async def scrap(self) -> int:
+        """The scrap in the first entry of output that waits."""
+        text = await self.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
+        record = RECORD.validate_json(text or "")
+        assert record.kind == "output"
+        return int(str(record.raw_data["scrap"]))
+
     async def made(self) -> dict[str, int]:
         return (await self.outbox(Outbox.summary, 1)).totals.records
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -157,7 +166,7 @@ async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
         await intake.take(rig.message("scrap", {"qty": 4}, 3, redelivered=True))
         await until(lambda: rig.acked == [2, 3])
         assert intake.health.redelivered == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while (await rig.made()).get("output", 0) < 1:
                 await asyncio.sleep(0.02)
         text = await rig.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
@@ -198,7 +207,7 @@ async def test_p2_a_session_lost_while_the_gateway_was_down_is_a_gap(tmp_path: P
         async with rig.running() as intake:
             await intake.take(Arrival("floor", new_session=True))
             await intake.take(rig.message("scrap", {"qty": 3}, 2))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 while rig.acked != [2]:
                     await asyncio.sleep(0.01)
             assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == gaps
@@ -218,7 +227,7 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
     async with rig.running() as intake:
         assert intake.states[PLAN.key].inputs["good"].value == 109
         await intake.take(rig.count(112))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while total < 12:
                 total += await rig.delivered_yield()
                 await asyncio.sleep(0.02)
@@ -295,8 +304,89 @@ async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: p
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await intake.take(rig.message("order", {"number": "A1"}, 1))
-            await until(lambda: intake.health.blocked is not None, 20)
+            await until(lambda: intake.health.blocked is not None)
             assert rig.acked == []
             other.execute("ROLLBACK")
-        await until(lambda: rig.acked == [1], 20)
+        await until(lambda: rig.acked == [1])
         assert await rig.made() == {"start": 1}
+
+
+async def test_p1_what_raises_after_the_commit_repeats_nothing(tmp_path: Path) -> None:
+    """A notice that cannot be logged, a message that cannot be acknowledged: the batch is stored, and is not mapped again.
+
+    Scrap 3 stays 3, a start is stored once, and whoever else was to be called is called once.
+    """
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+        failures: list[str] = []
+
+        def raises() -> None:
+            failures.append("raised")
+            raise OSError("the disk of the log is full")
+
+        bad = rig.message("scrap", {"qty": 3}, 2)
+        await intake.take(replace(bad, done=raises))
+        await intake.take(rig.message("scrap", {"qty": "many"}, 3))
+        await intake.take(rig.message("order", {"number": "A2"}, 4))
+        await until(rig.task.done)
+        assert isinstance(rig.task.exception(), OSError)
+        rig.task = asyncio.create_task(intake.run())
+        await until(lambda: rig.acked == [1, 3, 4])
+        assert failures == ["raised"]
+        async with asyncio.timeout(60):
+            while (await rig.made()).get("output", 0) < 1:
+                await asyncio.sleep(0.02)
+        assert await rig.made() == {"start": 2, "update": 1, "output": 1}
+        assert await rig.scrap() == 3
+    assert len(rig.noticed) == 1
+
+
+async def test_p1_an_answer_that_was_lost_is_no_second_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit is on disk, and then the call raises: the same commit is given again, and the outbox knows it."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        commit, calls = Outbox.commit, 0
+
+        def loses_its_answer(outbox: Outbox, change: Commit) -> None:
+            nonlocal calls
+            calls += 1
+            commit(outbox, change)
+            if calls <= 3:
+                raise OutboxError("it was written, and then the disk failed")
+
+        monkeypatch.setattr(Outbox, "commit", loses_its_answer)
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        await until(lambda: rig.stored > 0)
+        async with asyncio.timeout(60):
+            while (await rig.made()).get("output", 0) < 1:
+                await asyncio.sleep(0.02)
+        assert await rig.made() == {"start": 1, "output": 1}
+        assert await rig.scrap() == 3
+
+
+async def test_p1_a_read_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a message is known is asked until it can be answered: nothing is taken for new because a disk failed."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await until(lambda: rig.acked == [1, 2])
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        has_receipt, broken = Outbox.has_receipt, True
+
+        def fails(outbox: Outbox, source: str, receipt: ReceiptId) -> bool:
+            if broken:
+                raise OutboxError("it cannot be read")
+            return has_receipt(outbox, source, receipt)
+
+        monkeypatch.setattr(Outbox, "has_receipt", fails)
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await until(lambda: intake.health.blocked is not None)
+        broken = False
+        await until(lambda: rig.acked == [2])
+        assert (intake.health.redelivered, intake.health.blocked) == (1, None)
