@@ -40,7 +40,7 @@ laws: $(READY) ## try the laws of mapping on 25 times as many made plants
 	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping -k properties
 
 bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
-	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/test_oden_properties.py -k "proper_answer"
+	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/oden/test_properties.py -k "proper_answer"
 
 contract: $(READY) ## check client and Oden stand-in against Oden's own API document, where that is at hand
 	@if [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \

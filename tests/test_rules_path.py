@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.demo_parts import status_json
-from gateway.simulator.oden_ledger import replay
-from gateway.simulator.oden_plant import read_plant
+from gateway.simulator.oden.organization_file import read_organization
+from gateway.simulator.oden.persistence import replay
 from tests.config.command import environment, written
 from tests.peers import Mosquitto, free_port, wait_until
 
@@ -78,8 +78,8 @@ class Floor:
 
     def held(self) -> dict[str, Any]:
         """What Oden holds."""
-        plant = read_plant(self.folder / "plant.yaml")
-        return dict(replay(self.ledger, plant).saved()) if self.ledger.exists() else {}
+        plant = read_organization(self.folder / "plant.yaml")
+        return dict(replay(self.ledger, plant).snapshot()) if self.ledger.exists() else {}
 
     def taken(self, path: str) -> int:
         """How many requests to `path` have reached Oden."""

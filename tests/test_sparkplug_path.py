@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from gateway.cli.demo_parts import status_json
-from gateway.simulator.oden_ledger import replay
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.persistence import replay
+from gateway.simulator.oden.store import Organization
 from tests import edge_node as wire
 from tests.config.command import environment, written
 from tests.edge_node import EdgeNode
@@ -80,7 +81,7 @@ class Floor:
         await wait_until(self.heard, 60)
 
     def oden(self) -> OdenModel:
-        return replay(self.ledger, Plant()) if self.ledger.exists() else OdenModel(Plant())
+        return replay(self.ledger, Organization()) if self.ledger.exists() else OdenModel(Organization())
 
     def at_oden(self) -> tuple[list[str], list[str], int]:
         model = self.oden()

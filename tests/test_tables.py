@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.demo_parts import status_json
-from gateway.simulator.oden_ledger import replay
-from gateway.simulator.oden_model import Plant
+from gateway.simulator.oden.persistence import replay
+from gateway.simulator.oden.store import Organization
 from tests.peers import Mosquitto, free_port, wait_until
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -71,7 +71,7 @@ class Plant01:
         """Name and product of each run at Oden, in order."""
         if not self.ledger.exists():
             return []
-        model = replay(self.ledger, Plant())
+        model = replay(self.ledger, Organization())
         runs = model.intervals("RUN", "Factory A", "Line 01")
         return [(str(run.name), str(run.product)) for run in runs]
 

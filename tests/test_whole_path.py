@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.demo_parts import status_json
-from gateway.simulator.oden_ledger import replay, requests
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.persistence import read_ledger, replay
+from gateway.simulator.oden.store import Organization
 from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -106,7 +107,7 @@ class Line:
         await self.mosquitto.publish(topic, json.dumps({**fields, "at": at}))
 
     def oden(self) -> OdenModel:
-        return replay(self.ledger, Plant()) if self.ledger.exists() else OdenModel(Plant())
+        return replay(self.ledger, Organization()) if self.ledger.exists() else OdenModel(Organization())
 
     def at_oden(self) -> tuple[list[str], list[str], int, int]:
         """Names of runs and categories of states in order, yield and scrap."""
@@ -159,7 +160,7 @@ async def at_work(line: Line) -> AsyncIterator[None]:
     await line.make(20, 2)
     await line.state(3)
     await wait_until(lambda: line.at_oden() == line.made(), 60)
-    received = sorted(request.received_at for request in requests(line.ledger))
+    received = sorted(request.received_at for request in read_ledger(line.ledger))
     assert min(after - before for before, after in pairwise(received)) >= 1.0
     assert line.end("gateway", signal.SIGTERM) == 0
     assert line.at_oden() == line.made()

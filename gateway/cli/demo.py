@@ -16,8 +16,9 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from gateway.cli.demo_parts import Part, PartFailed, Tail, example, gateway_status, listens, ports
-from gateway.simulator.oden_ledger import Request, replay, requests
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.persistence import LedgerEntry, read_ledger, replay
+from gateway.simulator.oden.store import Organization
 from gateway.simulator.plant import EVENT, Event
 from gateway.simulator.truth import Report, compare, least_gap, oden_account, plant_account
 
@@ -124,7 +125,7 @@ class Demo:
         self._gateway = Part("The gateway", ["run", "-c", str(self._config)], directory / "gateway.log", environment)
         self._truth_tail, self._ledger_tail = Tail(self._truth), Tail(self._ledger)
         self._events: list[Event] = []
-        self._model = OdenModel(Plant())
+        self._model = OdenModel(Organization())
         self._received: list[float] = []
         self._told: list[str] = []
         self._at_work_since: float | None = None
@@ -181,14 +182,14 @@ class Demo:
     def _compare(self, waiting: int | None) -> Report:
         """The verdict, from the files."""
         events = [EVENT.validate_json(line) for line in Tail(self._truth).lines()]
-        received = [request.received_at for request in requests(self._ledger)]
-        return compare(plant_account(events), oden_account(replay(self._ledger, Plant())), received, waiting)
+        received = [request.received_at for request in read_ledger(self._ledger)]
+        return compare(plant_account(events), oden_account(replay(self._ledger, Organization())), received, waiting)
 
     def _read(self) -> None:
         """Take in what has been written since the last time."""
         self._events.extend(EVENT.validate_json(line) for line in self._truth_tail.lines())
         for line in self._ledger_tail.lines():
-            request = Request(**json.loads(line))
+            request = LedgerEntry(**json.loads(line))
             self._received.append(request.received_at)
             if request.took_effect:
                 self._model.answer(request.path, json.dumps(request.body).encode())

@@ -14,17 +14,14 @@ from aiohttp import web
 
 from gateway.cli import simulate_plant
 from gateway.errors import GatewayError
-from gateway.simulator.oden_admin import make_admin
-from gateway.simulator.oden_api import listening, make_app
-from gateway.simulator.oden_faults import Fault, FaultError, read_fault
-from gateway.simulator.oden_ledger import Ledger, LedgerError, requests
-from gateway.simulator.oden_model import OdenModel, Plant
-from gateway.simulator.oden_modes import ModeError, read_modes
-from gateway.simulator.oden_plan import FaultPlan
-from gateway.simulator.oden_plant import read_plant
-from gateway.simulator.oden_state import resume, save
-from gateway.simulator.oden_store import BUILT_IN
-from gateway.simulator.oden_wire import carrying_out
+from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
+from gateway.simulator.oden.faults import Fault, FaultError, read_fault
+from gateway.simulator.oden.manners import MannerError, read_manners
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.organization_file import read_organization
+from gateway.simulator.oden.persistence import Ledger, LedgerError, read_ledger, resume, save
+from gateway.simulator.oden.server import listening, make_admin, make_app
+from gateway.simulator.oden.store import BUILT_IN, Organization
 
 VARIABLE = "ODEN_STAND_IN_TOKEN"
 DEFAULT_TOKEN = "demo-token"  # noqa: S105 - no secret: the stand-in guards nothing
@@ -130,8 +127,8 @@ def _fault(text: str) -> Fault:
 def _mode(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     try:
-        read_modes({name: value})
-    except ModeError as error:
+        read_manners({name: value})
+    except MannerError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return name, value
 
@@ -140,29 +137,29 @@ def simulate_oden(arguments: argparse.Namespace) -> int:
     """Serve the Oden stand-in until SIGTERM or SIGINT; GatewayError where it cannot listen or use its files."""
     path: Path | None = arguments.ledger
     state: Path | None = arguments.state
-    plant = read_plant(arguments.plant) if arguments.plant else Plant()
+    plant = read_organization(arguments.plant) if arguments.plant else Organization()
     plant = replace(plant, interval_types=tuple(dict.fromkeys([*plant.interval_types, *arguments.interval_type])))
-    modes = read_modes(dict(arguments.mode))
+    modes = read_manners(dict(arguments.mode))
     try:
         model, lines = resume(plant, state, path)
         ledger = Ledger(path) if path else None
     except OSError as error:
         raise LedgerError(f"The ledger {path} cannot be used: {error.strerror}.") from None
-    model.modes = modes
+    model.manners = modes
     if state:
         save(state, model, lines)
     try:
-        asyncio.run(_until_stopped(arguments, model, FaultPlan(plant, arguments.seed, arguments.fault), ledger))
+        asyncio.run(_until_stopped(arguments, model, FaultInjector(plant, arguments.seed, arguments.fault), ledger))
     finally:
         if ledger:
             ledger.close()
     if state:
-        save(state, model, sum(1 for _ in requests(path)) if path else lines)
+        save(state, model, sum(1 for _ in read_ledger(path)) if path else lines)
     return 0
 
 
 async def _until_stopped(
-    arguments: argparse.Namespace, model: OdenModel, plan: FaultPlan, ledger: Ledger | None
+    arguments: argparse.Namespace, model: OdenModel, injector: FaultInjector, ledger: Ledger | None
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -178,10 +175,10 @@ async def _until_stopped(
                 why = taken if error.errno == errno.EADDRINUSE else error.strerror
                 raise GatewayError(f"Cannot listen on {arguments.host} port {port}: {why}.") from None
 
-        address = await listen(make_app(model, token, ledger, [carrying_out(plan)]), arguments.port, "--port")
+        address = await listen(make_app(model, token, ledger, [inject_faults(injector)]), arguments.port, "--port")
         admin = None
         if arguments.admin_port is not None:
-            admin = await listen(make_admin(plan, model), arguments.admin_port, "--admin-port")
+            admin = await listen(make_admin(injector, model), arguments.admin_port, "--admin-port")
         gc.freeze()  # what is there for good is not looked at again: long collections would falsify arrival times
         print(f"Oden stand-in listens on {address}", flush=True)
         if admin:

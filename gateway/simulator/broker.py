@@ -32,7 +32,7 @@ SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 8, 9, 10, 11
 PINGREQ, PINGRESP, DISCONNECT = 12, 13, 14
 
 _CAPABILITIES = bytes((0x24, 1, 0x25, 0))
-"""What an MQTT 5 client is told: maximum QoS 1, no retained messages (3.2.2.3.4, 3.2.2.3.5)."""
+"""The properties of CONNACK for an MQTT 5 client: maximum QoS 1, no retained messages (3.2.2.3.4, 3.2.2.3.5)."""
 
 
 class ProtocolError(Exception):
@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(slots=True)
 class Session:
-    """What the broker remembers of one client id."""
+    """What the broker keeps for one client id, also while that client is away."""
 
     filters: dict[str, int] = field(default_factory=dict)
     waiting: deque[Message] = field(default_factory=deque)
@@ -65,7 +65,7 @@ class Session:
                 return self.last_id
 
 
-class Fields:
+class PacketReader:
     """Reads the fields of one packet one after the other (MQTT 5, 1.5)."""
 
     def __init__(self, data: bytes) -> None:
@@ -118,15 +118,15 @@ def _text(value: str) -> bytes:
 
 def matches(topic: str, pattern: str) -> bool:
     """Whether `topic` is named by the topic filter `pattern` (MQTT 5, 4.7)."""
-    levels, wanted = topic.split("/"), pattern.split("/")
-    if topic.startswith("$") and wanted[0] in ("+", "#"):
+    levels, pattern_levels = topic.split("/"), pattern.split("/")
+    if topic.startswith("$") and pattern_levels[0] in ("+", "#"):
         return False
-    for number, level in enumerate(wanted):
+    for number, level in enumerate(pattern_levels):
         if level == "#":
             return True
         if number >= len(levels) or level not in ("+", levels[number]):
             return False
-    return len(levels) == len(wanted)
+    return len(levels) == len(pattern_levels)
 
 
 @dataclass(slots=True)
@@ -147,10 +147,10 @@ class Connection:
         assigned = b"\x12" + _text(self.assigned) if self.assigned else b""
         self._send(CONNACK, 0, bytes([session_present, 0]) + self._properties(_CAPABILITIES + assigned))
 
-    def publish(self, message: Message, packet_id: int | None, *, again: bool = False) -> None:
+    def publish(self, message: Message, packet_id: int | None, *, duplicate: bool = False) -> None:
         head, flags = _text(message.topic), 0
         if packet_id is not None:
-            head, flags = head + packet_id.to_bytes(2, "big"), 0b0010 | (0b1000 if again else 0)
+            head, flags = head + packet_id.to_bytes(2, "big"), 0b0010 | (0b1000 if duplicate else 0)
         self._send(PUBLISH, flags, head + self._properties() + message.payload)
 
     def puback(self, packet_id: int) -> None:
@@ -193,7 +193,7 @@ class Broker:
         if self._serving:
             await asyncio.wait(self._serving)
 
-    def heard(self, topic: str) -> bool:
+    def has_subscriber(self, topic: str) -> bool:
         """Whether a client is connected that subscribes to `topic` with QoS 1."""
         return any(
             session.connection is not None and self._qos(session, topic) == 1 for session in self._sessions.values()
@@ -227,7 +227,7 @@ class Broker:
                     kind, flags, body = await _read_packet(reader)
                 if kind == DISCONNECT:
                     return
-                self._handle(session, connection, kind, flags, Fields(body))
+                self._handle(session, connection, kind, flags, PacketReader(body))
                 await writer.drain()
         finally:
             self._close(session, connection)
@@ -243,7 +243,7 @@ class Broker:
         session.connection = connection
         connection.connack(session_present=known)
         for packet_id, message in session.inflight.items():
-            connection.publish(message, packet_id, again=True)
+            connection.publish(message, packet_id, duplicate=True)
         _forward(session)
         return session
 
@@ -254,7 +254,7 @@ class Broker:
         if not connection.keeps_session and self._sessions.get(connection.client_id) is session:
             del self._sessions[connection.client_id]
 
-    def _handle(self, session: Session, connection: Connection, kind: int, flags: int, fields: Fields) -> None:
+    def _handle(self, session: Session, connection: Connection, kind: int, flags: int, fields: PacketReader) -> None:
         if kind == PUBLISH:
             self._published(connection, flags, fields)
         elif kind == PUBACK:
@@ -279,7 +279,7 @@ class Broker:
         else:
             raise ProtocolError(f"packet type {kind} is not supported")
 
-    def _published(self, connection: Connection, flags: int, fields: Fields) -> None:
+    def _published(self, connection: Connection, flags: int, fields: PacketReader) -> None:
         topic, qos = fields.text(), flags >> 1 & 0b11
         if qos > 1:
             raise ProtocolError("QoS 2 is not supported")
@@ -316,7 +316,7 @@ def _forward(session: Session) -> None:
 
 def _connect(body: bytes, writer: asyncio.StreamWriter) -> tuple[Connection, float | None]:
     """The connection that a CONNECT asks for (MQTT 5, 3.1), and how long its client may be silent."""
-    fields = Fields(body)
+    fields = PacketReader(body)
     if fields.text() != "MQTT" or (level := fields.number(1)) not in (4, 5):
         raise ProtocolError("neither MQTT 5 nor 3.1.1")
     flags, keepalive = fields.number(1), fields.number(2)

@@ -33,14 +33,14 @@ SCRAP_TOPIC = "plant-a/L01/events/scrap"
 class PlantServer:
     """The line at work. Each protocol can be stopped and started while the line goes on.
 
-    `tell` is called with every event right after it could be seen.
+    `on_event` is called with every event right after it could be seen.
     """
 
-    def __init__(self, opcua_port: int, mqtt_port: int, clock: Clock, tell: Callable[[Event], None]) -> None:
+    def __init__(self, opcua_port: int, mqtt_port: int, clock: Clock, on_event: Callable[[Event], None]) -> None:
         self._endpoint = f"opc.tcp://127.0.0.1:{opcua_port}"
         self._broker = Broker(mqtt_port)
         self._clock = clock
-        self._tell = tell
+        self._on_event = on_event
         self._opcua: Server | None = None
         self._nodes: dict[str, ua.NodeId] = {}
         self._watched: set[ua.NodeId] = set()
@@ -56,7 +56,7 @@ class PlantServer:
         await self.start_opcua()
         await self.start_broker()
         self._client.loop_start()
-        self._tell(StateChange(self._tags["State"][1], IDLE))
+        self._on_event(StateChange(self._tags["State"][1], IDLE))
 
     async def stop(self) -> None:
         self._client.disconnect()
@@ -82,7 +82,7 @@ class PlantServer:
             self._nodes[tag] = ua.NodeId(ua.String(f"L01.{tag}"), ua.Int16(index))
             await server.nodes.objects.add_variable(self._nodes[tag], tag, value, ua.VariantType.UInt16)
             await server.write_attribute_value(self._nodes[tag], _data_value(value, at))
-        server.subscribe_server_callback(CallbackType.ItemSubscriptionCreated, self._note_items)
+        server.subscribe_server_callback(CallbackType.ItemSubscriptionCreated, self._note_subscribed)
         await server.start()
         self._opcua = server
 
@@ -97,21 +97,21 @@ class PlantServer:
 
     async def produce(self, seed: int, seconds: float | None) -> None:
         """Wait until somebody listens, then let the line work: for `seconds`, or until `finish`. Returns at its end."""
-        while not self._is_heard():  # noqa: ASYNC110 - two servers without a common event
+        while not self._has_subscribers():  # noqa: ASYNC110 - two servers without a common event
             await asyncio.sleep(0.1)
         begin = self._now()
         if seconds is not None:
             self._stop_at = min(self._stop_at, begin + seconds)
         for event in shift(seed, begin, lambda at: at >= self._stop_at):
             await asyncio.sleep(event.at - self._clock.now())
-            await self._happen(event)
+            await self._play(event)
 
-    def _is_heard(self) -> bool:
+    def _has_subscribers(self) -> bool:
         return self._watched.issuperset(self._nodes.values()) and all(
-            map(self._broker.heard, (ORDER_TOPIC, SCRAP_TOPIC))
+            map(self._broker.has_subscriber, (ORDER_TOPIC, SCRAP_TOPIC))
         )
 
-    async def _happen(self, event: Event) -> None:
+    async def _play(self, event: Event) -> None:
         if event.kind == "state":
             await self._show("State", event.code, event.at)
         elif event.kind == "count":
@@ -120,7 +120,7 @@ class PlantServer:
             self._publish(ORDER_TOPIC, event, number=event.number, sku=event.sku)
         elif event.kind == "scrap":
             self._publish(SCRAP_TOPIC, event, qty=event.qty, code=event.code)
-        self._tell(event)
+        self._on_event(event)
 
     async def _show(self, tag: str, value: int, at: float) -> None:
         self._tags[tag] = (value, at)
@@ -131,7 +131,7 @@ class PlantServer:
         at = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds")
         self._client.publish(topic, json.dumps({**fields, "at": at}), qos=1)
 
-    def _note_items(self, event: Callback, _service: CallbackService) -> None:
+    def _note_subscribed(self, event: Callback, _service: CallbackService) -> None:
         """Remember which tags have been subscribed to (called by the OPC UA server)."""
         if isinstance(event, ServerItemCallback):
             self._watched.update(item.ItemToMonitor.NodeId for item in event.request_params.ItemsToCreate)

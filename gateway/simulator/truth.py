@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from math import nan
 
-from gateway.simulator.oden_model import Entry, OdenModel
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import ScrapYieldRecord
 from gateway.simulator.plant import CHANGEOVER, FACTORY, IDLE, JAM, LINE, RUNNING, Event
 
 AUTO_REJECT = "Auto reject"
@@ -90,7 +91,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The comparison; `ok` when every row is."""
+    """The comparison of the two accounts; `ok` when every row is."""
 
     rows: tuple[Row, ...]
 
@@ -117,9 +118,9 @@ def plant_account(events: Iterable[Event]) -> Account:
         elif event.kind == "count" and event.tag == "Good":
             runs[-1] = replace(runs[-1], good=runs[-1].good + 1)
         elif event.kind == "count":
-            runs[-1] = _scrapped(runs[-1], AUTO_REJECT, 1)
+            runs[-1] = _with_scrap(runs[-1], AUTO_REJECT, 1)
         elif event.kind == "scrap":
-            runs[-1] = _scrapped(runs[-1], event.code, event.qty)
+            runs[-1] = _with_scrap(runs[-1], event.code, event.qty)
     return Account(tuple(runs), tuple(states))
 
 
@@ -128,8 +129,8 @@ def oden_account(model: OdenModel) -> Account:
     runs = []
     for interval in model.intervals("RUN", FACTORY, LINE):
         run = Run(interval.name or "", interval.product or "", interval.start, interval.end)
-        for entry in model.output(interval):
-            run = _booked(run, entry)
+        for record in model.output(interval):
+            run = _with_output(run, record)
         runs.append(run)
     states = [
         State(interval.category or "", interval.reason, interval.start, interval.end)
@@ -164,9 +165,9 @@ def least_gap(received: Sequence[float]) -> float | None:
 def _runs(plant: Sequence[Run], oden: Sequence[Run]) -> list[Row]:
     rows = [Row("runs", str(len(plant)), str(len(oden)), len(plant) == len(oden))]
     for run in plant:
-        found = [other for other in oden if other.order == run.order]
-        ok = len(found) == 1 and _same_run(run, found[0])
-        rows.append(Row(f"run {run.order}", str(run), _texts(found), ok))
+        matches = [other for other in oden if other.order == run.order]
+        ok = len(matches) == 1 and _same_run(run, matches[0])
+        rows.append(Row(f"run {run.order}", str(run), _texts(matches), ok))
     known = {run.order for run in plant}
     rows += [Row(f"run {run.order}", "none", str(run), ok=False) for run in oden if run.order not in known]
     return rows
@@ -175,13 +176,13 @@ def _runs(plant: Sequence[Run], oden: Sequence[Run]) -> list[Row]:
 def _states(plant: Sequence[State], oden: Sequence[State]) -> list[Row]:
     """The count, and a row for each state that is not found exactly once."""
     rows = [Row("states", str(len(plant)), str(len(oden)), len(plant) == len(oden))]
-    claimed: set[int] = set()
+    matched: set[int] = set()
     for state in plant:
-        found = [number for number, other in enumerate(oden) if _close(other.start, state.start)]
-        claimed.update(found)
-        if len(found) != 1 or not _same_state(state, oden[found[0]]):
-            rows.append(Row("state", str(state), _texts([oden[number] for number in found]), ok=False))
-    rows += [Row("state", "none", str(state), ok=False) for number, state in enumerate(oden) if number not in claimed]
+        matches = [number for number, other in enumerate(oden) if _close(other.start, state.start)]
+        matched.update(matches)
+        if len(matches) != 1 or not _same_state(state, oden[matches[0]]):
+            rows.append(Row("state", str(state), _texts([oden[number] for number in matches]), ok=False))
+    rows += [Row("state", "none", str(state), ok=False) for number, state in enumerate(oden) if number not in matched]
     return rows
 
 
@@ -212,27 +213,27 @@ def _same_state(plant: State, oden: State) -> bool:
     return (plant.category, plant.reason) == (oden.category, oden.reason) and _close(plant.end, oden.end)
 
 
-def _close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= TOLERANCE
+def _close(plant: float | None, oden: float | None) -> bool:
+    if plant is None or oden is None:
+        return plant is oden
+    return abs(plant - oden) <= TOLERANCE
 
 
 def _without_zeros(amounts: Mapping[str, float]) -> dict[str, float]:
     return {code: qty for code, qty in amounts.items() if qty}
 
 
-def _scrapped(run: Run, code: str, qty: float) -> Run:
+def _with_scrap(run: Run, code: str, qty: float) -> Run:
     return replace(run, scrap={**run.scrap, code: run.scrap.get(code, 0) + qty})
 
 
-def _booked(run: Run, entry: Entry) -> Run:
+def _with_output(run: Run, record: ScrapYieldRecord) -> Run:
     """`run` with one scrap/yield record of Oden's: `yield`, or `scrap` with its `scrap_code`, or both."""
-    data = entry.raw_data
+    data = record.raw_data
     if "yield" in data:
         run = replace(run, good=run.good + _amount(data["yield"]))
     if "scrap" in data:
-        run = _scrapped(run, str(data.get("scrap_code")), _amount(data["scrap"]))
+        run = _with_scrap(run, str(data.get("scrap_code")), _amount(data["scrap"]))
     return run
 
 
@@ -241,8 +242,8 @@ def _amount(value: object) -> float:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else nan
 
 
-def _texts(found: Sequence[Run | State]) -> str:
-    return "; ".join(map(str, found)) or "none"
+def _texts(matches: Sequence[Run | State]) -> str:
+    return "; ".join(map(str, matches)) or "none"
 
 
 def _span(start: float, end: float | None) -> str:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from gateway.simulator.oden_model import Interval, OdenModel
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Interval
 from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, Shown, Story, Totals, total_of
 
 

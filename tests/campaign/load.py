@@ -18,9 +18,11 @@ from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.simulator.oden_faults import read_fault
-from gateway.simulator.oden_model import Factory, Line, Modes, OdenModel, Plant
-from gateway.simulator.oden_plan import FaultPlan
+from gateway.simulator.oden.fault_injection import FaultInjector
+from gateway.simulator.oden.faults import read_fault
+from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Factory, Line, Organization
 from tests.campaign.busy import LIMITS, BusyLine, Delays, Event, Family
 from tests.campaign.fuse import Fuse
 from tests.campaign.oden import Oden, Wire
@@ -42,11 +44,11 @@ class Site:
     def __init__(self, lines: int, *, codes: int = 1, latency: float = 0.2, bulk: bool = True, seed: int = 0) -> None:
         self.lines = [BusyLine(number, codes, seed) for number in range(lines)]
         self.refs = {line.key: LineRef(FACTORY, line.name, Line(FACTORY, line.name).id) for line in self.lines}
-        plant = Plant((Factory(FACTORY, tuple(line.name for line in self.lines)),))
-        plan = FaultPlan(plant, seed, [read_fault(f"latency seconds={latency}")])
-        model = OdenModel(plant, Modes(bulk_update=200 if bulk else 404))
+        plant = Organization((Factory(FACTORY, tuple(line.name for line in self.lines)),))
+        injector = FaultInjector(plant, seed, [read_fault(f"latency seconds={latency}")])
+        model = OdenModel(plant, Manners(bulk_update=200 if bulk else 404))
         self.delays = Delays()
-        self.oden = Oden(model, plan, self._took)
+        self.oden = Oden(model, injector, self._took)
         self.loop = asyncio.get_running_loop()
         self.wire = Wire(self.oden, Pace(self.loop.time()), TIMEOUT, Fuse())
         self.backlog: list[tuple[float, int]] = []

@@ -14,24 +14,26 @@ import aiohttp
 from gateway.oden.answer import Answer, read
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.pace import Pace
-from gateway.simulator.oden_faults import Genuine, Reply, reply_of
-from gateway.simulator.oden_lag import Lagging
-from gateway.simulator.oden_model import OdenModel, Plant
-from gateway.simulator.oden_plan import FaultPlan
+from gateway.simulator.oden.fault_injection import FaultInjector
+from gateway.simulator.oden.faults import Genuine, Reply, reply_of
+from gateway.simulator.oden.model import LaggingModel, OdenModel
+from gateway.simulator.oden.store import Organization
 from tests.campaign.fuse import AFTER_WRITE, AT_ANSWER, BEFORE_WRITE, Fuse
 
 Seen = Reply | Literal["closed", "hanging"]
 
 
 class Oden:
-    """The stand-in, with faults by `plan`. What was written to it, and when, is kept; what took effect is told to `effect`."""
+    """The stand-in, with faults by `injector`. What was written to it, and when, is kept; what took effect is told to `effect`."""
 
-    def __init__(self, model: OdenModel, plan: FaultPlan, effect: Callable[[str, bytes], None] | None = None) -> None:
-        self.plan = plan
+    def __init__(
+        self, model: OdenModel, injector: FaultInjector, effect: Callable[[str, bytes], None] | None = None
+    ) -> None:
+        self.injector = injector
         self.up = True
         self.written: list[float] = []
         self._effect = effect
-        self._model = Lagging(model)
+        self._model = LaggingModel(model)
         self._effective: list[tuple[str, bytes]] = []
         self._at_work: dict[asyncio.Task[None], asyncio.Future[Seen]] = {}
 
@@ -54,23 +56,23 @@ class Oden:
         task.add_done_callback(lambda done: self._at_work.pop(done, None))
         return seen
 
-    async def restart(self, plant: Plant, away: float) -> None:
+    async def restart(self, plant: Organization, away: float) -> None:
         """Stop, with all that is under way, and come back after `away` seconds with what had taken effect."""
         self.up = False
         for task, seen in [*self._at_work.items()]:
             task.cancel()
             _show(seen, "closed")
         await asyncio.sleep(away)
-        model = OdenModel(plant, self.model.modes)
+        model = OdenModel(plant, self.model.manners)
         for path, body in self._effective:
             model.answer(path, body)
         if model != self.model:
             raise AssertionError("the stand-in came back with another state")
-        self._model = Lagging(model)
+        self._model = LaggingModel(model)
         self.up = True
 
     async def _serve(self, path: str, body: bytes, seen: "asyncio.Future[Seen]") -> None:
-        decision = self.plan.decide(path, body, asyncio.get_running_loop().time())
+        decision = self.injector.decide(path, body, asyncio.get_running_loop().time())
         await asyncio.sleep(decision.delay)
         reply = self._take(path, body) if decision.commit == 0 else None
         if not isinstance(decision.sees, Genuine):

@@ -20,8 +20,9 @@ import aiohttp
 from ruamel.yaml import YAML
 
 from gateway.cli.demo_parts import listens, status_json
-from gateway.simulator.oden_ledger import replay, requests
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.persistence import read_ledger, replay
+from gateway.simulator.oden.store import Organization
 from tests.campaign.compare import differences
 from tests.campaign.plant import FLOOR, PLC, Message, Story, described
 from tests.campaign.processes import Process, disk_for
@@ -304,7 +305,7 @@ class _World:
     # --- the end
 
     def _model(self) -> OdenModel:
-        return replay(self.ledger, Plant()) if self.ledger.exists() else OdenModel(Plant())
+        return replay(self.ledger, Organization()) if self.ledger.exists() else OdenModel(Organization())
 
     def _is_all_there(self, stories: list[Story]) -> bool:
         status = status_json(self.ports["status"])
@@ -340,7 +341,7 @@ class _World:
     def _judge(self, stories: list[Story]) -> None:
         """By the files."""
         wrong = self.result.wrong
-        received = sorted(request.received_at for request in requests(self.ledger))
+        received = sorted(request.received_at for request in read_ledger(self.ledger))
         self.result.requests = len(received)
         self.result.gap = min((after - before for before, after in pairwise(received)), default=math.inf)
         if self.result.gap < GAP:

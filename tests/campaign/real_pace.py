@@ -13,7 +13,7 @@ from gateway.oden.pace import Pace
 from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
-from gateway.simulator.oden_ledger import requests
+from gateway.simulator.oden.persistence import read_ledger
 from tests.campaign.busy import BusyLine
 from tests.campaign.load import HOUR
 from tests.campaign.plant import EPOCH, FACTORY
@@ -77,7 +77,7 @@ async def measure(latency: float, seconds: float, folder: Path) -> Paced:
             written = await _deliver(f"http://127.0.0.1:{port}/v2", seconds, folder / "outbox")
     finally:
         await oden.end()
-    received = sorted(request.received_at for request in requests(ledger))
+    received = sorted(request.received_at for request in read_ledger(ledger))
     measured = [at for at in received if at > received[0] + SETTLED]
     return Paced(
         requests=len(received),

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.simulator.oden_modes import Modes
+from gateway.simulator.oden.manners import Manners
 from tests.campaign.plant import Story, mapped
 from tests.campaign.schedule import WHERE, kinds, modes
 
@@ -44,7 +44,7 @@ class RealSchedule:
     length: float
     seeds: tuple[int, ...]
     """One for each line."""
-    modes: Modes
+    modes: Manners
     faults: tuple[Spell, ...]
     gateway: tuple[Spell, ...]
     """It is killed or stopped."""

@@ -21,9 +21,10 @@ from gateway.outbox.entries import LineRef
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.simulator.oden_faults import read_fault
-from gateway.simulator.oden_model import Factory, OdenModel, Plant
-from gateway.simulator.oden_plan import FaultPlan
+from gateway.simulator.oden.fault_injection import FaultInjector
+from gateway.simulator.oden.faults import read_fault
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign.compare import differences
 from tests.campaign.fuse import Fuse, Killed
@@ -76,9 +77,9 @@ class _World:
         length = schedule.length
         self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
-        self.plant = Plant((Factory(FACTORY, tuple(names)),), interval_types=(CUSTOM,))
-        plan = FaultPlan(self.plant, schedule.seed, map(read_fault, schedule.faults))
-        self.oden = Oden(OdenModel(self.plant, schedule.modes), plan)
+        self.plant = Organization((Factory(FACTORY, tuple(names)),), interval_types=(CUSTOM,))
+        injector = FaultInjector(self.plant, schedule.seed, map(read_fault, schedule.faults))
+        self.oden = Oden(OdenModel(self.plant, schedule.modes), injector)
         self.rows = MemoryRows()
         messages = [message for story in self.mapped for message in story.messages]
         self.broker = Broker(messages, self.chances)
@@ -91,7 +92,7 @@ class _World:
     async def run(self) -> Result:
         loop = asyncio.get_running_loop()
         restarting = [asyncio.ensure_future(self._restart(at, away)) for at, away in self.schedule.restarts]
-        loop.call_at(self.schedule.quiet, self.oden.plan.clear)
+        loop.call_at(self.schedule.quiet, self.oden.injector.clear)
         for life in self.schedule.lives:
             self.result.lives += 1
             await self._live(life)

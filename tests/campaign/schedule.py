@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
-from gateway.simulator.oden_modes import Modes
+from gateway.simulator.oden.manners import Manners
 from tests.campaign.fuse import POINTS
 from tests.campaign.storage import Trouble
 
@@ -43,7 +43,7 @@ class Schedule:
     mapped: int
     """How many lines publish messages; `recorded` others make records themselves."""
     recorded: int
-    modes: Modes
+    modes: Manners
     timeout: float
     settle: float
     in_order: bool
@@ -89,9 +89,9 @@ def schedule(seed: int) -> Schedule:
     )
 
 
-def modes(chances: random.Random, lag: float) -> Modes:
+def modes(chances: random.Random, lag: float) -> Manners:
     """How this Oden does what its document leaves open; its searches are sometimes `lag` seconds behind."""
-    return Modes(
+    return Manners(
         nothing=chances.choice(("by_match", "empty", "404")),
         range=chances.choice(("overlap", "start")),
         ids=chances.random() < 0.9,

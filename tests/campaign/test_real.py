@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.simulator.oden_faults import KINDS, read_fault
+from gateway.simulator.oden.faults import KINDS, read_fault
 from tests.campaign.real import real
 from tests.campaign.real_schedule import REACH, real_schedule
 

@@ -16,7 +16,7 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.oden.endpoints import ENDPOINTS
-from gateway.simulator.oden_ledger import requests
+from gateway.simulator.oden.persistence import read_ledger
 from tests.peers import free_port
 
 TOKEN = "secret-of-the-plant"
@@ -97,7 +97,7 @@ class Site:
 
     @property
     def received(self) -> list[Any]:
-        return list(requests(self.ledger))
+        return list(read_ledger(self.ledger))
 
     @property
     def gaps(self) -> list[float]:

@@ -2,17 +2,17 @@
 
 import json
 
-from gateway.simulator.oden_model import OdenModel
-from gateway.simulator.oden_store import (
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import (
     Dashboard,
     Factory,
     Line,
     MetricGroup,
     Module,
-    Plant,
+    Organization,
     QualitySchema,
+    derived_id,
     factory_id,
-    made_id,
     type_id,
 )
 from tests.contract.document import Example
@@ -30,7 +30,7 @@ LONG_NAME = "line name (name only also requires factory)"
 DASHBOARD = Dashboard(
     "Overview", (Module("Shifts", "SELECT name, start_time FROM 'operator id'"), Module("Broken", "not a query"))
 )
-PLANT = Plant(
+PLANT = Organization(
     factories=(
         Factory(
             "Factory A",
@@ -55,15 +55,15 @@ PLANT = Plant(
         ("line", COMMON): Line("Factory A", "Line 03").id,
         ("interval_type", SHARED): type_id("operator id"),
         ("interval_type", "e07da9a8-f2fd-480c-a315-d4c84fcac08c"): type_id("BATCH"),
-        ("product", SHARED): made_id("product", 1),
-        ("product", COMMON): made_id("product", 2),
-        ("product", "b5da7b1f-3c16-5084-a5da-95b2eba5a4db"): made_id("product", 3),
+        ("product", SHARED): derived_id("product", 1),
+        ("product", COMMON): derived_id("product", 2),
+        ("product", "b5da7b1f-3c16-5084-a5da-95b2eba5a4db"): derived_id("product", 3),
         ("metric_group", OTHER): MetricGroup("metric group name").id,
-        ("scrap_yield", "a4356a39-212b-4846-aa1d-08f4a5d3c296"): made_id("scrap_yield", 1),
-        ("scrap_yield", RECORD): made_id("scrap_yield", 2),
-        ("quality_test", RECORD): made_id("quality_test", 1),
-        ("quality_tests", RECORD): made_id("quality_test", 1),
-        ("maintenance_work_order", COMMON): made_id("maintenance_work_order", 1),
+        ("scrap_yield", "a4356a39-212b-4846-aa1d-08f4a5d3c296"): derived_id("scrap_yield", 1),
+        ("scrap_yield", RECORD): derived_id("scrap_yield", 2),
+        ("quality_test", RECORD): derived_id("quality_test", 1),
+        ("quality_tests", RECORD): derived_id("quality_test", 1),
+        ("maintenance_work_order", COMMON): derived_id("maintenance_work_order", 1),
     },
 )
 

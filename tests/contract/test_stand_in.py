@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from gateway.simulator.oden_faults import Reply, read_fault
-from gateway.simulator.oden_model import ENDPOINTS
+from gateway.simulator.oden.faults import Reply, read_fault
+from gateway.simulator.oden.model import ENDPOINTS
 from tests.contract.bodies import Made, broken
 from tests.contract.document import Node, operations, resolved
 from tests.contract.quirks import METADATA, UNDESCRIBED, answer_faults, reading, request_faults

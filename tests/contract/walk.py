@@ -19,7 +19,7 @@ from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.oden.errors import OdenError
 from gateway.oden.pace import Pace
-from gateway.simulator.oden_api import listening, make_app
+from gateway.simulator.oden.server import listening, make_app
 from tests.contract.document import Example, Node, component_schemas, operations, request_examples, resolved
 from tests.contract.quirks import UNDESCRIBED, answer_faults, reading, request_faults
 from tests.contract.stage import OURS, stand_in

@@ -21,9 +21,9 @@ from gateway.outbox.entries import Commit, Counts, LineRef
 from gateway.outbox.rows import MemoryRows
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.simulator.oden_api import listening, make_app
-from gateway.simulator.oden_model import Interval, OdenModel, Plant
-from gateway.simulator.oden_store import MetricGroup, QualitySchema
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.server import listening, make_app
+from gateway.simulator.oden.store import Interval, MetricGroup, Organization, QualitySchema
 
 TOKEN = "test-token"
 FACTORY, NAME = "Factory A", "Line 01"
@@ -57,7 +57,7 @@ class Oden:
 
     def __init__(self) -> None:
         self.model = OdenModel(
-            Plant(metric_groups=(MetricGroup("Line speed"),), quality_schemas=(QualitySchema("66", FACTORY),))
+            Organization(metric_groups=(MetricGroup("Line speed"),), quality_schemas=(QualitySchema("66", FACTORY),))
         )
         self.faults: deque[Fault] = deque()
         self.seen: list[str] = []

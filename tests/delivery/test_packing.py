@@ -14,7 +14,8 @@ from gateway.delivery.holds import ALARM
 from gateway.model import StartInterval
 from gateway.oden.payloads import Wording, iso
 from gateway.outbox.store import Outbox
-from gateway.simulator.oden_model import Interval, OdenModel, Plant
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Interval, Organization
 from tests.delivery.harness import FACTORY, NAME, Fault, Oden, Rig
 
 T = 1_800_000_000
@@ -23,7 +24,7 @@ T = 1_800_000_000
 @pytest.fixture
 async def oden() -> AsyncIterator[Oden]:
     stand_in = Oden()
-    stand_in.model = OdenModel(Plant(interval_types=("WASH",)))
+    stand_in.model = OdenModel(Organization(interval_types=("WASH",)))
     async with stand_in.listening():
         yield stand_in
 
@@ -120,7 +121,7 @@ async def test_where_oden_has_no_bulk_update_it_is_asked_again_after_a_day(rig: 
     """
     rig.clock = clock = Ahead()
     states = await open_states(rig, 9)
-    oden.model.modes = replace(oden.model.modes, bulk_update=status)
+    oden.model.manners = replace(oden.model.manners, bulk_update=status)
     async with rig.running() as drain:
         for some in (states[:3], states[3:5]):
             await rig.commit(drain, *(rig.end(state, state.start + 30) for state in some))
@@ -132,7 +133,7 @@ async def test_where_oden_has_no_bulk_update_it_is_asked_again_after_a_day(rig: 
             await rig.drained()
         assert oden.seen[-2:] == ["interval/set"] * 2
         oden.seen.clear()
-        oden.model.modes = replace(oden.model.modes, bulk_update=200)
+        oden.model.manners = replace(oden.model.manners, bulk_update=200)
         clock.ahead = BULK_AGAIN + 1.0
         await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states[7:]))
         await rig.drained()

@@ -36,7 +36,7 @@ DONE = {"completed_at": "2027-01-15T09:00:00Z"}
 
 def held(oden: Oden, what: str) -> list[dict[str, Any]]:
     """Everything of one kind that Oden holds."""
-    found: Any = oden.model.saved()[what]
+    found: Any = oden.model.snapshot()[what]
     return list(found)
 
 

@@ -15,7 +15,7 @@ from gateway.simulator.broker import WINDOW, Broker, matches
 from tests.peers import free_port, wait_until
 
 VERSIONS = [MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311]
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class Peer:
@@ -97,7 +97,7 @@ async def test_what_was_not_acknowledged_comes_again_with_dup_and_before_the_res
     await wait_until(lambda: len(broker._sessions["gateway"].inflight) == 1)
     await source.publish("line/other", "nobody wants this")
     await first.die()
-    await wait_until(lambda: not broker.heard("line/order"))
+    await wait_until(lambda: not broker.has_subscriber("line/order"))
     await source.publish("line/order", "later", "last")
     second = await Peer(broker.port, "gateway", version).connect()
     await wait_until(lambda: len(second.got) == 3)
@@ -112,7 +112,7 @@ async def test_what_was_not_acknowledged_comes_again_with_dup_and_before_the_res
 
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_sessions_outlive_the_broker_being_stopped(broker: Broker, version: MQTTProtocolVersion) -> None:
-    """What waited for a session while its subscriber was away is still there after the broker was stopped and started."""
+    """What waited for a session while its subscriber was away is still there after a stop and start of the broker."""
     await (await (await Peer(broker.port, "gateway", version).connect()).subscribe("a/+")).die()
     source = await Peer(broker.port, "source", version, clean=True).connect()
     await source.publish("a/b", "kept")
@@ -142,7 +142,7 @@ async def test_a_clean_start_forgets(broker: Broker, version: MQTTProtocolVersio
 
 
 async def test_no_more_than_a_window_is_under_way(broker: Broker) -> None:
-    """A subscriber that does not acknowledge gets WINDOW messages; each acknowledgement lets one more through, in order."""
+    """A subscriber that does not acknowledge gets WINDOW messages; each acknowledgement lets one more through."""
     reader = await (await Peer(broker.port, "gateway", VERSIONS[0]).connect()).subscribe("a")
     source = await Peer(broker.port, "source", VERSIONS[0], clean=True).connect()
     sent = [str(number) for number in range(WINDOW + 3)]

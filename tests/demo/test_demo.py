@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.simulator.oden_ledger import replay, requests
-from gateway.simulator.oden_model import Plant
+from gateway.simulator.oden.persistence import read_ledger, replay
+from gateway.simulator.oden.store import Organization
 from gateway.simulator.plant import EVENT
 from gateway.simulator.truth import compare, least_gap, oden_account, plant_account
 
-DEADLINE = 120.0
+DEADLINE = 300.0
 
 
 class DemoProcess:
@@ -60,15 +60,15 @@ class DemoProcess:
 
     def parts(self) -> list[int]:
         """The processes that it has started and that still run."""
-        found = []
+        pids = []
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:
                 state, parent = stat.read_text().rpartition(")")[2].split()[:2]
             except OSError:
                 continue
             if int(parent) == self.process.pid and state != "Z":
-                found.append(int(stat.parent.name))
-        return found
+                pids.append(int(stat.parent.name))
+        return pids
 
     def close(self) -> None:
         self.process.kill()
@@ -130,8 +130,8 @@ def test_p4_the_demo_adds_up_although_the_gateway_is_killed(start: Start, tmp_pa
     assert demo.exit_code() == 0, demo.output
     ledger, truth = tmp_path / "kept/ledger.jsonl", tmp_path / "kept/truth.jsonl"
     events = [EVENT.validate_json(line) for line in truth.read_bytes().splitlines()]
-    received = [request.received_at for request in requests(ledger)]
-    oden = oden_account(replay(ledger, Plant()))
+    received = [request.received_at for request in read_ledger(ledger)]
+    oden = oden_account(replay(ledger, Organization()))
     assert compare(plant_account(events), oden, received, 0).ok
     assert oden.good > 0
     assert (least_gap(received) or 0) >= 1.0

@@ -63,7 +63,7 @@ class Watcher:
 
 
 async def test_clients_see_what_the_truth_says(plant: Plant) -> None:
-    """Every change of a tag arrives with its own time as source time, and every event with its own time, once, in order.
+    """Every change of a tag arrives with its time as source time, and every event with its own time, once, in order.
 
     Also when the broker is away for a while: later events wait for it, and what was not acknowledged comes again.
     """

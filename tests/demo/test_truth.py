@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from gateway.simulator.oden_body import time_text
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden.bodies import format_time
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Organization
 from gateway.simulator.plant import FACTORY, IDLE, LINE, StateChange, shift
 from gateway.simulator.truth import AUTO_REJECT, MEANING, Account, Run, State, compare, oden_account, plant_account
 
@@ -138,22 +139,22 @@ class Delivery:
 
     def interval(self, kind: str, name: str | None, start: float, end: float | None, details: object) -> None:
         interval = {"type": {"name": kind}, "line": {"name": LINE, "factory": {"name": FACTORY}}}
-        times = {"start_time": time_text(int(start))} | ({} if end is None else {"end_time": time_text(int(end))})
+        times = {"start_time": format_time(int(start))} | ({} if end is None else {"end_time": format_time(int(end))})
         named = {} if name is None else {"name": name}
         self.put("/v2/interval/set", {**interval, **named, **times, "metadata": details})
 
     def output(self, run: Run, number: int, raw_data: object) -> None:
         line = {"name": LINE, "factory": {"name": FACTORY}}
         wanted = {"type": {"name": "RUN"}, "line": line, "name": run.order, "match": "unique"}
-        (found,) = self.put("/v2/interval/search", wanted)
-        interval = {"type": {"name": "RUN"}, "line": line, "id": found["id"]}
-        data = {"raw_data": raw_data, "timestamp": time_text(int(run.start) + number)}
+        (created,) = self.put("/v2/interval/search", wanted)
+        interval = {"type": {"name": "RUN"}, "line": line, "id": created["id"]}
+        data = {"raw_data": raw_data, "timestamp": format_time(int(run.start) + number)}
         self.put("/v2/scrap_yield/set", {"interval": interval, "data": data})
 
 
 def test_the_account_is_read_from_the_stand_in() -> None:
     """What is delivered to the stand-in in several entries is read back as the same account, and passes."""
-    delivery = Delivery(OdenModel(Plant()))
+    delivery = Delivery(OdenModel(Organization()))
     for run in PLANT.runs:
         delivery.interval("RUN", run.order, run.start, run.end, {"product": {"name": run.product}})
         delivery.output(run, 1, {"yield": run.good - 1})
@@ -171,7 +172,7 @@ def test_the_account_is_read_from_the_stand_in() -> None:
 @pytest.mark.parametrize("amount", [2.5, "2", True, None, [2]])
 def test_amounts_that_are_no_whole_numbers_fail(amount: object) -> None:
     """An amount that is not a whole number is never taken for one, so that it fails against the plant's parts."""
-    delivery = Delivery(OdenModel(Plant()))
+    delivery = Delivery(OdenModel(Organization()))
     run = Run("WO-1", "FILM-80", BEGIN, BEGIN + 60, good=2)
     delivery.interval("RUN", run.order, run.start, run.end, {"product": {"name": run.product}})
     delivery.output(run, 1, {"yield": 2})

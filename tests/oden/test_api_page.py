@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.oden.models import Model
-from gateway.simulator import oden_model
+from gateway.simulator.oden import model
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "oden-api.md").read_text(encoding="utf-8")
@@ -49,7 +49,7 @@ def test_the_page_names_the_models() -> None:
 def test_the_page_names_the_stand_ins_functions() -> None:
     """The fourth column is the function that answers the endpoint in the stand-in."""
     told = {path: cells[2] for path, cells in rows().items()}
-    assert told == {path: named(oden_model.ENDPOINTS[f"/v2/{path}"]) for path in ENDPOINTS}
+    assert told == {path: named(model.ENDPOINTS[f"/v2/{path}"]) for path in ENDPOINTS}
 
 
 def test_the_page_names_only_files_that_exist() -> None:

@@ -13,11 +13,11 @@ from gateway.oden.client import OdenClient
 from gateway.oden.errors import OdenError
 from gateway.oden.models import Factory, Interval, IntervalType, Line, StateCategory, StateMetadata
 from gateway.oden.pace import Pace
-from gateway.simulator.oden_api import listening, make_app
-from gateway.simulator.oden_faults import KINDS, read_fault
-from gateway.simulator.oden_model import OdenModel, Plant
-from gateway.simulator.oden_plan import FaultPlan
-from gateway.simulator.oden_wire import carrying_out
+from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
+from gateway.simulator.oden.faults import KINDS, read_fault
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.server import listening, make_app
+from gateway.simulator.oden.store import Organization
 from tests.oden.wire import SECRET
 
 PLACE = Line(name="Line 01", factory=Factory(name="Factory A"))
@@ -35,10 +35,10 @@ Effect = Literal["none", "done"]
 @asynccontextmanager
 async def oden(*faults: str) -> AsyncIterator[tuple[OdenClient, OdenModel]]:
     """A client of the stand-in with `faults`, and what the stand-in holds."""
-    plant = Plant()
+    plant = Organization()
     model = OdenModel(plant)
-    plan = FaultPlan(plant, 0, [read_fault(fault) for fault in faults])
-    app = make_app(model, SECRET, middlewares=[carrying_out(plan)])
+    injector = FaultInjector(plant, 0, [read_fault(fault) for fault in faults])
+    app = make_app(model, SECRET, middlewares=[inject_faults(injector)])
     async with (
         listening(app, "127.0.0.1", 0) as url,
         OdenClient(url, lambda: SECRET, 0.5, Pace(0.0, -0.01)) as client,

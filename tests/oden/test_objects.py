@@ -43,9 +43,10 @@ from gateway.oden.models import (
     Target,
 )
 from gateway.oden.pace import Pace
-from gateway.simulator import oden_store as stand_in
-from gateway.simulator.oden_api import listening, make_app
-from gateway.simulator.oden_model import OdenModel, Plant
+from gateway.simulator.oden import store as stand_in
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.server import listening, make_app
+from gateway.simulator.oden.store import Organization
 from tests.oden.wire import SECRET
 
 ROOT = Path(__file__).parents[2]
@@ -59,7 +60,7 @@ FILM = Product(name="Film 20")
 BOARD = stand_in.Dashboard(
     "Runs", (stand_in.Module("All runs", "SELECT name FROM RUN"), stand_in.Module("Wrong", "nonsense"))
 )
-PLANT = Plant(
+PLANT = Organization(
     metric_groups=(stand_in.MetricGroup("Line speed"),),
     quality_schemas=(stand_in.QualitySchema("66", "Factory A"),),
     dashboards=(BOARD,),

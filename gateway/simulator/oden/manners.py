@@ -1,0 +1,176 @@
+"""The manners of this Oden: how it does what its document leaves open, one row for each question.
+
+A manner is a field of `Manners`, and its row says what it does, which values it takes, and where it hooks in:
+
+- `before`: is given the value of the manner and a request; answers in the place of the endpoint, refuses (ErrorAnswer),
+  or leaves it to the endpoint (None);
+- `after`: is given the manner's value, the request and its answer, and gives the answer that goes out;
+- neither: the code that the row names looks at `store.manners`.
+
+So a client can be tried against each possibility. Pure.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+from gateway.errors import GatewayError
+from gateway.simulator.oden.bodies import (
+    Answer,
+    ErrorAnswer,
+    Fields,
+    not_found,
+    read_body,
+    to_internal_ids,
+    without_ids,
+)
+from gateway.simulator.oden.store import Store
+
+T = TypeVar("T")
+
+
+class MannerError(GatewayError):
+    """A manner is not what it can be; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the endpoint at `path` (`/v2/{object}/{action}`), with its parameters in `query`."""
+
+    store: Store
+    path: str
+    query: Mapping[str, str]
+    body: bytes
+
+    def fields(self) -> Fields:
+        """The body as the endpoint gets it, with the store's ids in it; ErrorAnswer where it is no JSON object."""
+        about = self.path.split("/")[2].removesuffix("s")
+        translated = to_internal_ids(read_body(self.body), about, self.store.organization.ids)
+        return Fields(translated.values, translated.where, self.query)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is known of one manner. `read` makes its value of lower-case text, and raises ValueError or KeyError."""
+
+    does: str
+    values: str
+    read: Callable[[str], object]
+    before: Callable[[Any, Call], Answer | None] | None = None
+    after: Callable[[Any, Call, Answer], Answer] | None = None
+
+
+def _manner(default: T, row: Manner) -> T:
+    return field(default=default, metadata={"row": row})
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise ValueError(text)
+    return value
+
+
+def _nothing(value: str, call: Call, answer: Answer) -> Answer:
+    if value == "empty" and call.path.endswith("/search") and answer.status == 404:
+        return Answer(200, [])
+    if value == "404" and call.path.endswith("/search") and answer == Answer(200, []):
+        return not_found("entity").answer
+    return answer
+
+
+def _ids(value: bool, call: Call, answer: Answer) -> Answer:  # noqa: FBT001 - the value of a manner
+    if value or call.path != "/v2/interval/set":
+        return answer
+    return Answer(answer.status, without_ids(answer.body))
+
+
+def _bulk_update(value: int, call: Call) -> Answer | None:
+    if value == 200 or call.path != "/v2/intervals/update":
+        return None
+    return ErrorAnswer(value, "not available").answer
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """The choice that is made for each open question; see the rows."""
+
+    nothing: str = _manner(
+        "by_match",
+        Manner(
+            "what a search answers that finds nothing: an empty list for `match: all`, else 404 (by_match); always an "
+            "empty list (empty); always 404",
+            "by_match, empty or 404",
+            {text: text for text in ("by_match", "empty", "404")}.__getitem__,
+            after=_nothing,
+        ),
+    )
+    range: str = _manner(
+        "overlap",
+        Manner(
+            "which intervals a range finds: those of which a part lies in it (overlap), or those that start in it "
+            "(start); `intervals.search_intervals` asks",
+            "overlap or start",
+            {text: text for text in ("overlap", "start")}.__getitem__,
+        ),
+    )
+    ids: bool = _manner(
+        True,  # noqa: FBT003 - the value of a manner
+        Manner(
+            "whether the answer of `interval/set` has the interval's id",
+            "yes or no",
+            {"yes": True, "true": True, "no": False, "false": False}.__getitem__,
+            after=_ids,
+        ),
+    )
+    bulk_update: int = _manner(
+        200,
+        Manner(
+            "200, or the status with which `intervals/update` answers as if it did not exist (404) or was not ready "
+            "(501)",
+            "200, 404 or 501",
+            {"200": 200, "404": 404, "501": 501}.__getitem__,
+            before=_bulk_update,
+        ),
+    )
+    search_lag: float = _manner(
+        0.0,
+        Manner(
+            "how many seconds after a write the searches see it; `model.LaggingModel` asks",
+            "seconds, 0 or more",
+            _seconds,
+        ),
+    )
+
+    def before(self, call: Call) -> Answer | None:
+        """The answer of the first manner that answers in the place of the endpoint; None where none does."""
+        for name, row in MANNERS.items():
+            answer = row.before(getattr(self, name), call) if row.before else None
+            if answer is not None:
+                return answer
+        return None
+
+    def after(self, call: Call, answer: Answer) -> Answer:
+        """`answer`, as these manners have it."""
+        for name, row in MANNERS.items():
+            if row.after:
+                answer = row.after(getattr(self, name), call, answer)
+        return answer
+
+
+MANNERS: Mapping[str, Manner] = {each.name: each.metadata["row"] for each in fields(Manners)}
+"""Name of each manner -> its row. Hooks are called in this order."""
+
+
+def read_manners(given: Mapping[str, object], manners: Manners = Manners()) -> Manners:
+    """`manners` with what is `given`, as words or as plain values; MannerError where a name or value is not one."""
+    changes: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in MANNERS:
+            raise MannerError(f"there is no mode {name!r}: the modes are {', '.join(MANNERS)}")
+        try:
+            changes[name] = MANNERS[name].read(str(value).lower())
+        except (ValueError, KeyError):
+            raise MannerError(f"{value!r} is no value for the mode {name}: it can be {MANNERS[name].values}") from None
+    return replace(manners, **changes)  # type: ignore[arg-type] # each row reads its field's type

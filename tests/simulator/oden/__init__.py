@@ -1,0 +1,1 @@
+"""The Oden stand-in, from the outside."""
