@@ -43,6 +43,13 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Moment:
+    """What one source said of one time in the plant: at most one sample an address."""
+
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """A table in which inputs are looked up: its columns without the key, and for each key, as text, the cells that are filled."""
 

@@ -1,6 +1,7 @@
 """A Sparkplug B edge node for tests: its own encoder, its own session at a real broker, and faults on purpose.
 
-It writes protobuf by hand, from the field numbers of Sparkplug 3.0.0 (6.4.1), so that it shares nothing with what it tests.
+It writes protobuf by hand, from the field numbers of Sparkplug 3.0.0 (6.4.1), so that it shares nothing with what it
+tests.
 """
 
 import struct
@@ -12,6 +13,8 @@ from typing import Any
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.peers import PATIENCE
 
 INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64 = range(1, 9)
 FLOAT, DOUBLE, BOOLEAN, STRING, DATETIME, TEXT = range(9, 15)
@@ -95,8 +98,8 @@ class Tag:
 class EdgeNode:
     """The edge node `group/node`. `tags` are the metrics of the devices, those of the node itself under None.
 
-    With `aliases`, metrics go by numbers after a birth, other numbers after each. Births are sent at the start and when asked for,
-    unless `deaf`.
+    With `aliases`, metrics go by numbers after a birth, other numbers after each. Births are sent at the start and when
+    asked for, unless `deaf`.
     """
 
     def __init__(self, port: int, group: str = "Plant A", node: str = "Edge 1", *, aliases: bool = True) -> None:
@@ -130,7 +133,7 @@ class EdgeNode:
         client.loop_start()
         self._client = client
         self.born()
-        client.publish("edge/started", b"", 1).wait_for_publish(10)  # the broker takes messages in their order
+        client.publish("edge/started", b"", 1).wait_for_publish(PATIENCE)  # the broker takes messages in their order
 
     def stop(self) -> None:
         """End the connection without a farewell, so that the broker sends the will."""
@@ -192,7 +195,7 @@ class EdgeNode:
         """Anything at all."""
         assert self._client is not None
         info = self._client.publish(topic, content, 0)
-        info.wait_for_publish(10)
+        info.wait_for_publish(PATIENCE)
 
     def _named(self, device: str | None) -> list[bytes]:
         metrics = []

@@ -15,7 +15,7 @@ from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
-from gateway.model import RECORD, Notice, Sample
+from gateway.model import RECORD, Moment, Notice, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -81,10 +81,10 @@ class Rig:
     def message(self, topic: str, value: object, packet_id: int, *, redelivered: bool = False) -> Arrival:
         sample = Sample("floor", topic, value, self.clock.now())
         receipt = Receipt(packet_id, f"{topic}{value}", redelivered)
-        return Arrival("floor", (sample,), receipt=receipt, done=lambda: self.acked.append(packet_id))
+        return Arrival("floor", (Moment((sample,)),), receipt=receipt, done=lambda: self.acked.append(packet_id))
 
     def count(self, value: int) -> Arrival:
-        return Arrival("plc", (Sample("plc", "ns=2;s=Good", value, self.clock.now()),))
+        return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now()),)),))
 
     async def delivered_yield(self) -> int:
         """Take what waits out of the outbox as if it had been delivered; the yield among it."""
@@ -120,7 +120,7 @@ async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
     async with rig.running() as intake:
         arrival = rig.message("order", {"number": "A1"}, 1)
         done = asyncio.Event()
-        await intake.take(Arrival("floor", arrival.samples, receipt=arrival.receipt, done=done.set))
+        await intake.take(Arrival("floor", arrival.moments, receipt=arrival.receipt, done=done.set))
         await done.wait()
         seen.append(await rig.made())
     assert seen == [{"start": 1}]

@@ -1,4 +1,4 @@
-"""Sparkplug through the whole path: a real broker, an edge node, the gateway and the stand-in as processes; edge node, broker and gateway go away."""
+"""Sparkplug through the whole path: broker, gateway and stand-in as processes, of which each goes away in turn."""
 
 import asyncio
 import signal
@@ -13,10 +13,15 @@ from gateway.simulator.oden.store import Organization
 from tests import edge_node as wire
 from tests.config.command import environment, written
 from tests.edge_node import EdgeNode
-from tests.peers import Mosquitto, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 CONFIG = """
-oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 1s, timeout: 2s, rate: 4/s, allow_faster_for_tests: true}}
+oden:
+  url: "http://127.0.0.1:{oden}/v2"
+  token: "${{secret:oden_token}}"
+  settle: 1s
+  rate: 4/s
+  allow_faster_for_tests: true
 sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}}}
 outbox: {{directory: outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
@@ -26,7 +31,11 @@ lines:
     inputs:
       order: {{source: floor, device: Plant A/Edge 1/Press 7, metric: Order}}
       state: {{source: floor, device: Plant A/Edge 1/Press 7, metric: Status/State}}
-      good:  {{source: floor, device: Plant A/Edge 1/Press 7, metric: Counts/Good, counter: {{rollover: 1000, max_rate: 1000/s}}}}
+      good:
+        source: floor
+        device: Plant A/Edge 1/Press 7
+        metric: Counts/Good
+        counter: {{rollover: 1000, max_rate: 1000/s}}
     run: {{key: order, product: Film, name: "{{order}}", settle: 100ms}}
     states: {{input: state, codes: {{1: {{category: Uptime}}, 3: {{category: Unplanned Downtime}}}}}}
     scrap_yield: {{every: 2s, entries: [{{count: good, raw_data: {{yield: "{{n}}"}}}}]}}
@@ -64,7 +73,7 @@ class Floor:
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE)
 
     async def make(self, parts: int) -> None:
         for _ in range(parts):
@@ -75,10 +84,10 @@ class Floor:
     def heard(self) -> bool:
         """Whether the gateway is connected, and has what it wants of the device."""
         status = status_json(self.status_port)
-        return status is not None and all(one["connected"] and not one["failed"] for one in status["sources"])
+        return status is not None and all(source["connected"] and not source["failed"] for source in status["sources"])
 
     async def ready(self) -> None:
-        await wait_until(self.heard, 60)
+        await wait_until(self.heard)
 
     def oden(self) -> OdenModel:
         return replay(self.ledger, Organization()) if self.ledger.exists() else OdenModel(Organization())
@@ -92,7 +101,7 @@ class Floor:
 
 
 async def test_p2_p4_an_edge_node_through_every_outage(tmp_path: Path) -> None:
-    """Whatever goes away, edge node, broker or gateway, and whatever is made meanwhile: each part, run and state is at Oden once."""
+    """Whatever goes away, edge node, broker or gateway, each part, run and state that is made is at Oden once."""
     floor = Floor(tmp_path)
     try:
         with floor.broker:
@@ -128,7 +137,7 @@ async def test_p2_p4_an_edge_node_through_every_outage(tmp_path: Path) -> None:
             floor.edge.change("Press 7", Order="C", Status__State=1)
             await floor.make(15)
             expected = (["A", "B", "C"], ["Uptime", "Unplanned Downtime", "Uptime"], floor.total)
-            await wait_until(lambda: floor.at_oden() == expected, 60)
+            await wait_until(lambda: floor.at_oden() == expected)
         assert floor.total == 145
     finally:
         floor.edge.stop()

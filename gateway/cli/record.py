@@ -18,8 +18,9 @@ from gateway.config.schema import Config, MqttSource
 from gateway.config.units import Duration
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
-from gateway.sources.base import Arrival, Source
-from gateway.sources.recording import written
+from gateway.sources.base import Arrival, Source, Take
+from gateway.sources.recording import line_of
+from gateway.supervisor import Child, Supervisor
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -75,7 +76,7 @@ async def _until_stopped(config: Config, plans: Iterable[LinePlan], file: TextIO
         nonlocal count, last
         for sample in arrival.samples:
             last = max(last, sample.received)
-            file.write(written(sample) + "\n")
+            file.write(line_of(sample) + "\n")
             count += 1
         file.flush()
         if arrival.done:
@@ -83,18 +84,22 @@ async def _until_stopped(config: Config, plans: Iterable[LinePlan], file: TextIO
 
     beside = {name: _beside(section) for name, section in config.sources.items()}
     sources: list[Source] = make_sources(config.model_copy(update={"sources": beside}), plans, clock)
-    running = [asyncio.create_task(source.run(partial(take))) for source in sources]
+    supervisor = Supervisor(clock)
+    for source in sources:
+        supervisor.start(_child(source, take))
     try:
         async with asyncio.timeout(seconds):
-            await stop.wait()
+            await supervisor.run(stop)
     except TimeoutError:
         pass
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        file.write(written(max(clock.now(), last)) + "\n")
+        await supervisor.shutdown()
+        file.write(line_of(max(clock.now(), last)) + "\n")
     return count
+
+
+def _child(source: Source, take: Take) -> Child:
+    return Child(name=f"source {source.name}", run=partial(source.run, take), turned_at=lambda: source.turned_at)
 
 
 def _beside(section: object) -> object:

@@ -1,19 +1,20 @@
-"""What a source is to the rest of the gateway, and the supervision that all sources share."""
+"""What a source is to the rest of the gateway: what it hands over, what it says of itself, how a connection ends."""
 
 import asyncio
-import random
-from collections.abc import Awaitable, Callable
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
-
-import structlog
+from functools import partial
+from typing import NoReturn
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
-from gateway.model import Notice, Sample
+from gateway.model import Moment, Notice, Sample
 
-log = structlog.get_logger()
+TURN = 10.0
+"""Seconds after which a source that hears nothing shows nevertheless that it turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,23 @@ class Receipt:
 class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
-    `done` runs on the event loop, only after samples, notices and what they caused are on disk. `new_session`
-    says that the broker has forgotten our session: receipts from before mean nothing any more.
+    `moments` are in the order in which they are to be mapped. `done` runs on the event loop, only after moments,
+    notices and what they caused are on disk, and never raises. `new_session` says that the broker has forgotten our
+    session: receipts from before mean nothing any more.
     """
 
     source: str
-    samples: tuple[Sample, ...] = ()
+    moments: tuple[Moment, ...] = ()
     notices: tuple[Notice, ...] = ()
     receipt: Receipt | None = None
     done: Callable[[], None] | None = None
     new_session: bool = False
+
+    @property
+    def samples(self) -> Iterator[Sample]:
+        """The samples of all moments, in their order."""
+        for moment in self.moments:
+            yield from moment.samples
 
 
 Take = Callable[[Arrival], Awaitable[None]]
@@ -51,64 +59,152 @@ Take = Callable[[Arrival], Awaitable[None]]
 
 @dataclass(slots=True)
 class SourceHealth:
-    """What a source says of itself; only the source writes it."""
+    """What a source says of itself; only the source writes it. Times are seconds since 1970.
+
+    `since` is when it was last connected or lost its connection, 0 before the first attempt has ended. `detail` is the
+    present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
+    although the source is connected, by their addresses.
+    """
 
     connected: bool = False
     since: float = 0.0
     detail: str = "not connected yet"
     failed: dict[str, str] = field(default_factory=dict)
-    """Address -> why this one tag or topic is not being received."""
     last_sample_at: float | None = None
 
-    def up(self, now: float) -> None:
+    def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"
 
-    def down(self, now: float, why: str) -> None:
+    def set_disconnected(self, now: float, reason: str) -> None:
         if self.connected or self.since == 0.0:
             self.since = now
-        self.connected, self.detail = False, why
+        self.connected, self.detail = False, reason
 
 
-class Source(Protocol):
-    """A connection to one peer, for as long as the gateway runs."""
+class Source(ABC):
+    """A peer to which one connection at a time is held. A supervisor calls `run` again and again.
 
-    name: str
-    health: SourceHealth
+    A kind of source implements `_serve` and `_unknown`. What must happen whenever a connection ends, for whatever
+    reason, stands here once: health, the bad samples that tell the mapping, and the beginning of the gap.
+    """
 
-    async def run(self, take: Take) -> None:
-        """Deliver arrivals until cancelled, reconnecting as often as it takes. Never returns by itself."""
+    def __init__(self, name: str, clock: Clock, health: SourceHealth) -> None:
+        self.name = name
+        self.health = health
+        self._clock = clock
+        self._turned_at = clock.monotonic()
+        self._waits = False
+        self._stands = False
+        self._lost_at: float | None = None
+        self._loss_told = False
+        self._interrupted = False
+
+    @property
+    def turned_at(self) -> float:
+        """When the source last showed that it is not stuck, on the monotonic clock.
+
+        That is at least every TURN seconds, also where the peer says nothing. While it waits for the peer or for
+        intake, both of which may take their time, it is now.
+        """
+        return self._clock.monotonic() if self._waits else self._turned_at
+
+    async def run(self, take: Take) -> NoReturn:
+        """Serve one connection, from the attempt to connect until it is lost; always ends by raising.
+
+        Raises SourceError where the peer cannot be reached, refuses, or is lost. Any other exception is a fault of the
+        gateway. Before either leaves, the mapping has been told that nothing is known of the source any more, once for
+        each time that it was. A cancelled task ends at once; if `run` is called again after that, it tells it first.
+        """
+        self._turn()
+        hand_over = partial(self._hand_over, take)
+        if self._interrupted:
+            await self._tell_loss("the connection was given up", hand_over)
+        self._interrupted = True
+        try:
+            try:
+                await self._serve(hand_over)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise RuntimeError("a wait inside was cancelled, which nobody had asked for") from error
+            finally:
+                if self._stands:
+                    self._stands, self._lost_at = False, self._clock.now()
+        except Exception as error:  # whatever it is, the mapping must know before it leaves
+            reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
+            await self._tell_loss(reason, hand_over)
+            self._interrupted = False
+            raise
+
+    @abstractmethod
+    async def _serve(self, take: Take) -> NoReturn:
+        """Serve one connection until it is lost, and raise why.
+
+        Calls `_connected` once it stands, and `_turn` at least every TURN seconds.
+        """
+
+    @abstractmethod
+    def _unknown(self, now: float) -> tuple[Sample, ...]:
+        """The samples of bad quality by which the mapping learns that nothing is known of the source any more."""
+
+    def _connected(self) -> None:
+        """The connection stands: what comes from here on is something to be lost."""
+        self._stands, self._loss_told = True, False
+
+    async def _report_gap(self, take: Take, address: str = "") -> None:
+        """List the time since the last connection was lost, for values that nobody has kept for us meanwhile."""
+        if self._lost_at is not None:
+            now = self._clock.now()
+            notice = Notice("gap", now, self.name, address, _not_connected(self._lost_at, now))
+            await take(Arrival(self.name, notices=(notice,)))
+
+    def _turn(self) -> None:
+        """Show that the source is not stuck."""
+        self._turned_at = self._clock.monotonic()
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """What is done inside waits for somebody else, within limits of its own: that counts as turning."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+            self._turn()
+
+    async def _hand_over(self, take: Take, arrival: Arrival) -> None:
+        with self._waiting():
+            await take(arrival)
+
+    async def _tell_loss(self, reason: str, take: Take) -> None:
+        now = self._clock.now()
+        self.health.set_disconnected(now, reason)
+        if not self._loss_told:
+            samples = self._unknown(now)
+            if samples:
+                await take(Arrival(self.name, moments_of(samples)))
+            self._loss_told = True
 
 
-def not_connected(since: float, now: float) -> str:
-    """What is said once a source is connected again whose values are not kept for it meanwhile."""
+def moments_of(samples: Iterable[Sample]) -> tuple[Moment, ...]:
+    """Split what came at once into moments, in the order of plant time: that of the device, or else of arrival.
+
+    The samples of one address keep their order: one that comes twice at a time, or whose time goes back, is put into a
+    moment behind the one before.
+    """
+    moments: dict[tuple[float, int], list[Sample]] = {}
+    latest: dict[str, tuple[float, int]] = {}
+    for sample in samples:
+        place = (sample.source_time if sample.source_time is not None else sample.received, 0)
+        before = latest.get(sample.address)
+        if before is not None and place <= before:
+            place = (before[0], before[1] + 1)
+        latest[sample.address] = place
+        moments.setdefault(place, []).append(sample)
+    return tuple(Moment(tuple(moments[place])) for place in sorted(moments))
+
+
+def _not_connected(since: float, now: float) -> str:
     began = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return f"not connected since {began}, for {now - since:.0f} s; what changed and changed back is not known"
-
-
-async def supervise(
-    name: str, health: SourceHealth, clock: Clock, connect: Callable[[], Awaitable[None]], longest: float = 30.0
-) -> None:
-    """Call `connect` again and again; it serves one connection and raises SourceError when that is lost.
-
-    Between attempts waits 0.5 s, doubling to `longest`, with jitter; a connection that held for a minute
-    starts the series anew. Anything but SourceError is a fault of ours: it is logged as such and also retried,
-    because a gateway that stops taking data helps nobody.
-    """
-    delay = 0.5
-    while True:
-        begun = clock.monotonic()
-        try:
-            await connect()
-            why = "the connection was closed"
-        except SourceError as error:
-            why = str(error)
-        except Exception as error:  # the one supervisor of sources: logged, shown, retried
-            why = f"internal error: {error!r}"
-            log.exception("source_failed", source=name)
-        health.down(clock.now(), why)
-        if clock.monotonic() - begun > 60:
-            delay = 0.5
-        pause = delay * random.uniform(0.5, 1.0)
-        log.warning("source_disconnected", source=name, reason=why, retry_in=round(pause, 1))
-        await asyncio.sleep(pause)
-        delay = min(delay * 2, longest)

@@ -1,8 +1,8 @@
 """MQTT: a persistent session at QoS 1 whose messages are acknowledged only after they are committed (P1).
 
-Each message becomes one Arrival that carries its Receipt and, as `done`, its PUBACK on the connection it came by. What a
-lost connection had already brought is still delivered; the broker sends it again, and the receipts tell. What messages of
-Sparkplug edge nodes mean is decided in `sparkplug`.
+Each message becomes one Arrival that carries its Receipt and, as `done`, its PUBACK on the connection it came by. What
+a lost connection had already brought is still delivered; the broker sends it again, and the receipts tell. What
+messages of Sparkplug edge nodes mean is decided in `sparkplug`.
 """
 
 import asyncio
@@ -10,17 +10,16 @@ import hashlib
 import math
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.config.device import SPARKPLUG
 from gateway.config.schema import MqttSource as MqttConfig
-from gateway.errors import SourceError
-from gateway.model import Notice, Sample
-from gateway.sources.base import Arrival, Receipt, SourceHealth, Take, not_connected, supervise
-from gateway.sources.mqtt_connection import Answered, Message, MqttConnection
+from gateway.model import Moment, Notice, Sample
+from gateway.sources.base import TURN, Arrival, Receipt, Source, SourceHealth, Take, moments_of
+from gateway.sources.mqtt_connection import MqttConnection, Publish, Suback
 from gateway.sources.mqtt_decode import decode, excerpt
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
@@ -32,7 +31,7 @@ _RETRY = 2.0  # seconds until a topic that was not granted is asked for again, d
 _RETRY_LONGEST = 30.0
 
 
-class MqttSource:
+class MqttSource(Source):
     """The topics of one broker, and its Sparkplug devices where `host` is given."""
 
     def __init__(
@@ -43,102 +42,96 @@ class MqttSource:
         clock: Clock,
         host: "SparkplugHost | None" = None,
     ) -> None:
-        self.name = name
-        self.health = SourceHealth(failed=host.failed if host is not None else {})
+        super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
-        self._clock = clock
         self._host = host
         self._topics = dict.fromkeys(topics)
-        self._was_connected = False
-        self._lost_at: float | None = None
+        self._had_session = False
 
-    async def run(self, take: Take) -> None:
-        await supervise(self.name, self.health, self._clock, partial(self._connect, take))
-
-    async def _connect(self, take: Take) -> None:
-        """One connection; once it is lost, no metric of a device has a good value, which is said once. Messages are
-        kept by the broker, but not those of edge nodes."""
+    async def _serve(self, take: Take) -> NoReturn:
+        connection = MqttConnection(self._config, self._clock, self._lost)
         try:
-            await self._serve(take)
-        except SourceError:
-            if self._host is not None:
-                gone = self._host.lost()
-                if gone:
-                    await take(Arrival(self.name, gone))
-            raise
-
-    async def _serve(self, take: Take) -> None:
-        """One connection, from its first byte until it is lost."""
-        connection = MqttConnection(self._config, self._clock, lambda why: self.health.down(self._clock.now(), why))
-        try:
-            connected = await connection.open()
-            if not connected.resumed:
-                await take(Arrival(self.name, notices=self._lost_session(), new_session=True))
-            self._was_connected = True
+            with self._waiting():
+                connack = await connection.open()
+            self._connected()
+            if not connack.resumed:
+                await take(Arrival(self.name, notices=self._session_lost(), new_session=True))
+            self._had_session = True
             for topic in self._topics:
                 self.health.failed.pop(topic, None)
-            await self._report_gap(take)
-            try:
-                await self._deliver(connection, take, resumed=connected.resumed)
-            finally:
-                self._lost_at = self._clock.now()
+            if self._host is not None:
+                await self._report_gap(take, SPARKPLUG)
+            await self._deliver(connection, take, resumed=connack.resumed)
         finally:
             connection.close()
 
-    def _lost_session(self) -> tuple[Notice, ...]:
+    def _unknown(self, now: float) -> tuple[Sample, ...]:
+        """Messages are kept by the broker, but not those of edge nodes."""
+        return self._host.connection_lost(now) if self._host is not None else ()
+
+    def _lost(self, reason: str) -> None:
+        """Shown at once, although messages that came before may still wait to be taken."""
+        self.health.set_disconnected(self._clock.now(), reason)
+
+    def _session_lost(self) -> tuple[Notice, ...]:
         """A first connection may be the first ever; a later one without its session is a gap."""
-        if not self._was_connected:
+        if not self._had_session:
             return ()
         text = "the broker has forgotten the session; messages since the connection was lost may be missing"
         return (Notice("gap", self._clock.now(), self.name, "", text),)
 
-    async def _report_gap(self, take: Take) -> None:
-        if self._host is not None and self._lost_at is not None:
-            now = self._clock.now()
-            text = not_connected(self._lost_at, now)
-            await take(Arrival(self.name, notices=(Notice("gap", now, self.name, SPARKPLUG, text),)))
-
-    async def _deliver(self, connection: MqttConnection, take: Take, *, resumed: bool) -> None:
+    async def _deliver(self, connection: MqttConnection, take: Take, *, resumed: bool) -> NoReturn:
         """Hand over what arrives, and ask again for topics that are not granted (yet); ends by raising why."""
         missing = dict.fromkeys((*self._topics, *(self._host.topics if self._host is not None else ())))
-        connection.subscribe(missing)
+        if missing:
+            connection.subscribe(missing)
+        else:
+            self._show_connected()
         pause = _RETRY
         retry_at = self._clock.monotonic() + pause
         while True:
-            due = await self._attend(connection, take)
+            self._turn()
+            host_due = await self._serve_host(connection, take)
             now = self._clock.monotonic()
             if missing and retry_at <= now:
                 connection.subscribe(missing)
                 pause = min(2 * pause, _RETRY_LONGEST)
                 retry_at = now + pause
                 continue
-            wake = min(retry_at if missing else math.inf, due)
+            wake = min(now + TURN, host_due, retry_at if missing else math.inf)
             try:
-                async with asyncio.timeout(wake - now if wake < math.inf else None):
-                    event = await connection.next()
+                async with asyncio.timeout(wake - now):
+                    packet = await connection.next()
             except TimeoutError:
                 continue
-            if isinstance(event, Message):
-                arrival = self._arrival(event, connection, resumed=resumed)
-                if arrival.samples or arrival.notices or arrival.receipt:
+            if isinstance(packet, Publish):
+                arrival = self._arrival(packet, connection, resumed=resumed)
+                if arrival.moments or arrival.notices or arrival.receipt:
                     await take(arrival)
-            elif isinstance(event, Answered):
-                self._note(event, missing)
+            elif isinstance(packet, Suback):
+                self._note(packet, missing)
 
-    async def _attend(self, connection: MqttConnection, take: Take) -> float:
-        """Ask edge nodes for their births, and say what was missed, where that is due; when it is the next time, on the monotonic clock."""
+    async def _serve_host(self, connection: MqttConnection, take: Take) -> float:
+        """Say which devices are gone, and ask edge nodes for their births, where that is due.
+
+        Returns when it is due the next time, on the monotonic clock.
+        """
         if self._host is None:
             return math.inf
-        missed = self._host.missed()
-        if missed:
-            await take(Arrival(self.name, missed))
-        for topic, payload in self._host.requests():
+        gone = self._host.give_up_awaited()
+        if gone:
+            await take(Arrival(self.name, moments_of(gone)))
+        for topic, payload in self._host.birth_requests():
             connection.publish(topic, payload)
             log.info("births_requested", source=self.name, topic=topic)
         return self._host.due
 
-    def _note(self, answer: Answered, missing: dict[str, None]) -> None:
-        for topic, refusal in answer.refusals.items():
+    def _note(self, suback: Suback, missing: dict[str, None]) -> None:
+        """Take over what the broker has granted; with its first answer the source counts as connected.
+
+        `missing` are the topics that are not granted yet.
+        """
+        for topic, refusal in suback.refusals.items():
             if refusal is None:
                 missing.pop(topic, None)
                 self.health.failed.pop(topic, None)
@@ -147,39 +140,44 @@ class MqttSource:
             else:
                 self.health.failed[topic] = refusal
         if not self.health.connected:
-            self.health.up(self._clock.now())
-            devices = self._host.devices if self._host is not None else 0
-            failed = len(self.health.failed)
-            log.info("source_connected", source=self.name, topics=len(self._topics), devices=devices, failed=failed)
+            self._show_connected()
 
-    def _arrival(self, message: Message, connection: MqttConnection, *, resumed: bool) -> Arrival:
-        samples, notices = self._told(message)
-        if samples:
-            self.health.last_sample_at = message.received
-        if message.packet_id is None:
-            return Arrival(self.name, samples, notices)
-        receipt = Receipt(message.packet_id, _digest(message), redelivered=message.dup and resumed)
-        return Arrival(self.name, samples, notices, receipt, partial(connection.acknowledge, message.packet_id))
+    def _show_connected(self) -> None:
+        self.health.set_connected(self._clock.now())
+        devices = self._host.devices if self._host is not None else 0
+        failed = len(self.health.failed)
+        log.info("source_connected", source=self.name, topics=len(self._topics), devices=devices, failed=failed)
 
-    def _told(self, message: Message) -> tuple[tuple[Sample, ...], tuple[Notice, ...]]:
-        """What the message says."""
-        if self._host is not None and message.topic.startswith(f"{SPARKPLUG}/"):
-            if message.retained:  # none that follows the specification is; who knows how old it is
+    def _arrival(self, publish: Publish, connection: MqttConnection, *, resumed: bool) -> Arrival:
+        moments, notices = self._interpret(publish)
+        if moments:
+            self.health.last_sample_at = publish.received
+        if publish.packet_id is None:
+            return Arrival(self.name, moments, notices)
+        # In a session that is new, packet ids are too: what a DUP flag says there is not about what we know.
+        receipt = Receipt(publish.packet_id, _digest(publish), redelivered=publish.dup and resumed)
+        return Arrival(self.name, moments, notices, receipt, partial(connection.acknowledge, publish.packet_id))
+
+    def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
+        """What the message says; nothing where nobody wants it."""
+        if self._host is not None and publish.topic.startswith(f"{SPARKPLUG}/"):
+            if publish.retained:  # none that follows the specification is; who knows how old it is
                 return (), ()
-            told = self._host.take(message.topic, message.payload, message.received)
-            return told.samples, told.notices
-        if message.topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+            reported = self._host.interpret(publish.topic, publish.payload, publish.received)
+            return moments_of(reported.samples), reported.notices
+        if publish.topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
             return (), ()
         try:
-            value = decode(message.payload)
+            value = decode(publish.payload)
         except ValueError as error:
-            text = f"the payload {error}: {excerpt(message.payload)}"
-            return (), (Notice("reject", message.received, self.name, message.topic, text),)
-        return (Sample(self.name, message.topic, value, message.received, retained=message.retained),), ()
+            text = f"the payload {error}: {excerpt(publish.payload)}"
+            return (), (Notice("reject", publish.received, self.name, publish.topic, text),)
+        sample = Sample(self.name, publish.topic, value, publish.received, retained=publish.retained)
+        return (Moment((sample,)),), ()
 
 
-def _digest(message: Message) -> str:
-    digest = hashlib.blake2b(message.topic.encode(), digest_size=16)
+def _digest(publish: Publish) -> str:
+    digest = hashlib.blake2b(publish.topic.encode(), digest_size=16)
     digest.update(b"\0")
-    digest.update(message.payload)
+    digest.update(publish.payload)
     return digest.hexdigest()

@@ -1,12 +1,12 @@
 """One connection to an MQTT broker: paho's protocol engine, driven by the event loop.
 
 paho's own network thread is not used. Without it there is no thread that can die unseen while `is_connected()` stays
-true: what goes wrong in a callback reaches the reader of `next`. Nor is there a hand-over between threads. Only `connect`
-(name, TCP, TLS) runs in a worker thread, because paho does it blocking.
+true: what goes wrong in a callback reaches the reader of `next`. Nor is there a hand-over between threads. Only
+`connect` (name, TCP, TLS) runs in a worker thread, because paho does it blocking.
 
-Bounded: beyond HELD_MESSAGES or HELD_BYTES that nobody has read yet, nothing more is read from the socket and the broker
-has to wait. It takes QoS 0 or a broker that ignores the window to get there. If that lasts longer than the keep-alive,
-the connection is given up; the broker sends again what was not acknowledged.
+Bounded: beyond HELD_MESSAGES or HELD_BYTES that nobody has read yet, nothing more is read from the socket and the
+broker has to wait. It takes QoS 0 or a broker that ignores the window to get there. If that lasts longer than the
+keep-alive, the connection is given up; the broker sends again what was not acknowledged.
 """
 
 import asyncio
@@ -42,22 +42,22 @@ _GRANTED = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """A CONNACK; `resumed`: the broker still has our session."""
+class Connack:
+    """The broker takes the connection; `resumed`: it still has our session."""
 
     resumed: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """A SUBACK: topic -> None where it is granted, else why not."""
+class Suback:
+    """The answer to a SUBSCRIBE: topic -> None where it is granted, else why not."""
 
     refusals: dict[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A PUBLISH. `packet_id` is None at QoS 0, where there is nothing to acknowledge."""
+class Publish:
+    """A message. `packet_id` is None at QoS 0, where there is nothing to acknowledge."""
 
     topic: str
     payload: bytes
@@ -67,8 +67,8 @@ class Message:
     received: float
 
 
-Event = Connected | Answered | Message
-"""What a connection brings, in the order in which the broker sent it."""
+Packet = Connack | Suback | Publish
+"""What comes from the broker, in the order in which it sent it."""
 
 
 class MqttConnection:
@@ -83,22 +83,22 @@ class MqttConnection:
         self._clock = clock
         self._on_loss = on_loss
         self._loop = asyncio.get_running_loop()
-        self._inbox: asyncio.Queue[Event | Exception] = asyncio.Queue()
+        self._inbox: asyncio.Queue[Packet | Exception] = asyncio.Queue()
         self._held_bytes = 0
         self._paused = False
         self._usable = False
         self._lost = False
-        self._asked: dict[int, list[str]] = {}
+        self._subscribing: dict[int, list[str]] = {}
         self._socket = -1
         self._timer: asyncio.TimerHandle | None = None
         self._client = self._engine()
 
     @property
     def held(self) -> int:
-        """Events that have arrived and wait to be read."""
+        """Packets that have arrived and wait to be read."""
         return self._inbox.qsize()
 
-    async def open(self) -> Connected:
+    async def open(self) -> Connack:
         """Connect. SourceError when the broker cannot be reached, does not answer, or refuses."""
         connecting = asyncio.create_task(asyncio.to_thread(self._connect()))
         try:
@@ -106,48 +106,50 @@ class MqttConnection:
         except OSError as error:
             raise SourceError(f"cannot connect: {error.strerror or error}") from error
         except asyncio.CancelledError:
-            await asyncio.gather(
-                connecting, return_exceptions=True
-            )  # the thread cannot be stopped, and what it opens must be closed
+            # The thread cannot be stopped, and what it opens must be closed.
+            await asyncio.gather(connecting, return_exceptions=True)
             raise
         self._watch()
         try:
             async with asyncio.timeout(_CONNECT_TIMEOUT):
-                event = await self.next()
+                packet = await self.next()
         except TimeoutError:
             raise SourceError("cannot connect: the broker does not answer") from None
-        if not isinstance(event, Connected):
+        if not isinstance(packet, Connack):
             raise SourceError("cannot connect: the broker does not keep to the protocol")
-        return event
+        return packet
 
     def subscribe(self, topics: Iterable[str]) -> None:
-        """Ask for `topics` at QoS 1; the broker's word comes as Answered."""
-        asked = list(topics)
-        _, mid = self._client.subscribe([(topic, 1) for topic in asked])
+        """Ask for `topics` at QoS 1; the broker's answer comes as Suback."""
+        filters = list(topics)
+        _, mid = self._client.subscribe([(topic, 1) for topic in filters])
         if mid is not None:
-            self._asked[mid] = asked
+            self._subscribing[mid] = filters
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Send a message at QoS 0; it is lost where the connection is."""
         if self._usable:
             self._guarded(partial(self._client.publish, topic, payload))
 
-    async def next(self) -> Event:
-        """The next event. Once the connection is lost and all that came before is read, raises why."""
-        event = await self._inbox.get()
-        if isinstance(event, Exception):
-            raise event
-        if isinstance(event, Message):
-            self._held_bytes -= len(event.payload)
+    async def next(self) -> Packet:
+        """The next packet. Once the connection is lost and all that came before is read, raises why."""
+        packet = await self._inbox.get()
+        if isinstance(packet, Exception):
+            raise packet
+        if isinstance(packet, Publish):
+            self._held_bytes -= len(packet.payload)
             if self._paused and self.held <= HELD_MESSAGES // 2 and self._held_bytes <= HELD_BYTES // 2:
                 self._paused = False
                 if self._usable:
                     self._loop.add_reader(self._socket, self._readable)
                     self._loop.call_soon(self._readable)
-        return event
+        return packet
 
     def acknowledge(self, packet_id: int) -> None:
-        """Send the PUBACK; none if this connection is gone, because its packet ids may mean other messages by now."""
+        """Send the PUBACK; none if this connection is gone, because its packet ids may mean other messages by now.
+
+        Never raises: should the engine fail, that ends the connection.
+        """
         if self._usable:
             self._guarded(partial(self._client.ack, packet_id, 1))
 
@@ -159,9 +161,11 @@ class MqttConnection:
         client.on_socket_register_write = client.on_socket_unregister_write = None
         sock = client.socket()
         if sock is not None:
-            client.disconnect()
-            client.loop_write()
-            sock.close()
+            try:
+                client.disconnect()
+                client.loop_write()
+            finally:
+                sock.close()
 
     def _engine(self) -> Client:
         config = self._config
@@ -194,10 +198,10 @@ class MqttConnection:
         address = (url.hostname or "", url.port or _PORTS[url.scheme], keepalive)
         if self._config.version != "5":
             return partial(self._client.connect, *address)
-        wishes: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        wishes.SessionExpiryInterval = min(int(self._config.session_expiry), _LONGEST_EXPIRY)
-        wishes.ReceiveMaximum = WINDOW
-        return partial(self._client.connect, *address, clean_start=False, properties=wishes)
+        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = min(int(self._config.session_expiry), _LONGEST_EXPIRY)
+        properties.ReceiveMaximum = WINDOW
+        return partial(self._client.connect, *address, clean_start=False, properties=properties)
 
     def _watch(self) -> None:
         """From here on the event loop turns the engine."""
@@ -262,7 +266,7 @@ class MqttConnection:
         if code.is_failure:
             self._lose(SourceError(f"the broker refuses the connection: {code}"))
         else:
-            self._inbox.put_nowait(Connected(flags.session_present))
+            self._inbox.put_nowait(Connack(flags.session_present))
 
     def _on_disconnect(
         self, client: Client, userdata: Any, flags: DisconnectFlags, code: ReasonCode, properties: Properties | None
@@ -279,14 +283,14 @@ class MqttConnection:
     def _on_subscribe(
         self, client: Client, userdata: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
     ) -> None:
-        asked = self._asked.pop(mid, [])
-        self._inbox.put_nowait(Answered({topic: _refusal(code) for topic, code in zip(asked, codes, strict=True)}))
+        filters = self._subscribing.pop(mid, [])
+        self._inbox.put_nowait(Suback({topic: _refusal(code) for topic, code in zip(filters, codes, strict=True)}))
 
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         packet_id = message.mid if message.qos else None
         payload = bytes(message.payload)
         self._inbox.put_nowait(
-            Message(message.topic, payload, packet_id, message.dup, message.retain, self._clock.now())
+            Publish(message.topic, payload, packet_id, message.dup, message.retain, self._clock.now())
         )
         self._held_bytes += len(message.payload)
         if not self._paused and (self.held >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES):

@@ -13,8 +13,9 @@ _DIGITS = 300  # beyond them an integer cannot become a float
 def decode(payload: bytes) -> object:
     """What the message says: the value of its JSON, or else its text without surrounding white space.
 
-    Raises ValueError, with what is wrong, for what must not be guessed at: more than LARGEST bytes, not UTF-8, JSON with
-    a key twice (RFC 8259 leaves open which one counts) or with a number or character that JSON text cannot carry on.
+    Raises ValueError, with what is wrong, for what must not be guessed at: more than LARGEST bytes, not UTF-8, JSON
+    with a key twice (RFC 8259 leaves open which one counts) or with a number or character that JSON text cannot carry
+    on.
     """
     if len(payload) > LARGEST:
         raise ValueError(f"has {len(payload)} bytes; at most {LARGEST} are taken")

@@ -12,8 +12,7 @@ import asyncio
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import structlog
@@ -28,8 +27,8 @@ from gateway.config.node_id import NodeAddress, parse_node_id
 from gateway.config.schema import OpcuaSource as OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
-from gateway.sources.base import Arrival, SourceHealth, Take, not_connected, supervise
-from gateway.sources.opcua_decode import read
+from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, moments_of
+from gateway.sources.opcua_decode import decode
 
 log = structlog.get_logger()
 
@@ -46,115 +45,99 @@ _RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
 _RETRY_LONGEST = 30.0
 _CLOSING = 2.0  # seconds that a server gets for a farewell
 
-_Message = ua.PublishResult | SourceError
-"""What a connection has to say: values, a keep-alive, or that it is lost."""
+_Incoming = ua.PublishResult | SourceError
+"""What comes by a connection: values, a keep-alive, or in the end that it is lost."""
 
 
-class OpcuaSource:
+class OpcuaSource(Source):
     """The tags of one OPC UA server; `nodes` as they are written in the configuration."""
 
     def __init__(self, name: str, config: OpcuaConfig, nodes: Sequence[str], clock: Clock) -> None:
-        self.name = name
-        self.health = SourceHealth()
+        super().__init__(name, clock, SourceHealth())
         self._config = config
-        self._clock = clock
         self._nodes = tuple(dict.fromkeys(nodes))
         self._addresses = {node: parse_node_id(node) for node in self._nodes}
-        self._lost_at: float | None = None
-        self._gone = False
 
-    async def run(self, take: Take) -> None:
-        await supervise(self.name, self.health, self._clock, partial(self._connect, take))
-
-    async def _connect(self, take: Take) -> None:
-        """One connection; once it is lost or cannot be made, no tag has a good value, which is said once."""
-        try:
-            await self._serve(take)
-        except SourceError:
-            if not self._gone:
-                self._gone = True
-                now = self._clock.now()
-                bad = tuple(Sample(self.name, node, None, now, quality="bad") for node in self._nodes)
-                await take(Arrival(self.name, bad))
-            raise
-
-    async def _serve(self, take: Take) -> None:
-        """One connection, from its first byte until it is lost."""
+    async def _serve(self, take: Take) -> NoReturn:
         timeout = self._config.timeout
         client = Client(_with_port(self._config.url), timeout=timeout, watchdog_intervall=timeout)
         client.name = client.description = "oden-gateway"
         client.session_timeout = _SESSION_TIMEOUT_MS
-        inbox: asyncio.Queue[_Message] = asyncio.Queue(BATCHES)
+        inbox: asyncio.Queue[_Incoming] = asyncio.Queue(BATCHES)
 
         async def lost(error: Exception) -> None:
-            why = f"the connection was lost ({_reason(error)})"
-            self.health.down(self._clock.now(), why)
-            await inbox.put(SourceError(why))  # behind what had already arrived
+            reason = f"the connection was lost ({_reason(error)})"
+            self.health.set_disconnected(self._clock.now(), reason)
+            await inbox.put(SourceError(reason))  # behind what had already arrived
 
         client.connection_lost_callback = lost
         try:
-            with _translated("cannot connect"):
-                async with asyncio.timeout(timeout):
-                    await client.connect()
-            connection = _Subscription(client, self._nodes, self._addresses, self.health)
-            with _translated("cannot subscribe"):
-                silence = await connection.create(self._config.publishing_interval, timeout, inbox)
-                await connection.monitor_missing()
+            with self._waiting():
+                with _translated("cannot connect"):
+                    async with asyncio.timeout(timeout):
+                        await client.connect()
+                subscription = _Subscription(client, self._nodes, self._addresses, self.health)
+                with _translated("cannot subscribe"):
+                    silence = await subscription.create(self._config.publishing_interval, timeout, inbox)
+                    await subscription.monitor_missing()
+            self._connected()
             await self._report_gap(take)
-            self._gone = False
-            self.health.up(self._clock.now())
+            self.health.set_connected(self._clock.now())
             log.info("source_connected", source=self.name, tags=len(self._nodes), failed=len(self.health.failed))
-            try:
-                await self._deliver(connection, inbox, silence, take)
-            finally:
-                self._lost_at = self._clock.now()
+            await self._deliver(subscription, inbox, silence, take)
         finally:
             await _close(client)
 
+    def _unknown(self, now: float) -> tuple[Sample, ...]:
+        return tuple(Sample(self.name, node, None, now, quality="bad") for node in self._nodes)
+
     async def _deliver(
-        self, connection: "_Subscription", inbox: "asyncio.Queue[_Message]", silence: float, take: Take
-    ) -> None:
+        self, subscription: "_Subscription", inbox: "asyncio.Queue[_Incoming]", silence: float, take: Take
+    ) -> NoReturn:
         """Hand over what arrives; ask again for items that failed; SourceError when nothing arrives for `silence`."""
         refused: dict[str, str] = {}
         heard = self._clock.monotonic()
         pause = _RETRY
         retry_at = heard + pause
         while True:
-            wake = min(heard + silence, retry_at if connection.missing else math.inf)
+            self._turn()
+            now = self._clock.monotonic()
+            wake = min(now + TURN, heard + silence, retry_at if subscription.missing else math.inf)
             try:
-                async with asyncio.timeout(max(0.0, wake - self._clock.monotonic())):
-                    message = await inbox.get()
+                async with asyncio.timeout(max(0.0, wake - now)):
+                    incoming = await inbox.get()
             except TimeoutError:
                 if self._clock.monotonic() - heard >= silence:
                     raise SourceError(f"the server has been silent for {silence:.0f} s") from None
             else:
-                if isinstance(message, SourceError):
-                    raise message
-                arrival = self._arrival(message, connection, refused)
-                if arrival.samples or arrival.notices:
+                if isinstance(incoming, SourceError):
+                    raise incoming
+                arrival = self._arrival(incoming, subscription, refused)
+                if arrival.moments or arrival.notices:
                     await take(arrival)
                 heard = self._clock.monotonic()
-            if not connection.missing:
+            if not subscription.missing:
                 pause = _RETRY
                 retry_at = self._clock.monotonic() + pause
             elif self._clock.monotonic() >= retry_at:
-                with _translated("cannot subscribe"):
-                    await connection.monitor_missing()
+                with self._waiting(), _translated("cannot subscribe"):
+                    await subscription.monitor_missing()
                 pause = min(2 * pause, _RETRY_LONGEST)
                 retry_at = self._clock.monotonic() + pause
 
-    def _arrival(self, result: ua.PublishResult, connection: "_Subscription", refused: dict[str, str]) -> Arrival:
+    def _arrival(self, response: ua.PublishResult, subscription: "_Subscription", refused: dict[str, str]) -> Arrival:
         """The values of one publish response. A status change ends the subscription: SourceError.
 
-        `refused` remembers why a node's values cannot be used, so that each reason is noticed once, not with each value.
+        `refused` remembers why a node's values cannot be used, so that each reason is noticed once, not with each
+        value.
         """
         now = self._clock.now()
         samples: list[Sample] = []
         notices: list[Notice] = []
-        for item in _values(result):
+        for item in _values(response):
             node = self._nodes[item.ClientHandle]
             try:
-                reading = read(item.Value)
+                data = decode(item.Value)
             except ValueError as error:
                 if refused.get(node) != str(error):
                     refused[node] = self.health.failed[node] = str(error)
@@ -162,25 +145,19 @@ class OpcuaSource:
                 continue
             if refused.pop(node, None) is not None:
                 self.health.failed.pop(node, None)
-            if reading.overflowed:
+            if data.overflowed:
                 text = f"more than {QUEUE} values came faster than they could be taken; the server dropped older ones"
                 notices.append(Notice("gap", now, self.name, node, text))
             if _is_gone(item.Value):
-                connection.lose(node)
-            initial = node in connection.unheard
-            if reading.quality != "bad":
-                connection.unheard.discard(node)
-            value, quality, source_time = reading.value, reading.quality, reading.source_time
-            samples.append(Sample(self.name, node, value, now, quality, source_time, initial=initial))
+                subscription.lose(node)
+            initial = node in subscription.unheard
+            if data.quality != "bad":
+                subscription.unheard.discard(node)
+            sample = Sample(self.name, node, data.value, now, data.quality, data.source_time, initial=initial)
+            samples.append(sample)
         if samples:
             self.health.last_sample_at = now
-        return Arrival(self.name, tuple(samples), tuple(notices))
-
-    async def _report_gap(self, take: Take) -> None:
-        if self._lost_at is None:
-            return
-        now = self._clock.now()
-        await take(Arrival(self.name, notices=(Notice("gap", now, self.name, "", not_connected(self._lost_at, now)),)))
+        return Arrival(self.name, moments_of(samples), tuple(notices))
 
 
 class _Subscription:
@@ -205,7 +182,7 @@ class _Subscription:
         self._sampling_ms = 0.0
         health.failed.clear()
 
-    async def create(self, interval: float, limit: float, inbox: "asyncio.Queue[_Message]") -> float:
+    async def create(self, interval: float, limit: float, inbox: "asyncio.Queue[_Incoming]") -> float:
         """Create the subscription; return after how many silent seconds it is to be taken for dead.
 
         A server says something at least once per keep-alive, which is asked to be half of `limit`; what the server

@@ -15,7 +15,7 @@ _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Decoded:
     """One data value. `value` is None where the quality is bad; `source_time` where the device gave none.
 
     `overflowed`: the server had more values than its queue holds and dropped older ones of this tag.
@@ -27,12 +27,12 @@ class Reading:
     overflowed: bool
 
 
-def read(data: ua.DataValue) -> Reading:
+def decode(data: ua.DataValue) -> Decoded:
     """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
     code = data.StatusCode.value if data.StatusCode is not None else 0
     quality = _SEVERITIES[code >> 30]
     variant = data.Value
-    return Reading(
+    return Decoded(
         value=None if quality == "bad" or variant is None else _scalar(variant),
         quality=quality,
         source_time=_epoch(data.SourceTimestamp),
@@ -64,7 +64,10 @@ def _scalar(variant: ua.Variant) -> Scalar:
 
 
 def _unicode(text: str) -> str:
-    """`text` as Unicode. Strings are UTF-8 (Part 6, 5.2.2.4), but some PLCs send Latin-1, whose bytes asyncua keeps as surrogates."""
+    """`text` as Unicode.
+
+    Strings are UTF-8 (Part 6, 5.2.2.4), but some PLCs send Latin-1, whose bytes asyncua keeps as surrogates.
+    """
     if text.isascii():
         return str(text)
     try:

@@ -1,8 +1,8 @@
 """Recordings: samples in a file, one JSON object a line, so that what a line did can be mapped again.
 
-A line is `{"at": …, "source": …, "address": …, "value": …}` and what differs from the usual: `quality`, `source_time`, `retained`,
-`initial`. `{"at": …}` alone says that time came to there and nothing was received. Times are seconds since 1970 or ISO 8601 with a
-zone, and never go back.
+A line is `{"at": …, "source": …, "address": …, "value": …}` and what differs from the usual: `quality`, `source_time`,
+`retained`, `initial`. `{"at": …}` alone says that time came to there and nothing was received. Times are seconds since
+1970 or ISO 8601 with a zone, and never go back.
 """
 
 import json
@@ -17,26 +17,23 @@ from gateway.errors import GatewayError
 from gateway.model import Sample
 
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
-_USUAL = {
-    one.name: one.default for one in fields(Sample) if one.name in {"quality", "source_time", "retained", "initial"}
-}
-_NAMES = {"at", "source", "address", "value", *_USUAL}
+_OPTIONAL = {"quality", "source_time", "retained", "initial"}
+_DEFAULTS = {field.name: field.default for field in fields(Sample) if field.name in _OPTIONAL}
+_NAMES = {"at", "source", "address", "value", *_OPTIONAL}
 
 
 class RecordingError(GatewayError):
     """A line of a recording cannot be used; the message begins with `file:line`."""
 
 
-def written(event: Sample | float) -> str:
+def line_of(event: Sample | float) -> str:
     """One line of a recording, without its end: a sample, or the time that has come."""
     if not isinstance(event, Sample):
         return json.dumps({"at": event})
-    told = asdict(event)
-    told = {
-        "at": told.pop("received"),
-        **{name: value for name, value in told.items() if value != _USUAL.get(name, ...)},
-    }
-    return json.dumps(told, ensure_ascii=False, default=str)
+    content = asdict(event)
+    at = content.pop("received")
+    unusual = {name: value for name, value in content.items() if value != _DEFAULTS.get(name, ...)}
+    return json.dumps({"at": at, **unusual}, ensure_ascii=False, default=str)
 
 
 def read(path: Path) -> Iterator[Sample | float]:
@@ -50,7 +47,7 @@ def read(path: Path) -> Iterator[Sample | float]:
                 try:
                     event = _event(text)
                 except (ValueError, RecursionError) as error:
-                    raise RecordingError(f"{path}:{number}: {_why(error)}") from None
+                    raise RecordingError(f"{path}:{number}: {_reason(error)}") from None
                 at = event.received if isinstance(event, Sample) else event
                 if at < last:
                     raise RecordingError(f"{path}:{number}: its time is before that of the line above")
@@ -60,8 +57,8 @@ def read(path: Path) -> Iterator[Sample | float]:
         raise RecordingError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
 
 
-def moment(value: object) -> float:
-    """A time as recordings hold it, in seconds since 1970; ValueError for anything else."""
+def _time(value: object) -> float:
+    """A time as a recording holds it, in seconds since 1970; ValueError for anything else."""
     if isinstance(value, str):
         time = datetime.fromisoformat(value)
         if time.tzinfo is None:
@@ -79,15 +76,15 @@ def _event(text: str) -> Sample | float:
     unknown = sorted(given.keys() - _NAMES)
     if unknown:
         raise ValueError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(_NAMES))}")
-    at = moment(given.pop("at"))
+    at = _time(given.pop("at"))
     if not given:
         return at
     if given.get("source_time") is not None:
-        given["source_time"] = moment(given["source_time"])
+        given["source_time"] = _time(given["source_time"])
     return _SAMPLE.validate_python({"value": None, **given, "received": at})
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

@@ -19,7 +19,8 @@ LARGEST = 2 * 1024 * 1024
 """Bytes; a payload beyond this is refused. A birth says all that a device has: 10,000 metrics are some 500 kB."""
 
 MOST = 50_000
-"""Metrics; a payload with more is refused, because some of two bytes each would take up far more memory than the payload."""
+"""Metrics; a payload with more is refused: as two bytes each they would take up far more memory than the payload."""
+
 REBIRTH = "Node Control/Rebirth"
 """The metric of an edge node that makes it send its births again (6.4.19)."""
 SEQUENCE_OF_BIRTHS = "bdSeq"
@@ -65,15 +66,18 @@ _SHAPES: Final[dict[str, tuple[tuple[str, int, Any, str], ...]]] = {
         ("uuid", 4, _STRING, ""),
     ),
 }
-"""Message -> its fields: name, number, type, and `*` for several, `|` for one of the alternatives of `value`, the message's name."""
+"""Message -> its fields: name, number, type, and a mark.
+
+The mark is `|` for one of the alternatives of `value`, or the name of a message type; with `*` there are several.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric of a message, as it came: a birth gives `name` and `datatype`, later messages perhaps the `alias` alone.
+    """One metric of a message, as it came: a birth gives `name` and `datatype`, later messages perhaps only `alias`.
 
-    `time` is in seconds since 1970; None where there is none. `good`: it has a value and its quality is not said to be bad.
-    `raw` is the value as it was sent; `value` makes of it what is meant.
+    `time` is in seconds since 1970; None where there is none. `good`: it has a value and its quality is not said to be
+    bad. `raw` is the value as it was sent; `value` makes of it what is meant.
     """
 
     name: str | None
@@ -115,7 +119,10 @@ def decode(payload: bytes) -> Payload:
 
 
 def value(metric: Metric, datatype: int | None) -> Scalar:
-    """The value of `metric`, whose birth said `datatype`. Raises ValueError, with what is wrong, where it is not one plain value."""
+    """The value of `metric`, whose birth said `datatype`.
+
+    Raises ValueError, with what is wrong, where it is not one plain value.
+    """
     raw, kind = metric.raw, metric.datatype or datatype
     if kind in _KINDS or isinstance(raw, bytes):
         raise ValueError(f"the metric holds a {_KINDS.get(kind or 0, 'row of bytes')}; name one that holds one value")
@@ -186,16 +193,15 @@ def _payload_class() -> Any:
     )
     for name, fields in _SHAPES.items():
         message = file.message_type.add(name=name)
-        if any(how == "|" for _, _, _, how in fields):
+        if any(mark == "|" for _, _, _, mark in fields):
             message.oneof_decl.add(name="value")
-        for field, number, kind, how in fields:
-            several = how.startswith("*")
-            label = _Field.LABEL_REPEATED if several else _Field.LABEL_OPTIONAL
-            one = message.field.add(name=field, number=number, type=kind, label=label)
-            if how == "|":
-                one.oneof_index = 0
+        for field_name, number, kind, mark in fields:
+            label = _Field.LABEL_REPEATED if mark.startswith("*") else _Field.LABEL_OPTIONAL
+            field = message.field.add(name=field_name, number=number, type=kind, label=label)
+            if mark == "|":
+                field.oneof_index = 0
             elif kind == _MESSAGE:
-                one.type_name = f".gateway.sparkplug.{how.lstrip('*')}"
+                field.type_name = f".gateway.sparkplug.{mark.lstrip('*')}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("gateway.sparkplug.Payload"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
 from gateway.errors import OutboxError
-from gateway.model import Sample
+from gateway.model import Moment, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.sources.base import Arrival, Receipt, Take
@@ -71,7 +71,7 @@ class Broker:
             asyncio.get_running_loop().call_later(self._chances.choice((0.0, 0.01, 0.5)), acknowledged)
 
         receipt = Receipt(packet_id, f"{message.topic} {message.text}", again)
-        await take(Arrival(FLOOR, (sample,), receipt=receipt, done=done))
+        await take(Arrival(FLOOR, (Moment((sample,)),), receipt=receipt, done=done))
 
 
 async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
@@ -87,7 +87,7 @@ async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
                 first = story.name not in known
                 sample = Sample(PLC, address, count, clock.now(), source_time=EPOCH + since, initial=first)
                 known[story.name] = since
-                await take(Arrival(PLC, (sample,)))
+                await take(Arrival(PLC, (Moment((sample,)),)))
         await asyncio.sleep(SAMPLING)
 
 

@@ -11,7 +11,7 @@ from gateway.config.schema import Line
 from gateway.errors import OutboxFull
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
-from gateway.model import Output, Sample
+from gateway.model import Moment, Output, Sample
 from gateway.outbox.entries import ReceiptId
 from gateway.outbox.room import DROPPED_AT_ONCE
 from gateway.outbox.rows import MemoryRows
@@ -135,7 +135,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
         sample = Sample("floor", "scrap" if number else "order", values, 1_800_000_000.0 + number)
         done = lambda number=number: acked.append(number)  # noqa: E731 - each its own
         receipt = Receipt(number + 1, "digest", redelivered=False)
-        await intake.take(Arrival("floor", (sample,), receipt=receipt, done=done))
+        await intake.take(Arrival("floor", (Moment((sample,)),), receipt=receipt, done=done))
     async with asyncio.timeout(20):
         while len(acked) < 5:
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What the tests of sources share: an intake that remembers, and sources that run for the length of a block."""
+"""What the tests of sources share: an intake that remembers, sources that run while a block does, and a clock."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,20 +12,43 @@ from gateway.config.schema import OpcuaSource as OpcuaConfig
 from gateway.model import Notice, Sample
 from gateway.sources.base import Arrival, Source
 from gateway.sources.mqtt import MqttSource
-from tests.peers import Mosquitto, wait_until
+from tests.peers import PATIENCE, Mosquitto, wait_until
+
+
+class HandClock:
+    """A clock that stands still until it is moved: nothing runs out because the machine is busy."""
+
+    def __init__(self) -> None:
+        self.time = 1_767_592_800.0
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time - 1_767_000_000.0
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
 
 
 class Intake:
-    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true."""
+    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true.
+
+    While `fault` is set, taking raises it.
+    """
 
     def __init__(self, *, acknowledge: bool = True) -> None:
         self.arrivals: list[Arrival] = []
         self.acknowledge = acknowledge
+        self.fault: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
 
     async def take(self, arrival: Arrival) -> None:
         await self.open.wait()
+        if self.fault is not None:
+            fault, self.fault = self.fault, None
+            raise fault
         self.arrivals.append(arrival)
         if self.acknowledge and arrival.done is not None:
             arrival.done()
@@ -49,18 +72,32 @@ class Intake:
 
 
 @asynccontextmanager
-async def running(source: Source, intake: Intake) -> AsyncIterator[None]:
-    """Run `source` into `intake`; on leaving it is cancelled as the application does, and must end."""
+async def running(source: Source, intake: Intake) -> AsyncIterator[list[Exception]]:
+    """Run `source` into `intake`, anew whenever it ends; gives the errors with which it has ended.
+
+    On leaving it is cancelled as the application does, and must end.
+    """
     others = asyncio.all_tasks()
-    task = asyncio.create_task(source.run(intake.take))
+    errors: list[Exception] = []
+    task = asyncio.create_task(_again_and_again(source, intake, errors))
     try:
-        yield
+        yield errors
     finally:
         task.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.gather(task, return_exceptions=True)
-        assert task.cancelled(), "the source ended by itself or swallowed its cancellation"
-        await wait_until(lambda: not _left_behind(others), timeout=5)
+        assert task.cancelled(), "the source swallowed its cancellation"
+        await wait_until(lambda: not _left_behind(others))
+
+
+async def _again_and_again(source: Source, intake: Intake, errors: list[Exception]) -> None:
+    """What the supervisor of the process does, without its log and its growing pauses."""
+    while True:
+        try:
+            await source.run(intake.take)
+        except Exception as error:  # noqa: BLE001 - whatever ends a source, it is started again
+            errors.append(error)
+        await asyncio.sleep(0.2)
 
 
 def _left_behind(others: set["asyncio.Task[Any]"]) -> list[str]:

@@ -3,16 +3,16 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-import structlog
 
 from gateway.clock import AnchoredClock
-from gateway.sources.base import Arrival
+from gateway.sources.base import TURN, Arrival
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, Answered, Message, MqttConnection
-from tests.peers import Link, Mosquitto, wait_until
+from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, MqttConnection, Publish, Suback
+from tests.peers import PATIENCE, Link, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 ORDER = "plant-a/L01/events/order"
@@ -36,12 +36,12 @@ async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: 
         await broker.publish(ORDER, json.dumps({"number": 4711, "sku": "A-1"}))
         await wait_until(lambda: intake.samples)
     arrival = intake.arrivals[-1]
-    assert [(s.source, s.address, s.value, s.retained) for s in arrival.samples] == [
-        ("floor", ORDER, {"number": 4711, "sku": "A-1"}, False)
-    ]
+    (sample,) = arrival.samples
+    assert (sample.source, sample.address, sample.retained) == ("floor", ORDER, False)
+    assert sample.value == {"number": 4711, "sku": "A-1"}
     assert arrival.receipt is not None
     assert not arrival.receipt.redelivered
-    assert source.health.last_sample_at == arrival.samples[0].received
+    assert source.health.last_sample_at == sample.received
 
 
 @BOTH
@@ -178,6 +178,14 @@ async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(bro
     assert again.values(ORDER) in ([6], [5, 6])  # the last may be on its way to the broker when the source stops
 
 
+async def test_a_broker_of_which_no_input_wants_anything(broker: Mosquitto) -> None:
+    """A source that is configured before its inputs are is connected, and asks for nothing."""
+    source = mqtt_source(broker)
+    async with running(source, Intake()) as errors:
+        await wait_until(lambda: source.health.connected)
+    assert errors == []
+
+
 async def test_the_broker_may_start_later(tmp_path: Path) -> None:
     """A gateway that starts before its broker connects when the broker is there."""
     broker = Mosquitto(tmp_path / "broker")
@@ -221,7 +229,7 @@ async def test_p9_a_broker_that_falls_silent_is_noticed(broker: Mosquitto) -> No
         link.resume()
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
-        await wait_until(lambda: intake.values(ORDER) == [1])
+        await wait_until(lambda: intake.first_deliveries() == [1])
     await link.stop()
 
 
@@ -312,13 +320,13 @@ async def test_p12_a_flood_at_qos_0_is_not_read_without_bound(broker: Mosquitto)
     try:
         await connection.open()
         connection.subscribe([ORDER])
-        assert isinstance(await connection.next(), Answered)
+        assert isinstance(await connection.next(), Suback)
         await broker.publish(ORDER, *(str(n) for n in range(3 * HELD_MESSAGES)), qos=0)
         await wait_until(lambda: connection.held >= HELD_MESSAGES)
         assert connection.held == HELD_MESSAGES
-        async with asyncio.timeout(20):
-            events = [await connection.next() for _ in range(3 * HELD_MESSAGES)]
-        assert [event.payload for event in events if isinstance(event, Message)] == [
+        async with asyncio.timeout(PATIENCE):
+            packets = [await connection.next() for _ in range(3 * HELD_MESSAGES)]
+        assert [packet.payload for packet in packets if isinstance(packet, Publish)] == [
             str(n).encode() for n in range(3 * HELD_MESSAGES)
         ]
     finally:
@@ -326,7 +334,7 @@ async def test_p12_a_flood_at_qos_0_is_not_read_without_bound(broker: Mosquitto)
 
 
 async def test_p9_an_exception_in_a_callback_is_seen_and_the_connection_rebuilt() -> None:
-    """A fault of ours while a packet is handled is logged as such, and does not leave a connection that is deaf."""
+    """A fault of ours while a packet is handled ends the connection as such, instead of leaving one that is deaf."""
     connections = 0
 
     async def faulty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -343,14 +351,63 @@ async def test_p9_an_exception_in_a_callback_is_seen_and_the_connection_rebuilt(
     async with await asyncio.start_server(faulty, "127.0.0.1", 0) as server:
         url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         source = MqttSource("floor", mqtt_config(url), [ORDER], AnchoredClock())
-        with structlog.testing.capture_logs() as logs:
-            async with running(source, Intake()):
-                await wait_until(lambda: connections >= 2)
-        assert "source_failed" in [entry["event"] for entry in logs]
+        async with running(source, Intake()) as errors:
+            await wait_until(lambda: connections >= 2)
+        assert [type(error) for error in errors[:1]] == [ValueError]
+        assert source.health.detail.startswith("internal error: ValueError")
+
+
+async def test_p9_an_acknowledgement_that_fails_ends_the_connection_and_raises_nothing(broker: Mosquitto) -> None:
+    """`done` runs after the commit, where nothing may fail: what goes wrong in it is shown, and the session resumed."""
+    source, intake = mqtt_source(broker, ORDER), Intake(acknowledge=False)
+    async with running(source, intake) as errors:
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, "1")
+        await wait_until(lambda: intake.values(ORDER) == [1])
+        done = intake.arrivals[-1].done
+        assert isinstance(done, partial)
+        done.func("no packet id")  # which the engine cannot write
+        assert not source.health.connected
+        intake.acknowledge = True
+        await wait_until(lambda: intake.values(ORDER) == [1, 1])
+        await wait_until(lambda: source.health.connected)
+        assert len(errors) == 1
+
+
+async def test_p2_dup_in_a_new_session_is_no_redelivery() -> None:
+    """Packet ids of a session that the broker has forgotten mean nothing: what it marks as a duplicate is new to us."""
+
+    async def forgetful(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A broker that knows no session, and sends one message with DUP set."""
+        await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(b"\x20\x03\x00\x00\x00")
+        subscribe = await reader.readexactly((await reader.readexactly(2))[1])
+        writer.write(b"\x90\x04" + subscribe[:2] + b"\x00\x01")
+        content = len(ORDER).to_bytes(2, "big") + ORDER.encode() + b"\x00\x07\x00" + b"1"
+        writer.write(b"\x3a" + bytes([len(content)]) + content)
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(forgetful, "127.0.0.1", 0) as server:
+        url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        intake = Intake()
+        async with running(MqttSource("floor", mqtt_config(url), [ORDER], AnchoredClock()), intake):
+            await wait_until(lambda: intake.values(ORDER))
+    receipt = next(arrival.receipt for arrival in intake.arrivals if arrival.receipt)
+    assert (receipt.packet_id, receipt.redelivered) == (7, False)
+
+
+async def test_p9_a_source_that_hears_nothing_turns(broker: Mosquitto) -> None:
+    """A broker that has nothing to say does not make its source look stuck."""
+    source = mqtt_source(broker, ORDER)
+    async with running(source, Intake()):
+        await wait_until(lambda: source.health.connected)
+        before = source.turned_at
+        await wait_until(lambda: source.turned_at > before + TURN / 2)
 
 
 async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
-    """What the broker still sends because the session had asked for it once is acknowledged, and is nobody's: no value, no reject."""
+    """What the broker sends because the session had asked for it once is acknowledged: no value, no reject."""
     old = Intake()
     async with running(mqtt_source(broker, SCRAP), old):
         await wait_until(lambda: old.arrivals)
@@ -359,5 +416,5 @@ async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
         await broker.publish(SCRAP, b"\xff not text")
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-    assert [arrival.receipt is not None for arrival in intake.arrivals if not arrival.samples] == [True]
+    assert [arrival.receipt is not None for arrival in intake.arrivals if not arrival.moments] == [True]
     assert not intake.notices

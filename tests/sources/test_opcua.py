@@ -4,7 +4,7 @@ Most tests share one server, because it takes seconds of work to build one; each
 """
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -120,7 +120,7 @@ async def test_an_array_is_refused_once_and_shown(server: OpcuaServer, tag: str)
 
 
 async def test_the_server_may_start_later(plc: OpcuaServer) -> None:
-    """A gateway that starts before its PLC connects when the PLC is there, and says meanwhile why it is not connected."""
+    """A gateway that starts before its PLC connects when the PLC is there, and says meanwhile why it is not."""
     source, intake = make(plc, "L01.State"), Intake()
     async with running(source, intake):
         await wait_until(lambda: "cannot connect" in source.health.detail)
@@ -147,7 +147,7 @@ async def test_p2_the_server_may_go_and_come_back_with_another_namespace_index(p
 
 
 async def test_p9_tags_of_a_server_that_is_gone_are_bad_once(plc: OpcuaServer) -> None:
-    """The mapping is told that there are no good values any more, once for each time the server goes, however often it is tried."""
+    """The mapping is told that there are no good values any more, once for each time the server goes."""
     source, intake = make(plc, "L01.State", "L02.State"), Intake()
 
     def bad() -> list[str]:
@@ -161,6 +161,38 @@ async def test_p9_tags_of_a_server_that_is_gone_are_bad_once(plc: OpcuaServer) -
         await plc.stop()
         await wait_until(lambda: "cannot connect" in source.health.detail)
         assert bad() == both + both
+
+
+async def test_p9_a_fault_of_ours_takes_the_tags_with_it(server: OpcuaServer, tag: str) -> None:
+    """Whatever ends the connection, the mapping knows that nothing is known of the tags before it is built anew."""
+    await server.add(tag, 1)
+    source, intake = make(server, tag), Intake()
+    async with running(source, intake) as errors:
+        await wait_until(lambda: intake.values(node(tag)) == [1])
+        intake.fault = RuntimeError("a fault")
+        await server.write(tag, 2)
+        await wait_until(lambda: len(intake.samples) == 3)
+    assert [type(error) for error in errors] == [RuntimeError]
+    assert [(sample.value, sample.quality) for sample in intake.samples] == [(1, "good"), (None, "bad"), (2, "good")]
+    assert [notice.kind for notice in intake.notices] == ["gap"]
+
+
+async def test_values_of_one_time_are_one_moment(server: OpcuaServer, tag: str) -> None:
+    """What was true at one time is handed over as one moment, and the moments of a response in the order of time."""
+    other, at = f"{tag}.Other", datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)
+    await server.add(tag, 0)
+    await server.add(other, 0)
+    source, intake = make(server, tag, other), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: len(intake.samples) == 2)
+        for value in (1, 2, 3):
+            for name in (tag, other):
+                await server.write(name, value, time=at + timedelta(seconds=value))
+        await wait_until(lambda: len(intake.samples) == 8)
+    for arrival in intake.arrivals[1:]:
+        times = [{sample.source_time or 0.0 for sample in moment.samples} for moment in arrival.moments]
+        assert times == [{time} for time in sorted(set[float]().union(*times))]
+    assert intake.values(node(tag)) == intake.values(node(other)) == [0, 1, 2, 3]
 
 
 async def test_p9_a_missing_node_is_shown_and_found_when_it_appears(server: OpcuaServer, tag: str) -> None:
@@ -218,7 +250,7 @@ async def test_p9_a_server_that_falls_silent_is_noticed(server: OpcuaServer, tag
     await server.add(tag, 1)
     link = Link(server.port)
     await link.start()
-    source = make(server, tag, url=f"opc.tcp://127.0.0.1:{link.port}", timeout="1s")
+    source = make(server, tag, url=f"opc.tcp://127.0.0.1:{link.port}", timeout="4s")
     intake = Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
@@ -247,14 +279,15 @@ async def test_a_cut_connection_is_rebuilt(server: OpcuaServer, tag: str) -> Non
 
 
 async def test_p9_a_subscription_that_the_server_drops_is_replaced(plc: OpcuaServer) -> None:
-    """The connection being fine is not enough: a subscription that has vanished at the server is noticed by its silence."""
+    """The connection being fine is not enough: a subscription that has vanished is noticed by its silence."""
     await plc.start(L01__State=1)
-    source, intake = make(plc, "L01.State", timeout="1s"), Intake()
+    source, intake = make(plc, "L01.State", timeout="4s"), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
         service = plc.server.iserver.subscription_service
         await service.delete_subscriptions(list(service.subscriptions))
-        await wait_until(lambda: [notice.kind for notice in intake.notices] == ["gap"])
+        await wait_until(lambda: intake.notices)
+        assert {notice.kind for notice in intake.notices} == {"gap"}
         await plc.write("L01.State", 2)
         await wait_until(lambda: intake.values(node("L01.State"))[-1:] == [2])
 
@@ -271,7 +304,7 @@ async def test_p6_what_the_server_had_to_drop_is_a_gap(server: OpcuaServer, tag:
 
 
 async def test_p12_a_full_intake_leaves_values_at_the_server(server: OpcuaServer, tag: str) -> None:
-    """While intake takes nothing, values wait in the server's bounded queue; the newest ones come, in order, afterwards."""
+    """While intake takes nothing, values wait in the server's bounded queue; the newest ones come afterwards."""
     await server.add(tag, 0)
     intake = Intake()
     async with running(make(server, tag), intake):

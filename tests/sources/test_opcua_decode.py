@@ -9,7 +9,7 @@ from asyncua.ua.status_codes import StatusCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua_decode import read
+from gateway.sources.opcua_decode import decode
 
 
 def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:
@@ -34,10 +34,10 @@ def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, 
 )
 def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> None:
     """Each scalar type becomes the plain value that it stands for."""
-    reading = read(data)
-    assert reading.value == expected
-    assert type(reading.value) is type(expected)
-    assert reading.quality == "good"
+    decoded = decode(data)
+    assert decoded.value == expected
+    assert type(decoded.value) is type(expected)
+    assert decoded.quality == "good"
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> No
 def test_what_is_no_scalar_is_refused(data: ua.DataValue, reason: str) -> None:
     """Arrays, bytes, structures and numbers that are none are refused with the reason."""
     with pytest.raises(ValueError, match=reason):
-        read(data)
+        decode(data)
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_quality_is_the_severity(code: int) -> None:
     """The two highest bits of any status code decide; only a bad one takes the value away."""
-    reading = read(value(1, status=code))
-    assert reading.quality == ("good", "uncertain", "bad", "bad")[code >> 30]
-    assert reading.value == (None if reading.quality == "bad" else 1)
-    assert reading.overflowed == (bool(code & 0x0400) and bool(code & 0x0080))
+    decoded = decode(value(1, status=code))
+    assert decoded.quality == ("good", "uncertain", "bad", "bad")[code >> 30]
+    assert decoded.value == (None if decoded.quality == "bad" else 1)
+    assert decoded.overflowed == (bool(code & 0x0400) and bool(code & 0x0080))
 
 
 def test_a_bad_array_is_bad_not_refused() -> None:
     """A value that does not count is not looked at."""
-    assert read(value([1], ua.VariantType.Int32, status=StatusCodes.BadNoCommunication)).quality == "bad"
+    assert decode(value([1], ua.VariantType.Int32, status=StatusCodes.BadNoCommunication)).quality == "bad"
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_a_bad_array_is_bad_not_refused() -> None:
 )
 def test_source_time_is_seconds_since_1970(time: datetime | None, epoch: float | None) -> None:
     """A missing time, and the wire's word for it (1601), is None."""
-    assert read(value(1, time=time)).source_time == epoch
+    assert decode(value(1, time=time)).source_time == epoch

@@ -1,4 +1,7 @@
-"""Sparkplug devices against a real broker and an edge node with an encoder of its own."""
+"""Sparkplug devices against a real broker and an edge node with an encoder of its own.
+
+The sources go by a clock that stands still until a test moves it, so that no birth comes too late on a busy machine.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway.clock import AnchoredClock
 from gateway.model import Sample
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.sparkplug import SparkplugHost
+from gateway.sources.sparkplug import REQUEST_PAUSE, SparkplugHost
 from tests import edge_node as wire
 from tests.edge_node import EdgeNode
 from tests.peers import Link, Mosquitto, free_port, wait_until
-from tests.sources.harness import Intake, mqtt_config, running
+from tests.sources.harness import HandClock, Intake, mqtt_config, running
 
 PRESS = "Plant A/Edge 1/Press 7"
 ADDRESS = f"spBv1.0/{PRESS}"
@@ -42,17 +44,18 @@ def source(
     *topics: str,
     url: str | None = None,
     devices: dict[str, tuple[str, ...]] | None = None,
+    clock: HandClock | None = None,
     **more: Any,
 ) -> MqttSource:
-    clock = AnchoredClock()
+    clock = clock or HandClock()
     host = SparkplugHost("floor", devices or {PRESS: METRICS}, clock)
     return MqttSource("floor", mqtt_config(url or broker.url, **more), topics, clock, host)
 
 
-def said(intake: Intake, name: str) -> list[tuple[object, str, bool]]:
-    """What has been said of a metric of the press: value, quality, and whether it was a first value."""
-    of = [one for one in intake.samples if one.address == ADDRESS and isinstance(one.value, dict) and name in one.value]
-    return [(values(one)[name], one.quality, one.initial) for one in of]
+def reported(intake: Intake, name: str) -> list[tuple[object, str, bool]]:
+    """What has been handed over of a metric of the press: value, quality, and whether it was a first value."""
+    of_press = [(sample, values(sample)) for sample in intake.samples if sample.address == ADDRESS]
+    return [(fields[name], sample.quality, sample.initial) for sample, fields in of_press if name in fields]
 
 
 def values(sample: Sample) -> dict[str, object]:
@@ -70,13 +73,13 @@ async def test_births_are_asked_for_and_changes_follow(broker: Mosquitto, versio
     edge.start()
     try:
         async with running(source(broker, version=version), intake):
-            await wait_until(lambda: said(intake, "Order"))
+            await wait_until(lambda: reported(intake, "Order"))
             edge.change("Press 7", Counts__Good=107, Order="4712", at=1_767_592_800.25)
-            await wait_until(lambda: len(said(intake, "Order")) == 2)
+            await wait_until(lambda: len(reported(intake, "Order")) == 2)
     finally:
         edge.stop()
     assert edge.asked == 1
-    assert {name: said(intake, name)[0] for name in METRICS} == {
+    assert {name: reported(intake, name)[0] for name in METRICS} == {
         "State": (6, "good", True),
         "Counts/Good": (100, "good", True),
         "Order": ("4711", "good", True),
@@ -94,18 +97,18 @@ async def test_p2_a_dead_node_and_its_return(broker: Mosquitto, edge: EdgeNode) 
     edge.start()
     intake, floor = Intake(), source(broker)
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         edge.stop()
-        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+        await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
         assert floor.health.failed == {
             "spBv1.0/Plant A/Edge 1": "the edge node is offline",
             ADDRESS: "its edge node is offline",
         }
         edge.add("Press 7", Counts__Good=(wire.UINT32, 130))
         edge.start()
-        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (130, "good", True))
+        await wait_until(lambda: reported(intake, "Counts/Good")[-1] == (130, "good", True))
         assert not floor.health.failed
-    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+    assert [quality for _, quality, _ in reported(intake, "State")].count("bad") == 1
 
 
 async def test_a_device_that_dies_alone(broker: Mosquitto, edge: EdgeNode) -> None:
@@ -113,82 +116,89 @@ async def test_a_device_that_dies_alone(broker: Mosquitto, edge: EdgeNode) -> No
     edge.start()
     intake, floor = Intake(), source(broker, devices={PRESS: METRICS, "Plant A/Edge 1/Oven": ("Heat",)})
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         edge.device_died("Press 7")
-        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+        await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
         edge.change("Oven", Heat=0.1)
         await wait_until(lambda: intake.values("spBv1.0/Plant A/Edge 1/Oven")[-1] == {"Heat": 0.1})
         assert list(floor.health.failed) == [ADDRESS]
         edge.device_born("Press 7")
-        await wait_until(lambda: said(intake, "State")[-1] == (6, "good", True))
+        await wait_until(lambda: reported(intake, "State")[-1] == (6, "good", True))
         assert not floor.health.failed
     assert edge.asked == 1
 
 
 async def test_p2_a_message_that_was_lost(broker: Mosquitto, edge: EdgeNode) -> None:
-    """Where the sequence shows that a message is missing, nothing counts until births have come: a number could mean another metric by then."""
+    """Where a message is missing, nothing counts until births have come: a number could mean another metric by then."""
     edge.start()
-    intake = Intake()
-    async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+    intake, clock = Intake(), HandClock()
+    async with running(source(broker, clock=clock), intake):
+        await wait_until(lambda: reported(intake, "State"))
         asked = edge.asked
         edge.change("Press 7", Counts__Good=110, lose=True)
         edge.change("Press 7", State=2)
-        await wait_until(lambda: edge.asked > asked, timeout=30)
-        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (110, "good", True))
-    assert said(intake, "State") == [(6, "good", True), (None, "bad", False), (2, "good", True)]
+        await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
+        clock.advance(REQUEST_PAUSE)
+        await wait_until(lambda: edge.asked > asked)
+        await wait_until(lambda: reported(intake, "Counts/Good")[-1] == (110, "good", True))
+    assert reported(intake, "State") == [(6, "good", True), (None, "bad", False), (2, "good", True)]
     (gap,) = [notice for notice in intake.notices if notice.kind == "gap"]
     assert "missing" in gap.text
 
 
 async def test_p2_a_connection_that_was_lost(broker: Mosquitto, edge: EdgeNode) -> None:
-    """Nothing keeps what edge nodes send while the gateway is not connected: its devices are gone, once, and their births are first values."""
+    """Nothing keeps what edge nodes send while the gateway is away: devices are gone once, births are first values."""
     edge.start()
     intake = Intake()
     link = Link(broker.port)
     await link.start()
     try:
         async with running(source(broker, url=f"mqtt://127.0.0.1:{link.port}"), intake):
-            await wait_until(lambda: said(intake, "State"))
+            await wait_until(lambda: reported(intake, "State"))
             await link.stop()
-            await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+            await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
             edge.change("Press 7", Counts__Good=150)
             await link.start()
-            await wait_until(lambda: said(intake, "Counts/Good")[-1] == (150, "good", True))
+            await wait_until(lambda: reported(intake, "Counts/Good")[-1] == (150, "good", True))
     finally:
         await link.stop()
-    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+    assert [quality for _, quality, _ in reported(intake, "State")].count("bad") == 1
     assert any("not connected since" in notice.text for notice in intake.notices)
 
 
 async def test_the_death_of_an_earlier_connection(broker: Mosquitto, edge: EdgeNode) -> None:
-    """A broker that notices late that the old connection is dead sends its will after the new birth: that is not the node that lives."""
+    """A broker that notices late that the old connection is dead sends its will after the new birth: the node lives."""
     edge.start()
     old = edge.death()
-    intake = Intake()
-    async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+    intake, clock = Intake(), HandClock()
+    async with running(source(broker, clock=clock), intake):
+        await wait_until(lambda: reported(intake, "State"))
         edge.stop()
-        await wait_until(lambda: said(intake, "State")[-1][1] == "bad")
+        await wait_until(lambda: reported(intake, "State")[-1][1] == "bad")
         edge.start()
-        await wait_until(lambda: said(intake, "State")[-1][1] == "good")
+        await wait_until(lambda: reported(intake, "State")[-1][1] == "good")
         asked = edge.asked
+        clock.advance(REQUEST_PAUSE)
         edge.publish(edge.topic("NDEATH"), old)
         await wait_until(lambda: edge.asked > asked)
         edge.change("Press 7", State=3)
-        await wait_until(lambda: said(intake, "State")[-1][0] == 3)
-    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 1
+        await wait_until(lambda: reported(intake, "State")[-1][0] == 3)
+    assert [quality for _, quality, _ in reported(intake, "State")].count("bad") == 1
 
 
 async def test_p9_a_death_with_a_wrong_number(broker: Mosquitto, edge: EdgeNode) -> None:
     """A node that counts its births wrongly dies: it does not answer, so that its devices are gone a little later."""
     edge.start()
-    intake = Intake()
-    async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
-        edge.deaf = True
+    intake, clock = Intake(), HandClock()
+    async with running(source(broker, clock=clock), intake):
+        await wait_until(lambda: reported(intake, "State"))
+        edge.deaf, asked = True, edge.asked
+        clock.advance(REQUEST_PAUSE)
         edge.publish(edge.topic("NDEATH"), wire.payload([wire.metric(77, wire.INT64, name="bdSeq")], None))
-        await wait_until(lambda: said(intake, "State")[-1] == (None, "bad", False))
+        await wait_until(lambda: edge.asked > asked)
+        assert reported(intake, "State")[-1][1] == "good"
+        clock.advance(REQUEST_PAUSE)
+        await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
 
 
 async def test_p2_births_that_another_host_has_asked_for(broker: Mosquitto, edge: EdgeNode) -> None:
@@ -196,13 +206,13 @@ async def test_p2_births_that_another_host_has_asked_for(broker: Mosquitto, edge
     edge.start()
     intake = Intake()
     async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         edge.add("Press 7", State=(wire.INT32, 3))
         edge.born()
-        await wait_until(lambda: said(intake, "State")[-1] == (3, "good", True))
+        await wait_until(lambda: reported(intake, "State")[-1] == (3, "good", True))
         edge.change("Press 7", State=4)
-        await wait_until(lambda: said(intake, "State")[-1] == (4, "good", False))
-    assert [quality for _, quality, _ in said(intake, "State")].count("bad") == 0
+        await wait_until(lambda: reported(intake, "State")[-1] == (4, "good", False))
+    assert [quality for _, quality, _ in reported(intake, "State")].count("bad") == 0
 
 
 async def test_a_metric_that_the_device_does_not_have(broker: Mosquitto, edge: EdgeNode) -> None:
@@ -210,15 +220,15 @@ async def test_a_metric_that_the_device_does_not_have(broker: Mosquitto, edge: E
     edge.start()
     intake, floor = Intake(), source(broker, devices={PRESS: ("Count/Good", "State")})
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
-        (found,) = floor.health.failed.items()
-    assert found[0] == f"{ADDRESS}#Count/Good"
-    assert 'no metric "Count/Good"' in found[1]
-    assert "nearest are Counts/Good" in found[1]
+        await wait_until(lambda: reported(intake, "State"))
+        ((address, reason),) = floor.health.failed.items()
+    assert address == f"{ADDRESS}#Count/Good"
+    assert 'no metric "Count/Good"' in reason
+    assert "nearest are Counts/Good" in reason
 
 
 async def test_the_gateway_cannot_ask_for_births(broker: Mosquitto, edge: EdgeNode) -> None:
-    """A node whose data comes, but not its births, because the broker does not let the gateway ask: the source says what to look at."""
+    """A node whose births do not come, because the broker does not let the gateway ask: it is said what to look at."""
     edge.deaf = True
     edge.start()
     intake, floor = Intake(), source(broker)
@@ -231,17 +241,20 @@ async def test_the_gateway_cannot_ask_for_births(broker: Mosquitto, edge: EdgeNo
 
 
 async def test_p9_an_edge_node_that_is_not_there(broker: Mosquitto) -> None:
-    """Of a node that is off when the gateway starts, or written wrongly, nothing comes: that is said, and its devices are gone."""
-    intake, floor = Intake(), source(broker)
+    """Of a node that is off when the gateway starts, or written wrongly, nothing comes: its devices are gone."""
+    intake, clock = Intake(), HandClock()
+    floor = source(broker, clock=clock)
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
-    assert said(intake, "State") == [(None, "bad", False)]
+        await wait_until(lambda: floor.health.connected)
+        clock.advance(REQUEST_PAUSE)
+        await wait_until(lambda: reported(intake, "State"))
+    assert reported(intake, "State") == [(None, "bad", False)]
     assert "nothing has come of edge node Edge 1 in group Plant A" in floor.health.failed["spBv1.0/Plant A/Edge 1"]
 
 
 async def test_p9_a_broker_that_is_not_there() -> None:
     """Where the broker cannot be reached when the gateway starts, devices are gone, which is said once."""
-    clock, intake = AnchoredClock(), Intake()
+    clock, intake = HandClock(), Intake()
     floor = MqttSource(
         "floor",
         mqtt_config(f"mqtt://127.0.0.1:{free_port()}"),
@@ -249,45 +262,63 @@ async def test_p9_a_broker_that_is_not_there() -> None:
         clock,
         SparkplugHost("floor", {PRESS: METRICS}, clock),
     )
-    async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
-    assert said(intake, "State") == [(None, "bad", False)]
+    async with running(floor, intake) as errors:
+        await wait_until(lambda: len(errors) > 1)
+    assert reported(intake, "State") == [(None, "bad", False)]
+
+
+async def test_p9_a_fault_of_ours_takes_the_devices_with_it(broker: Mosquitto, edge: EdgeNode) -> None:
+    """Whatever ends the connection, the mapping knows that nothing is known of the devices before it is built anew."""
+    edge.start()
+    intake, floor = Intake(), source(broker)
+    async with running(floor, intake) as errors:
+        await wait_until(lambda: reported(intake, "State"))
+        intake.fault = RuntimeError("a fault")
+        edge.change("Press 7", State=2)
+        await wait_until(lambda: len(reported(intake, "State")) == 3)
+    assert [type(error) for error in errors] == [RuntimeError]
+    assert reported(intake, "State") == [(6, "good", True), (None, "bad", False), (2, "good", True)]
+    assert any("not connected since" in notice.text for notice in intake.notices)
 
 
 async def test_p9_a_device_that_was_dead_before_the_gateway_came(broker: Mosquitto, edge: EdgeNode) -> None:
     """The births of its node do not speak of it: it is gone, and the others are not."""
     edge.start()
     edge.device_died("Press 7")
-    intake, floor = Intake(), source(broker, devices={PRESS: METRICS, "Plant A/Edge 1/Oven": ("Heat",)})
+    intake, clock = Intake(), HandClock()
+    floor = source(broker, devices={PRESS: METRICS, "Plant A/Edge 1/Oven": ("Heat",)}, clock=clock)
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: intake.values("spBv1.0/Plant A/Edge 1/Oven"))
+        assert not reported(intake, "State")
+        clock.advance(REQUEST_PAUSE)
+        await wait_until(lambda: reported(intake, "State"))
         assert list(floor.health.failed.items()) == [(ADDRESS, "its edge node has not said that the device is there")]
-    assert said(intake, "State") == [(None, "bad", False)]
+    assert reported(intake, "State") == [(None, "bad", False)]
     assert intake.values("spBv1.0/Plant A/Edge 1/Oven") == [{"Heat": 180.5}]
 
 
 async def test_what_a_metric_can_hold(broker: Mosquitto, edge: EdgeNode) -> None:
-    """Bad quality and null are no values, what is kept from before is left out, what is no plain value is refused once."""
+    """Bad quality and null are no values, what was kept from before is left out, what is not plain is refused once."""
     edge.start()
     intake, floor = Intake(), source(broker)
     async with running(floor, intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         bad = wire.metric(7, wire.INT32, name="State", more=wire.quality(0))
         old = wire.metric(90, wire.UINT32, name="Counts/Good", more=wire.put(5, 1))
         edge.send("DDATA", "Press 7", bad, old, wire.metric(None, wire.STRING, name="Order"))
-        await wait_until(lambda: said(intake, "Order")[-1] == (None, "bad", False))
-        assert said(intake, "State")[-1] == (None, "bad", False)
-        assert said(intake, "Counts/Good") == [(100, "good", True)]
+        await wait_until(lambda: reported(intake, "Order")[-1] == (None, "bad", False))
+        assert reported(intake, "State")[-1] == (None, "bad", False)
+        assert reported(intake, "Counts/Good") == [(100, "good", True)]
         edge.send("DDATA", "Press 7", old)
         assert ["left out" in notice.text for notice in intake.notices] == [True]
         for _ in range(2):
             edge.send("DDATA", "Press 7", wire.metric(b"x", wire.TEMPLATE, name="State"))
         edge.send("DDATA", "Press 7", wire.metric(101, wire.UINT32, name="Counts/Good"))
-        await wait_until(lambda: said(intake, "Counts/Good")[-1] == (101, "good", False))
+        await wait_until(lambda: reported(intake, "Counts/Good")[-1] == (101, "good", False))
         assert "template" in floor.health.failed[f"{ADDRESS}#State"]
         assert [notice.kind for notice in intake.notices] == ["gap", "reject"]
         edge.change("Press 7", State=2)
-        await wait_until(lambda: said(intake, "State")[-1] == (2, "good", False))
+        await wait_until(lambda: reported(intake, "State")[-1] == (2, "good", False))
         assert not floor.health.failed
 
 
@@ -296,12 +327,12 @@ async def test_two_values_of_a_metric_in_one_message(broker: Mosquitto, edge: Ed
     edge.start()
     intake = Intake()
     async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         t0 = 1_767_592_800.0
         three = [wire.metric(n, wire.INT32, name="State", at=t0 + n) for n in (3, 1, 2)]
         edge.send("DDATA", "Press 7", *three, wire.metric("4712", wire.STRING, name="Order", at=t0 + 2))
-        await wait_until(lambda: len(said(intake, "State")) == 4)
-    assert [(one.value, one.source_time) for one in intake.samples[-3:]] == [
+        await wait_until(lambda: len(reported(intake, "State")) == 4)
+    assert [(sample.value, sample.source_time) for sample in intake.samples[-3:]] == [
         ({"State": 1}, t0 + 1),
         ({"State": 2, "Order": "4712"}, t0 + 2),
         ({"State": 3}, t0 + 3),
@@ -311,11 +342,14 @@ async def test_two_values_of_a_metric_in_one_message(broker: Mosquitto, edge: Ed
 async def test_rubbish_between(broker: Mosquitto, edge: EdgeNode) -> None:
     """A payload that cannot be read is rejected, and the births are asked for, because it may have been any message."""
     edge.start()
-    intake = Intake()
-    async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+    intake, clock = Intake(), HandClock()
+    async with running(source(broker, clock=clock), intake):
+        await wait_until(lambda: reported(intake, "State"))
         edge.publish(edge.topic("DDATA", "Press 7"), b"{}")
-        await wait_until(lambda: said(intake, "State")[-1] == (6, "good", True) and len(said(intake, "State")) == 3, 30)
+        await wait_until(lambda: reported(intake, "State")[-1] == (None, "bad", False))
+        clock.advance(REQUEST_PAUSE)
+        await wait_until(lambda: reported(intake, "State")[-1] == (6, "good", True))
+    assert len(reported(intake, "State")) == 3
     assert [(notice.kind, notice.address) for notice in intake.notices] == [("reject", edge.topic("DDATA", "Press 7"))]
 
 
@@ -339,9 +373,9 @@ async def test_p1_a_death_is_acknowledged_after_the_commit(broker: Mosquitto, ed
     edge.start()
     first = Intake(acknowledge=False)
     async with running(source(broker), first):
-        await wait_until(lambda: said(first, "State"))
+        await wait_until(lambda: reported(first, "State"))
         edge.stop()
-        await wait_until(lambda: said(first, "State")[-1][1] == "bad")
+        await wait_until(lambda: reported(first, "State")[-1][1] == "bad")
     assert first.arrivals[-1].receipt is not None
     second = Intake()
     async with running(source(broker), second):
@@ -351,17 +385,20 @@ async def test_p1_a_death_is_acknowledged_after_the_commit(broker: Mosquitto, ed
 
 
 async def test_p2_a_birth_that_the_broker_had_kept(broker: Mosquitto, edge: EdgeNode) -> None:
-    """Some nodes let the broker keep their births, against the specification: how old they are nobody knows, so the node is asked."""
+    """Some nodes let the broker keep births: nobody knows how old they are, so the node is asked nevertheless."""
     kept = wire.payload([wire.metric(0, wire.INT64, name="bdSeq")], 0)
     await broker.publish(edge.topic("NBIRTH"), kept, retain=True)
     stale = wire.payload([wire.metric(99, wire.INT32, name="State")], 1)
     await broker.publish(edge.topic("DBIRTH", "Press 7"), stale, retain=True)
-    intake, floor = Intake(), source(broker)
+    intake, clock = Intake(), HandClock()
+    floor = source(broker, clock=clock)
     async with running(floor, intake):
+        await wait_until(lambda: floor.health.connected)
+        clock.advance(REQUEST_PAUSE)
         await wait_until(lambda: floor.health.failed)
         edge.start()
-        await wait_until(lambda: (6, "good", True) in said(intake, "State"))
-    assert {value for value, _, _ in said(intake, "State")} <= {None, 6}
+        await wait_until(lambda: (6, "good", True) in reported(intake, "State"))
+    assert {value for value, _, _ in reported(intake, "State")} <= {None, 6}
 
 
 async def test_a_birth_with_very_many_metrics(broker: Mosquitto, edge: EdgeNode) -> None:
@@ -370,11 +407,11 @@ async def test_a_birth_with_very_many_metrics(broker: Mosquitto, edge: EdgeNode)
     edge.start()
     intake = Intake()
     async with running(source(broker), intake):
-        await wait_until(lambda: said(intake, "State"))
+        await wait_until(lambda: reported(intake, "State"))
         many = [wire.metric(number, wire.INT32, name=name, alias=number) for number, name in enumerate(names)]
         wanted = [wire.metric(5, wire.INT32, name=name, alias=30_000 + n) for n, name in enumerate(METRICS)]
         edge.send("DBIRTH", "Press 7", *many, *wanted)
-        await wait_until(lambda: said(intake, "State")[-1] == (5, "good", True))
+        await wait_until(lambda: reported(intake, "State")[-1] == (5, "good", True))
         edge.send("DDATA", "Press 7", wire.metric(7, wire.INT32, alias=30_000), wire.metric(1, wire.INT32, alias=17))
-        await wait_until(lambda: said(intake, "State")[-1] == (7, "good", False))
+        await wait_until(lambda: reported(intake, "State")[-1] == (7, "good", False))
     assert len(str(intake.samples[-1].value)) < 100

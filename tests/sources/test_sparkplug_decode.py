@@ -53,9 +53,9 @@ def test_a_small_negative_number_in_its_own_size() -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
 def test_single_precision(number: float) -> None:
     """A Float comes out as the same single-precision number, and a decimal that a person wrote as it was written."""
-    found = value(only(wire.metric(number, wire.FLOAT, name="x")), None)
-    assert isinstance(found, float)
-    assert struct.pack("f", found) == struct.pack("f", number)
+    shortest = value(only(wire.metric(number, wire.FLOAT, name="x")), None)
+    assert isinstance(shortest, float)
+    assert struct.pack("f", shortest) == struct.pack("f", number)
     assert value(only(wire.metric(0.1, wire.FLOAT, name="x")), None) == 0.1
 
 
@@ -121,15 +121,15 @@ def test_what_is_not_sparkplug() -> None:
 def test_anything_else(content: bytes) -> None:
     """Whatever comes is read or refused, never anything else."""
     try:
-        found = decode(content)
+        message = decode(content)
     except ValueError:
         return
-    for metric in found.metrics:
+    for metric in message.metrics:
         try:
-            said = value(metric, None)
+            plain = value(metric, None)
         except ValueError:
             continue
-        assert said is None or isinstance(said, str | int | float)
+        assert plain is None or isinstance(plain, str | int | float)
 
 
 def test_the_request_for_births() -> None:

@@ -1,4 +1,4 @@
-"""What a host makes of edge nodes whose messages are lost, reordered by a broker, or come from two connections: by property."""
+"""What a host makes of edge nodes whose messages are lost, reordered, or come from two connections: by property."""
 
 from dataclasses import dataclass, field
 
@@ -6,22 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Sample
-from gateway.sources.sparkplug import LONGEST, SparkplugHost
+from gateway.sources.sparkplug import LONGEST_PAUSE, SparkplugHost
 from tests import edge_node as wire
+from tests.sources.harness import HandClock
 
 NAMES = ("a", "b", "c")
-
-
-class Hand:
-    """A clock that is moved by hand."""
-
-    time = 1_767_592_800.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time - 1_767_000_000.0
 
 
 @dataclass
@@ -75,13 +64,16 @@ EVENTS = st.lists(
 @settings(max_examples=300)
 @given(EVENTS)
 def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events: list[Event]) -> None:
-    """Whatever is lost on the way (the last part of an event says so): a good value is the one that the device has at that
-    moment, and once nothing is lost any more and requests for births are answered, what was told last is what is true."""
-    clock, edge = Hand(), Edge()
+    """A good value is the one that the device has at that moment, whatever is lost on the way.
+
+    The last part of an event says whether its first message is lost. Once nothing is lost any more and requests for
+    births are answered, the last values are the true ones.
+    """
+    clock, edge = HandClock(), Edge()
     host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
     last: dict[str, object] = {}
 
-    def told(samples: tuple[Sample, ...]) -> None:
+    def learn(samples: tuple[Sample, ...]) -> None:
         for sample in samples:
             assert isinstance(sample.value, dict)
             for name, value in sample.value.items():
@@ -90,8 +82,8 @@ def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events:
 
     def deliver(messages: list[tuple[str, bytes]]) -> None:
         for topic, content in messages:
-            clock.time += 0.01
-            told(host.take(topic, content, clock.now()).samples)
+            clock.advance(0.01)
+            learn(host.interpret(topic, content, clock.now()).samples)
 
     def connect() -> None:
         for topic in host.topics:
@@ -99,10 +91,10 @@ def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events:
 
     connect()
     for kind, name, value, lost in events:
-        clock.time += 1.0
-        told(host.missed())
+        clock.advance(1.0)
+        learn(host.give_up_awaited())
         if kind == "disconnect":
-            told(host.lost())
+            learn(host.connection_lost(clock.now()))
             connect()
             continue
         if kind == "change":
@@ -115,47 +107,47 @@ def test_p2_never_a_value_of_another_metric_and_the_last_is_the_true_one(events:
             messages += edge.births()
         deliver(messages[1:] if lost else messages)
         if not lost:
-            deliver([message for _ in list(host.requests()) for message in edge.births()])
+            deliver([message for _ in list(host.birth_requests()) for message in edge.births()])
     deliver(edge.change("a", edge.truth["a"]))
-    clock.time += LONGEST
-    deliver([message for _ in list(host.requests()) for message in edge.births()])
+    clock.advance(LONGEST_PAUSE)
+    deliver([message for _ in list(host.birth_requests()) for message in edge.births()])
     assert last == edge.truth
     assert not host.failed
 
 
 def test_requests_do_not_flood_a_node_that_never_answers() -> None:
-    """A node is asked at once, then less and less often: not 40 times in the hour of 1,800 messages that cannot be used."""
-    clock, edge = Hand(), Edge()
+    """A node is asked at once, then less and less often: not 40 times in the hour of 1,800 unusable messages."""
+    clock, edge = HandClock(), Edge()
     host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
     for topic in host.topics:
         host.subscribed(topic)
     asked = []
     for number in range(1800):
-        asked += [clock.time for _ in host.requests()]
+        asked += [clock.time for _ in host.birth_requests()]
         for topic, content in edge.change("a", number):
-            assert host.take(topic, content, clock.now()).samples == ()
-        clock.time += 2.0
-    assert asked[0] == Hand.time
+            assert host.interpret(topic, content, clock.now()).samples == ()
+        clock.advance(2.0)
+    assert asked[0] == HandClock().time
     assert 10 < len(asked) < 25
     assert "NCMD" in host.failed["spBv1.0/G/E"]
 
 
 def test_a_node_that_keeps_losing_messages_is_not_asked_all_the_time() -> None:
-    """A bad link, where each second message is lost: births are asked for less and less often, and each time they come values count again."""
-    clock, edge = Hand(), Edge()
+    """On a link where each second message is lost births are asked for less and less, and count when they come."""
+    clock, edge = HandClock(), Edge()
     host = SparkplugHost("floor", {"G/E/D": NAMES}, clock)
     for topic in host.topics:
         host.subscribed(topic)
     asked = good = 0
     for number in range(3600):
-        for _ in list(host.requests()):
+        for _ in list(host.birth_requests()):
             asked += 1
             for topic, content in edge.births():
-                good += sum(one.quality == "good" for one in host.take(topic, content, clock.now()).samples)
+                good += sum(sample.quality == "good" for sample in host.interpret(topic, content, clock.now()).samples)
         (message,) = edge.change("a", number)
         if number % 2:
-            host.take(*message, clock.now())
-        clock.time += 1.0
+            host.interpret(*message, clock.now())
+        clock.advance(1.0)
     assert good == asked
     assert 10 < asked < 25
 
@@ -172,19 +164,19 @@ def births(count: int) -> list[tuple[str, bytes]]:
 
 def test_the_birth_of_a_big_device_is_taken() -> None:
     """A birth holds all metrics of a device: one with 10,000, of some 300 kB, is read as any other."""
-    clock = Hand()
+    clock = HandClock()
     host = SparkplugHost("floor", {"G/E/D": ("a",)}, clock)
-    told = [host.take(topic, payload, clock.now()) for topic, payload in births(10_000)]
-    assert [sample.value for sample in told[-1].samples] == [{"a": 7}]
-    assert not told[-1].notices
+    interpretations = [host.interpret(topic, payload, clock.now()) for topic, payload in births(10_000)]
+    assert [sample.value for sample in interpretations[-1].samples] == [{"a": 7}]
+    assert not interpretations[-1].notices
     assert not host.failed
 
 
 def test_p12_metrics_without_end_are_refused() -> None:
     """Metrics of two bytes each would take up far more memory than the message: more than 50,000 are a reject."""
-    clock = Hand()
+    clock = HandClock()
     host = SparkplugHost("floor", {"G/E/D": ("a",)}, clock)
-    told = host.take("spBv1.0/G/NBIRTH/E", b"\x12\x00" * 60_000, clock.now())
-    assert [(notice.kind, notice.text) for notice in told.notices] == [
+    interpretation = host.interpret("spBv1.0/G/NBIRTH/E", b"\x12\x00" * 60_000, clock.now())
+    assert [(notice.kind, notice.text) for notice in interpretation.notices] == [
         ("reject", "the payload has 60000 metrics; at most 50000 are taken")
     ]

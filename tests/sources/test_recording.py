@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Sample
-from gateway.sources.recording import RecordingError, read, written
+from gateway.sources.recording import RecordingError, line_of, read
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text()
@@ -34,12 +34,12 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, event
     """Any samples and times, in order, come back equal."""
     events.sort(key=lambda event: event.received if isinstance(event, Sample) else event)
     path = tmp_path_factory.mktemp("recording") / "recording.jsonl"
-    path.write_text("".join(f"{written(event)}\n" for event in events), encoding="utf-8")
+    path.write_text("".join(f"{line_of(event)}\n" for event in events), encoding="utf-8")
     assert list(read(path)) == events
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "reason"),
     [
         ("no json", "not JSON"),
         ("[1]", 'write {"at"'),
@@ -53,14 +53,14 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, event
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, text: str, why: str) -> None:
+def test_a_line_that_cannot_be_used_is_named(tmp_path: Path, text: str, reason: str) -> None:
     """File, line and what is wrong; what stands before it is given out."""
     path = tmp_path / "recording.jsonl"
     path.write_text(f'{{"at": 1}}\n\n{text}\n', encoding="utf-8")
     number = 4 if text.startswith('{"at": 9}') else 3
     with pytest.raises(RecordingError, match=rf"recording\.jsonl:{number}: ") as caught:
         list(read(path))
-    assert why in str(caught.value)
+    assert reason in str(caught.value)
 
 
 def test_times_may_be_written_as_people_do(tmp_path: Path) -> None:
