@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench campaign laws bodies contract lock clean
+.PHONY: help demo test promises lint bench walk figures campaign laws bodies contract lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -21,6 +21,9 @@ test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
 	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract
 
+promises: $(READY) ## print each promise with the tests that prove it and how they ended last
+	@$(BIN)/python -m tests.promises
+
 lint: $(READY) ## check style, types and the direction of dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -29,6 +32,12 @@ lint: $(READY) ## check style, types and the direction of dependencies
 
 bench: $(READY) ## run the measurements in bench/
 	@for program in bench/bench_*.py; do echo "== $$program"; $(BIN)/python "$$program" || exit; done
+
+walk: $(READY) ## follow one MQTT message to Oden: the functions that it enters, in order, and their number
+	@$(BIN)/python bench/walk.py
+
+figures: $(READY) ## count the lines, modules and complexity of the code
+	@$(BIN)/python bench/figures.py
 
 campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outage in simulated time, three and the pace in real time
 	@$(BIN)/python -m tests.campaign 0..499
@@ -50,7 +59,7 @@ lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
 	@.ci/lock
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-results.json build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.lock pyproject.toml .ci/environment

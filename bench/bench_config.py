@@ -1,8 +1,8 @@
 """What templates cost when a configuration is loaded, and that the cost grows no faster than the plant.
 
 Loads 40 lines with 25 inputs each, made from one template, and the same 40 lines written out; then 10, 40, 160 and 640
-lines from the template. Prints medians and ratios from one run; exits with 1 where a line of a large plant takes more than
-twice the time of a line of a small one.
+lines from the template. Prints medians and ratios from one run; exits with 1 where a line of a large plant takes more
+than twice the time of a line of a small one.
 """
 
 import statistics
@@ -22,7 +22,8 @@ WORST = 2.0
 """How much more a line may cost in the largest plant than in the smallest."""
 
 COUNTED = "".join(
-    f'      good{number}: {{source: plc, node: "ns=2;s=${{plc}}.Good{number}", counter: {{rollover: 65536, max_rate: 5/s}}}}\n'
+    f'      good{number}: {{source: plc, node: "ns=2;s=${{plc}}.Good{number}",'
+    " counter: {rollover: 65536, max_rate: 5/s}}\n"
     for number in range(INPUTS - 2)
 )
 HEAD = 'oden: {token: none}\nsources: {plc: {type: opcua, url: "opc.tcp://127.0.0.1:1"}}\n'

@@ -82,7 +82,8 @@ def main() -> None:
                 part.stop()
     start, python = statistics.median(seconds), statistics.median(bare)
     print(
-        f"start to first subscribed values: {start:.2f} s, {start / python:.0f} times a bare Python start ({python:.3f} s)"
+        f"start to first subscribed values: {start:.2f} s, "
+        f"{start / python:.0f} times a bare Python start ({python:.3f} s)"
     )
     print(f"resident memory after 5 s, one line, OPC UA and MQTT: {statistics.median(memory):.0f} MiB")
 

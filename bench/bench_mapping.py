@@ -1,7 +1,7 @@
 """What mapping costs: samples a second and memory for a plant of 40 lines with 25 inputs each, in one process.
 
-Ratios come from one run: the whole plant against a single line, a line with derived inputs against one without, and what is
-remembered of a line after an hour against after six minutes. Exits with 1 where a ratio is above its WORST.
+Ratios come from one run: the whole plant against a single line, a line with derived inputs against one without, and
+what is remembered of a line after an hour against after six minutes. Exits with 1 where a ratio is above its WORST.
 """
 
 import statistics
@@ -25,7 +25,7 @@ WORST = {"plant": 2.0, "derived": 3.0, "growth": 1.5}
 
 
 def plan(number: int, *, derived: bool = False) -> LinePlan:
-    """A line with a state, an order by MQTT, eight counters and thirteen other tags, five of them derived where asked for."""
+    """A line with a state, an order by MQTT, eight counters and thirteen other tags; five of them derived if wanted."""
 
     def tag(name: str, **more: Any) -> dict[str, Any]:
         return {"source": "plc", "node": f"L{number}.{name}", **more}
@@ -119,11 +119,13 @@ def main() -> int:
     ratios = {"plant": single / plant, "derived": single / derived, "growth": growth()}
     print(f"one line with {INPUTS} inputs: {single:,.0f} samples/s")
     print(
-        f"{LINES} lines with {INPUTS} inputs: {plant:,.0f} samples/s; a sample costs {ratios['plant']:.2f} times as much"
+        f"{LINES} lines with {INPUTS} inputs: {plant:,.0f} samples/s; "
+        f"a sample costs {ratios['plant']:.2f} times as much"
     )
     print(f"with five derived inputs: {derived:,.0f} samples/s; a sample costs {ratios['derived']:.2f} times as much")
     print(
-        f"memory of {LINES} lines: plans {of_plans:.1f} MiB, states {of_states:.1f} MiB, {text / 1024:.1f} KiB a line on disk"
+        f"memory of {LINES} lines: plans {of_plans:.1f} MiB, states {of_states:.1f} MiB, "
+        f"{text / 1024:.1f} KiB a line on disk"
     )
     print(f"a line's memory after an hour of counting: {ratios['growth']:.2f} times that after six minutes")
     return 0 if all(ratio <= WORST[name] for name, ratio in ratios.items()) else 1

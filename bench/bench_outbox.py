@@ -1,7 +1,7 @@
 """What the outbox costs: per record at 1,000, 100,000 and 1,000,000 waiting records, in memory, and on the flash.
 
-Figures of one size are told as ratios to those of the smallest, measured in the same run, because machines are noisy. Give
-other sizes as arguments.
+Figures of one size are told as ratios to those of the smallest, measured in the same run, because machines are noisy.
+Give other sizes as arguments.
 """
 
 import json
@@ -28,7 +28,7 @@ EMMC_CYCLES = 1_000
 
 
 def waiting(number: int, lines: int = LINES) -> list[Record]:
-    """The records of one step of the plant: on each line a state that has ended, in a run that goes on, and its output."""
+    """The records of one step of the plant: on each line a state that has ended, in a run that goes on, and output."""
     records: list[Record] = []
     for line in (f"Factory A/Line {one:02}" for one in range(lines)):
         at = START + 60 * number
@@ -87,8 +87,8 @@ def measure(size: int, directory: Path) -> dict[str, float]:
 
 
 def written_per_hour(directory: Path) -> float:
-    """Bytes that 40 steady lines make the kernel write to the disk in an hour: a state every 2 min, output every minute,
-    line states every 5 s. Half a minute of plant time in each of 20 steps, delivered as it comes."""
+    """Bytes that 40 steady lines make the kernel write to the disk in an hour: a state every 2 min, output every
+    minute, line states every 5 s. Half a minute of plant time in each of 20 steps, delivered as it comes."""
     outbox = open_outbox(directory, limit=2**40, min_free=0.0, span=900.0)
 
     def written() -> int:
@@ -133,7 +133,8 @@ def main() -> None:
         rate = written_per_hour(Path(folder))
     years = EMMC_GB * 1e9 * EMMC_CYCLES / (rate * 24 * 365)
     print(
-        f"40 steady lines write {rate / 1e6:.0f} MB an hour: {years:.0f} years of an eMMC of {EMMC_GB} GB (1,000 cycles)"
+        f"40 steady lines write {rate / 1e6:.0f} MB an hour: "
+        f"{years:.0f} years of an eMMC of {EMMC_GB} GB (1,000 cycles)"
     )
 
 

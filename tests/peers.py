@@ -4,26 +4,36 @@ import asyncio
 import os
 import shutil
 import socket
+import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 from asyncua import ua
+from asyncua.common.callback import Callback, CallbackService, CallbackType, ServerItemCallback
 from asyncua.common.node import Node
 from asyncua.server.server import Server
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+PATIENCE = 300.0
+"""Seconds that a test waits for what must happen. It says nothing of how long that may take: another hundred processes
+may want the same two cores. How fast the gateway is, is told by the campaign, whose clock is its own."""
+
 LINE = "urn:acme:line"
 """The namespace of the test server's variables."""
 
+SO_TIMESTAMPNS = 35
+"""Linux: with what has been received comes when it came, by the kernel's clock; Python has no name for it."""
 
 PORTS = range(20_000, 32_768)
-"""Below those that Linux lends to connections going out, so that none of these takes a port before its owner listens."""
+"""Below those that Linux lends to connections going out: none of these takes a port before its owner listens."""
 _claims: list[socket.socket] = []
 
 
@@ -43,12 +53,20 @@ def free_port() -> int:
     raise AssertionError(f"none of the ports {PORTS.start} to {PORTS.stop - 1} is free")
 
 
-async def wait_until(predicate: Callable[[], object], timeout: float = 20.0) -> None:
+async def wait_until(predicate: Callable[[], object], timeout: float = PATIENCE) -> None:
     """Poll until `predicate()` holds; AssertionError when it does not within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not predicate():
         assert time.monotonic() < deadline, f"did not become true within {timeout} s: {predicate!r}"
         await asyncio.sleep(0.02)
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    """`wait_until` where there is no event loop."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"did not become true within {PATIENCE} s: {condition!r}"
+        time.sleep(0.05)
 
 
 class Mosquitto:
@@ -68,6 +86,10 @@ class Mosquitto:
     def url(self) -> str:
         return f"mqtt://127.0.0.1:{self.port}"
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
     def start(self) -> None:
         """Start it and wait until it takes connections."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -77,7 +99,7 @@ class Mosquitto:
         assert binary is not None, "mosquitto is not installed"
         with (self.directory / "mosquitto.log").open("ab") as output:
             self._process = subprocess.Popen([binary, "-c", str(config)], stdout=output, stderr=output)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not self._takes_connections():
             assert self._process.poll() is None, (self.directory / "mosquitto.log").read_text()
             assert time.monotonic() < deadline, "mosquitto does not take connections"
@@ -104,7 +126,7 @@ class Mosquitto:
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         for info in [client.publish(topic, payload, qos, retain) for payload in payloads]:
-            info.wait_for_publish(20)
+            info.wait_for_publish(PATIENCE)
             assert info.is_published(), "the broker did not acknowledge"
         client.disconnect()
         client.loop_stop()
@@ -138,7 +160,7 @@ class Mosquitto:
     def _end(self, signal: Callable[["subprocess.Popen[bytes]"], None]) -> None:
         if self._process is not None:
             signal(self._process)
-            self._process.wait(20)
+            self._process.wait(PATIENCE)
             self._process = None
 
 
@@ -151,6 +173,8 @@ class OpcuaServer:
 
     def __init__(self, port: int | None = None) -> None:
         self.port = port or free_port()
+        self.asked_to_act: list[str] = []
+        """What clients have asked for, over all starts, that is more than to look: writes, and calls of methods."""
         self._server: Server | None = None
         self._nodes: dict[str, Node] = {}
         self._index = 0
@@ -168,6 +192,9 @@ class OpcuaServer:
         """Start it with `variables` (dots as `__`: `L01__State=1`), values as `add` takes them."""
         self._server = server = Server()
         await server.init()
+        server.subscribe_server_callback(CallbackType.PreWrite, self._note_write)
+        core: Any = server.iserver
+        core.method_service = _NotedCalls(core.method_service, self.asked_to_act)
         server.disable_clock()  # nobody reads it, and stopping it takes a second
         server.set_endpoint(self.url)
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
@@ -190,11 +217,30 @@ class OpcuaServer:
             ua.NodeId(ua.String(name), ua.Int16(self._index)), name, _variant(value)
         )
 
+    def _note_write(self, event: Callback, _service: CallbackService) -> None:
+        assert isinstance(event, ServerItemCallback)
+        if event.is_external:
+            self.asked_to_act.append(f"write {event.request_params}")
+
     async def write(self, name: str, value: Any, *, status: int = 0, time: datetime | None = None) -> None:
         """Set value, status code and source time at once."""
         stamp: Any = time  # the library's DateTime is datetime with a name
         data = ua.DataValue(_variant(value), ua.StatusCode(ua.UInt32(status)), stamp)
         await self.server.write_attribute_value(self._nodes[name].nodeid, data)
+
+
+class _NotedCalls:
+    """The server's methods, with a note of who calls any."""
+
+    def __init__(self, methods: Any, notes: list[str]) -> None:
+        self._methods, self._notes = methods, notes
+
+    async def call(self, methods: Any) -> Any:
+        self._notes.append(f"call {methods}")
+        return await self._methods.call(methods)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._methods, name)
 
 
 def _variant(value: Any) -> ua.Variant:
@@ -262,3 +308,121 @@ class Link:
         finally:
             writer.close()
             self._writers.discard(writer)
+
+
+class Tap:
+    """A way over TCP to a server at `port` on this machine that keeps when each HTTP request was written to it.
+
+    The times are the kernel's own: a packet on loopback has the time at which its sender wrote it, however long the
+    machine then takes to wake up whoever reads it. What either side does to a connection, the other side sees.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.port = free_port()
+        self.written: list[float] = []
+        """Seconds since 1970 at which requests were written, in no order."""
+        self._server = port
+        self._listener: socket.socket | None = None
+        self._accepting: threading.Thread | None = None
+        self._listening, self._ended = threading.Event(), threading.Event()
+        self._connections: list[socket.socket] = []
+
+    @property
+    def url(self) -> str:
+        """Oden's address for who shall come this way."""
+        return f"http://127.0.0.1:{self.port}/v2"
+
+    @property
+    def least_gap(self) -> float:
+        """Seconds between the two requests that were closest to each other; infinite where there were not two."""
+        return min((after - before for before, after in pairwise(sorted(self.written))), default=float("inf"))
+
+    def start(self) -> None:
+        """Listen as soon as the server does; returns at once."""
+        self._ended.clear()
+        self._listening.clear()
+        self._accepting = threading.Thread(target=self._accept)
+        self._accepting.start()
+
+    def stop(self) -> None:
+        """Refuse connections and reset those there are, as a machine does whose server was killed; `start` goes on."""
+        if self._accepting is None:
+            return
+        self._ended.set()
+        if self._listener is not None:
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._accepting = self._listener = None
+        for connection in self._connections:
+            _reset(connection)
+        self._connections.clear()
+
+    def __enter__(self) -> Self:
+        """For a server that listens: then the way is open."""
+        self.start()
+        assert self._listening.wait(PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _accept(self) -> None:
+        while not self._reaches_the_server():
+            if self._ended.wait(0.02):
+                return
+        with socket.create_server(("127.0.0.1", self.port)) as self._listener:
+            self._listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)  # connections inherit it
+            self._listening.set()
+            while not self._ended.is_set():
+                try:
+                    client, _ = self._listener.accept()
+                except OSError:
+                    return
+                self._join(client)
+
+    def _reaches_the_server(self) -> bool:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self._server)):
+            return True
+        return False
+
+    def _join(self, client: socket.socket) -> None:
+        self._connections.append(client)
+        try:
+            server = socket.create_connection(("127.0.0.1", self._server))
+        except OSError:
+            _reset(client)
+            return
+        self._connections.append(server)
+        for work in (self._upwards, self._downwards):
+            threading.Thread(target=work, args=(client, server), daemon=True).start()
+
+    def _upwards(self, client: socket.socket, server: socket.socket) -> None:
+        try:
+            while True:
+                data, extra, _, _ = client.recvmsg(65536, socket.CMSG_SPACE(16))
+                if not data:
+                    server.shutdown(socket.SHUT_WR)
+                    return
+                if data.startswith(b"POST "):
+                    seconds, nanoseconds = struct.unpack("@qq", extra[0][2])
+                    self.written.append(seconds + nanoseconds / 1e9)
+                server.sendall(data)
+        except OSError:
+            _reset(server)
+
+    def _downwards(self, client: socket.socket, server: socket.socket) -> None:
+        try:
+            while data := server.recv(65536):
+                client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+        except OSError:
+            _reset(client)
+
+
+def _reset(connection: socket.socket) -> None:
+    """End it without a goodbye, also where another thread waits for it."""
+    with suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.shutdown(socket.SHUT_RD)  # wakes up who waits for it
+    connection.close()

@@ -27,7 +27,7 @@ async def answer(directory: Path, where: list[Path], command: str = "list", ques
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
-    """Command and question arrive as they are, also where they and the answer are long; the socket is the owner's alone."""
+    """Command and question arrive as they are, also where they are long; the socket is the owner's alone."""
     where = places(tmp_path, tmp_path / "none")
     async with Control(tmp_path, where, echo) as control:
         assert control.path == tmp_path / "control.sock"
@@ -52,7 +52,7 @@ async def test_the_runtime_folder_goes_first(tmp_path: Path) -> None:
 
 
 async def test_a_question_for_another_gateway_is_not_answered(tmp_path: Path) -> None:
-    """Two gateways with one runtime folder: the second leaves the first's socket alone, and each answers for its own outbox."""
+    """Two gateways with one runtime folder: the second leaves the first's socket alone; each has its own outbox."""
     runtime, one, two = tmp_path / "run", tmp_path / "one", tmp_path / "two"
     for folder in (runtime, one, two):
         folder.mkdir()

@@ -20,6 +20,7 @@ from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Receipt
+from tests.peers import PATIENCE
 
 LINE = Line.model_validate(
     {
@@ -73,7 +74,7 @@ class Rig:
             yield intake
         finally:
             intake.stop()
-            await asyncio.wait({self.task}, timeout=5.0)
+            await asyncio.wait({self.task}, timeout=PATIENCE)
             self.task.cancel()
             await asyncio.gather(self.task, return_exceptions=True)
             await self.outbox.close()
@@ -107,8 +108,8 @@ class Rig:
         return (await self.outbox(Outbox.summary, 1)).totals.records
 
 
-async def until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
-    async with asyncio.timeout(seconds):
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -166,7 +167,7 @@ async def test_p2_a_redelivery_is_known_across_restarts(tmp_path: Path) -> None:
         await intake.take(rig.message("scrap", {"qty": 4}, 3, redelivered=True))
         await until(lambda: rig.acked == [2, 3])
         assert intake.health.redelivered == 1
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await rig.made()).get("output", 0) < 1:
                 await asyncio.sleep(0.02)
         text = await rig.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
@@ -207,7 +208,7 @@ async def test_p2_a_session_lost_while_the_gateway_was_down_is_a_gap(tmp_path: P
         async with rig.running() as intake:
             await intake.take(Arrival("floor", new_session=True))
             await intake.take(rig.message("scrap", {"qty": 3}, 2))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE):
                 while rig.acked != [2]:
                     await asyncio.sleep(0.01)
             assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == gaps
@@ -227,7 +228,7 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
     async with rig.running() as intake:
         assert intake.states[PLAN.key].inputs["good"].value == 109
         await intake.take(rig.count(112))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while total < 12:
                 total += await rig.delivered_yield()
                 await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Rules through the whole path: messages of a real broker, a gateway that is killed, a stand-in that is killed, each thing at Oden once."""
+"""Rules through the whole path: a real broker, a gateway and a stand-in that are killed, each thing at Oden once."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.organization_file import read_organization
 from gateway.simulator.oden.persistence import replay
 from tests.config.command import environment, written
-from tests.peers import Mosquitto, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 PLANT = """
 factories: [{name: Factory A, lines: [Line 01]}]
@@ -20,7 +20,9 @@ metric_groups: [{name: Line speed}]
 quality_schemas: [{id: "66", factory: Factory A, schema: "{}"}]
 """
 CONFIG = """
-oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 1s, timeout: 2s, rate: 4/s, allow_faster_for_tests: true}}
+oden:
+  {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 1s,
+    rate: 4/s, allow_faster_for_tests: true}}
 sources: {{floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}}}
 outbox: {{directory: outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
@@ -38,9 +40,12 @@ lines:
       - {{set: product, name: "P{{order}}"}}
       - {{set: target, product: "P{{order}}", metric_group: Line speed, value: "{{speed}}", settle: 100ms}}
       - {{set: product_attribute, product: "P{{order}}", name: speed, value: "{{speed}}", settle: 1s}}
-      - {{set: quality_test, event: lab, named: "{{lab.order}}", quality_schema: 66, raw_data: {{torque: "{{lab.torque}}"}}}}
-      - {{set: maintenance_work_order, event: work, when: "!has(work.done)", external_id: "{{work.number}}", name: Blade, started_at: "{{at}}"}}
-      - {{set: maintenance_work_order, event: work, when: "has(work.done)", external_id: "{{work.number}}", completed_at: "{{at}}"}}
+      - {{set: quality_test, event: lab, named: "{{lab.order}}", quality_schema: 66,
+          raw_data: {{torque: "{{lab.torque}}"}}}}
+      - {{set: maintenance_work_order, event: work, when: "!has(work.done)", external_id: "{{work.number}}",
+          name: Blade, started_at: "{{at}}"}}
+      - {{set: maintenance_work_order, event: work, when: "has(work.done)", external_id: "{{work.number}}",
+          completed_at: "{{at}}"}}
 """
 
 
@@ -71,7 +76,7 @@ class Floor:
     def kill(self, name: str) -> None:
         process = self.processes.pop(name)
         process.send_signal(signal.SIGKILL)
-        process.wait(20)
+        process.wait(PATIENCE)
 
     async def say(self, topic: str, **fields: object) -> None:
         await self.broker.publish(topic, json.dumps({**fields, "at": datetime.now(UTC).isoformat()}))
@@ -96,8 +101,8 @@ class Floor:
 
 
 async def test_p4_rules_through_kills(tmp_path: Path) -> None:
-    """Tests, targets, attributes and work orders that a line speaks of while the gateway, then Oden, is killed: each is there once, with
-    the last word."""
+    """Tests, targets, attributes and work orders that a line speaks of while the gateway, then Oden, is killed: each is
+    there once, with the last word."""
     floor = Floor(tmp_path)
     try:
         with floor.broker:

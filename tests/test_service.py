@@ -6,15 +6,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.demo_parts import status_json
-from tests.peers import free_port
+from tests.peers import PATIENCE, free_port, wait_for
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -27,7 +26,6 @@ lines:
 outbox: {{directory: {folder}/outbox}}
 status: {{listen: "127.0.0.1:{status}"}}
 """
-PATIENCE = 30.0
 
 
 class Service:
@@ -61,14 +59,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
         process.communicate()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def test_systemd_is_told(service: Service, tmp_path: Path) -> None:
+def test_p9_systemd_is_told(service: Service, tmp_path: Path) -> None:
     """P9: READY once it runs, a status line, the watchdog while its loops turn, STOPPING at SIGTERM, exit code 0."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
@@ -144,7 +135,8 @@ def test_p8_the_token_is_nowhere(service: Service) -> None:
 
 
 def test_p7_damage_met_while_running_ends_the_process_and_is_mended_at_the_next_start(service: Service) -> None:
-    """A row that is not as it was written: exit code 1 for the supervisor; the next start sets the files aside, says so and works."""
+    """A row that is not as it was written: exit code 1 for the supervisor; the next start sets the files aside, says so
+    and works."""
     first = service.start()
     wait_for(service.up)
     row = next((service.folder / "outbox").rglob("cache.db"))

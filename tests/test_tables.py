@@ -16,7 +16,7 @@ from tests.peers import Mosquitto, free_port, wait_until
 
 TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """
-oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s, timeout: 2s}}
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}
 sources:
   floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}
 tables:

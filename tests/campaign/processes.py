@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from gateway.outbox.ballast import free_bytes
+from tests.peers import PATIENCE
 
 DISK = 96 * 2**20
 """Bytes of a disk of our own."""
@@ -70,7 +71,7 @@ class Process:
         with suppress(ProcessLookupError):
             process.send_signal(how)
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await self._telling
         finally:
             if process.returncode is None:

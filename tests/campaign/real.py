@@ -27,17 +27,14 @@ from tests.campaign.compare import differences
 from tests.campaign.plant import FLOOR, PLC, Message, Story, described
 from tests.campaign.processes import Process, disk_for
 from tests.campaign.real_schedule import SETTLE, TIMEOUT, RealSchedule, Spell, names
-from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 
 TOKEN = "a-token-that-nobody-may-see"
 GAP = 1.000
 """Seconds between two requests at the least."""
-PATIENCE = 300.0
-"""Seconds in which everything must be delivered once nothing goes wrong any more."""
 CALM = 3.0
 """Seconds in which nothing more may come after that: what comes twice comes late."""
-GET_READY = 60.0
-FULL_NO_MORE = 20.0
+FULL_NO_MORE = 60.0
 """Seconds after a full disk in which the gateway may still find that it cannot start."""
 
 
@@ -107,7 +104,7 @@ class _World:
         await self.opcua.start(**self.counts)
         await self._start_oden()
         await self._start_gateway()
-        await wait_until(self._ready, GET_READY)
+        await wait_until(self._ready)
         self.epoch = math.ceil(time.time()) + 2.0
         stories = self.schedule.stories(self.epoch)
         watching = asyncio.create_task(self._watch())
@@ -276,7 +273,7 @@ class _World:
 
     async def _start_oden(self) -> None:
         await self.oden.start()
-        await wait_until(lambda: listens(self.ports["oden"]) and listens(self.ports["admin"]), GET_READY)
+        await wait_until(lambda: listens(self.ports["oden"]) and listens(self.ports["admin"]))
         await self._in_force()
 
     async def _start_gateway(self) -> None:

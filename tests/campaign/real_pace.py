@@ -72,7 +72,7 @@ async def measure(latency: float, seconds: float, folder: Path) -> Paced:
     oden = Process(command, folder / "oden.log", at_once=True)
     await oden.start()
     try:
-        await wait_until(lambda: listens(port), 60)
+        await wait_until(lambda: listens(port))
         with silent():
             written = await _deliver(f"http://127.0.0.1:{port}/v2", seconds, folder / "outbox")
     finally:

@@ -1,28 +1,26 @@
 """`oden-gateway call` as a process: against the stand-in, by itself and through a gateway that runs."""
 
-import itertools
 import json
 import os
 import pty
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.__main__ import main
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.simulator.oden.persistence import read_ledger
-from tests.peers import free_port
+from tests.peers import PATIENCE, Tap, free_port, wait_for
 
 TOKEN = "secret-of-the-plant"
-PATIENCE = 30.0
 CONFIG = """
-oden: {{url: "{oden}", token: "${{secret:oden_token}}", allow_faster_for_tests: true, rate: {rate}, timeout: 2s}}
+oden: {{url: "{oden}", token: "${{secret:oden_token}}", allow_faster_for_tests: true, rate: {rate}}}
 sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}"}}}}
 lines:
   - factory: Factory A
@@ -64,12 +62,16 @@ class Site:
         self.processes.append(process)
         return process
 
-    def oden(self, *faults: str, rate: str = "50/s") -> None:
+    def oden(self, *faults: str) -> None:
         """The stand-in, with `faults`, and a configuration that leads to it."""
+        self.configure(f"http://127.0.0.1:{self.stand_in(*faults)}/v2")
+
+    def stand_in(self, *faults: str) -> int:
+        """The stand-in, with `faults`; its port."""
         given = [word for fault in faults for word in ("--fault", fault)]
         process = self.start("simulate", "oden", "--port", "0", "--token", TOKEN, "--ledger", str(self.ledger), *given)
         assert process.stdout is not None
-        self.configure(process.stdout.readline().split()[-1], rate)
+        return urlsplit(process.stdout.readline().split()[-1]).port or 0
 
     def configure(self, oden: str, rate: str = "50/s") -> None:
         text = CONFIG.format(oden=oden, rate=rate, nobody=free_port(), status=self.status_port)
@@ -91,25 +93,13 @@ class Site:
         process = self.calling(
             *words, stdin=subprocess.DEVNULL if text is None else subprocess.PIPE, variables=variables
         )
-        output, errors = process.communicate(text, timeout=60)
+        output, errors = process.communicate(text, timeout=PATIENCE)
         assert TOKEN not in output + errors
         return Run(words, process.returncode, output, errors)
 
     @property
     def received(self) -> list[Any]:
         return list(read_ledger(self.ledger))
-
-    @property
-    def gaps(self) -> list[float]:
-        times = sorted(request.received_at for request in self.received)
-        return [after - before for before, after in itertools.pairwise(times)]
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -123,12 +113,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_the_list_has_every_endpoint(site: Site) -> None:
     """35 lines, each with a call and what it does; as JSON the same, and no configuration is needed for it."""
-    listed = site.start("call", "--list").communicate(timeout=60)[0].splitlines()
+    listed = site.start("call", "--list").communicate(timeout=PATIENCE)[0].splitlines()
     assert len(listed) == 35
     for line in listed:
         path, does = line.split(maxsplit=1)
         assert does == ENDPOINTS[path].does
-    told = json.loads(site.start("call", "--list", "--json").communicate(timeout=60)[0])
+    told = json.loads(site.start("call", "--list", "--json").communicate(timeout=PATIENCE)[0])
     assert [one["call"] for one in told] == [line.split()[0] for line in listed]
     assert {"call": "interval/delete", "does": "deletes the interval with the id", "effect": "deletes"} in told
 
@@ -152,31 +142,33 @@ def test_a_call_without_a_gateway(site: Site) -> None:
 
 
 def test_p3_calls_at_once_keep_their_distance(site: Site) -> None:
-    """Three commands started together, with no gateway: their requests reach Oden a second apart."""
-    site.oden(rate="1/s")
-    running = [site.calling("line", "search", "--body", LINE) for _ in range(3)]
-    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
-    assert len(site.received) == 3
-    assert min(site.gaps) >= 1.0
+    """Three commands started together, with no gateway: their requests are written a second apart."""
+    with Tap(site.stand_in()) as tap:
+        site.configure(tap.url, rate="1/s")
+        running = [site.calling("line", "search", "--body", LINE) for _ in range(3)]
+        assert [process.wait(timeout=PATIENCE) for process in running] == [0, 0, 0]
+    assert len(site.received) == len(tap.written) == 3
+    assert tap.least_gap >= 1.0
 
 
 def test_p3_a_running_gateway_makes_the_call(site: Site) -> None:
     """It is made by the gateway, with its address and token: the command's own would lead nowhere. Several keep their distance."""
-    site.oden(rate="1/s")
-    site.gateway()
     elsewhere = {
         "ODEN_GATEWAY_ODEN__URL": f"http://127.0.0.1:{free_port()}/v2",
         "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "another-token",
     }
-    done = site.call("line", "search", "--body", LINE, "--json", variables=elsewhere)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert [one["name"] for one in json.loads(done.stdout)] == ["Line 01"]
-    running = [site.calling("line", "search", "--body", LINE, variables=elsewhere) for _ in range(3)]
-    assert [process.wait(timeout=60) for process in running] == [0, 0, 0]
-    assert len(site.received) == 4
-    assert min(site.gaps) >= 1.0
-    failed = site.call("line", "search", "--body", '{"factory": {"name": "Nowhere"}}', "--json")
-    assert (failed.returncode, json.loads(failed.stdout)["status"]) == (1, 404)
+    with Tap(site.stand_in()) as tap:
+        site.configure(tap.url, rate="1/s")
+        site.gateway()
+        done = site.call("line", "search", "--body", LINE, "--json", variables=elsewhere)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert [one["name"] for one in json.loads(done.stdout)] == ["Line 01"]
+        running = [site.calling("line", "search", "--body", LINE, variables=elsewhere) for _ in range(3)]
+        assert [process.wait(timeout=PATIENCE) for process in running] == [0, 0, 0]
+        failed = site.call("line", "search", "--body", '{"factory": {"name": "Nowhere"}}', "--json")
+        assert (failed.returncode, json.loads(failed.stdout)["status"]) == (1, 404)
+    assert len(site.received) == len(tap.written) == 5
+    assert tap.least_gap >= 1.0
 
 
 def test_p4_a_gateway_that_dies_in_the_middle(site: Site) -> None:
@@ -190,7 +182,7 @@ def test_p4_a_gateway_that_dies_in_the_middle(site: Site) -> None:
             connection.settimeout(PATIENCE)
             assert connection.recv(65536).startswith(b"POST /v2/interval/set ")
             gateway.kill()
-            output, errors = calling.communicate(timeout=60)
+            output, errors = calling.communicate(timeout=PATIENCE)
         assert (calling.returncode, output) == (1, "")
         assert "whether the call was made is not known" in errors
         oden.setblocking(False)
@@ -275,7 +267,7 @@ def test_deleting_is_asked_for_at_a_terminal(site: Site, answer: str, sent: bool
     try:
         process = site.calling(*DELETE, stdin=end)
         os.write(terminal, f"{answer}\n".encode())
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
     finally:
         os.close(terminal)
         os.close(end)
@@ -335,7 +327,7 @@ def test_enough_of_the_list_is_no_failure(site: Site) -> None:
     """Whoever reads only the first line of the list gets no traceback."""
     command = f"{sys.executable} -m gateway call --list | head -1"
     done = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env=site.environment, timeout=60, check=False
+        ["bash", "-c", command], capture_output=True, text=True, env=site.environment, timeout=PATIENCE, check=False
     )
     assert done.stdout.startswith("factory/search")
     assert done.stderr == ""

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gateway.model import Output, Record, StartInterval, UpdateInterval, record_
 from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
-from tests.peers import free_port
+from tests.peers import PATIENCE, free_port, wait_for
 
 TOKEN = "secret-of-the-plant"
 LINE = "Factory A/Line 01"
@@ -37,7 +37,6 @@ lines:
 outbox: {{directory: {folder}/outbox, size_limit: 100 MB, min_free: 0%}}
 status: {{listen: "127.0.0.1:{status}"}}
 """
-PATIENCE = 30.0
 NOW = int(time.time())
 
 
@@ -94,7 +93,7 @@ class Site:
             capture_output=True,
             env=self.environment,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
 
@@ -134,13 +133,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     for process in site.processes:
         process.kill()
         process.communicate()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def key(number: int) -> str:
@@ -439,7 +431,7 @@ def test_a_gateway_that_cannot_listen_runs_on_and_says_so(site: Site) -> None:
     assert process.returncode == 0
 
 
-def test_dead_letters_hold_no_secret(site: Site) -> None:
+def test_p8_dead_letters_hold_no_secret(site: Site) -> None:
     """P8: where Oden's answer repeats the token, it is neither shown nor exported (the outbox never has it)."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(PATIENCE)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.peers import PATIENCE
+
 EXAMPLES = Path(__file__).parents[2] / "config"
 GOOD = (EXAMPLES / "gateway.yaml").read_text(encoding="utf-8")
 TOKEN = "a-token-that-nobody-may-see"
@@ -44,7 +46,7 @@ def check(path: Path, *options: str, command: str = "check", variables: Mapping[
         env=environment(**(variables or {})),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr.splitlines())

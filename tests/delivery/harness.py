@@ -24,6 +24,7 @@ from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Interval, MetricGroup, Organization, QualitySchema
+from tests.peers import PATIENCE
 
 TOKEN = "test-token"
 FACTORY, NAME = "Factory A", "Line 01"
@@ -61,7 +62,6 @@ class Oden:
         )
         self.faults: deque[Fault] = deque()
         self.seen: list[str] = []
-        self.received: list[float] = []
         self.url = ""
         self.slow: asyncio.Event | None = None
 
@@ -74,7 +74,6 @@ class Oden:
 
     @web.middleware
     async def _meddle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.received.append(asyncio.get_running_loop().time())
         self.seen.append(request.path.removeprefix("/v2/"))
         body = await request.text()
         if self.slow is not None and '"RUN"' in body:
@@ -123,7 +122,7 @@ class Rig:
 
     @asynccontextmanager
     async def running(
-        self, token: Callable[[], str] = lambda: TOKEN, url: str | None = None, timeout: float = 1.0
+        self, token: Callable[[], str] = lambda: TOKEN, url: str | None = None, timeout: float = PATIENCE
     ) -> AsyncIterator[Drain]:
         self.outbox = OutboxThread()
         await self.outbox.open(lambda: Outbox(self.rows))
@@ -147,13 +146,13 @@ class Rig:
     async def counts(self) -> Counts:
         return await self.outbox(Outbox.counts)
 
-    async def drained(self, seconds: float = 20.0) -> None:
+    async def drained(self, seconds: float = PATIENCE) -> None:
         """Wait until nothing waits or is under way any more."""
         async with asyncio.timeout(seconds):
             while (counts := await self.counts()).waiting + counts.sending + counts.in_doubt:
                 await asyncio.sleep(0.02)
 
-    async def seen(self, requests: int, seconds: float = 5.0) -> bool:
+    async def seen(self, requests: int, seconds: float = PATIENCE) -> bool:
         """Wait until so many requests in all have reached Oden; False where everything is delivered before."""
         async with asyncio.timeout(seconds):
             while len(self.oden.seen) < requests:

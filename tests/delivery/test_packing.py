@@ -17,6 +17,7 @@ from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Interval, Organization
 from tests.delivery.harness import FACTORY, NAME, Fault, Oden, Rig
+from tests.peers import PATIENCE
 
 T = 1_800_000_000
 
@@ -214,7 +215,7 @@ async def test_p4_kills_amid_packs(tmp_path: Path, oden: Oden) -> None:
     for number in range(40):
         target = len(oden.seen) + 1
         oden.faults.extend([Fault("/set", "after", hang=True)] if number in (1, 3) else [])
-        async with rig.running(), asyncio.timeout(10):
+        async with rig.running(), asyncio.timeout(PATIENCE):
             while len(oden.seen) < target and (counts := await rig.counts()).waiting + counts.sending + counts.in_doubt:
                 await asyncio.sleep(0.002)
     assert [wash.start for wash in at_oden(oden)] == [wash.start for wash in made]
@@ -293,7 +294,7 @@ async def test_p5_refusals_within_a_success_raise_the_alarm(rig: Rig, oden: Oden
     oden.faults.append(Fault("intervals/update", "before", 200, text=json.dumps(answer)))
     async with rig.running() as drain:
         await rig.commit(drain, *(rig.end(state, state.start + 30) for state in states))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while drain.health.api is None:
                 await asyncio.sleep(0.01)
         assert "the line is locked" in drain.health.api.reason

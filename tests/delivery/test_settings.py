@@ -14,6 +14,7 @@ from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.letters import Filter, page, retry
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, LINE, LINES, NAME, Fault, Oden, Rig
+from tests.peers import PATIENCE
 
 
 def setting(rig: Rig, kind: SettingType, line: str = LINE, **fields: Any) -> Setting:
@@ -186,7 +187,7 @@ async def test_p4_what_is_there_already_is_told_though_answers_are_empty(rig: Ri
     before = len(oden.seen)
     async with rig.running() as drain:
         await rig.commit(drain, setting(rig, "product", name="Tool"))
-        await rig.drained(5.0)
+        await rig.drained()
         assert (await rig.counts()).dead == 0
     assert oden.seen[before:] == ["product/search", "product/set"]
 
@@ -212,7 +213,7 @@ async def test_p4_other_work_orders_in_an_answer_are_told_apart(
     async with rig.running() as drain:
         await rig.commit(drain, order(rig, "17", **BEGUN))
         if made:
-            await rig.drained(5.0)
+            await rig.drained()
         else:
             await rig.seen(3)
         counts = await rig.counts()
@@ -225,7 +226,7 @@ async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) ->
     async with rig.running() as drain:
         await rig.commit(drain, order(rig, "17", **BEGUN), target(rig, "Pipe", 1))
         await rig.seen(4)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not held(oden, "targets"):
                 await asyncio.sleep(0.02)
         counts = await rig.counts()
@@ -296,7 +297,7 @@ async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden:
     )
     assert outbox.begin(work, tried)
     oden.faults.append(Fault("target/set", "before", status, text, times=1000, contains="Poison"))
-    async with rig.running() as drain, asyncio.timeout(30):
+    async with rig.running() as drain, asyncio.timeout(PATIENCE):
         number = 0
         while (await rig.counts()).dead < 2:
             number += 1

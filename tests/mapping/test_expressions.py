@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.mapping.expressions import FUNCTIONS, parse
+from tests.peers import PATIENCE
 
 INPUTS = ("state", "speed", "scrap", "name")
 
@@ -99,4 +100,4 @@ def test_cel_is_loaded_only_for_an_expression() -> None:
         "parse('a == 1', ['a'])\n"
         "assert 'cel' in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)

@@ -192,7 +192,7 @@ def test_batches_are_inside_runs(example: LinePlan, told: list[Sample]) -> None:
 
 @examples(250)
 @given(lines, any_recording, st.lists(st.floats(0, 1), max_size=15), st.booleans())
-def test_records_do_not_depend_on_how_a_recording_is_cut(
+def test_p13_records_do_not_depend_on_how_a_recording_is_cut(
     example: LinePlan, told: list[Sample], cuts: list[float], restarts: bool
 ) -> None:
     """Ticks anywhere, and the memory through its text at any event: the same records, keys, notices and memory."""
@@ -277,7 +277,7 @@ def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
 
 @examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
-def test_messages_of_one_topic_mean_what_they_do_on_their_own(
+def test_p13_messages_of_one_topic_mean_what_they_do_on_their_own(
     run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
 ) -> None:
     """The same messages on one topic, of which each input takes its kind, make the same records, to the key."""
@@ -297,7 +297,7 @@ def test_messages_of_one_topic_mean_what_they_do_on_their_own(
 
 @examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
-def test_metrics_of_a_device_mean_what_tags_do(
+def test_p13_metrics_of_a_device_mean_what_tags_do(
     run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
 ) -> None:
     """The same values as metrics of a Sparkplug device, a message each, make the same records, to the key."""

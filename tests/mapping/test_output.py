@@ -220,7 +220,7 @@ def test_split_is_exact_within_the_second() -> None:
     ]
 
 
-def test_late_order_still_splits_where_it_happened() -> None:
+def test_p13_late_order_still_splits_where_it_happened() -> None:
     """An order message that arrives after the counter's values takes what was made since its own time."""
     events = (
         order(10, "A"),
@@ -236,7 +236,7 @@ def test_late_order_still_splits_where_it_happened() -> None:
     ]
 
 
-def test_late_amount_goes_to_the_run_that_has_ended() -> None:
+def test_p13_late_amount_goes_to_the_run_that_has_ended() -> None:
     """A value from before the change belongs to the old run, also after its end, with the next window."""
     events = (
         order(10, "A"),
@@ -250,13 +250,13 @@ def test_late_amount_goes_to_the_run_that_has_ended() -> None:
     assert play(LINE_01, *events).texts[3:] == ["output of 1 at 39: yield 3, scrap 2, scrap_code Splice"]
 
 
-def test_late_amount_of_the_run_before_the_last() -> None:
+def test_p13_late_amount_of_the_run_before_the_last() -> None:
     """Of runs older than the last nothing is known any more: the last one takes it."""
     events = (order(10, "A"), order(20, "B"), order(30, "C"), tick(40), scrap(41, 2, at=15), tick(60))
     assert play(LINE_01, *events).texts[-1:] == ["output of 2 at 29: scrap 2, scrap_code Splice"]
 
 
-def test_late_amounts_are_reported_before_their_run_is_forgotten() -> None:
+def test_p13_late_amounts_are_reported_before_their_run_is_forgotten() -> None:
     """When yet another run ends before the window does, what is late for the oldest one is reported first."""
     events = (order(10, "A"), order(20, "B"), tick(25), scrap(26, 1, at=15), scrap(27, 2), order(30, "C"), tick(31))
     assert play(LINE_01, *events).texts[3:] == [

@@ -212,7 +212,7 @@ def test_p4_stamps_of_output_are_unique(example: Any, plant: Plant) -> None:
 
 @examples(150)
 @given(lines, plants(), st.lists(st.floats(0, 1), max_size=20), st.booleans())
-def test_records_do_not_depend_on_how_time_is_cut(
+def test_p13_records_do_not_depend_on_how_time_is_cut(
     example: Any, plant: Plant, cuts: list[float], restarts: bool
 ) -> None:
     """Ticks anywhere and the state through its text at any event: the same records, keys and notices."""

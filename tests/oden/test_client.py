@@ -10,6 +10,7 @@ from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.pace import Pace
 from tests.oden.wire import SECRET, Talk, cut, hang, http, post, reply, request, server
+from tests.peers import PATIENCE
 
 
 async def test_the_request_as_oden_gets_it() -> None:
@@ -57,7 +58,7 @@ LOST = [
 async def test_p4_what_may_have_arrived_is_told_as_sent(talk: Talk) -> None:
     """However the exchange ends after the request has left: sent, without a status."""
     async with server(talk) as url:
-        answer = await post(url)
+        answer = await post(url, timeout=0.5)
     assert (answer.sent, answer.status) == (True, None)
     assert answer.error
 
@@ -73,7 +74,7 @@ async def test_a_connection_that_is_closed_between_requests() -> None:
         writer.write(http("200 OK", b"[]"))
         await writer.drain()
 
-    async with server(talk) as url, OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01)) as client:
+    async with server(talk) as url, OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as client:
         answers = [await client.post(INTERVAL_SET, "{}") for _ in range(20)]
     assert requests <= 20
     assert sum(answer.status == 200 for answer in answers) == requests
@@ -116,7 +117,7 @@ async def test_p12_an_endless_answer_is_cut_off() -> None:
             pass
 
     async with server(talk) as url:
-        answer = await post(url, timeout=20.0)
+        answer = await post(url)
     assert (answer.sent, answer.readable) == (True, False)
 
 
@@ -129,7 +130,7 @@ async def test_p8_the_token_is_in_no_answer(tmp_path: Path) -> None:
     async with server(reply(http("401 Unauthorized", b'{"error": "bad token"}'))) as url:
         answers = [await post(url), await post("http://127.0.0.1:9/v2")]
         for token in (lambda: SECRET + "\nX: y", unreadable):
-            async with OdenClient(url, token, 1.0, Pace(0.0)) as client:
+            async with OdenClient(url, token, PATIENCE, Pace(0.0)) as client:
                 answers.append(await client.post(INTERVAL_SET, "{}"))
     assert [answer.sent for answer in answers] == [True, False, True, False]
     assert SECRET not in repr(answers)
@@ -151,7 +152,7 @@ async def test_p3_a_slow_connection_does_not_shift_the_next_write() -> None:
 
     async with server(talk) as url:
         pace = Pace(asyncio.get_running_loop().time() - 9.0, 0.3)
-        async with OdenClient(url, lambda: SECRET, 1.0, pace) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, pace) as client:
             await asyncio.gather(*(client.post(INTERVAL_SET, "{}") for _ in range(6)))
     assert len(writes) == 6
     assert min(after - before for before, after in itertools.pairwise(writes)) >= 0.3

@@ -14,6 +14,7 @@ from gateway.oden.answer import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from tests.oden.wire import SECRET, http, reply, server
+from tests.peers import PATIENCE
 
 answers = st.builds(
     Answer,
@@ -31,7 +32,7 @@ answers = st.builds(
 async def client() -> AsyncIterator[OdenClient]:
     async with (
         server(reply(http("200 OK", b'[{"id": "1"}]'))) as url,
-        OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01)) as made,
+        OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as made,
     ):
         yield made
 

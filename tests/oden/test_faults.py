@@ -17,8 +17,8 @@ from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
 from gateway.simulator.oden.faults import KINDS, read_fault
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app
-from gateway.simulator.oden.store import Organization
 from tests.oden.wire import SECRET
+from tests.peers import PATIENCE
 
 PLACE = Line(name="Line 01", factory=Factory(name="Factory A"))
 STATE = Interval(
@@ -31,17 +31,20 @@ STATE = Interval(
 
 Effect = Literal["none", "done"]
 
+LATE = {"hang", "hang commit=yes", "latency seconds=30"}
+
 
 @asynccontextmanager
 async def oden(*faults: str) -> AsyncIterator[tuple[OdenClient, OdenModel]]:
-    """A client of the stand-in with `faults`, and what the stand-in holds."""
+    """A client of the stand-in with `faults`, and what the stand-in holds. It soon gives up where no answer is to be expected."""
+    timeout = 2.0 if LATE.intersection(faults) else PATIENCE
     plant = Organization()
     model = OdenModel(plant)
     injector = FaultInjector(plant, 0, [read_fault(fault) for fault in faults])
     app = make_app(model, SECRET, middlewares=[inject_faults(injector)])
     async with (
         listening(app, "127.0.0.1", 0) as url,
-        OdenClient(url, lambda: SECRET, 0.5, Pace(0.0, -0.01)) as client,
+        OdenClient(url, lambda: SECRET, timeout, Pace(0.0, -0.01)) as client,
     ):
         yield client, model
 
@@ -73,7 +76,7 @@ FAULTS: Sequence[tuple[str, type[OdenError], bool, Effect]] = [
     ("close commit=yes", errors.InDoubt, True, "done"),
     ("truncated", errors.InDoubt, True, "done"),
     ("content_type type=text/html", errors.InDoubt, True, "done"),
-    ("latency seconds=2", errors.InDoubt, True, "none"),
+    ("latency seconds=30", errors.InDoubt, True, "none"),
 ]
 HARMLESS = {"latency seconds=0.1", "content_type type=text/plain", "no_id"}
 
@@ -112,7 +115,7 @@ def test_every_kind_of_fault_was_tried() -> None:
 
 async def test_p4_nobody_listens() -> None:
     """Where nothing could leave, the error says so, and the same request may be sent again."""
-    async with OdenClient("http://127.0.0.1:9/v2", lambda: SECRET, 0.5, Pace(0.0, -0.01)) as client:
+    async with OdenClient("http://127.0.0.1:9/v2", lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as client:
         with pytest.raises(errors.NotSent) as caught:
             await client.interval.set(STATE)
     error = caught.value
@@ -141,7 +144,7 @@ async def test_p8_the_token_is_in_no_error() -> None:
 
     async with await asyncio.start_server(talk, "127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2"
-        async with OdenClient(url, lambda: SECRET, 0.5, Pace(0.0, -0.01)) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as client:
             with pytest.raises(errors.ServerFailed) as caught:
                 await client.line.search(PLACE)
     error = caught.value

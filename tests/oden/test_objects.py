@@ -48,6 +48,7 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Organization
 from tests.oden.wire import SECRET
+from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 BEGIN = datetime(2026, 11, 2, 8, tzinfo=UTC)
@@ -267,7 +268,7 @@ def test_the_example_of_the_documentation(tmp_path: Path) -> None:
                 capture_output=True,
                 text=True,
                 env=os.environ | {"ODEN_TOKEN": SECRET, "PYTHONPATH": str(ROOT)},
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
         finally:

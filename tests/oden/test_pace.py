@@ -18,6 +18,7 @@ from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.pace import ACCEPTED, GUARD, INTERVAL, SLOWEST, Pace
 from tests.oden.wire import SECRET, http
+from tests.peers import PATIENCE
 
 SO_TIMESTAMPNS = 35
 """Linux: with what has been received comes when it came, by the kernel's clock; Python has no name for it."""
@@ -153,7 +154,7 @@ async def test_p3_the_gap_at_the_receiver(interval: float, requests: int, latenc
     receiver, done = Receiver(lambda _: OK, latency), asyncio.Event()
     with receiver.listening() as url:
         pace = Pace(asyncio.get_running_loop().time(), interval)
-        async with OdenClient(url, lambda: SECRET, 5.0, pace) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, pace) as client:
             stumbling = asyncio.create_task(stumble(done))
             got = await asyncio.gather(*(client.post(INTERVAL_SET, "{}") for _ in range(requests)))
             done.set()
@@ -169,7 +170,7 @@ async def test_p3_a_fresh_client_waits_first() -> None:
     with receiver.listening() as url:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        async with OdenClient(url, lambda: SECRET, 5.0, Pace(begun, 0.3)) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, Pace(begun, 0.3)) as client:
             answer = await client.post(INTERVAL_SET, "{}")
     assert answer.status == 200
     assert loop.time() - begun >= 0.3 + GUARD
@@ -181,7 +182,7 @@ async def test_a_429_slows_the_requests_that_follow() -> None:
     receiver = Receiver(lambda number: refusal if number == 1 else OK, 0.0)
     with receiver.listening() as url:
         pace = Pace(asyncio.get_running_loop().time(), 0.02)
-        async with OdenClient(url, lambda: SECRET, 5.0, pace) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, pace) as client:
             got = [await client.post(INTERVAL_SET, "{}") for _ in range(1 + ACCEPTED)]
     assert [answer.status for answer in got] == [429] + [200] * ACCEPTED
     assert min(receiver.gaps) >= 2 * 0.02
@@ -197,7 +198,7 @@ async def test_only_answers_of_odens_own_count_as_accepted() -> None:
     receiver = Receiver(lambda number: words[number - 1], 0.0)
     with receiver.listening() as url:
         pace = Pace(asyncio.get_running_loop().time(), -GUARD + 0.002)
-        async with OdenClient(url, lambda: SECRET, 5.0, pace) as client:
+        async with OdenClient(url, lambda: SECRET, PATIENCE, pace) as client:
             for _ in words:
                 await client.post(INTERVAL_SET, "{}")
     assert pace.gap == pytest.approx(2 * 0.002)

@@ -20,13 +20,13 @@ from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.pace import Pace
 from gateway.oden.reasons import reason
-from tests.peers import free_port
+from tests.peers import PATIENCE, free_port
 
 NOW = datetime.now(UTC)
 
 
-async def post(url: str) -> Answer:
-    async with OdenClient(url, lambda: "token", 0.5, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
+async def post(url: str, timeout: float = PATIENCE) -> Answer:
+    async with OdenClient(url, lambda: "token", timeout, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
         return await client.post(INTERVAL_SET, "{}")
 
 
@@ -153,7 +153,8 @@ async def test_no_answer_and_half_an_answer() -> None:
     said = []
     for serve in (hang, cut, babble):
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
-            said.append((await post(f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2")).error)
+            url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}/v2"
+            said.append((await post(url, 0.5 if serve is hang else PATIENCE)).error)
     assert said == [
         "Oden did not answer in time",
         "the connection was cut before the whole answer had come",

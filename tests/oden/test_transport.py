@@ -24,6 +24,7 @@ from gateway.oden.endpoints import LINE_SEARCH, OQL_QUERY
 from gateway.oden.models import OQLQuery
 from gateway.oden.pace import Pace
 from tests.oden.wire import SECRET, Talk, cut, http, reply, request, server
+from tests.peers import PATIENCE
 
 NOW = datetime.now(UTC)
 OK = http("200 OK", b'[{"id": "1"}]')
@@ -136,7 +137,7 @@ async def tunnels(port: int) -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 async def post(url: str, *, ca: Path | None = None, proxy: str | None = None, times: int = 1) -> Answer:
-    async with OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01), ca=ca, proxy=proxy) as client:
+    async with OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01), ca=ca, proxy=proxy) as client:
         for _ in range(times - 1):
             await client.post(LINE_SEARCH, "{}")
         return await client.post(LINE_SEARCH, "{}")
@@ -173,7 +174,7 @@ async def test_a_file_that_holds_no_certificates(tmp_path: Path) -> None:
     good = ca.read_bytes()
     async with (
         oden(context) as (port, _),
-        OdenClient(f"https://localhost:{port}/v2", lambda: SECRET, 1.0, Pace(0.0, -0.01), ca=ca) as client,
+        OdenClient(f"https://localhost:{port}/v2", lambda: SECRET, PATIENCE, Pace(0.0, -0.01), ca=ca) as client,
     ):
         ca.write_text("nothing")
         answer = await client.post(LINE_SEARCH, "{}")
@@ -232,7 +233,7 @@ async def test_p4_a_peer_that_never_reads_is_given_up() -> None:
         writer.transport.abort()
 
     async with server(deaf) as url:
-        client = OdenClient(url, lambda: SECRET, 0.3, Pace(0.0, -0.01), connect_timeout=0.3)
+        client = OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01), connect_timeout=3.0)
         async with client:
             answer = await client.post(LINE_SEARCH, '"' + "x" * 2**24 + '"')
         over.set()
@@ -250,7 +251,7 @@ async def test_the_format_of_a_query(form: str) -> None:
         writer.write(http("200 OK", content, kind="text/csv" if form == "csv" else "application/json"))
         await writer.drain()
 
-    async with server(talk) as url, OdenClient(url, lambda: SECRET, 1.0, Pace(0.0, -0.01)) as client:
+    async with server(talk) as url, OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as client:
         got = await client.call(OQL_QUERY, OQLQuery(query="SELECT 1"), form)
     assert seen[0].startswith(f"POST /v2/oql/query?format={form} HTTP/1.1\r\n".encode())
     assert got == (content.decode() if form == "csv" else [{"n": 3}])
@@ -261,13 +262,13 @@ async def test_half_a_csv_is_in_doubt() -> None:
     half = b"HTTP/1.1 200 OK\r\nContent-Type: text/csv\r\nContent-Length: 90\r\n\r\nline,n\r\n"
     page = http("200 OK", b"<html>", kind="text/html")
     for talk in (reply(half), reply(page), cut):
-        async with server(talk) as url, OdenClient(url, lambda: SECRET, 0.5, Pace(0.0, -0.01)) as client:
+        async with server(talk) as url, OdenClient(url, lambda: SECRET, PATIENCE, Pace(0.0, -0.01)) as client:
             answer = await client.post(OQL_QUERY, "{}", query="csv")
         assert (answer.sent, answer.own) == (True, False)
 
 
 CONFIG = """
-oden: {{url: "{url}", token: "${{secret:oden_token}}", ca: pki/ca.pem, proxy: "{proxy}", timeout: 2s,
+oden: {{url: "{url}", token: "${{secret:oden_token}}", ca: pki/ca.pem, proxy: "{proxy}",
   allow_faster_for_tests: true, rate: 50/s}}
 sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:1"}}}}
 lines: [{{factory: F, line: L, inputs: {{a: {{source: plc, node: "i=1"}}}}}}]

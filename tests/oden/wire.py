@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
 from gateway.oden.pace import Pace
+from tests.peers import PATIENCE
 
 SECRET = "s3cr3t-t0ken-of-the-plant"
 
@@ -42,7 +43,7 @@ def reply(raw: bytes) -> Talk:
     return talk
 
 
-async def post(url: str, body: str = "{}", timeout: float = 0.5) -> Answer:
+async def post(url: str, body: str = "{}", timeout: float = PATIENCE) -> Answer:
     async with OdenClient(url, lambda: SECRET, timeout, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
         return await client.post(INTERVAL_SET, body)
 

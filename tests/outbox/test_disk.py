@@ -15,6 +15,7 @@ import pytest
 from gateway.errors import DamagedRow, OutboxError
 from gateway.outbox.disk import DiskRows
 from gateway.outbox.opening import open_rows
+from tests.peers import PATIENCE
 
 MIB = 2**20
 
@@ -22,7 +23,7 @@ MIB = 2**20
 def children(code: str, *arguments: object, under: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run `code` in a Python of its own, under another program where one is named."""
     command = [*under, sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_the_settings_are_safe(tmp_path: Path) -> None:

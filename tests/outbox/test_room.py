@@ -19,6 +19,7 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Receipt
 from tests.outbox.floor import OTHER, Floor, Oden, begun, commit, drain, work_in
+from tests.peers import PATIENCE
 
 LIMIT = 2_000_000
 
@@ -136,7 +137,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
         done = lambda number=number: acked.append(number)  # noqa: E731 - each its own
         receipt = Receipt(number + 1, "digest", redelivered=False)
         await intake.take(Arrival("floor", (Moment((sample,)),), receipt=receipt, done=done))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(acked) < 5:
             await asyncio.sleep(0.01)
     intake.stop()

@@ -111,7 +111,7 @@ def test_an_interval_is_delivered_in_order_and_its_id_is_learned(box: Box, floor
     assert (outbox.work(), outbox.counts().waiting, outbox.totals.delivered) == ([], 0, 3)
 
 
-def test_an_attempt_survives_with_its_exact_body(box: Box, floor: Floor) -> None:
+def test_p4_an_attempt_survives_with_its_exact_body(box: Box, floor: Floor) -> None:
     """P4: the attempt is found after a kill, with body, tries and times, and with its record."""
     run = floor.start()
     commit(box.outbox, run, floor.start(type_="STATE"))
@@ -138,7 +138,7 @@ def test_what_is_put_back_waits_again(box: Box, floor: Floor) -> None:
     assert oden.made[run.key].end == floor.now
 
 
-def test_full_rows_take_nothing_in_and_can_be_drained(floor: Floor) -> None:
+def test_p6_a_full_store_takes_nothing_in_and_can_be_drained(floor: Floor) -> None:
     """P6: a commit is refused whole, with the reason, while attempts and settling go on; room makes it work again."""
     rows, oden = MemoryRows(limit=2000), Oden()
     outbox = Outbox(rows)
@@ -275,7 +275,7 @@ def test_nothing_is_parked_with_an_interval_that_was_found_meanwhile(box: Box, f
     assert (box.outbox.counts().parked, offered(box.outbox)) == (0, ["output"])
 
 
-def test_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
+def test_p6_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
     """P6: it comes much too late, and is shown to a person rather than dropped."""
     oden, run = Oden(), floor.start(lasts=1)
     commit(box.outbox, run, *(floor.start(lasts=1) for _ in range(CLOSED_KEPT)))
@@ -367,7 +367,7 @@ def test_attempts_stand_aside_and_are_bounded(box: Box, floor: Floor) -> None:
     assert offered(outbox) == ["states"]
 
 
-def test_one_that_cannot_be_sent_yet_stops_nobody_behind_it(box: Box, floor: Floor) -> None:
+def test_p5_one_that_cannot_be_sent_yet_stops_nobody_behind_it(box: Box, floor: Floor) -> None:
     """P5: ends that wait for their output are passed over, up to a number that is looked at."""
     oden = Oden()
     runs = [floor.start() for _ in range(LOOK)]
@@ -403,7 +403,7 @@ def test_gathering_takes_what_fits_and_can_be_sent(box: Box, floor: Floor) -> No
     assert [letter.record for letter in outbox.dead_letters(5)] == [washes[3]]
 
 
-def test_lines_and_their_ids_are_remembered(box: Box) -> None:
+def test_p7_lines_and_their_ids_are_remembered(box: Box) -> None:
     """P7: also those that a later configuration does not name."""
     box.outbox.learn_lines({LINE: LineRef("Factory A", "Line 01", "id-1"), OTHER: LineRef("Factory A", "Line 02")})
     box.outbox.learn_lines({OTHER: LineRef("Factory A", "Line 02", "id-2")})

@@ -15,6 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.config.schema import Config, Status
+from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "/etc/oden-gateway/gateway.yaml"
@@ -137,7 +138,9 @@ def health_check(port: int) -> int:
     assert command[0] == "python"
     program = [part.replace(last("EXPOSE"), str(port)) for part in command[1:]]
     environment = {"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
-    done = subprocess.run([sys.executable, *program], check=False, capture_output=True, env=environment, timeout=30)
+    done = subprocess.run(
+        [sys.executable, *program], check=False, capture_output=True, env=environment, timeout=PATIENCE
+    )
     return done.returncode
 
 
@@ -163,7 +166,7 @@ def test_compose_gives_the_container_what_it_needs_and_no_more(service: dict[str
 
 
 def test_compose_mounts_the_configuration_read_only_and_keeps_the_outbox(service: dict[str, Any]) -> None:
-    """The configuration is where `run` looks for it, not writable; the outbox is a volume that survives the container."""
+    """The configuration is where `run` looks, not writable; the outbox is a volume that outlives the container."""
     configuration, outbox = service["volumes"]
     assert (configuration["target"], configuration["read_only"]) == (CONFIG, True)
     assert outbox == f"outbox:{last('VOLUME')}"

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from tests.peers import PATIENCE
+
 ROOT = Path(__file__).parents[2]
-NAMED = ["help", "demo", "test", "lint", "bench", "campaign", "laws", "bodies", "contract", "lock", "clean"]
+NAMED = [
+    *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "laws", "bodies", "contract"),
+    *("lock", "clean"),
+]
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `command` in the project's folder, with nothing in the environment but PATH and what is given."""
     path = {"PATH": os.environ["PATH"]} | environment
-    return subprocess.run(command, cwd=ROOT, env=path, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=ROOT, env=path, check=False, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def targets() -> set[str]:
@@ -37,7 +42,7 @@ def test_every_target_can_be_made(target: str) -> None:
 
 
 def test_the_docs_name_only_targets_that_exist() -> None:
-    """Every `make TARGET` in the README and the docs is one that `make help` lists, the demo and the tests among them."""
+    """Every `make TARGET` in the README and the docs is one that `make help` lists, demo and test among them."""
     texts = [(ROOT / "README.md").read_text(), *(path.read_text() for path in (ROOT / "docs").glob("**/*.md"))]
     line, quoted = r"^ *(?:[A-Z_]+=\S+ )?make ([a-z]+)(?: *#.*)?$", r"`(?:[A-Z_]+=\S+ )?make ([a-z]+)[^\n`]*`"
     named = {name for text in texts for form in (line, quoted) for name in re.findall(form, text, re.MULTILINE)}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.schema import Outbox
+from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd/oden-gateway.service"
@@ -41,7 +42,7 @@ def verify(unit: str, root: Path) -> str:
     place.parent.mkdir(parents=True)
     place.write_text(unit)
     command = ["systemd-analyze", "verify", "--man=no", f"--root={root}", place.name]
-    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     return result.stdout + result.stderr + (f"exit code {result.returncode}" if result.returncode else "")
 
 
@@ -67,7 +68,7 @@ def test_systemd_would_have_said_something(right: str, wrong: str, complaint: st
 def test_the_sandbox_is_tight() -> None:
     """systemd rates the service's exposure at most 1.5 on its scale from 0 (locked away) to 10 (does as it likes)."""
     command = ["systemd-analyze", "security", "--offline=yes", "--threshold=15", "--no-pager", str(UNIT)]
-    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stdout[-200:] + result.stderr
 
 
@@ -91,7 +92,7 @@ def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configurati
 
 
 def test_p8_the_token_reaches_the_service_as_a_credential_only() -> None:
-    """The token is a credential under the name that the example configuration asks for; nothing is in the environment."""
+    """The token is a credential under the name that the example configuration asks for, and not in the environment."""
     service = settings("Service")
     assert service["LoadCredential"] == ["oden_token:/etc/oden-gateway/secrets/oden_token"]
     assert settings("Unit")["AssertPathExists"] == [
@@ -105,7 +106,7 @@ def test_the_user_of_the_service_is_the_one_that_sysusers_makes(tmp_path: Path) 
     """systemd-sysusers, given our file, makes the user and the group that the unit names, without a login shell."""
     (tmp_path / "etc").mkdir()
     command = ["systemd-sysusers", f"--root={tmp_path}", str(SYSUSERS)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)
     (user,) = (line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines())
     (group,) = (line.split(":") for line in (tmp_path / "etc/group").read_text().splitlines())
     service = settings("Service")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
+from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,7 +60,7 @@ def runtime(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def python(runtime: Path, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `program` with the packages in `runtime` and Python's own, isolated from those of the tests."""
     command = [sys.executable, "-I", "-S", "-W", "ignore", "-c", program, str(runtime), *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, cwd=runtime)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE, cwd=runtime)
 
 
 def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.status.notify import Systemd
+from tests.peers import PATIENCE
 
 
 @pytest.fixture(params=["path", "abstract"])
@@ -17,7 +18,7 @@ def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     name = path if request.param == "path" else f"@{path}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(name.replace("@", "\0"))
-        sock.settimeout(5)
+        sock.settimeout(PATIENCE)
         yield sock, name
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.demo_parts import status_json
-from tests.peers import Mosquitto, OpcuaServer, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -92,7 +92,7 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
         assert any("L01.Good is not received" in problem for problem in plant.said()["problems"])
 
         await plant.opcua.add("L01.Good", 10)
-        await wait_until(lambda: plant.logged("address_accepted_again"), 40)
+        await wait_until(lambda: plant.logged("address_accepted_again"))
 
         await plant.say("l01/scrap", *({"qty": "many"} for _ in range(200)))
         await plant.say("l01/scrap", {"qty": 3, "code": "Splice"}, {"qty": 4, "code": "Jam"})
@@ -116,7 +116,7 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
         assert "ClientConnectorError" in failed["detail"]
     finally:
         process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, PATIENCE)
     # What was withheld is counted at the end.
     lines = plant.logged("payload_rejected")
     assert sum(1 + line.get("withheld", 0) for line in lines) == 200

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.config.command import GOOD, TOKEN, Answer, check, environment, written
-from tests.peers import Mosquitto, OpcuaServer, wait_until
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, wait_until
 
 STATE, GOODS, REJECT = (f"nsu=urn:acme:line;s=L01.{name}" for name in ("State", "Good", "Reject"))
 T0 = 1_767_592_800
@@ -278,7 +278,7 @@ async def test_record_then_replay(tmp_path: Path) -> None:
             )
             try:
                 await _recorded(tmp_path / "out.jsonl", "L01.Good")
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(PATIENCE):
                     order = json.dumps({"number": "4711", "sku": "FILM"})
                     while "4711" not in (tmp_path / "out.jsonl").read_text():
                         await broker.publish("plant-a/L01/events/order", order)
@@ -305,7 +305,7 @@ async def test_record_then_replay(tmp_path: Path) -> None:
 
 
 async def _recorded(path: Path, text: str) -> None:
-    await wait_until(lambda: path.exists() and text in path.read_text(), 60)
+    await wait_until(lambda: path.exists() and text in path.read_text())
 
 
 def _samples(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from gateway.mapping.line import LineState, Step
 from gateway.model import StartInterval
 from tests.config.command import Answer, check, environment, written
 from tests.mapping.recording import tick
-from tests.peers import Mosquitto, free_port, wait_until
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -39,7 +39,7 @@ def gateway(folder: Path, broker: Mosquitto) -> Iterator[Path]:
     try:
         yield path
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         process.kill()
         process.wait()
