@@ -47,7 +47,9 @@ def fill(outbox: Outbox, size: int) -> None:
     while outbox.counts().waiting < size:
         steps = [waiting(number + one) for one in range(25)]
         number += 25
-        outbox.commit(Commit(records=tuple(record for step in steps for record in step)))
+        outbox.commit(
+            Commit(number=outbox.last_commit() + 1, records=tuple(record for step in steps for record in step))
+        )
 
 
 def measure(size: int, directory: Path) -> dict[str, float]:
@@ -63,7 +65,7 @@ def measure(size: int, directory: Path) -> dict[str, float]:
     for one in range(ROUNDS):
         records = tuple(waiting(10_000_000 + one, 1)[:1])
         begun = time.perf_counter()
-        outbox.commit(Commit(records=records))
+        outbox.commit(Commit(number=outbox.last_commit() + 1, records=records))
         append += time.perf_counter() - begun
         begun = time.perf_counter()
         work = next(one for one in outbox.work() if one.records[0].kind == "start")
@@ -100,10 +102,15 @@ def written_per_hour(directory: Path) -> float:
     for minute in range(minutes):
         for _ in range(0, 60, 5):
             states = {f"Factory A/Line {one:02}": "x" * 2_000 for one in range(LINES)}
-            outbox.commit(Commit(states))
+            outbox.commit(Commit(number=outbox.last_commit() + 1, states=states))
         for record in waiting(minute, LINES // 2):
-            outbox.commit(Commit(records=(record,)))
-        outbox.commit(Commit(records=tuple(record for record in waiting(minute) if record.kind == "output")))
+            outbox.commit(Commit(number=outbox.last_commit() + 1, records=(record,)))
+        outbox.commit(
+            Commit(
+                number=outbox.last_commit() + 1,
+                records=tuple(record for record in waiting(minute) if record.kind == "output"),
+            )
+        )
         for work in outbox.work():
             if work.attempt is None and work.records[0].kind == "start":
                 attempt = Attempt(work.lane, work.positions, "interval/set", "{}", 0.0)

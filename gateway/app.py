@@ -25,7 +25,7 @@ from gateway.oden import desk as calls
 from gateway.oden.client import OdenClient
 from gateway.oden.configured import configured
 from gateway.oden.payloads import Wording
-from gateway.outbox.desk import Desk
+from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -99,7 +99,7 @@ class App:
         intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
         seen_until = await intake.load()
         sources = make_sources(self._loaded.config, self._plans, self._clock)
-        desk = Desk(outbox, live=True, wake=drain.wake)
+        desk = ControlHandlers(outbox, live=True, wake=drain.wake)
         status = StatusLoop(
             Parts(self._loaded.config, self._plans, sources, intake, drain, self._clock.now(), self._conditions),
             outbox,
@@ -155,7 +155,7 @@ class App:
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         return Drain(outbox, client, self._clock, settings, lines)
 
-    async def _control(self, desk: Desk, client: OdenClient, intake: Intake) -> control.Control:
+    async def _control(self, desk: ControlHandlers, client: OdenClient, intake: Intake) -> control.Control:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == calls.COMMAND:
                 return calls.answer(client, question)

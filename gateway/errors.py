@@ -43,6 +43,10 @@ class DamagedRow(OutboxError):
     """A row of the outbox is not as it was written."""
 
 
+class CommitConflict(OutboxError):
+    """A commit does not follow the last one, or has its number and other content: a fault of the program."""
+
+
 class SourceError(GatewayError):
     """A source cannot be reached or answered with an error; it will be tried again."""
 

@@ -22,7 +22,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import DamagedRow, OutboxError
+from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.mapping.causes import Causes
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
@@ -245,9 +245,14 @@ class Intake:
         at_once = batch.records or batch.notices or batch.receipts or batch.new_sessions
         if not at_once and not (moved and (old or self._stopping)):
             return None
-        states = {key: dump(batch.states.get(key, self.states[key])) for key in moved}
-        parts = (tuple(batch.records), tuple(batch.notices), tuple(batch.receipts), tuple(batch.new_sessions))
-        return Commit(states, *parts, number=self._number + 1)
+        return Commit(
+            number=self._number + 1,
+            states={key: dump(batch.states.get(key, self.states[key])) for key in moved},
+            records=tuple(batch.records),
+            notices=tuple(batch.notices),
+            receipts=tuple(batch.receipts),
+            new_sessions=tuple(batch.new_sessions),
+        )
 
     async def _forgotten(self, arrival: Arrival, batch: "_Batch") -> list[Notice]:
         """A lost session is a gap where there was one, also before this process; the source knows only its own life."""
@@ -293,12 +298,12 @@ class Intake:
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.
 
-        Raises only when told to stop meanwhile, or where waiting does not help (DamagedRow).
+        Raises only when told to stop meanwhile, or where waiting does not help (DamagedRow, CommitConflict).
         """
         while True:
             try:
                 answer = await self._outbox(call, *args, **kwargs)
-            except DamagedRow:
+            except (DamagedRow, CommitConflict):
                 raise
             except (sqlite3.Error, OSError, OutboxError) as error:
                 if self.health.blocked is None:

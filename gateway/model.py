@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from ulid import ULID
 
 Scalar = str | int | float | bool | None
@@ -28,8 +28,9 @@ class Sample:
     `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock;
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
-    happened between the value before and this one was not watched. One message is one sample: all inputs that it feeds change together.
-    A source that reads tags and has lost its connection says so once: by a sample of bad quality without a value for each tag.
+    happened between the value before and this one was not watched. One message is one sample: all inputs that it
+    feeds change together. A source that reads tags and has lost its connection says so once: by a sample of bad
+    quality without a value for each tag.
     """
 
     source: str
@@ -51,7 +52,8 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """A table in which inputs are looked up: its columns without the key, and for each key, as text, the cells that are filled."""
+    """A table in which inputs are looked up: its columns without the key, and for each key, as text, the cells that are
+    filled."""
 
     columns: frozenset[str]
     rows: Mapping[str, Mapping[str, Scalar]]
@@ -72,8 +74,8 @@ NoticeKind = Literal["gap", "reject", "loss", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that could not be used,
-    so that the time of arrival counts.
+    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that
+    could not be used, so that the time of arrival counts.
 
     Notices are stored with the records of the same commit, the newest ones are kept, all are counted.
     """
@@ -91,14 +93,23 @@ IntervalType = str
 BUILT_IN = frozenset({"RUN", "BATCH", "STATE"})
 """Interval types that every factory has; Oden's bulk creation takes the others only."""
 
+Metadata = Annotated[Mapping[str, JsonValue], Field(alias="details")]
+"""Metadata of an interval by name. Stored and exported records call it `details`."""
+
+STORED = ConfigDict(serialize_by_alias=True)
+"""For classes of which a stored name differs from that of the field."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartInterval:
     """The interval `key` of `line` begins at `start`; with `end`, that is known too.
 
-    `details` are its metadata: JSON, in which `product`, `category` and `reason` can stand as their bare names. A RUN has `product`
-    and can have `target`; a STATE has `category` and, where known, `reason` and `comment`; others are the factory's own.
+    In its `metadata`, which is JSON, `product`, `category` and `reason` can stand as their bare names. A RUN has
+    `product` and can have `target`; a STATE has `category` and, where known, `reason` and `comment`; others are the
+    factory's own.
     """
+
+    __pydantic_config__ = STORED
 
     key: str
     line: str
@@ -106,7 +117,7 @@ class StartInterval:
     type: IntervalType
     start: int
     name: str | None = None
-    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
     end: int | None = None
     kind: Literal["start"] = "start"
 
@@ -117,7 +128,9 @@ class StartInterval:
 
 @dataclass(frozen=True, slots=True)
 class UpdateInterval:
-    """What is now known of the interval `interval`: its `end`, its `name`, `details`. What is absent stays as it is."""
+    """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is."""
+
+    __pydantic_config__ = STORED
 
     key: str
     line: str
@@ -126,7 +139,7 @@ class UpdateInterval:
     interval: str
     end: int | None = None
     name: str | None = None
-    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    metadata: Metadata = field(default_factory=dict)
     kind: Literal["update"] = "update"
 
 
@@ -135,8 +148,8 @@ class Output:
     """What was produced in `interval`: one scrap/yield entry, stamped `timestamp`.
 
     No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
-    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed. With `quality_schema`,
-    the id of one, it is the result of a quality test instead.
+    `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed. With
+    `quality_schema`, the id of one, it is the result of a quality test instead.
     """
 
     key: str
@@ -167,8 +180,9 @@ IDENTITY: Mapping[SettingType, tuple[str, ...]] = MappingProxyType(
 )
 """What in the fields of a setting says which thing it is about; the line does too, where it has one."""
 
-MADE = frozenset({"product", "maintenance_work_order", "interval_type"})
-"""Settings of which Oden would make a second one if it were asked twice: known by one field, an id of Oden's tells which it is."""
+CREATED_ONCE = frozenset({"product", "maintenance_work_order", "interval_type"})
+"""Settings of which Oden would make a second one if it were asked twice: known by one field, an id of Oden's tells
+which it is."""
 
 OF_NO_LINE = frozenset({"product", "product_attribute", "interval_type"})
 """Settings that hold for all lines: several lines can speak of the same thing."""
@@ -178,8 +192,8 @@ OF_NO_LINE = frozenset({"product", "product_attribute", "interval_type"})
 class Setting:
     """What is to be so at Oden beside intervals and output: the thing of `type` that `fields` name has these `fields`.
 
-    `fields` are those of the request to the `set` endpoint of `type`, without the line. It depends on no interval; of one thing, the later
-    word holds.
+    `fields` are those of the request to the `set` endpoint of `type`, without the line. It depends on no interval; of
+    one thing, the later word holds.
     """
 
     key: str
@@ -202,13 +216,6 @@ class Setting:
 
 Record = Annotated[StartInterval | UpdateInterval | Output | Setting, Field(discriminator="kind")]
 """One thing that must become true at Oden, in local terms."""
-
-
-def creates(record: Record) -> bool:
-    """Whether sending the record's request twice could make two things at Oden."""
-    if isinstance(record, Setting):
-        return record.type in MADE
-    return not isinstance(record, UpdateInterval)
 
 
 RECORD: TypeAdapter[Record] = TypeAdapter(Record)

@@ -11,7 +11,7 @@ from gateway.cli.phrases import number
 from gateway.config.schema import Line
 from gateway.config.schema_output import Entry
 from gateway.config.schema_runs import Calendar, weekdays
-from gateway.model import MADE
+from gateway.model import CREATED_ONCE
 
 HOUR = 3600.0
 HOURS_A_WEEK = 168.0
@@ -50,7 +50,7 @@ def _parts(line: Line, merge_span: float) -> Iterator[Need]:
             kinds = _packed([entry for entry in entries if entry.of == of])
             yield Need(kinds * HOUR / every, kinds * min(HOUR / every, HOUR / merge_span))
     for rule in line.rules:
-        often = 2 * OTHERS if rule.set in MADE else OTHERS  # it is looked for first
+        often = 2 * OTHERS if rule.set in CREATED_ONCE else OTHERS  # it is looked for first
         yield Need(often, often)
 
 

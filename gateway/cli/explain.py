@@ -15,8 +15,8 @@ from gateway.errors import GatewayError
 from gateway.mapping.causes import CAUSE, Cause
 from gateway.mapping.compile import LinePlan
 from gateway.oden.payloads import iso
-from gateway.outbox.desk import QUESTION, Question
-from gateway.outbox.letters import Filter
+from gateway.outbox.control_handlers import QUESTION, Question
+from gateway.outbox.listing import Filter
 from gateway.sources import recording
 from gateway.trial import asked
 from gateway.trial.play import Shown, play, requests, shown

@@ -21,8 +21,8 @@ from gateway.cli.outbox_text import Shown, all_of, figures, stats, table
 from gateway.config import schema
 from gateway.config.units import Duration
 from gateway.errors import GatewayError, OutboxError
-from gateway.outbox.desk import QUESTION, Desk, Question
-from gateway.outbox.letters import LISTED, Filter, Where
+from gateway.outbox.control_handlers import QUESTION, ControlHandlers, Question
+from gateway.outbox.listing import LISTED, Filter, Where
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 
@@ -327,7 +327,7 @@ async def _answer(kept: schema.Outbox, command: str, question: object) -> AsyncG
     outbox = OutboxThread()
     await outbox.open(lambda: _opened(kept))
     try:
-        async for item in Desk(outbox, live=False).answer(command, question):
+        async for item in ControlHandlers(outbox, live=False).answer(command, question):
             yield item
     finally:
         await outbox.close()

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import JsonValue
 
 from gateway.cli.phrases import span
-from gateway.model import BUILT_IN, Output, Record, Setting, UpdateInterval
+from gateway.model import BUILT_IN, RECORD, Output, Record, Setting, UpdateInterval
 from gateway.oden.payloads import BULK
-from gateway.outbox.desk import STANDING
+from gateway.outbox.control_handlers import STANDING
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
-from gateway.outbox.letters import Listed
+from gateway.outbox.listing import Listed
 
 WIDTH = 100
 SHORT = 14
@@ -46,7 +46,7 @@ def _said(record: Record) -> tuple[str, str]:
         if not amounts:
             others = [f"{name} {_number(value)}" for name, value in record.raw_data.items()]
         return " ".join(filter(None, [", ".join(amounts), ", ".join(others)])), f"at {moment(record.timestamp)}"
-    details = ", ".join(str(value) for value in record.details.values())
+    details = ", ".join(str(value) for value in record.metadata.values())
     if isinstance(record, UpdateInterval):
         changes = " and ".join(filter(None, [f"named {record.name}" if record.name else "", details]))
         named = f"{kind} is {changes}" if changes else kind
@@ -147,7 +147,7 @@ def all_of(shown: Shown, now: float) -> Iterator[str]:
 
 
 def _fields(record: Record) -> Mapping[str, object]:
-    return {name: value for name in record.__dataclass_fields__ if (value := getattr(record, name)) is not None}
+    return {name: value for name, value in RECORD.dump_python(record, mode="json").items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,14 @@ from gateway.delivery.bulk import BULK, NOT_IMPLEMENTED, Bulk
 from gateway.delivery.holds import Holds
 from gateway.delivery.outcome import Outcome, judge
 from gateway.delivery.reconcile import EMPTY, Taken, compare, taken
-from gateway.model import Setting, creates
+from gateway.model import Setting
 from gateway.oden import payloads
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.record_kinds import creates
 
 log = structlog.get_logger()
 
@@ -107,7 +108,7 @@ class Carrier:
         attempt = tried or self._new_attempt(work)
         if tried is None and isinstance(work.records[0], Setting) and creates(work.records[0]):
             # Whether it is there already decides what is sent.
-            attempt = replace(attempt, phase="doubt")
+            attempt = replace(attempt, phase="in_doubt")
             work = replace(work, attempt=attempt)
             if await self._outbox(Outbox.begin, work, attempt):
                 await self.look_up(work, written)
@@ -164,12 +165,12 @@ class Carrier:
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
                 pause = max(pause, settle) if outcome.unsettled else pause
                 not_before = self.holds.next_probe() or now + pause
-                await self._store(work, phase="again", not_before=not_before, reason=outcome.reason)
+                await self._store(work, phase="retry", not_before=not_before, reason=outcome.reason)
             case "doubt":
                 attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
                 not_before = now + max(settle, asked)
                 await self._store(
-                    replace(work, attempt=attempt), phase="doubt", not_before=not_before, reason=outcome.reason
+                    replace(work, attempt=attempt), phase="in_doubt", not_before=not_before, reason=outcome.reason
                 )
             case _:
                 await self.refuse(work, dict.fromkeys(work.positions, outcome.reason))
@@ -206,7 +207,7 @@ class Carrier:
         if told.unclear:
             later = self._clock.now() + self._settings.settle
             confirmed = replace(work, attempt=replace(attempt, confirmed=told.confirmed))
-            await self._store(confirmed, phase="doubt", not_before=later, reason=told.unclear)
+            await self._store(confirmed, phase="in_doubt", not_before=later, reason=told.unclear)
             return
         self._accepted[attempt.endpoint] = self._clock.now()
         self._bulk.taken(endpoint)
@@ -248,7 +249,7 @@ class Carrier:
         elif attempt.failed >= MOST_SENDS and self._accepted.get(attempt.endpoint, 0.0) > attempt.begun:
             await self._give_up(work, attempt)
         else:
-            await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
+            await self._store(work, phase="retry", not_before=0.0, reason=attempt.reason)
 
     async def _set(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
         """Go on with a thing of which it is known now whether Oden has it, and under which id."""
@@ -261,7 +262,7 @@ class Carrier:
             await self._give_up(work, attempt)
         else:
             work = replace(work, attempt=replace(attempt, body=payloads.with_id(record, line_id, oden_id)))
-            await self._store(work, phase="again", not_before=0.0, reason=attempt.reason)
+            await self._store(work, phase="retry", not_before=0.0, reason=attempt.reason)
 
     def _is_hopeless(self, attempt: Attempt, since: float) -> bool:
         """Whether Oden failed so often over a setting, while it took other things `since` then, that this one must be why."""
@@ -274,7 +275,7 @@ class Carrier:
     async def _look_again(self, work: Work, attempt: Attempt, reason: str, asked: float = 0.0) -> None:
         attempt = replace(attempt, looks=attempt.looks + 1)
         later = self._clock.now() + max(self._settings.settle + backoff(attempt.looks), asked)
-        await self._store(replace(work, attempt=attempt), phase="doubt", not_before=later, reason=reason)
+        await self._store(replace(work, attempt=attempt), phase="in_doubt", not_before=later, reason=reason)
 
     async def find_line(self, work: Work, written: asyncio.Event) -> None:
         """Learn the line's id at Oden."""
@@ -305,9 +306,9 @@ class Carrier:
                 await self._look_again(one, attempt, reason)
             else:
                 later = self._clock.now() + max(self._settings.settle, backoff(attempt.tries))
-                await self._store(one, phase="again", not_before=later, reason=reason)
+                await self._store(one, phase="retry", not_before=later, reason=reason)
 
-    async def _store(self, work: Work, *, phase: Literal["again", "doubt"], not_before: float, reason: str) -> None:
+    async def _store(self, work: Work, *, phase: Literal["retry", "in_doubt"], not_before: float, reason: str) -> None:
         if work.attempt is None:
             raise ValueError("only an attempt has a phase")
         attempt = replace(work.attempt, phase=phase, not_before=not_before, reason=reason)
@@ -319,11 +320,11 @@ class Carrier:
         now, may_double = self._clock.now(), creates(work.records[0])
         settled = now + self._settings.settle
         if attempt.phase == "sending":
-            phase: Literal["doubt", "again"] = "doubt" if may_double else "again"
+            phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double else "retry"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
             await self._store(work, phase=phase, not_before=settled, reason="the gateway was stopped")
             return
-        least = settled if attempt.phase == "doubt" or not may_double else 0.0
+        least = settled if attempt.phase == "in_doubt" or not may_double else 0.0
         not_before = min(max(attempt.not_before, least), max(settled, now + longest))
         if not_before != attempt.not_before:
             await self._outbox(Outbox.begin, work, replace(attempt, not_before=not_before))

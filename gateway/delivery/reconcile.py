@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.model import Output, StartInterval, creates
+from gateway.model import Output, StartInterval
 from gateway.oden import payloads
 from gateway.oden.client import Answer
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_SET, INTERVALS_UPDATE
 from gateway.outbox.entries import Attempt, Work
+from gateway.record_kinds import creates
 
 EMPTY = "the answer was empty"
 

@@ -125,10 +125,10 @@ def _family(work: Work) -> tuple[str, str]:
 
 
 def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
-    if work.attempt is not None and work.attempt.phase == "doubt" and not has_line(work.line):
+    if work.attempt is not None and work.attempt.phase == "in_doubt" and not has_line(work.line):
         return "find_line"  # it is looked up by the line's id
     if work.attempt is not None:
-        return {"doubt": "look_up", "again": "resend", "sending": None}[work.attempt.phase]
+        return {"in_doubt": "look_up", "retry": "resend", "sending": None}[work.attempt.phase]
     if work.stuck:
         return "bury" if work.interval is None else "park"
     return "send" if has_line(work.line) else "find_line"

@@ -125,7 +125,7 @@ def _fields(record: Record, interval_id: str | None, wording: Wording) -> dict[s
         raise TypeError("this is not said of an interval")
     named: dict[str, object] = {
         key: {"name": value} if key in NAMED and record.type in BUILT_IN and isinstance(value, str) else value
-        for key, value in record.details.items()
+        for key, value in record.metadata.items()
     }
     fields: dict[str, object] = {}
     if isinstance(record, StartInterval):

@@ -1,24 +1,34 @@
-"""What the outbox keeps beside the records themselves."""
+"""What the outbox keeps beside the records themselves, and what it is handed and hands out.
 
+Names of fields and phases differ from the stored ones in places: stored ones never change.
+"""
+
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
-from gateway.model import Notice, Record
+from gateway.model import STORED, Notice, Record, Setting
+from gateway.record_kinds import kind_of
 
-Phase = Literal["sending", "again", "doubt"]
-"""sending: may be on its way. again: certainly not accepted, to be sent again. doubt: may have been accepted."""
+Phase = Literal["sending", "retry", "in_doubt"]
+"""sending: may be on its way. retry: certainly not accepted, to be sent again. in_doubt: may have been accepted."""
+
+_STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
+_PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request for the records at `positions` of `lane`; on disk before its first byte leaves.
 
-    `body` is the exact text that is sent, also when it is sent again. Without one, nothing is known of a request: Oden may have
-    the record, and where a look-up shows that it has not, the record waits again. `begun` is when it was last about to be sent,
-    `not_before` the earliest time of its next step (a repeat, or a look-up while in doubt), `tries` how often it was sent.
+    `body` is the exact text that is sent, also when it is sent again. Without one, nothing is known of a request: Oden
+    may have the record, and where a look-up shows that it has not, the record waits again. `begun` is when it was last
+    about to be sent, `not_before` the earliest time of its next step (a repeat, or a look-up while in doubt), `tries`
+    how often it was sent. Times are seconds since 1970.
     """
 
     lane: str
@@ -27,14 +37,18 @@ class Attempt:
     body: str
     begun: float
     tries: int = 0
-    phase: Phase = "sending"
+    phase: Annotated[
+        Phase,
+        BeforeValidator(lambda stored: _PHASES.get(stored, stored)),
+        PlainSerializer(lambda phase: _STORED_PHASES.get(phase, phase), return_type=str),
+    ] = "sending"
     not_before: float = 0.0
     reason: str = ""
     looks: int = 0
     """How often it was looked up without an answer that settles it."""
     failed: int = 0
-    """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing, or one that it
-    says may pass."""
+    """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing,
+    or one that it says may pass."""
     confirmed: bool = False
     """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
 
@@ -45,37 +59,10 @@ class Attempt:
 
 
 @dataclass(slots=True)
-class Lane:
-    """A queue of records at positions up to but excluding `tail`.
-
-    The live part begins at `head`; `backlog` are earlier parts, each from its first position up to but excluding its
-    last. Within a part, everything before its beginning is gone or carried by one of `attempts`, which are known by
-    their first positions. `waiting` counts all records of the lane, carried or not. `closed` are intervals that are
-    delivered to their end and still known, oldest first. `open` are the positions of starts without an end that wait and that
-    no attempt carries, oldest first.
-    """
-
-    line: str
-    tail: int = 0
-    head: int = 0
-    backlog: list[tuple[int, int]] = field(default_factory=list)
-    attempts: list[int] = field(default_factory=list)
-    waiting: int = 0
-    closed: list[str] = field(default_factory=list)
-    open: list[int] = field(default_factory=list)
-
-    def copy(self) -> "Lane":
-        closed, still_open = [*self.closed], [*self.open]
-        return replace(self, backlog=[*self.backlog], attempts=[*self.attempts], closed=closed, open=still_open)
-
-    def parts(self) -> list[tuple[int, int, bool]]:
-        """From where to where records may wait, and whether that is the live part, which comes first."""
-        return [(self.head, self.tail, True), *((first, last, False) for first, last in self.backlog)]
-
-
-@dataclass(slots=True)
 class Interval:
     """What later records need to know of an interval: its id at Oden, and what still waits for it."""
+
+    __pydantic_config__ = STORED
 
     line: str
     type: str
@@ -86,23 +73,24 @@ class Interval:
     update_at: int | None = None
     """The same of its update."""
     updating: bool = False
-    """An attempt carries an update of it; a later one must not overtake that."""
+    """An attempt carries an update of it, which a later one must not overtake."""
     stalled: bool = False
     """Its start is a dead letter, in doubt or to be sent again: what needs its id is parked."""
     parked: int = 0
     """Records that are parked with it."""
     outputs: int = 0
-    """Output records from before the end that wait, are under way or parked; the end follows them."""
+    """Its parts (output, quality tests) from before the end that wait, are under way or parked; the end follows."""
     ended: bool = False
     """The end has been appended."""
     late: int = 0
-    """Output records from after the end; nothing waits for them."""
+    """Its parts from after the end; nothing waits for them."""
     closed: bool = False
     """Oden has its end."""
     dead: int = 0
     """Dead letters that name it, which may be sent once more."""
-    said: dict[str, int] = field(default_factory=dict)
-    """How many updates have set each of its fields: a dead letter remembers it, and shows so whether it is out of date."""
+    field_versions: Annotated[dict[str, int], Field(alias="said")] = field(default_factory=dict)
+    """How many updates have set each of its fields: a dead letter remembers it, and shows so whether it is out of
+    date."""
 
     @property
     def pending(self) -> bool:
@@ -111,38 +99,48 @@ class Interval:
         return self.start_at is not None or self.update_at is not None or self.updating or counted > 0
 
     def count_in(self, *, late: bool) -> None:
-        """One entry of output more is to be delivered."""
+        """One part more is to be delivered."""
         if late:
             self.late += 1
         else:
             self.outputs += 1
 
     def count_out(self, *, late: bool) -> None:
-        """One entry of output less is left. Where it was counted before lateness was remembered, any will do."""
+        """One part less is left. Where it was counted before lateness was remembered, either count will do."""
         if self.late and (late or not self.outputs):
             self.late -= 1
         elif self.outputs:
             self.outputs -= 1
 
-    def tell(self, fields: Iterable[str]) -> None:
+    def count_update(self, fields: Iterable[str]) -> None:
         """An update, later than all before, sets `fields`."""
         for name in fields:
-            self.said[name] = self.said.get(name, 0) + 1
+            self.field_versions[name] = self.field_versions.get(name, 0) + 1
 
 
 @dataclass(slots=True)
-class Thing:
-    """What is known of a thing that settings of one line are about."""
+class SettingEntry:
+    """What there is of one thing that settings of one line are about."""
 
-    at: int | None = None
+    __pydantic_config__ = STORED
+
+    waiting_at: Annotated[int | None, Field(alias="at")] = None
     """The position of the setting that waits and that no attempt carries."""
     refused: list[int] = field(default_factory=list)
     """The positions of dead letters about it, oldest first."""
 
 
+def setting_key(setting: Setting) -> str:
+    """The key of the row of `SettingEntry` of what `setting` is about on its line."""
+    words = json.dumps([setting.line, setting.type, setting.about], sort_keys=True)
+    return f"thing/{hashlib.blake2b(words.encode(), digest_size=16).hexdigest()}"
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that Oden refused for good, with the request and the answer."""
+
+    __pydantic_config__ = STORED
 
     record: Record
     at: float
@@ -150,8 +148,9 @@ class DeadLetter:
     endpoint: str
     body: str
     tries: int
-    said: Mapping[str, int] | None = None
-    """Of an update: `Interval.said` of each field that nothing later has set; None where that is not known."""
+    field_versions: Annotated[Mapping[str, int] | None, Field(alias="said")] = None
+    """Of an update: `Interval.field_versions` of each field that nothing later has set; None where that is not
+    known."""
 
 
 @dataclass(slots=True)
@@ -188,8 +187,9 @@ class Totals:
 class Work:
     """Something that delivery can go on with: an attempt with its records, or records that no attempt carries yet.
 
-    `interval` is that of the first record; None where it is not known (any more). `live` says that it was appended since
-    delivery last went wrong. `stuck` says that the interval cannot be known at Oden before something else happens.
+    `interval` is that of the first record; None where it is not known (any more). `live` says that it was appended
+    since delivery last went wrong. `stuck` says that the interval cannot be known at Oden before something else
+    happens.
     """
 
     lane: str
@@ -209,7 +209,7 @@ class Work:
     def stuck(self) -> bool:
         return (
             self.attempt is None
-            and self.records[0].kind not in ("start", "setting")
+            and kind_of(self.records[0]).needs_interval
             and (self.interval is None or self.interval.stalled)
         )
 
@@ -230,19 +230,33 @@ class ReceiptId(NamedTuple):
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """What intake makes durable at once.
 
-    `states` are line states as text by line key; `receipts` are MQTT deliveries by source; the receipts of
-    the sources in `new_sessions` are forgotten first.
+    `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
+    outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
+    `receipts` are MQTT deliveries by source; the receipts of the sources in `new_sessions` are forgotten first.
     """
 
+    number: int
     states: Mapping[str, str] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     receipts: tuple[tuple[str, ReceiptId], ...] = ()
     new_sessions: tuple[str, ...] = ()
+
+    def mark(self) -> "CommitMark":
+        """What is remembered of it: equal for equal commits alone."""
+        return CommitMark(self.number, hashlib.blake2b(COMMIT.dump_json(self), digest_size=16).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMark:
+    """What is stored of the last commit, in the same transaction: its number, and a digest of all that is in it."""
+
+    number: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +287,10 @@ class Summary:
 
 
 ATTEMPT = TypeAdapter(Attempt)
-LANE = TypeAdapter(Lane)
+COMMIT = TypeAdapter(Commit)
+COMMIT_MARK = TypeAdapter(CommitMark)
 INTERVAL = TypeAdapter(Interval)
-THING = TypeAdapter(Thing)
+SETTING_ENTRY = TypeAdapter(SettingEntry)
 DEAD_LETTER = TypeAdapter(DeadLetter)
 TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)

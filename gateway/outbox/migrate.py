@@ -1,8 +1,8 @@
 """Format 1 as format 2.
 
-Format 1 had ends where there are updates now, in the lane of their starts; one attempt a lane (`attempt/L`); parked records under
-`parked/K/N`, dead letters under `dead/N`; intervals without line, type and start. Records keep their positions. Bounds and
-counts are not translated: `rebuild` makes them from the records.
+Format 1 had ends where there are updates now, in the lane of their starts; one attempt a lane (`attempt/L`); parked
+records under `parked/K/N`, dead letters under `dead/N`; intervals without line, type and start. Records keep their
+positions. Bounds and counts are not translated: `reindex` makes them from the records.
 """
 
 import json
@@ -12,11 +12,11 @@ from typing import Any
 
 from ulid import ULID
 
-from gateway.outbox.change import CLOSED_KEPT
-from gateway.outbox.entries import INTERVAL, LANE, Interval, Lane
-from gateway.outbox.lanes import DEAD, parked_lane
+from gateway.outbox.entries import INTERVAL, Interval
+from gateway.outbox.lanes import DEAD, LANE, Lane, parked_lane
+from gateway.outbox.record_rules import CLOSED_KEPT
 
-Items = Callable[[], Iterator[tuple[str, str]]]
+Rows = Callable[[], Iterator[tuple[str, str]]]
 
 _NO_SENSE = (ValueError, LookupError, TypeError, AttributeError)
 """What taking a row apart raises that is JSON of another shape, or none."""
@@ -24,13 +24,14 @@ _TYPES = {"runs": "RUN", "states": "STATE", "output": "RUN"}
 """The type of the intervals of a family of lanes."""
 
 
-def translated(items: Items) -> Iterator[tuple[str, str]]:
+def translated(rows: Rows) -> Iterator[tuple[str, str]]:
     """The rows of a store of format 2 from those of one of format 1, which are read twice.
 
-    Format 1 had no checksums. What makes no sense is handed on as it is: `rebuild` finds it to be no record, and names it.
+    Format 1 had no checksums. What makes no sense is handed on as it is: `reindex` finds it to be no record, and names
+    it.
     """
-    about = _About(items)
-    for key, text in items():
+    about = _About(rows)
+    for key, text in rows():
         kind = key.partition("/")[0]
         try:
             yield from _row(about, key, text)
@@ -72,7 +73,7 @@ def _row(about: "_About", key: str, text: str) -> Iterator[tuple[str, str]]:
 class _About:
     """What is known of intervals, and which attempts are about ends, from one pass over all rows."""
 
-    def __init__(self, items: Items) -> None:
+    def __init__(self, rows: Rows) -> None:
         self._of: dict[str, tuple[str, str]] = {}
         """By interval: line and type."""
         self._starts: dict[str, tuple[int, int | None]] = {}
@@ -83,7 +84,7 @@ class _About:
         self._ends: dict[str, set[int]] = {}
         """By lane, the positions of ends."""
         self._states: dict[str, dict[str, Any]] = {}
-        for key, text in items():
+        for key, text in rows():
             with suppress(*_NO_SENSE):
                 self._learn(key, json.loads(text))
         self.ends = {lane for lane, position in self._carried.items() if position in self._ends.get(lane, ())}
@@ -167,8 +168,8 @@ def _strings(value: object) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
-        for one in value.values():
-            yield from _strings(one)
+        for part in value.values():
+            yield from _strings(part)
     elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
+        for part in value:
+            yield from _strings(part)

@@ -7,13 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from gateway.outbox.opening import open_rows
-from gateway.outbox.room import FROM
+from gateway.outbox.overflow import FROM
+from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
 
 BALLAST = 16 * 2**20
 """Bytes kept back, so that what waits can still be delivered when the disk is full."""
@@ -22,9 +21,12 @@ BALLAST = 16 * 2**20
 def open_outbox(
     directory: Path, *, limit: int, min_free: float, span: float, drop_oldest_output: bool = False
 ) -> Outbox:
-    """The outbox in `directory`, which this process holds until it closes it. `limit` in bytes, `min_free` as a share of the
-    disk, `span` in seconds; `drop_oldest_output` rather than take nothing in at the limit. Raises OutboxError where the directory is unwritable or held by another process."""
-    rows, _ = open_rows(directory, limit=limit, min_free=min_free, ballast=BALLAST)
+    """The outbox in `directory`, which this process holds until it closes it.
+
+    `limit` in bytes, `min_free` as a share of the disk, `span` in seconds; `drop_oldest_output` rather than take
+    nothing in at the limit. Raises OutboxError where the directory is unwritable or held by another process.
+    """
+    rows, _ = open_store(directory, limit=limit, min_free=min_free, ballast=BALLAST)
     try:
         return Outbox(rows, span, int(limit * FROM) if drop_oldest_output else None)
     except BaseException:

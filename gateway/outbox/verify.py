@@ -5,12 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gateway.errors import DamagedRow
-from gateway.model import RECORD, Output, Setting
+from gateway.model import RECORD
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL
-from gateway.outbox.kept import Kept, kept
-from gateway.outbox.lanes import DEAD, lane_of, parked_lane, starts_lane, updates_lane
-from gateway.outbox.letters import PAGE, positions
+from gateway.outbox.lanes import (
+    DEAD,
+    StoredRecord,
+    lane_of,
+    parked_lane,
+    starts_lane,
+    stored_record,
+    updates_lane,
+)
+from gateway.outbox.listing import PAGE, positions
 from gateway.outbox.store import Outbox
+from gateway.record_kinds import kind_of
 
 MOST_TOLD = 100
 """Problems that one check tells of."""
@@ -36,8 +44,8 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Tally:
-    """What was seen of the first MOST_INTERVALS intervals of a line: how many entries of output, from before the end and late
-    ones, and how many parked records."""
+    """What was seen of the first MOST_INTERVALS intervals of a line: how many entries of output, from before the end
+    and late ones, and how many parked records."""
 
     outputs: Counter[str] = field(default_factory=Counter)
     late: Counter[str] = field(default_factory=Counter)
@@ -52,20 +60,20 @@ def lines(outbox: Outbox) -> list[str | None]:
 
 
 def check(outbox: Outbox, line: str | None) -> Iterator[Verdict | None]:
-    """Go through the records of `line`, or through the dead letters. Answers None after each page of rows, at which other
-    calls may be made to the outbox, and the verdict at last."""
+    """Go through the records of `line`, or through the dead letters. Answers None after each page of rows, at which
+    other calls may be made to the outbox, and the verdict at last."""
     verdict, tally, rows = Verdict(), _Tally(), 0
     before = _bounds(outbox, line)
-    for name, _, waiting, _ in before:
-        found = 0
+    for name, _, due, _ in before:
+        present = 0
         for position in positions(outbox, name):
             rows += 1
             if rows % PAGE == 0:
                 yield None
-            found += _record(outbox, name, position, verdict, tally)
-        if _bounds(outbox, line) == before and found != waiting:
-            verdict.wrong(f"{name}: {found} records are there, and {waiting} should be")
-        verdict.records += found
+            present += _record(outbox, name, position, verdict, tally)
+        if _bounds(outbox, line) == before and present != due:
+            verdict.wrong(f"{name}: {present} records are there, and {due} should be")
+        verdict.records += present
     for number, key in enumerate(sorted(tally.seen - tally.unread), 1):
         if _bounds(outbox, line) != before:
             break
@@ -113,22 +121,22 @@ def _record(outbox: Outbox, name: str, position: int, verdict: Verdict, tally: _
         if name == DEAD:
             DEAD_LETTER.validate_json(text)
             return True
-        one = kept(text)
+        stored = stored_record(text)
     except DamagedRow as error:
         verdict.wrong(str(error))
     except ValueError:
         verdict.wrong(f"{where}: this is not a record")
     else:
-        _placed(outbox, where, name, one, verdict, tally)
+        _placed(outbox, where, name, stored, verdict, tally)
     return True
 
 
-def _placed(outbox: Outbox, where: str, name: str, one: Kept, verdict: Verdict, tally: _Tally) -> None:
-    record = one.record
+def _placed(outbox: Outbox, where: str, name: str, stored: StoredRecord, verdict: Verdict, tally: _Tally) -> None:
+    record, kind = stored.record, kind_of(stored.record)
     is_parked = name == parked_lane(record.line)
     if not is_parked and name != lane_of(record):
-        verdict.wrong(f"{where}: the {record.kind} {record.key} does not belong into this lane")
-    if isinstance(record, Setting):
+        verdict.wrong(f"{where}: the {kind.name} {record.key} does not belong into this lane")
+    if kind.interval == "none":
         return
     if record.interval not in tally.seen and len(tally.seen) < MOST_INTERVALS:
         tally.seen.add(record.interval)
@@ -139,8 +147,8 @@ def _placed(outbox: Outbox, where: str, name: str, one: Kept, verdict: Verdict, 
             verdict.wrong(f"interval {record.interval}: its row cannot be read")
             tally.unread.add(record.interval)
     if record.interval in tally.seen:
-        tally.outputs[record.interval] += isinstance(record, Output) and not one.late
-        tally.late[record.interval] += one.late
+        tally.outputs[record.interval] += kind.interval == "adds" and not stored.late
+        tally.late[record.interval] += stored.late
         tally.parked[record.interval] += is_parked
 
 
@@ -148,9 +156,9 @@ def _interval(outbox: Outbox, key: str, verdict: Verdict, tally: _Tally) -> None
     interval = outbox.interval(key)
     if interval is None:
         return
-    for word, due, found in (("", interval.outputs, tally.outputs[key]), ("late ", interval.late, tally.late[key])):
-        if due != found:
-            verdict.wrong(f"interval {key}: {found} {word}entries of output are there, and {due} should be")
+    for word, due, present in (("", interval.outputs, tally.outputs[key]), ("late ", interval.late, tally.late[key])):
+        if due != present:
+            verdict.wrong(f"interval {key}: {present} {word}entries of output are there, and {due} should be")
     if interval.parked != tally.parked[key]:
         verdict.wrong(
             f"interval {key}: {tally.parked[key]} records are parked with it, and {interval.parked} should be"
@@ -165,7 +173,7 @@ def _waits(outbox: Outbox, key: str, name: str, position: int) -> bool:
     """Whether a record of the interval is at a position, and no attempt carries it."""
     try:
         text = outbox.row(f"record/{name}/{position}")
-        return text is not None and RECORD.validate_json(text).interval == key and not outbox.carried(name, position)
+        return text is not None and RECORD.validate_json(text).interval == key and not outbox.is_carried(name, position)
     except (DamagedRow, ValueError):
         return False
 
@@ -174,4 +182,4 @@ def _is_within(outbox: Outbox, name: str, position: int) -> bool:
     lane = outbox.lanes.get(name)
     if lane is None:
         return False
-    return outbox.carried(name, position) or any(first <= position < last for first, last, _ in lane.parts())
+    return outbox.is_carried(name, position) or lane.holds(position)

@@ -8,7 +8,7 @@ from gateway.clock import Clock
 from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
 from gateway.health import Problems
 from gateway.log_sink import lost_lines
-from gateway.outbox.desk import Desk
+from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import Summary
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -37,7 +37,7 @@ class StatusLoop:
         supervisor: Supervisor,
         clock: Clock,
         *,
-        desk: Desk,
+        desk: ControlHandlers,
         journal: Journal,
         systemd: Systemd,
         summary: Summary,

@@ -15,7 +15,7 @@ from gateway.oden import payloads
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.entries import Commit, LineRef
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector
@@ -82,14 +82,14 @@ class Gateway:
     """The real drain on the real outbox."""
 
     def __init__(self, site: Site) -> None:
-        self.outbox = Outbox(MemoryRows())
+        self.outbox = Outbox(MemoryStore())
         clock = LoopClock(EPOCH + site.loop.time())
         settings = Settings(SETTLE, TIMEOUT)
         outbox, client = cast("OutboxThread", InLine(self.outbox)), cast("OdenClient", site.wire)
         self.drain = Drain(outbox, client, clock, settings, site.refs)
 
     def take(self, records: tuple[Record, ...]) -> None:
-        self.outbox.commit(Commit(records=records))
+        self.outbox.commit(Commit(number=self.outbox.last_commit() + 1, records=records))
         self.drain.wake()
 
     def waiting(self) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
 
-from gateway.outbox.ballast import free_bytes
+from gateway.outbox.directory import free_bytes
 from tests.peers import PATIENCE
 
 DISK = 96 * 2**20

@@ -97,7 +97,13 @@ async def _deliver(url: str, seconds: float, directory: Path) -> list[float]:
     try:
         for line in lines:
             events = takewhile(lambda event: event.at < HOUR, line.events())
-            await outbox(Outbox.commit, Commit(records=tuple(chain.from_iterable(event.records for event in events))))
+            await outbox(
+                Outbox.commit,
+                Commit(
+                    number=await outbox(Outbox.last_commit) + 1,
+                    records=tuple(chain.from_iterable(event.records for event in events)),
+                ),
+            )
         async with OdenClient(url, lambda: TOKEN, 30.0, pace) as client:
             drain = Drain(outbox, client, LoopClock(EPOCH + 2 * HOUR), Settings(60.0, 30.0), refs)
             running = asyncio.create_task(drain.run())

@@ -18,7 +18,7 @@ from gateway.model import Notice
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.entries import LineRef
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector
@@ -33,7 +33,7 @@ from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, mapped, recorded
 from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
-from tests.campaign.storage import InLine, MortalRows
+from tests.campaign.storage import InLine, MortalStore
 from tests.campaign.virtual import simulate
 
 SOURCES, CORE = range(2)
@@ -80,7 +80,7 @@ class _World:
         self.plant = Organization((Factory(FACTORY, tuple(names)),), interval_types=(CUSTOM,))
         injector = FaultInjector(self.plant, schedule.seed, map(read_fault, schedule.faults))
         self.oden = Oden(OdenModel(self.plant, schedule.modes), injector)
-        self.rows = MemoryRows()
+        self.rows = MemoryStore()
         messages = [message for story in self.mapped for message in story.messages]
         self.broker = Broker(messages, self.chances)
         self.result = Result()
@@ -135,7 +135,7 @@ class _Process:
         self.world, self.life, self.fuse = world, life, fuse
         self.loop = asyncio.get_running_loop()
         self.clock = LoopClock(EPOCH + self.loop.time() + life.ahead)
-        self.outbox = InLine(Outbox(MortalRows(world.rows, fuse, schedule.troubles)), world.chances)
+        self.outbox = InLine(Outbox(MortalStore(world.rows, fuse, schedule.troubles)), world.chances)
         wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
         lines = {story.key: LineRef(FACTORY, story.name) for story in world.stories}
         settings = Settings(schedule.settle, schedule.timeout, in_order=schedule.in_order)

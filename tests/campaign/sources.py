@@ -8,9 +8,9 @@ import random
 from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
-from gateway.errors import OutboxError
-from gateway.model import Moment, Sample
-from gateway.outbox.entries import Commit
+from gateway.errors import OutboxError, OutboxFull
+from gateway.model import Moment, Record, Sample
+from gateway.outbox import record_rules
 from gateway.outbox.store import Outbox
 from gateway.sources.base import Arrival, Receipt, Take
 from tests.campaign.plant import EPOCH, FLOOR, PLC, Message, Story
@@ -91,6 +91,17 @@ async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
         await asyncio.sleep(SAMPLING)
 
 
+def put_in(outbox: Outbox, line: str, state: str, records: tuple[Record, ...]) -> None:
+    """Store records and a line's state as a commit does, but without a number: numbers are for intake alone."""
+    full = outbox.summary(0).full
+    if full is not None:
+        raise OutboxFull(full)
+    with outbox.transaction() as transaction:
+        transaction.put[f"line/{line}"] = state
+        for record in records:
+            record_rules.append(transaction, record)
+
+
 async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
     """Commit the records of `story` when they are made. How far it is stands beside them, as a line's state does."""
     number = int(await outbox(Outbox.line_state, story.key) or 0)
@@ -98,7 +109,7 @@ async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
         at, records = story.records[number]
         await _until(at)
         try:
-            await outbox(Outbox.commit, Commit({story.key: str(number + 1)}, records))
+            await outbox(put_in, story.key, str(number + 1), records)
         except OutboxError:
             await asyncio.sleep(1.0)
         else:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
 from gateway.errors import OutboxError
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from tests.campaign.fuse import AFTER_DISK, BEFORE_DISK, Fuse
 
@@ -22,10 +22,10 @@ class Trouble(NamedTuple):
     until: float
 
 
-class MortalRows:
+class MortalStore:
     """What one life sees of `rows`."""
 
-    def __init__(self, rows: MemoryRows, fuse: Fuse, troubles: Iterable[Trouble]) -> None:
+    def __init__(self, rows: MemoryStore, fuse: Fuse, troubles: Iterable[Trouble]) -> None:
         self._rows, self._fuse, self._troubles = rows, fuse, tuple(troubles)
 
     def get(self, key: str) -> str | None:

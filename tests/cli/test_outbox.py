@@ -155,7 +155,7 @@ def stored(site: Site, *records: Record, refused: int = 0) -> None:
     """An outbox with `records`, of which the first `refused` lanes' heads are dead letters."""
     outbox = site.open()
     outbox.learn_lines({LINE: LineRef("Factory A", "Line 01")})
-    outbox.commit(Commit(records=records))
+    outbox.commit(Commit(number=outbox.last_commit() + 1, records=records))
     for work in outbox.work()[:refused]:
         attempt = Attempt(work.lane, work.positions, "interval/set", BODY, begun=1.0, tries=1)
         outbox.begin(work, attempt)
@@ -227,7 +227,7 @@ def test_show_says_when_it_is_tried_next(site: Site) -> None:
     (work,) = outbox.work()
     outbox.begin(
         work,
-        Attempt(work.lane, work.positions, "interval/set", BODY, 1.0, 3, "again", time.time() + 3000, "503: busy"),
+        Attempt(work.lane, work.positions, "interval/set", BODY, 1.0, 3, "retry", time.time() + 3000, "503: busy"),
     )
     outbox.close()
     text = site.outbox("show", STATE.key)
@@ -313,8 +313,8 @@ def test_verify_says_what_is_wrong(refused: Site) -> None:
     """In order, it ends with 0; with a row that is gone, with 1 and the row's name."""
     assert refused.outbox("verify") == "4 records were read: they are in order.\n"
     outbox = refused.open()
-    with outbox.change() as change:
-        change.drop.add(f"record/{LINE}/output/0")
+    with outbox.transaction() as transaction:
+        transaction.drop.add(f"record/{LINE}/output/0")
     outbox.close()
     assert f"{LINE}/output: 0 records are there, and 1 should be" in refused.outbox("verify", code=1)
     answer = refused.json("verify", code=1)
@@ -328,8 +328,8 @@ def test_verify_reports_damage_until_it_is_acknowledged(refused: Site) -> None:
         "read": 17, "lost": {"record": 2}, "keys": ["record/x/1"],
     }  # fmt: skip
     outbox = refused.open()
-    with outbox.change() as change:
-        change.put["damage"] = json.dumps([report])
+    with outbox.transaction() as transaction:
+        transaction.put["damage"] = json.dumps([report])
     outbox.close()
     for _ in range(2):
         text = refused.outbox("verify", code=1)
@@ -439,7 +439,7 @@ def test_p8_dead_letters_hold_no_secret(site: Site) -> None:
         site.configure(f"http://127.0.0.1:{port}/v2")
         outbox = site.open()
         outbox.learn_lines({LINE: LineRef("Factory A", "Line 01", "7")})
-        outbox.commit(Commit(records=(STATE,)))
+        outbox.commit(Commit(number=outbox.last_commit() + 1, records=(STATE,)))
         outbox.close()
         site.run()
         while "interval/set" not in (head := _refuse(server)):

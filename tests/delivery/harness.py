@@ -18,7 +18,7 @@ from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.oden.payloads import DEFAULT
 from gateway.outbox.entries import Commit, Counts, LineRef
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.model import OdenModel
@@ -118,7 +118,7 @@ class Rig:
         self.number = 0
         self.clock = AnchoredClock()
         self.wording = DEFAULT
-        self.rows = MemoryRows()
+        self.rows = MemoryStore()
 
     @asynccontextmanager
     async def running(
@@ -140,7 +140,9 @@ class Rig:
                 await self.outbox.close()
 
     async def commit(self, drain: Drain, *records: Record) -> None:
-        await self.outbox(Outbox.commit, Commit(records=tuple(records)))
+        await self.outbox(
+            Outbox.commit, Commit(number=await self.outbox(Outbox.last_commit) + 1, records=tuple(records))
+        )
         drain.wake()
 
     async def counts(self) -> Counts:

@@ -33,7 +33,7 @@ async def oden() -> AsyncIterator[Oden]:
 def washes(rig: Rig, number: int, begin: int = T) -> list[StartInterval]:
     """Closed custom intervals, a minute apart."""
     states = [rig.start(begin + 60 * n, "STATE") for n in range(number)]
-    return [replace(one, type="WASH", details={"n": str(n)}, end=one.start + 50) for n, one in enumerate(states)]
+    return [replace(one, type="WASH", metadata={"n": str(n)}, end=one.start + 50) for n, one in enumerate(states)]
 
 
 def at_oden(oden: Oden, kind: str = "WASH") -> list[Interval]:
@@ -151,7 +151,7 @@ async def test_custom_intervals_are_made_together(rig: Rig, oden: Oden) -> None:
         await rig.commit(drain, *made, open_one)
         await rig.drained()
         assert sorted(oden.seen[1:]) == ["interval/set", "intervals/set"]
-        later = replace(rig.end(made[25], made[25].start + 55), details={"n": "changed"})
+        later = replace(rig.end(made[25], made[25].start + 55), metadata={"n": "changed"})
         await rig.commit(drain, later, rig.end(open_one, open_one.start + 9))
         await rig.drained()
         assert (await rig.counts()).dead == 0

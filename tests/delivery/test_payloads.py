@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import model
+from gateway import record_kinds
 from gateway.model import Output, Record, StartInterval, UpdateInterval
 from gateway.oden import payloads
 from gateway.oden.payloads import DEFAULT, Wording
@@ -129,7 +129,7 @@ def test_many_as_one_request() -> None:
 )
 def test_what_may_share_a_request_and_what_must_not_be_repeated(record: Record, packs: bool, creates: bool) -> None:
     """Oden makes custom intervals in bulk and no others; all but updates make something new each time they are sent."""
-    assert (payloads.packable(record), model.creates(record)) == (packs, creates)
+    assert (payloads.packable(record), record_kinds.creates(record)) == (packs, creates)
 
 
 def test_look_ups() -> None:

@@ -34,7 +34,7 @@ def end(line: str, at: float, kind: str = "STATE", *, live: bool = True, ends: b
     return Work(f"{line}/updates {kind}", (record,), (0,), replace(KNOWN, ended=ends), live=live)
 
 
-def tried(work: Work, phase: Literal["again", "doubt", "sending"], not_before: float) -> Work:
+def tried(work: Work, phase: Literal["retry", "in_doubt", "sending"], not_before: float) -> Work:
     return replace(work, attempt=Attempt(work.lane, work.positions, "interval/set", "{}", 0.0, 1, phase, not_before))
 
 
@@ -110,9 +110,9 @@ def test_output_that_such_an_end_waits_for_is_urgent() -> None:
     [
         (start("a", 1.0), True, "send"),
         (start("a", 1.0), False, "find_line"),
-        (tried(start("a", 1.0), "again", 5.0), True, "resend"),
-        (tried(start("a", 1.0), "doubt", 5.0), True, "look_up"),
-        (tried(start("a", 1.0), "doubt", 5.0), False, "find_line"),
+        (tried(start("a", 1.0), "retry", 5.0), True, "resend"),
+        (tried(start("a", 1.0), "in_doubt", 5.0), True, "look_up"),
+        (tried(start("a", 1.0), "in_doubt", 5.0), False, "find_line"),
         (output("a", 1.0), True, "send"),
         (output("a", 1.0, replace(KNOWN, stalled=True)), False, "park"),
         (output("a", 1.0, None), True, "bury"),
@@ -138,7 +138,7 @@ def test_a_line_is_looked_up_once() -> None:
 
 def test_attempts_wait_for_their_time() -> None:
     """A repeat or a look-up is chosen from its time on, and tells when that is."""
-    doubt, again = tried(start("a", 1.0), "doubt", NOW + 50), tried(start("b", 2.0), "again", NOW + 20)
+    doubt, again = tried(start("a", 1.0), "in_doubt", NOW + 50), tried(start("b", 2.0), "retry", NOW + 20)
     assert choose(doubt, again) == Plan(None, NOW + 20)
     assert choose(doubt, start("a", 3.0)).choice is not None
 
@@ -182,7 +182,7 @@ ANY = st.builds(
         st.floats(0, 20_000),
         st.booleans(),
     ),
-    st.sampled_from([None, None, "again", "doubt", "sending"]),
+    st.sampled_from([None, None, "retry", "in_doubt", "sending"]),
     st.floats(-100, 900),
     st.booleans(),
 )

@@ -11,7 +11,8 @@ from gateway.delivery.carry import MOST_SENDS
 from gateway.model import Output, Record, Setting, SettingType, StartInterval
 from gateway.oden.payloads import DEFAULT, request_for
 from gateway.outbox.entries import Attempt, Commit
-from gateway.outbox.letters import Filter, page, retry
+from gateway.outbox.listing import Filter, page
+from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, LINE, LINES, NAME, Fault, Oden, Rig
 from tests.peers import PATIENCE
@@ -289,11 +290,11 @@ async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden:
         await rig.commit(drain, nobody)
         await rig.drained()
     outbox = Outbox(rig.rows)
-    outbox.commit(Commit(records=(target(rig, "Poison", 1), target(rig, "Pipe", 2))))
+    outbox.commit(Commit(number=outbox.last_commit() + 1, records=(target(rig, "Poison", 1), target(rig, "Pipe", 2))))
     (work,) = outbox.work()
     request = request_for(work.records, line_id(oden), (None,), DEFAULT)
     tried = Attempt(
-        work.lane, work.positions, request.endpoint.path, request.body, 0.0, failed=MOST_SENDS - 1, phase="again"
+        work.lane, work.positions, request.endpoint.path, request.body, 0.0, failed=MOST_SENDS - 1, phase="retry"
     )
     assert outbox.begin(work, tried)
     oden.faults.append(Fault("target/set", "before", status, text, times=1000, contains="Poison"))
@@ -326,11 +327,11 @@ async def test_p5_a_refused_setting_takes_nothing_back(rig: Rig, oden: Oden, whe
     oden.faults.append(Fault("target/set", "before", 400, text=REFUSAL, times=2, contains='"target_value":1'))
     if when == "refused while the next waits":
         outbox = Outbox(rig.rows)
-        outbox.commit(Commit(records=tuple(first)))
+        outbox.commit(Commit(number=outbox.last_commit() + 1, records=tuple(first)))
         for work in outbox.work():
             request = request_for(work.records, line_id(oden), (None,), DEFAULT)
             assert outbox.begin(work, Attempt(work.lane, work.positions, request.endpoint.path, request.body, 0.0))
-        outbox.commit(Commit(records=tuple(later)))
+        outbox.commit(Commit(number=outbox.last_commit() + 1, records=tuple(later)))
     async with rig.running() as drain:
         if when != "refused while the next waits":
             await rig.commit(drain, *first)

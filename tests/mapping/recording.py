@@ -143,7 +143,7 @@ def known_of(record: StartInterval | UpdateInterval) -> str:
     named = ("product", "category", "reason")
     details = (
         str(value) if key in named and isinstance(value, str) else f"{key} {json.dumps(value)}"
-        for key, value in record.details.items()
+        for key, value in record.metadata.items()
     )
     return ", ".join(filter(None, (record.name, *details)))
 

@@ -75,9 +75,9 @@ def told_of(played: Played) -> list[Was]:
     states = []
     for one in played.records:
         if isinstance(one, StartInterval):
-            said = ends[one.key].details if one.key in ends else {}
+            said = ends[one.key].metadata if one.key in ends else {}
             counts = int(str(said.get("short_stops", 0))), int(str(said.get("short_stop_seconds", 0)))
-            states.append(Was(seconds(one.start), str(one.details["category"]), *counts))
+            states.append(Was(seconds(one.start), str(one.metadata["category"]), *counts))
     return states
 
 

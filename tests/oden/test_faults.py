@@ -16,8 +16,8 @@ from gateway.oden.pace import Pace
 from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
 from gateway.simulator.oden.faults import KINDS, read_fault
 from gateway.simulator.oden.model import OdenModel
-from gateway.simulator.oden.store import Organization
 from gateway.simulator.oden.server import listening, make_app
+from gateway.simulator.oden.store import Organization
 from tests.oden.wire import SECRET
 from tests.peers import PATIENCE
 

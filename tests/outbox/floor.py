@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -96,7 +97,7 @@ class Oden:
         """Make `record` true; the id of the interval that a start has made."""
         if isinstance(record, StartInterval):
             assert record.key not in self.made, "an interval is made once"
-            self.made[record.key] = Made(record, record.name, dict(record.details), record.end)
+            self.made[record.key] = Made(record, record.name, dict(record.metadata), record.end)
             return id_of(record.key)
         if isinstance(record, Setting):
             known = self.set.setdefault((record.line, record.type, str(record.about)), {})
@@ -109,7 +110,7 @@ class Oden:
             interval.output.append(record)
             return None
         interval.name = interval.name if record.name is None else record.name
-        interval.details |= record.details
+        interval.details |= record.metadata
         interval.end = interval.end if record.end is None else record.end
         return None
 
@@ -129,8 +130,13 @@ def total(records: list[Output]) -> float:
     return sum(float(str(record.raw_data[name])) for record in records for name in record.amounts)
 
 
+def next_commit(outbox: Outbox, **content: Any) -> Commit:
+    """The commit that follows the last one."""
+    return Commit(number=outbox.last_commit() + 1, **content)
+
+
 def commit(outbox: Outbox, *records: Record) -> None:
-    outbox.commit(Commit(records=records))
+    outbox.commit(next_commit(outbox, records=records))
 
 
 def packable(record: Record) -> bool:

@@ -1,8 +1,10 @@
-"""A disk that loses power: the calls that a real process made of the system, and what the disk may hold after any of them.
+"""A disk that loses power: the calls that a real process made of the system, and what the disk may hold after any of
+them.
 
-`recorded` runs a program under strace. `Disk` follows its calls. What was written since a file's last sync is, after a cut, there,
-not there, or there in some of its sectors of 512 bytes; what was made, renamed or removed in a folder since its last sync is
-there up to some point. That is more than file systems with a journal lose, and all that POSIX lets them.
+`recorded` runs a program under strace. `Disk` follows its calls. What was written since a file's last sync is, after a
+cut, there, not there, or there in some of its sectors of 512 bytes; what was made, renamed or removed in a folder since
+its last sync is there up to some point. That is more than file systems with a journal lose, and all that POSIX lets
+them.
 """
 
 import os
@@ -23,7 +25,8 @@ _TEXT = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
 
 
 class Call(NamedTuple):
-    """One call that succeeded. `path` is of what it was about; `data` what was written, `at` where; `to` the new name or length."""
+    """One call that succeeded. `path` is of what it was about; `data` what was written, `at` where; `to` the new name
+    or length."""
 
     name: str
     path: str
@@ -33,7 +36,8 @@ class Call(NamedTuple):
 
 
 def recorded(code: str, base: Path, *arguments: object) -> list[Call]:
-    """The calls that `code`, in a Python of its own, made on what is in `base`, and what it printed (as calls `said`)."""
+    """The calls that `code`, in a Python of its own, made on what is in `base`, and what it printed (as calls
+    `said`)."""
     trace = base.with_name(f"{base.name}.trace")
     under = ("strace", "-y", "-xx", "-s", "100000000", "-o", str(trace), "-e", f"trace={CALLS}")
     command = [*under, sys.executable, "-c", code, str(base), *map(str, arguments)]

@@ -1,4 +1,5 @@
-"""An outbox that was thrown back by a damage: what Oden has is there once in the end, with the real delivery and a real stand-in."""
+"""An outbox that was thrown back by a damage: what Oden has is there once in the end, with the real delivery and a real
+stand-in."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Record
-from gateway.outbox.rebuild import rebuild, unsure
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.reindex import reindex, unsure
 from tests.delivery.harness import Fault, Oden, Rig
 
 BEGIN = 1_800_000_000
@@ -20,11 +21,11 @@ async def oden() -> AsyncIterator[Oden]:
         yield oden
 
 
-def thrown_back(rows: dict[str, str]) -> MemoryRows:
+def thrown_back(rows: dict[str, str]) -> MemoryStore:
     """The outbox as it is opened after a damage has brought old rows back."""
-    salvaged = MemoryRows()
+    salvaged = MemoryStore()
     salvaged.apply(dict(unsure(iter(rows.items()))))
-    rebuild(salvaged, damaged=True)
+    reindex(salvaged, damaged=True)
     return salvaged
 
 
@@ -32,8 +33,8 @@ def thrown_back(rows: dict[str, str]) -> MemoryRows:
 async def test_p4_what_was_delivered_and_forgotten_is_not_made_twice(
     oden: Oden, tmp_path: Path, delivered: str
 ) -> None:
-    """A power cut takes the log with everything since the records were committed. Whatever was delivered meanwhile: in the end each
-    run and state is at Oden once, ended, and the yield is exact; every look-up waits for `settle`."""
+    """A power cut takes the log with everything since the records were committed. Whatever was delivered meanwhile: in
+    the end each run and state is at Oden once, ended, and the yield is exact; every look-up waits for `settle`."""
     rig = Rig(tmp_path, oden)
     records, total = rig.production(3)
     async with rig.running() as drain:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval
 from gateway.outbox import merge
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, OTHER, Floor, Oden, begun, commit, deliver, drain, packable, total, work_in
 
@@ -41,10 +41,11 @@ def carried_on(outbox: Outbox, oden: Oden, which: int, *, packed: bool) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.lists(STEP, max_size=60), st.sampled_from(SPANS))
 def test_oden_shows_the_same_with_and_without_merging(steps: list[tuple[object, ...]], span: float) -> None:
-    """Whatever is made in whatever order, and whenever slots come for it: intervals are equal one for one, sums are equal for
-    each interval, stretch of `span` and labels; and `Oden` itself refuses equal time stamps and what comes too early."""
+    """Whatever is made in whatever order, and whenever slots come for it: intervals are equal one for one, sums are
+    equal for each interval, stretch of `span` and labels; and `Oden` itself refuses equal time stamps and what comes
+    too early."""
     floor, plain, oden = Floor(), Oden(), Oden()
-    outbox = Outbox(MemoryRows(), span)
+    outbox = Outbox(MemoryStore(), span)
     starts: list[StartInterval] = []
     for name, *given_ in steps:
         records: list[Record] = []
@@ -75,9 +76,9 @@ def test_oden_shows_the_same_with_and_without_merging(steps: list[tuple[object, 
 
 
 def test_as_few_requests_as_can_be() -> None:
-    """While nothing could be sent: one request for a closed interval with all that was learned of it, one for output with equal
-    labels within `merge_span`."""
-    floor, outbox, oden = Floor(), Outbox(MemoryRows(), 900.0), Oden()
+    """While nothing could be sent: one request for a closed interval with all that was learned of it, one for output
+    with equal labels within `merge_span`."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore(), 900.0), Oden()
     run = floor.start()
     entries: list[Output] = []
     for _ in range(600):
@@ -91,7 +92,7 @@ def test_as_few_requests_as_can_be() -> None:
 
 def test_an_update_carries_only_what_changed_and_the_later_wins() -> None:
     """What nobody said again is not said again, so that what a person has changed at Oden stays."""
-    floor, outbox = Floor(), Outbox(MemoryRows())
+    floor, outbox = Floor(), Outbox(MemoryStore())
     run = floor.start()
     commit(outbox, run)
     deliver(outbox, Oden(), work_in(outbox, "runs"))
@@ -100,12 +101,13 @@ def test_an_update_carries_only_what_changed_and_the_later_wins() -> None:
     commit(outbox, end := floor.end(run))
     (update,) = work_in(outbox, "updates RUN").records
     assert isinstance(update, UpdateInterval)
-    assert (update.name, update.details, update.end) == (None, {"product": "R", "shift": "late"}, end.end)
+    assert (update.name, update.metadata, update.end) == (None, {"product": "R", "shift": "late"}, end.end)
 
 
 def test_nothing_is_merged_into_what_an_attempt_carries() -> None:
-    """A body that may be on its way stays as it was stored, with its record: what comes later becomes a record of its own."""
-    floor, outbox = Floor(), Outbox(MemoryRows())
+    """A body that may be on its way stays as it was stored, with its record: what comes later becomes a record of its
+    own."""
+    floor, outbox = Floor(), Outbox(MemoryStore())
     run = floor.start()
     commit(outbox, run)
     start = begun(outbox, work_in(outbox, "runs"))
@@ -124,7 +126,7 @@ def test_nothing_is_merged_into_what_an_attempt_carries() -> None:
 
 def test_what_grew_since_it_was_read_is_not_sent() -> None:
     """An attempt whose body was made before more was merged into its record is refused, and nothing has changed."""
-    floor, outbox = Floor(), Outbox(MemoryRows())
+    floor, outbox = Floor(), Outbox(MemoryStore())
     run = floor.start()
     commit(outbox, run)
     work = work_in(outbox, "runs")
@@ -139,7 +141,7 @@ def test_what_grew_since_it_was_read_is_not_sent() -> None:
 
 def test_nothing_is_held_back_in_order_to_be_merged() -> None:
     """The moment that output or an update is committed and its interval is known, it is offered."""
-    floor, outbox, oden = Floor(), Outbox(MemoryRows(), 900.0), Oden()
+    floor, outbox, oden = Floor(), Outbox(MemoryStore(), 900.0), Oden()
     run = floor.start()
     commit(outbox, run)
     drain(outbox, oden)
@@ -151,7 +153,7 @@ def test_nothing_is_held_back_in_order_to_be_merged() -> None:
 
 def test_late_output_is_merged_and_never_waited_for() -> None:
     """Output from after the end is summed as any other; the end does not wait for it, nor does it wait for the end."""
-    floor, outbox, oden = Floor(), Outbox(MemoryRows()), Oden()
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
     run = floor.start()
     commit(outbox, run)
     drain(outbox, oden)
@@ -184,9 +186,11 @@ def raw(values: dict[str, Scalar], amounts: tuple[str, ...], at: int) -> Output:
 def test_one_kind_is_what_differs_by_amounts_only(
     one: dict[str, Scalar], other: dict[str, Scalar], amounts: tuple[str, ...], at: tuple[int, int]
 ) -> None:
-    """Two entries are of one kind where both can be summed, lie in one stretch, and all else of them is equal, also its type:
-    `true` is not 1, and 1 is not 1.0."""
-    kinds = [merge.kind(raw(values, amounts, when), 0, 900.0) for values, when in zip((one, other), at, strict=True)]
+    """Two entries are of one kind where both can be summed, lie in one stretch, and all else of them is equal, also its
+    type: `true` is not 1, and 1 is not 1.0."""
+    kinds = [
+        merge.merge_key(raw(values, amounts, when), 0, 900.0) for values, when in zip((one, other), at, strict=True)
+    ]
     labels = [{name: (type(v), v) for name, v in values.items() if name not in amounts} for values in (one, other)]
     summable = [
         bool(amounts) and all(type(v := values.get(name)) in (int, float) and abs(v) < 1e308 for name in amounts)  # type: ignore[arg-type]
@@ -202,9 +206,10 @@ def test_one_kind_is_what_differs_by_amounts_only(
 def test_sums_of_decimals_stay_exact(amounts: list[object]) -> None:
     """Weights with three decimals add up to what a person would add up, however many there are."""
     entries = [raw({"kg": float(str(amount))}, ("kg",), 7 * at) for at, amount in enumerate(amounts, 1)]
-    summed = entries[0]
+    summed: Record = entries[0]
     for entry in entries[1:]:
-        summed = merge.into_output(summed, entry)
+        summed = merge.merged(summed, entry)
+    assert isinstance(summed, Output)
     exact = sum(round(float(str(amount)) * 1000) for amount in amounts) / 1000
     assert summed.raw_data["kg"] == exact
     assert summed.timestamp == 7 * len(entries)
@@ -212,8 +217,16 @@ def test_sums_of_decimals_stay_exact(amounts: list[object]) -> None:
 
 NAMES = st.none() | st.text("ab", min_size=1, max_size=2)
 UPDATES = st.builds(
-    UpdateInterval, st.just("u"), st.just(LINE), st.just(1.0), st.just("RUN"), st.just("run"), st.none() | st.integers(1, 9), NAMES, FIELDS
-)  # fmt: skip
+    UpdateInterval,
+    st.just("u"),
+    st.just(LINE),
+    st.just(1.0),
+    st.just("RUN"),
+    st.just("run"),
+    st.none() | st.integers(1, 9),
+    NAMES,
+    FIELDS,
+)
 
 
 @given(UPDATES, UPDATES, UPDATES, NAMES)
@@ -222,19 +235,17 @@ def test_it_does_not_matter_what_is_merged_first(
 ) -> None:
     """Updates merged among themselves and then into the start say the same as one after the other."""
     start = StartInterval("run", LINE, 1.0, "RUN", 1, name, {"product": "P"})
-    together = merge.into_start(start, merge.into_update(merge.into_update(one, two), three))
-    singly = start
+    together = merge.merged(start, merge.merged(merge.merged(one, two), three))
+    singly: Record = start
     for update in (one, two, three):
-        singly = merge.into_start(singly, update)
+        singly = merge.merged(singly, update)
     assert together == singly
-    assert merge.into_update(one, merge.into_update(two, three)) == merge.into_update(
-        merge.into_update(one, two), three
-    )
+    assert merge.merged(one, merge.merged(two, three)) == merge.merged(merge.merged(one, two), three)
 
 
 def test_another_span_after_a_restart_loses_nothing() -> None:
     """`merge_span` may be changed while output waits: sums stay exact and time stamps unique."""
-    floor, oden, rows = Floor(), Oden(), MemoryRows()
+    floor, oden, rows = Floor(), Oden(), MemoryStore()
     run = floor.start()
     entries: list[Output] = []
     commit(Outbox(rows, 900.0), run)
@@ -250,8 +261,36 @@ def test_another_span_after_a_restart_loses_nothing() -> None:
 
 def test_records_that_differ_only_in_the_line_stay_apart() -> None:
     """Equal output of equal runs on two lines is two entries."""
-    floor, outbox, oden = Floor(), Outbox(MemoryRows()), Oden()
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
     runs = [floor.start(LINE), floor.start(OTHER)]
     commit(outbox, *runs, *(replace(floor.output(run, 5), timestamp=runs[1].start + 1) for run in runs))
     drain(outbox, oden)
     assert [total(oden.made[run.key].output) for run in runs] == [5, 5]
+
+
+def test_a_window_ends_with_the_second_that_ends_it() -> None:
+    """Windows are counted from the start of the interval: its first second is in the first one, and so is the one in
+    which the span is over; the next second begins the next one, in and out of the outbox."""
+    assert [merge.window(at, 1_000, 60.0) for at in (1_001, 1_060, 1_061, 1_120, 1_121)] == [0, 0, 1, 1, 2]
+    floor, outbox = Floor(), Outbox(MemoryStore(), 60.0)
+    run = floor.start()
+    commit(outbox, run)
+    for after in (1, 60, 61, 120):
+        commit(outbox, replace(floor.output(run, after), timestamp=run.start + after))
+    drain(outbox, oden := Oden())
+    entries = oden.made[run.key].output
+    assert [(entry.timestamp - run.start, entry.raw_data["yield"]) for entry in entries] == [(60, 61), (120, 181)]
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0, False), (0.0, False)])
+def test_labels_of_another_type_are_another_entry(one: Scalar, other: Scalar) -> None:
+    """Python takes these for equal; in JSON, and so at Oden, they are not."""
+    assert one == other
+    keys = {merge.merge_key(raw({"yield": 1, "station": label}, ("yield",), 5), 0, 60.0) for label in (one, other)}
+    assert len(keys) == 2
+    floor, outbox = Floor(), Outbox(MemoryStore(), 60.0)
+    run = floor.start()
+    entries = [replace(floor.output(run, 1), at=1.0, raw_data={"yield": 1, "station": label}) for label in (one, other)]
+    commit(outbox, run, *entries)
+    drain(outbox, oden := Oden())
+    assert [repr(entry.raw_data["station"]) for entry in oden.made[run.key].output] == [repr(one), repr(other)]

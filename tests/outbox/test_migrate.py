@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.outbox.entries import DEAD_LETTER, Attempt, Interval, LineRef, ReceiptId
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
 
@@ -23,7 +23,7 @@ def format_1(box: Path) -> dict[str, str]:
     store = box / "outbox"
     store.mkdir(parents=True)
     with closing(sqlite3.connect(store / "cache.db")) as connection:
-        connection.executescript(Path(__file__).with_name("format_1.sql").read_text())
+        connection.executescript((Path(__file__).parent / "kept" / "format_1.sql").read_text())
         connection.execute("PRAGMA journal_mode = WAL")
         return dict(connection.execute("SELECT key, value FROM Cache").fetchall())
 
@@ -36,7 +36,7 @@ def problems(outbox: Outbox) -> list[str]:
 def test_every_record_of_format_1_is_there(tmp_path: Path) -> None:
     """Each record is in its lane of format 2, at its position, word for word but for ends, which are updates now."""
     before = format_1(tmp_path)
-    rows, reports = open_rows(tmp_path)
+    rows, reports = open_store(tmp_path)
     assert reports == []
     assert rows.get("format") == "2"
     now = {key: json.loads(text) for key, text in rows.items() if key.startswith("record/") and "/dead/" not in key}
@@ -52,23 +52,23 @@ def test_every_record_of_format_1_is_there(tmp_path: Path) -> None:
 
 
 def test_the_outbox_goes_on_where_format_1_was(tmp_path: Path) -> None:
-    """Attempts with their bodies and phases, what is known of intervals, dead letters, totals, receipts, notices, line states and
-    lines are as they were; everything is in order."""
+    """Attempts with their bodies and phases, what is known of intervals, dead letters, totals, receipts, notices, line
+    states and lines are as they were; everything is in order."""
     before = format_1(tmp_path)
-    outbox = Outbox(open_rows(tmp_path)[0])
+    outbox = Outbox(open_store(tmp_path)[0])
     assert problems(outbox) == []
     attempts = {name: list(outbox.attempts(name)) for name in outbox.lanes if outbox.attempts(name)}
     assert attempts == {
         f"{A}/updates RUN": [
             Attempt(
                 f"{A}/updates RUN", (3,), "interval/set", '{"sent":"01M7Q5EVVG09ANH5SXHSBVGSE6"}', 1_795_000_001.0, 1,
-                "again", 1_795_000_099.0, "503",
+                "retry", 1_795_000_099.0, "503",
             )
         ],
         f"{A}/states": [
             Attempt(
                 f"{A}/states", (2,), "interval/set", f'{{"sent":"{UNSURE}"}}', 1_795_000_001.0, 1,
-                "doubt", 1_795_000_060.0, "cut",
+                "in_doubt", 1_795_000_060.0, "cut",
             )
         ],
     }  # fmt: skip
@@ -101,16 +101,17 @@ def test_the_outbox_goes_on_where_format_1_was(tmp_path: Path) -> None:
 def test_format_1_is_migrated_once(tmp_path: Path) -> None:
     """The second opening finds format 2 and changes nothing."""
     format_1(tmp_path)
-    rows, _ = open_rows(tmp_path)
+    rows, _ = open_store(tmp_path)
     first = dict(rows.items())
     rows.close()
-    rows, reports = open_rows(tmp_path)
+    rows, reports = open_store(tmp_path)
     assert (dict(rows.items()), reports) == (first, [])
     rows.close()
 
 
 def test_p7_a_damaged_store_of_format_1_is_salvaged_and_migrated(tmp_path: Path) -> None:
-    """With a page lost that the records are on no more than partly, what can be read is there in format 2, and it is reported."""
+    """With a page lost that the records are on no more than partly, what can be read is there in format 2, and it is
+    reported."""
     before = format_1(tmp_path)
     with closing(sqlite3.connect(tmp_path / "outbox" / "cache.db")) as connection:
         (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'Cache_expire_time'").fetchone()
@@ -119,7 +120,7 @@ def test_p7_a_damaged_store_of_format_1_is_salvaged_and_migrated(tmp_path: Path)
     content = bytearray(database.read_bytes())
     content[(root - 1) * 4096 : root * 4096] = bytes(4096)
     database.write_bytes(content)
-    rows, (report,) = open_rows(tmp_path)
+    rows, (report,) = open_store(tmp_path)
     assert report.read >= len([key for key in before if key.startswith("record/")])
     outbox = Outbox(rows)
     assert problems(outbox) == []
@@ -138,7 +139,7 @@ def test_p7_rows_of_format_1_that_make_no_sense_do_not_keep_it_from_starting(tmp
         shutil.copytree(tmp_path / "whole", box)
         with closing(sqlite3.connect(box / "outbox" / "cache.db", isolation_level=None)) as connection:
             connection.execute("UPDATE Cache SET value = ? WHERE key = ?", (text, key))
-        rows, _ = open_rows(box)
+        rows, _ = open_store(box)
         left = sum(key.startswith("record/") for key, _ in rows.items())
         assert left >= 7
         outbox = Outbox(rows) if key != "lines-at-oden" else None
@@ -147,9 +148,10 @@ def test_p7_rows_of_format_1_that_make_no_sense_do_not_keep_it_from_starting(tmp
 
 
 def test_an_interrupted_migration_is_begun_anew_or_finished(tmp_path: Path) -> None:
-    """Whatever a crash leaves beside the store, the next opening has all rows of one of the two stores, and removes the rest."""
+    """Whatever a crash leaves beside the store, the next opening has all rows of one of the two stores, and removes the
+    rest."""
     format_1(tmp_path / "a")
-    rows, _ = open_rows(tmp_path / "a")
+    rows, _ = open_store(tmp_path / "a")
     whole = dict(rows.items())
     rows.close()
     for number, (left, lost) in enumerate(
@@ -160,7 +162,7 @@ def test_an_interrupted_migration_is_begun_anew_or_finished(tmp_path: Path) -> N
         (tmp_path / "a" / "outbox").rename(box / left)  # a store of format 2, said to be whole or not
         if lost:
             (box / "outbox").rename(box / "outbox-old")
-        rows, reports = open_rows(box)
+        rows, reports = open_store(box)
         assert (dict(rows.items()), reports) == (whole, [])
         rows.close()
         assert {path.name for path in box.iterdir()} == {"lock", "outbox"}
@@ -170,7 +172,7 @@ def test_an_interrupted_migration_is_begun_anew_or_finished(tmp_path: Path) -> N
 def test_a_dead_letter_of_format_1_keeps_its_request(tmp_path: Path) -> None:
     """Endpoint and exact body of what Oden refused are there."""
     format_1(tmp_path)
-    rows, _ = open_rows(tmp_path)
+    rows, _ = open_store(tmp_path)
     letter = DEAD_LETTER.validate_json(rows.get("record/dead/0") or "")
     assert (letter.endpoint, letter.body) == ("interval/set", f'{{"sent":"{REFUSED}"}}')
     rows.close()

@@ -4,9 +4,10 @@ import pytest
 
 from gateway.errors import OutboxError
 from gateway.model import StartInterval, UpdateInterval
-from gateway.outbox.change import MOST_OPEN
-from gateway.outbox.letters import Filter, Listed, Retried, page, retry
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Filter, Listed, page
+from gateway.outbox.operator_actions import Retried, retry
+from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines
 from tests.outbox.floor import Floor, Oden, begun, commit, deliver, drain, in_phase, work_in
@@ -14,7 +15,7 @@ from tests.outbox.floor import Floor, Oden, begun, commit, deliver, drain, in_ph
 
 @pytest.fixture
 def outbox() -> Outbox:
-    return Outbox(MemoryRows())
+    return Outbox(MemoryStore())
 
 
 @pytest.fixture
@@ -46,13 +47,13 @@ def known(outbox: Outbox, floor: Floor, oden: Oden) -> StartInterval:
 def test_p4_an_end_waits_for_the_output_from_before_it_whatever_goes_first(
     outbox: Outbox, floor: Floor, oden: Oden
 ) -> None:
-    """Output from before the end has to be tried again; the entry from after it is delivered meanwhile. The end goes nevertheless only
-    after the former, also after a restart."""
+    """Output from before the end has to be tried again; the entry from after it is delivered meanwhile. The end goes
+    nevertheless only after the former, also after a restart."""
     run = known(outbox, floor, oden)
     commit(outbox, floor.output(run, 1, "A"))
     commit(outbox, floor.end(run))
     commit(outbox, floor.output(run, 1, "B"))
-    early = in_phase(outbox, begun(outbox, work_in(outbox, "output")), "again")
+    early = in_phase(outbox, begun(outbox, work_in(outbox, "output")), "retry")
     outbox = Outbox(outbox._rows)
     deliver(outbox, oden, work_in(outbox, "output"))
     assert kinds(outbox) == []
@@ -77,10 +78,11 @@ def test_p4_an_end_waits_for_output_that_was_merged_into_a_later_entry(
 
 
 def test_p4_lateness_survives_being_parked(outbox: Outbox, floor: Floor, oden: Oden) -> None:
-    """Both were parked with their run: once it is found, the end waits for the entry from before it, and not for the other."""
+    """Both were parked with their run: once it is found, the end waits for the entry from before it, and not for the
+    other."""
     run = floor.start()
     commit(outbox, run)
-    start = begun(outbox, work_in(outbox, "runs"), "doubt")
+    start = begun(outbox, work_in(outbox, "runs"), "in_doubt")
     commit(outbox, floor.output(run, 1, "A"))
     commit(outbox, floor.end(run))
     commit(outbox, floor.output(run, 1, "B"))
@@ -110,8 +112,8 @@ def dead(outbox: Outbox) -> list[Listed]:
 
 
 def test_p4_a_dead_update_says_nothing_that_a_later_one_has_said(outbox: Outbox, floor: Floor, oden: Oden) -> None:
-    """Sent once more, it leaves out the fields that a later update has set, and the answer counts that; the others reach Oden. It
-    makes no difference that the later one is delivered, waits or is on its way."""
+    """Sent once more, it leaves out the fields that a later update has set, and the answer counts that; the others
+    reach Oden. It makes no difference that the later one is delivered, waits or is on its way."""
     for stage in ("delivered", "waiting", "sending"):
         run = known(outbox, floor, oden)
         letter = refused(outbox, floor.update(run, product="old", shift="early"))
@@ -182,8 +184,9 @@ def live(outbox: Outbox) -> list[str]:
 
 
 def test_after_an_outage_every_open_interval_stays_live(outbox: Outbox, floor: Floor, oden: Oden) -> None:
-    """A run that is open, behind it batches that have ended and one that is open: after the outage both open ones are live, in their
-    order, the others backlog; also after a restart, and after a second outage. Everything reaches Oden once."""
+    """A run that is open, behind it batches that have ended and one that is open: after the outage both open ones are
+    live, in their order, the others backlog; also after a restart, and after a second outage. Everything reaches Oden
+    once."""
     run = floor.start()
     commit(outbox, run)
     for _ in range(40):

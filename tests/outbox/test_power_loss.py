@@ -1,7 +1,8 @@
-"""P1 and P7 under a power cut: whatever was acknowledged is there, nothing is there half, and it is not taken for damage.
+"""P1 and P7 under a power cut: whatever was acknowledged is there, nothing is there half, and it is not taken for
+damage.
 
-`ODEN_POWER_CUTS` is how many cuts each campaign makes (60), `ODEN_POWER_SEED` where its chances begin (0). A cut that fails
-is printed with both, and comes again with them.
+`ODEN_POWER_CUTS` is how many cuts each campaign makes (60), `ODEN_POWER_SEED` where its chances begin (0). A cut that
+fails is printed with both, and comes again with them.
 """
 
 import json
@@ -14,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import OutboxError
-from gateway.outbox.damage import DamageReport
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
+from gateway.outbox.salvage import DamageReport
 from tests.outbox.power import Call, Disk, recorded
 from tests.outbox.test_migrate import format_1
 
@@ -35,11 +36,11 @@ def change(number):
 WRITER = f"""
 import sys
 from pathlib import Path
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
 {CHANGE}
 number = 0
 for life in (150, 40, 10):
-    rows, _ = open_rows(Path(sys.argv[1]), ballast=2**16)
+    rows, _ = open_store(Path(sys.argv[1]), ballast=2**16)
     for _ in range(life):
         rows.apply(*change(number))
         print(number, flush=True)
@@ -50,8 +51,8 @@ for life in (150, 40, 10):
 OPENER = """
 import sys
 from pathlib import Path
-from gateway.outbox.opening import open_rows
-rows, _ = open_rows(Path(sys.argv[1]), now=lambda: 1_795_401_600.0)
+from gateway.outbox.recovery import open_store
+rows, _ = open_store(Path(sys.argv[1]), now=lambda: 1_795_401_600.0)
 print("open", flush=True)
 rows.close()
 """
@@ -72,7 +73,7 @@ def campaign(calls: list[Call], base: Path, place: Path, right: Check, *, syncs:
         left = place / "left"
         disk.cut(left, chance)
         try:
-            rows, reports = open_rows(left, now=lambda: 1_795_401_600.0)
+            rows, reports = open_store(left, now=lambda: 1_795_401_600.0)
         except OutboxError as error:
             yield f"cut {point} of {len(calls)}, seed {SEED}, {CUTS} cuts: {error}"
         else:
@@ -115,8 +116,8 @@ def as_acknowledged(known: list[dict[str, str]]) -> Check:
 
 
 def test_p1_what_was_acknowledged_survives_a_power_cut(writing: tuple[list[Call], Path], tmp_path: Path) -> None:
-    """After a cut at any point, un-synced writes dropped, kept or torn: the rows are those after the last acknowledged change, or
-    after the one under way, to the last character; nothing is reported as damage."""
+    """After a cut at any point, un-synced writes dropped, kept or torn: the rows are those after the last acknowledged
+    change, or after the one under way, to the last character; nothing is reported as damage."""
     calls, base = writing
     assert sum(call.path.endswith("/outbox/cache.db") and call.name == "sync" for call in calls) > 3
     assert list(campaign(calls, base, tmp_path, as_acknowledged(states()))) == []
@@ -129,12 +130,13 @@ def test_the_power_cut_is_a_test(writing: tuple[list[Call], Path], tmp_path: Pat
 
 
 def test_p7_a_migration_survives_a_power_cut(tmp_path: Path) -> None:
-    """A cut at any point of bringing format 1 to format 2 leaves a store from which everything is there at the next start."""
+    """A cut at any point of bringing format 1 to format 2 leaves a store from which everything is there at the next
+    start."""
     base = tmp_path / "box"
     format_1(base)
     shutil.copytree(base, tmp_path / "before")
     calls = recorded(OPENER, base)
-    rows, _ = open_rows(base)
+    rows, _ = open_store(base)
     whole = dict(rows.items())
     rows.close()
     shutil.rmtree(base)
@@ -147,10 +149,10 @@ def test_p7_a_migration_survives_a_power_cut(tmp_path: Path) -> None:
 
 
 def test_p7_a_salvage_survives_a_power_cut(tmp_path: Path) -> None:
-    """A cut at any point of setting a damaged store aside leaves either that store or the salvaged one: the next start has what
-    could be read, and one report whose folder is there."""
+    """A cut at any point of setting a damaged store aside leaves either that store or the salvaged one: the next start
+    has what could be read, and one report whose folder is there."""
     base = tmp_path / "box"
-    rows, _ = open_rows(base)
+    rows, _ = open_store(base)
     rows.apply({f"receipt/floor/{number}": f"[{number}, 1]" for number in range(400)})
     rows.close()
     database = base / "outbox" / "cache.db"

@@ -1,9 +1,11 @@
-"""The outbox against a simple model: whatever is committed, sent, lost, refused, killed and opened again, the books are right."""
+"""The outbox against a simple model: whatever is committed, sent, lost, refused, killed and opened again, the books are
+right."""
 
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,18 +14,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from gateway.errors import OutboxError
-from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval, creates
-from gateway.outbox.change import CLOSED_KEPT
-from gateway.outbox.disk import DiskRows
+from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL, Interval, Phase, Work
+from gateway.outbox.key_value import KeyValueStore, MemoryStore
 from gateway.outbox.lanes import DEAD
-from gateway.outbox.rows import MemoryRows, Rows
+from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
-from tests.outbox.floor import LINE, OTHER, Floor, Oden, attempt_for, commit, id_of, packable, total
+from gateway.record_kinds import creates
+from tests.outbox.floor import LINE, OTHER, Floor, Oden, attempt_for, id_of, next_commit, packable, total
 
 SPAN = 60.0
-ACCIDENT = st.sampled_from(["none"] * 9 + ["resume", "kill", "before", "after"])
-"""An outage that is over, a kill, or rows whose next change fails before or after it took effect."""
+ACCIDENT = st.sampled_from(["none"] * 9 + ["resume", "kill", "before", "after", "read", "read"])
+"""An outage that is over, a kill, a write that fails before or after it took effect, or a read that fails."""
 MADE = st.tuples(
     st.sampled_from(
         [
@@ -48,16 +51,27 @@ MADE = st.tuples(
 """What is made, of which of the last intervals, of which type, how many."""
 FATE = st.sampled_from(["fine", "fine", "fine", "lost", "lost after", "again", "dead", "put back"])
 SENT = st.tuples(st.integers(0, 11), FATE, st.booleans(), st.booleans())
-"""Which of the things that are offered, what becomes of it, whether others may be packed with it, whether more comes in between."""
+"""Which of the things that are offered, what becomes of it, whether others may be packed with it, whether more comes in
+between."""
 
 
 class Fragile:
-    """Rows whose next change raises, before or after it took effect, when `breaks` says so."""
+    """A store whose next write raises, before or after it took effect, when `breaks` says so, or whose read number
+    `reads_left` from now on does."""
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: KeyValueStore) -> None:
         self._rows = rows
         self.breaks: str | None = None
-        self.get, self.items, self.used, self.full, self.close = rows.get, rows.items, rows.used, rows.full, rows.close
+        self.reads_left: int | None = None
+        self.used, self.full, self.close = rows.used, rows.full, rows.close
+
+    def get(self, key: str) -> str | None:
+        self._read()
+        return self._rows.get(key)
+
+    def items(self) -> Iterator[tuple[str, str]]:
+        self._read()
+        return self._rows.items()
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         breaks, self.breaks = self.breaks, None
@@ -66,6 +80,13 @@ class Fragile:
         self._rows.apply(put, drop)
         if breaks == "after":
             raise OutboxError(breaks)
+
+    def _read(self) -> None:
+        if self.reads_left is not None:
+            self.reads_left -= 1
+            if self.reads_left < 0:
+                self.reads_left = None
+                raise OutboxError("read")
 
 
 @dataclass
@@ -80,7 +101,7 @@ class There:
         return [record for lane in self.lanes.values() for record in lane.values()]
 
 
-def read(rows: Rows) -> There:
+def read(rows: KeyValueStore) -> There:
     there = There()
     for key, text in rows.items():
         kind, _, rest = key.partition("/")
@@ -106,12 +127,12 @@ def attempt_id(work: Work) -> tuple[str, int]:
 class OutboxMachine(RuleBasedStateMachine):
     """`told` is an Oden that hears every record as it is committed, `oden` one that gets what the outbox offers."""
 
-    def make(self) -> Rows:
+    def make(self) -> KeyValueStore:
         return self.memory
 
     def __init__(self) -> None:
         super().__init__()
-        self.memory = MemoryRows()
+        self.memory = MemoryStore()
         self.floor, self.told, self.oden = Floor(), Oden(), Oden()
         self.starts: list[StartInterval] = []
         self.ended: set[str] = set()
@@ -121,6 +142,9 @@ class OutboxMachine(RuleBasedStateMachine):
         """By interval, entries of output from after the end that were committed."""
         self.took: dict[tuple[str, int], set[int]] = {}
         """By attempt, the positions that took effect at Oden, which the outbox need not know."""
+        self.lives = True
+        """Whether the process goes on where a commit has failed."""
+        self.raised = False
 
     @initialize()
     def open(self) -> None:
@@ -130,26 +154,35 @@ class OutboxMachine(RuleBasedStateMachine):
     # What happens to a change
 
     def done(self, change: Callable[[], object]) -> bool:
-        """Whether the change took effect. Where it raised after that, the process is gone."""
+        """Whether the change took effect. `raised`: whoever made it does not know."""
+        self.raised = False
         try:
             return change() is not False
         except OutboxError as error:
-            if str(error) == "after":
-                self.kill()
+            self.raised = True
             return str(error) == "after"
 
-    @rule(accident=ACCIDENT, made=MADE, sent=st.lists(SENT, max_size=4))
-    def go_on(self, accident: str, made: tuple[str, int, str, int], sent: list[tuple[int, str, bool, bool]]) -> None:
+    @rule(accident=ACCIDENT, when=st.integers(0, 40), made=MADE, sent=st.lists(SENT, max_size=4))
+    def go_on(
+        self, accident: str, when: int, made: tuple[str, int, str, int], sent: list[tuple[int, str, bool, bool]]
+    ) -> None:
         """One rule, because no kind of step makes sense without the others."""
+        self.lives = when % 3 > 0
         if accident == "resume":
             self.done(self.outbox.resume)
         elif accident == "kill":
             self.kill()
+        elif accident == "read":
+            self.rows.reads_left = when
         elif accident != "none":
             self.rows.breaks = accident
-        self.make_records(*made)
+        # A read that fails between two changes ends a step before it has begun.
+        with suppress(OutboxError):
+            self.make_records(*made)
         for one in sent:
-            self.request(*one)
+            with suppress(OutboxError):
+                self.request(*one)
+        self.rows.reads_left = None
 
     def kill(self) -> None:
         """A new outbox over the same rows; what was on its way is found, as delivery does at a start."""
@@ -157,21 +190,30 @@ class OutboxMachine(RuleBasedStateMachine):
         self.open()
         for work in self.outbox.work():
             if work.attempt is not None and work.attempt.phase == "sending":
-                self.phase(work, "doubt" if creates(work.records[0]) else "again")
+                self.phase(work, "in_doubt" if creates(work.records[0]) else "retry")
 
     # What is made
 
     def commit(self, records: list[Record]) -> None:
+        """As intake does: the same commit until it is made, also where another life has begun in between."""
         of_intervals = [one for one in records if not isinstance(one, Setting)]
         unknown = {one.interval for one in of_intervals if self.outbox.interval(one.interval) is None}
         ended = {one.interval for one in of_intervals if not isinstance(one, Output) and one.end is not None}
-        if self.done(lambda: commit(self.outbox, *records)):
-            for record in records:
-                self.told.take(record)
-                self.late[record.interval] += isinstance(record, Output) and record.interval in self.ended | ended
-            self.starts += [one for one in records if isinstance(one, StartInterval)]
-            self.strays |= unknown - {one.key for one in self.starts}
-            self.ended |= ended
+        made = next_commit(self.outbox, records=tuple(records))
+        while not self.done(lambda: self.outbox.commit(made)) or self.raised:
+            if not self.lives:
+                self.kill()
+        reads_left, self.rows.reads_left = self.rows.reads_left, None
+        before = dict(self.rows.items())
+        self.outbox.commit(made)
+        assert dict(self.rows.items()) == before, "a commit that is made again changes nothing"
+        self.rows.reads_left = reads_left
+        for record in records:
+            self.told.take(record)
+            self.late[record.interval] += isinstance(record, Output) and record.interval in self.ended | ended
+        self.starts += [one for one in records if isinstance(one, StartInterval)]
+        self.strays |= unknown - {one.key for one in self.starts}
+        self.ended |= ended
 
     def make_records(self, what: str, of: int, kind: str, number: int) -> None:
         """Of one of the last intervals, or new ones."""
@@ -215,20 +257,20 @@ class OutboxMachine(RuleBasedStateMachine):
         return [one for one in works if one.lane not in busy or phase_of(one) == "sending"]
 
     def request(self, which: int, fate: str, packed: bool, stale: bool) -> None:
-        """Do the next thing for something that is offered. `stale`: more is committed, and a doubt settled, between the choice
-        and its doing."""
+        """Do the next thing for something that is offered. `stale`: more is committed, and a doubt settled, between the
+        choice and its doing."""
         fit = self.offered()
         if not fit:
             return
         work = fit[which % len(fit)]
         if stale:
             self.make_records("update", which % 3, "RUN", 1 + which % 5)
-            doubts = (one for one in self.outbox.work() if phase_of(one) == "doubt" and one.lane != work.lane)
+            doubts = (one for one in self.outbox.work() if phase_of(one) == "in_doubt" and one.lane != work.lane)
             if (doubt := next(doubts, None)) is not None and which % 2:
                 self.look_up(doubt, fate)
         if phase_of(work) == "sending":
             self.answer(work, fate)
-        elif phase_of(work) == "doubt":
+        elif phase_of(work) == "in_doubt":
             self.look_up(work, fate)
         elif work.stuck:
             self.set_aside(work)
@@ -243,7 +285,9 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         attempt = replace(work.attempt or attempt_for(work), phase="sending")
         self.check_order(work)
-        if not self.done(lambda: self.outbox.begin(work, attempt)) or fate not in ("fine", "lost after", "dead"):
+        if not self.done(lambda: self.outbox.begin(work, attempt)) or self.raised:
+            return  # nothing of a request leaves that is not known to be stored
+        if fate not in ("fine", "lost after", "dead"):
             return
         pairs = list(zip(work.positions, work.records, strict=True))[fate == "dead" :]
         self.took[attempt_id(work)] = {at for at, _ in pairs}
@@ -276,7 +320,7 @@ class OutboxMachine(RuleBasedStateMachine):
         if not self.still_has(work):
             return
         if fate.startswith("lost"):
-            self.phase(work, "doubt" if creates(work.records[0]) else "again")
+            self.phase(work, "in_doubt" if creates(work.records[0]) else "retry")
         elif took:
             self.settle(work, took, set(work.positions) - took)
         elif fate == "put back":
@@ -284,7 +328,7 @@ class OutboxMachine(RuleBasedStateMachine):
         elif fate == "dead":
             self.settle(work, set(), set(work.positions))
         else:
-            self.phase(work, "again")
+            self.phase(work, "retry")
 
     def look_up(self, work: Work, fate: str) -> None:
         """What is in doubt is found, or not. A pack is settled by what is there."""
@@ -296,7 +340,7 @@ class OutboxMachine(RuleBasedStateMachine):
         elif fate == "dead":
             self.settle(work, set(), set(work.positions))
         else:
-            self.phase(work, "again")
+            self.phase(work, "retry")
 
     def set_aside(self, work: Work) -> None:
         """What is stuck is parked, or buried where its interval is forgotten."""
@@ -353,7 +397,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 phases[attempt.phase] += len(attempt.positions)
         parked = sum(len(lane) for name, lane in there.lanes.items() if name.endswith("/parked"))
         assert (counts.parked, counts.dead) == (parked, len(there.dead))
-        assert (counts.sending, counts.in_doubt) == (phases["sending"], phases["doubt"])
+        assert (counts.sending, counts.in_doubt) == (phases["sending"], phases["in_doubt"])
         assert counts.waiting + counts.sending + counts.in_doubt + parked == len(there.records())
 
     @invariant()
@@ -367,7 +411,7 @@ class OutboxMachine(RuleBasedStateMachine):
                 known = there.intervals.get(record.interval)
                 assert known is not None or record.interval in self.strays, "an interval is forgotten too early"
                 found = seen.setdefault(record.interval, Interval("", "", 0))
-                waits = not name.endswith("/parked") and not self.outbox.carried(name, at)
+                waits = not name.endswith("/parked") and not self.outbox.is_carried(name, at)
                 found.parked += name.endswith("/parked")
                 found.outputs += isinstance(record, Output)
                 if isinstance(record, UpdateInterval) and not name.endswith("/parked"):
@@ -416,7 +460,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "rows"):
-            self.rows.breaks = None
+            self.rows.breaks = self.rows.reads_left = None
             self.drain()
             self.all_is_there()
             self.rows.close()
@@ -459,8 +503,8 @@ class DiskMachine(OutboxMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
 
-    def make(self) -> Rows:
-        return DiskRows(self.folder / "outbox")
+    def make(self) -> KeyValueStore:
+        return SqliteStore(self.folder / "outbox")
 
     def teardown(self) -> None:
         super().teardown()

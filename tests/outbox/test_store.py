@@ -12,13 +12,14 @@ import pytest
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import Notice, NoticeKind, Output, StartInterval, UpdateInterval
-from gateway.outbox.books import NOTICES_KEPT
-from gateway.outbox.change import CLOSED_KEPT
-from gateway.outbox.disk import DiskRows
-from gateway.outbox.entries import Commit, LineRef, ReceiptId
-from gateway.outbox.offers import LOOK, MOST_ATTEMPTS
-from gateway.outbox.rows import MemoryRows, Rows
-from gateway.outbox.store import MOST_PARTS, RECEIPTS_KEPT, Outbox
+from gateway.outbox.cache import RECEIPTS_KEPT
+from gateway.outbox.entries import LineRef, ReceiptId
+from gateway.outbox.key_value import KeyValueStore, MemoryStore
+from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
+from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.sqlite_store import SqliteStore
+from gateway.outbox.statistics import NOTICES_KEPT
+from gateway.outbox.store import MOST_PARTS, Outbox
 from tests.outbox.floor import (
     LINE,
     OTHER,
@@ -29,6 +30,7 @@ from tests.outbox.floor import (
     deliver,
     drain,
     in_phase,
+    next_commit,
     packable,
     work_in,
 )
@@ -37,7 +39,7 @@ from tests.outbox.floor import (
 class Box:
     """An outbox over rows that can be opened again."""
 
-    def __init__(self, make: Callable[[], Rows]) -> None:
+    def __init__(self, make: Callable[[], KeyValueStore]) -> None:
         self._make = make
         self.rows = make()
         self.outbox = Outbox(self.rows)
@@ -52,8 +54,8 @@ class Box:
 
 @pytest.fixture(params=["disk", "memory"])
 def box(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Box]:
-    memory = MemoryRows()
-    box = Box(lambda: DiskRows(tmp_path / "rows") if request.param == "disk" else memory)
+    memory = MemoryStore()
+    box = Box(lambda: SqliteStore(tmp_path / "rows") if request.param == "disk" else memory)
     yield box
     box.outbox.close()
 
@@ -75,7 +77,15 @@ def test_what_is_committed_is_there_after_reopening(box: Box, floor: Floor) -> N
     """Line state, records, notices and receipts of one commit survive a kill, and nothing that was not in it."""
     run, notice, receipt = floor.start(), Notice("gap", 1.0, "plc", "s=Good", "a gap"), ReceiptId(7, "abc")
     output = floor.output(run, 3)
-    box.outbox.commit(Commit({LINE: '{"seq":3}'}, (run, output), (notice,), (("mqtt", receipt),)))
+    box.outbox.commit(
+        next_commit(
+            box.outbox,
+            states={LINE: '{"seq":3}'},
+            records=(run, output),
+            notices=(notice,),
+            receipts=(("mqtt", receipt),),
+        )
+    )
     outbox = box.reopened()
     assert (outbox.line_state(LINE), outbox.line_state(OTHER)) == ('{"seq":3}', None)
     assert work_in(outbox, "runs").records == (run,)
@@ -118,7 +128,7 @@ def test_p4_an_attempt_survives_with_its_exact_body(box: Box, floor: Floor) -> N
     work = begun(box.outbox, work_in(box.outbox, "runs"))
     assert work.attempt is not None
     stored = replace(
-        work.attempt, body='{"é":"\\u2028"}', phase="doubt", not_before=99.5, tries=3, reason="cut", looks=2
+        work.attempt, body='{"é":"\\u2028"}', phase="in_doubt", not_before=99.5, tries=3, reason="cut", looks=2
     )
     assert box.outbox.begin(work, stored)
     outbox = box.reopened()
@@ -140,13 +150,13 @@ def test_what_is_put_back_waits_again(box: Box, floor: Floor) -> None:
 
 def test_p6_a_full_store_takes_nothing_in_and_can_be_drained(floor: Floor) -> None:
     """P6: a commit is refused whole, with the reason, while attempts and settling go on; room makes it work again."""
-    rows, oden = MemoryRows(limit=2000), Oden()
+    rows, oden = MemoryStore(limit=2000), Oden()
     outbox = Outbox(rows)
     while not outbox.summary(0).full:
         commit(outbox, floor.start(type_="STATE"))
     before = dict(rows.items())
     with pytest.raises(OutboxFull, match="2000 are allowed"):
-        outbox.commit(Commit({LINE: "new"}, (floor.start(),)))
+        outbox.commit(next_commit(outbox, states={LINE: "new"}, records=(floor.start(),)))
     assert dict(rows.items()) == before
     while outbox.summary(0).full:
         deliver(outbox, oden, outbox.work()[0])
@@ -156,7 +166,7 @@ def test_p6_a_full_store_takes_nothing_in_and_can_be_drained(floor: Floor) -> No
 
 
 def test_p7_another_format_is_said_and_left_alone(box: Box, floor: Floor) -> None:
-    """Rows of a format that this version does not know are refused, and stay as they are."""
+    """KeyValueStore of a format that this version does not know are refused, and stay as they are."""
     commit(box.outbox, floor.start())
     box.rows.apply({"format": "99"})
     before = list(box.rows.items())
@@ -188,10 +198,11 @@ def test_p5_a_dead_start_stops_only_what_needs_it(box: Box, floor: Floor) -> Non
 
 
 def test_what_needs_a_start_in_doubt_is_parked_until_that_is_found(box: Box, floor: Floor) -> None:
-    """The other intervals of the lane go on meanwhile; once the start is found all comes back, updates as one, the later wins."""
+    """The other intervals of the lane go on meanwhile; once the start is found all comes back, updates as one, the
+    later wins."""
     first, oden = floor.start(), Oden()
     commit(box.outbox, first)
-    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "in_doubt")
     oden.take(first)
     for product in "QRS":
         commit(box.outbox, floor.update(first, product=product), floor.output(first, 1))
@@ -213,28 +224,29 @@ def drain_stuck(outbox: Outbox) -> None:
 
 
 def test_a_start_that_was_not_there_takes_what_is_parked_into_itself(box: Box, floor: Floor) -> None:
-    """An update that was parked while the start was in doubt is a part of that start when it is sent again, and older than what
-    comes then."""
+    """An update that was parked while the start was in doubt is a part of that start when it is sent again, and older
+    than what comes then."""
     wash = floor.start(type_="WASH", lasts=50)
     commit(box.outbox, wash)
-    start = begun(box.outbox, work_in(box.outbox, "custom WASH"), "doubt")
+    start = begun(box.outbox, work_in(box.outbox, "custom WASH"), "in_doubt")
     commit(box.outbox, floor.update(wash, product="Q", shift="late"))
     drain_stuck(box.outbox)
     box.outbox.settle(start, {})
     commit(box.outbox, floor.update(wash, product="R"))
     (again,) = work_in(box.reopened(), "custom WASH").records
     assert isinstance(again, StartInterval)
-    assert again.details == {"product": "R", "shift": "late"}
+    assert again.metadata == {"product": "R", "shift": "late"}
     assert (box.outbox.counts().waiting, box.outbox.counts().parked) == (1, 0)
 
 
 def test_updates_of_one_interval_never_overtake_each_other(box: Box, floor: Floor) -> None:
-    """While an attempt carries one, also one that has to wait for its next try, a later one is not offered, nor packed with others."""
+    """While an attempt carries one, also one that has to wait for its next try, a later one is not offered, nor packed
+    with others."""
     run, state, oden = floor.start(), floor.start(), Oden()
     commit(box.outbox, run, state)
     drain(box.outbox, oden)
     commit(box.outbox, floor.update(run, product="Q"))
-    first = begun(box.outbox, work_in(box.outbox, "updates RUN"), "again")
+    first = begun(box.outbox, work_in(box.outbox, "updates RUN"), "retry")
     commit(box.outbox, floor.update(run, product="R"), other := floor.update(state, product="S"))
     outbox = box.reopened()
     work = outbox.gather(work_in(outbox, "updates RUN"), packable, 10)
@@ -244,14 +256,14 @@ def test_updates_of_one_interval_never_overtake_each_other(box: Box, floor: Floo
     outbox.settle(first, {})
     (merged,) = work_in(outbox, "updates RUN").records
     assert isinstance(merged, UpdateInterval)
-    assert merged.details == {"product": "R"}
+    assert merged.metadata == {"product": "R"}
 
 
 def test_what_came_since_it_was_chosen_is_parked_too(box: Box, floor: Floor) -> None:
     """Parking and burying take a record as it is by then: an end that was merged into it in between is not lost."""
     run, oden = floor.start(), Oden()
     commit(box.outbox, run)
-    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "in_doubt")
     oden.take(run)
     commit(box.outbox, floor.update(run, product="Q"))
     (stuck,) = (work for work in box.outbox.work() if work.stuck)
@@ -264,10 +276,11 @@ def test_what_came_since_it_was_chosen_is_parked_too(box: Box, floor: Floor) -> 
 
 
 def test_nothing_is_parked_with_an_interval_that_was_found_meanwhile(box: Box, floor: Floor) -> None:
-    """Chosen to be parked while its start was in doubt, and no longer needing to be: it stays where it is, and goes out."""
+    """Chosen to be parked while its start was in doubt, and no longer needing to be: it stays where it is, and goes
+    out."""
     run, oden = floor.start(), Oden()
     commit(box.outbox, run)
-    start = begun(box.outbox, work_in(box.outbox, "runs"), "doubt")
+    start = begun(box.outbox, work_in(box.outbox, "runs"), "in_doubt")
     commit(box.outbox, floor.output(run))
     (stuck,) = (work for work in box.outbox.work() if work.stuck)
     box.outbox.settle(start, {start.positions[0]: oden.take(run)})
@@ -305,7 +318,7 @@ def test_an_interval_is_known_while_an_attempt_names_it(box: Box, floor: Floor) 
     commit(box.outbox, run)
     drain(box.outbox, oden)
     commit(box.outbox, floor.update(run, product="Q"))
-    update = begun(box.outbox, work_in(box.outbox, "updates RUN"), "again")
+    update = begun(box.outbox, work_in(box.outbox, "updates RUN"), "retry")
     for _ in range(CLOSED_KEPT + 3):
         commit(box.outbox, floor.start(lasts=1))
         deliver(box.outbox, oden, work_in(box.outbox, "runs"))
@@ -358,10 +371,10 @@ def test_p12_outages_that_are_told_apart_are_bounded(box: Box, floor: Floor) -> 
 def test_attempts_stand_aside_and_are_bounded(box: Box, floor: Floor) -> None:
     """The lane goes on beside attempts that wait for their next step, up to a number; then it waits for these."""
     commit(box.outbox, *(floor.start(type_="STATE") for _ in range(MOST_ATTEMPTS + 2)))
-    begun_ = [begun(box.outbox, work_in(box.outbox, "states"), "doubt") for _ in range(MOST_ATTEMPTS)]
+    begun_ = [begun(box.outbox, work_in(box.outbox, "states"), "in_doubt") for _ in range(MOST_ATTEMPTS)]
     outbox = box.reopened()
     assert [work.attempt is None for work in outbox.work()] == [False] * MOST_ATTEMPTS
-    in_phase(outbox, begun_[0], "again")
+    in_phase(outbox, begun_[0], "retry")
     assert offered(outbox) == []
     outbox.settle(begun_[3], {begun_[3].positions[0]: "id"})
     assert offered(outbox) == ["states"]
@@ -415,11 +428,12 @@ def test_p7_lines_and_their_ids_are_remembered(box: Box) -> None:
 
 def test_p2_receipts_are_a_ring_and_end_with_their_session(box: Box) -> None:
     """The newest deliveries are known also after a kill, older ones and those of a lost session are not."""
-    box.outbox.commit(Commit(receipts=tuple(("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))))
+    deliveries = tuple(("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))
+    box.outbox.commit(next_commit(box.outbox, receipts=deliveries))
     outbox = box.reopened()
     known = [n for n in range(RECEIPTS_KEPT + 5) if outbox.has_receipt("mqtt", ReceiptId(n, "d"))]
     assert known == list(range(5, RECEIPTS_KEPT + 5))
-    outbox.commit(Commit(receipts=(("mqtt", ReceiptId(1, "new")),), new_sessions=("mqtt",)))
+    outbox.commit(next_commit(outbox, receipts=(("mqtt", ReceiptId(1, "new")),), new_sessions=("mqtt",)))
     for now in (outbox, box.reopened()):
         assert now.has_receipt("mqtt", ReceiptId(1, "new"))
         assert not any(now.has_receipt("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))
@@ -429,7 +443,7 @@ def test_p12_notices_are_bounded_and_all_counted(box: Box) -> None:
     """The newest notices are kept, newest first; every one is counted by kind."""
     kinds: list[NoticeKind] = ["gap", "reject", "loss", "time"]
     notices = [Notice(kinds[n % 4], float(n), "plc", "a", str(n)) for n in range(NOTICES_KEPT + 9)]
-    box.outbox.commit(Commit(notices=tuple(notices)))
+    box.outbox.commit(next_commit(box.outbox, notices=tuple(notices)))
     outbox = box.reopened()
     assert outbox.notices(NOTICES_KEPT) == notices[: -NOTICES_KEPT - 1 : -1]
     counted = Counter(notice.kind for notice in notices)
@@ -444,13 +458,14 @@ WRITER = """
 import sys
 from pathlib import Path
 from gateway.model import StartInterval, record_key
-from gateway.outbox.disk import DiskRows
+from gateway.outbox.sqlite_store import SqliteStore
+from gateway.outbox.cache import RECEIPTS_KEPT
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
-outbox = Outbox(DiskRows(Path(sys.argv[1])))
+outbox = Outbox(SqliteStore(Path(sys.argv[1])))
 for n in range(100_000):
     records = tuple(StartInterval(record_key("L", 3 * n + i, 1.0), "L", 1.0, "RUN", 3 * n + i) for i in range(3))
-    outbox.commit(Commit({"L": str(n)}, records))
+    outbox.commit(Commit(number=n + 1, states={"L": str(n)}, records=records))
     print(n, flush=True)
 """
 
@@ -465,7 +480,7 @@ def test_p1_a_killed_writer_leaves_whole_commits(tmp_path: Path, commits: int) -
         writer.send_signal(signal.SIGKILL)
         rest = writer.stdout.read().split()
     reported = int(rest[-1]) if rest else reported
-    outbox = Outbox(DiskRows(tmp_path))
+    outbox = Outbox(SqliteStore(tmp_path))
     state = int(outbox.line_state("L") or -1)
     assert state >= reported
     assert (outbox.counts().waiting, outbox.totals.records) == (3 * (state + 1), {"start": 3 * (state + 1)})
@@ -477,7 +492,7 @@ def test_p1_a_killed_writer_leaves_whole_commits(tmp_path: Path, commits: int) -
     outbox.close()
 
 
-class Counted(MemoryRows):
+class Counted(MemoryStore):
     """Counts how many rows are read and written."""
 
     def __init__(self) -> None:
@@ -500,7 +515,7 @@ class Counted(MemoryRows):
 
 
 def cost(waiting: int) -> dict[str, int]:
-    """Rows touched to open, and to commit, deliver and count 200 records, with `waiting` records there."""
+    """KeyValueStore touched to open, and to commit, deliver and count 200 records, with `waiting` records there."""
     floor, rows, oden = Floor(), Counted(), Oden()
     run = floor.start()
     commit(Outbox(rows), run)

@@ -1,7 +1,7 @@
 """What `oden-gateway outbox` asks, answered by whoever holds the outbox: the running gateway, or the command itself.
 
-A question is the name of a command and its arguments, an answer a stream of JSON objects: both go through the control socket as
-they are. Everything that reads much does so a page at a time, so that a commit never waits for long.
+A question is the name of a command and its arguments, an answer a stream of JSON objects: both go through the control
+socket as they are. Everything that reads much does so a page at a time, so that a commit never waits for long.
 """
 
 import json
@@ -12,28 +12,14 @@ from dataclasses import dataclass, field, replace
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import OutboxError
-from gateway.model import StartInterval
 from gateway.outbox import verify
-from gateway.outbox.entries import Lane, Totals
-from gateway.outbox.lanes import DEAD
-from gateway.outbox.letters import (
-    DETAILS,
-    KEY_LENGTH,
-    LISTED,
-    Cursor,
-    Filter,
-    Listed,
-    Retried,
-    compare,
-    details,
-    drop,
-    exported,
-    imported,
-    page,
-    retry,
-)
+from gateway.outbox.entries import Totals
+from gateway.outbox.lanes import DEAD, Lane, is_parked
+from gateway.outbox.listing import DETAILS, KEY_LENGTH, LISTED, WHERE, Cursor, Filter, Listed, details, page
+from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.record_kinds import kind_of
 
 MOST = 10_000
 """Records that are named one by one in one command at the most."""
@@ -64,9 +50,9 @@ class Question:
 QUESTION = TypeAdapter(Question)
 
 
-class Desk:
-    """Answers questions about the outbox. `wake` is called when there is something new to deliver; `live` says that others
-    use the outbox meanwhile."""
+class ControlHandlers:
+    """Answers questions about the outbox. `wake` is called when there is something new to deliver; `live` says that
+    others use the outbox meanwhile."""
 
     def __init__(self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None) -> None:
         self._outbox, self._wake, self._live = outbox, wake, live
@@ -92,105 +78,112 @@ class Desk:
         if command not in self._commands:
             raise OutboxError(f"this gateway knows no command '{command}': it may be of another version")
         try:
-            asked = QUESTION.validate_python(question)
+            arguments = QUESTION.validate_python(question)
         except ValidationError as error:
             raise OutboxError("this gateway does not understand the question: it may be of another version") from error
-        asked = await self._of_lines(asked)
-        async for item in self._commands[command](asked):
+        arguments = await self._of_lines(arguments)
+        async for item in self._commands[command](arguments):
             yield item
 
     # Commands
 
-    async def _list(self, asked: Question) -> AsyncIterator[Answer]:
+    async def _list(self, arguments: Question) -> AsyncIterator[Answer]:
         """Records, at the most `limit`; then whether there are more."""
         number = 0
-        async for one in self._all(asked.wanted):
-            if number == asked.limit:
+        async for listed in self._all(arguments.wanted):
+            if number == arguments.limit:
                 yield {"more": True}
                 return
             number += 1
-            yield {"record": LISTED.dump_python(one, mode="json")}
+            yield {"record": LISTED.dump_python(listed, mode="json")}
 
-    async def _show(self, asked: Question) -> AsyncIterator[Answer]:
-        (one,) = await self._named(asked.wanted)
-        beside = await self._outbox(details, one)
+    async def _show(self, arguments: Question) -> AsyncIterator[Answer]:
+        (listed,) = await self._named(arguments.wanted)
+        beside = await self._outbox(details, listed)
         waiting: list[object] = []
         number = 0
-        if isinstance(one.record, StartInterval):
-            async for other in self._all(Filter(interval=frozenset({one.record.key}), lines=(one.record.line,))):
+        if kind_of(listed.record).interval == "opens":
+            key, line = listed.record.interval, listed.record.line
+            async for dependent in self._all(Filter(interval=frozenset({key}), lines=(line,))):
                 number += 1
                 if len(waiting) < DEPENDENTS_SHOWN:
-                    waiting.append(LISTED.dump_python(other, mode="json"))
+                    waiting.append(LISTED.dump_python(dependent, mode="json"))
         yield {
-            "record": LISTED.dump_python(one, mode="json"),
+            "record": LISTED.dump_python(listed, mode="json"),
             **DETAILS.dump_python(beside, mode="json"),
             "dependents": waiting,
             "number_of_dependents": number,
         }
 
-    async def _retry(self, asked: Question) -> AsyncIterator[Answer]:
-        """How many are sent once more, how many cannot be because their interval is not known any more, and how many were out
-        of date, wholly or in part."""
+    async def _retry(self, arguments: Question) -> AsyncIterator[Answer]:
+        """How many are sent once more, how many cannot be because their interval is not known any more, and how many
+        were out of date, wholly or in part."""
         done = Retried()
-        if asked.wanted.keys:
-            found = [one for one in await self._named(asked.wanted) if self._can(one, "dead", "again")]
-            done = await self._outbox(retry, found)
+        if arguments.wanted.keys:
+            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "dead", "again")]
+            done = await self._outbox(retry, named)
         else:
-            _only(asked.wanted, "dead", "again")
-            for where in (asked.wanted.where,) if asked.wanted.where else ("dead", "again"):
-                async for found in self._pages(replace(asked.wanted, where=where), still=True):
-                    done += await self._outbox(retry, found)
+            _only(arguments.wanted, "dead", "again")
+            for where in (arguments.wanted.where,) if arguments.wanted.where else ("dead", "again"):
+                async for matches in self._pages(replace(arguments.wanted, where=where), still=True):
+                    done += await self._outbox(retry, matches)
         self._wake()
-        yield _told(done)
+        yield _as_answer(done)
 
-    async def _drop(self, asked: Question) -> AsyncIterator[Answer]:
+    async def _drop(self, arguments: Question) -> AsyncIterator[Answer]:
         """How many dead letters and how many that depend on them were dropped, or would be, with their keys."""
         letters = dependents = 0
         keys: list[str] = []
-        _only(asked.wanted, "dead")
-        if asked.wanted.keys:
-            named = [one for one in await self._named(asked.wanted) if self._can(one, "dead")]
-            asked = replace(asked, wanted=Filter(keys=frozenset(one.record.key for one in named)))
-        async for found in self._pages(replace(asked.wanted, where="dead"), still=True):
-            starts = [one for one in found if isinstance(one.record, StartInterval)]
-            wanted = Filter(
-                interval=frozenset(one.record.key for one in starts), lines=tuple({one.record.line for one in starts})
-            )
-            others = [one async for one in self._all(wanted) if one.where in ("parked", "waiting")] if starts else []
-            letters, dependents = letters + len(found), dependents + len(others)
-            if not asked.dry:
-                await self._outbox(drop, found, others)
+        _only(arguments.wanted, "dead")
+        if arguments.wanted.keys:
+            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "dead")]
+            arguments = replace(arguments, wanted=Filter(keys=frozenset(listed.record.key for listed in named)))
+        async for matches in self._pages(replace(arguments.wanted, where="dead"), still=True):
+            others = await self._dependents(matches)
+            letters, dependents = letters + len(matches), dependents + len(others)
+            if not arguments.dry:
+                await self._outbox(drop, matches, others)
             elif letters <= MOST:
-                keys += [one.record.key for one in found]
+                keys += [listed.record.key for listed in matches]
             else:
                 raise OutboxError(f"more than {MOST} dead letters fit: narrow it down, or answer for all with --yes")
         self._wake()
-        yield {"letters": letters, "dependents": dependents, **({"keys": keys} if asked.dry else {})}
+        yield {"letters": letters, "dependents": dependents, **({"keys": keys} if arguments.dry else {})}
 
-    async def _export(self, asked: Question) -> AsyncIterator[Answer]:
-        async for one in self._all(asked.wanted):
-            yield {"line": exported(one)}
+    async def _dependents(self, letters: list[Listed]) -> list[Listed]:
+        """What waits, and is dropped with those of `letters` that take their interval along."""
+        opening = [listed.record for listed in letters if kind_of(listed.record).withdrawal == "with_interval"]
+        if not opening:
+            return []
+        intervals, lines = frozenset(record.interval for record in opening), {record.line for record in opening}
+        wanted = Filter(interval=intervals, lines=tuple(lines))
+        return [listed async for listed in self._all(wanted) if listed.where in ("parked", "waiting")]
 
-    async def _import(self, asked: Question) -> AsyncIterator[Answer]:
+    async def _export(self, arguments: Question) -> AsyncIterator[Answer]:
+        async for listed in self._all(arguments.wanted):
+            yield {"line": exported(listed)}
+
+    async def _import(self, arguments: Question) -> AsyncIterator[Answer]:
         """All lines or none."""
-        number = sum(bool(line.strip()) for line in asked.lines)
+        number = sum(bool(line.strip()) for line in arguments.lines)
         if number > MOST:
             raise OutboxError(f"{number} records are more than the {MOST} that go at once: split the file")
-        changed = imported(asked.lines)
-        found = [one async for one in self._all(Filter(keys=frozenset(changed), where="dead"))] if changed else []
-        compare(found, changed)
-        done = await self._outbox(retry, found, {key: record for key, (_, record) in changed.items()})
+        changed = imported(arguments.lines)
+        wanted = Filter(keys=frozenset(changed), where="dead")
+        letters = [listed async for listed in self._all(wanted)] if changed else []
+        compare(letters, changed)
+        done = await self._outbox(retry, letters, {key: record for key, (_, record) in changed.items()})
         self._wake()
-        yield _told(done)
+        yield _as_answer(done)
 
     async def _stats(self, _: Question) -> AsyncIterator[Answer]:
         bytes_used, full, lanes = await self._outbox(_figures)
         dead: Counter[str] = Counter()
-        async for one in self._all(Filter(where="dead")):
-            dead[one.record.line] += 1
+        async for listed in self._all(Filter(where="dead")):
+            dead[listed.record.line] += 1
         yield {"bytes": bytes_used, "full": full, "lanes": lanes, "dead": dict(dead), "records_per_hour": self._rate()}
 
-    async def _verify(self, asked: Question) -> AsyncIterator[Answer]:
+    async def _verify(self, arguments: Question) -> AsyncIterator[Answer]:
         """Problems, notes and damage reports; then how many records were read."""
         records = 0
         for line in await self._outbox(verify.lines):
@@ -212,69 +205,70 @@ class Desk:
         damage: str | None = await self._outbox(lambda outbox: outbox.row("damage"))
         reports = json.loads(damage or "[]")
         for report in reports:
-            yield {"damage": report, "acknowledged": asked.acknowledge}
-        if asked.acknowledge and reports:
+            yield {"damage": report, "acknowledged": arguments.acknowledge}
+        if arguments.acknowledge and reports:
             await self._outbox(_acknowledge)
         yield {"records": records}
 
     # What they have in common
 
-    async def _of_lines(self, asked: Question) -> Question:
+    async def _of_lines(self, arguments: Question) -> Question:
         """With the key of the line that a person has named."""
-        if asked.line is None:
-            return asked
+        if arguments.line is None:
+            return arguments
         refs = await self._outbox(Outbox.line_refs)
         known = {lane.line for lane in (await self._outbox(lambda outbox: dict(outbox.lanes))).values()} | refs.keys()
         names = {key: {key, ref.name, f"{ref.factory}/{ref.name}"} for key, ref in refs.items()}
-        keys = sorted(key for key in known if asked.line in names.get(key, {key}))
+        keys = sorted(key for key in known if arguments.line in names.get(key, {key}))
         if len(keys) != 1:
             some = ", ".join(sorted(known - {""})) or "none"
-            raise OutboxError(
-                f"{'no line is' if not keys else f'{len(keys)} lines are'} called '{asked.line}'. Lines here: {some}"
-            )
-        return replace(asked, wanted=replace(asked.wanted, lines=(keys[0],)))
+            number = f"{len(keys)} lines are" if keys else "no line is"
+            raise OutboxError(f"{number} called '{arguments.line}'. Lines here: {some}")
+        return replace(arguments, wanted=replace(arguments.wanted, lines=(keys[0],)))
 
     async def _pages(self, wanted: Filter, *, still: bool = False) -> AsyncIterator[list[Listed]]:
-        """What fits, a page at a time. `still`: without dead letters that come meanwhile, also by what is done to these."""
+        """What fits, a page at a time. `still`: without dead letters that come meanwhile, also by what is done to
+        these."""
         end = await self._outbox(lambda outbox: (outbox.lanes.get(DEAD) or Lane("")).tail)
         begin: Cursor | None = None
         while True:
-            found, begin = await self._outbox(page, wanted, begin)
+            matches, begin = await self._outbox(page, wanted, begin)
             if still:
-                found = [one for one in found if one.where != "dead" or one.position < end]
-            if found:
-                yield found
+                matches = [listed for listed in matches if listed.where != "dead" or listed.position < end]
+            if matches:
+                yield matches
             if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where == "dead"):
                 return
 
     async def _all(self, wanted: Filter) -> AsyncIterator[Listed]:
-        async for found in self._pages(wanted):
-            for one in found:
-                yield one
+        async for matches in self._pages(wanted):
+            for listed in matches:
+                yield listed
 
     async def _named(self, wanted: Filter) -> list[Listed]:
         """The one record for each of the given beginnings of keys."""
         if len(wanted.keys) > MOST:
             raise OutboxError(f"{len(wanted.keys)} keys are more than the {MOST} that one command takes")
         short = sorted(key for key in wanted.keys if len(key) < KEY_LENGTH)
-        found: dict[str, Listed] = {}
-        async for one in self._all(Filter(keys=wanted.keys)):
-            found[one.record.key] = one
-            if len(found) > MOST or (not short and len(found) == len(wanted.keys)):
+        named: dict[str, Listed] = {}
+        async for listed in self._all(Filter(keys=wanted.keys)):
+            named[listed.record.key] = listed
+            if len(named) > MOST or (not short and len(named) == len(wanted.keys)):
                 break
-        numbers = {key: sum(name.startswith(key) for name in found) for key in short}
+        numbers = {key: sum(name.startswith(key) for name in named) for key in short}
         for key in sorted(wanted.keys):
             if numbers.get(key, 0) > 1:
                 raise OutboxError(f"more than one record here begins with {key}: give more of the key")
-            if numbers.get(key, key in found) == 0:
+            if numbers.get(key, key in named) == 0:
                 raise OutboxError(f"no record here has the key {key}; Oden may have it by now")
-        return list(found.values())
+        return list(named.values())
 
     @staticmethod
-    def _can(one: Listed, *where: str) -> bool:
+    def _can(listed: Listed, *where: str) -> bool:
         """Raises OutboxError where the record is elsewhere."""
-        if one.where not in where:
-            raise OutboxError(f"{one.record.key} is not a dead letter: {STANDING[one.where]}. Nothing was changed.")
+        if listed.where not in where:
+            standing = STANDING[listed.where]
+            raise OutboxError(f"{listed.record.key} is not a dead letter: {standing}. Nothing was changed.")
         return True
 
     async def _verdict(self, line: str | None) -> verify.Verdict:
@@ -303,7 +297,7 @@ STANDING = {
 """Where a record is, as a clause."""
 
 
-def _told(done: Retried) -> Answer:
+def _as_answer(done: Retried) -> Answer:
     return {"retried": done.sent, "hopeless": done.hopeless, "outdated": done.outdated}
 
 
@@ -320,15 +314,15 @@ def _figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, objec
     summary = outbox.summary(0)
     lanes: dict[str, dict[str, object]] = {}
     for name, lane in outbox.lanes.items():
-        phases: Counter[str] = Counter()
+        carried: Counter[str] = Counter()
         for attempt in outbox.attempts(name):
-            phases[attempt.phase] += len(attempt.positions)
-        rest = "dead" if name == DEAD else "parked" if name.endswith("/parked") else "waiting"
-        where = {rest: lane.waiting - phases.total(), **phases}
+            carried[WHERE[attempt.phase]] += len(attempt.positions)
+        rest = "dead" if name == DEAD else "parked" if is_parked(name) else "waiting"
+        where = {rest: lane.waiting - carried.total(), **carried}
         lanes[name] = {"line": lane.line, "requests_begun": len(outbox.attempts(name)), "where": where}
     return summary.bytes, summary.full, lanes
 
 
 def _acknowledge(outbox: Outbox) -> None:
-    with outbox.change() as change:
-        change.drop.add("damage")
+    with outbox.transaction() as transaction:
+        transaction.drop.add("damage")

@@ -4,17 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.model import Output
-from gateway.outbox.letters import Filter, drop, page
-from gateway.outbox.offers import GATHERED_FROM, LASTING, MOST_ATTEMPTS, MOST_CARRIED, MOST_LASTING
-from gateway.outbox.rebuild import rebuild, unsure
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Filter, page
+from gateway.outbox.operator_actions import drop
+from gateway.outbox.ready_set import GATHERED_FROM, LASTING, MOST_ATTEMPTS, MOST_CARRIED, MOST_GAPS, MOST_LASTING, Gaps
+from gateway.outbox.reindex import reindex, unsure
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, Floor, Oden, begun, commit, deliver, drain, packable, work_in
 
 
-class Counted(MemoryRows):
+class Counted(MemoryStore):
     """Counts the rows that are read."""
 
     read = 0
@@ -54,10 +57,11 @@ def offers_new(outbox: Outbox, lane: str) -> bool:
 
 @pytest.mark.parametrize("steps", [{"tries": LASTING}, {"tries": 1, "looks": LASTING - 1}])
 def test_p5_attempts_that_never_end_stop_nobody(outbox: Outbox, floor: Floor, steps: dict[str, int]) -> None:
-    """As many as a lane waits for, tried or looked up several times: the lane goes on beside them, also after a restart."""
+    """As many as a lane waits for, tried or looked up several times: the lane goes on beside them, also after a
+    restart."""
     commit(outbox, *(floor.start(type_="STATE") for _ in range(MOST_ATTEMPTS + 1)))
     for _ in range(MOST_ATTEMPTS):
-        work = begun(outbox, work_in(outbox, "states"), "doubt")
+        work = begun(outbox, work_in(outbox, "states"), "in_doubt")
         assert work.attempt is not None
         last = work, replace(work.attempt, **steps)  # type: ignore[arg-type]  # they are numbers
         assert not offers_new(outbox, "states") or outbox.begin(*last)
@@ -70,12 +74,12 @@ def test_p12_attempts_that_never_end_are_bounded(outbox: Outbox, floor: Floor) -
     commit(outbox, *(floor.start(type_="STATE") for _ in range(MOST_LASTING + 1)))
     for number in range(MOST_LASTING):
         assert offers_new(outbox, "states"), number
-        work = begun(outbox, work_in(outbox, "states"), "doubt")
+        work = begun(outbox, work_in(outbox, "states"), "in_doubt")
         assert work.attempt is not None
         outbox.begin(work, replace(work.attempt, tries=LASTING))
     assert not offers_new(outbox, "states")
     commit(outbox, *(floor.start(type_="WASH", lasts=5) for _ in range(MOST_CARRIED + 1)))
-    begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, MOST_CARRIED), "doubt")
+    begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, MOST_CARRIED), "in_doubt")
     assert not offers_new(outbox, "custom WASH")
 
 
@@ -83,8 +87,8 @@ def test_p12_attempts_that_never_end_are_bounded(outbox: Outbox, floor: Floor) -
 
 
 def test_p12_a_gap_is_not_read_again(rows: Counted, outbox: Outbox, floor: Floor) -> None:
-    """Behind an entry that cannot be sent yet, thousands were delivered: choosing the next one reads as many rows as at the
-    beginning."""
+    """Behind an entry that cannot be sent yet, thousands were delivered: choosing the next one reads as many rows as at
+    the beginning."""
     oden, good = Oden(), floor.start()
     commit(outbox, good)
     drain(outbox, oden)
@@ -106,11 +110,12 @@ def test_p12_a_gap_is_not_read_again(rows: Counted, outbox: Outbox, floor: Floor
 
 
 def test_p12_packs_in_doubt_are_not_read_again(rows: Counted, outbox: Outbox, floor: Floor) -> None:
-    """A commit of the same line, and the choice after it, reads as many rows with a pack of 1,000 in doubt as with one of 2."""
+    """A commit of the same line, and the choice after it, reads as many rows with a pack of 1,000 in doubt as with one
+    of 2."""
 
     def cost(number: int) -> int:
         commit(outbox, *(floor.start(type_="WASH", lasts=1) for _ in range(number)))
-        begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, number), "doubt")
+        begun(outbox, outbox.gather(work_in(outbox, "custom WASH"), packable, number), "in_doubt")
         outbox.work()
         before = rows.read
         commit(outbox, floor.start(type_="WASH"))
@@ -147,16 +152,17 @@ def test_p12_gathering_looks_at_a_bounded_number(rows: Counted, outbox: Outbox, 
 
 def damaged(outbox: Outbox) -> Outbox:
     """As after a damage that has lost no row."""
-    rows = MemoryRows()
+    rows = MemoryStore()
     rows.apply(dict(unsure(outbox.rows())))
-    rebuild(rows, damaged=True)
+    reindex(rows, damaged=True)
     return Outbox(rows)
 
 
 def test_p4_what_is_unsure_is_looked_up_before_it_is_sent(floor: Floor) -> None:
-    """Each create is offered as an attempt in doubt without a request. Where Oden has it, it is settled; where it has not, it waits
-    as any other, with what was parked meanwhile. Output follows its run, and nothing is merged into what is unsure."""
-    oden, outbox = Oden(), Outbox(MemoryRows())
+    """Each create is offered as an attempt in doubt without a request. Where Oden has it, it is settled; where it has
+    not, it waits as any other, with what was parked meanwhile. Output follows its run, and nothing is merged into what
+    is unsure."""
+    oden, outbox = Oden(), Outbox(MemoryStore())
     there, new = floor.start(), floor.start()
     commit(outbox, there, floor.output(there, 1, "A"), new)
     oden.take(there)
@@ -173,8 +179,8 @@ def test_p4_what_is_unsure_is_looked_up_before_it_is_sent(floor: Floor) -> None:
         if work.attempt is not None and first.interval in oden.made and isinstance(first, type(there)):
             outbox.settle(work, {work.positions[0]: f"id of {first.key}"})
         elif work.attempt is not None:
-            assert (work.attempt.body, work.attempt.phase) == ("", "doubt")
-            outbox.begin(work, replace(work.attempt, phase="again"))
+            assert (work.attempt.body, work.attempt.phase) == ("", "in_doubt")
+            outbox.begin(work, replace(work.attempt, phase="retry"))
         elif work.stuck:
             outbox.park(work)
         else:
@@ -183,13 +189,18 @@ def test_p4_what_is_unsure_is_looked_up_before_it_is_sent(floor: Floor) -> None:
     assert (counts.waiting, counts.parked, counts.dead) == (0, 0, 0)
     assert sum(int(str(one.raw_data["scrap"])) for one in oden.made[there.key].output) == 3
     assert [oden.made[run.key].end is not None for run in (there, new)] == [True, True]
-    assert [one for one in seen if one[1] == "doubt"] == [("start", "doubt"), ("start", "doubt"), ("output", "doubt")]
+    assert [one for one in seen if one[1] == "in_doubt"] == [
+        ("start", "in_doubt"),
+        ("start", "in_doubt"),
+        ("output", "in_doubt"),
+    ]
     assert ("start", "new") in seen
 
 
 def test_p4_what_is_put_back_without_an_answer_stays_unsure(floor: Floor) -> None:
-    """The look-up was given up: the start is offered to be looked up again, and nothing was merged into it meanwhile."""
-    outbox = Outbox(MemoryRows())
+    """The look-up was given up: the start is offered to be looked up again, and nothing was merged into it
+    meanwhile."""
+    outbox = Outbox(MemoryStore())
     commit(outbox, run := floor.start())
     outbox = damaged(outbox)
     (work,) = outbox.work()
@@ -198,12 +209,12 @@ def test_p4_what_is_put_back_without_an_answer_stays_unsure(floor: Floor) -> Non
     outbox.settle(work, {})
     commit(outbox, floor.end(run))
     again = next(one for one in outbox.work() if one.lane.endswith("/runs"))
-    assert (again.records, again.attempt and again.attempt.phase) == ((run,), "doubt")
+    assert (again.records, again.attempt and again.attempt.phase) == ((run,), "in_doubt")
 
 
 def test_p4_what_is_unsure_waits_for_settle_as_what_is_found_at_a_start(floor: Floor) -> None:
     """Delivery gives what it finds at its start time to take effect; what is offered later has the same."""
-    outbox = Outbox(MemoryRows())
+    outbox = Outbox(MemoryStore())
     commit(outbox, *(floor.start(type_="STATE", lasts=1) for _ in range(3)))
     outbox = damaged(outbox)
     (first,) = outbox.work()
@@ -214,7 +225,7 @@ def test_p4_what_is_unsure_waits_for_settle_as_what_is_found_at_a_start(floor: F
 
 def test_p5_unsure_output_of_a_dead_run_stops_nobody(floor: Floor) -> None:
     """It is set aside with its run, stays one to be looked up, and comes back with it."""
-    oden, outbox = Oden(), Outbox(MemoryRows())
+    oden, outbox = Oden(), Outbox(MemoryStore())
     bad, good = floor.start(), floor.start()
     commit(outbox, bad, *(floor.output(bad, 1, f"code {number}") for number in range(20)), good)
     outbox = damaged(outbox)
@@ -232,3 +243,49 @@ def test_p5_unsure_output_of_a_dead_run_stops_nobody(floor: Floor) -> None:
     texts = [text for key, text in outbox.rows() if key.startswith(f"record/{LINE}/parked/")]
     assert all('"unsure":true' in text for text in texts)
     assert isinstance(output, Output)
+
+
+def test_what_waits_with_an_unsure_start_stays_parked_while_that_is_put_back(rows: Counted, floor: Floor) -> None:
+    """Nothing is merged into a start that Oden may have: an update that is parked with it is not brought back to be
+    parked once more, and is delivered after the look-up."""
+    commit(outbox := Outbox(rows), run := floor.start())
+    rows.apply(dict(unsure(rows.items())))
+    reindex(rows, damaged=True)
+    commit(outbox := Outbox(rows), update := floor.update(run, product="Q"))
+    outbox.park(next(work for work in outbox.work() if work.stuck))
+    start = next(work for work in outbox.work() if work.attempt)
+    outbox.settle(start, {})
+    assert (outbox.counts().parked, outbox.counts().waiting) == (1, 1)
+    assert [row for key, row in rows.items() if key == f"record/{LINE}/parked/0"]
+    oden = Oden()
+    (start,) = outbox.work()
+    outbox.settle(start, {start.positions[0]: oden.take(run)})
+    drain(outbox, oden)
+    assert oden.made[run.key].details == {"product": "Q"}
+    assert update.metadata == oden.made[run.key].details
+
+
+# Gaps of a lane against a plain set of positions
+
+STRETCH = st.tuples(st.integers(0, 60), st.integers(1, 9))
+
+
+@given(st.lists(STRETCH, max_size=30), st.integers(0, 80))
+def test_positions_in_no_gap_are_found_on_either_side(stretches: list[tuple[int, int]], position: int) -> None:
+    """The next and the last position that no added stretch covers, as counting by hand gives them."""
+    gaps, covered = Gaps(), set[int]()
+    for first, length in stretches:
+        gaps.add(first, first + length)
+        covered |= set(range(first, first + length))
+    assert gaps.after(position) == next(at for at in range(position, 200) if at not in covered)
+    assert gaps.before(position) == next(at for at in range(position, -200, -1) if at not in covered)
+
+
+def test_p12_gaps_are_bounded() -> None:
+    """The longest are remembered; what is forgotten counts as no gap."""
+    gaps = Gaps()
+    gaps.add(0, 50)
+    for number in range(3 * MOST_GAPS):
+        gaps.add(100 + 2 * number, 101 + 2 * number)
+    found = sum(gaps.after(100 + 2 * number) != 100 + 2 * number for number in range(3 * MOST_GAPS))
+    assert (gaps.after(0), found) == (50, MOST_GAPS - 1)

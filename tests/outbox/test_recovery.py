@@ -1,25 +1,24 @@
-"""Damage met on a disk without room for a copy: the gateway starts and works, and has the records once there is room."""
+"""Damage met on a disk without room for a copy: the gateway starts and works, and has the records once there is
+room."""
 
 from pathlib import Path
 
-from gateway.outbox.leftover import essential, joined
-from gateway.outbox.opening import open_rows
-from tests.outbox.test_disk import MIB, children, small_disk
+from gateway.outbox.recovery import essential, joined, open_store
+from tests.outbox.test_sqlite_store import MIB, children, small_disk
 
 STARVED = """
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from gateway.outbox.entries import Commit
-from gateway.outbox.kept import kept
-from gateway.outbox.opening import open_rows
+from gateway.outbox.lanes import stored_record
+from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
-from tests.outbox.floor import Floor, Oden, commit, drain, begun, work_in
+from tests.outbox.floor import Floor, Oden, begun, commit, drain, next_commit, work_in
 
 def opened():
-    rows, damage = open_rows(place / "box", ballast=8 * 2**20)
+    rows, damage = open_store(place / "box", ballast=8 * 2**20)
     return Outbox(rows), damage
 
 def problems(outbox):
@@ -29,7 +28,7 @@ def problems(outbox):
 place, floor, oden = Path(sys.argv[1]), Floor(), Oden()
 outbox, _ = opened()
 run = floor.start()
-outbox.commit(Commit({run.line: "the state"}, (run,)))
+outbox.commit(next_commit(outbox, states={run.line: "the state"}, records=(run,)))
 drain(outbox, oden)
 for _ in range(120):
     commit(outbox, *(replace(floor.output(run, 1, "x" * 2500), amounts=()) for _ in range(100)))
@@ -46,9 +45,10 @@ with (place / "other").open("wb") as file:  # leaves too little for a copy, and 
     os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize - 18 * 2**20)
 outbox, (report,) = opened()
 print("left", report.left, "no room" in report.reason, report.folder.startswith("outbox-damaged-"))
-print("goes on", outbox.line_state(run.line), outbox.interval(run.key).oden_id == "id of " + run.key, outbox.counts().waiting)
+oden_id = outbox.interval(run.key).oden_id
+print("goes on", outbox.line_state(run.line), oden_id == "id of " + run.key, outbox.counts().waiting)
 commit(outbox, new := floor.start(), floor.output(run, 5, "new"), floor.output(new, 7, "new"))
-begun(outbox, work_in(outbox, "runs"), "doubt")
+begun(outbox, work_in(outbox, "runs"), "in_doubt")
 outbox.close()
 outbox, (again,) = opened()
 print("still", again == report, outbox.counts().waiting)
@@ -56,7 +56,7 @@ outbox.close()
 (place / "other").unlink()
 outbox, (after,) = opened()
 texts = [text for key, text in outbox.rows() if key.startswith("record/")]
-print("taken up", after.left, len(texts), sum(kept(text).unsure for text in texts), problems(outbox))
+print("taken up", after.left, len(texts), sum(stored_record(text).unsure for text in texts), problems(outbox))
 (attempt,) = outbox.attempts(run.line + "/runs")
 print("attempt", attempt.phase, [work.records[0] == new for work in outbox.work() if work.attempt == attempt])
 outbox.close()
@@ -66,8 +66,9 @@ print("once", sum(key.startswith("record/") for key, _ in outbox.rows()))
 
 
 def test_p7_damage_on_a_full_disk_is_no_reason_not_to_start(tmp_path: Path) -> None:
-    """With no room for the records: line states and what Oden knows are there, new records are taken, and the report says where the
-    others are. At the first start with room they are there too, each once and to be looked up, beside those that came since."""
+    """With no room for the records: line states and what Oden knows are there, new records are taken, and the report
+    says where the others are. At the first start with room they are there too, each once and to be looked up, beside
+    those that came since."""
     with small_disk(tmp_path, 144 * MIB) as (place, under):
         done = children(STARVED, place, under=under)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -76,7 +77,7 @@ def test_p7_damage_on_a_full_disk_is_no_reason_not_to_start(tmp_path: Path) -> N
     assert still == "still True 2"
     # One of 12,000 entries is lost with its damaged row.
     assert taken == "taken up False 12002 11999 []"
-    assert (attempt, once) == ("attempt doubt [True]", "once 12002")
+    assert (attempt, once) == ("attempt in_doubt [True]", "once 12002")
 
 
 def test_both_become_one() -> None:
@@ -100,11 +101,11 @@ def test_both_become_one() -> None:
 def test_p12_folders_of_damaged_files_are_bounded(tmp_path: Path) -> None:
     """Of many damages the files of the last five are kept, and all reports."""
     for number in range(8):
-        rows, _ = open_rows(tmp_path, now=lambda number=number: 1e9 + number)  # type: ignore[misc]  # each its own
+        rows, _ = open_store(tmp_path, now=lambda number=number: 1e9 + number)  # type: ignore[misc]  # each its own
         rows.close()
         with (tmp_path / "outbox" / "cache.db").open("r+b") as file:
             file.write(bytes(100))
-    rows, reports = open_rows(tmp_path, now=lambda: 1e9 + 8)
+    rows, reports = open_store(tmp_path, now=lambda: 1e9 + 8)
     rows.close()
     aside = sorted(path.name for path in tmp_path.glob("outbox-damaged-*"))
     assert aside == [report.folder for report in reports][-5:]

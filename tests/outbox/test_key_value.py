@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from gateway.outbox.disk import DiskRows
-from gateway.outbox.rows import MemoryRows, Rows
+from gateway.outbox.key_value import KeyValueStore, MemoryStore
+from gateway.outbox.sqlite_store import SqliteStore
 
-Make = Callable[[], Rows]
+Make = Callable[[], KeyValueStore]
 
 LIMIT = 1_000_000
 
@@ -21,8 +21,8 @@ LIMIT = 1_000_000
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Opens the same rows again and again, with a limit."""
     if request.param == "disk":
-        return lambda: DiskRows(tmp_path / "rows", limit=LIMIT)
-    memory = MemoryRows(limit=LIMIT)
+        return lambda: SqliteStore(tmp_path / "rows", limit=LIMIT)
+    memory = MemoryStore(limit=LIMIT)
     return lambda: memory
 
 
@@ -99,7 +99,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.just
 
 
 class AgainstADict(RuleBasedStateMachine):
-    """Rows do what a dict does, also over closing and opening; a change that fails does nothing."""
+    """KeyValueStore do what a dict does, also over closing and opening; a change that fails does nothing."""
 
     make: Make
 
@@ -155,7 +155,7 @@ def test_rows_behave_like_a_dict(make: Make) -> None:
 def test_memory_rows_are_what_the_disk_holds() -> None:
     """The two kinds take the same changes to the same rows in the same order."""
     with tempfile.TemporaryDirectory() as place:
-        kinds: list[Rows] = [MemoryRows(), DiskRows(Path(place) / "rows")]
+        kinds: list[KeyValueStore] = [MemoryStore(), SqliteStore(Path(place) / "rows")]
         for rows in kinds:
             for number in range(50):
                 rows.apply(

@@ -1,8 +1,8 @@
 """A store that is not as it was written: how that is noticed, and what can still be read of it.
 
-A store up to `CHECKED_WHOLE` bytes is checked whole when it is opened: SQLite's own check of its structure, and the checksum of
-every row. Of a larger one, the log, the rows that hold the structure, and the oldest and newest rows are; the rest when it is
-read, and whole when damage was met then.
+A store up to `CHECKED_WHOLE` bytes is checked whole when it is opened: SQLite's own check of its structure, and the
+checksum of every row. Of a larger one, the log, the rows that hold the structure, and the oldest and newest rows are;
+the rest when it is read, and whole when damage was met then.
 """
 
 import sqlite3
@@ -17,15 +17,15 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from gateway.errors import OutboxError
-from gateway.outbox.disk import CHECK, DATABASE, IN_USE, LOG, DiskRows, sealed, unsealed
-from gateway.outbox.pages import PAGE, log_fault, mended_copy
+from gateway.outbox.sqlite_store import CHECK, DATABASE, IN_USE, LOG, SqliteStore, sealed, unsealed
+from gateway.outbox.wal import PAGE, log_fault, mended_copy
 
 CHECKED_WHOLE = 64 * 2**20
 FORMATS = ("1", "2")
 """What this version can read, the newest last."""
 _EDGE = 10_000
 """Rows at either end of a large store that are checked."""
-_STRUCTURE = ("attempt/", "format", "lane/", "lanes", "totals")
+_STRUCTURE = ("attempt/", "commit", "format", "lane/", "lanes", "totals")
 _AT_ONCE = 500
 _GIVEN_UP = 100_000
 """Places that are tried, one after another, for a row that follows unreadable ones."""
@@ -47,8 +47,8 @@ _NOT_DAMAGE = (
 class DamageReport:
     """What was found and done at `at`: `folder` holds the damaged files, `read` rows were taken from them.
 
-    `lost` are those that were there and could not be read, by kind (the first part of their keys), as far as that can be
-    told; `keys` names the first of them.
+    `lost` are those that were there and could not be read, by kind (the first part of their keys), as far as that can
+    be told; `keys` names the first of them.
     """
 
     at: float
@@ -85,8 +85,9 @@ class Lost:
             self.keys.append(name)
 
 
-def report(at: float, folder: str, reason: str, read: int, lost: Lost, *, left: bool) -> DamageReport:
-    """The report on a damaged store, of which `read` rows were taken over, and the records not where they are `left`."""
+def damage_report(at: float, folder: str, reason: str, read: int, lost: Lost, *, left: bool) -> DamageReport:
+    """The report on a damaged store, of which `read` rows were taken over, and the records not where they are
+    `left`."""
     return DamageReport(at, folder, reason, read, dict(sorted(lost.kinds.items())), tuple(lost.keys), left)
 
 
@@ -97,20 +98,20 @@ def inspect(store: Path) -> Finding:
         return Finding("", damage)
     try:
         with closing(connected(store / DATABASE)) as connection:
-            found = _format(connection)
-            if found and found not in FORMATS:
+            version = _format(connection)
+            if version and version not in FORMATS:
                 raise OutboxError(
-                    f"the outbox in {store} has format {found}, and this version reads up to format {FORMATS[-1]}. "
+                    f"the outbox in {store} has format {version}, and this version reads up to format {FORMATS[-1]}. "
                     "Install the version that wrote it, or a newer one."
                 )
-            return Finding(found, log_fault(store) or _faulty(connection, store, sealed=found != FORMATS[0]))
+            return Finding(version, log_fault(store) or _faulty(connection, store, sealed=version != FORMATS[0]))
     except (sqlite3.Error, OSError) as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _NOT_DAMAGE:
             raise OutboxError(f"the outbox in {store} cannot be opened: {error}") from error
         return Finding("", str(error))
 
 
-def reports(store: Path) -> list[DamageReport]:
+def damage_reports(store: Path) -> list[DamageReport]:
     """The reports of damage in a whole store that nobody has acknowledged."""
     with closing(connected(store / DATABASE)) as connection:
         rows = connection.execute("SELECT value FROM Cache WHERE key = 'damage' AND raw = 1").fetchall()
@@ -132,8 +133,8 @@ def missing(store: Path) -> str | None:
 
 
 def connected(database: Path, *, lenient: bool = False) -> sqlite3.Connection:
-    """A connection that changes nothing, nor puts the log into the database; texts come as bytes. `lenient`: also where the file
-    is too short."""
+    """A connection that changes nothing, nor puts the log into the database; texts come as bytes. `lenient`: also where
+    the file is too short."""
     connection = sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True, isolation_level=None)
     connection.text_factory = bytes
     connection.execute("PRAGMA cell_size_check = ON")
@@ -158,9 +159,9 @@ def _faulty(connection: sqlite3.Connection, store: Path, *, sealed: bool) -> str
     """What is wrong with the content of the database."""
     whole = (store / CHECK).exists() or (store / DATABASE).stat().st_size <= CHECKED_WHOLE
     if whole:
-        found = connection.execute("PRAGMA integrity_check(1)").fetchall()[0][0]
-        if found != b"ok":
-            return str(found, "utf-8", "replace").replace("\n", " ")
+        verdict = connection.execute("PRAGMA integrity_check(1)").fetchall()[0][0]
+        if verdict != b"ok":
+            return str(verdict, "utf-8", "replace").replace("\n", " ")
     for key, value in _to_check(connection, whole=whole) if sealed else ():
         if not isinstance(key, bytes) or unsealed(key, value) is None:
             name = str(key, "utf-8", "replace") if isinstance(key, bytes) else "unknown"
@@ -209,7 +210,7 @@ class Salvage:
                     if not self._is_whole(connection, rowid):
                         lost.add(key)
             except sqlite3.DatabaseError:
-                lost = max(lost, self._failed, key=lambda one: one.kinds.total())
+                lost = max(lost, self._failed, key=lambda rows: rows.kinds.total())
             with suppress(sqlite3.DatabaseError):
                 # diskcache keeps count of its rows: there may be some that no longer have a key.
                 for (number,) in connection.execute("SELECT value FROM Settings WHERE key = 'count'"):
@@ -229,7 +230,7 @@ class Salvage:
         mended_copy(store, work / "log", b"")
         if self._begins(work / "log" / DATABASE):
             return work / "log" / DATABASE
-        DiskRows(work / "new").close()
+        SqliteStore(work / "new").close()
         mended_copy(store, work / "schema", (work / "new" / DATABASE).read_bytes()[:PAGE])
         return work / "schema" / DATABASE if self._begins(work / "schema" / DATABASE) else None
 
@@ -278,13 +279,13 @@ class Salvage:
             if not rows:
                 return
             most = min(2 * most, _AT_ONCE)
-            for found, key, value in rows:
+            for place, key, value in rows:
                 text = self._text(key, value)
-                if found < rowid or (text is None and found > rowid + _NEAR):
+                if place < rowid or (text is None and place > rowid + _NEAR):
                     # A damaged page may say anything about where its rows are.
                     rowid, tried, most = rowid + step, tried + 1, 1
                     break
-                rowid = found + 1
+                rowid = place + 1
                 if text is None:
                     self._failed.add(key)
                 else:

@@ -1,28 +1,36 @@
 """Opening the outbox in the gateway's directory: new, whole, of the previous format, or damaged.
 
-In the directory, `outbox` is the store. A store is made in `outbox-building`, and moved to `outbox-ready` once it is whole and on
-the disk; then the one before, if there is one, is moved aside, and the new one into its place. So there is a whole store under
-one of the two names after a crash at any point. What was damaged stays in `outbox-damaged-<UTC time>`, for a person; of
-these folders the last few are kept.
+In the directory, `outbox` is the store. A store is made in `outbox-building`, and moved to `outbox-ready` once it is
+whole and on the disk; then the one before, if there is one, is moved aside, and the new one into its place. So there is
+a whole store under one of the two names after a crash at any point. What was damaged stays in
+`outbox-damaged-<UTC time>`, for a person; of these folders the last few are kept.
+
+Where the disk has no room to take a damaged store over, recovery of its records is deferred: the gateway goes on with
+what it needs to take data in, and the records stay in the folder that was set aside. At a later start with room enough
+both become one store: the records from the folder first, each create as one that Oden may have, then those that came
+since.
 """
 
 import errno
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.outbox.ballast import free_bytes, sync_directory
-from gateway.outbox.damage import DAMAGE, FORMATS, DamageReport, Lost, Salvage, inspect, report, reports
-from gateway.outbox.disk import BALLAST, CHECK, DiskRows
-from gateway.outbox.leftover import essential, joined
-from gateway.outbox.lock import DirectoryLock, refuse_unwritable
+from gateway.outbox.directory import DirectoryLock, free_bytes, refuse_unwritable, sync_directory
+from gateway.outbox.entries import ATTEMPT, INTERVAL
 from gateway.outbox.migrate import translated
-from gateway.outbox.rebuild import rebuild, unsure
+from gateway.outbox.reindex import reindex, unsure
+from gateway.outbox.salvage import DAMAGE, FORMATS, DamageReport, Lost, Salvage, damage_report, damage_reports, inspect
+from gateway.outbox.sqlite_store import BALLAST, CHECK, SqliteStore
+
+Rows = Callable[[], Iterator[tuple[str, str]]]
 
 STORE = "outbox"
 _BUILDING, _READY, _OLD, _COPIES = "outbox-building", "outbox-ready", "outbox-old", "outbox-copies"
@@ -34,22 +42,27 @@ _MOST_REPORTS = 100
 _NO_ROOM = (
     "the disk had no room for the records in it, which are taken over at the first start that finds room for a copy"
 )
+_WITH_RECORDS = ("record", "attempt", "lane", "lanes")
+"""Kinds of rows that wait for room where recovery is deferred."""
+_OF_PRESENT = ("line", "lines-at-oden", "receipt", "notice", "totals", "damage", "format", "commit")
+"""Kinds of rows of which the store that went on has the later ones."""
 _LITTLE_ROOM = 2**20
 """Bytes; with less, the ballast goes before anything is tried."""
 
 
-def open_rows(
+def open_store(
     directory: Path,
     *,
     limit: int | None = None,
     min_free: float | None = None,
     ballast: int = 0,
     now: Callable[[], float] = time.time,
-) -> tuple[DiskRows, list[DamageReport]]:
+) -> tuple[SqliteStore, list[DamageReport]]:
     """The rows in `directory`, held by this process alone, and the reports of damage that nobody has acknowledged yet.
 
-    A store of the previous format is brought to the present one; a damaged one is set aside, and what can be read of it is taken
-    over. Raises OutboxError where the directory cannot be written or is in use, the disk is full, or the store is of a later format.
+    A store of the previous format is brought to the present one; a damaged one is set aside, and what can be read of it
+    is taken over. Raises OutboxError where the directory cannot be written or is in use, the disk is full, or the store
+    is of a later format.
     """
     lock = DirectoryLock(directory)
     try:
@@ -71,16 +84,16 @@ def _opened(
     ballast: int,
     lock: DirectoryLock,
     now: Callable[[], float],
-) -> DiskRows:
+) -> SqliteStore:
     store = directory / STORE
     try:
-        return DiskRows(store, limit, min_free, ballast, lock)
+        return SqliteStore(store, limit, min_free, ballast, lock)
     except OutboxError as error:
         # A large store is not checked whole before: its damage may show only now.
         if not (store / CHECK).exists():
             raise
         _replace(directory, str(error), now())
-        return DiskRows(store, limit, min_free, ballast, lock)
+        return SqliteStore(store, limit, min_free, ballast, lock)
 
 
 def _prepare(directory: Path, now: Callable[[], float]) -> None:
@@ -94,10 +107,10 @@ def _prepare(directory: Path, now: Callable[[], float]) -> None:
     refuse_unwritable(store)
     if free_bytes(directory) < _LITTLE_ROOM:
         (store / BALLAST).unlink(missing_ok=True)
-    found = inspect(store)
-    if found.damage is not None or found.format != FORMATS[-1]:
-        _replace(directory, found.damage, now())
-    elif any(one.left for one in reports(store)):
+    finding = inspect(store)
+    if finding.damage is not None or finding.format != FORMATS[-1]:
+        _replace(directory, finding.damage, now())
+    elif any(report.left for report in damage_reports(store)):
         _take_up(directory)
     (store / CHECK).unlink(missing_ok=True)
 
@@ -115,8 +128,8 @@ def _finish(directory: Path) -> None:
 
 
 def _replace(directory: Path, damage: str | None, at: float) -> None:
-    """Put a store in the place of `outbox` that has all of its rows that can be read; where the disk has no room for that, those
-    without which the gateway cannot go on."""
+    """Put a store in the place of `outbox` that has all of its rows that can be read; where the disk has no room for
+    that, those without which the gateway cannot go on."""
     store, copies = directory / STORE, directory / _COPIES
     if store.is_dir():
         (store / BALLAST).unlink(missing_ok=True)
@@ -125,7 +138,7 @@ def _replace(directory: Path, damage: str | None, at: float) -> None:
         copies.mkdir()
         salvage = Salvage(store, copies)
         if damage is None:
-            _build(directory, _rows_of(salvage), rebuild)
+            _build(directory, _rows_of(salvage), reindex)
         else:
             finish = partial(_salvaged, salvage, (at, aside.name, damage), left=False)
             _build(directory, unsure(_rows_of(salvage)), finish)
@@ -147,15 +160,15 @@ def _replace(directory: Path, damage: str | None, at: float) -> None:
 def _take_up(directory: Path) -> None:
     """Take the records over that were left in folders for want of room, where there is room now."""
     store, copies = directory / STORE, directory / _COPIES
-    for one in reports(store):
-        folder = directory / one.folder
-        if not one.left or not folder.is_dir() or free_bytes(directory) < _size(folder) + _size(store):
+    for deferred in damage_reports(store):
+        folder = directory / deferred.folder
+        if not deferred.left or not folder.is_dir() or free_bytes(directory) < _size(folder) + _size(store):
             continue
-        told = [replace(other, left=other.left and other != one) for other in reports(store)]
+        after = [replace(report, left=report.left and report != deferred) for report in damage_reports(store)]
         try:
             (copies / "left").mkdir(parents=True)
             left, present = Salvage(folder, copies / "left"), Salvage(store, copies)
-            _build(directory, joined(partial(_rows_of, left), present.rows), partial(_taken_up, told))
+            _build(directory, joined(partial(_rows_of, left), present.rows), partial(_taken_up, after))
         except (OutboxFull, OSError) as error:
             if not _is_full(error):
                 raise
@@ -170,11 +183,11 @@ def _take_up(directory: Path) -> None:
 def _build(
     directory: Path,
     items: Iterable[tuple[str, str]] = (),
-    finish: Callable[[DiskRows], object] = lambda _: None,
+    finish: Callable[[SqliteStore], object] = lambda _: None,
 ) -> None:
     """Make `outbox-ready` of `items`; `finish` makes them an outbox."""
     building = directory / _BUILDING
-    rows = DiskRows(building)
+    rows = SqliteStore(building)
     try:
         _fill(rows, items)
         finish(rows)
@@ -201,26 +214,26 @@ def _essential_of(store: Path, copies: Path) -> Iterator[tuple[str, str]]:
     yield from essential(_rows_of(salvage))
 
 
-def _salvaged(salvage: Salvage | None, damaged: tuple[float, str, str], rows: DiskRows, *, left: bool) -> None:
+def _salvaged(salvage: Salvage | None, damaged: tuple[float, str, str], rows: SqliteStore, *, left: bool) -> None:
     """Make the rows an outbox, and report on them; `damaged`: when, which folder, why."""
     read = sum(1 for _ in rows.items())
-    senseless = rebuild(rows, damaged=True)
+    senseless = reindex(rows, damaged=True)
     lost = salvage.lost() if salvage is not None else Lost()
     for key in senseless:
         lost.add(key.encode())
-    told = DAMAGE.validate_json(rows.get("damage") or "[]")
-    told.append(report(*damaged, read - len(senseless), lost, left=left))
-    rows.apply({"damage": DAMAGE.dump_json(told[-_MOST_REPORTS:]).decode()})
+    damages = DAMAGE.validate_json(rows.get("damage") or "[]")
+    damages.append(damage_report(*damaged, read - len(senseless), lost, left=left))
+    rows.apply({"damage": DAMAGE.dump_json(damages[-_MOST_REPORTS:]).decode()})
 
 
-def _taken_up(told: list[DamageReport], rows: DiskRows) -> None:
-    rebuild(rows)
-    rows.apply({"damage": DAMAGE.dump_json(told).decode()})
+def _taken_up(damages: list[DamageReport], rows: SqliteStore) -> None:
+    reindex(rows)
+    rows.apply({"damage": DAMAGE.dump_json(damages).decode()})
 
 
 def _forget_oldest(directory: Path) -> None:
     """Remove what was set aside before the last few damages; what still has records that were not taken over stays."""
-    left = {one.folder for one in reports(directory / STORE) if one.left}
+    left = {report.folder for report in damage_reports(directory / STORE) if report.left}
     aside = sorted(path for path in directory.glob("outbox-damaged-*") if path.name not in left)
     for path in aside[:-_MOST_ASIDE]:
         _remove(path)
@@ -234,15 +247,15 @@ def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def _fill(rows: DiskRows, items: Iterable[tuple[str, str]]) -> None:
+def _fill(rows: SqliteStore, items: Iterable[tuple[str, str]]) -> None:
     """Put all items."""
-    some = dict[str, str]()
+    batch = dict[str, str]()
     for key, text in items:
-        some[key] = text
-        if len(some) == _AT_ONCE:
-            rows.apply(some)
-            some = {}
-    rows.apply(some)
+        batch[key] = text
+        if len(batch) == _AT_ONCE:
+            rows.apply(batch)
+            batch = {}
+    rows.apply(batch)
 
 
 def _move(directory: Path, path: Path, to: Path) -> None:
@@ -260,4 +273,43 @@ def _remove(path: Path) -> None:
 def _free_name(directory: Path, at: float) -> Path:
     name = f"outbox-damaged-{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H-%M-%S}"
     names = [name, *(f"{name}-{number}" for number in range(2, 100))]
-    return next(directory / one for one in names if not (directory / one).exists())
+    return next(directory / free for free in names if not (directory / free).exists())
+
+
+def essential(rows: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Rows without records: line states, receipts, and the intervals that Oden knows, because more will come for
+    these."""
+    for key, text in rows:
+        kind = key.partition("/")[0]
+        if kind == "interval":
+            with suppress(ValueError):
+                if INTERVAL.validate_json(text).oden_id is not None:
+                    yield key, text
+        elif kind not in _WITH_RECORDS:
+            yield key, text
+
+
+def joined(left: Rows, present: Rows) -> Iterator[tuple[str, str]]:
+    """The rows of both; `reindex` makes the bounds. `left` is read twice. Records of `present` get places after those
+    of `left`; attempts of `left` are dropped, because what they carried is looked up as everything else."""
+    places: dict[str, int] = defaultdict(int)
+    for key, _ in left():
+        kind, _, rest = key.partition("/")
+        lane, _, number = rest.rpartition("/")
+        if kind == "record" and number.isdecimal():
+            places[lane] = max(places[lane], int(number) + 1)
+    for key, text in unsure(left()):
+        kind = key.partition("/")[0]
+        if kind in ("record", "interval"):
+            yield key, text
+    for key, text in present():
+        kind, _, rest = key.partition("/")
+        lane, _, number = rest.rpartition("/")
+        if kind == "record":
+            yield f"record/{lane}/{int(number) + places[lane]}", text
+        elif kind == "attempt":
+            attempt = ATTEMPT.validate_json(text)
+            attempt = replace(attempt, positions=tuple(at + places[lane] for at in attempt.positions))
+            yield f"attempt/{lane}/{attempt.number}", ATTEMPT.dump_json(attempt).decode()
+        elif kind in ("interval", *_OF_PRESENT):
+            yield key, text

@@ -1,15 +1,16 @@
 """SQLite's files below SQL: whether its log is whole, and a copy of damaged files that SQLite can read again.
 
-After "The Database File Format" and "WAL-mode File Format" of SQLite's documentation. A log is a header and frames, each with a
-checksum over everything before it, so that SQLite does not see what follows a damaged frame. That is right after a power
-cut, where only the last, unfinished transaction can follow; where more does, the log was damaged later.
+After "The Database File Format" and "WAL-mode File Format" of SQLite's documentation. A write-ahead log is a header and
+frames, each with a checksum over everything before it, so that SQLite does not see what follows a damaged frame. That
+is right after a power cut, where only the last, unfinished transaction can follow; where more does, the log was damaged
+later.
 """
 
 import shutil
 import struct
 from pathlib import Path
 
-from gateway.outbox.disk import DATABASE, LOG
+from gateway.outbox.sqlite_store import DATABASE, LOG
 
 PAGE = 4096
 INDEX = "cache.db-shm"
@@ -23,7 +24,8 @@ _UNFINISHED = 1
 
 
 def log_fault(store: Path) -> str | None:
-    """What is wrong with the log, None where nothing is. To be asked while a connection is open that has read something."""
+    """What is wrong with the log, None where nothing is. To be asked while a connection is open that has read
+    something."""
     log = store / LOG
     if not log.is_file() or log.stat().st_size <= _LOG_HEAD:
         return None
@@ -70,7 +72,8 @@ def _is_whole(head: bytes) -> bool:
 
 
 def _mended_log(log: bytes) -> tuple[bytes, int]:
-    """The log with checksums made anew, up to its last whole transaction, and how many pages the database has after it."""
+    """The log with checksums made anew, up to its last whole transaction, and how many pages the database has after
+    it."""
     frames = [log[at : at + _FRAME] for at in range(_LOG_HEAD, len(log) - _FRAME + 1, _FRAME)]
     if not frames:
         return b"", 0

@@ -1,8 +1,11 @@
-"""`when_full: drop_oldest_output`: at the size limit the oldest waiting output goes, counted and told, and nothing else does."""
+"""`when_full: drop_oldest_output`: at the size limit the oldest waiting output goes, counted and told, and nothing else
+does."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Concatenate
 
 import pytest
 
@@ -11,10 +14,11 @@ from gateway.config.schema import Line
 from gateway.errors import OutboxFull
 from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
-from gateway.model import Moment, Output, Sample
+from gateway.model import Moment, Output, Record, Sample
+from gateway.outbox import record_rules
 from gateway.outbox.entries import ReceiptId
-from gateway.outbox.room import DROPPED_AT_ONCE
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.overflow import DROPPED_AT_ONCE
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival, Receipt
@@ -28,27 +32,37 @@ def opened(directory: Path, *, drop: bool = True) -> Outbox:
     return open_outbox(directory, limit=LIMIT, min_free=0.0, span=1.0, drop_oldest_output=drop)
 
 
-def fill(outbox: Outbox, floor: Floor, records: int) -> list[Output]:
-    """Output of two runs that nothing is merged into, and now and then a state; 100 records a commit."""
+def append(outbox: Outbox, *records: Record) -> None:
+    """Put records in without a commit, beside an intake, which is the only one that commits."""
+    with outbox.transaction() as transaction:
+        for record in records:
+            record_rules.append(transaction, record)
+
+
+def fill(
+    outbox: Outbox, floor: Floor, records: int, take: Callable[Concatenate[Outbox, ...], None] = commit
+) -> list[Output]:
+    """Output of two runs that nothing is merged into, and now and then a state; 100 records a transaction."""
     runs = [floor.start(), floor.start(OTHER)]
-    commit(outbox, *runs)
+    take(outbox, *runs)
     made: list[Output] = []
     for number in range(records // 100):
         some = [replace(floor.output(runs[one % 2], 1, "Splice " * 20), amounts=()) for one in range(99)]
-        commit(outbox, *some, floor.start(type_="STATE", lasts=number + 1))
+        take(outbox, *some, floor.start(type_="STATE", lasts=number + 1))
         made += some
     return made
 
 
 def test_p6_at_the_limit_the_oldest_output_goes_and_nothing_else(tmp_path: Path) -> None:
-    """Twice as much as fits is taken in. The store stays within its limit; what is dropped is the oldest output, of all lines, and
-    counted; runs and states, and output that a request carries, are there; a notice says it; an end waits for none of it."""
+    """Twice as much as fits is taken in. The store stays within its limit; what is dropped is the oldest output, of all
+    lines, and counted; runs and states, and output that a request carries, are there; a notice says it; an end waits
+    for none of it."""
     outbox, floor, oden = opened(tmp_path), Floor(), Oden()
     run = floor.start()
     commit(outbox, run)
     drain(outbox, oden)
     commit(outbox, carried := floor.output(run, 5, "carried"))
-    begun(outbox, work_in(outbox, "output"), "doubt")
+    begun(outbox, work_in(outbox, "output"), "in_doubt")
     made = fill(outbox, floor, 12_000)
     summary = outbox.summary(500)
     assert summary.bytes < LIMIT
@@ -94,7 +108,7 @@ def test_p6_where_there_is_no_output_it_stops(tmp_path: Path) -> None:
 def test_p6_what_makes_no_room_is_dropped_only_once() -> None:
     """Where a first batch has freed nothing, no more is dropped, however often a commit is tried."""
 
-    class Rigid(MemoryRows):
+    class Rigid(MemoryStore):
         def used(self) -> int:
             return LIMIT
 
@@ -131,7 +145,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
     task = asyncio.create_task(intake.run())
     acked: list[int] = []
     for number in range(5):
-        await outbox(fill, Floor(now=2_000_000 + 10_000 * number), 600)
+        await outbox(fill, Floor(now=2_000_000 + 10_000 * number), 600, append)
         values = {"number": "4711"} if not number else {"qty": 3}
         sample = Sample("floor", "scrap" if number else "order", values, 1_800_000_000.0 + number)
         done = lambda number=number: acked.append(number)  # noqa: E731 - each its own

@@ -1,13 +1,14 @@
-"""Rows on disk: diskcache, set up so that nothing it is given is ever lost, evicted, pickled or left un-synced.
+"""The key-value store on disk: SQLite by way of diskcache, set up so that nothing it is given is ever lost, evicted,
+pickled or left un-synced.
 
 Why each setting differs from the library's default: eviction and its size limit would delete records; values above
 `disk_min_file_size` would become files that are never fsynced; synchronous=FULL makes every commit an fsync of the
-write-ahead log; memory-mapped reads turn an I/O error into a crash of the process; pickles run code when read. Free pages
-are given back to the disk in steps (auto_vacuum=INCREMENTAL), instead of with every commit; the log's file is cut back
-where a large change has made it long.
+write-ahead log; memory-mapped reads turn an I/O error into a crash of the process; pickles run code when read. Free
+pages are given back to the disk in steps (auto_vacuum=INCREMENTAL), instead of with every commit; the log's file is cut
+back where a large change has made it long.
 
-Beside SQLite's own files, the folder holds `ballast`; `in-use`, while it is open, which says that a log must be there; and
-`check`, once damage was met, which has the whole store checked when it is opened next.
+Beside SQLite's own files, the folder holds `ballast`; `in-use`, while it is open, which says that a log must be there;
+and `check`, once damage was met, which has the whole store checked when it is opened next.
 """
 
 import errno
@@ -23,8 +24,7 @@ from diskcache import Cache, Disk, Timeout
 from diskcache.core import MODE_RAW
 
 from gateway.errors import DamagedRow, OutboxError, OutboxFull
-from gateway.outbox.ballast import Ballast, free_bytes, in_words, sync_directory, whole_bytes
-from gateway.outbox.lock import DirectoryLock
+from gateway.outbox.directory import Ballast, DirectoryLock, free_bytes, in_words, sync_directory, whole_bytes
 
 DATABASE = "cache.db"
 LOG = "cache.db-wal"
@@ -39,7 +39,7 @@ _ROWS_AT_ONCE = 500
 _FREE_KEPT = 2048
 """Free pages within the database that are kept for what comes next."""
 _GIVEN_BACK = 1024
-"""Pages that one change gives back at the most, so that it stays short."""
+"""Pages that one transaction gives back at the most, so that it stays short."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SEAL = 8
 """Hexadecimal digits of the checksum before each value."""
@@ -120,8 +120,8 @@ class _TextCache(Cache):  # type: ignore[misc]  # diskcache has no types
         return rows
 
     def rows_after(self, rowid: int) -> list[tuple[int, bytes, object]]:
-        """The next rows in the order in which they were put: where, key and stored value. SQLite reads them in one go, while the
-        library's own iteration by key begins anew for every hundred."""
+        """The next rows in the order in which they were put: where, key and stored value. SQLite reads them in one go,
+        while the library's own iteration by key begins anew for every hundred."""
         select = (
             "SELECT rowid, CAST(key AS BLOB), CAST(value AS BLOB) FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT ?"
         )
@@ -141,12 +141,13 @@ class _TextCache(Cache):  # type: ignore[misc]  # diskcache has no types
             self._sql("ROLLBACK")
 
 
-class DiskRows:
+class SqliteStore:
     """Rows in the folder `directory`, for one thread.
 
-    `limit` is what the rows may take in bytes; `min_free` the share of the disk that shall stay free; `ballast` the bytes that
-    are held back: 8 MiB or more, because SQLite keeps up to 4 MiB in its log before it makes the database larger by as much. `lock` is let go of by `close`. A change that was refused because the disk failed while it was being
-    synced may nevertheless be there after a crash.
+    `limit` is what the rows may take in bytes; `min_free` the share of the disk that shall stay free; `ballast` the
+    bytes that are held back: 8 MiB or more, because SQLite keeps up to 4 MiB in its log before it makes the database
+    larger by as much. `lock` is let go of by `close`. A transaction that was refused because the disk failed while it
+    was being synced may nevertheless be there after a crash.
     """
 
     def __init__(
@@ -182,13 +183,13 @@ class DiskRows:
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         drop = tuple(drop)
         try:
-            self._change(put, drop)
+            self._write(put, drop)
         except OutboxFull:
             if not self._ballast.release():
                 raise
-            self._change(put, drop)
+            self._write(put, drop)
         with suppress(sqlite3.Error):
-            # The change is made. What goes wrong here keeps pages in the file; a damage meets the next read or change too.
+            # The rows are written. What goes wrong here keeps pages in the file; damage is met by the next call too.
             self._cache.give_back()
 
     def items(self) -> Iterator[tuple[str, str]]:
@@ -213,8 +214,8 @@ class DiskRows:
         if not self._ballast.make():
             size = in_words(self._ballast.size)
             return (
-                f"the disk of {self._directory} is full: the reserve of {size} had to be used. Free some space: it goes on "
-                f"by itself once {in_words(2 * self._ballast.size)} are free"
+                f"the disk of {self._directory} is full: the reserve of {size} had to be used. "
+                f"Free some space: it goes on by itself once {in_words(2 * self._ballast.size)} are free"
             )
         if self._limit is not None and (used := self.used()) >= self._limit:
             return f"the outbox takes {in_words(used)}, and {in_words(self._limit)} are allowed"
@@ -249,7 +250,7 @@ class DiskRows:
             sync_directory(self._directory)
         return cache
 
-    def _change(self, put: Mapping[str, str], drop: tuple[str, ...]) -> None:
+    def _write(self, put: Mapping[str, str], drop: tuple[str, ...]) -> None:
         with self._translated("written"):
             try:
                 with self._cache.transact():
@@ -269,7 +270,7 @@ class DiskRows:
             (self._directory / CHECK).touch()
 
     @contextmanager
-    def _translated(self, what: str) -> Iterator[None]:
+    def _translated(self, done: str) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError, Timeout) as error:
@@ -281,13 +282,13 @@ class DiskRows:
                 reason = f"it is damaged, and is repaired when the gateway starts next ({first})"
             elif isinstance(first, OSError) or code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
                 # SQLite tells neither a used-up quota from a broken disk, nor the system's reason.
-                found = first if isinstance(first, OSError) else self._obstacle()
-                if found is not None:
-                    code = sqlite3.SQLITE_FULL if found.errno in _NO_ROOM else code
-                    reason = f"{found.strerror} ({first})"
+                obstacle = first if isinstance(first, OSError) else self._obstacle()
+                if obstacle is not None:
+                    code = sqlite3.SQLITE_FULL if obstacle.errno in _NO_ROOM else code
+                    reason = f"{obstacle.strerror} ({first})"
             if code == sqlite3.SQLITE_FULL:
                 raise OutboxFull(f"the disk of the outbox in {self._directory} is full: {reason}") from error
-            raise OutboxError(f"the outbox in {self._directory} cannot be {what}: {reason}") from error
+            raise OutboxError(f"the outbox in {self._directory} cannot be {done}: {reason}") from error
 
     def _obstacle(self) -> OSError | None:
         """What keeps this process from writing a file here."""

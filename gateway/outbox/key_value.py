@@ -1,10 +1,11 @@
-"""Where the outbox keeps its rows: texts by key, changed in transactions. On disk for the gateway, in memory for simulations.
+"""Where the outbox keeps its rows: texts by key, written in transactions. On disk for the gateway (`sqlite_store`), in
+memory for simulations.
 
 What both promise:
 
-- `apply` makes all of a change durable before it returns, or none of it and raises. After a crash at any point of it, either
-  all of it is there or none.
-- `get` and `items` show the state after the last `apply` that returned.
+- `apply` makes all of a transaction durable before it returns. Where it raises, or the process ends meanwhile, either
+  all of it is there or none, and nobody can say which before reading.
+- `get` and `items` show the state that is there.
 - Calls belong to one thread.
 """
 
@@ -12,17 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 
-class Rows(Protocol):
+class KeyValueStore(Protocol):
     """Texts by key. Once damage was met, the rows are checked and mended when they are opened next."""
 
     def get(self, key: str) -> str | None:
-        """The text of `key`; None where there is none. Raises DamagedRow where it was altered since it was written."""
+        """The text of `key`; None where there is none. Raises DamagedRow where it was altered since it was written,
+        OutboxError where it cannot be read."""
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
-        """Drop, then put, all or none. Raises OutboxError where it cannot be written, OutboxFull where there is no room."""
+        """Drop, then put, all or none. Raises OutboxError where it cannot be written, OutboxFull where there is no
+        room."""
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Every row, in the order in which the keys were first put. One pass is linear. Nothing may be changed meanwhile."""
+        """Every row, in the order in which the keys were first put. One pass is linear. Nothing may be changed
+        meanwhile. Raises as `get` does."""
 
     def used(self) -> int:
         """Bytes that the rows take."""
@@ -34,8 +38,8 @@ class Rows(Protocol):
         """Let go of it."""
 
 
-class MemoryRows:
-    """Rows in memory: what is stored outlives the Outbox that uses them, not the process. `limit` in bytes."""
+class MemoryStore:
+    """Rows in memory: what is stored outlives the Outbox that uses it, not the process. `limit` in bytes."""
 
     def __init__(self, limit: int | None = None) -> None:
         self._rows: dict[str, str] = {}

@@ -1,4 +1,5 @@
-"""What a person does with records keeps the outbox's books: nothing is lost, nothing is twice, all that should follow does."""
+"""What a person does with records keeps the outbox's books: nothing is lost, nothing is twice, all that should follow
+does."""
 
 import json
 from collections import Counter
@@ -12,26 +13,16 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from gateway.errors import OutboxError
 from gateway.model import Output, Record, Setting, StartInterval, UpdateInterval, record_key
-from gateway.outbox.change import CLOSED_KEPT
-from gateway.outbox.entries import Attempt, Commit, Work
-from gateway.outbox.letters import (
-    Cursor,
-    Filter,
-    Listed,
-    Retried,
-    compare,
-    details,
-    drop,
-    exported,
-    imported,
-    page,
-    retry,
-)
-from gateway.outbox.rebuild import rebuild
-from gateway.outbox.rows import MemoryRows
+from gateway.outbox.entries import Attempt, Phase, Work
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Cursor, Filter, Listed, details, page
+from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry
+from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.reindex import reindex
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
 from tests.outbox import floor as things
+from tests.outbox.floor import commit
 
 LINES = ("Factory A/Line 01", "Factory A/Line 02")
 LINE = LINES[0]
@@ -85,7 +76,7 @@ class Oden:
         if isinstance(record, Output):
             self.total[record.interval] += int(str(record.raw_data["yield"]))
         elif isinstance(record, UpdateInterval | StartInterval):
-            known |= record.details
+            known |= record.metadata
             known |= {"end": record.end} if record.end is not None else {}
 
 
@@ -145,16 +136,12 @@ def deliver_all(outbox: Outbox, oden: Oden) -> None:
             accept(outbox, work, oden)
 
 
-def commit(outbox: Outbox, *records: Record) -> None:
-    outbox.commit(Commit(records=records))
-
-
 class Letters(RuleBasedStateMachine):
     """Records come, are taken, refused and left in doubt, tried again and dropped, in any order."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.rows = MemoryRows()
+        self.rows = MemoryStore()
         self.outbox = Outbox(self.rows)
         self.plant, self.oden = Plant(), Oden()
         self.expected: dict[str, dict[str, object]] = {}
@@ -166,7 +153,7 @@ class Letters(RuleBasedStateMachine):
     @rule(target=begun, line=st.sampled_from(LINES), type_=st.sampled_from(["RUN", "STATE", TYPE]))
     def starts(self, line: str, type_: str) -> StartInterval:
         record = self.plant.start(line, type_)
-        self.expected[record.key] = {"start": record.start, **record.details}
+        self.expected[record.key] = {"start": record.start, **record.metadata}
         commit(self.outbox, record)
         return record
 
@@ -180,7 +167,7 @@ class Letters(RuleBasedStateMachine):
     def updates(self, of: StartInterval, end: bool) -> None:
         if of.key in self.expected and not (end and of.key in self.ended):
             record = self.plant.update(of, end=end)
-            self.expected[of.key] |= {**record.details, **({"end": record.end} if end else {})}
+            self.expected[of.key] |= {**record.metadata, **({"end": record.end} if end else {})}
             self.ended |= {of.key} if end else set()
             commit(self.outbox, record)
 
@@ -200,8 +187,8 @@ class Letters(RuleBasedStateMachine):
         elif fate == "again" or not isinstance(work.records[0], UpdateInterval):
             work = send(self.outbox, work)
             assert work.attempt is not None
-            phase = "again" if fate == "again" else "doubt"
-            self.outbox.begin(work, replace(work.attempt, phase=phase, not_before=1e9))  # type: ignore[arg-type]  # one of two
+            phase: Phase = "retry" if fate == "again" else "in_doubt"
+            self.outbox.begin(work, replace(work.attempt, phase=phase, not_before=1e9))
 
     @rule()
     def outage_ends(self) -> None:
@@ -282,7 +269,7 @@ def buried(outbox: Outbox, plant: Plant, type_: str = TYPE) -> StartInterval:
 
 def test_p5_dependents_are_released_by_a_retry() -> None:
     """What waits with a dead start is delivered once the start, tried again, is; in the right order, and once."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     start = buried(outbox, plant)
     commit(outbox, plant.output(start, 5), plant.update(start), plant.update(start, end=True))
     deliver_all(outbox, oden)
@@ -296,25 +283,25 @@ def test_p5_dependents_are_released_by_a_retry() -> None:
 
 def test_a_later_update_wins_over_one_that_was_parked() -> None:
     """An update that comes after a retry is not undone by an older one that was set aside before it."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     start = buried(outbox, plant)
-    commit(outbox, replace(plant.update(start), details={"colour": "old"}))
+    commit(outbox, replace(plant.update(start), metadata={"colour": "old"}))
     outbox.park(next_work(outbox))
     retry(outbox, dead(outbox))
-    commit(outbox, replace(plant.update(start), details={"colour": "new"}))
+    commit(outbox, replace(plant.update(start), metadata={"colour": "new"}))
     deliver_all(outbox, oden)
     assert oden.fields[start.key]["colour"] == "new"
 
 
 def test_a_later_update_wins_over_one_that_is_tried_again() -> None:
     """A refused update that is tried again while a later one waits gives way to it, field by field."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     start = plant.start()
     commit(outbox, start)
     deliver_all(outbox, oden)
-    commit(outbox, replace(plant.update(start), details={"colour": "old", "size": "L"}))
+    commit(outbox, replace(plant.update(start), metadata={"colour": "old", "size": "L"}))
     refuse(outbox, next_work(outbox))
-    commit(outbox, replace(plant.update(start), details={"colour": "new"}))
+    commit(outbox, replace(plant.update(start), metadata={"colour": "new"}))
     assert retry(outbox, dead(outbox)).sent == 1
     deliver_all(outbox, oden)
     assert (oden.fields[start.key]["colour"], oden.fields[start.key]["size"]) == ("new", "L")
@@ -322,7 +309,7 @@ def test_a_later_update_wins_over_one_that_is_tried_again() -> None:
 
 def test_an_interval_is_known_as_long_as_a_dead_letter_names_it() -> None:
     """Refused output can still be sent after so many others have closed that its interval would have been forgotten."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     first = plant.start()
     commit(outbox, first)
     deliver_all(outbox, oden)
@@ -345,9 +332,9 @@ def test_an_interval_is_known_as_long_as_a_dead_letter_names_it() -> None:
 
 
 def test_a_drop_takes_also_what_is_parked_meanwhile() -> None:
-    """A record that delivery sets aside between the look and the drop goes with its start; delivery that had chosen a record
-    which is gone then does nothing with it."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    """A record that delivery sets aside between the look and the drop goes with its start; delivery that had chosen a
+    record which is gone then does nothing with it."""
+    outbox, plant = Outbox(MemoryStore()), Plant()
     start = buried(outbox, plant)
     commit(outbox, plant.output(start), plant.update(start))
     found, others = dead(outbox), all_of(outbox, Filter(interval=frozenset({start.key})))
@@ -360,7 +347,7 @@ def test_a_drop_takes_also_what_is_parked_meanwhile() -> None:
 
 def test_a_letter_is_dropped_or_retried_once() -> None:
     """Two commands at the same time do not act twice on one letter."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     buried(outbox, plant)
     found = dead(outbox)
     assert [retry(outbox, found).sent, retry(outbox, found).sent, drop(outbox, found)] == [1, 0, 0]
@@ -369,7 +356,7 @@ def test_a_letter_is_dropped_or_retried_once() -> None:
 
 def test_only_dead_letters_can_be_dropped() -> None:
     """What waits, is parked or under way stays, whatever is asked for."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     start = plant.start()
     commit(outbox, start, plant.output(start), plant.start())
     send(outbox, next_work(outbox, "start"))
@@ -380,7 +367,7 @@ def test_only_dead_letters_can_be_dropped() -> None:
 
 def test_a_letter_without_its_interval_stays() -> None:
     """A record that can never be sent is not tried again: it stays until it is dropped."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     stranger = plant.output(plant.start())
     commit(outbox, stranger)
     deliver_all(outbox, oden)
@@ -393,7 +380,7 @@ def test_a_letter_without_its_interval_stays() -> None:
 
 def test_an_import_is_whole_or_nothing() -> None:
     """Where one letter of an import is gone, none of the others is sent."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     buried(outbox, plant)
     buried(outbox, plant)
     found = dead(outbox)
@@ -406,7 +393,7 @@ def test_an_import_is_whole_or_nothing() -> None:
 
 def test_what_was_changed_is_what_is_sent() -> None:
     """The change is in the record that is sent; the interval that has got an end counts as ended."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     start = buried(outbox, plant)
     text = json.loads(exported(dead(outbox)[0])) | {"name": "another", "end": 2000}
     changed = imported(["", json.dumps(text), ""])
@@ -436,7 +423,7 @@ def test_what_was_changed_is_what_is_sent() -> None:
 )
 def test_a_change_that_cannot_be_is_refused(change: dict[str, object], complaint: str) -> None:
     """Identity and place of a record stay, fields are those of a record, and what is wrong is said with its line."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     buried(outbox, plant)
     text = json.dumps(json.loads(exported(dead(outbox)[0])) | change)
     with pytest.raises(OutboxError) as error:
@@ -455,7 +442,7 @@ def test_a_change_that_cannot_be_is_refused(change: dict[str, object], complaint
 )
 def test_a_line_that_is_no_record_is_refused(text: str, complaint: str) -> None:
     """Broken JSON, something else than an object, and a record that is there twice, each with its line."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     start = buried(outbox, plant)
     right = exported(dead(outbox)[0])
     with pytest.raises(OutboxError) as error:
@@ -465,7 +452,7 @@ def test_a_line_that_is_no_record_is_refused(text: str, complaint: str) -> None:
 
 def test_an_end_and_an_amount_stay_what_they_are() -> None:
     """An end cannot be taken away, and an amount is a number: others count on both."""
-    outbox, plant, oden = Outbox(MemoryRows()), Plant(), Oden()
+    outbox, plant, oden = Outbox(MemoryStore()), Plant(), Oden()
     start = plant.start()
     commit(outbox, start)
     deliver_all(outbox, oden)
@@ -486,14 +473,14 @@ def test_an_end_and_an_amount_stay_what_they_are() -> None:
 
 def test_pages_show_everything_once_whatever_their_size() -> None:
     """Dead letters first, then parked ones, then the lanes; the same with pages of one row as with one of all."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     first = buried(outbox, plant)
     commit(outbox, plant.output(first))
     outbox.park(next_work(outbox, "output"))
     starts = [plant.start(type_="STATE") for _ in range(5)]
     commit(outbox, *starts, *(plant.output(start) for start in starts), plant.start(LINES[1]))
     work = next_work(outbox, "start")
-    outbox.begin(work, replace(send(outbox, work).attempt, phase="doubt", reason="cut"))  # type: ignore[arg-type, type-var]
+    outbox.begin(work, replace(send(outbox, work).attempt, phase="in_doubt", reason="cut"))  # type: ignore[arg-type, type-var]
     outbox.resume()
     whole = all_of(outbox, rows=10**6)
     assert [all_of(outbox, rows=rows) for rows in (1, 2, 7)] == [whole] * 3
@@ -504,7 +491,7 @@ def test_pages_show_everything_once_whatever_their_size() -> None:
 
 def test_filters_narrow_it_down() -> None:
     """By key, line, kind, type, where, error and age; all that are given hold together."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     first = buried(outbox, plant)
     other = plant.start(LINES[1], "STATE")
     entry = plant.output(other)
@@ -525,8 +512,9 @@ def test_filters_narrow_it_down() -> None:
 
 
 def test_what_stands_beside_a_record_is_found() -> None:
-    """The letter of a dead one, the attempt of one under way, with the request as it was sent; the interval of either."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    """The letter of a dead one, the attempt of one under way, with the request as it was sent; the interval of
+    either."""
+    outbox, plant = Outbox(MemoryStore()), Plant()
     buried(outbox, plant)
     commit(outbox, plant.start(LINES[1]))
     send(outbox, next_work(outbox))
@@ -539,7 +527,7 @@ def test_what_stands_beside_a_record_is_found() -> None:
     assert (beside.attempt.body, beside.letter, moving.where) == ('{"a":1}', None, "sending")
 
 
-DAMAGE: dict[str, tuple[Callable[[MemoryRows, list[str]], None], str]] = {
+DAMAGE: dict[str, tuple[Callable[[MemoryStore, list[str]], None], str]] = {
     "a record is gone": (lambda rows, keys: rows.apply({}, [keys[0]]), "records are there, and"),
     "a record is no record": (lambda rows, keys: rows.apply({keys[0]: "{}"}), "this is not a record"),
     "a record is in the wrong lane": (
@@ -573,7 +561,7 @@ DAMAGE: dict[str, tuple[Callable[[MemoryRows, list[str]], None], str]] = {
 }
 
 
-def _miscount(rows: MemoryRows, old: str, new: str) -> None:
+def _miscount(rows: MemoryStore, old: str, new: str) -> None:
     (key,) = (key for key, _ in rows.items() if key.startswith("interval/"))
     text = rows.get(key)
     assert text is not None
@@ -584,7 +572,7 @@ def _miscount(rows: MemoryRows, old: str, new: str) -> None:
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_verify_finds_what_is_wrong(damage: str) -> None:
     """Each kind of damage to rows is found and said; without it there is nothing to say."""
-    rows, plant = MemoryRows(), Plant()
+    rows, plant = MemoryStore(), Plant()
     outbox = Outbox(rows)
     start = plant.start()
     commit(outbox, start, plant.output(start))
@@ -596,7 +584,7 @@ def test_verify_finds_what_is_wrong(damage: str) -> None:
 
 def test_verify_does_not_count_what_moves() -> None:
     """Records that come while a line is read are no problem: it says that it could not count."""
-    outbox, plant = Outbox(MemoryRows()), Plant()
+    outbox, plant = Outbox(MemoryStore()), Plant()
     commit(outbox, *(plant.start(type_="STATE") for _ in range(600)))
     steps = check(outbox, LINE)
     assert next(steps) is None
@@ -607,8 +595,9 @@ def test_verify_does_not_count_what_moves() -> None:
 
 
 def test_a_setting_that_is_sent_once_more_gives_way_to_what_waits() -> None:
-    """A refused setting can be listed, exported, changed and retried; what was said of the same thing since holds, field by field."""
-    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    """A refused setting can be listed, exported, changed and retried; what was said of the same thing since holds,
+    field by field."""
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryStore())
     commit(outbox, floor.setting("Film", lsl=1, usl=9))
     (work,) = outbox.work()
     outbox.settle(things.begun(outbox, work), {}, {work.positions[0]: "no"}, 7.0)
@@ -638,7 +627,7 @@ MANY = 150
 @pytest.mark.parametrize("killed", [False, True])
 def test_p5_of_many_refused_settings_none_takes_back_what_was_said_later(killed: bool) -> None:
     """However many things were refused, each is no dead letter any more once it was said anew."""
-    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryStore()
     outbox = Outbox(rows)
     commit(outbox, *(floor.setting(f"Film {number}", lsl=1) for number in range(MANY)))
     while works := outbox.work():
@@ -654,7 +643,7 @@ def test_p5_of_many_refused_settings_none_takes_back_what_was_said_later(killed:
 
 def test_p5_two_refusals_of_one_thing_take_nothing_back() -> None:
     """Where two dead letters speak of one thing, what is said later counts against both."""
-    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryStore())
     for setting in (floor.setting("Film", lsl=1, usl=9), floor.setting("Film", lsl=2)):
         commit(outbox, setting)
         refused(outbox, outbox.work()[0])
@@ -669,7 +658,7 @@ def test_p5_two_refusals_of_one_thing_take_nothing_back() -> None:
 @pytest.mark.parametrize("killed", [False, True])
 def test_p5_a_setting_that_is_refused_while_many_wait_takes_nothing_back(killed: bool) -> None:
     """What waits far behind is later all the same, and is merged into one request for each thing."""
-    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryStore()
     outbox = Outbox(rows)
     commit(outbox, floor.setting("Film", lsl=1))
     first = things.begun(outbox, outbox.work()[0])
@@ -686,7 +675,7 @@ def test_p5_a_setting_that_is_refused_while_many_wait_takes_nothing_back(killed:
 @pytest.mark.parametrize("what", ["retried", "dropped"])
 def test_p12_of_a_refused_setting_that_a_person_has_seen_to_nothing_is_left(what: str) -> None:
     """Once it was sent once more, or dropped, no row is about the thing any more."""
-    floor, oden, rows = things.Floor(), things.Oden(), MemoryRows()
+    floor, oden, rows = things.Floor(), things.Oden(), MemoryStore()
     outbox = Outbox(rows)
     commit(outbox, floor.setting("Film", lsl=1))
     refused(outbox, outbox.work()[0])
@@ -701,8 +690,9 @@ def test_p12_of_a_refused_setting_that_a_person_has_seen_to_nothing_is_left(what
 
 
 def test_p7_what_is_known_of_things_is_made_anew_from_the_records() -> None:
-    """After rows were lost, merging and dead letters go on as before: with one that waits, one that is under way, and one that was refused."""
-    floor, rows = things.Floor(), MemoryRows()
+    """After rows were lost, merging and dead letters go on as before: with one that waits, one that is under way, and
+    one that was refused."""
+    floor, rows = things.Floor(), MemoryStore()
     outbox = Outbox(rows)
     commit(outbox, floor.setting("Film", lsl=1), floor.setting("Pipe", lsl=1))
     refused(outbox, outbox.work()[0])
@@ -712,7 +702,7 @@ def test_p7_what_is_known_of_things_is_made_anew_from_the_records() -> None:
     assert len(whole) == 3
     some, other, _ = whole
     rows.apply({"thing/of nobody": "{}", other: "no JSON"}, [some])
-    assert rebuild(rows) == []
+    assert reindex(rows) == []
     assert {key: text for key, text in rows.items() if key.startswith("thing/")} == whole
 
 
@@ -727,8 +717,9 @@ def test_p7_what_is_known_of_things_is_made_anew_from_the_records() -> None:
 def test_p5_a_refused_setting_that_was_listed_before_a_later_word_takes_nothing_back(
     change: tuple[str, int] | None, sent: dict[str, int]
 ) -> None:
-    """Listed or exported, then overtaken, then sent once more: only what nothing later says, and what the person says differently."""
-    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryRows())
+    """Listed or exported, then overtaken, then sent once more: only what nothing later says, and what the person says
+    differently."""
+    floor, oden, outbox = things.Floor(), things.Oden(), Outbox(MemoryStore())
     commit(outbox, floor.setting("Film", lsl=1, usl=9))
     (work,) = outbox.work()
     body = {"line": {"id": "7"}, **(work.records[0].fields if isinstance(work.records[0], Setting) else {})}

@@ -1,4 +1,4 @@
-"""Rows on a real disk: full, broken, somebody else's, or altered behind their back."""
+"""KeyValueStore on a real disk: full, broken, somebody else's, or altered behind their back."""
 
 import os
 import sqlite3
@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import DamagedRow, OutboxError
-from gateway.outbox.disk import DiskRows
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
+from gateway.outbox.sqlite_store import SqliteStore
 from tests.peers import PATIENCE
 
 MIB = 2**20
@@ -28,7 +28,7 @@ def children(code: str, *arguments: object, under: tuple[str, ...] = ()) -> subp
 
 def test_the_settings_are_safe(tmp_path: Path) -> None:
     """Every commit is synced, nothing is evicted, mapped, pickled or put into a file beside the database."""
-    rows = DiskRows(tmp_path / "rows")
+    rows = SqliteStore(tmp_path / "rows")
     rows.apply({"big": "x" * 100_000})
     assert {path.name for path in (tmp_path / "rows").iterdir()} == {
         "cache.db",
@@ -47,7 +47,7 @@ def test_the_settings_are_safe(tmp_path: Path) -> None:
 
 def test_the_folder_is_private(tmp_path: Path) -> None:
     """Nobody but the owner can read what waits."""
-    rows, _ = open_rows(tmp_path / "box")
+    rows, _ = open_store(tmp_path / "box")
     assert stat.S_IMODE((tmp_path / "box").stat().st_mode) == 0o700
     assert stat.S_IMODE((tmp_path / "box" / "outbox").stat().st_mode) == 0o700
     rows.close()
@@ -63,8 +63,9 @@ def test_the_folder_is_private(tmp_path: Path) -> None:
     ],
 )
 def test_p7_an_altered_value_is_found_when_it_is_read(tmp_path: Path, change: str) -> None:
-    """`get` and `items` name the row whose value is not what was written, whatever it is now; the others can be read."""
-    rows = DiskRows(tmp_path / "rows")
+    """`get` and `items` name the row whose value is not what was written, whatever it is now; the others can be
+    read."""
+    rows = SqliteStore(tmp_path / "rows")
     rows.apply({"a": "1", "b/1": "text 1", "c": "3"})
     with closing(sqlite3.connect(tmp_path / "rows" / "cache.db", isolation_level=None)) as connection:
         connection.execute(f"UPDATE Cache SET {change} WHERE key = 'b/1'")  # noqa: S608 - of this test
@@ -78,7 +79,7 @@ def test_p7_an_altered_value_is_found_when_it_is_read(tmp_path: Path, change: st
 
 def test_p7_an_altered_key_is_found(tmp_path: Path) -> None:
     """A row whose key was altered is named by what its key is now."""
-    rows = DiskRows(tmp_path / "rows")
+    rows = SqliteStore(tmp_path / "rows")
     rows.apply({"a": "1", "record/L/1": "2"})
     with closing(sqlite3.connect(tmp_path / "rows" / "cache.db", isolation_level=None)) as connection:
         connection.execute("UPDATE Cache SET key = 'record/L/3' WHERE key = 'record/L/1'")
@@ -89,7 +90,7 @@ def test_p7_an_altered_key_is_found(tmp_path: Path) -> None:
 
 def test_p12_space_goes_back_to_the_disk(tmp_path: Path) -> None:
     """After a large backlog is gone, the file becomes small again, a little with every change."""
-    rows = DiskRows(tmp_path / "rows")
+    rows = SqliteStore(tmp_path / "rows")
     keys = [f"record/L/{number}" for number in range(400)]
     rows.apply(dict.fromkeys(keys, "x" * 100000))
     for first in range(0, 400, 50):
@@ -102,12 +103,12 @@ def test_p12_space_goes_back_to_the_disk(tmp_path: Path) -> None:
 
 def test_p6_the_share_of_free_disk_is_watched(tmp_path: Path) -> None:
     """With less free than asked for, `full` says both shares."""
-    rows = DiskRows(tmp_path / "rows", min_free=1.0)
+    rows = SqliteStore(tmp_path / "rows", min_free=1.0)
     assert (rows.full() or "").endswith(
         "% of the disk of " + str(tmp_path / "rows") + " are free, and 100.0% shall stay free"
     )
     rows.close()
-    rows = DiskRows(tmp_path / "rows", min_free=0.000001)
+    rows = SqliteStore(tmp_path / "rows", min_free=0.000001)
     assert rows.full() is None
     rows.close()
 
@@ -115,12 +116,12 @@ def test_p6_the_share_of_free_disk_is_watched(tmp_path: Path) -> None:
 def test_the_ballast_is_real(tmp_path: Path) -> None:
     """The ballast takes its bytes on the disk, no holes; of another size, or with holes, it is made anew."""
     path = tmp_path / "rows" / "ballast"
-    DiskRows(tmp_path / "rows", ballast=MIB).close()
+    SqliteStore(tmp_path / "rows", ballast=MIB).close()
     assert (path.stat().st_size, path.stat().st_blocks * 512 >= MIB) == (MIB, True)
     with path.open("wb") as file:
         file.truncate(2 * MIB)
     assert path.stat().st_blocks * 512 < MIB
-    DiskRows(tmp_path / "rows", ballast=2 * MIB).close()
+    SqliteStore(tmp_path / "rows", ballast=2 * MIB).close()
     assert path.stat().st_blocks * 512 >= 2 * MIB
 
 
@@ -128,8 +129,8 @@ def test_the_ballast_is_real(tmp_path: Path) -> None:
 def small_disk(place: Path, size: int) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """A directory on a disk of `size` bytes, and the program under which a child has to run to see it.
 
-    A file system in memory that only the child sees, where this user may mount one; else what shared memory has left, made
-    as small as `size`, which containers keep small.
+    A file system in memory that only the child sees, where this user may mount one; else what shared memory has left,
+    made as small as `size`, which containers keep small.
     """
     mount = ("sh", "-c", f'mount -t tmpfs -o size={size} none "{place}" && exec "$@"', "sh")
     for program in (("unshare", "--mount"), ("unshare", "--map-root-user", "--mount")):
@@ -154,9 +155,9 @@ DRAINING = """
 import os, sys
 from pathlib import Path
 from gateway.errors import OutboxFull
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
 place = Path(sys.argv[1])
-rows, damage = open_rows(place / "box", ballast=8 * 2**20)
+rows, damage = open_store(place / "box", ballast=8 * 2**20)
 ballast = place / "box" / "outbox" / "ballast"
 assert not damage and ballast.stat().st_blocks * 512 >= 8 * 2**20 and rows.full() is None
 stored = 0
@@ -190,7 +191,7 @@ while rows.full() is not None:  # what delivery does
 print("room again", 0 < delivered < stored, ballast.stat().st_blocks * 512 >= 8 * 2**20)
 rows.apply({"line/L": "end"})
 rows.close()
-rows, damage = open_rows(place / "box", ballast=8 * 2**20)
+rows, damage = open_store(place / "box", ballast=8 * 2**20)
 assert not damage and rows.get("line/L") == "end"
 assert sum(key.startswith("record/L/") for key, _ in rows.items()) == stored - delivered
 print("whole")
@@ -198,8 +199,9 @@ print("whole")
 
 
 def test_p6_a_full_disk_can_be_drained(tmp_path: Path) -> None:
-    """On a disk that is really full, the change that meets it is made at the ballast's cost and `full` says so; with nothing left
-    a change is refused whole; dropping rows goes on; once there is room the ballast is back and `full` says nothing."""
+    """On a disk that is really full, the change that meets it is made at the ballast's cost and `full` says so; with
+    nothing left a change is refused whole; dropping rows goes on; once there is room the ballast is back and `full`
+    says nothing."""
     with small_disk(tmp_path, 40 * MIB) as (place, under):
         done = children(DRAINING, place, under=under)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -212,10 +214,10 @@ import sys
 import tempfile
 from pathlib import Path
 from gateway.errors import OutboxError
-from gateway.outbox.opening import open_rows
+from gateway.outbox.recovery import open_store
 place = Path(sys.argv[1])
 if len(sys.argv) > 2:
-    open_rows(place / "box", ballast=8 * 2**20)[0].close()
+    open_store(place / "box", ballast=8 * 2**20)[0].close()
 with (place / "other").open("wb", buffering=0) as file:
     try:
         while True:
@@ -223,7 +225,7 @@ with (place / "other").open("wb", buffering=0) as file:
     except OSError:
         pass
 try:
-    rows, damage = open_rows(place / "box", ballast=8 * 2**20)
+    rows, damage = open_store(place / "box", ballast=8 * 2**20)
     print("open", damage, rows.full()[:11])
     rows.apply({"a": "1"}, ["b"])
     print(rows.get("a"))
@@ -233,7 +235,8 @@ except OutboxError as error:
 
 
 def test_p7_the_gateway_starts_on_a_full_disk(tmp_path: Path) -> None:
-    """A store with ballast opens on a disk without a free byte, and can be changed; where there is none yet, the disk is named."""
+    """A store with ballast opens on a disk without a free byte, and can be changed; where there is none yet, the disk
+    is named."""
     with small_disk(tmp_path, 24 * MIB) as (place, under):
         done = children(START_FULL, place, "with a store", under=under)
         assert done.stdout.splitlines() == ["open [] the disk of", "1"], done.stdout + done.stderr
@@ -247,8 +250,9 @@ import sys
 import tempfile
 from pathlib import Path
 from gateway.errors import OutboxError
-from gateway.outbox.disk import DiskRows
-rows = DiskRows(Path(sys.argv[1]), ballast=8 * 2**20)
+from gateway.outbox.sqlite_store import SqliteStore
+from tests.peers import PATIENCE
+rows = SqliteStore(Path(sys.argv[1]), ballast=8 * 2**20)
 for number in range(1000):
     try:
         rows.apply({"line/L": str(number), f"record/L/{number}": "x" * 5000})
@@ -270,12 +274,12 @@ print(rows.get("line/L"))
     ],
 )
 def test_p6_a_disk_that_fails_is_told_from_a_full_one(tmp_path: Path, calls: str, fault: str, said: str) -> None:
-    """Whatever call of the system fails from some time on, the change is refused with the system's own words, and what was
-    applied before is there."""
+    """Whatever call of the system fails from some time on, the change is refused with the system's own words, and what
+    was applied before is there."""
     rows = tmp_path / "rows"
     paths = [word for name in ("cache.db-wal", "cache.db", "trial") for word in ("-P", str(rows / name))]
     # strace looks at the paths of files only when they are there
-    DiskRows(rows).close()
+    SqliteStore(rows).close()
     under = ("strace", "-f", "-o", str(tmp_path / "trace"), *paths, "-e", f"trace={calls}")
     # Each call is counted by itself; the second is the one that tells the reason.
     first, second = calls.split(",")
@@ -288,25 +292,25 @@ def test_p6_a_disk_that_fails_is_told_from_a_full_one(tmp_path: Path, calls: str
     words = {"ENOSPC": "full", "EDQUOT": "Disk quota exceeded", "EIO": "Input/output error"}[fault]
     assert words in sentence
     assert int(after) == int(number) - 1
-    reopened = DiskRows(rows)
+    reopened = SqliteStore(rows)
     assert int(reopened.get("line/L") or -1) >= int(after)
     reopened.close()
 
 
 def test_p7_a_second_gateway_is_refused_by_name(tmp_path: Path) -> None:
     """A directory in use is refused with the process that holds it, and free again after a close."""
-    rows, _ = open_rows(tmp_path)
+    rows, _ = open_store(tmp_path)
     with pytest.raises(OutboxError, match=f"in use by another oden-gateway \\(process {os.getpid()}\\)"):
-        open_rows(tmp_path)
+        open_store(tmp_path)
     rows.close()
-    open_rows(tmp_path)[0].close()
+    open_store(tmp_path)[0].close()
 
 
 def test_p7_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Where the directory cannot be made, the error names it and the system's reason."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OutboxError, match=r"cannot write to the outbox directory .*file/box: Not a directory"):
-        open_rows(tmp_path / "file" / "box")
+        open_store(tmp_path / "file" / "box")
 
 
 @contextmanager
@@ -328,17 +332,17 @@ def other_user(path: Path) -> Iterator[int]:
 
 
 def test_p7_a_directory_of_another_user_says_whose_it_is(tmp_path: Path) -> None:
-    """A directory, or a single file of the store, that belongs to another user is refused with both users' numbers; it is not
-    taken for damage."""
+    """A directory, or a single file of the store, that belongs to another user is refused with both users' numbers; it
+    is not taken for damage."""
     for part in (tmp_path, *tmp_path.parents):
         if part.is_relative_to(tempfile.gettempdir()) and part != Path(tempfile.gettempdir()):
             part.chmod(0o755)  # each is for its owner alone otherwise
     box = tmp_path / "box"
-    rows, _ = open_rows(box)
+    rows, _ = open_store(box)
     rows.apply({"a": "1"})
     rows.close()
     with other_user(box) as owner, pytest.raises(OutboxError, match="Permission denied") as refused:
-        open_rows(box)
+        open_store(box)
     if owner != 65534 and os.geteuid() == 0:
         assert "belongs to root (uid 0), and the gateway runs as nobody (uid 65534)" in str(refused.value)
         os.chown(box, 65534, 65534)
@@ -347,19 +351,22 @@ def test_p7_a_directory_of_another_user_says_whose_it_is(tmp_path: Path) -> None
             other_user(box),
             pytest.raises(OutboxError, match=r"outbox: permission denied .* belongs to root \(uid 0\)"),
         ):
-            open_rows(box)
+            open_store(box)
         os.chown(box / "outbox", 65534, 65534)
         with other_user(box), pytest.raises(OutboxError, match=r"cache\.db: permission denied .* belongs to root"):
-            open_rows(box)
+            open_store(box)
     assert {path.name for path in box.iterdir()} == {"lock", "outbox"}
-    rows, damage = open_rows(box)
+    rows, damage = open_store(box)
     assert (rows.get("a"), damage) == ("1", [])
     rows.close()
 
 
 def test_p7_a_read_only_file_system_is_named(tmp_path: Path) -> None:
     """Where the file system is read-only, the error says that."""
-    code = "import sys; from pathlib import Path; from gateway.outbox.opening import open_rows; open_rows(Path(sys.argv[1]))"
+    code = (
+        "import sys; from pathlib import Path; from gateway.outbox.recovery import open_store; "
+        "open_store(Path(sys.argv[1]))"
+    )
     lock = tmp_path / "lock"
     lock.touch()
     under = ("strace", "-f", "-o", "/dev/null", "-P", str(lock), "-e", "inject=openat:error=EROFS")

@@ -1,0 +1,126 @@
+"""What the outbox holds in memory of its rows, and what it has derived from them when that was asked for.
+
+It follows a transaction that is on disk by assignments alone. Where nobody knows whether one is, the outbox throws its
+cache away and makes another.
+"""
+
+import json
+from collections.abc import Collection, Hashable
+
+from gateway.outbox.entries import (
+    ATTEMPT,
+    COMMIT_MARK,
+    INTERVAL,
+    TOTALS,
+    Attempt,
+    CommitMark,
+    Interval,
+    ReceiptId,
+    Totals,
+)
+from gateway.outbox.key_value import KeyValueStore
+from gateway.outbox.lanes import LANE, Lane, stored_record
+from gateway.outbox.merge import merge_key
+from gateway.outbox.ready_set import LOOK, ReadySet
+from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import kind_of
+
+RECEIPTS_KEPT = 1000
+"""Per source: twice the window that the MQTT source allows the broker."""
+
+
+class OutboxCache:
+    """What is held of `rows`; `span` and `rest_until` as the outbox has them."""
+
+    def __init__(self, rows: KeyValueStore, span: float, rest_until: float) -> None:
+        self._rows = rows
+        self.span = span
+        self.rest_until = rest_until
+        names = json.loads(rows.get("lanes") or "[]")
+        self.lanes: dict[str, Lane] = {name: LANE.validate_json(rows.get(f"lane/{name}") or "{}") for name in names}
+        self.totals: Totals = TOTALS.validate_json(rows.get("totals") or "{}")
+        self.last_commit: CommitMark = COMMIT_MARK.validate_json(rows.get("commit") or "{}")
+        self._attempts: dict[str, dict[int, Attempt]] = {
+            name: {number: self._attempt(name, number) for number in lane.attempts} for name, lane in self.lanes.items()
+        }
+        self._carried: dict[str, frozenset[int]] = {}
+        self._merge_keys: dict[str, dict[Hashable, int]] = {}
+        self._receipts: dict[str, dict[int, ReceiptId]] = {}
+        self.ready = ReadySet(self)
+
+    def follow(self, transaction: Transaction) -> None:
+        """`transaction` is on disk. Reads no row, so that it cannot fail."""
+        self.totals = transaction.totals
+        self.last_commit = transaction.commit_mark or self.last_commit
+        self.lanes.update(transaction.lanes)
+        for (name, number), attempt in transaction.attempts.items():
+            known = self._attempts.setdefault(name, {})
+            self._carried.pop(name, None)
+            if attempt is None:
+                known.pop(number, None)
+            else:
+                known[number] = attempt
+        self.ready.follow(transaction)
+        for (name, key), position in transaction.merge_keys.items():
+            self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-4 * LOOK :])
+        for source in transaction.new_sessions:
+            self._receipts[source] = {}
+        for source, slot, receipt in transaction.new_receipts:
+            self._receipts[source][slot] = receipt
+
+    def row(self, key: str) -> str | None:
+        """The text of one row."""
+        return self._rows.get(key)
+
+    def interval(self, key: str) -> Interval | None:
+        """What is known of an interval by its local key; None once it is forgotten."""
+        text = self.row(f"interval/{key}")
+        return INTERVAL.validate_json(text) if text else None
+
+    def attempts(self, lane: str) -> Collection[Attempt]:
+        """The attempts of a lane."""
+        return self._attempts.get(lane, {}).values()
+
+    def has_attempt(self, attempt: Attempt) -> bool:
+        """Whether an earlier state of the attempt is stored."""
+        return attempt.number in self._attempts.get(attempt.lane, {})
+
+    def is_carried(self, lane: str, position: int) -> bool:
+        """Whether an attempt carries the record."""
+        if lane not in self._carried:
+            self._carried[lane] = frozenset(at for attempt in self.attempts(lane) for at in attempt.positions)
+        return position in self._carried[lane]
+
+    def newest(self, lane: str, key: Hashable) -> int | None:
+        """The position of the newest entry with the merge key in a lane of output, as far back as is remembered."""
+        if lane not in self._merge_keys:
+            self._merge_keys[lane] = self._newest_of(lane)
+        return self._merge_keys[lane].get(key)
+
+    def _newest_of(self, name: str) -> dict[Hashable, int]:
+        bounds, keys = self.lanes.get(name, Lane("")), dict[Hashable, int]()
+        first = max(bounds.head, bounds.tail - 2 * LOOK)
+        for position, text in self.ready.waiting(name, first, bounds.tail):
+            stored = stored_record(text)
+            interval = self.interval(stored.record.interval)
+            if kind_of(stored.record).merging == "sums" and interval and not stored.unsure:
+                keys[merge_key(stored.record, interval.start, self.span)] = position
+        return keys
+
+    def before(self, lane: str, position: int) -> int:
+        """The last position up to `position` at which something may be."""
+        return self.ready.before(lane, position)
+
+    def after(self, lane: str, position: int) -> int:
+        """The first position from `position` on at which something may wait."""
+        return self.ready.after(lane, position)
+
+    def receipts(self, source: str) -> dict[int, ReceiptId]:
+        """The deliveries of `source` within its present session, by their places in the ring."""
+        if source not in self._receipts:
+            rows = ((slot, self.row(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
+            self._receipts[source] = {slot: ReceiptId(*json.loads(row)) for slot, row in rows if row}
+        return self._receipts[source]
+
+    def _attempt(self, lane: str, number: int) -> Attempt:
+        return ATTEMPT.validate_json(self.row(f"attempt/{lane}/{number}") or "")

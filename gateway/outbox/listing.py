@@ -1,0 +1,197 @@
+"""Looking through the records of the outbox: which there are, where each is, and what stands beside one.
+
+`page` reads some rows and says where to go on, so that commits take place in between. What moves to another lane
+meanwhile may be seen twice or not at all.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from heapq import merge
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from gateway.errors import DamagedRow
+from gateway.model import RECORD, Record
+from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Phase
+from gateway.outbox.lanes import DEAD, Lane, is_parked
+from gateway.outbox.store import Outbox
+from gateway.record_kinds import kind_of
+
+Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead"]
+"""Where a record is, in the words of the commands."""
+
+WHERE: Mapping[Phase, Where] = {"sending": "sending", "retry": "again", "in_doubt": "doubt"}
+"""Where a record is that an attempt carries, by the attempt's phase."""
+PAGE = 500
+"""Rows that are looked at in one call."""
+KEY_LENGTH = 26
+"""Characters of a whole key."""
+FEW = 8
+"""Keys that are worth looking for in a text before it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One record and where it is. `error` is what Oden, or the way there, said last; `not_before` when its next step is
+    due."""
+
+    where: Where
+    record: Record
+    error: str = ""
+    lane: str = ""
+    position: int = 0
+    tries: int = 0
+    not_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which records: all that fit everything that is given.
+
+    `keys` are whole keys, or beginnings of keys; `lines` line keys; `kind` is that of the record or the type of its
+    interval; `before` and `after` are when it was made; `interval` are intervals whose updates and output are wanted.
+    """
+
+    keys: frozenset[str] = frozenset()
+    lines: tuple[str, ...] = ()
+    kind: str | None = None
+    where: Where | None = None
+    error: str | None = None
+    before: float | None = None
+    after: float | None = None
+    interval: frozenset[str] = frozenset()
+
+    def reaches(self, name: str, lane: Lane) -> bool:
+        """Whether a lane can hold any that fit."""
+        here = "dead" if name == DEAD else "parked" if is_parked(name) else "others"
+        wanted = self.where if self.where in (None, "dead", "parked") else "others"
+        return wanted in (None, here) and (name == DEAD or not self.lines or lane.line in self.lines)
+
+    def fits(self, listed: Listed) -> bool:
+        """Whether one record is wanted."""
+        record = listed.record
+        return (
+            (not self.lines or record.line in self.lines)
+            and (self.kind is None or self.kind.lower() in (record.kind, record.type.lower()))
+            and self.where in (None, listed.where)
+            and (self.error is None or self.error.lower() in listed.error.lower())
+            and (self.before is None or record.at < self.before)
+            and (self.after is None or record.at >= self.after)
+            and (not self.keys or _begins(record.key, self.keys))
+            and (not self.interval or (kind_of(record).interval != "opens" and record.interval in self.interval))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next page begins."""
+
+    lane: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What stands beside one record: the attempt that carries it, its dead letter, its interval."""
+
+    attempt: Attempt | None
+    letter: DeadLetter | None
+    interval: Interval | None
+
+
+LISTED = TypeAdapter(Listed)
+DETAILS = TypeAdapter(Details)
+
+
+def page(
+    outbox: Outbox, wanted: Filter, begin: Cursor | None = None, rows: int = PAGE
+) -> tuple[list[Listed], Cursor | None]:
+    """The records that fit among the next `rows` rows, and where to go on; None where that was all.
+
+    Dead letters come first, then what is parked, then the lanes by name; each oldest first. A row that cannot be read
+    is passed over: `verify` says which.
+    """
+    matches: list[Listed] = []
+    for name in _names(outbox, wanted):
+        if begin is not None and _order(name) < _order(begin.lane):
+            continue
+        first = begin.position if begin is not None and name == begin.lane else 0
+        carried = {position: attempt for attempt in outbox.attempts(name) for position in attempt.positions}
+        under_way = sorted(position for position in carried if position >= first)
+        for position in under_way if wanted.where in WHERE.values() else positions(outbox, name, first):
+            if not rows:
+                return matches, Cursor(name, position)
+            rows -= 1
+            listed = _read(outbox, name, position, carried.get(position), wanted.keys or wanted.interval)
+            if listed is not None and wanted.fits(listed):
+                matches.append(listed)
+    return matches, None
+
+
+def positions(outbox: Outbox, name: str, first: int = 0) -> Iterator[int]:
+    """Every position of a lane from `first` on at which a record may be, in order, each once."""
+    lane = outbox.lanes[name]
+    carried = (position for attempt in outbox.attempts(name) for position in attempt.positions if position >= first)
+    parts = (range(max(begin, first), end) for begin, end, _ in sorted(lane.parts()))
+    last = -1
+    for position in merge(sorted(carried), *parts):
+        if position != last:
+            yield position
+        last = position
+
+
+def details(outbox: Outbox, listed: Listed) -> Details:
+    """What stands beside the record."""
+    letter = dead_letter_at(outbox, listed.position) if listed.where == "dead" else None
+    return Details(attempt_of(outbox, listed), letter, outbox.interval(listed.record.interval))
+
+
+def attempt_of(outbox: Outbox, listed: Listed) -> Attempt | None:
+    """The attempt that carries the record."""
+    return next((attempt for attempt in outbox.attempts(listed.lane) if listed.position in attempt.positions), None)
+
+
+def dead_letter_at(outbox: Outbox, position: int) -> DeadLetter | None:
+    """The dead letter at a position of their lane; None where it has gone."""
+    text = outbox.row(f"record/{DEAD}/{position}")
+    return DEAD_LETTER.validate_json(text) if text else None
+
+
+def _names(outbox: Outbox, wanted: Filter) -> list[str]:
+    return sorted(
+        (name for name, lane in outbox.lanes.items() if lane.waiting and wanted.reaches(name, lane)), key=_order
+    )
+
+
+def _order(name: str) -> tuple[bool, bool, str]:
+    return name != DEAD, not is_parked(name), name
+
+
+def _begins(key: str, keys: frozenset[str]) -> bool:
+    return key in keys or key.startswith(_beginnings(keys))
+
+
+@lru_cache(maxsize=8)
+def _beginnings(keys: frozenset[str]) -> tuple[str, ...]:
+    return tuple(key for key in keys if len(key) < KEY_LENGTH)
+
+
+def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, keys: frozenset[str]) -> Listed | None:
+    """The record at a position; None where there is none, none that can be read, or, at a glance, none with one of
+    `keys`."""
+    try:
+        text = outbox.row(f"record/{name}/{position}")
+        if text is None or (0 < len(keys) <= FEW and not any(key in text for key in keys)):
+            return None
+        if name == DEAD:
+            letter = DEAD_LETTER.validate_json(text)
+            return Listed("dead", letter.record, letter.error, name, position, letter.tries)
+        record = RECORD.validate_json(text)
+    except (DamagedRow, ValueError):
+        return None
+    if attempt is None:
+        return Listed("parked" if is_parked(name) else "waiting", record, "", name, position)
+    where = WHERE[attempt.phase]
+    return Listed(where, record, attempt.reason, name, position, attempt.tries, attempt.not_before)

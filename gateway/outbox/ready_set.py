@@ -1,0 +1,279 @@
+"""What delivery can go on with: the attempts of each lane, and the first of its records that can be sent or must be
+seen to.
+
+It is made from rows when something of a lane has changed, and kept until then: choosing costs the same however much
+waits.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from gateway.model import RECORD, Record
+from gateway.outbox.entries import Attempt, Interval, Work
+from gateway.outbox.lanes import Lane, goes_after, keeps_order, stored_record, takes_turns
+from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import end_of, kind_of
+
+LOOK = 16
+"""How many records at the beginning of a part of a lane are looked at for one that can be sent."""
+MOST_ATTEMPTS = 8
+"""Per lane: attempts in doubt or waiting for their next try, before the lane waits for them."""
+LASTING = 4
+"""Steps of an attempt, sent or looked up, after which it may take for ever: the lane goes on beside it."""
+MOST_LASTING = 32
+"""Per lane: attempts of any age, before the lane waits for them."""
+MOST_CARRIED = 20_000
+"""Per lane: records that its attempts carry, and that are held in memory, before the lane waits for them."""
+GATHERED_FROM = 4
+"""For each record that a request has room for, so many are looked at."""
+MOST_GAPS = 256
+"""Per lane; beyond that the shortest is forgotten, and found again when somebody looks there."""
+UNSURE = "the outbox was damaged: Oden may have it, which is looked up"
+
+
+class Gaps:
+    """Stretches of a lane at which nothing waits any more, so that they are not looked through again.
+
+    They are disjoint, each from its first position up to but excluding its end. Positions are never used twice, so a
+    gap stays one for ever. In memory only.
+    """
+
+    def __init__(self) -> None:
+        self._firsts: list[int] = []
+        self._ends: list[int] = []
+
+    def after(self, position: int) -> int:
+        """The first position from `position` on that is in no gap."""
+        at = bisect_right(self._firsts, position) - 1
+        return max(position, self._ends[at]) if at >= 0 else position
+
+    def before(self, position: int) -> int:
+        """The last position up to `position` that is in no gap."""
+        at = bisect_right(self._firsts, position) - 1
+        return self._firsts[at] - 1 if at >= 0 and position < self._ends[at] else position
+
+    def add(self, first: int, end: int) -> None:
+        """Nothing waits from `first` up to but excluding `end`."""
+        # All that this touches becomes one.
+        low, high = bisect_left(self._ends, first), bisect_right(self._firsts, end)
+        if low < high:
+            first, end = min(first, self._firsts[low]), max(end, self._ends[high - 1])
+        self._firsts[low:high], self._ends[low:high] = [first], [end]
+        if len(self._firsts) > MOST_GAPS:
+            lengths = [end - first for first, end in zip(self._firsts, self._ends, strict=True)]
+            shortest = lengths.index(min(lengths))
+            del self._firsts[shortest], self._ends[shortest]
+
+
+class LaneSource(Protocol):
+    """What the ready set is made from. Nothing unsure is looked up before `rest_until` (seconds since 1970)."""
+
+    rest_until: float
+    lanes: dict[str, Lane]
+
+    def row(self, key: str) -> str | None: ...
+
+    def interval(self, key: str) -> Interval | None: ...
+
+    def is_carried(self, lane: str, position: int) -> bool: ...
+
+    def attempts(self, lane: str) -> Collection[Attempt]: ...
+
+
+class ReadySet:
+    """What is ready in all lanes of `source`."""
+
+    def __init__(self, source: LaneSource) -> None:
+        self._source = source
+        self._ready: dict[str, tuple[list[Work], float | None, frozenset[str]]] = {}
+        """By lane: what can be gone on with, since when its oldest record waits, and the intervals that this follows
+        from."""
+        self._carried: dict[tuple[str, int], tuple[Record, ...]] = {}
+        """The records of attempts, by lane and number: nothing changes them."""
+        self._gaps: dict[str, Gaps] = {}
+
+    def work(self) -> list[Work]:
+        """What can be gone on with in each lane: its attempts, the first record of its live part that can be sent or is
+        stuck, and the same of its backlog. A thing about which several lines can speak has one request at a time: what
+        that makes, the next must find."""
+        lanes = self._source.lanes
+        works = [
+            work
+            for name, lane in lanes.items()
+            if lane.waiting and takes_turns(name)
+            for work in self._of(name)[0]
+            if work.attempt is not None or not self._holds_any(goes_after(name))
+        ]
+        begun = {_identity(work) for work in works if work.attempt is not None} - {None}
+        return [work for work in works if work.attempt is not None or _identity(work) not in begun]
+
+    def _holds_any(self, name: str | None) -> bool:
+        """Whether something waits in the lane, or is under way."""
+        lane = None if name is None else self._source.lanes.get(name)
+        return lane is not None and lane.waiting > 0
+
+    def since(self, name: str) -> float | None:
+        """Since when the oldest record of a lane waits."""
+        return self._of(name)[1]
+
+    def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
+        """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in
+        all."""
+        records, positions, ids = list(work.records), list(work.positions), list(work.oden_ids)
+        looked = 0
+        for first, last, _ in self._source.lanes[work.lane].parts():
+            for position, text in self.waiting(work.lane, first, last):
+                if len(positions) == most or looked == GATHERED_FROM * most:
+                    break
+                looked += 1
+                stored = stored_record(text)
+                if position in work.positions or stored.unsure:
+                    continue
+                record, interval = stored.record, self._source.interval(stored.record.interval)
+                stalled = interval is None or interval.stalled
+                if interval is not None and not stalled and fits(record) and is_ready(record, interval):
+                    records.append(record)
+                    positions.append(position)
+                    ids.append(interval.oden_id)
+        return replace(work, records=tuple(records), positions=tuple(positions), oden_ids=tuple(ids))
+
+    def waiting(self, name: str, first: int, last: int) -> Iterator[tuple[int, str]]:
+        """The rows from `first` up to but excluding `last` that no attempt carries, in order, with their positions."""
+        gaps = self._gaps_of(name)
+        while (position := gaps.after(first)) < last:
+            first = position + 1
+            text = None if self._source.is_carried(name, position) else self._source.row(f"record/{name}/{position}")
+            if text is None:
+                gaps.add(position, first)
+            else:
+                yield position, text
+
+    def newest(self, name: str) -> Iterator[str]:
+        """The rows of a lane from which nothing is sent, the newest first."""
+        lane, gaps = self._source.lanes[name], self._gaps_of(name)
+        position = gaps.before(lane.tail - 1)
+        while position >= lane.head:
+            text = self._source.row(f"record/{name}/{position}")
+            if text is None:
+                gaps.add(position, position + 1)
+            else:
+                yield text
+            position = gaps.before(position - 1)
+
+    def before(self, name: str, position: int) -> int:
+        """The last position up to `position` at which something may be."""
+        return self._gaps_of(name).before(position)
+
+    def after(self, name: str, position: int) -> int:
+        """The first position from `position` on at which something may wait."""
+        return self._gaps_of(name).after(position)
+
+    def follow(self, transaction: Transaction) -> None:
+        """`transaction` is on disk: forget what may not be so any more. Reads nothing, so that it cannot fail."""
+        for name, position in transaction.taken:
+            self._gaps_of(name).add(position, position + 1)
+        self._carried |= transaction.carries
+        for key, attempt in transaction.attempts.items():
+            if attempt is None:
+                self._carried.pop(key, None)
+        touched = transaction.intervals.keys()
+        stale = [name for name, (_, _, seen) in self._ready.items() if name in transaction.lanes or seen & touched]
+        for name in stale:
+            del self._ready[name]
+
+    def _gaps_of(self, name: str) -> Gaps:
+        return self._gaps.setdefault(name, Gaps())
+
+    def _of(self, name: str) -> tuple[list[Work], float | None, frozenset[str]]:
+        if name not in self._ready:
+            attempts = self._source.attempts(name)
+            works = [self._begun(name, attempt) for attempt in attempts]
+            since = [record.at for work in works for record in work.records]
+            seen = {work.records[0].interval for work in works}
+            offered: set[bool] = set()
+            for first, last, live in self._source.lanes[name].parts():
+                if live in offered:
+                    continue
+                work, oldest = self._first_ready(name, first, last, seen, live=live)
+                since += [oldest] if oldest is not None else []
+                if work is not None and goes_on(attempts) and not (attempts and keeps_order(name)):
+                    works.append(work)
+                    offered.add(live)
+            self._ready[name] = works, min(since, default=None), frozenset(seen)
+        return self._ready[name]
+
+    def _begun(self, name: str, attempt: Attempt) -> Work:
+        key = name, attempt.number
+        if key not in self._carried:
+            texts = (self._source.row(f"record/{name}/{position}") or "" for position in attempt.positions)
+            self._carried[key] = tuple(RECORD.validate_json(text) for text in texts)
+        records = self._carried[key]
+        return Work(name, records, attempt.positions, self._source.interval(records[0].interval), attempt)
+
+    def _first_ready(
+        self, name: str, first: int, last: int, seen: set[str], *, live: bool
+    ) -> tuple[Work | None, float | None]:
+        """The first record of a part that can be sent, looked up or is stuck; and when the first of all was made. What
+        it follows from is added to `seen`."""
+        looked, oldest = 0, None
+        for position, text in self.waiting(name, first, last):
+            if looked == LOOK:
+                break
+            if not looked:
+                self._pass_over(name, first, position, live=live)
+            stored = stored_record(text)
+            record = stored.record
+            looked += 1
+            oldest = record.at if oldest is None else oldest
+            interval = self._source.interval(record.interval)
+            seen.add(record.interval)
+            ids = (interval.oden_id if interval else None,)
+            work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
+            if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
+                return replace(work, attempt=self._doubt(name, position)), oldest
+            if work.stuck or is_ready(record, interval):
+                return work, oldest
+        if not looked:
+            self._pass_over(name, first, last, live=live)
+        return None, oldest
+
+    def _doubt(self, name: str, position: int) -> Attempt:
+        """An attempt of which nothing is known but that there may have been one."""
+        return Attempt(
+            name, (position,), "", "", 0.0, phase="in_doubt", not_before=self._source.rest_until, reason=UNSURE
+        )
+
+    def _pass_over(self, name: str, first: int, to: int, *, live: bool) -> None:
+        """Before `to`, nothing waits in the part that begins at `first`. In memory only: it is stored with the next
+        transaction."""
+        lane = self._source.lanes[name]
+        if live:
+            lane.head = to
+        else:
+            parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
+            lane.backlog = [(begin, last) for begin, last in parts if begin < last]
+
+
+def _identity(work: Work) -> object:
+    """The thing that the work is about, where others than its lane can be about it too; None where none can."""
+    kind = kind_of(work.records[0])
+    return kind.identity(work.records[0]) if kind.interval == "none" else None
+
+
+def goes_on(attempts: Collection[Attempt]) -> bool:
+    """Whether a lane goes on beside its attempts."""
+    young = sum(attempt.tries + attempt.looks < LASTING for attempt in attempts)
+    carried = sum(len(attempt.positions) for attempt in attempts)
+    return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
+
+
+def is_ready(record: Record, interval: Interval | None) -> bool:
+    """Whether all that `record` depends on is at Oden; `interval` is what is known of its interval."""
+    kind = kind_of(record)
+    if kind.interval == "none" or interval is None:
+        return kind.interval == "none"
+    if kind.interval == "changes" and (interval.updating or (end_of(record) is not None and interval.outputs)):
+        return False
+    return not kind.needs_interval or interval.oden_id is not None

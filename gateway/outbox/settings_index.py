@@ -1,0 +1,69 @@
+"""The index of what settings are about: of each thing, the setting that waits and the dead letters about it.
+
+There is an entry of a thing while there is either. Of one thing one setting waits that no attempt carries: what is said
+later is merged into it. A dead letter keeps only what nothing later says anew, so that sending it once more takes
+nothing back; where nothing is left of it, it is one no more, and is counted as outdated.
+"""
+
+import json
+from dataclasses import replace
+
+from gateway.model import Setting
+from gateway.outbox import merge
+from gateway.outbox.entries import DEAD_LETTER, DeadLetter
+from gateway.outbox.lanes import DEAD, StoredRecord, lane_of
+from gateway.outbox.transaction import Transaction
+
+
+def merged_into_waiting(transaction: Transaction, setting: Setting, *, again: bool) -> bool:
+    """Add a setting to the one that waits of the same thing, where one does; `again`: that one is the later of the
+    two."""
+    at, waiting = transaction.setting_entry(setting).waiting_at, _waiting(transaction, setting)
+    if at is None or waiting is None:
+        return False
+    older, later = (setting, waiting) if again else (waiting, setting)
+    # It stays the record that waited, whichever of the two has the later word.
+    both = replace(waiting, fields=merge.merged_settings(older, later))
+    transaction.rewrite(lane_of(setting), at, StoredRecord(both))
+    return True
+
+
+def overtake(transaction: Transaction, later: Setting) -> None:
+    """`later` is appended: dead letters about the same thing keep what it does not say."""
+    entry, refused = transaction.setting_entry(later), []
+    for at in entry.refused:
+        text = transaction.text(DEAD, at)
+        letter = DEAD_LETTER.validate_json(text) if text else None
+        if letter is None or not isinstance(letter.record, Setting):
+            continue
+        left = merge.not_overtaken(letter.record, later)
+        if left is not None:
+            transaction.put[f"record/{DEAD}/{at}"] = DEAD_LETTER.dump_json(replace(letter, record=left)).decode()
+            refused.append(at)
+        else:
+            transaction.take(DEAD, at)
+            transaction.totals.outdated += 1
+    entry.refused = refused
+
+
+def not_overtaken(transaction: Transaction, refused: Setting) -> Setting | None:
+    """What of a setting that is about to be a dead letter is not said anew by the one that waits; None where that is
+    nothing."""
+    waiting = _waiting(transaction, refused)
+    return refused if waiting is None else merge.not_overtaken(refused, waiting)
+
+
+def as_corrected(record: Setting, letter: DeadLetter) -> Setting:
+    """What a person has made of the setting of `letter`, without what it said when it was refused and later ones say
+    differently."""
+    refused = json.loads(letter.body or "{}")
+    before = letter.record.fields if isinstance(letter.record, Setting) else {}
+    left = {name: value for name, value in record.fields.items() if name in before or refused.get(name) != value}
+    return replace(record, fields=left)
+
+
+def _waiting(transaction: Transaction, setting: Setting) -> Setting | None:
+    """The setting that waits of the same thing."""
+    at = transaction.setting_entry(setting).waiting_at
+    stored = None if at is None else transaction.record(lane_of(setting), at)
+    return stored.record if stored is not None and isinstance(stored.record, Setting) else None

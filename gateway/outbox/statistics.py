@@ -1,0 +1,75 @@
+"""How many records are where, and what lately was out of the ordinary."""
+
+import json
+
+from gateway.model import Notice
+from gateway.outbox.cache import OutboxCache
+from gateway.outbox.entries import DEAD_LETTER, NOTICE, Counts, DeadLetter, Summary
+from gateway.outbox.key_value import KeyValueStore
+from gateway.outbox.lanes import DEAD, is_parked, takes_turns
+from gateway.outbox.transaction import Transaction
+
+NOTICES_KEPT = 500
+
+
+def keep(transaction: Transaction, notice: Notice) -> None:
+    """Keep a notice in the place of the oldest."""
+    transaction.put[f"notice/{transaction.totals.notices % NOTICES_KEPT}"] = NOTICE.dump_json(notice).decode()
+    transaction.totals.notices += 1
+
+
+def note(transaction: Transaction, notice: Notice) -> None:
+    """Keep a notice, and count it by its kind."""
+    keep(transaction, notice)
+    totals = transaction.totals
+    if notice.kind == "gap":
+        totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
+    elif notice.kind == "reject":
+        totals.rejects += 1
+    elif notice.kind == "loss":
+        totals.lost += 1
+
+
+def counts(cache: OutboxCache) -> Counts:
+    """How many records are where."""
+    waiting = sending = in_doubt = parked = 0
+    oldest: list[float] = []
+    for name, lane in cache.lanes.items():
+        if is_parked(name):
+            parked += lane.waiting
+        elif takes_turns(name) and lane.waiting:
+            waiting += lane.waiting
+            for attempt in cache.attempts(name):
+                sending += len(attempt.positions) if attempt.phase == "sending" else 0
+                in_doubt += len(attempt.positions) if attempt.phase == "in_doubt" else 0
+            since = cache.ready.since(name)
+            oldest += [since] if since is not None else []
+    dead = cache.lanes[DEAD].waiting if DEAD in cache.lanes else 0
+    return Counts(waiting - sending - in_doubt, sending, in_doubt, parked, dead, min(oldest, default=None))
+
+
+def notices(cache: OutboxCache, newest: int) -> list[Notice]:
+    """The last notices, newest first."""
+    made = cache.totals.notices
+    texts = (cache.row(f"notice/{number % NOTICES_KEPT}") for number in range(made - 1, max(made - 1 - newest, -1), -1))
+    return [NOTICE.validate_json(text) for text in texts if text]
+
+
+def dead_letters(cache: OutboxCache, newest: int) -> list[DeadLetter]:
+    """The last dead letters, newest first."""
+    if DEAD not in cache.lanes:
+        return []
+    return [DEAD_LETTER.validate_json(text) for _, text in zip(range(newest), cache.ready.newest(DEAD), strict=False)]
+
+
+def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
+    """Counts, and the `newest` notices and dead letters."""
+    return Summary(
+        counts(cache),
+        cache.totals.copy(),
+        tuple(notices(cache, newest)),
+        tuple(dead_letters(cache, newest)),
+        rows.used(),
+        rows.full(),
+        tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
+    )

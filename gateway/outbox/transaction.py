@@ -1,0 +1,236 @@
+"""One transaction of the outbox: the rows that it will write, and lanes, intervals and attempts as they will be then.
+
+Nothing here changes what the outbox holds in memory: the outbox takes that over once the rows are on disk. What an
+event means for records and their intervals is in `record_rules`.
+"""
+
+import json
+from collections.abc import Hashable, Iterator
+from typing import Protocol
+
+from gateway.model import Record, Setting
+from gateway.outbox.entries import (
+    ATTEMPT,
+    INTERVAL,
+    SETTING_ENTRY,
+    TOTALS,
+    Attempt,
+    CommitMark,
+    Interval,
+    ReceiptId,
+    SettingEntry,
+    Totals,
+    setting_key,
+)
+from gateway.outbox.lanes import LANE, Lane, StoredRecord, stored_record
+from gateway.record_kinds import kind_of
+
+
+class Committed(Protocol):
+    """The outbox as the last transaction has left it: what the next one begins from."""
+
+    span: float
+
+    lanes: dict[str, Lane]
+    totals: Totals
+
+    def row(self, key: str) -> str | None: ...
+
+    def is_carried(self, lane: str, position: int) -> bool: ...
+
+    def newest(self, lane: str, merge_key: Hashable) -> int | None: ...
+
+    def before(self, lane: str, position: int) -> int: ...
+
+    def after(self, lane: str, position: int) -> int: ...
+
+
+class Transaction:
+    """What one transaction will write. Every part of it that is asked for is a copy, to be changed in place."""
+
+    def __init__(self, committed: Committed) -> None:
+        self._committed = committed
+        self.span = committed.span
+        self.put: dict[str, str] = {}
+        self.drop: set[str] = set()
+        self.lanes: dict[str, Lane] = {}
+        self.intervals: dict[str, Interval | None] = {}
+        self.setting_entries: dict[str, SettingEntry] = {}
+        self.totals = committed.totals.copy()
+        self.attempts: dict[tuple[str, int], Attempt | None] = {}
+        self.carries: dict[tuple[str, int], tuple[Record, ...]] = {}
+        """The records of attempts, by lane and number."""
+        self.merge_keys: dict[tuple[str, Hashable], int] = {}
+        """Where the newest entry with a merge key is, by lane and key."""
+        self.taken: list[tuple[str, int]] = []
+        self.new_receipts: list[tuple[str, int, ReceiptId]] = []
+        self.new_sessions: tuple[str, ...] = ()
+        self.commit_mark: CommitMark | None = None
+
+    # Rows
+
+    def lane(self, name: str, line: str = "") -> Lane:
+        """The bounds of a lane; `line` is whose lane it is if it is new."""
+        if name not in self.lanes:
+            known = self._committed.lanes.get(name)
+            self.lanes[name] = known.copy() if known is not None else Lane(line)
+        return self.lanes[name]
+
+    def interval(self, key: str) -> Interval | None:
+        """What is known of an interval; None where nothing is (any more)."""
+        if key not in self.intervals:
+            text = self._committed.row(f"interval/{key}")
+            self.intervals[key] = INTERVAL.validate_json(text) if text else None
+        return self.intervals[key]
+
+    def interval_of(self, record: Record) -> Interval | None:
+        """The interval that a record belongs to; None where it belongs to none, or that is not known."""
+        return None if kind_of(record).interval == "none" else self.interval(record.interval)
+
+    def setting_entry(self, setting: Setting) -> SettingEntry:
+        """What there is of the thing that a setting is about."""
+        key = setting_key(setting)
+        if key not in self.setting_entries:
+            self.setting_entries[key] = SETTING_ENTRY.validate_json(self._committed.row(key) or "{}")
+        return self.setting_entries[key]
+
+    def rows(self) -> tuple[dict[str, str], set[str]]:
+        """Everything to be put and to be dropped, by key."""
+        rows, drop = dict(self.put), set(self.drop)
+        for key, text in self._structure():
+            if text is None:
+                drop.add(key)
+            else:
+                rows[key] = text
+        return rows, drop - rows.keys()
+
+    def _structure(self) -> Iterator[tuple[str, str | None]]:
+        """The rows beside records, as they are to be; None for one that is to go."""
+        known = self._committed.lanes
+        for name, lane in self.lanes.items():
+            if lane != known.get(name):
+                yield f"lane/{name}", LANE.dump_json(lane).decode()
+        if new := [name for name in self.lanes if name not in known]:
+            yield "lanes", json.dumps([*known, *new])
+        for key, interval in self.intervals.items():
+            yield f"interval/{key}", INTERVAL.dump_json(interval).decode() if interval is not None else None
+        for key, entry in self.setting_entries.items():
+            yield key, SETTING_ENTRY.dump_json(entry).decode() if entry != SettingEntry() else None
+        for (name, number), attempt in self.attempts.items():
+            yield f"attempt/{name}/{number}", ATTEMPT.dump_json(attempt).decode() if attempt is not None else None
+        if self.totals != self._committed.totals:
+            yield "totals", TOTALS.dump_json(self.totals).decode()
+
+    # Records in lanes
+
+    def append_to(self, name: str, line: str, text: str) -> int:
+        """Put `text` at the end of a lane; answers its position."""
+        lane = self.lane(name, line)
+        self.put[f"record/{name}/{lane.tail}"] = text
+        lane.tail += 1
+        lane.waiting += 1
+        return lane.tail - 1
+
+    def take(self, name: str, position: int) -> None:
+        """Remove a record from its lane."""
+        self.drop.add(f"record/{name}/{position}")
+        self.put.pop(f"record/{name}/{position}", None)
+        self.taken.append((name, position))
+        self.close_start(name, position)
+        lane = self.lane(name)
+        lane.waiting -= 1
+        if not lane.waiting:
+            lane.head, lane.backlog = lane.tail, []
+        elif position == lane.head:
+            lane.head = min(lane.tail, self._committed.after(name, position + 1))
+
+    def rewrite(self, name: str, position: int, merged: StoredRecord) -> None:
+        """Another record was merged into the one at a position of a lane: it is `merged` now."""
+        self.put[f"record/{name}/{position}"] = merged.text()
+        self.totals.merged += 1
+        self.touch(name, merged.record.line)
+
+    def touch(self, name: str, line: str = "") -> None:
+        """What the ready set has derived from a lane may no longer be so, although its bounds stay."""
+        self.lane(name, line)
+
+    def text(self, name: str, position: int) -> str | None:
+        """The text at a position of a lane, as the transaction leaves it."""
+        key = f"record/{name}/{position}"
+        return None if key in self.drop else self.put.get(key) or self._committed.row(key)
+
+    def record(self, name: str, position: int) -> StoredRecord | None:
+        """The record at a position of a lane of records; None where none is."""
+        text = self.text(name, position)
+        return stored_record(text) if text else None
+
+    def newest(self, name: str, merge_key: Hashable) -> int | None:
+        """The position of the newest entry of a lane with the key, where that waits in the live part and no attempt
+        carries it."""
+        at = self.merge_keys.get((name, merge_key))
+        at = self._committed.newest(name, merge_key) if at is None else at
+        if at is None or at < self.lane(name).head or self._committed.is_carried(name, at):
+            return None
+        return at
+
+    def before(self, name: str, position: int) -> int:
+        """The last position up to `position` at which something may be."""
+        return self._committed.before(name, position)
+
+    def close_start(self, name: str, position: int) -> None:
+        """The start at a position is no longer one that waits without an end."""
+        lane = self.lane(name)
+        lane.open = [at for at in lane.open if at != position]
+
+    def move_open_to_tail(self, name: str) -> int:
+        """Bring the starts of a lane that are still open to its end, so that nothing else stands between them; answers
+        where they begin."""
+        lane = self.lane(name)
+        still_open = [at for at in lane.open if not self._committed.is_carried(name, at)]
+        if still_open != list(range(lane.tail - len(still_open), lane.tail)):
+            for position in still_open:
+                self._move_to_tail(name, position)
+        return lane.tail - len(still_open)
+
+    def _move_to_tail(self, name: str, position: int) -> None:
+        stored = self.record(name, position)
+        if stored is None:
+            return
+        at = self.append_to(name, stored.record.line, stored.text())
+        self.take(name, position)
+        lane, interval = self.lane(name), self.interval_of(stored.record)
+        lane.open = [*lane.open, at]
+        if interval is not None and interval.start_at == position:
+            interval.start_at = at
+
+    # Attempts
+
+    def begin_attempt(self, attempt: Attempt, records: tuple[Record, ...]) -> None:
+        """`attempt` carries `records` from now on, in its present phase."""
+        lane = self.lane(attempt.lane)
+        self.attempts[attempt.lane, attempt.number] = attempt
+        self.carries[attempt.lane, attempt.number] = records
+        new = attempt.number not in lane.attempts
+        if new:
+            lane.attempts.append(attempt.number)
+            lane.open = [at for at in lane.open if at not in attempt.positions]
+        for record in records:
+            if new and isinstance(record, Setting):
+                self.setting_entry(record).waiting_at = None
+            role, interval = kind_of(record).interval, self.interval_of(record)
+            if interval is not None and role == "opens":
+                interval.start_at, interval.stalled = None, attempt.phase != "sending"
+            elif interval is not None and role == "changes" and new:
+                interval.update_at, interval.updating = None, True
+
+    def end_attempt(self, attempt: Attempt, records: tuple[Record, ...]) -> None:
+        """`attempt` does not carry `records` any more."""
+        lane = self.lane(attempt.lane)
+        if attempt.number not in lane.attempts:
+            return  # one without a request is stored only when it has to wait
+        lane.attempts.remove(attempt.number)
+        self.attempts[attempt.lane, attempt.number] = None
+        for record in records:
+            interval = self.interval_of(record)
+            if interval is not None and kind_of(record).interval == "changes":
+                interval.updating = False
