@@ -160,7 +160,7 @@ class App:
             if command == calls.COMMAND:
                 return calls.answer(client, question)
             if command == asked.COMMAND:
-                return asked.answer(intake.causes, question)
+                return asked.answer(intake.provenance, question)
             return desk.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)

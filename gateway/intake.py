@@ -23,9 +23,9 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
-from gateway.mapping.causes import Causes
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
+from gateway.mapping.provenance import ProvenanceLog
 from gateway.model import Notice, Record, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
@@ -110,7 +110,7 @@ class Intake:
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
-        self.causes = Causes()
+        self.provenance = ProvenanceLog()
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
@@ -198,7 +198,7 @@ class Intake:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         for line, result, event in batch.steps:
-            self.causes.learn(line, result, event)
+            self.provenance.add(line, result, event)
         self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
         if batch.records:
             self._after.append(self._stored)

@@ -12,8 +12,8 @@ from gateway.cli.replay import lines_named, wording
 from gateway.config.loader import Loaded
 from gateway.config.shape import Loc
 from gateway.errors import GatewayError
-from gateway.mapping.causes import CAUSE, Cause
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.provenance import PROVENANCE, Provenance
 from gateway.oden.payloads import iso
 from gateway.outbox.control_handlers import QUESTION, Question
 from gateway.outbox.listing import Filter
@@ -78,7 +78,7 @@ def _lately(loaded: Loaded, plans: Sequence[LinePlan], wanted: Sequence[str], ke
     """What the running gateway remembers of a record, and where that is now."""
     questions = [asked.Asked(key=key)] if key else [asked.Asked(line=line) for line in wanted]
     found = [
-        CAUSE.validate_python(item["cause"])
+        PROVENANCE.validate_python(item["cause"])
         for one in questions
         for item in _answered(loaded, asked.COMMAND, asked.ASKED.dump_python(one))
     ]
@@ -115,7 +115,7 @@ def _answered(loaded: Loaded, command: str, question: object) -> list[dict[str, 
 
 
 def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[str]:
-    made: Cause = one.made
+    made: Provenance = one.made
     record, event = made.record, made.event
     line = [plan.key for plan in plans].index(record.line)
     yield str(one)
@@ -133,7 +133,7 @@ def _reasons(one: Shown, loaded: Loaded, plans: Sequence[LinePlan]) -> Iterator[
         yield f"    {name} = {seen.value}{_each(loaded, line, name)}{since}, {where}"
 
 
-def _rule(made: Cause, loaded: Loaded, plan: LinePlan, section: Loc) -> str:
+def _rule(made: Provenance, loaded: Loaded, plan: LinePlan, section: Loc) -> str:
     """The section at `section` that says so or, where that is a list, the item of it; with its place."""
     item = made.item(plan)
     if item is None:

@@ -6,7 +6,7 @@ from gateway.cli.phrases import one_line, span
 from gateway.config.device import parse_device
 from gateway.config.schema import Line
 from gateway.config.schema_inputs import Counter, Input
-from gateway.mapping.compile_inputs import kinds
+from gateway.mapping.compile_inputs import accepted_messages
 
 EDGES = {
     "rising": "Each time {name} changes from 0, false or empty to something else is an event.",
@@ -62,7 +62,7 @@ def _origin(given: Input) -> str:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     what = f"the field {given.field} of each message" if given.field else "each message"
     when = f", which happened when its field {given.time} says" if given.time else ""
-    which = " ".join(filter(None, (what, f"on {given.topic} of {given.source}", kinds(given))))
+    which = " ".join(filter(None, (what, f"on {given.topic} of {given.source}", accepted_messages(given))))
     return f"{which}{when}"
 
 

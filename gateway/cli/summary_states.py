@@ -6,7 +6,7 @@ from gateway.cli.phrases import listed, one_line, pairs, quoted, span
 from gateway.cli.summary_inputs import event
 from gateway.config.schema import Line
 from gateway.config.schema_states import Operator, StateCode, States
-from gateway.mapping.presets import PACKML, PACKML_MODES
+from gateway.mapping.compile_states import PACKML, PACKML_MODES
 
 
 def states(line: Line) -> Iterator[str]:

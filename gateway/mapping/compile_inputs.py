@@ -1,92 +1,192 @@
-"""The inputs of a line as configured, as plans: what feeds them, and in which order derived ones follow from each other."""
+"""The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
+ones follow from each other, and the output of runs and of batches."""
 
 from gateway.config.device import sparkplug_address
 from gateway.config.schema_inputs import Input
-from gateway.mapping.expressions import named
+from gateway.config.schema_output import Entry, ScrapYield
+from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
-from gateway.mapping.naming import Loc, Names
+from gateway.mapping.intervals import OwnerKind
+from gateway.mapping.output_track import EntryPlan, OutputPlan
+from gateway.mapping.scope import Loc, Scope
+from gateway.mapping.templates import Pattern, Reference
 from gateway.mapping.values import text
+from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
+
+AMOUNT = Reference("n")
+"""The placeholder for the amount in `raw_data`."""
+
+CODES = "codes"
+"""The name of the code table in patterns, and of its only column `name`."""
 
 
-def compile_inputs(names: Names, loc: Loc) -> dict[str, InputPlan]:
-    """The plans of all inputs, which stand at `loc`: first those with a source, then the derived ones, each after those that it
-    follows from. Says in `names.kinds` what is known of their values."""
-    heartbeats = {name: given.source for name, given in names.inputs.items() if given.heartbeat is not None}
+def compile_inputs(scope: Scope, loc: Loc) -> dict[str, InputPlan]:
+    """The plans of all inputs, which stand at `loc`: first those with a source, then the derived ones, each after those
+    that it follows from. Says in `scope.kinds` what is known of their values."""
+    heartbeats = {name: section.source for name, section in scope.inputs.items() if section.heartbeat is not None}
     plans: dict[str, InputPlan] = {}
-    for name, given in names.inputs.items():
-        if given.expr is None and given.stale is None:
-            beats = tuple(other for other, source in heartbeats.items() if source == given.source and other != name)
-            plans[name] = _sourced(names, name, given, beats, (*loc, name))
-    waiting = [name for name in names.inputs if name not in plans]
+    for name, section in scope.inputs.items():
+        if section.expr is None and section.stale is None:
+            beats = tuple(other for other, source in heartbeats.items() if source == section.source and other != name)
+            plans[name] = _sourced(scope, name, section, beats, (*loc, name))
+    waiting = [name for name in scope.inputs if name not in plans]
     while waiting:
-        ready = [name for name in waiting if named(names.inputs[name].expr or "").isdisjoint(waiting)]
+        ready = [name for name in waiting if names_in(scope.inputs[name].expr or "").isdisjoint(waiting)]
         for name in ready:
-            plans[name] = _derived(names, name, (*loc, name))
+            plans[name] = _derived(scope, name, (*loc, name))
         waiting = [name for name in waiting if name not in ready]
         if waiting and not ready:
             text = f"follows from itself: {' and '.join(waiting)} need each other"
-            names.fault((*loc, waiting[0], "expr"), text)
+            scope.fault((*loc, waiting[0], "expr"), text)
             break
     return plans
 
 
-def _sourced(names: Names, name: str, given: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
-    counter = given.counter
+def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
+    counter = section.counter
     if counter is not None:
-        names.kinds[name] = "number"
-        if given.edge is not None:
-            names.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
+        scope.kinds[name] = "number"
+        if section.edge is not None:
+            scope.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
         if counter.restarts_with is not None:
-            names.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
+            scope.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
         if counter.too_fast == "ignore" and counter.max_rate is None:
-            names.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
-    if given.fresh is not None and given.heartbeat is not None:
-        names.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
-    address = sparkplug_address(given.device) if given.device else given.node or given.topic or ""
-    path = (given.metric,) if given.metric else tuple(given.field.split(".")) if given.field else ()
+            scope.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
+    if section.fresh is not None and section.heartbeat is not None:
+        scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
+    address = sparkplug_address(section.device) if section.device else section.node or section.topic or ""
+    path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
     return InputPlan(
         name=name,
-        source=given.source or "",
+        source=section.source or "",
         address=address,
-        origin=" ".join(filter(None, (given.source, address, given.metric or given.field, kinds(given)))),
+        origin=" ".join(
+            filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
+        ),
         field=path,
-        time=tuple(given.time.split(".")) if given.time else None,
+        time=tuple(section.time.split(".")) if section.time else None,
         counter=counter,
-        message=given.topic is not None,
-        metric=given.metric is not None,
-        only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(given).items()),
-        edge=given.edge,
-        fresh=given.fresh,
-        heartbeat=given.heartbeat,
+        message=section.topic is not None,
+        metric=section.metric is not None,
+        only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
+        edge=section.edge,
+        fresh=section.fresh,
+        heartbeat=section.heartbeat,
         relies_on=beats,
     )
 
 
-def _only(given: Input) -> dict[str, list[str]]:
+def _only(section: Input) -> dict[str, list[str]]:
     """The texts that the fields of a message can have."""
-    return {key: [text(one) for one in known] for key, known in given.only.items()}
+    return {key: [text(value) for value in values] for key, values in section.only.items()}
 
 
-def kinds(given: Input) -> str:
+def accepted_messages(section: Input) -> str:
     """Which messages an input takes, such as `whose type is start or stop`; empty where it takes all."""
-    said = " and ".join(f"{key} is {' or '.join(texts)}" for key, texts in _only(given).items())
-    return said and f"whose {said}"
+    conditions = " and ".join(f"{key} is {' or '.join(texts)}" for key, texts in _only(section).items())
+    return conditions and f"whose {conditions}"
 
 
-def _derived(names: Names, name: str, loc: Loc) -> InputPlan:
-    given = names.inputs[name]
-    if given.stale is not None:
-        other = names.input(given.stale, (*loc, "stale"))
+def _derived(scope: Scope, name: str, loc: Loc) -> InputPlan:
+    section = scope.inputs[name]
+    if section.stale is not None:
+        other = scope.input(section.stale, (*loc, "stale"))
         if other is not None and other.fresh is None and other.heartbeat is None:
-            text = f"'{given.stale}' is never quiet: give it 'fresh' or 'heartbeat'"
-            names.fault((*loc, "stale"), text)
-        names.kinds[name] = "truth"
+            text = f"'{section.stale}' is never quiet: give it 'fresh' or 'heartbeat'"
+            scope.fault((*loc, "stale"), text)
+        scope.kinds[name] = "truth"
         return InputPlan(
-            name, "", "", f"stale {given.stale}", edge=given.edge, stale_of=given.stale, relies_on=(given.stale,)
+            name,
+            "",
+            "",
+            f"stale {section.stale}",
+            edge=section.edge,
+            stale_of=section.stale,
+            relies_on=(section.stale,),
         )
-    found = names.expression(given.expr or "", (*loc, "expr"))
-    expression, kind = found if found is not None else (None, None)
+    parsed = scope.expression(section.expr or "", (*loc, "expr"))
+    expression, kind = parsed if parsed is not None else (None, None)
     if kind is not None:
-        names.kinds[name] = kind
-    needs = expression.names if expression is not None else ()
-    return InputPlan(name, "", "", f"= {given.expr}", edge=given.edge, expression=expression, relies_on=needs)
+        scope.kinds[name] = kind
+    relies_on = expression.names if expression is not None else ()
+    return InputPlan(name, "", "", f"= {section.expr}", edge=section.edge, expression=expression, relies_on=relies_on)
+
+
+def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind, possible: bool) -> OutputPlan | None:
+    """The plan of what belongs to runs, or to batches; None where nothing does. `possible`: there
+    are such intervals."""
+    codes: Lookups = NO_LOOKUPS
+    if output.codes:
+        codes = {
+            CODES: Lookup(frozenset({"name"}), {text(code): {"name": name} for code, name in output.codes.items()})
+        }
+        if scope.has_table(CODES) and of == "run":
+            scope.fault((*loc, CODES), f"there is a table of the name '{CODES}' under 'tables': rename that")
+    entries: dict[str, tuple[EntryPlan, ...]] = {}
+    minimums = {}
+    for place, entry in enumerate(output.entries):
+        if entry.of != of:
+            continue
+        plan = _entry(scope, place, entry, (*loc, "entries", place), codes)
+        entries[plan.input] = (*entries.get(plan.input, ()), plan)
+        if entry.min:
+            minimums[place] = entry.min
+    if not entries:
+        return None
+    if not possible:
+        scope.fault(
+            loc, f"output belongs to a {of}: say under '{'run' if of == 'run' else 'batches'}' how they are recognised"
+        )
+    between = output.between_runs
+    if of == "batch":
+        return OutputPlan(
+            "BATCH", output.every, entries, output.align == "run", "next", output.gaps == "start", minimums
+        )
+    return OutputPlan("RUN", output.every, entries, output.align == "run", between, output.gaps == "start", minimums)
+
+
+def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> EntryPlan:
+    name, *path = entry.count.split(".")
+    section = scope.input(name, (*loc, "count"))
+    if section is not None:
+        _check_countable(scope, name, path, section, entry, loc)
+    fixed: list[tuple[str, Scalar]] = []
+    filled: list[tuple[str, Pattern]] = []
+    amount_names: list[str] = []
+    for key, value in entry.raw_data.items():
+        at = (*loc, "raw_data", key)
+        pattern = scope.pattern(value, at, AMOUNT, lookups=codes) if isinstance(value, str) else None
+        if pattern is None:
+            fixed.append((key, value))
+        elif pattern.parts == (AMOUNT,):
+            amount_names.append(key)
+        elif pattern.references:
+            filled.append((key, pattern))
+            if AMOUNT in pattern.references:
+                scope.fault(at, 'the amount stands alone: write "{n}" without anything around it')
+        else:
+            fixed.append((key, pattern.render(lambda _: None)))
+    if not amount_names:
+        scope.fault((*loc, "raw_data"), 'the amount is missing: one value must be "{n}"')
+    each = 1 if section is not None and section.edge is not None else entry.each
+    return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), tuple(amount_names), each, entry.factor)
+
+
+def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
+    """Whether there is anything to count in this input."""
+    at = (*loc, "count")
+    if section.counter is not None or section.edge is not None:
+        kind = "a counter" if section.counter is not None else "counted by its edges"
+        if path:
+            scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
+        if entry.each is not None:
+            scope.fault(
+                (*loc, "each"), f"\"{name}\" is {kind}, which says how many: write 'factor' for what one stands for"
+            )
+    elif section.topic is None:
+        remedy = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
+        if section.source is None:
+            remedy = f'"{name}" is derived: count the inputs that it follows from, each with its `factor`'
+        scope.fault(at, f"{remedy}, or `edge: rising` if each change is one")
+    elif path and entry.each is not None:
+        scope.fault((*loc, "each"), "the message says how many: leave out 'each', or the field in 'count'")

@@ -1,7 +1,7 @@
 """What a running count says: how many since it was last seen.
 
-A PLC's counter grows, rolls over at its width, and is reset by people and programs. The gateway sees it only
-now and then, so each rule here is about two sightings and the time between them. All is in the numbers that the PLC shows.
+A PLC's counter grows, rolls over at its width, and is reset by people and programs. The gateway sees it only now and
+then, so each rule here is about two sightings and the time between them. All is in the numbers that the PLC shows.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ JITTER = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class CounterDelta:
     """What was counted between two sightings; `gap` says what is doubtful about it, as a sentence."""
 
     amount: Number
@@ -30,33 +30,33 @@ def refusal(counter: Counter, value: Number) -> str | None:
     return None
 
 
-def moved(
+def delta(
     counter: Counter, last: Number, value: Number, elapsed: float, *, watched: bool, restarted: bool = False
-) -> Move:
+) -> CounterDelta:
     """How far the counter came from `last` to `value` in `elapsed` seconds, in which it was `watched` or not.
 
-    `restarted`: what it starts again with has changed in between, and nobody watched. Forwards: by the difference. Backwards: over
-    its rollover where that is plausible, else it was set back, which means what its `backwards` says. With a `max_rate` a move is
-    plausible up to that rate. Where it was not watched for long enough for a whole turn, how many turns there were cannot be told
-    and the shortest way is counted.
+    `restarted`: what it starts again with has changed in between, and nobody watched. Forwards: by the difference.
+    Backwards: over its rollover where that is plausible, else it was set back, which means what its `backwards` says.
+    With a `max_rate` a move is plausible up to that rate. Where it was not watched for long enough for a whole turn,
+    how many turns there were cannot be told and the shortest way is counted.
     """
     elapsed = max(elapsed, 0.0)
     most = None if counter.max_rate is None else counter.max_rate * (elapsed + JITTER) + 1
     if restarted:
         return _plausible(counter, last, value, value, most, elapsed)
-    amount = _by(counter, last, value, most)
+    amount = _difference(counter, last, value, most)
     if amount is None:
-        return _set_back(counter, last, value, most)
+        return _on_reset(counter, last, value, most)
     if counter.max_rate is not None and counter.rollover is not None and not watched:
         turn = counter.rollover / counter.max_rate
         if elapsed > turn:
-            return Move(
-                amount, f"was not seen for {elapsed:.0f} s, long enough for a whole turn: {shown(amount)} counted"
+            return CounterDelta(
+                amount, f"was not seen for {elapsed:.0f} s, long enough for a whole turn: {displayed(amount)} counted"
             )
     return _plausible(counter, last, value, amount, most, elapsed)
 
 
-def _by(counter: Counter, last: Number, value: Number, most: float | None) -> Number | None:
+def _difference(counter: Counter, last: Number, value: Number, most: float | None) -> Number | None:
     """The difference, or the way over the rollover where that is meant; None where the counter was set back."""
     ahead, rollover = value - last, counter.rollover
     if counter.backwards == "count":
@@ -69,25 +69,31 @@ def _by(counter: Counter, last: Number, value: Number, most: float | None) -> Nu
     return None if over is None or over < 0 or (most is not None and over > most) else over
 
 
-def _set_back(counter: Counter, last: Number, value: Number, most: float | None) -> Move:
+def _on_reset(counter: Counter, last: Number, value: Number, most: float | None) -> CounterDelta:
     """It shows less than before, and that is no rollover."""
     went = f"went from {last} to {value}: "
     if counter.backwards == "ignore":
-        return Move(0, f"{went}set to another value, nothing counted")
+        return CounterDelta(0, f"{went}set to another value, nothing counted")
     if most is not None and value > most:
-        return Move(0, f"{went}not a reset to zero, for so many cannot have been made since; nothing counted")
-    return Move(value, None if counter.restarts_with is not None else f"{went}taken as a reset, {value} counted")
+        return CounterDelta(0, f"{went}not a reset to zero, for so many cannot have been made since; nothing counted")
+    return CounterDelta(
+        value, None if counter.restarts_with is not None else f"{went}taken as a reset, {value} counted"
+    )
 
 
 def _plausible(
     counter: Counter, last: Number, value: Number, amount: Number, most: float | None, elapsed: float
-) -> Move:
+) -> CounterDelta:
     if most is None or abs(amount) <= most:
-        return Move(amount)
+        return CounterDelta(amount)
     went = f"went from {last} to {value} in {elapsed:.1f} s, faster than its max_rate: "
-    return Move(0, went + "not counted") if counter.too_fast == "ignore" else Move(amount, went + "counted")
+    return (
+        CounterDelta(0, went + "not counted")
+        if counter.too_fast == "ignore"
+        else CounterDelta(amount, went + "counted")
+    )
 
 
-def shown(amount: Number) -> Number:
+def displayed(amount: Number) -> Number:
     """The amount as a person would write it: what floats cannot hold is hidden."""
     return whole(round(amount, DECIMALS))

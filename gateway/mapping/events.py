@@ -1,33 +1,105 @@
-"""What counts as an event: something that happens once, as opposed to a value that is so for a time."""
+"""Events: what counts as one, and which messages are one again that came before.
 
-from gateway.mapping.inputs import InputPlan, Reading
-from gateway.mapping.values import number, scalar, text
+A sender that lost its connection does not know which of its last messages arrived, and sends them again after newer
+ones. Only a message with a time of its own can be known again. Where it repeats the key of a run, or the event by which
+one began or ended, it would end the run that is on, or correct it. Two bookings of scrap, or two results of a test, are
+two, also where they name the order.
+"""
+
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
+
+from gateway.mapping.context import Readings, StepContext
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading
+from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text
+from gateway.mapping.values import ABSENT, digest, epoch_seconds, excerpt, find, flaw, number, scalar, text
 from gateway.model import Sample
 
 
-def happened(plan: InputPlan, reading: Reading, sample: Sample) -> bool:
-    """Whether what `sample` said of the input is an event.
+def is_event(plan: InputPlan, reading: Reading, sample: Sample) -> bool:
+    """Whether what `sample` said of the input is an event: something that happens once, not a value that is so for a
+    time.
 
-    With `edge`, the changes that it names are. Else a message is one, unless the broker had kept it: then it was sent before, and not
-    to say it once more. A tag is one when it changes to something other than 0, false and empty. The first value ever seen is no
-    change, for nobody knows since when.
+    With `edge`, the changes that it names are events. Else a message is one, unless the broker had kept it: then it was
+    sent before, and not to say it once more. A tag is one when it changes to something other than 0, false and empty.
+    The first value ever seen is no change, for nobody knows since when.
     """
     if plan.message and plan.edge is None:
         return not sample.retained
     if reading.before.value is None or not reading.changed:
         return False
-    was, now = _on(reading.before.value), _on(reading.memory.value)
+    was_on, is_on = _is_on(reading.before.value), _is_on(reading.memory.value)
     match plan.edge:
         case "any":
             return True
         case "rising":
-            return now and not was
+            return is_on and not was_on
         case "falling":
-            return was and not now
-    return now
+            return was_on and not is_on
+    return is_on
 
 
-def _on(value: object) -> bool:
+def _is_on(value: object) -> bool:
     """Whether the value is other than 0, false and empty."""
-    known = scalar(value)
-    return known is not False and number(known) != 0 and bool(text(known).strip())
+    plain = scalar(value)
+    return plain is not False and number(plain) != 0 and bool(text(plain).strip())
+
+
+def is_older_repeat(
+    plan: IntervalPlan,
+    state: IntervalsState,
+    memory: Mapping[str, InputMemory],
+    fed: Sequence[InputPlan],
+    sample: Sample,
+) -> bool:
+    """Whether `sample`, which feeds the inputs `fed`, repeats a key or an event of `plan` that
+    newer messages have followed."""
+    event_inputs = {way.input for way in (plan.start, plan.end) if isinstance(way, ByEvent)}
+    for fed_plan in fed:
+        at = epoch_seconds(find(sample.value, fed_plan.time)) if fed_plan.time is not None else None
+        before = memory.get(fed_plan.name)
+        if at is None or before is None or at > before.at or flaw(sample.value) is not None:
+            continue
+        if fed_plan.name in event_inputs and at < before.at and (at, digest(sample.value)) in state.past_events:
+            return True
+        if isinstance(plan.start, ByKey) and fed_plan.name == plan.start.input:
+            value = find(sample.value, fed_plan.field)
+            key = key_text(scalar(value))
+            if value is not ABSENT and key != key_text(scalar(before.value)) and _was_key(state, key, at):
+                return True
+    return False
+
+
+def _was_key(state: IntervalsState, key: str, at: float) -> bool:
+    """Whether it is known that the key was `key` at `at`."""
+    if (at, key) in state.key_history:
+        return True
+    by_then = [change for change in state.key_history if change[0] <= at]
+    if by_then:
+        return max(reversed(by_then), key=itemgetter(0))[1] == key
+    return not key and 0 < len(state.key_history) < PAST_KEYS
+
+
+def event_by(
+    way: ByEvent, state: IntervalsState, context: StepContext, readings: Readings, sample: Sample
+) -> Reading | None:
+    """The reading that is the event by which an interval begins or ends.
+
+    None where `sample` is no such event, or where it has begun or ended something before, of which notice is given.
+    """
+    reading, plan = readings.get(way.input), context.plans[way.input]
+    if reading is None or not is_event(plan, reading, sample):
+        return None
+    if way.when is not None and context.holds(way.when, readings) is not True:
+        return None
+    if plan.time is not None and (reading.memory.at, digest(sample.value)) in state.past_events:
+        text = f"{plan.name} came again, which begins and ends nothing: {excerpt(sample.value)}"
+        context.notice("reject", plan.name, text, once=True)
+        return None
+    return reading
+
+
+def events_with(state: IntervalsState, reading: Reading, sample: Sample) -> tuple[tuple[float, str], ...]:
+    """The newest events that began or ended something, with the one that `sample` is: its time and
+    a digest of the message."""
+    return (*state.past_events, (reading.memory.at, digest(sample.value)))[-PAST_KEYS:]

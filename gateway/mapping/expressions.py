@@ -1,7 +1,7 @@
 """Expressions over inputs, written in CEL (https://cel.dev): `state == 0 && speed < 5`, `raw * 0.1`.
 
-Only what is deterministic and bounded is let in: comparisons, arithmetic, text functions and conversions; no
-clock, and none of the macros that bind names of their own. CEL itself does not mix whole and decimal numbers; people who write
+Only what is deterministic and bounded is let in: comparisons, arithmetic, text functions and conversions; no clock, and
+none of the macros that bind names of their own. CEL itself does not mix whole and decimal numbers; people who write
 `speed * 2` do, so an expression that calculates does so with decimal numbers wherever that has a meaning.
 """
 
@@ -20,16 +20,16 @@ FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", 
 LONGEST_SOURCE = 1_000
 """Characters of an expression: it is evaluated for each change."""
 
-Kind = Literal["number", "truth", "text"]
+ValueKind = Literal["number", "truth", "text"]
 """What kind of values an input has, where that is known."""
 
-_PROBES: Mapping[Kind | None, tuple[object, ...]] = {
+_PROBES: Mapping[ValueKind | None, tuple[object, ...]] = {
     "number": (0, 1.5),
     "truth": (True, False),
     "text": ("", "0"),
     None: (0, 1.5, "", True),
 }
-_KINDS: Mapping[Kind, str] = {"number": "a number", "truth": "true or false", "text": "text"}
+_KINDS: Mapping[ValueKind, str] = {"number": "a number", "truth": "true or false", "text": "text"}
 _MOST_PROBES = 256
 _CALCULATES = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
@@ -52,7 +52,8 @@ class Program(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A compiled expression. `names` are the inputs that it looks at, `fields` the fields of them where it names only such.
+    """A compiled expression. `names` are the inputs that it looks at, `fields` the fields of them where it names only
+    such.
 
     `decimal` is the same with decimal numbers for whole ones, which is tried first where it calculates.
     """
@@ -66,14 +67,14 @@ class Expression:
     def value(self, values: Mapping[str, object]) -> object:
         """What comes out for `values`, which has each of `names`, none of them None; None where the operands do not fit
         together, such as a text compared with a number by `<`, or the result is nothing that can be kept."""
-        given = {name: self._part(name, values[name]) for name in self.names}
-        found: object = None
+        operands = {name: self._part(name, values[name]) for name in self.names}
+        result: object = None
         if self.decimal is not None:
-            numbers = {name: float(value) if type(value) is int else value for name, value in given.items()}
-            found = _outcome(self.decimal, numbers)
-        if found is None:
-            found = _outcome(self.program, given)
-        return whole(found) if isinstance(found, float) else found
+            numbers = {name: float(value) if type(value) is int else value for name, value in operands.items()}
+            result = _outcome(self.decimal, numbers)
+        if result is None:
+            result = _outcome(self.program, operands)
+        return whole(result) if isinstance(result, float) else result
 
     def _part(self, name: str, value: object) -> object:
         """Of a message only the fields that are named: handing over a large one costs more than all the rest."""
@@ -103,10 +104,10 @@ class Condition(Expression):
 
 def _outcome(program: Program, values: dict[str, object]) -> object:
     try:
-        found = program.execute(values)
+        result = program.execute(values)
     except _FAILURES:
         return None
-    return found if isinstance(found, bool | int | float | str) and flaw(found) is None else None
+    return result if isinstance(result, bool | int | float | str) and flaw(result) is None else None
 
 
 def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, ...]) -> None:
@@ -122,25 +123,26 @@ def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, 
         _copy(inner, below, tuple(rest))
 
 
-def parse(source: str, known: Collection[str], kinds: Mapping[str, Kind] | None = None) -> Condition:
-    """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which `kinds`
-    says what is known of their values."""
-    found = _parse(source, known)
-    results = _tried(found, kinds or {})
+def parse(source: str, known: Collection[str], kinds: Mapping[str, ValueKind] | None = None) -> Condition:
+    """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which
+    `kinds` says what is known of their values."""
+    condition = _parse(source, known)
+    results = _probe(condition, kinds or {})
     if results and not any(isinstance(result, bool) for result in results):
         raise ValueError(f'"{source}" is never true or false: compare it with something, such as "state == 0"')
-    return found
+    return condition
 
 
 def parse_value(
-    source: str, known: Collection[str], kinds: Mapping[str, Kind] | None = None
-) -> tuple[Expression, Kind | None]:
-    """Compile an expression with any result, and say of which kind that is, if it is always the same. Raises ValueError as `parse`."""
-    found = _parse(source, known)
-    return found, _kind(_tried(found, kinds or {}))
+    source: str, known: Collection[str], kinds: Mapping[str, ValueKind] | None = None
+) -> tuple[Expression, ValueKind | None]:
+    """Compile an expression with any result, and say of which kind that is, if it is always the
+    same. Raises ValueError as `parse`."""
+    condition = _parse(source, known)
+    return condition, _kind_of(_probe(condition, kinds or {}))
 
 
-def named(source: str) -> frozenset[str]:
+def names_in(source: str) -> frozenset[str]:
     """The names that can be inputs in an expression, which may yet turn out to be none."""
     return frozenset(re.split(r"[\s.]", token["names"])[0] for token in _TOKENS.finditer(source) if token["names"])
 
@@ -155,8 +157,8 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     try:
         program: Program = cel.compile(source)
     except ValueError as error:
-        found = _SYNTAX.search(str(error))
-        where = f"at character {found[2]}: {found[3]}" if found else str(error)
+        match = _SYNTAX.search(str(error))
+        where = f"at character {match[2]}: {match[3]}" if match else str(error)
         if _ASSIGNMENT.search(source):
             where += '; write "==" to compare'
         raise ValueError(f'"{source}" is not an expression, {where}') from None
@@ -189,22 +191,22 @@ def _fields(source: str, names: tuple[str, ...]) -> dict[str, tuple[tuple[str, .
         if first in paths:
             paths[first].add(tuple(path[:-1] if token["call"] else path))
     bracketed = {name for name in names if re.search(rf"\b{name}\s*\[", source)}
-    return {name: tuple(sorted(found)) for name, found in paths.items() if () not in found and name not in bracketed}
+    return {name: tuple(sorted(named)) for name, named in paths.items() if () not in named and name not in bracketed}
 
 
-def _tried(expression: Expression, kinds: Mapping[str, Kind]) -> list[object]:
+def _probe(expression: Expression, kinds: Mapping[str, ValueKind]) -> list[object]:
     """What comes out for some of the values that the inputs can have. Raises ValueError where it never works."""
     probes = [_PROBES[kinds.get(name)] for name in expression.names]
-    tried = [dict(zip(expression.names, values, strict=True)) for values in islice(product(*probes), _MOST_PROBES)]
-    results = [result for result in map(expression.value, tried) if result is not None]
+    operands = [dict(zip(expression.names, values, strict=True)) for values in islice(product(*probes), _MOST_PROBES)]
+    results = [result for result in map(expression.value, operands) if result is not None]
     if not results and all(name in kinds for name in expression.names):
-        what = " and ".join(f'"{name}" is {_KINDS[kinds[name]]}' for name in expression.names)
-        raise ValueError(f'"{expression.source}" never has a value, because {what}')
+        reasons = " and ".join(f'"{name}" is {_KINDS[kinds[name]]}' for name in expression.names)
+        raise ValueError(f'"{expression.source}" never has a value, because {reasons}')
     return results
 
 
-def _kind(results: list[object]) -> Kind | None:
-    kinds: set[Kind] = {
+def _kind_of(results: list[object]) -> ValueKind | None:
+    kinds: set[ValueKind] = {
         "truth" if isinstance(result, bool) else "text" if isinstance(result, str) else "number" for result in results
     }
     return kinds.pop() if len(kinds) == 1 else None

@@ -1,41 +1,42 @@
-"""What else is told beside intervals and output: facts when they change, quality tests and work orders at their events.
+"""What is recorded beside intervals and output: facts when they change, quality tests and work orders at their events.
 
-A quality test is told of the newest run, or batch, that began before its time; it waits while it is not known yet which that
-is, and where none is known at all. Its time stamp is its own time, later by seconds where the interval has a test of that second already.
+A quality test is of the newest run, or batch, that began before its time; it waits while it is not known yet which that
+is, and where none is known at all. Its time stamp is its own time, later by seconds where the interval has a test of
+that second already.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import floor
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from gateway.mapping.details import Template, all_filled
-from gateway.mapping.events import happened
+from gateway.mapping.context import AT_ONCE, Readings, StepContext
+from gateway.mapping.events import is_event
 from gateway.mapping.expressions import Condition
-from gateway.mapping.patterns import Look, Pattern, Reference
-from gateway.mapping.runs import EndedRun, Run, RunsState, undecided
-from gateway.mapping.scene import AT_ONCE, Readings, Scene
-from gateway.mapping.tracks import Track
+from gateway.mapping.interval_track import IntervalTrack
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, OwnerKind, is_undecided
+from gateway.mapping.templates import Pattern, Reference, Template, filled_mapping
 from gateway.mapping.values import digest
 from gateway.model import Sample, Scalar, SettingType
 
-AT = Reference("at")
+EVENT_TIME = Reference("at")
 """The placeholder for the time of an event."""
 
-MOST_WAITING = 100
+MOST_WAITING_TESTS = 100
 """Tests that can wait for their run; of more, the newest are refused with a notice."""
-MOST_STAMPS = 64
-"""Time stamps that are remembered of one interval; a new one is later than all that were."""
+MOST_TEST_STAMPS = 64
+"""Time stamps that are remembered of one interval's tests; a new one is later than all that were."""
 
 
 @dataclass(frozen=True, slots=True)
 class RulePlan:
     """One rule as configured. `key` stays the same while the rule does, wherever it stands.
 
-    `fields` are those of the request; without those `needed`, and with none of `any_of` where these are given, nothing is told.
-    `names` are the inputs that a fact, which has no `event`, looks at; `settle` how long it waits in seconds after one changed.
+    `fields` are those of the request; without those `needed`, and with none of `any_of` where these are given, nothing
+    is recorded. `inputs` are those that a fact, which has no `event`, looks at; `settle` is how long it waits in
+    seconds after one changed.
     """
 
     key: str
@@ -45,21 +46,24 @@ class RulePlan:
     fields: Mapping[str, Template]
     needed: frozenset[str]
     any_of: frozenset[str]
-    names: frozenset[str]
+    inputs: frozenset[str]
     settle: float
-    of: Literal["run", "batch"] = "run"
+    of: OwnerKind = "run"
     named: Pattern | None = None
     schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """The result of a test at `at`, said by `input`, of the run or batch that is `named` so or, without a name, of the one of that time.
-    `rule` is the key of the rule that tells it; empty where an older version kept the test."""
+class WaitingTest:
+    """The result of a test at `at`, said by `input`, of the run or batch that is `named` so or, without a name, of the
+    one of that time.
+
+    `rule` is the key of the rule by which it is recorded; empty where an older version kept the test.
+    """
 
     at: float
     input: str
-    of: Literal["run", "batch"]
+    of: OwnerKind
     named: str | None
     schema: str
     raw_data: Mapping[str, Scalar]
@@ -68,12 +72,12 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class RulesState:
-    """By rule, when a fact that changed is looked at and a digest of what was told last; the tests that wait, and by interval the
-    time stamps of its tests."""
+    """By rule, when a fact that changed is looked at (`due`) and a digest of what was recorded last (`recorded`); the
+    tests that wait, and by interval the time stamps of its tests."""
 
     due: Mapping[str, float] = field(default_factory=dict)
-    told: Mapping[str, str] = field(default_factory=dict)
-    waiting: tuple[Test, ...] = ()
+    recorded: Annotated[Mapping[str, str], Field(alias="told")] = field(default_factory=dict)
+    waiting_tests: Annotated[tuple[WaitingTest, ...], Field(alias="waiting")] = ()
     stamps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
@@ -84,139 +88,151 @@ class RulesTrack:
         self,
         plans: tuple[RulePlan, ...],
         state: RulesState,
-        scene: Scene,
-        tracks: Mapping[Literal["run", "batch"], Track | None],
+        context: StepContext,
+        tracks: Mapping[OwnerKind, IntervalTrack | None],
     ) -> None:
         self.plans = plans
         self.state = state
-        self.scene = scene
+        self.context = context
         self._tracks = tracks
 
+    # Facts
+
     def timers(self) -> Iterator[tuple[float, RulePlan]]:
-        """When which fact is looked at. What never changes is told before anything that could need it."""
+        """When which fact is looked at. What never changes is recorded before anything that could need it."""
         for plan in self.plans:
             if plan.key in self.state.due:
                 yield self.state.due[plan.key], plan
-            elif plan.event is None and not plan.names and plan.key not in self.state.told:
+            elif plan.event is None and not plan.inputs and plan.key not in self.state.recorded:
                 yield AT_ONCE, plan
 
     def fire(self, plan: RulePlan) -> None:
-        """Tell a fact, where it says something else than was told last."""
+        """Record a fact, where it says something else than was recorded last."""
         state = self.state
         due = {key: at for key, at in state.due.items() if key != plan.key}
-        told = {other.key: state.told[other.key] for other in self.plans if other.key in state.told}
-        fields = self._filled(plan, self.scene.look)
-        silent = self._lacks(plan, fields) or (plan.when is not None and self.scene.holds(plan.when) is not True)
-        said = "" if silent else digest(fields)
-        if not silent and said != told.get(plan.key) and plan.set != "quality_test":
-            self.scene.recorder.setting(self.scene.now, plan.set, fields, plan.key)
-        told[plan.key] = said or told.get(plan.key, "")
-        self.state = replace(state, due=due, told=told)
+        recorded = {other.key: state.recorded[other.key] for other in self.plans if other.key in state.recorded}
+        fields = filled_mapping(plan.fields, self.context.resolve)
+        holds = plan.when is None or self.context.holds(plan.when) is True
+        says_nothing = bool(_missing(plan, fields)) or not holds
+        fact = "" if says_nothing else digest(fields)
+        if not says_nothing and fact != recorded.get(plan.key) and plan.set != "quality_test":
+            self.context.recorder.setting(self.context.now, plan.set, fields, plan.key)
+        recorded[plan.key] = fact or recorded.get(plan.key, "")
+        self.state = replace(state, due=due, recorded=recorded)
 
-    def see(self, readings: Readings, sample: Sample) -> None:
+    def on_sample(self, readings: Readings, sample: Sample) -> None:
         """What the inputs say after `sample`."""
         for plan in self.plans:
             if plan.event is not None:
-                self._see_event(plan, plan.event, readings, sample)
+                self._on_event(plan, plan.event, readings, sample)
             elif plan.key not in self.state.due and (
-                plan.key not in self.state.told
-                or any(name in readings and readings[name].changed for name in plan.names)
+                plan.key not in self.state.recorded
+                or any(name in readings and readings[name].changed for name in plan.inputs)
             ):
-                due = self.scene.now + plan.settle
+                due = self.context.now + plan.settle
                 self.state = replace(self.state, due={**self.state.due, plan.key: due})
 
-    def _see_event(self, plan: RulePlan, event: str, readings: Readings, sample: Sample) -> None:
+    # Events
+
+    def _on_event(self, plan: RulePlan, event: str, readings: Readings, sample: Sample) -> None:
         reading = readings.get(event)
-        if reading is None or not happened(self.scene.plans[event], reading, sample):
+        if reading is None or not is_event(self.context.plans[event], reading, sample):
             return
-        if plan.when is not None and self.scene.holds(plan.when, readings) is not True:
+        if plan.when is not None and self.context.holds(plan.when, readings) is not True:
             return
-        at, look = reading.memory.at, self.scene.look
-        fields = self._filled(plan, lambda reference: at if reference == AT else look(reference))
-        lacks = self._lacks(plan, fields)
-        if lacks:
-            self.scene.notice("reject", event, f"the {plan.set.replace('_', ' ')} is not told: {lacks} is not known")
+        at, resolve = reading.memory.at, self.context.resolve
+        fields = filled_mapping(plan.fields, lambda reference: at if reference == EVENT_TIME else resolve(reference))
+        missing = _missing(plan, fields)
+        if missing:
+            text = f"the {plan.set.replace('_', ' ')} is not told: {missing} is not known"
+            self.context.notice("reject", event, text)
         elif plan.set != "quality_test":
-            self.scene.recorder.setting(self.scene.now, plan.set, fields, plan.key)
+            self.context.recorder.setting(self.context.now, plan.set, fields, plan.key)
         else:
-            named = plan.named.words(look) if plan.named is not None else None
+            named = plan.named.text_of(resolve) if plan.named is not None else None
             raw_data = fields.get("raw_data")
             values = raw_data.items() if isinstance(raw_data, dict) else ()
             plain = {name: value for name, value in values if not isinstance(value, dict | list)}
-            self._take(plan, Test(at, event, plan.of, named, plan.schema, plain, plan.key))
+            self._keep_waiting(plan, WaitingTest(at, event, plan.of, named, plan.schema, plain, plan.key))
 
-    def _take(self, plan: RulePlan, test: Test) -> None:
+    # Quality tests
+
+    def _keep_waiting(self, plan: RulePlan, test: WaitingTest) -> None:
         if plan.named is not None and test.named is None:
             text = f"a quality test is not told: it does not say of which {test.of} it is"
-            self.scene.notice("reject", test.input, text)
-        elif len(self.state.waiting) >= MOST_WAITING:
-            self.scene.notice("loss", test.input, f"a quality test is lost, too many wait for a {test.of}")
+            self.context.notice("reject", test.input, text)
+        elif len(self.state.waiting_tests) >= MOST_WAITING_TESTS:
+            self.context.notice("loss", test.input, f"a quality test is lost, too many wait for a {test.of}")
         else:
-            self.state = replace(self.state, waiting=(*self.state.waiting, test))
+            self.state = replace(self.state, waiting_tests=(*self.state.waiting_tests, test))
 
-    def try_again(self) -> None:
-        """Tell the tests of which it is known now what they are of."""
-        waiting = self.state.waiting
+    def retry_tests(self) -> None:
+        """Record the tests of which it is known now what they are of; give notice of those of which
+        that can never be known."""
+        waiting = self.state.waiting_tests
         if waiting:
-            left = tuple(test for test in waiting if not self._tell(test) and not self._unheard_of(test))
-            self.state = replace(self.state, waiting=left)
+            left = tuple(test for test in waiting if not self._record(test) and not self._reject_unknown(test))
+            self.state = replace(self.state, waiting_tests=left)
 
-    def _tell(self, test: Test) -> bool:
+    def _record(self, test: WaitingTest) -> bool:
+        """Whether the test was recorded, because it is known what was tested."""
         track = self._tracks[test.of]
         tested = _tested(track, test) if track is not None else None
         if track is None or tested is None:
             return False
-        known = {one.interval for other in self._tracks.values() if other for one in _known(other.state)}
+        known = {interval.interval for other in self._tracks.values() if other for interval in _known(other.state)}
         stamps = {interval: taken for interval, taken in self.state.stamps.items() if interval in known}
         taken = stamps.get(tested.interval, ())
-        stamp = floor(test.at) if len(taken) < MOST_STAMPS else max(floor(test.at), *taken)
+        stamp = floor(test.at) if len(taken) < MOST_TEST_STAMPS else max(floor(test.at), *taken)
         while stamp in taken:
             stamp += 1
-        stamps[tested.interval] = (*taken, stamp)[-MOST_STAMPS:]
+        stamps[tested.interval] = (*taken, stamp)[-MOST_TEST_STAMPS:]
         self.state = replace(self.state, stamps=stamps)
-        self.scene.recorder.test(
-            self.scene.now, track.plan.type, tested.interval, stamp, test.raw_data, test.schema, test.rule
+        self.context.recorder.test(
+            self.context.now, track.plan.type, tested.interval, stamp, test.raw_data, test.schema, test.rule
         )
         return True
 
-    def _unheard_of(self, test: Test) -> bool:
-        """Whether what was tested can never be known: none is called so, or had begun by then; then that is said."""
+    def _reject_unknown(self, test: WaitingTest) -> bool:
+        """Whether what was tested can never be known: none is called so, or had begun by then. Then notice is given."""
         track = self._tracks[test.of]
-        places = [] if track is None else [track.state] if track.host is None else [track.state, track.host.state]
-        if any(state.change is not None or state.waiting is not None for state in places):
+        states = [] if track is None else [track.state] if track.host is None else [track.state, track.host.state]
+        if any(state.pending_change is not None or state.pending_start is not None for state in states):
             return False
         if test.named is not None:
-            text = f"a quality test of the {test.of} {test.named} is not told: only the one that is on and the last eight are known by name"
+            text = (
+                f"a quality test of the {test.of} {test.named} is not told: "
+                "only the one that is on and the last eight are known by name"
+            )
         elif track is not None and _known(track.state):
             text = f"a quality test is not told: no {test.of} that is known had begun by its time"
         else:
             return False
-        self.scene.notice("reject", test.input, text)
+        self.context.notice("reject", test.input, text)
         return True
 
-    def _filled(self, plan: RulePlan, look: Look) -> dict[str, JsonValue]:
-        return all_filled(plan.fields, look)
 
-    def _lacks(self, plan: RulePlan, fields: Mapping[str, JsonValue]) -> str:
-        """What is needed and not known; empty where nothing is."""
-        missing = sorted(plan.needed - fields.keys())
-        if not missing and plan.any_of and not plan.any_of & fields.keys():
-            return " or ".join(sorted(plan.any_of))
-        return " and ".join(missing)
+def _missing(plan: RulePlan, fields: Mapping[str, JsonValue]) -> str:
+    """What is needed and not known; empty where nothing is."""
+    missing = sorted(plan.needed - fields.keys())
+    if not missing and plan.any_of and not plan.any_of & fields.keys():
+        return " or ".join(sorted(plan.any_of))
+    return " and ".join(missing)
 
 
-def _tested(track: Track, test: Test) -> Run | EndedRun | None:
+def _tested(track: IntervalTrack, test: WaitingTest) -> OpenInterval | EndedInterval | None:
     """What was tested; None where that is yet to be decided."""
     known = _known(track.state)
     if test.named is not None:
-        return next((one for one in known if one.name == test.named), None)
-    if undecided(track.state if track.host is None else track.host.state, test.at):
+        return next((interval for interval in known if interval.name == test.named), None)
+    if is_undecided(track.state if track.host is None else track.host.state, test.at):
         return None
-    if track.state.change is not None and test.at >= track.state.change.gone:
+    change = track.state.pending_change
+    if change is not None and test.at >= change.previous_end:
         return None
-    return next((one for one in known if one.start <= test.at), None)
+    return next((interval for interval in known if interval.start <= test.at), None)
 
 
-def _known(state: RunsState) -> list[Run | EndedRun]:
+def _known(state: IntervalsState) -> list[OpenInterval | EndedInterval]:
     """What is on and what was, the newest first."""
-    return [*([state.current] if state.current is not None else []), *reversed(state.recent)]
+    return [*([state.current] if state.current is not None else []), *reversed(state.recently_ended)]

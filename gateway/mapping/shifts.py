@@ -1,7 +1,8 @@
 """Shifts by the calendar and the wall clock of a time zone. A shift belongs to the day on which it begins.
 
-On the nights when clocks change, a shift begins and ends by the wall clock all the same, and is an hour shorter or longer. A
-time that the clock leaves out counts as the same time after the hour left out; of one that comes twice, the first counts.
+On the nights when clocks change, a shift begins and ends by the wall clock all the same, and is an hour shorter or
+longer. A time that the clock leaves out counts as the same time after the hour left out; of one that comes twice, the
+first counts.
 """
 
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ WEEK = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Shift:
+class ShiftPlan:
     """A shift as configured: on which `days` it begins (Monday is 0), and from when to when; up to 24 hours."""
 
     name: str
@@ -41,11 +42,11 @@ class Boundary(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar:
+class ShiftCalendar:
     """The shifts of a line, which follow the wall clock of `zone`."""
 
     zone: ZoneInfo
-    shifts: tuple[Shift, ...]
+    shifts: tuple[ShiftPlan, ...]
 
     def on(self, at: float) -> Span | None:
         """The shift that is on at `at`; where two overlap, the one that began later."""
@@ -63,7 +64,7 @@ class Calendar:
 
     def overlap(self) -> tuple[str, str] | None:
         """Two shifts that are on at one time, in a week without a change of clocks."""
-        week = Calendar(ZoneInfo("UTC"), self.shifts)
+        week = ShiftCalendar(ZoneInfo("UTC"), self.shifts)
         spans = sorted(week._around(datetime(2026, 1, 7, tzinfo=week.zone).timestamp(), WEEK))
         return next(((a.name, b.name) for a, b in pairwise(spans) if b.start < a.end), None)
 

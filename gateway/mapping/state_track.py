@@ -5,225 +5,246 @@ from dataclasses import replace
 from math import floor
 from typing import Literal
 
-from gateway.mapping.events import happened
-from gateway.mapping.records import Details
-from gateway.mapping.scene import Readings, Scene, changed_at
+from gateway.mapping.context import JsonObject, Readings, StepContext, changed_at
+from gateway.mapping.events import is_event
 from gateway.mapping.states import (
-    HISTORY,
-    PARTS,
+    MOST_PARTS,
+    REMEMBERED_STATES,
     Candidate,
-    Dark,
+    DescriptionPlan,
     Meaning,
-    Said,
+    RecordedState,
+    SourceLoss,
+    StateDescription,
     StatesPlan,
     StatesState,
-    Told,
-    said_of,
-    words,
+    meaning_of,
+    merged_description,
 )
 from gateway.mapping.values import excerpt
 from gateway.model import Sample
 
-Timer = Literal["hold", "stop", "dark"]
+Timer = Literal["hold", "interruption", "offline"]
 
 
 class StateTrack:
-    """`state` is replaced as the step goes on."""
+    """The states of a line; `state` is replaced as the step goes on."""
 
-    def __init__(self, plan: StatesPlan, state: StatesState, scene: Scene) -> None:
+    def __init__(self, plan: StatesPlan, state: StatesState, context: StepContext) -> None:
         self.plan = plan
         self.state = state
-        self.scene = scene
+        self.context = context
+
+    # Time
 
     def timers(self) -> Iterator[tuple[float, Timer]]:
+        """When which timer fires; of two that are due at once, the first goes first."""
         state = self.state
         if state.candidate is not None:
             yield state.candidate.due, "hold"
-        if state.stop and (state.candidate is None or self._stops(state.candidate)):
-            yield state.stop[0].due + self._under - self.plan.hold, "stop"
-        if state.dark is not None and self.plan.offline is not None:
-            yield state.dark.due, "dark"
+        if state.interruption and (state.candidate is None or self._interrupts(state.candidate)):
+            yield state.interruption[0].due + self._short_stop_limit - self.plan.hold, "interruption"
+        if state.source_loss is not None and self.plan.offline is not None:
+            yield state.source_loss.due, "offline"
 
     def fire(self, timer: Timer) -> None:
+        """Do what is due."""
         if timer == "hold" and self.state.candidate is not None:
             self._settle(self.state.candidate)
-        elif timer == "stop":
-            self._tell_stop()
-        elif timer == "dark" and self.state.dark is not None and self.plan.offline is not None:
-            means = words(self.plan.offline.code, self.scene.look)
-            since, before = self.state.dark.since, self.state.candidate
-            self.state = replace(self.state, dark=None)
-            if before is not None and since - before.at >= self.plan.hold:
-                self._settle(before)
-            self._tell_stop()  # a stop that ends in the dark is no short one
-            if means is not None:
+        elif timer == "interruption":
+            self._record_interruption()
+        elif timer == "offline" and self.state.source_loss is not None and self.plan.offline is not None:
+            meaning = meaning_of(self.plan.offline.code, self.context.resolve)
+            since, candidate = self.state.source_loss.since, self.state.candidate
+            self.state = replace(self.state, source_loss=None)
+            if candidate is not None and since - candidate.at >= self.plan.hold:
+                self._settle(candidate)
+            self._record_interruption()  # a stop that ends while the source is lost is no short one
+            if meaning is not None:
                 self.state = replace(self.state, candidate=None)
-                self._record(Candidate(means[0], since, self.scene.now, means[1]), offline=True)
+                self._record(Candidate(meaning[0], since, self.context.now, meaning[1]), offline=True)
 
-    def see(self, readings: Readings, sample: Sample) -> None:
+    # What a sample means
+
+    def on_sample(self, readings: Readings, sample: Sample) -> None:
         """What the inputs say after `sample`."""
-        back = self._see_source()
-        changed = changed_at(self.plan.names, readings)
-        looked_at = changed is not None or any(name in readings for name in self.plan.rule.inputs)
-        if back or (looked_at and not self.state.offline):
-            self._see_inputs(readings, changed, back=back)
-        if self.plan.said is not None and self.plan.said.input in readings:
-            self._hear(self.plan.said, readings, sample)
+        came_back = self._source_came_back()
+        changed = changed_at(self.plan.inputs, readings)
+        concerned = changed is not None or any(name in readings for name in self.plan.selector.inputs)
+        if came_back or (concerned and not self.state.offline):
+            self._choose(readings, changed, came_back=came_back)
+        if self.plan.description is not None and self.plan.description.input in readings:
+            self._on_description(self.plan.description, readings, sample)
 
-    def _see_source(self) -> bool:
-        """Whether the source has come back of which it was reported that it is gone."""
+    def _source_came_back(self) -> bool:
+        """Whether the source has come back for whose loss the line was recorded as offline; keeps track of losses."""
         if self.plan.offline is None:
             return False
-        if self.scene.dark(self.plan.rule.inputs):
-            if self.state.dark is None and not self.state.offline:
-                now = self.scene.now
-                self.state = replace(self.state, dark=Dark(now, now + self.plan.offline.after))
+        if self.context.unavailable(self.plan.selector.inputs):
+            if self.state.source_loss is None and not self.state.offline:
+                now = self.context.now
+                self.state = replace(self.state, source_loss=SourceLoss(now, now + self.plan.offline.after))
             return False
-        was, self.state = self.state.offline, replace(self.state, dark=None, offline=False)
-        return was
+        was_offline, self.state = self.state.offline, replace(self.state, source_loss=None, offline=False)
+        return was_offline
 
-    def _see_inputs(self, readings: Readings, changed: float | None, *, back: bool) -> None:
-        scene, rule = self.scene, self.plan.rule
-        choice = rule.choose(scene.value, scene.holds)
+    def _choose(self, readings: Readings, changed: float | None, *, came_back: bool) -> None:
+        """Find out which state the line is in; the newest of its inputs has `changed` then."""
+        context, selector = self.context, self.plan.selector
+        choice = selector.choose(context.value, context.holds)
         if not choice.known:
             return
-        means = words(choice.code, scene.look) if choice.code is not None else None
-        if means is None:
+        meaning = meaning_of(choice.code, context.resolve) if choice.code is not None else None
+        if meaning is None:
             if changed is not None:
-                what = next((name for name in rule.inputs if name in readings), rule.inputs[0])
-                said = (
-                    f"{what} is {excerpt(scene.value(what))}, which is no state that can be told: the last state stays"
-                )
-                scene.notice("reject", what, said)
+                name = next((name for name in selector.inputs if name in readings), selector.inputs[0])
+                value = excerpt(context.value(name))
+                text = f"{name} is {value}, which is no state that can be told: the last state stays"
+                context.notice("reject", name, text)
             return
-        # The code's own time says since when. Where only what it means has changed, or the source has come back with what it said
-        # before it went, that is since now.
-        at = scene.now if changed is None or (back and changed < self.state.earliest - 1) else changed
-        self._seen(means[0], means[1], at)
+        # The code's own time says since when. Where only what it means has changed, or the source has come back with
+        # what it said before it was lost, that is since now.
+        is_old = came_back and changed is not None and changed < self.state.earliest_start - 1
+        self._on_state(meaning[0], meaning[1], context.now if changed is None or is_old else changed)
 
-    def _seen(self, means: Meaning, comment: str | None, at: float) -> None:
+    def _on_state(self, meaning: Meaning, comment: str | None, at: float) -> None:
         """The line is in this state since `at`."""
         candidate = self.state.candidate
-        if candidate is not None and candidate.meaning == means:
+        if candidate is not None and candidate.meaning == meaning:
             self.state = replace(self.state, candidate=replace(candidate, comment=comment))
             return
-        if candidate is not None and (candidate.said or at - candidate.at >= self.plan.hold):
+        if candidate is not None and (candidate.description or at - candidate.at >= self.plan.hold):
             self._settle(candidate)
-        now, stop = self.scene.now, self.state.stop
-        goes_on = means == (stop[-1].meaning if stop else self.state.meaning)
-        waits = None if goes_on else Candidate(means, at, now + self.plan.hold, comment)
-        self.state = replace(self.state, candidate=waits)
+        interruption = self.state.interruption
+        goes_on = meaning == (interruption[-1].meaning if interruption else self.state.meaning)
+        due = self.context.now + self.plan.hold
+        self.state = replace(self.state, candidate=None if goes_on else Candidate(meaning, at, due, comment))
 
-    def _settle(self, one: Candidate) -> None:
-        """The candidate has held: it is recorded, unless it is part of a stop that can still be a short one, or ends one."""
+    def _settle(self, candidate: Candidate) -> None:
+        """The candidate has held: it is recorded, unless it is part of a stop that can still be a
+        short one, or ends one."""
         self.state = replace(self.state, candidate=None)
-        if self._stops(one):
-            self.state = replace(self.state, stop=(*self.state.stop, one))
-            if one.said or len(self.state.stop) > PARTS or one.at - self.state.stop[0].at >= self._under:
-                self._tell_stop()
+        if self._interrupts(candidate):
+            self.state = replace(self.state, interruption=(*self.state.interruption, candidate))
+            parts = self.state.interruption
+            if candidate.description or len(parts) > MOST_PARTS or candidate.at - parts[0].at >= self._short_stop_limit:
+                self._record_interruption()
             return
-        lasted = one.at - self.state.stop[0].at if self.state.stop else 0.0
-        if lasted >= self._under:
-            self._tell_stop()
-        elif self.state.stop:
-            self.state = replace(self.state, stop=(), stops=self.state.stops + 1, stopped=self.state.stopped + lasted)
-        if one.meaning != self.state.meaning:
-            self._record(one)
+        lasted = candidate.at - self.state.interruption[0].at if self.state.interruption else 0.0
+        if lasted >= self._short_stop_limit:
+            self._record_interruption()
+        elif self.state.interruption:
+            self.state = replace(
+                self.state,
+                interruption=(),
+                short_stops=self.state.short_stops + 1,
+                short_stop_seconds=self.state.short_stop_seconds + lasted,
+            )
+        if candidate.meaning != self.state.meaning:
+            self._record(candidate)
 
     @property
-    def _under(self) -> float:
-        """How long a stop is no short one any more."""
+    def _short_stop_limit(self) -> float:
+        """After how many seconds a stop is no short one any more."""
         return self.plan.short_stops.under if self.plan.short_stops is not None else 0.0
 
-    def _stops(self, one: Candidate) -> bool:
+    def _interrupts(self, candidate: Candidate) -> bool:
         """Whether a state interrupts the one that is on, and may do so for a moment only."""
-        short, now = self.plan.short_stops, self.state.meaning
+        short_stops, meaning = self.plan.short_stops, self.state.meaning
         return (
-            short is not None
-            and now is not None
-            and now.category in short.during
-            and one.meaning.category not in short.during
+            short_stops is not None
+            and meaning is not None
+            and meaning.category in short_stops.during
+            and candidate.meaning.category not in short_stops.during
         )
 
-    def _tell_stop(self) -> None:
-        """What waited as a short stop is none."""
-        stop, self.state = self.state.stop, replace(self.state, stop=())
-        for one in stop:
-            self._record(one)
+    # What is recorded
 
-    def _record(self, one: Candidate, *, offline: bool = False) -> None:
+    def _record_interruption(self) -> None:
+        """What waited as a short stop is none: its states are recorded."""
+        interruption, self.state = self.state.interruption, replace(self.state, interruption=())
+        for candidate in interruption:
+            self._record(candidate)
+
+    def _record(self, candidate: Candidate, *, offline: bool = False) -> None:
         """This is the state that is on: the one before ends where it starts."""
-        state, scene, means = self.state, self.scene, one.meaning
-        start = max(floor(one.at), state.earliest)
+        state, context, meaning = self.state, self.context, candidate.meaning
+        start = max(floor(candidate.at), state.earliest_start)
         if state.interval is not None:
-            scene.recorder.end(scene.now, "STATE", state.interval, start, self._summary())
-        reason = {"reason": means.reason} if means.reason is not None else {}
-        comment = {"comment": one.comment} if one.comment is not None else {}
-        details: Details = {"category": means.category, **reason, **comment, **one.said}
-        interval = scene.recorder.start(scene.now, "STATE", start, None, details)
-        told = (*state.told[1 - HISTORY :], Told(interval, one.at, means.category, one.said, one.heard))
+            context.recorder.end(context.now, "STATE", state.interval, start, self._summary())
+        reason = {"reason": meaning.reason} if meaning.reason is not None else {}
+        comment = {"comment": candidate.comment} if candidate.comment is not None else {}
+        metadata: JsonObject = {"category": meaning.category, **reason, **comment, **candidate.description}
+        interval = context.recorder.start(context.now, "STATE", start, None, metadata)
+        recorded = RecordedState(
+            interval, candidate.at, meaning.category, candidate.description, candidate.described_at
+        )
         self.state = replace(
             state,
             interval=interval,
-            meaning=means,
-            earliest=start + 1,
-            stops=0,
-            stopped=0.0,
+            meaning=meaning,
+            earliest_start=start + 1,
+            short_stops=0,
+            short_stop_seconds=0.0,
             offline=offline,
-            told=told,
+            recorded=(*state.recorded[1 - REMEMBERED_STATES :], recorded),
         )
 
-    def _summary(self) -> Details:
-        """What is said of the state that ends: how many short stops there were in it, and how long they took together."""
+    def _summary(self) -> JsonObject:
+        """What is said of the state that ends: how many short stops there were in it, and how long
+        they took together."""
         state = self.state
-        if not state.stops:
+        if not state.short_stops:
             return {}
-        return {"short_stops": state.stops, "short_stop_seconds": round(state.stopped)}
+        return {"short_stops": state.short_stops, "short_stop_seconds": round(state.short_stop_seconds)}
 
     # What a person says
 
-    def _hear(self, said: Said, readings: Readings, sample: Sample) -> None:
-        reading, plan = readings[said.input], self.scene.plans[said.input]
-        timed = sample.retained and plan.time is not None
-        if not (timed or happened(plan, reading, sample)):
+    def _on_description(self, plan: DescriptionPlan, readings: Readings, sample: Sample) -> None:
+        reading, input_plan = readings[plan.input], self.context.plans[plan.input]
+        has_own_time = sample.retained and input_plan.time is not None
+        if not (has_own_time or is_event(input_plan, reading, sample)):
             return
-        if said.when is not None and self.scene.holds(said.when) is not True:
+        if plan.when is not None and self.context.holds(plan.when) is not True:
             return
-        look = self.scene.look
-        patterns = {"category": said.category, "reason": said.reason, "comment": said.comment}
-        words = {name: pattern.words(look) for name, pattern in patterns.items() if pattern is not None}
-        heard = {name: word for name, word in words.items() if word is not None}
-        if not heard:
-            text = f"{said.input} says nothing that can be told of a state: {excerpt(reading.memory.value)}"
-            self.scene.notice("reject", said.input, text)
-        elif not self._told_of(said, heard, reading.memory.at):
-            text = f"{said.input} speaks of no state that is known, or of one that was over for too long: {excerpt(reading.memory.value)}"
-            self.scene.notice("reject", said.input, text)
+        resolve = self.context.resolve
+        patterns = {"category": plan.category, "reason": plan.reason, "comment": plan.comment}
+        filled = {key: pattern.text_of(resolve) for key, pattern in patterns.items() if pattern is not None}
+        description = {key: value for key, value in filled.items() if value is not None}
+        message = excerpt(reading.memory.value)
+        if not description:
+            text = f"{plan.input} says nothing that can be told of a state: {message}"
+            self.context.notice("reject", plan.input, text)
+        elif not self._describe(plan, description, reading.memory.at):
+            text = f"{plan.input} speaks of no state that is known, or of one that was over for too long: {message}"
+            self.context.notice("reject", plan.input, text)
 
-    def _told_of(self, said: Said, heard: dict[str, str], at: float) -> bool:
-        """Whether the state is known that was meant; it is told what was heard of it."""
+    def _describe(self, plan: DescriptionPlan, description: StateDescription, at: float) -> bool:
+        """Record what a person said at `at` of the state that was meant; False where no such state is known."""
         candidate = self.state.candidate
-        if candidate is not None and candidate.at <= at and self._meant(said, candidate.meaning.category):
-            known = replace(candidate, said=said_of(candidate, heard, at), heard=max(at, candidate.heard))
-            self.state = replace(self.state, candidate=known)
+        if candidate is not None and candidate.at <= at and self._is_meant(plan, candidate.meaning.category):
+            described = replace(
+                candidate,
+                description=merged_description(candidate, description, at),
+                described_at=max(at, candidate.described_at),
+            )
+            self.state = replace(self.state, candidate=described)
             return True
-        if any(one.at <= at and self._meant(said, one.meaning.category) for one in self.state.stop):
-            self._tell_stop()  # what somebody speaks of is told, however short
-        for place, told in reversed([*enumerate(self.state.told)]):
-            if told.at <= at and self._meant(said, told.category):
-                later = self.state.told[place + 1 :]
-                if later and at - later[0].at > said.within:
+        if any(part.at <= at and self._is_meant(plan, part.meaning.category) for part in self.state.interruption):
+            self._record_interruption()  # what somebody speaks of is recorded, however short
+        for place, state in reversed([*enumerate(self.state.recorded)]):
+            if state.at <= at and self._is_meant(plan, state.category):
+                earlier, later = self.state.recorded[:place], self.state.recorded[place + 1 :]
+                if later and at - later[0].at > plan.within:
                     return False
-                by_now = said_of(told, heard, at)
-                news = {name: word for name, word in by_now.items() if told.said.get(name) != word}
+                merged = merged_description(state, description, at)
+                news = {key: value for key, value in merged.items() if state.description.get(key) != value}
                 if news:
-                    self.scene.recorder.update(self.scene.now, "STATE", told.interval, details=news)
-                now_told = replace(told, said=by_now, heard=max(at, told.heard))
-                self.state = replace(
-                    self.state, told=(*self.state.told[:place], now_told, *self.state.told[place + 1 :])
-                )
+                    self.context.recorder.update(self.context.now, "STATE", state.interval, metadata=news)
+                known = replace(state, description=merged, described_at=max(at, state.described_at))
+                self.state = replace(self.state, recorded=(*earlier, known, *later))
                 return True
         return False
 
-    def _meant(self, said: Said, category: str) -> bool:
-        return not said.categories or category in said.categories
+    def _is_meant(self, plan: DescriptionPlan, category: str) -> bool:
+        return not plan.categories or category in plan.categories

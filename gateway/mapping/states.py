@@ -1,67 +1,78 @@
-"""Which state a line is in, by a table of codes, by bits or by conditions, and what Oden is told of it.
+"""Which state a line is in, by a table of codes, by bits or by conditions: what is configured, and what is remembered.
+Pure.
 
 A state is what Oden shows of it: category and reason. Two codes with the same ones are one state. It is recorded only
-after it held for `hold`, with its true start; one that flickers and goes back leaves nothing. It has held when it still is so
-after that time, or when the plant's own times show that it was, or when somebody has said something of it. As with runs, the
-start is the second in which it began, but never the second of the previous start: states never overlap and the end
+after it held for `hold`, with its true start; one that flickers and goes back leaves nothing. It has held when it still
+is so after that time, or when the plant's own times show that it was, or when somebody has described it. As with runs,
+the start is the second in which it began, but never the second of the previous start: states never overlap and the end
 of one is the start of the next.
 """
 
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Annotated, NamedTuple, Protocol
+
+from pydantic import Field
 
 from gateway.mapping.expressions import Condition
-from gateway.mapping.patterns import Look, Pattern, Reference
+from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import number, scalar, text
 
-HISTORY = 16
+REMEMBERED_STATES = 16
 """So many states are remembered, for what a person says of them later."""
-PARTS = 32
-"""A stop with more states than these is no short one."""
+MOST_PARTS = 32
+"""A stop of more states than these is no short one."""
+
+
+# What is configured
 
 
 @dataclass(frozen=True, slots=True)
 class CodePlan:
-    """What a code means. `otherwise` is the reason while `reason` cannot be filled in."""
+    """What a code means. `default_reason` is the reason while `reason` cannot be filled in."""
 
     category: Pattern
     reason: Pattern | None = None
     comment: Pattern | None = None
-    otherwise: str | None = None
+    default_reason: str | None = None
 
     @property
     def references(self) -> tuple[Reference, ...]:
+        """The inputs that it depends on."""
         patterns = (self.category, self.reason, self.comment)
         return tuple(reference for pattern in patterns if pattern is not None for reference in pattern.references)
 
 
-class Choice(NamedTuple):
+class StateChoice(NamedTuple):
     """The code that is on; None where there is none for what the inputs say. `known`: they say something."""
 
     known: bool
     code: CodePlan | None = None
 
 
-UNKNOWN = Choice(known=False)
+UNKNOWN = StateChoice(known=False)
 Value = Callable[[str], object]
+Holds = Callable[[Condition], bool | None]
 
 
-class Rule(Protocol):
+class StateSelector(Protocol):
     """How the inputs say which state is on."""
 
     @property
-    def inputs(self) -> tuple[str, ...]: ...
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that it looks at."""
 
     @property
-    def all_codes(self) -> tuple[CodePlan, ...]: ...
+    def all_codes(self) -> tuple[CodePlan, ...]:
+        """Every code that it can choose."""
 
-    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice: ...
+    def choose(self, value: Value, holds: Holds) -> StateChoice:
+        """The code that is on, by the values of the inputs and the conditions over them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class CodeTable:
     """The codes of one input, by their text."""
 
     input: str
@@ -75,7 +86,7 @@ class Codes:
     A boolean is looked up as `true` or `false`, then as 1 or 0.
     """
 
-    tables: tuple[Table, ...]
+    tables: tuple[CodeTable, ...]
     other: CodePlan | None
 
     @property
@@ -84,20 +95,20 @@ class Codes:
 
     @property
     def all_codes(self) -> tuple[CodePlan, ...]:
-        known = [code for table in self.tables for code in table.codes.values()]
-        return (*known, *((self.other,) if self.other is not None else ()))
+        codes = [code for table in self.tables for code in table.codes.values()]
+        return (*codes, *((self.other,) if self.other is not None else ()))
 
-    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
+    def choose(self, value: Value, holds: Holds) -> StateChoice:
         for table in self.tables:
-            code = scalar(value(table.input))
-            if code is None:
+            plain = scalar(value(table.input))
+            if plain is None:
                 return UNKNOWN
-            found = table.codes.get(text(code))
-            if found is None and isinstance(code, bool):
-                found = table.codes.get(str(int(code)))
-            if found is not None:
-                return Choice(known=True, code=found)
-        return Choice(known=True, code=self.other)
+            code = table.codes.get(text(plain))
+            if code is None and isinstance(plain, bool):
+                code = table.codes.get(str(int(plain)))
+            if code is not None:
+                return StateChoice(known=True, code=code)
+        return StateChoice(known=True, code=self.other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +127,14 @@ class Bits:
     def all_codes(self) -> tuple[CodePlan, ...]:
         return (*(code for _, code in self.bits), self.other)
 
-    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
-        said = value(self.input)
-        word = int(said) if isinstance(said, bool) else number(said)
-        if said is None:
+    def choose(self, value: Value, holds: Holds) -> StateChoice:
+        raw = value(self.input)
+        word = int(raw) if isinstance(raw, bool) else number(raw)
+        if raw is None:
             return UNKNOWN
         if not isinstance(word, int):
-            return Choice(known=True)
-        return Choice(known=True, code=next((code for bit, code in self.bits if word >> bit & 1), self.other))
+            return StateChoice(known=True)
+        return StateChoice(known=True, code=next((code for bit, code in self.bits if word >> bit & 1), self.other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,36 +152,40 @@ class Ladder:
     def all_codes(self) -> tuple[CodePlan, ...]:
         return (*(code for _, code in self.rungs), self.other)
 
-    def choose(self, value: Value, holds: Callable[[Condition], bool | None]) -> Choice:
+    def choose(self, value: Value, holds: Holds) -> StateChoice:
         for condition, code in self.rungs:
-            true = holds(condition)
-            if true is None:
+            is_true = holds(condition)
+            if is_true is None:
                 return UNKNOWN
-            if true:
-                return Choice(known=True, code=code)
-        return Choice(known=True, code=self.other)
+            if is_true:
+                return StateChoice(known=True, code=code)
+        return StateChoice(known=True, code=self.other)
 
 
 @dataclass(frozen=True, slots=True)
-class ShortStops:
-    """What interrupts states of the categories `during` for less than `under` seconds, all together, is counted in the state before."""
+class ShortStopsPlan:
+    """What interrupts states of the categories `during` for less than `under` seconds, all
+    together, is counted in the state before."""
 
     under: float
     during: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Offline:
-    """The state of a line whose source is gone for `after` seconds."""
+class OfflinePlan:
+    """The state of a line whose source is lost for `after` seconds."""
 
     after: float
     code: CodePlan
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a person says of a state, by an event of `input`: of the newest state, among those of `categories` where there are
-    any, that was on at the time of the event or before it, and had not been over for more than `within` seconds."""
+class DescriptionPlan:
+    """How a person describes a state, by an event of `input`.
+
+    Meant is the newest state, among those of `categories` where there are any, that was on at the time of the event or
+    before it, and had not been over for more than `within` seconds.
+    """
 
     input: str
     when: Condition | None
@@ -183,14 +198,17 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class StatesPlan:
-    """States as configured; `names` are all inputs that they look at. `hold` in seconds."""
+    """States as configured; `inputs` are all that they look at. `hold` in seconds."""
 
-    rule: Rule
+    selector: StateSelector
     hold: float
-    names: frozenset[str]
-    short_stops: ShortStops | None = None
-    offline: Offline | None = None
-    said: Said | None = None
+    inputs: frozenset[str]
+    short_stops: ShortStopsPlan | None = None
+    offline: OfflinePlan | None = None
+    description: DescriptionPlan | None = None
+
+
+# What is remembered
 
 
 class Meaning(NamedTuple):
@@ -200,38 +218,40 @@ class Meaning(NamedTuple):
     reason: str | None
 
 
+StateDescription = Mapping[str, str]
+"""What a person said of a state: its `category`, `reason` and `comment`, as far as they were said."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A state since `at` that is recorded when it still holds at `due`. `said`: what a person said of it meanwhile, `heard` the time of the
-    newest of that."""
+    """A state since `at` that is recorded when it still holds at `due`.
+
+    `description`: what a person said of it meanwhile; `described_at`: the time of the newest of that.
+    """
 
     meaning: Meaning
     at: float
     due: float
     comment: str | None = None
-    said: Mapping[str, str] = field(default_factory=dict)
-    heard: float = 0.0
+    description: Annotated[StateDescription, Field(alias="said")] = field(default_factory=dict)
+    described_at: Annotated[float, Field(alias="heard")] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A state that was recorded: since when it was on, exactly, what a person said of it, and the time of the newest of that."""
+class RecordedState:
+    """A state that was recorded: since when it was on, exactly, what a person said of it, and the
+    time of the newest of that."""
 
     interval: str
     at: float
     category: str
-    said: Mapping[str, str] = field(default_factory=dict)
-    heard: float = 0.0
-
-
-def said_of(one: Candidate | Told, words: Mapping[str, str], at: float) -> Mapping[str, str]:
-    """What is said of a state after somebody said `words` at `at`: what is older, as when it is sent again, changes nothing that is newer."""
-    return {**one.said, **words} if at >= one.heard else {**words, **one.said}
+    description: Annotated[StateDescription, Field(alias="said")] = field(default_factory=dict)
+    described_at: Annotated[float, Field(alias="heard")] = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Dark:
-    """The source is gone since `since`; the line is offline when it still is at `due`."""
+class SourceLoss:
+    """The source is lost since `since`; the line is offline when it still is at `due`."""
 
     since: float
     due: float
@@ -239,29 +259,41 @@ class Dark:
 
 @dataclass(frozen=True, slots=True)
 class StatesState:
-    """The state that was recorded last, and the one that may follow it. `earliest` is where it can start.
+    """The state that was recorded last, and the one that may follow it, the `candidate`.
 
-    `stop` are the states since the one that is on was interrupted, as long as that can be a short stop; `stops` and `stopped` are how
-    many short stops there were in it and how many seconds they took. `offline`: it was recorded because the source is gone.
-    `told` are the newest states, newest last.
+    `earliest_start` is the first second in which a state can start. `interruption` are the states since the one that is
+    on was interrupted, as long as that can be a short stop; `short_stops` and `short_stop_seconds` are how many short
+    stops there were in the state that is on, and how long they took. `source_loss` is a loss that may make the line
+    offline; `offline`: the state that is on was recorded because the source is lost. `recorded` are the newest states
+    that were recorded, newest last.
     """
 
     interval: str | None = None
     meaning: Meaning | None = None
     candidate: Candidate | None = None
-    earliest: int = 0
-    stop: tuple[Candidate, ...] = ()
-    stops: int = 0
-    stopped: float = 0.0
-    dark: Dark | None = None
+    earliest_start: Annotated[int, Field(alias="earliest")] = 0
+    interruption: Annotated[tuple[Candidate, ...], Field(alias="stop")] = ()
+    short_stops: Annotated[int, Field(alias="stops")] = 0
+    short_stop_seconds: Annotated[float, Field(alias="stopped")] = 0.0
+    source_loss: Annotated[SourceLoss | None, Field(alias="dark")] = None
     offline: bool = False
-    told: tuple[Told, ...] = ()
+    recorded: Annotated[tuple[RecordedState, ...], Field(alias="told")] = ()
 
 
-def words(code: CodePlan, look: Look) -> tuple[Meaning, str | None] | None:
+# What is decided
+
+
+def merged_description(state: Candidate | RecordedState, said: StateDescription, at: float) -> StateDescription:
+    """The description of a state after somebody said `said` at `at`: what is older, as when it is
+    sent again, changes nothing newer."""
+    return {**state.description, **said} if at >= state.described_at else {**said, **state.description}
+
+
+def meaning_of(code: CodePlan, resolve: Resolver) -> tuple[Meaning, str | None] | None:
     """What a code means, and its comment; None where its category cannot be filled in yet."""
-    category = code.category.words(look)
+    category = code.category.text_of(resolve)
     if category is None:
         return None
-    reason = code.reason.words(look) if code.reason is not None else None
-    return Meaning(category, reason or code.otherwise), code.comment.words(look) if code.comment is not None else None
+    reason = code.reason.text_of(resolve) if code.reason is not None else None
+    comment = code.comment.text_of(resolve) if code.comment is not None else None
+    return Meaning(category, reason or code.default_reason), comment

@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from gateway.model import Scalar
@@ -72,6 +73,21 @@ def number(value: object) -> Number | None:
     return None
 
 
+def epoch_seconds(value: object) -> float | None:
+    """The value as a time, in seconds since 1970: ISO 8601 with a zone, or seconds or milliseconds since 1970. None
+    where it is neither."""
+    if isinstance(value, str):
+        try:
+            time = datetime.fromisoformat(value)
+            return time.timestamp() if time.tzinfo is not None else None
+        except (ValueError, OverflowError):
+            return None
+    seconds = number(value)
+    if seconds is None:
+        return None
+    return seconds / 1000 if seconds > 1e11 else float(seconds)
+
+
 def total(amounts: Sequence[Number]) -> Number:
     """The sum: exact for ints, correctly rounded once for floats."""
     if all(isinstance(amount, int) for amount in amounts):
@@ -108,9 +124,9 @@ def _flaw(value: object, depth: int) -> str | None:
         return f"is nested more than {DEEPEST} deep"
     if isinstance(value, dict):
         flaws = (_flaw(key, 0) if isinstance(key, str) else "has a name that is not text" for key in value)
-        found = next(filter(None, flaws), None)
-        if found is not None:
-            return found
+        first = next(filter(None, flaws), None)
+        if first is not None:
+            return first
         value = list(value.values())
     return next(filter(None, (_flaw(item, depth - 1) for item in value)), None)
 

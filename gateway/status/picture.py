@@ -11,8 +11,8 @@ from gateway.delivery.health import BUCKETS
 from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.intervals import owner
 from gateway.mapping.line import LineState
-from gateway.mapping.runs import owner
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality
 from gateway.outbox.entries import Summary
@@ -126,7 +126,7 @@ def _line(parts: Parts, plan: LinePlan) -> LineStatus:
         line=plan.line,
         oden_id=ref.oden_id if ref else plan.id,
         run=RunStatus(run.name, run.product, run.start) if run else None,
-        state=StateStatus(meaning.category, meaning.reason, state.states.earliest - 1) if meaning else None,
+        state=StateStatus(meaning.category, meaning.reason, state.states.earliest_start - 1) if meaning else None,
         held=hold.reason if hold else None,
         inputs={
             name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()
@@ -140,7 +140,7 @@ def _without_run(state: LineState) -> dict[str, Number]:
     amounts: dict[str, list[Number]] = defaultdict(list)
     for amount in state.output.pending:
         if owner(state.runs, amount.at) is None:
-            for name in amount.target.counts:
+            for name in amount.key.amount_names:
                 amounts[name].append(amount.amount)
     return {name: whole(round(total(parts), DECIMALS)) for name, parts in amounts.items()}
 

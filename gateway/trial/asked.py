@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
-from gateway.mapping.causes import CAUSE, Causes
+from gateway.mapping.provenance import PROVENANCE, ProvenanceLog
 
 COMMAND = "explain"
 """Under which the control socket takes it, beside the commands for the outbox."""
@@ -27,12 +27,12 @@ class Asked:
 ASKED = TypeAdapter(Asked)
 
 
-async def answer(causes: Causes, question: object) -> AsyncGenerator[dict[str, object], None]:
+async def answer(provenance: ProvenanceLog, question: object) -> AsyncGenerator[dict[str, object], None]:
     """The cause, where it is remembered. GatewayError where the question is not understood."""
     try:
         asked = ASKED.validate_python(question)
     except ValidationError:
         raise GatewayError("this gateway does not understand the question: it may be of another version") from None
-    found = causes.find(asked.key) if asked.key else causes.last(asked.line or "")
+    found = provenance.find(asked.key) if asked.key else provenance.last(asked.line or "")
     if found is not None:
-        yield {"cause": CAUSE.dump_python(found, mode="json")}
+        yield {"cause": PROVENANCE.dump_python(found, mode="json")}

@@ -128,7 +128,7 @@ def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, n
             devices.setdefault((known.source, known.address), {})[known.field[0]] = value
         else:
             sample = Sample(known.source, known.address, value, at, **how)
-            if not known.fed_by(sample):
+            if not known.accepts(sample):
                 text = f"{name} does not take this message: 'only' says which it takes"
                 raise wrong(path, node, [Fault((*loc, "set", name), text)])
             yield sample

@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gateway.mapping.causes import Cause, causes
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, step
+from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.model import Notice, Sample, StartInterval
 from gateway.oden import payloads
 
@@ -18,7 +18,7 @@ from gateway.oden import payloads
 class Played:
     """What came of a recording, in the order in which it was decided."""
 
-    made: list[Cause] = field(default_factory=list)
+    made: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
 
@@ -31,7 +31,7 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Played:
     def advance(number: int, event: Sample | Tick) -> None:
         took = step(plans[number], states[number], event)
         states[number] = took.state
-        played.made.extend(causes(took, event))
+        played.made.extend(provenance_of(took, event))
         played.notices.extend(took.notices)
 
     for event in events:
@@ -51,7 +51,7 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Played:
 class Shown:
     """A request that a record becomes, with `<…>` in the place of ids that only Oden knows."""
 
-    made: Cause
+    made: Provenance
     path: str
     body: Mapping[str, object]
 
@@ -60,7 +60,7 @@ class Shown:
         return f"{at} {self.path} {json.dumps(self.body, ensure_ascii=False)}"
 
 
-def requests(made: Iterable[Cause], plans: Sequence[LinePlan], wording: payloads.Wording) -> Iterator[Shown]:
+def requests(made: Iterable[Provenance], plans: Sequence[LinePlan], wording: payloads.Wording) -> Iterator[Shown]:
     """The requests of a recording. Intervals are called by their type and number on the line: `<RUN 3>`."""
     names: dict[str, str] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -73,7 +73,7 @@ def requests(made: Iterable[Cause], plans: Sequence[LinePlan], wording: payloads
         yield shown(one, lines[record.line], names.get(record.interval, "<unknown>"), wording)
 
 
-def shown(cause: Cause, plan: LinePlan, interval: str, wording: payloads.Wording) -> Shown:
+def shown(cause: Provenance, plan: LinePlan, interval: str, wording: payloads.Wording) -> Shown:
     """The request of one record; `interval` is what its interval is called."""
     line_id = plan.id or f"<{plan.factory}/{plan.line}>"
     interval_id = None if isinstance(cause.record, StartInterval) else interval

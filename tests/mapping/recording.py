@@ -3,7 +3,10 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
@@ -53,6 +56,27 @@ LINE: Mapping[str, Any] = {
 }
 """The example configuration's line."""
 
+GOLDEN = Path(__file__).parent / "golden"
+"""Recordings of whole lines: a configuration, samples, and the records and notices that come of them."""
+
+
+def golden(folder: Path) -> tuple[LinePlan, list[Sample | Tick]]:
+    """The line and the events of a golden recording."""
+    line = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
+    events = (folder / "samples.jsonl").read_text().splitlines()
+    return compile_line(line, ()), [_event(json.loads(text)) for text in events]
+
+
+def _event(given: dict[str, Any]) -> Sample | Tick:
+    """A line of a golden recording: `{"at", "from", "value"}` and what differs, times in seconds after T0."""
+    at = T0 + given.pop("at")
+    if not given:
+        return Tick(at)
+    source, address = given.pop("from")
+    if "source_time" in given:
+        given["source_time"] += T0
+    return Sample(source, address, given.pop("value", None), at, **given)
+
 
 def plan(**changes: Any) -> LinePlan:
     """The plan of LINE with `changes` to its sections; None takes a section away."""
@@ -97,21 +121,21 @@ class Played:
     @property
     def texts(self) -> list[str]:
         """The records as a person reads them, times in seconds after T0."""
-        return told(self.records)
+        return texts_of(self.records)
 
 
 def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None, restarts: bool = False) -> Played:
     """Step through `events`; with `restarts`, the state goes through its JSON text after each."""
     played = Played(LineState() if state is None else state)
     for event in events:
-        took = step(line, played.state, event)
-        played.state = load(line, dump(took.state)) if restarts else took.state
-        played.records += took.records
-        played.notices += took.notices
+        result = step(line, played.state, event)
+        played.state = load(line, dump(result.state)) if restarts else result.state
+        played.records += result.records
+        played.notices += result.notices
     return played
 
 
-def told(records: Iterable[Record]) -> list[str]:
+def texts_of(records: Iterable[Record]) -> list[str]:
     """Records as `start RUN 1 at 10: A, FILM`, intervals counted from 1 in the order of their starts."""
     numbers: dict[str, int] = {}
     texts = []
@@ -124,28 +148,30 @@ def told(records: Iterable[Record]) -> list[str]:
             case StartInterval():
                 texts.append(f"start {record.type} {number} at {seconds(record.start)}: {known_of(record)}")
             case UpdateInterval():
-                what = (
+                subject = (
                     f"{record.type} {number}"
                     if record.end is None
                     else f"{record.type} {number} at {seconds(record.end)}"
                 )
-                known = known_of(record)
-                texts.append(f"{'update' if record.end is None else 'end'} {what}{': ' if known else ''}{known}")
+                metadata = known_of(record)
+                texts.append(
+                    f"{'update' if record.end is None else 'end'} {subject}{': ' if metadata else ''}{metadata}"
+                )
             case Output():
-                what = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
+                subject = ", ".join(f"{name} {value}" for name, value in record.raw_data.items())
                 kind = "output" if record.quality_schema is None else f"test {record.quality_schema}"
-                texts.append(f"{kind} of {number} at {seconds(record.timestamp)}: {what}")
+                texts.append(f"{kind} of {number} at {seconds(record.timestamp)}: {subject}")
     return texts
 
 
 def known_of(record: StartInterval | UpdateInterval) -> str:
-    """The name and the details of an interval; details that are not known by a name of their own say what they are."""
+    """The name and the metadata of an interval; keys that are not known by a name of their own say what they are."""
     named = ("product", "category", "reason")
-    details = (
+    metadata = (
         str(value) if key in named and isinstance(value, str) else f"{key} {json.dumps(value)}"
         for key, value in record.metadata.items()
     )
-    return ", ".join(filter(None, (record.name, *details)))
+    return ", ".join(filter(None, (record.name, *metadata)))
 
 
 def seconds(time: int) -> int:

@@ -60,15 +60,17 @@ def entry(count: str = "good", **raw_data: Any) -> dict[str, Any]:
 )
 def test_p10_fault_at_its_place(changes: dict[str, Any], loc: tuple[str | int, ...], text: str) -> None:
     """Each name, pattern and expression that cannot work is refused where it stands, in a sentence."""
-    ((found, said),) = faults(**changes)
-    assert found == loc
-    assert text in said
+    ((place, message),) = faults(**changes)
+    assert place == loc
+    assert text in message
 
 
 def test_p10_all_faults_at_once() -> None:
     """A person sees everything that is wrong with a line, not one thing after the other."""
-    found = faults(**run(key="a", product="{b}", end={"when": "c == 1"}), **states(input="d"), **entry("e", f="{g}"))
-    assert [loc for loc, _ in found] == [
+    all_faults = faults(
+        **run(key="a", product="{b}", end={"when": "c == 1"}), **states(input="d"), **entry("e", f="{g}")
+    )
+    assert [loc for loc, _ in all_faults] == [
         ("run", "key"),
         ("run", "product"),
         ("run", "end", "when"),

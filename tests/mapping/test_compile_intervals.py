@@ -1,4 +1,5 @@
-"""Compiling runs, batches, states and custom intervals: every fault is found at its place; what is absent is as it was."""
+"""Compiling runs, batches, states and custom intervals: every fault is found at its place; what is
+absent is as it was."""
 
 from typing import Any
 
@@ -25,12 +26,12 @@ def states(**changes: Any) -> dict[str, Any]:
     return {"states": {**STATES, **changes}}
 
 
-def custom(**given: Any) -> dict[str, Any]:
-    return {"intervals": [{"type": "Tool", **given}]}
+def custom(**section: Any) -> dict[str, Any]:
+    return {"intervals": [{"type": "Tool", **section}]}
 
 
-def shifts(*given: dict[str, Any], zone: str = "Europe/Berlin") -> dict[str, Any]:
-    return custom(calendar={"zone": zone, "shifts": list(given)})
+def shifts(*section: dict[str, Any], zone: str = "Europe/Berlin") -> dict[str, Any]:
+    return custom(calendar={"zone": zone, "shifts": list(section)})
 
 
 @pytest.mark.parametrize(
@@ -129,14 +130,14 @@ def test_product_from_a_table() -> None:
     table = Lookup(
         frozenset({"name", "speed"}), {"FILM": {"name": "Film 50 my", "speed": 42}, "PIPE": {"name": "Pipe"}}
     )
-    told = {
+    run_section = {
         "key": "order",
         "product": "{products[product].name}",
         "target": {"metric_group": "Speed", "value": "{products[product].speed}"},
         "name": "{order}",
     }
-    given = Line.model_validate({**LINE, "run": told, "states": None, "scrap_yield": None})
-    line = compile_line(given, (), {"products": table})
+    section = Line.model_validate({**LINE, "run": run_section, "states": None, "scrap_yield": None})
+    line = compile_line(section, (), {"products": table})
     texts = play(line, order(10, "A"), order(100, "B", "PIPE"), order(200, "C", "HOSE"), tick(300)).texts
     assert texts == [
         'start RUN 1 at 10: A, Film 50 my, target {"metric_group": {"name": "Speed"}, "target_value": 42}',

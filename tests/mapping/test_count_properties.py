@@ -68,8 +68,8 @@ lines = st.sampled_from(
 
 @dataclass
 class Plant:
-    """A random plant: what happened, the samples that tell of it, and what of it can be known, by the name in `raw_data`. Between two
-    sightings no counter moves by half its width."""
+    """A random plant: what happened, the samples that tell of it, and what of it can be known, by the name in
+    `raw_data`. Between two sightings no counter moves by half its width."""
 
     now: float = 0.0
     orders: int = 0
@@ -169,7 +169,7 @@ def plants(draw: st.DrawFn) -> Plant:
     return plant
 
 
-def told(records: Sequence[Record], played: Played) -> Counter[str]:
+def reported(records: Sequence[Record], played: Played) -> Counter[str]:
     """What was reported and what waits, by the name of the amount."""
     sums: Counter[str] = Counter()
     for record in records:
@@ -177,29 +177,30 @@ def told(records: Sequence[Record], played: Played) -> Counter[str]:
             for name in record.amounts:
                 sums[name] += record.raw_data[name]  # type: ignore[assignment,operator]
     for amount in (*played.state.output.pending, *played.state.batch_output.pending):
-        sums[amount.target.counts[0]] += amount.amount  # type: ignore[assignment]
+        sums[amount.key.amount_names[0]] += amount.amount  # type: ignore[assignment]
     return sums
 
 
 def left_out(notices: Sequence[Notice]) -> float:
     """What was only said, because no run was on."""
-    found = (re.match(r"(-?[\d.]+) were made while no run", notice.text) for notice in notices)
-    return sum(float(match[1]) for match in found if match)
+    matches = (re.match(r"(-?[\d.]+) were made while no run", notice.text) for notice in notices)
+    return sum(float(match[1]) for match in matches if match)
 
 
 @examples(120)
 @given(lines, plants(), st.booleans())
 def test_p2_p4_what_is_reported_is_what_was_made(example: LinePlan, plant: Plant, restarts: bool) -> None:
-    """Entries plus what waits are what counters, edges and events really moved: through rollovers, parts taken back, counters that
-    begin with the order, gaps that were noticed or not, restarts, late events, windows of any kind and minimum quantities."""
+    """Entries plus what waits are what counters, edges and events really moved: through rollovers, parts taken back,
+    counters that begin with the order, gaps that were noticed or not, restarts, late events, windows of any kind and
+    minimum quantities."""
     played = play(example, *plant.samples, Tick(T0 + plant.now + 100), restarts=restarts)
-    sums = told(played.records, played)
+    sums = reported(played.records, played)
     expected = Counter(plant.made)
     expected["net"] = expected["net"] / 2  # type: ignore[assignment]
-    said = left_out(played.notices)
-    if not said:
+    unowned = left_out(played.notices)
+    if not unowned:
         assert {name: sums[name] for name in AMOUNTS} == {name: expected[name] for name in AMOUNTS}
-    assert sum(sums.values()) + said == sum(expected.values())
+    assert sum(sums.values()) + unowned == sum(expected.values())
 
 
 @examples(80)
@@ -219,7 +220,8 @@ def test_p2_records_do_not_depend_on_how_a_recording_is_cut(example: LinePlan, p
 @examples(80)
 @given(lines, plants())
 def test_p4_stamps_are_unique_in_each_run_and_batch(example: LinePlan, plant: Plant) -> None:
-    """No two entries of an interval have the same second, none is before its start, and each interval is told before its output."""
+    """No two entries of an interval have the same second, none is before its start, and each
+    interval is told before its output."""
     played = play(example, *plant.samples, Tick(T0 + plant.now + 100))
     starts: dict[str, tuple[str, int]] = {}
     stamps = set()

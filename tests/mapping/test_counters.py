@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema_inputs import Counter
-from gateway.mapping.counters import moved, refusal
+from gateway.mapping.counters import delta, refusal
 
 
 def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
@@ -42,7 +42,7 @@ def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
 )
 def test_p2_moved(spec: Counter, last: float, value: float, elapsed: float, amount: float, gap: str | None) -> None:
     """Difference, rollover where it is plausible, else reset; what is doubtful is a gap with its reason."""
-    move = moved(spec, last, value, elapsed, watched=False)
+    move = delta(spec, last, value, elapsed, watched=False)
     assert move.amount == amount
     assert (move.gap is None) == (gap is None)
     assert (gap or "") in (move.gap or "")
@@ -74,7 +74,7 @@ def policy(**given: Any) -> Counter:
 )
 def test_p2_policies(spec: Counter, last: float, value: float, amount: float, gap: str | None) -> None:
     """What a step back and a jump mean is as configured; what is left out or doubtful is a gap with its reason."""
-    move = moved(spec, last, value, 1.0, watched=True)
+    move = delta(spec, last, value, 1.0, watched=True)
     assert move.amount == amount
     assert (move.gap is None) == (gap is None)
     assert (gap or "") in (move.gap or "")
@@ -83,18 +83,19 @@ def test_p2_policies(spec: Counter, last: float, value: float, amount: float, ga
 def test_p2_a_restart_that_nobody_watched_counts_all_that_is_shown() -> None:
     """Although the value is larger than before; what the line cannot have made is still a gap."""
     spec = policy(restarts_with="order", max_rate="5/s")
-    assert moved(spec, 100, 150, 60.0, watched=False, restarted=True).amount == 150
-    assert "faster" in (moved(spec, 100, 900, 60.0, watched=False, restarted=True).gap or "")
+    assert delta(spec, 100, 150, 60.0, watched=False, restarted=True).amount == 150
+    assert "faster" in (delta(spec, 100, 900, 60.0, watched=False, restarted=True).gap or "")
 
 
 @given(st.integers(2, 2**64), st.data())
 def test_p2_the_shorter_way_is_exact_below_half_a_turn(rollover: int, data: st.DataObject) -> None:
-    """A counter that is counted back as well: what it moved by in less than half a turn, either way, is found exactly."""
+    """A counter that is counted back as well: what it moved by in less than half a turn, either
+    way, is found exactly."""
     last = data.draw(st.integers(0, rollover - 1))
     half = (rollover - 1) // 2
     made = data.draw(st.integers(-half, half))
     assert (
-        moved(policy(rollover=rollover, backwards="count"), last, (last + made) % rollover, 1.0, watched=True).amount
+        delta(policy(rollover=rollover, backwards="count"), last, (last + made) % rollover, 1.0, watched=True).amount
         == made
     )
 
@@ -104,7 +105,7 @@ def test_p2_rollover_is_exact_below_one_turn(rollover: int, data: st.DataObject)
     """However wide a counter is, what it moved by in less than a turn is found exactly."""
     last = data.draw(st.integers(0, rollover - 1))
     made = data.draw(st.integers(0, rollover - 1))
-    move = moved(counter(rollover), last, (last + made) % rollover, 1.0, watched=True)
+    move = delta(counter(rollover), last, (last + made) % rollover, 1.0, watched=True)
     assert move.amount == made
     assert move.gap is None
 
@@ -121,13 +122,13 @@ def test_p2_rollover_is_exact_below_one_turn(rollover: int, data: st.DataObject)
 )
 def test_refusal(spec: Counter, value: Any, problem: str | None) -> None:
     """What a counter can never show is refused with the reason."""
-    said = refusal(spec, value)
-    assert (said is None) == (problem is None)
-    assert (problem or "") in (said or "")
+    reason = refusal(spec, value)
+    assert (reason is None) == (problem is None)
+    assert (problem or "") in (reason or "")
 
 
 def test_p2_a_counter_that_rests_while_it_is_watched_is_no_gap() -> None:
     """The first part in the morning is one part, without a notice; after a reconnect nobody knows about turns."""
     night = 14 * 3600.0
-    assert moved(counter(65536, "5/s"), 10, 11, night, watched=True).gap is None
-    assert "whole turn" in (moved(counter(65536, "5/s"), 10, 11, night, watched=False).gap or "")
+    assert delta(counter(65536, "5/s"), 10, 11, night, watched=True).gap is None
+    assert "whole turn" in (delta(counter(65536, "5/s"), 10, 11, night, watched=False).gap or "")

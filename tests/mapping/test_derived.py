@@ -97,8 +97,8 @@ def test_another_expression_is_another_value() -> None:
     state = play(before, tag(1, "Speed", 10)).state
     loaded = load(after, dump(state))
     assert "running" not in loaded.inputs
-    took = step(after, loaded, tag(9, "Beat", 1))
-    assert took.state.inputs["running"].value is False
+    result = step(after, loaded, tag(9, "Beat", 1))
+    assert result.state.inputs["running"].value is False
 
 
 def test_a_memory_of_an_earlier_version_is_understood() -> None:
@@ -198,9 +198,9 @@ def test_a_message_again_is_news_and_a_heartbeat_again_is_none() -> None:
 )
 def test_faults_of_inputs_are_sentences_at_their_places(inputs: Mapping[str, Any], where: str, text: str) -> None:
     """What makes no sense is refused when the file is loaded, where it is written."""
-    found = faults(inputs)
-    assert text in found[where]
-    assert len(found) == 1
+    all_faults = faults(inputs)
+    assert text in all_faults[where]
+    assert len(all_faults) == 1
 
 
 COUNTED: Mapping[str, Any] = {
@@ -227,9 +227,9 @@ COUNTED: Mapping[str, Any] = {
 def test_faults_of_entries_are_sentences_at_their_places(entry: Mapping[str, Any], where: str, text: str) -> None:
     """What cannot be counted is refused when the file is loaded, where it is written."""
     output = {"codes": {1: "Gel"}, "entries": [{"raw_data": {"n": "{n}"}, **entry}]}
-    found = faults(COUNTED, run={"key": "bit", "product": "X"}, scrap_yield=output)
+    all_faults = faults(COUNTED, run={"key": "bit", "product": "X"}, scrap_yield=output)
     at = f"lines.0.scrap_yield.entries.0.{where}" if where else "lines.0.scrap_yield"
-    assert text in found[at]
+    assert text in all_faults[at]
 
 
 @pytest.mark.parametrize(

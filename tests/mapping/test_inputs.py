@@ -5,7 +5,18 @@ from typing import Any
 import pytest
 
 from gateway.config.schema_inputs import Counter
-from gateway.mapping.inputs import InputMemory, InputPlan, Reading, moment, read
+from gateway.mapping.inputs import (
+    AHEAD,
+    CLOCK_LOST,
+    DEVICE_AGE,
+    MESSAGE_AGE,
+    SET_BACK,
+    InputMemory,
+    InputPlan,
+    Reading,
+    read,
+)
+from gateway.mapping.values import epoch_seconds
 from gateway.model import Sample
 from tests.mapping.recording import T0, message, order, plan, tag
 
@@ -24,22 +35,22 @@ def memory(name: str, value: object, at: float = T0) -> InputMemory:
 
 def test_good_value_is_kept_with_its_time() -> None:
     """The memory holds the newest good value and when it was so in the plant."""
-    took = reading("state", 3, memory("state", 1), source_time=NOW - 2)
-    assert (took.memory.value, took.memory.at) == (3, NOW - 2)
-    assert took.fresh
-    assert took.changed
-    assert not took.notices
+    result = reading("state", 3, memory("state", 1), source_time=NOW - 2)
+    assert (result.memory.value, result.memory.at) == (3, NOW - 2)
+    assert result.usable
+    assert result.changed
+    assert not result.notices
 
 
 @pytest.mark.parametrize(("value", "quality"), [(None, "bad"), (3, "bad"), (None, "good"), (None, "uncertain")])
 def test_p2_bad_or_absent_value_leaves_the_last_good_one(value: object, quality: Any) -> None:
     """The value and its time stay, only the quality is marked."""
-    took = reading("state", value, memory("state", 1), quality=quality)
+    result = reading("state", value, memory("state", 1), quality=quality)
     lost = NOW if quality == "bad" else None
-    assert took.memory == InputMemory(INPUTS["state"].origin, 1, T0, quality, lost=lost)
-    assert not took.fresh
-    assert not took.changed
-    assert not took.notices
+    assert result.memory == InputMemory(INPUTS["state"].origin, 1, T0, quality, bad_since=lost)
+    assert not result.usable
+    assert not result.changed
+    assert not result.notices
 
 
 @pytest.mark.parametrize(
@@ -61,20 +72,20 @@ def test_p2_bad_or_absent_value_leaves_the_last_good_one(value: object, quality:
 def test_unusable_value_is_a_notice_and_changes_nothing(name: str, value: object, problem: str) -> None:
     """The notice says where it came from, what is wrong and shows the beginning of it; the memory stays."""
     known = memory(name, 5)
-    took = reading(name, value, known)
-    (notice,) = took.notices
+    result = reading(name, value, known)
+    (notice,) = result.notices
     assert (notice.kind, notice.source, notice.address) == ("reject", INPUTS[name].source, INPUTS[name].address)
     assert problem in notice.text
-    assert took.memory == known
-    assert not took.fresh
+    assert result.memory == known
+    assert not result.usable
 
 
 def test_field_that_says_null_is_a_value() -> None:
     """A message that says there is no order is heard; one that does not speak of orders is refused."""
-    took = reading("order", {"number": None, "at": NOW}, memory("order", "A"))
-    assert took.fresh
-    assert took.changed
-    assert took.memory.value is None
+    result = reading("order", {"number": None, "at": NOW}, memory("order", "A"))
+    assert result.usable
+    assert result.changed
+    assert result.memory.value is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,7 @@ def test_field_that_says_null_is_a_value() -> None:
 )
 def test_moment(value: object, at: float | None) -> None:
     """ISO 8601 with a zone, seconds and milliseconds are times; anything else is not."""
-    assert moment(value) == at
+    assert epoch_seconds(value) == at
 
 
 @pytest.mark.parametrize(
@@ -104,10 +115,12 @@ def test_moment(value: object, at: float | None) -> None:
     [
         (None, NOW, False),
         (NOW - 3600, NOW - 3600, False),
-        (NOW + 299, NOW + 299, False),
-        (NOW + 301, NOW, True),
-        (NOW - 86399, NOW - 86399, False),
-        (NOW - 86401, NOW, False),
+        (NOW + AHEAD, NOW + AHEAD, False),
+        (NOW + AHEAD + 1, NOW, True),
+        (NOW - DEVICE_AGE, NOW - DEVICE_AGE, False),
+        (NOW - DEVICE_AGE - 1, NOW, False),
+        (NOW - CLOCK_LOST, NOW, False),
+        (NOW - CLOCK_LOST - 1, NOW, True),
         (946_684_800.0, NOW, True),
         (float("nan"), NOW, True),
         (float("inf"), NOW, True),
@@ -115,27 +128,28 @@ def test_moment(value: object, at: float | None) -> None:
 )
 def test_p11_source_time_counts_where_it_is_plausible(source_time: float | None, at: float, noticed: bool) -> None:
     """A tag at rest may be a day old; a clock in the future or at 2000-01-01 is noticed and not believed."""
-    took = reading("state", 3, memory("state", 1, NOW - 172_800), source_time=source_time)
-    assert took.memory.at == at
-    assert bool(took.notices) == noticed
+    result = reading("state", 3, memory("state", 1, NOW - 172_800), source_time=source_time)
+    assert result.memory.at == at
+    assert bool(result.notices) == noticed
 
 
 @pytest.mark.parametrize(
     ("stated", "at", "noticed"),
     [
         ("2026-01-05T06:00:00Z", T0, False),
-        (NOW - 30 * 86400, NOW - 30 * 86400, False),
-        (NOW - 32 * 86400, NOW, True),
-        (NOW + 301, NOW, True),
+        (NOW - MESSAGE_AGE, NOW - MESSAGE_AGE, False),
+        (NOW - MESSAGE_AGE - 1, NOW, True),
+        (NOW + AHEAD, NOW + AHEAD, False),
+        (NOW + AHEAD + 1, NOW, True),
         ("soon", NOW, True),
         (None, NOW, True),
     ],
 )
 def test_p11_message_time_counts_before_the_time_of_arrival(stated: object, at: float, noticed: bool) -> None:
     """A broker may have kept a message for weeks; a time that no clock shows is noticed and not believed."""
-    took = reading("order", {"number": "A", "at": stated})
-    assert took.memory.at == at
-    assert [notice.kind for notice in took.notices] == ["time"] * noticed
+    result = reading("order", {"number": "A", "at": stated})
+    assert result.memory.at == at
+    assert [notice.kind for notice in result.notices] == ["time"] * noticed
 
 
 def test_p11_wrong_clock_is_noticed_once() -> None:
@@ -144,28 +158,29 @@ def test_p11_wrong_clock_is_noticed_once() -> None:
     second = reading("state", 2, first.memory, source_time=1.0)
     mended = reading("state", 3, second.memory, source_time=NOW)
     again = reading("state", 4, mended.memory, source_time=2.0)
-    assert [len(took.notices) for took in (first, second, mended, again)] == [1, 0, 0, 1]
+    assert [len(result.notices) for result in (first, second, mended, again)] == [1, 0, 0, 1]
     assert first.notices[0].kind == "time"
 
 
 def test_p11_a_missing_time_hides_no_wrong_one() -> None:
-    """That messages come without their time is said once, however often others have theirs; a wrong clock is said beside that, when it begins."""
+    """That messages come without their time is said once, however often others have theirs; a wrong clock is said
+    beside that, when it begins."""
     wrong, right, none = {"number": "A", "at": 0.0}, {"number": "A", "at": NOW}, {"number": "A"}
-    known, said = None, []
+    known, texts = None, []
     for value in (none, none, wrong, wrong, none, right, none, wrong, right, wrong):
-        took = reading("order", value, known)
-        known = took.memory
-        said.append([notice.text.split(",")[0] for notice in took.notices])
+        result = reading("order", value, known)
+        known = result.memory
+        texts.append([notice.text.split(",")[0] for notice in result.notices])
     missing, off = ['the message has no field "at"'], ['the field "at" says 0.0']
-    assert said == [missing, [], off, [], [], [], [], off, [], off]
+    assert texts == [missing, [], off, [], [], [], [], off, [], off]
 
 
 def test_memory_of_another_tag_is_not_compared() -> None:
     """An input that was pointed at another tag starts anew, and that is listed as a gap."""
-    took = reading("good", 7, InputMemory("plc OldTag", 60000, T0))
-    assert took.before.value is None
-    assert took.memory.value == 7
-    assert [notice.kind for notice in took.notices] == ["gap"]
+    result = reading("good", 7, InputMemory("plc OldTag", 60000, T0))
+    assert result.before.value is None
+    assert result.memory.value == 7
+    assert [notice.kind for notice in result.notices] == ["gap"]
 
 
 def test_plan_knows_what_a_message_feeds() -> None:
@@ -180,23 +195,28 @@ def test_plan_knows_what_a_message_feeds() -> None:
 
 
 def test_p2_a_stale_retained_count_is_not_a_reset() -> None:
-    """A broker that kept an older count than was seen live changes nothing; the next live one counts from what is known."""
+    """A broker that kept an older count than was seen live changes nothing; the next live one
+    counts from what is known."""
     given = InputPlan("good", "mes", "l01/good", "mes l01/good", counter=Counter())
     seen = read(given, None, Sample("mes", "l01/good", 1500, 10.0), 10.0).memory
     stale = read(given, seen, Sample("mes", "l01/good", 1400, 20.0, retained=True), 20.0)
-    assert not stale.fresh
+    assert not stale.usable
     assert stale.memory == seen
     assert [notice.kind for notice in stale.notices] == ["gap"]
+    equal = read(given, seen, Sample("mes", "l01/good", 1500, 25.0, retained=True), 25.0)
+    assert (equal.usable, equal.notices) == (True, ())
     newer = read(given, seen, Sample("mes", "l01/good", 1501, 30.0, retained=True), 30.0)
-    assert (newer.fresh, newer.memory.value) == (True, 1501)
+    assert (newer.usable, newer.memory.value) == (True, 1501)
 
 
 def test_p11_a_clock_that_was_set_back_is_not_believed() -> None:
-    """A tag that changes to a value an hour older than the one before has the time of arrival, said once; seconds are nothing."""
-    took = reading("state", 3, memory("state", 1, NOW - 10), source_time=NOW - 3600)
-    assert took.memory.at == NOW
-    assert "was set back by 3590 s" in took.notices[0].text
-    again = reading("state", 4, took.memory, source_time=NOW - 3590)
+    """A tag that changes to a value an hour older than the one before has the time of arrival, said
+    once; seconds are nothing."""
+    result = reading("state", 3, memory("state", 1, NOW - 10), source_time=NOW - 3600)
+    assert result.memory.at == NOW
+    assert "was set back by 3590 s" in result.notices[0].text
+    again = reading("state", 4, result.memory, source_time=NOW - 3590)
     assert (again.memory.at, again.notices) == (NOW, ())
-    assert reading("state", 3, memory("state", 1, NOW - 10), source_time=NOW - 20).memory.at == NOW - 20
+    assert reading("state", 3, memory("state", 1, NOW), source_time=NOW - SET_BACK).memory.at == NOW - SET_BACK
+    assert reading("state", 3, memory("state", 1, NOW), source_time=NOW - SET_BACK - 1).memory.at == NOW
     assert reading("state", 1, memory("state", 1, NOW - 10), source_time=NOW - 3600).notices == ()

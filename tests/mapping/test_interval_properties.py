@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.intervals import ByCondition, ByIdleness, ByKey
 from gateway.mapping.line import Tick, due, dump
-from gateway.mapping.track_plan import ByCondition, ByIdleness, ByKey
 from gateway.model import Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, message, play, tag
@@ -109,7 +109,7 @@ def recordings(*lateness: float) -> st.SearchStrategy[list[Sample]]:
     """Samples in the order of their arrival, of which each is one of `lateness` seconds late."""
     late = st.sampled_from(lateness)
     tags = st.builds(
-        lambda one, late, first: lambda at: [tag(at, *one, source=at - late, initial=first)], nodes, late, sometimes
+        lambda value, late, first: lambda at: [tag(at, *value, source=at - late, initial=first)], nodes, late, sometimes
     )
     gone = st.just(lambda at: [tag(at, node, None, quality="bad") for node in ALL])
     orders = st.builds(
@@ -131,16 +131,16 @@ def recordings(*lateness: float) -> st.SearchStrategy[list[Sample]]:
         lambda name: lambda at: [message(at, "login", {"name": name})], st.sampled_from(["Ann", "Bob", ""])
     )
     acts = st.tuples(waits, st.one_of(tags, tags, tags, orders, events, logins, gone))
-    return st.lists(acts, min_size=15, max_size=80).map(happened)
+    return st.lists(acts, min_size=15, max_size=80).map(samples_of)
 
 
-def happened(acts: Sequence[tuple[float, Any]]) -> list[Sample]:
+def samples_of(acts: Sequence[tuple[float, Any]]) -> list[Sample]:
     """The samples in the order of their arrival."""
-    now, told = 1.0, []
+    now, samples = 1.0, []
     for wait, act in acts:
         now = round(now + wait, 3)
-        told += act(now)
-    return told
+        samples += act(now)
+    return samples
 
 
 any_recording = recordings(0.0, 0.0, 0.3, 5.0, 3600.0)
@@ -162,9 +162,9 @@ def spans(records: Sequence[Record]) -> dict[str, list[tuple[int, int | None]]]:
 
 @examples(300)
 @given(lines, any_recording)
-def test_intervals_of_one_type_never_overlap(example: LinePlan, told: list[Sample]) -> None:
+def test_intervals_of_one_type_never_overlap(example: LinePlan, samples: list[Sample]) -> None:
     """Whatever begins and ends them: one at a time, each a second long at least, no two with one start second."""
-    played = play(example, *told, Tick(told[-1].received + 100))
+    played = play(example, *samples, Tick(samples[-1].received + 100))
     for kind, known in spans(played.records).items():
         for start, end in known:
             assert end is None or start < end, kind
@@ -176,10 +176,11 @@ def test_intervals_of_one_type_never_overlap(example: LinePlan, told: list[Sampl
 
 @examples(200)
 @given(at_once, recordings(0.0))
-def test_batches_are_inside_runs(example: LinePlan, told: list[Sample]) -> None:
-    """A batch that is to be in a run begins in one and ends with it, to the second that each interval has at least. What comes to
-    light late about a run, because a message is late or its end must hold, can leave a batch of it that was told already."""
-    played = play(example, *told, Tick(told[-1].received + 100))
+def test_batches_are_inside_runs(example: LinePlan, samples: list[Sample]) -> None:
+    """A batch that is to be in a run begins in one and ends with it, to the second that each interval has at least.
+    What comes to light late about a run, because a message is late or its end must hold, can leave a batch of it that
+    was told already."""
+    played = play(example, *samples, Tick(samples[-1].received + 100))
     known = spans(played.records)
     runs = known.get("RUN", [])
     inside = ["Tool"] + (["BATCH"] if example.batches is not None and example.batches.inside else [])
@@ -193,14 +194,14 @@ def test_batches_are_inside_runs(example: LinePlan, told: list[Sample]) -> None:
 @examples(250)
 @given(lines, any_recording, st.lists(st.floats(0, 1), max_size=15), st.booleans())
 def test_p13_records_do_not_depend_on_how_a_recording_is_cut(
-    example: LinePlan, told: list[Sample], cuts: list[float], restarts: bool
+    example: LinePlan, samples: list[Sample], cuts: list[float], restarts: bool
 ) -> None:
     """Ticks anywhere, and the memory through its text at any event: the same records, keys, notices and memory."""
-    first, last = told[0].received, told[-1].received + 100
+    first, last = samples[0].received, samples[-1].received + 100
     ticks = [Tick(first + cut * (last - first)) for cut in cuts]
-    mixed: list[Sample | Tick] = [*told, *ticks]
+    mixed: list[Sample | Tick] = [*samples, *ticks]
     mixed.sort(key=lambda event: event.at if isinstance(event, Tick) else event.received)
-    whole = play(example, *told, Tick(last))
+    whole = play(example, *samples, Tick(last))
     cut = play(example, *mixed, Tick(last), restarts=restarts)
     assert cut.records == whole.records
     assert cut.notices == whole.notices
@@ -209,9 +210,9 @@ def test_p13_records_do_not_depend_on_how_a_recording_is_cut(
 
 @examples(100)
 @given(lines, any_recording)
-def test_something_happens_when_it_is_due(example: LinePlan, told: list[Sample]) -> None:
+def test_something_happens_when_it_is_due(example: LinePlan, samples: list[Sample]) -> None:
     """Time goes on: after what is due has been done, nothing is due at or before that time."""
-    state = play(example, *told).state
+    state = play(example, *samples).state
     for _ in range(20):
         time = due(example, state)
         if time is None:
@@ -223,15 +224,16 @@ def test_something_happens_when_it_is_due(example: LinePlan, told: list[Sample])
 
 @examples(100)
 @given(lines, any_recording, st.integers(1, 59))
-def test_p2_values_told_again_change_nothing(example: LinePlan, told: list[Sample], where: int) -> None:
+def test_p2_values_told_again_change_nothing(example: LinePlan, samples: list[Sample], where: int) -> None:
     """After a new subscription each tag is told as it was known: no interval begins or ends by that."""
-    before = told[:where]
+    before = samples[:where]
     newest = {sample.address: sample for sample in before if sample.source == "plc"}
     if any(sample.quality == "bad" for sample in newest.values()):
         return
     now = before[-1].received
     again = [
-        Sample("plc", node, one.value, now, source_time=one.source_time, initial=True) for node, one in newest.items()
+        Sample("plc", node, sample.value, now, source_time=sample.source_time, initial=True)
+        for node, sample in newest.items()
     ]
     settled = play(example, *before)
     assert play(example, *again, state=settled.state).records == []
@@ -240,88 +242,97 @@ def test_p2_values_told_again_change_nothing(example: LinePlan, told: list[Sampl
 @examples(150)
 @given(lines, recordings(0.0), st.lists(st.tuples(st.integers(0, 79), st.integers(0, 30)), max_size=10))
 def test_p2_messages_sent_again_change_nothing(
-    example: LinePlan, told: list[Sample], again: list[tuple[int, int]]
+    example: LinePlan, samples: list[Sample], again: list[tuple[int, int]]
 ) -> None:
-    """A sender that lost its connection sends messages with times of their own again, at once or much later: the same records, where
-    these messages say which order is on, or that something begins, ends, or has a reason."""
+    """A sender that lost its connection sends messages with times of their own again, at once or much later: the same
+    records, where these messages say which order is on, or that something begins, ends, or has a reason."""
     assert example.run is not None
     start = example.run.start
     keyed = isinstance(start, ByKey) and start.input == "order" and not example.run.correct
     addresses = {"event", "order"} if keyed else {"event"}
-    told = [
-        replace(one, value={**one.value, "at": one.value["at"] + place / 1000})
-        if isinstance(one.value, dict) and "at" in one.value
-        else one
-        for place, one in enumerate(told)
+    samples = [
+        replace(sample, value={**sample.value, "at": sample.value["at"] + place / 1000})
+        if isinstance(sample.value, dict) and "at" in sample.value
+        else sample
+        for place, sample in enumerate(samples)
     ]
-    more: list[tuple[float, Sample]] = [*enumerate(told)]
-    for which, later in again:
-        if which < len(told) and told[which].address in addresses and not told[which].retained:
-            after = min(which + later, len(told) - 1)
-            more.append((after + 0.5, replace(told[which], received=told[after].received)))
-    end = Tick(told[-1].received + 4000)
-    with_more = [one for _, one in sorted(more, key=lambda place: place[0])]
-    assert play(example, *with_more, end).texts == play(example, *told, end).texts
+    more: list[tuple[float, Sample]] = [*enumerate(samples)]
+    for place_again, later in again:
+        if (
+            place_again < len(samples)
+            and samples[place_again].address in addresses
+            and not samples[place_again].retained
+        ):
+            after = min(place_again + later, len(samples) - 1)
+            more.append((after + 0.5, replace(samples[place_again], received=samples[after].received)))
+    end = Tick(samples[-1].received + 4000)
+    with_more = [sample for _, sample in sorted(more, key=lambda place: place[0])]
+    assert play(example, *with_more, end).texts == play(example, *samples, end).texts
 
 
 def of_a_device(given: dict[str, Any]) -> dict[str, Any]:
     """The inputs with metrics of a Sparkplug device for tags."""
     metric = {"source": "plc", "device": "G/E/D"}
     return {
-        name: {**{key: one[key] for key in one if key != "node"}, **metric, "metric": one["node"]}
-        if "node" in one
-        else one
-        for name, one in given.items()
+        name: {**{key: section[key] for key in section if key != "node"}, **metric, "metric": section["node"]}
+        if "node" in section
+        else section
+        for name, section in given.items()
     }
 
 
 @examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
 def test_p13_messages_of_one_topic_mean_what_they_do_on_their_own(
-    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
+    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], samples: list[Sample]
 ) -> None:
     """The same messages on one topic, of which each input takes its kind, make the same records, to the key."""
     together = {
-        name: {**one, "topic": "all", "only": {"kind": one["topic"]}} if "topic" in one else one
-        for name, one in INPUTS.items()
+        name: {**section, "topic": "all", "only": {"kind": section["topic"]}} if "topic" in section else section
+        for name, section in INPUTS.items()
     }
-    said = [
-        replace(one, address="all", value={**one.value, "kind": one.address}) if isinstance(one.value, dict) else one
-        for one in told
+    joined = [
+        replace(sample, address="all", value={**sample.value, "kind": sample.address})
+        if isinstance(sample.value, dict)
+        else sample
+        for sample in samples
     ]
-    end = Tick(told[-1].received + 4000)
-    assert play(line(run, batches, states, together), *said, end).records == (
-        play(line(run, batches, states), *told, end).records
+    end = Tick(samples[-1].received + 4000)
+    assert play(line(run, batches, states, together), *joined, end).records == (
+        play(line(run, batches, states), *samples, end).records
     )
 
 
 @examples(150)
 @given(st.sampled_from(RUNS), st.sampled_from(BATCHES), st.sampled_from(STATES), any_recording)
 def test_p13_metrics_of_a_device_mean_what_tags_do(
-    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], told: list[Sample]
+    run: dict[str, Any], batches: dict[str, Any] | None, states: dict[str, Any], samples: list[Sample]
 ) -> None:
     """The same values as metrics of a Sparkplug device, a message each, make the same records, to the key."""
     tags, metrics = line(run, batches, states), line(run, batches, states, of_a_device(INPUTS))
-    said = [
-        one if one.source == "mes" else replace(one, address="spBv1.0/G/E/D", value={one.address: one.value})
-        for one in told
+    joined = [
+        sample
+        if sample.source == "mes"
+        else replace(sample, address="spBv1.0/G/E/D", value={sample.address: sample.value})
+        for sample in samples
     ]
-    end = Tick(told[-1].received + 4000)
-    assert play(metrics, *said, end).records == play(tags, *told, end).records
+    end = Tick(samples[-1].received + 4000)
+    assert play(metrics, *joined, end).records == play(tags, *samples, end).records
 
 
 def test_the_plants_are_varied() -> None:
-    """What is drawn above makes intervals of every type, updates included, so that the properties are about something."""
+    """What is drawn above makes intervals of every type, updates included, so that the properties
+    are about something."""
     kinds: set[tuple[str, str]] = set()
 
     @settings(max_examples=200, deadline=None, database=None, derandomize=True)
     @given(lines, any_recording)
-    def collect(example: LinePlan, told: list[Sample]) -> None:
-        records = play(example, *told, Tick(told[-1].received + 100)).records
+    def collect(example: LinePlan, samples: list[Sample]) -> None:
+        records = play(example, *samples, Tick(samples[-1].received + 100)).records
         kinds.update((record.kind, record.type) for record in records)
 
     collect()
-    starts = {kind for what, kind in kinds if what == "start"}
+    starts = {kind for kind_of_record, kind in kinds if kind_of_record == "start"}
     assert starts == {"RUN", "BATCH", "STATE", "Shift", "Operator", "Tool"}
     assert {("update", kind) for kind in starts} <= kinds
 
@@ -329,7 +340,7 @@ def test_the_plants_are_varied() -> None:
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: str(run.get("key") or run.get("start")))
 def test_each_way_of_recognising_runs_finds_some(run: dict[str, Any]) -> None:
     """A plain shift in which each way can begin and end a run."""
-    told = [
+    samples = [
         tag(1, "State", 0),
         tag(1, "Running", False),
         tag(2, "Good", 0),
@@ -344,6 +355,6 @@ def test_each_way_of_recognising_runs_finds_some(run: dict[str, Any]) -> None:
         tag(200, "State", 0),
         tag(300, "State", 1),
     ]
-    runs = spans(play(line(run, None, STATES[0]), *told, Tick(T0 + 500)).records)["RUN"]
+    runs = spans(play(line(run, None, STATES[0]), *samples, Tick(T0 + 500)).records)["RUN"]
     assert runs[0][0] in {T0 + 5, T0 + 6}
     assert runs[0][1] is not None

@@ -1,18 +1,13 @@
 """The machine as a whole: time, memory as JSON, plans that change, recordings with their expected records."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 from ulid import ULID
 
-from gateway.config.schema import Line
-from gateway.mapping.compile import compile_line
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import RECORD, Sample
-from tests.mapping.recording import LINE, PLC, T0, next_due, order, plan, play, scrap, tag, tick
+from tests.mapping.recording import GOLDEN, LINE, PLC, T0, golden, next_due, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
 SHIFT = (
@@ -30,34 +25,20 @@ SHIFT = (
 )
 """A bit of everything."""
 
-GOLDEN = sorted((Path(__file__).parent / "golden").iterdir())
 
-
-@pytest.mark.parametrize("folder", GOLDEN, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sorted(GOLDEN.iterdir()), ids=lambda folder: folder.name)
 def test_golden(folder: Path) -> None:
-    """A line's configuration and a recording give exactly these records and notices, and the same where the gateway restarts after each event."""
-    given = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
-    line = compile_line(given, ())
-    events = [sample(json.loads(text)) for text in (folder / "samples.jsonl").read_text().splitlines()]
+    """A line's configuration and a recording give exactly these records and notices, and the same where the gateway
+    restarts after each event."""
+    line, events = golden(folder)
     played = play(line, *events)
-    told = [
+    texts = [
         *played.texts,
         *(f"{notice.kind} {notice.source} {notice.address}: {notice.text}" for notice in played.notices),
     ]
-    assert told == (folder / "expected.txt").read_text().splitlines()
+    assert texts == (folder / "expected.txt").read_text().splitlines()
     restarted = play(line, *events, restarts=True)
     assert (restarted.records, restarted.notices) == (played.records, played.notices)
-
-
-def sample(given: dict[str, Any]) -> Sample | Tick:
-    """A line of a golden recording: `{"at", "from", "value"}` and what differs, times in seconds after T0."""
-    at = T0 + given.pop("at")
-    if not given:
-        return Tick(at)
-    source, address = given.pop("from")
-    if "source_time" in given:
-        given["source_time"] += T0
-    return Sample(source, address, given.pop("value", None), at, **given)
 
 
 def test_p2_restart_anywhere_changes_nothing() -> None:
@@ -68,8 +49,8 @@ def test_p2_restart_anywhere_changes_nothing() -> None:
 def test_ticks_change_nothing() -> None:
     """Timers fire at their own times, whoever looks and when."""
     ticked: list[Sample | Tick] = []
-    for one in SHIFT:
-        ticked += [one, *(Tick(one.received + part) for part in (0.1, 0.4, 0.9))]
+    for sample in SHIFT:
+        ticked += [sample, *(Tick(sample.received + part) for part in (0.1, 0.4, 0.9))]
     often = play(EXAMPLE, *ticked, *(tick(111 + number / 7) for number in range(2000)), tick(500))
     once = play(EXAMPLE, *SHIFT, tick(500))
     assert often.records == once.records
@@ -103,8 +84,8 @@ def test_records_have_keys_of_their_own_in_order() -> None:
 def test_output_of_a_run_precedes_its_end_and_the_next_start() -> None:
     """What one step emits is in the order in which Oden needs it."""
     played = play(EXAMPLE, *SHIFT[:9])
-    took = step(EXAMPLE, played.state, tick(200))
-    kinds = [record.kind for record in took.records if record.type == "RUN"]
+    result = step(EXAMPLE, played.state, tick(200))
+    kinds = [record.kind for record in result.records if record.type == "RUN"]
     assert kinds[: kinds.index("start") + 1] == ["output", "update", "start"]
 
 
@@ -132,7 +113,7 @@ def test_time_does_not_go_back() -> None:
 def test_memory_of_an_input_that_is_gone_is_dropped() -> None:
     """A plan without an input loads what was known of the others; one with more starts those from nothing."""
     text = dump(play(EXAMPLE, *SHIFT).state)
-    fewer = plan(inputs={name: given for name, given in PLC.items() if name != "scrap"}, scrap_yield=None)
+    fewer = plan(inputs={name: example_line for name, example_line in PLC.items() if name != "scrap"}, scrap_yield=None)
     state = load(fewer, text)
     assert set(state.inputs) == {"state", "good", "reject", "order", "product"} & set(load(EXAMPLE, text).inputs)
     assert "scrap" not in state.inputs

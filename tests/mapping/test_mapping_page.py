@@ -37,8 +37,8 @@ sources:
   floor: {type: mqtt, url: "mqtt://broker.plant-a.local", client_id: edge-01}
 """
 TAGS = (
-    "state mode speed order product sku order_done tank supplier alarms estop guard_closed running operator badge recipe recipe_active "
-    "tool_changed tool_id resin max_speed"
+    "state mode speed order product sku order_done tank supplier alarms estop guard_closed running operator badge "
+    "recipe recipe_active tool_changed tool_id resin max_speed"
 )
 MESSAGES = "event order_msg status entry"
 INPUTS: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.config.loader import load
 from gateway.mapping.compile import LinePlan, compile_lines
-from gateway.mapping.presets import PACKML
+from gateway.mapping.compile_states import PACKML
 from gateway.model import Sample
 from tests.mapping.recording import LINE, T0, plan, play, tag, tick
 
@@ -28,18 +28,18 @@ def line(folder: Path, text: str) -> LinePlan:
     file = folder / "gateway.yaml"
     file.write_text(HEAD + text, encoding="utf-8")
     loaded = load(file, {})
-    (found,) = compile_lines(loaded.config.lines, loaded.lookups)
-    return found
+    (plan_of_line,) = compile_lines(loaded.config.lines, loaded.lookups)
+    return plan_of_line
 
 
 @pytest.mark.parametrize(("number", "name", "kind"), PACKML)
 def test_packml_state_by_number_and_by_name(number: int, name: str, kind: str) -> None:
     """Each of the 17 states is told alike, however the controller says it."""
     states = {"preset": "packml", "input": "state", "categories": {kind: "Found"}}
-    found = plan(run=None, scrap_yield=None, states=states)
+    line_plan = plan(run=None, scrap_yield=None, states=states)
     reason = "" if kind == "uptime" else f", {name}"
-    for said in (number, str(number), float(number), name, name.upper(), name.lower()):
-        assert play(found, tag(10, "State", said)).texts == [f"start STATE 1 at 10: Found{reason}"]
+    for spelling in (number, str(number), float(number), name, name.upper(), name.lower()):
+        assert play(line_plan, tag(10, "State", spelling)).texts == [f"start STATE 1 at 10: Found{reason}"]
 
 
 def test_packml_numbers_are_those_of_the_standard() -> None:
@@ -52,26 +52,26 @@ def test_packml_numbers_are_those_of_the_standard() -> None:
 def test_packtags(tmp_path: Path) -> None:
     """A machine with OMAC's tag names, from the preset file and one line of configuration."""
     unit = "nsu=urn:acme:line;s=Unit01."
-    found = line(
+    line_plan = line(
         tmp_path,
         "include: [presets/packtags.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: packtags, "
         f'with: {{plc: press_plc, unit: "{unit}"}}}}\n',
     )
 
-    def said(seconds: float, node: str, value: object) -> Sample:
+    def sample(seconds: float, node: str, value: object) -> Sample:
         return Sample("press_plc", unit + node, value, T0 + seconds, source_time=T0 + seconds)
 
     played = play(
-        found,
-        said(1, "Status.UnitModeCurrent", 1),
-        said(1, "Admin.StopReason.ID", 0),
-        said(1, "Status.StateCurrent", 4),
-        said(10, "Status.Product[0].ProductID", 1234),
-        said(20, "Status.StateCurrent", 6),
-        said(100, "Admin.StopReason.ID", 17),
-        said(100, "Status.StateCurrent", 9),
-        said(130, "Status.StateCurrent", 6),
-        said(500, "Status.UnitModeCurrent", 2),
+        line_plan,
+        sample(1, "Status.UnitModeCurrent", 1),
+        sample(1, "Admin.StopReason.ID", 0),
+        sample(1, "Status.StateCurrent", 4),
+        sample(10, "Status.Product[0].ProductID", 1234),
+        sample(20, "Status.StateCurrent", 6),
+        sample(100, "Admin.StopReason.ID", 17),
+        sample(100, "Status.StateCurrent", 9),
+        sample(130, "Status.StateCurrent", 6),
+        sample(500, "Status.UnitModeCurrent", 2),
         tick(1000),
     )
     assert played.texts == [
@@ -85,28 +85,29 @@ def test_packtags(tmp_path: Path) -> None:
 
 
 def test_sparkplug_packml(tmp_path: Path) -> None:
-    """A machine with PackML behind a Sparkplug edge node: its birth, changes, the death of the device and its return."""
-    found = line(
+    """A machine with PackML behind a Sparkplug edge node: its birth, changes, the death of its device, its return."""
+    line_plan = line(
         tmp_path,
-        "include: [presets/sparkplug_packml.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: sparkplug_packml, "
+        "include: [presets/sparkplug_packml.yaml]\n"
+        "lines:\n  - {factory: Factory A, line: Line 01, use: sparkplug_packml, "
         "with: {broker: floor, device: Plant A/Edge 1/Filler}, "
         'scrap_yield: {entries: [{count: processed, raw_data: {yield: "{n}"}}]}}\n',
     )
 
-    def said(seconds: float, values: Mapping[str, object], **more: Any) -> Sample:
+    def sample(seconds: float, values: Mapping[str, object], **more: Any) -> Sample:
         address = "spBv1.0/Plant A/Edge 1/Filler"
         return Sample("floor", address, values, T0 + seconds, source_time=T0 + seconds, **more)
 
     count, state, product = "Admin/ProdProcessedCount[0]/AccCount", "Status/StateCurrent", "Status/Product[0]/ProductID"
     birth = {"Status/UnitModeCurrent": 1, "Admin/StopReason/ID": 0, state: 6, product: 0, count: 100}
     played = play(
-        found,
-        said(1, birth, initial=True),
-        said(10, {product: 1234, count: 100}),
-        said(30, {count: 130}),
-        said(40, dict.fromkeys(birth), quality="bad"),
-        said(200, {**birth, product: 1234, state: 9, "Admin/StopReason/ID": 17, count: 150}, initial=True),
-        said(400, {state: 6}),
+        line_plan,
+        sample(1, birth, initial=True),
+        sample(10, {product: 1234, count: 100}),
+        sample(30, {count: 130}),
+        sample(40, dict.fromkeys(birth), quality="bad"),
+        sample(200, {**birth, product: 1234, state: 9, "Admin/StopReason/ID": 17, count: 150}, initial=True),
+        sample(400, {state: 6}),
         tick(1000),
     )
     assert played.texts == [
@@ -129,36 +130,36 @@ def test_an_abort_without_a_stop_reason_has_its_name(tmp_path: Path) -> None:
     for more in ("", ", inputs: {stop: ~}, states: {codes: {9: ~}}"):
         folder = tmp_path / str(len(more))
         folder.mkdir()
-        found = line(
+        line_plan = line(
             folder,
             "include: [presets/packtags.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: packtags, "
             f'with: {{plc: press_plc, unit: ""}}{more}}}\n',
         )
         mode = Sample("press_plc", "Status.UnitModeCurrent", 1, T0)
-        played = play(found, mode, Sample("press_plc", "Status.StateCurrent", 9, T0), tick(10))
+        played = play(line_plan, mode, Sample("press_plc", "Status.StateCurrent", 9, T0), tick(10))
         assert played.texts == ["start STATE 1 at 0: Unplanned Downtime, Aborted"]
-        assert ("stop" in found.inputs) is not bool(more)
+        assert ("stop" in line_plan.inputs) is not bool(more)
 
 
 def test_isa95_events(tmp_path: Path) -> None:
     """Orders, states and people from event topics, from the preset file and one line of configuration."""
-    found = line(
+    line_plan = line(
         tmp_path,
         "include: [presets/isa95_events.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: isa95_events, "
         "with: {broker: floor, path: acme/a/l1}}\n",
     )
 
-    def said(seconds: float, topic: str, **value: object) -> Sample:
+    def sample(seconds: float, topic: str, **value: object) -> Sample:
         return Sample("floor", f"acme/a/l1/{topic}", {**value, "time": T0 + seconds}, T0 + seconds + 0.2)
 
     played = play(
-        found,
-        said(10, "job-order", command="Start", id="4711", material="FILM"),
-        said(11, "equipment-state", state="Running"),
-        said(12, "personnel", person="Ann"),
-        said(100, "equipment-state", state="Stopped", reason="Jam"),
-        said(200, "job-order", command="Stop", id="4711", material="FILM"),
-        said(300, "job-order", command="Start", id="4712", material="PIPE"),
+        line_plan,
+        sample(10, "job-order", command="Start", id="4711", material="FILM"),
+        sample(11, "equipment-state", state="Running"),
+        sample(12, "personnel", person="Ann"),
+        sample(100, "equipment-state", state="Stopped", reason="Jam"),
+        sample(200, "job-order", command="Stop", id="4711", material="FILM"),
+        sample(300, "job-order", command="Start", id="4712", material="PIPE"),
         tick(400),
     )
     assert played.texts == [
@@ -175,8 +176,8 @@ def test_isa95_events(tmp_path: Path) -> None:
 def test_a_code_of_ones_own_comes_over_the_preset() -> None:
     """The other states are the preset's still."""
     assert LINE["states"]["codes"][2] == {"category": "Planned Downtime", "reason": "Changeover"}
-    found = plan(run=None, scrap_yield=None, states={**LINE["states"], "preset": "packml", "hold": "0s"})
-    assert play(found, tag(10, "State", 2), tag(20, "State", 11)).texts == [
+    line_plan = plan(run=None, scrap_yield=None, states={**LINE["states"], "preset": "packml", "hold": "0s"})
+    assert play(line_plan, tag(10, "State", 2), tag(20, "State", 11)).texts == [
         "start STATE 1 at 10: Planned Downtime, Changeover",
         "end STATE 1 at 20",
         "start STATE 2 at 20: Unplanned Downtime, Held",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick, dump, load, step
-from gateway.mapping.output import Amount
+from gateway.mapping.output_track import Amount
 from gateway.model import RECORD, Output, Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, PLC, T0, message, order, plan, play, scrap, tag
@@ -119,7 +119,7 @@ class Plant:
         self.tell(scrap(self.arrival(lateness), qty, code, at=self.now))
 
     @property
-    def told(self) -> list[Sample]:
+    def in_order_of_arrival(self) -> list[Sample]:
         return sorted(self.samples, key=lambda sample: sample.received)
 
 
@@ -136,10 +136,10 @@ def plants(gap: float = 0.0, latest: float = 40.0) -> st.SearchStrategy[Plant]:
         st.tuples(st.just(Plant.reconnect)),
     )
     waits = st.sampled_from([gap, gap + 0.2, gap + 0.6, gap + 1.3, gap + 7.0, gap + 61.0])
-    return st.lists(st.tuples(waits, acts), min_size=20, max_size=80).map(happened)
+    return st.lists(st.tuples(waits, acts), min_size=20, max_size=80).map(plant_of)
 
 
-def happened(acts: Sequence[tuple[float, tuple[Any, ...]]]) -> Plant:
+def plant_of(acts: Sequence[tuple[float, tuple[Any, ...]]]) -> Plant:
     plant = Plant()
     plant.show()
     plant.made.clear()
@@ -158,7 +158,7 @@ def counted(records: Sequence[Record], pending: Sequence[Amount]) -> Counter[str
             sums["yield"] += int(record.raw_data.get("yield") or 0)
             sums[str(record.raw_data.get("scrap_code"))] += int(record.raw_data.get("scrap") or 0)
     for amount in pending:
-        sums[str(dict(amount.target.raw).get("scrap_code", "yield"))] += int(amount.amount)
+        sums[str(dict(amount.key.raw_data).get("scrap_code", "yield"))] += int(amount.amount)
     return sums
 
 
@@ -171,12 +171,16 @@ def without_zeros(sums: Counter[str]) -> dict[str, int]:
 def test_p2_p4_nothing_is_lost_or_invented(example: Any, plant: Plant, restarts: bool) -> None:
     """Reported plus waiting is what counters and events really moved, by code: through restarts, rollovers, resets,
     new subscriptions, bad quality, retained messages and late ones."""
-    played = play(example, *plant.told, Tick(T0 + plant.now + 100), restarts=restarts)
+    played = play(example, *plant.in_order_of_arrival, Tick(T0 + plant.now + 100), restarts=restarts)
     assert without_zeros(counted(played.records, played.state.output.pending)) == without_zeros(plant.made)
     again = play(
-        example, *plant.told[-1:], order(plant.now + 200, "Last"), Tick(T0 + plant.now + 400), state=played.state
+        example,
+        *plant.in_order_of_arrival[-1:],
+        order(plant.now + 200, "Last"),
+        Tick(T0 + plant.now + 400),
+        state=played.state,
     )
-    if plant.told[-1].address != "scrap":
+    if plant.in_order_of_arrival[-1].address != "scrap":
         assert without_zeros(counted([*played.records, *again.records], [])) == without_zeros(plant.made)
 
 
@@ -184,7 +188,7 @@ def test_p2_p4_nothing_is_lost_or_invented(example: Any, plant: Plant, restarts:
 @given(lines, plants())
 def test_intervals_never_overlap(example: Any, plant: Plant) -> None:
     """Intervals of one type do not overlap, share no start second, end after their start, and close before the next."""
-    played = play(example, *plant.told, Tick(T0 + plant.now + 100))
+    played = play(example, *plant.in_order_of_arrival, Tick(T0 + plant.now + 100))
     for kind in ("RUN", "STATE"):
         spans: dict[str, list[int]] = {}
         for record in played.records:
@@ -203,7 +207,7 @@ def test_intervals_never_overlap(example: Any, plant: Plant) -> None:
 @given(lines, plants())
 def test_p4_stamps_of_output_are_unique(example: Any, plant: Plant) -> None:
     """No two entries of a run have the same whole second, and none is before the run's start."""
-    played = play(example, *plant.told, Tick(T0 + plant.now + 100))
+    played = play(example, *plant.in_order_of_arrival, Tick(T0 + plant.now + 100))
     starts = {record.key: record.start for record in played.records if isinstance(record, StartInterval)}
     stamps = [(record.interval, record.timestamp) for record in played.records if isinstance(record, Output)]
     assert len(set(stamps)) == len(stamps)
@@ -218,9 +222,9 @@ def test_p13_records_do_not_depend_on_how_time_is_cut(
     """Ticks anywhere and the state through its text at any event: the same records, keys and notices."""
     end = Tick(T0 + plant.now + 100)
     ticks = [Tick(T0 + cut * (plant.now + 100)) for cut in cuts]
-    events: list[Sample | Tick] = [*plant.told, *ticks]
+    events: list[Sample | Tick] = [*plant.in_order_of_arrival, *ticks]
     events.sort(key=lambda event: event.at if isinstance(event, Tick) else event.received)
-    whole, cut = play(example, *plant.told, end), play(example, *events, end, restarts=restarts)
+    whole, cut = play(example, *plant.in_order_of_arrival, end), play(example, *events, end, restarts=restarts)
     assert cut.records == whole.records
     assert cut.notices == whole.notices
     assert dump(cut.state) == dump(whole.state)
@@ -237,7 +241,7 @@ def test_what_was_made_goes_to_the_run_that_was_on(plant: Plant) -> None:
         states=None,
         scrap_yield={"every": "10s", "entries": ENTRIES[:1]},
     )
-    played = play(example, *plant.told, Tick(T0 + plant.now + 100))
+    played = play(example, *plant.in_order_of_arrival, Tick(T0 + plant.now + 100))
     expected = [0 for _, number in plant.orders if number]
     for at, parts in plant.amounts:
         before = [number for time, number in plant.orders if time <= at]
@@ -288,17 +292,17 @@ qualities = st.sampled_from(["good", "good", "good", "uncertain", "bad"])
     ),
 )
 def test_p5_any_value_is_taken(
-    example: Any, said: list[tuple[tuple[str, str], object, Any, float | None, bool]]
+    example: Any, rubbish: list[tuple[tuple[str, str], object, Any, float | None, bool]]
 ) -> None:
     """No value of any sample, whatever its times, stops a line, and all that comes of it can be stored as text."""
     state = LineState()
-    for number, (where, value, quality, source_time, retained) in enumerate(said):
-        took = step(example, state, Sample(*where, value, T0 + number, quality, source_time, retained))
-        state = load(example, dump(took.state))
-        assert state == took.state
-        for record in took.records:
+    for number, (where, value, quality, source_time, retained) in enumerate(rubbish):
+        result = step(example, state, Sample(*where, value, T0 + number, quality, source_time, retained))
+        state = load(example, dump(result.state))
+        assert state == result.state
+        for record in result.records:
             assert RECORD.validate_json(RECORD.dump_json(record)) == record
-        for notice in took.notices:
+        for notice in result.notices:
             notice.text.encode()
 
 

@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema_runs import weekdays
-from gateway.mapping.shifts import Calendar, Shift
+from gateway.mapping.shifts import ShiftCalendar, ShiftPlan
 
 BERLIN = ZoneInfo("Europe/Berlin")
 EVERY_DAY = frozenset(range(7))
 THREE = (
-    Shift("Early", EVERY_DAY, time(6), time(14)),
-    Shift("Late", EVERY_DAY, time(14), time(22)),
-    Shift("Night", EVERY_DAY, time(22), time(6)),
+    ShiftPlan("Early", EVERY_DAY, time(6), time(14)),
+    ShiftPlan("Late", EVERY_DAY, time(14), time(22)),
+    ShiftPlan("Night", EVERY_DAY, time(22), time(6)),
 )
 
 
@@ -24,7 +24,7 @@ def moment(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("days", "found"),
+    ("days", "expected"),
     [
         ("mon-sun", EVERY_DAY),
         ("mon-fri", {0, 1, 2, 3, 4}),
@@ -36,9 +36,9 @@ def moment(text: str) -> float:
         ("tue,never", set()),
     ],
 )
-def test_days(days: str, found: set[int]) -> None:
+def test_days(days: str, expected: set[int]) -> None:
     """Days and ranges of days, also over the end of the week."""
-    assert weekdays(days) == found
+    assert weekdays(days) == expected
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_days(days: str, found: set[int]) -> None:
 )
 def test_night_shift_when_clocks_change(start: str, hours: int) -> None:
     """The wall clock decides: the night is an hour shorter or longer."""
-    span = Calendar(BERLIN, THREE).on(moment(start))
+    span = ShiftCalendar(BERLIN, THREE).on(moment(start))
     assert span is not None
     assert (span.name, span.start, (span.end - span.start) / 3600) == ("Night", moment(start), hours)
 
@@ -62,7 +62,7 @@ clocks = st.times().map(lambda clock: clock.replace(second=0, microsecond=0))
 @given(zones, times)
 def test_three_shifts_a_day_leave_no_gap(zone: str, at: float) -> None:
     """At any time one of them is on, and the next begins where it ends, in the order of the day."""
-    calendar = Calendar(ZoneInfo(zone), THREE)
+    calendar = ShiftCalendar(ZoneInfo(zone), THREE)
     span, following = calendar.on(at), calendar.following(at)
     assert span is not None
     assert following is not None
@@ -76,7 +76,7 @@ def test_boundaries_are_where_the_shift_changes(
     zone: str, at: float, start: time, end: time, days: frozenset[int]
 ) -> None:
     """Nothing changes before the next boundary, and there it does; one shift on some days always comes again."""
-    calendar = Calendar(ZoneInfo(zone), (Shift("S", days, start, end),))
+    calendar = ShiftCalendar(ZoneInfo(zone), (ShiftPlan("S", days, start, end),))
     now, following = calendar.on(at), calendar.following(at)
     assert following is not None
     assert following.at > at
@@ -88,8 +88,8 @@ def test_boundaries_are_where_the_shift_changes(
 
 def test_shifts_that_overlap_are_found() -> None:
     """Also over midnight and over the end of the week."""
-    assert Calendar(BERLIN, THREE).overlap() is None
-    sunday = Shift("Sunday", frozenset({6}), time(22), time(7))
-    monday = Shift("Monday", frozenset({0}), time(6), time(7))
-    assert Calendar(BERLIN, (sunday, monday)).overlap() == ("Sunday", "Monday")
-    assert Calendar(BERLIN, (Shift("Day", EVERY_DAY, time(6), time(6)),)).overlap() is None
+    assert ShiftCalendar(BERLIN, THREE).overlap() is None
+    sunday = ShiftPlan("Sunday", frozenset({6}), time(22), time(7))
+    monday = ShiftPlan("Monday", frozenset({0}), time(6), time(7))
+    assert ShiftCalendar(BERLIN, (sunday, monday)).overlap() == ("Sunday", "Monday")
+    assert ShiftCalendar(BERLIN, (ShiftPlan("Day", EVERY_DAY, time(6), time(6)),)).overlap() is None

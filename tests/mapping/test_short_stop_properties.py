@@ -1,4 +1,5 @@
-"""Short stops against what a person would make of the whole day afterwards: first without chatter, then without the stops that were short."""
+"""Short stops against what a person would make of the whole day afterwards: first without chatter, then without the
+stops that were short."""
 
 from typing import NamedTuple
 
@@ -37,11 +38,11 @@ class Was(NamedTuple):
     stopped: int = 0
 
 
-def without_chatter(told: list[tuple[int, str]]) -> list[Was]:
+def without_chatter(changes: list[tuple[int, str]]) -> list[Was]:
     """The states that lasted for HOLD; what is shorter belongs to the state before."""
     settled: list[Was] = []
     candidate: Was | None = None
-    for at, category in [*told, (END, "")]:
+    for at, category in [*changes, (END, "")]:
         if candidate is not None and candidate.category != category:
             if at - candidate.start >= HOLD:
                 settled.append(candidate)
@@ -71,13 +72,17 @@ def without_short_stops(states: list[Was]) -> list[Was]:
 
 def told_of(played: Played) -> list[Was]:
     """The states that were told, with what was said of them at their ends."""
-    ends = {one.interval: one for one in played.records if isinstance(one, UpdateInterval) and one.end is not None}
+    ends = {
+        record.interval: record
+        for record in played.records
+        if isinstance(record, UpdateInterval) and record.end is not None
+    }
     states = []
-    for one in played.records:
-        if isinstance(one, StartInterval):
-            said = ends[one.key].metadata if one.key in ends else {}
-            counts = int(str(said.get("short_stops", 0))), int(str(said.get("short_stop_seconds", 0)))
-            states.append(Was(seconds(one.start), str(one.metadata["category"]), *counts))
+    for record in played.records:
+        if isinstance(record, StartInterval):
+            metadata = ends[record.key].metadata if record.key in ends else {}
+            counts = int(str(metadata.get("short_stops", 0))), int(str(metadata.get("short_stop_seconds", 0)))
+            states.append(Was(seconds(record.start), str(record.metadata["category"]), *counts))
     return states
 
 
@@ -101,14 +106,17 @@ days = st.lists(st.tuples(st.integers(1, 80), st.sampled_from([*MEANS])), min_si
 @examples(300)
 @given(days, st.booleans())
 def test_what_is_told_is_what_a_person_would_make_of_it(day: list[tuple[int, int]], restarts: bool) -> None:
-    """Watched as it happens, or learnt all at once after an outage: the same states with the same starts and the same short stops in them."""
-    at, said = 0, []
+    """Watched as it happens, or learnt all at once after an outage: the same states with the same starts and the same
+    short stops in them."""
+    at, values = 0, []
     for pause, code in day:
         at += pause
-        said.append((at, code))
-    expected = without_short_stops(without_chatter([(at, MEANS[code]) for at, code in said]))
-    watched = told_of(through_time([tag(at, "State", code) for at, code in said], restarts=restarts))
-    late = told_of(through_time([tag(5_000, "State", code, source=at) for at, code in said], restarts=restarts))
-    for told in (watched, late):
-        assert told[:-1] == expected[:-1]  # what is said of the last state is said with its end
-        assert [(one.start, one.category) for one in told] == [(one.start, one.category) for one in expected]
+        values.append((at, code))
+    expected = without_short_stops(without_chatter([(at, MEANS[code]) for at, code in values]))
+    watched = told_of(through_time([tag(at, "State", code) for at, code in values], restarts=restarts))
+    late = told_of(through_time([tag(5_000, "State", code, source=at) for at, code in values], restarts=restarts))
+    for states in (watched, late):
+        assert states[:-1] == expected[:-1]  # what is said of the last state is said with its end
+        assert [(state.start, state.category) for state in states] == [
+            (state.start, state.category) for state in expected
+        ]

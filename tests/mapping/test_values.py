@@ -49,7 +49,7 @@ def test_number_takes_amounts_only(value: object, amount: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "expected"),
     [
         ((), {"a": {"b": None}}),
         (("a",), {"b": None}),
@@ -58,9 +58,9 @@ def test_number_takes_amounts_only(value: object, amount: float | None) -> None:
         (("a", "b", "c"), ABSENT),
     ],
 )
-def test_find_tells_null_from_absent(path: tuple[str, ...], found: object) -> None:
+def test_find_tells_null_from_absent(path: tuple[str, ...], expected: object) -> None:
     """A field that says null is there; one below a plain value is not."""
-    assert find({"a": {"b": None}}, path) == found
+    assert find({"a": {"b": None}}, path) == expected
 
 
 @pytest.mark.parametrize(

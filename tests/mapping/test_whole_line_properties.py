@@ -53,14 +53,15 @@ lines = st.builds(
 )
 
 
-def moved(told: Sequence[Sample]) -> int:
+def moved(samples: Sequence[Sample]) -> int:
     """By how much the counter moved, over all it shows."""
-    shown = [one.value for one in told if one.address == "Good" and isinstance(one.value, int)]
+    shown = [sample.value for sample in samples if sample.address == "Good" and isinstance(sample.value, int)]
     return sum((after - before) % ROLLOVER for before, after in pairwise(shown))
 
 
 def reported(played: Played) -> Counter[str]:
-    """What was reported, what waits, and what was only said, by the name of the amount; for tests how many, by their schema."""
+    """What was reported, what waits, and what was only said, by the name of the amount; for tests
+    how many, by their schema."""
     sums: Counter[str] = Counter()
     for record in played.records:
         if isinstance(record, Output) and record.quality_schema is not None:
@@ -68,14 +69,14 @@ def reported(played: Played) -> Counter[str]:
         elif isinstance(record, Output):
             sums.update({name: int(record.raw_data[name] or 0) for name in record.amounts})
     for amount in (*played.state.output.pending, *played.state.batch_output.pending):
-        sums[amount.target.counts[0]] += int(amount.amount)
-    for test in played.state.rules.waiting:
+        sums[amount.key.amount_names[0]] += int(amount.amount)
+    for test in played.state.rules.waiting_tests:
         sums[test.schema] += 1
     for notice in played.notices:
         assert notice.kind != "loss"
-        said = re.match(r"(-?\d+) were made while no (run|batch)", notice.text)
-        if said:
-            sums[f"no {said[2]}"] += int(said[1])
+        match = re.match(r"(-?\d+) were made while no (run|batch)", notice.text)
+        if match:
+            sums[f"no {match[2]}"] += int(match[1])
         untold = re.search(r"a quality test is not told: no (run|batch) that is known", notice.text)
         if untold:
             sums[RUN_TEST if untold[1] == "run" else BATCH_TEST] += 1
@@ -84,12 +85,13 @@ def reported(played: Played) -> Counter[str]:
 
 @examples(200)
 @given(lines, any_recording, st.booleans())
-def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, told: list[Sample], restarts: bool) -> None:
-    """Through rollovers, bad quality, new subscriptions, late and retained messages and restarts: entries plus what waits plus what is
-    said to be of no run is the counter's movement, for runs and for batches; and each test is told, waits or is said to be of none, never twice."""
-    played = play(example, *told, Tick(told[-1].received + 100), restarts=restarts)
-    sums, made = reported(played), moved(told)
-    tests = sum(one.address == "event" and not one.retained for one in told)
+def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, samples: list[Sample], restarts: bool) -> None:
+    """Through rollovers, bad quality, new subscriptions, late and retained messages and restarts: entries plus what
+    waits plus what is said to be of no run is the counter's movement, for runs and for batches; and each test is told,
+    waits or is said to be of none, never twice."""
+    played = play(example, *samples, Tick(samples[-1].received + 100), restarts=restarts)
+    sums, made = reported(played), moved(samples)
+    tests = sum(sample.address == "event" and not sample.retained for sample in samples)
     assert sums["yield"] + sums["scrap"] + sums["no run"] == 4 * made
     assert sums[RUN_TEST] == tests
     if example.batch_output is not None:
@@ -99,10 +101,10 @@ def test_p2_p4_each_part_and_each_test_is_told_once(example: LinePlan, told: lis
 
 @examples(150)
 @given(lines, any_recording)
-def test_p4_everything_is_of_an_interval_that_was_told(example: LinePlan, told: list[Sample]) -> None:
-    """No output or test comes before the start of its interval, and of each interval no two entries, and no two tests of one schema,
-    have the same second; and intervals that stand in for none do not overlap the others."""
-    played = play(example, *told, Tick(told[-1].received + 100))
+def test_p4_everything_is_of_an_interval_that_was_told(example: LinePlan, samples: list[Sample]) -> None:
+    """No output or test comes before the start of its interval, and of each interval no two entries, and no two tests
+    of one schema, have the same second; and intervals that stand in for none do not overlap the others."""
+    played = play(example, *samples, Tick(samples[-1].received + 100))
     starts: dict[str, int] = {}
     stamps = set()
     for record in played.records:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.cli.demo_parts import status_json
-from gateway.mapping.causes import KEPT, Causes
 from gateway.mapping.line import LineState, Step
+from gateway.mapping.provenance import REMEMBERED_RECORDS, ProvenanceLog
 from gateway.model import StartInterval
 from tests.config.command import Answer, check, environment, written
 from tests.mapping.recording import tick
@@ -84,15 +84,15 @@ async def test_explain_asks_the_running_gateway(tmp_path: Path) -> None:
 
 def test_p12_the_causes_of_a_few_records_are_remembered() -> None:
     """The newest of each line, whatever other lines do; the rest is forgotten."""
-    causes = Causes()
-    for number in range(3 * KEPT):
+    log = ProvenanceLog()
+    for number in range(3 * REMEMBERED_RECORDS):
         record = StartInterval(f"KEY{number}", "one", 0.0, "RUN", number)
-        causes.learn("one", Step(LineState(), (record,)), tick(number))
-    causes.learn("two", Step(LineState(), (StartInterval("OTHER", "two", 0.0, "RUN", 1),)), tick(1))
-    last = causes.last("one")
+        log.add("one", Step(LineState(), (record,)), tick(number))
+    log.add("two", Step(LineState(), (StartInterval("OTHER", "two", 0.0, "RUN", 1),)), tick(1))
+    last = log.last("one")
     assert last is not None
-    assert (last.record.key, last.section) == (f"KEY{3 * KEPT - 1}", "run")
-    assert causes.find(f"KEY{2 * KEPT}") is not None
-    assert causes.find(f"KEY{2 * KEPT - 1}") is None
-    assert causes.find("OTHER") is not None
-    assert causes.last("three") is None
+    assert (last.record.key, last.section) == (f"KEY{3 * REMEMBERED_RECORDS - 1}", "run")
+    assert log.find(f"KEY{2 * REMEMBERED_RECORDS}") is not None
+    assert log.find(f"KEY{2 * REMEMBERED_RECORDS - 1}") is None
+    assert log.find("OTHER") is not None
+    assert log.last("three") is None

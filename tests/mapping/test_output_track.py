@@ -8,9 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from gateway.mapping.output import EXACT, MOST, MOST_STAMPS, Amount, OutputPlan, OutputState, Target, reported
-from gateway.mapping.records import Recorder
-from gateway.mapping.runs import EndedRun, Run, RunsState
+from gateway.mapping.context import Recorder
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
+from gateway.mapping.output_track import (
+    EXACT_AMOUNTS,
+    MOST_AMOUNTS,
+    MOST_STAMPS,
+    Amount,
+    AmountKey,
+    OutputPlan,
+    OutputState,
+    report,
+    with_amount,
+)
 from gateway.model import Output
 from tests.mapping.recording import LINE, PLC, T0, message, next_due, order, plan, play, scrap, tag, tick
 
@@ -75,6 +85,12 @@ def test_p2_counter_that_moved_while_away_is_counted_once() -> None:
     assert play(LINE_01, tick(540), state=played.state).texts == ["output of 1 at 540: yield 50"]
 
 
+def test_two_values_of_one_instant_are_judged_by_the_device_s_time() -> None:
+    """A counter that moves in no time at all is too fast, however long the gateway has waited for its second value."""
+    played = play(LINE_01, order(1, "A"), tag(10, "Good", 100), tag(30, "Good", 120, source=10), tick(60))
+    assert ["in 0.0 s, faster than its max_rate: counted" in notice.text for notice in played.notices] == [True]
+
+
 def test_events_count_even_when_equal() -> None:
     """Two equal scrap messages are two events; a retained one is not one more."""
     events = (scrap(20, 3), scrap(21, 3), scrap(22, 3, retained=True))
@@ -101,7 +117,8 @@ def test_equal_raw_data_of_two_entries_is_summed() -> None:
 
 
 def test_stamps_are_unique_per_run() -> None:
-    """A stamp is the end of the window, or a second after the one before; at the end of the run its last second, or one before."""
+    """A stamp is the end of the window, or a second after the one before; at the end of the run its
+    last second, or one before."""
     many = [scrap(11 + number, 1, f"Code {number}") for number in range(4)]
     played = play(
         output(every_entry()), order(10, "A"), *many, scrap(59, 1), tick(60), scrap(61, 1), order(61.5, "B"), tick(62)
@@ -115,14 +132,16 @@ STATE: TypeAdapter[OutputState] = TypeAdapter(OutputState)
 KINDS = st.integers(1, 9)
 
 
-def reports(state: OutputState, run: Run | EndedRun, kinds: int, now: float) -> tuple[OutputState, list[int]]:
+def reports(
+    state: OutputState, run: OpenInterval | EndedInterval, kinds: int, now: float
+) -> tuple[OutputState, list[int]]:
     """Report as many kinds of scrap to `run`, after a restart; the state then, and the time stamps."""
     state = STATE.validate_json(STATE.dump_json(state))
-    runs = RunsState(current=run) if isinstance(run, Run) else RunsState(last=run)
-    scraps = [Amount(run.start, 1, Target(0, (("code", kind),), ("scrap",))) for kind in range(kinds)]
+    runs = IntervalsState(current=run) if isinstance(run, OpenInterval) else IntervalsState(last=run)
+    scraps = [Amount(run.start, 1, AmountKey(0, (("code", kind),), ("scrap",))) for kind in range(kinds)]
     recorder = Recorder("line", 0)
-    state = reported(replace(state, pending=tuple(scraps)), runs, OutputPlan("RUN", 60.0, {}), run, now, recorder)
-    return state, [one.timestamp for one in recorder.records if isinstance(one, Output)]
+    state = report(replace(state, pending=tuple(scraps)), runs, OutputPlan("RUN", 60.0, {}), run, now, recorder)
+    return state, [record.timestamp for record in recorder.records if isinstance(record, Output)]
 
 
 @given(
@@ -133,14 +152,15 @@ def reports(state: OutputState, run: Run | EndedRun, kinds: int, now: float) -> 
 def test_p4_late_output_is_stamped_inside_its_run(
     on: list[tuple[int, int]], length: int, late: list[tuple[int, int]]
 ) -> None:
-    """What is booked for a run that has ended, by then or long after, lies in the run where one of its seconds is free, though its end came to
-    light after later stamps; the nearest to the end first. No two are the same, through restarts."""
+    """What is booked for a run that has ended, by then or long after, lies in the run where one of its seconds is free,
+    though its end came to light after later stamps; the nearest to the end first. No two are the same, through
+    restarts."""
     state, now, taken = OutputState(), 1000, list[int]()
     for seconds, kinds in on:
         now += seconds
-        state, stamps = reports(state, Run("R", 1000), kinds, now)
+        state, stamps = reports(state, OpenInterval("R", 1000), kinds, now)
         taken += stamps
-    ended = EndedRun("R", 1000, 1000 + length, 1000.0 + length)
+    ended = EndedInterval("R", 1000, 1000 + length, 1000.0 + length)
     now = max(now, ended.end)
     for seconds, kinds in late:
         now += seconds
@@ -158,8 +178,8 @@ def test_p4_late_output_is_stamped_inside_its_run(
 def test_p4_time_stamps_of_an_older_version_are_not_met_again() -> None:
     """It remembered the latest time stamp of a run only: all that come are later, also where they lie after the end."""
     state = STATE.validate_json('{"stamps": {"R": 1050}}')
-    state, on = reports(state, Run("R", 1000), 2, 1049.0)
-    state, late = reports(state, EndedRun("R", 1000, 1054, 1054.0), 3, 1060.0)
+    state, on = reports(state, OpenInterval("R", 1000), 2, 1049.0)
+    state, late = reports(state, EndedInterval("R", 1000, 1054, 1054.0), 3, 1060.0)
     assert on == [1051, 1052]
     assert late == [1053, 1054, 1055]
 
@@ -174,6 +194,24 @@ def test_corrections_and_zero() -> None:
     assert play(LINE_01, order(10, "A"), *events, tick(60)).texts[1:] == [
         "output of 1 at 60: scrap 3, scrap_code Splice"
     ]
+
+
+@pytest.mark.parametrize(("made", "reported"), [(9, []), (10, [10]), (11, [11]), (-9, []), (-10, [-10])])
+def test_amount_of_exactly_the_minimum_is_reported(made: int, reported: list[int]) -> None:
+    """Less than `min`, forwards or back, waits for the next window; `min` itself does not."""
+    entry = {"count": "scrap.qty", "min": 10, "raw_data": {"scrap": "{n}"}}
+    line = plan(states=None, scrap_yield={"every": "60s", "entries": [entry]})
+    played = play(line, order(10, "A"), scrap(20, made), tick(70))
+    assert [record.raw_data["scrap"] for record in played.records if isinstance(record, Output)] == reported
+
+
+def test_amounts_that_cancel_each_other_do_not_wait_for_a_minimum() -> None:
+    """A booking that was taken back within its window leaves nothing that waits, and no window."""
+    entry = {"count": "scrap.qty", "min": 10, "raw_data": {"scrap": "{n}"}}
+    line = plan(states=None, scrap_yield={"every": "60s", "entries": [entry]})
+    played = play(line, order(10, "A"), scrap(20, 5), scrap(30, -5), tick(70))
+    assert not [record for record in played.records if isinstance(record, Output)]
+    assert next_due(line, played.state) is None
 
 
 def test_floats_do_not_drift() -> None:
@@ -234,6 +272,13 @@ def test_p13_late_order_still_splits_where_it_happened() -> None:
         "output of 1 at 31: yield 4",
         "output of 2 at 60: yield 5",
     ]
+
+
+def test_amount_in_the_instant_of_a_change_waits_until_the_change_has_settled() -> None:
+    """What is made in the very instant of an order change is the next order's, also where a window ends meanwhile."""
+    line = plan(states=None, run={**LINE["run"], "end": None, "settle": "30s"})
+    played = play(line, order(10, "A"), order(50, "B"), scrap(50, 2), tick(200))
+    assert [text for text in played.texts if "output" in text] == ["output of 2 at 120: scrap 2, scrap_code Splice"]
 
 
 def test_p13_late_amount_goes_to_the_run_that_has_ended() -> None:
@@ -397,14 +442,27 @@ def test_p12_what_waits_is_bounded() -> None:
     """Equal amounts become one after a while; without a run, too many different ones are refused with a notice."""
     many = [tag(number, "Good", number) for number in range(1000)]
     played = play(LINE_01, *many)
-    assert len(played.state.output.pending) <= 2 * EXACT
-    kinds = [scrap(1000 + number, 1, f"Code {number}") for number in range(MOST + 10)]
+    assert len(played.state.output.pending) <= 2 * EXACT_AMOUNTS
+    kinds = [scrap(1000 + number, 1, f"Code {number}") for number in range(MOST_AMOUNTS + 10)]
     played = play(LINE_01, *kinds, tag(9000, "Good", 1001), state=played.state)
-    assert len(played.state.output.pending) <= MOST
+    assert len(played.state.output.pending) <= MOST_AMOUNTS
     assert 0 < len([notice for notice in played.notices if "is lost" in notice.text]) <= 11
     played = play(LINE_01, order(9001, "A"), tick(9060), state=played.state)
     entries = [record.raw_data for record in played.records if record.kind == "output"]
     assert [entry["yield"] for entry in entries if "yield" in entry] == [1001]
+
+
+def test_p12_amounts_keep_their_own_times_while_there_is_room() -> None:
+    """Of as many amounts as can wait, the newest equal ones are still two; one more makes them one. None is lost."""
+    keys = [AmountKey(0, (("code", number),), ("scrap",)) for number in range(MOST_AMOUNTS - 1)]
+    full = OutputState(tuple(Amount(number, 1, key) for number, key in enumerate(keys)))
+    runs = IntervalsState()
+    two = with_amount(full, Amount(MOST_AMOUNTS, 2, keys[-1]), runs)
+    assert two is not None
+    assert [amount.amount for amount in two.pending[-2:]] == [1, 2]
+    one = with_amount(two, Amount(MOST_AMOUNTS + 1, 4, keys[-1]), runs)
+    assert one is not None
+    assert one.pending[-1] == Amount(MOST_AMOUNTS - 2, 7, keys[-1])
 
 
 def test_p12_memory_is_bounded_over_many_runs() -> None:

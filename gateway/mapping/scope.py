@@ -5,22 +5,23 @@ from typing import TypeVar
 
 from gateway.config.schema_inputs import Input
 from gateway.errors import Fault
-from gateway.mapping import expressions, patterns
-from gateway.mapping.expressions import Condition, Expression, Kind
-from gateway.mapping.patterns import Pattern, Reference
+from gateway.mapping import expressions, templates
+from gateway.mapping.expressions import Condition, Expression, ValueKind
+from gateway.mapping.templates import Pattern, Reference
 from gateway.model import NO_LOOKUPS, Lookups
 
 Loc = tuple[str | int, ...]
 Parsed = TypeVar("Parsed")
 
 
-class Names:
-    """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that a person sees them all at once."""
+class Scope:
+    """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that
+    a person sees them all at once."""
 
     def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS) -> None:
         self.inputs = inputs
         self._lookups = lookups
-        self.kinds: dict[str, Kind] = {}
+        self.kinds: dict[str, ValueKind] = {}
         """What is known of the values of inputs."""
         self.faults: list[Fault] = []
 
@@ -32,19 +33,20 @@ class Names:
 
     def input(self, name: str, loc: Loc) -> Input | None:
         """The input that is named at `loc`."""
-        given = self.inputs.get(name)
-        if given is None:
+        section = self.inputs.get(name)
+        if section is None:
             self.fault(loc, self._unknown(name))
-        return given
+        return section
 
-    def pattern(self, pattern: str, loc: Loc, *also: Reference, lookups: Lookups = NO_LOOKUPS) -> Pattern | None:
-        """The parsed pattern; its placeholders are inputs, or one of `also`. `lookups` are further tables, for it alone."""
-        parsed = self._try(loc, lambda: patterns.parse(pattern, {**self._lookups, **lookups}))
+    def pattern(self, pattern: str, loc: Loc, *extra: Reference, lookups: Lookups = NO_LOOKUPS) -> Pattern | None:
+        """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further
+        tables, for it alone."""
+        parsed = self._try(loc, lambda: templates.parse(pattern, {**self._lookups, **lookups}))
         for reference in parsed.references if parsed is not None else ():
-            given = self.inputs.get(reference.input)
-            if given is None and reference not in also:
+            section = self.inputs.get(reference.input)
+            if section is None and reference not in extra:
                 self.fault(loc, self._unknown(reference.input))
-            elif reference.path and given is not None and (given.topic is None or given.counter is not None):
+            elif reference.path and section is not None and (section.topic is None or section.counter is not None):
                 self.fault(
                     loc, f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
                 )
@@ -54,7 +56,7 @@ class Names:
         """The compiled condition over inputs."""
         return self._try(loc, lambda: expressions.parse(source, self.inputs, self.kinds))
 
-    def expression(self, source: str, loc: Loc) -> tuple[Expression, Kind | None] | None:
+    def expression(self, source: str, loc: Loc) -> tuple[Expression, ValueKind | None] | None:
         """The compiled expression over inputs, and the kind of its values where that is known."""
         return self._try(loc, lambda: expressions.parse_value(source, self.inputs, self.kinds))
 

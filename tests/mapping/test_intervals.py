@@ -1,12 +1,12 @@
-"""Runs: when they begin and end, told as recordings of the example line."""
+"""Runs and batches: when they begin and end, as recordings of the example line."""
 
 from typing import Any
 
 import pytest
 
-from gateway.mapping.runs import key_text
+from gateway.mapping.intervals import PAST_KEYS, EndedInterval, OpenInterval, key_text, owner
 from gateway.model import Sample
-from tests.mapping.recording import LINE, T0, message, next_due, order, plan, play, tag, tick
+from tests.mapping.recording import LINE, PLC, T0, message, next_due, order, plan, play, tag, tick
 
 RUNS = plan(states=None, scrap_yield=None)
 QUICK = plan(states=None, scrap_yield=None, run={**LINE["run"], "settle": "0s"})
@@ -244,3 +244,125 @@ def test_p5_an_order_that_is_no_order_comes_with_an_old_time() -> None:
     played = play(plan(), order(10, "A"), tick(12), order(20, 10**4400, at=5), order(21, {"of": 1}, at=5), tick(30))
     assert played.texts == ["start RUN 1 at 10: A, FILM"]
     assert [notice.kind for notice in played.notices] == ["reject", "reject"]
+
+
+def test_condition_that_turns_true_in_the_instant_of_the_start_ends_the_run() -> None:
+    """What is true from the instant in which the run begins was not true before it: it ends this run."""
+    played = play(RUNS, order(10, "A"), tag(10, "State", 0), tick(10 + 1800))
+    assert played.texts == ["start RUN 1 at 10: A, FILM", "end RUN 1 at 11"]
+
+
+@pytest.mark.parametrize(("pause", "end"), [(1.875, 101), (2, 100), (2.125, 100)])
+def test_key_that_was_empty_for_as_long_as_a_change_settles_ended_the_run(pause: float, end: int) -> None:
+    """An order that was taken away for `settle` or longer was over, though the next came before `empty_for` is."""
+    line = plan(states=None, scrap_yield=None, run={**LINE["run"], "settle": "2s", "empty_for": "1m"})
+    played = play(line, order(10, "A"), order(100, ""), order(100 + pause, "B"), tick(200))
+    assert played.texts[1] == f"end RUN 1 at {end}"
+
+
+def test_key_of_an_earlier_run_is_remembered_however_often_the_later_ones_take_turns() -> None:
+    """Each key is remembered once: orders that alternate push no earlier one out; its kept message begins nothing."""
+    turns = [order(100 + 10 * number, "AB"[number % 2]) for number in range(3 * PAST_KEYS)]
+    kept = message(5000, "order", {"number": "First", "sku": "FILM"}, retained=True)
+    played = play(QUICK, order(10, "First"), *turns, kept, tick(6000))
+    assert "First" not in " ".join(played.texts[1:])
+    assert "the broker kept an older message" in played.notices[-1].text
+
+
+def test_condition_that_turns_true_in_the_instant_of_a_change_waits_for_the_change() -> None:
+    """The line stands still in the instant in which the next order comes: that order's run is the one that ends so."""
+    run = {**LINE["run"], "settle": "1m", "end": {"when": "state == 0", "for": "10s"}}
+    line = plan(states=None, scrap_yield=None, run=run)
+    played = play(line, order(10, "A"), order(100, "B", "PIPE"), tag(100, "State", 0), tick(500))
+    assert played.texts == [
+        "start RUN 1 at 10: A, FILM",
+        "end RUN 1 at 100",
+        "start RUN 2 at 100: B, PIPE",
+        "end RUN 2 at 101",
+    ]
+
+
+COUNTED = plan(batches={"every": 10, "count": "good"}, states=None, scrap_yield=None)
+
+
+def test_last_part_of_a_batch_is_in_it() -> None:
+    """The part that completes a batch belongs to it, what comes after to the next, although both meet in one second."""
+    played = play(COUNTED, tag(1, "Good", 0), order(5, "A"), tag(20.25, "Good", 10), tag(20.5, "Good", 13), tick(30))
+    last, current = owner(played.state.batches, T0 + 20.25), owner(played.state.batches, T0 + 20.5)
+    assert isinstance(last, EndedInterval)
+    assert isinstance(current, OpenInterval)
+    assert last.end == current.start == T0 + 20
+    assert played.state.batches.counted == 3
+
+
+def test_memory_of_batches_goes_through_its_text() -> None:
+    """A batch that is on stays one batch over restarts, and its count goes on."""
+    events = (tag(1, "Good", 0), order(5, "A"), tag(20, "Good", 4), tag(30, "Good", 8), tag(40, "Good", 12), tick(50))
+    whole, cut = play(COUNTED, *events), play(COUNTED, *events, restarts=True)
+    assert cut.records == whole.records
+    assert cut.texts[-2:] == ["end BATCH 2 at 40", "start BATCH 3 at 40: "]
+
+
+@pytest.mark.parametrize(("received", "corrected"), [(609.5, True), (609.625, False)])
+def test_correction_is_possible_until_exactly_its_limit(received: float, corrected: bool) -> None:
+    """What an order message says `correct` seconds after the start of its run still corrects it; later it does not."""
+    line = plan(states=None, scrap_yield=None, run={**LINE["run"], "correct": "10m"})
+    played = play(line, order(10, "A"), tick(20), order(received, "A", "PIPE", at=20), tick(700))
+    assert ("update RUN 1: PIPE" in played.texts) is corrected
+
+
+@pytest.mark.parametrize(
+    ("until", "texts"), [(1899.5, []), (1900, ["end RUN 1 at 100", "start RUN 2 at 1900: A, FILM"])]
+)
+def test_condition_that_held_for_exactly_its_time_ended_the_run(until: float, texts: list[str]) -> None:
+    """What the plant's own times show to have held for long enough ended the run, though all came at once."""
+    played = play(RUNS, order(10, "A"), tag(4000, "State", 0, source=100), tag(4000, "State", 1, source=until))
+    assert played.texts[1:] == texts
+
+
+@pytest.mark.parametrize(("stopped", "ends"), [(99.5, False), (100, True), (100.5, True)])
+def test_event_in_the_instant_of_the_start_ends_the_run(stopped: float, ends: bool) -> None:
+    """An end from before the start is that of an earlier run; one of the same instant is that of this run."""
+    job = {"source": "mes", "topic": "job", "time": "at"}
+    run = {
+        "start": {"event": "job", "when": "job.type == 'start'"},
+        "end": {"event": "job", "when": "job.type == 'stop'"},
+        "product": "FILM",
+        "settle": "0s",
+    }
+    line = plan(states=None, scrap_yield=None, inputs={**PLC, "job": job}, run=run)
+    start = message(100, "job", {"type": "start", "at": T0 + 100})
+    played = play(line, start, tick(101), message(110, "job", {"type": "stop", "at": T0 + stopped}), tick(200))
+    assert played.texts == ["start RUN 1 at 100: FILM", *(["end RUN 1 at 101"] if ends else [])]
+
+
+@pytest.mark.parametrize(("next_order", "recorded"), [(101.875, False), (102, True), (102.125, True)])
+def test_order_that_was_on_for_exactly_the_time_of_settling_was_a_run(next_order: float, recorded: bool) -> None:
+    """Orders that all come late: what their own times show to have settled was a run; what did not was none."""
+    line = plan(states=None, scrap_yield=None, run={**LINE["run"], "settle": "2s"})
+    late = [order(4000, "B", "PIPE", at=100), order(4000, "C", "HOSE", at=next_order)]
+    played = play(line, order(10, "A"), tick(20), *late, tick(4100))
+    assert ("start RUN 2 at 100: B, PIPE" in played.texts) is recorded
+
+
+@pytest.mark.parametrize(("until", "recorded"), [(109.875, False), (110, True), (110.125, True)])
+def test_start_condition_that_held_for_exactly_its_time_began_a_run(until: float, recorded: bool) -> None:
+    """What the plant's own times show to have held for `for` was a run, though all came at once."""
+    run = {"start": {"when": "state == 1", "for": "10s"}, "end": {"when": "state != 1"}, "product": "FILM"}
+    line = plan(states=None, scrap_yield=None, run=run)
+    played = play(line, tag(4000, "State", 1, source=100), tag(4000, "State", 0, source=until), tick(4100))
+    assert played.texts == (["start RUN 1 at 100: FILM", "end RUN 1 at 110"] if recorded else [])
+
+
+def test_batch_in_the_instant_of_an_order_change_is_in_the_next_run() -> None:
+    """A batch that begins as the order changes waits until that has settled: it is one batch, in the later run."""
+    inputs = {**PLC, "batch": {"source": "plc", "node": "Batch"}}
+    run = {**LINE["run"], "settle": "2s"}
+    line = plan(states=None, scrap_yield=None, inputs=inputs, run=run, batches={"key": "batch", "settle": "0s"})
+    played = play(line, order(10, "A"), tick(20), order(100, "B", "PIPE"), tag(100, "Batch", "X"), tick(200))
+    assert played.texts == [
+        "start RUN 1 at 10: A, FILM",
+        "end RUN 1 at 100",
+        "start RUN 2 at 100: B, PIPE",
+        "start BATCH 3 at 100: ",
+    ]

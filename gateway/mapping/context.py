@@ -1,0 +1,162 @@
+"""What the parts of a line share while one step is taken: the time, what is known of the inputs, the records and
+notices made so far.
+
+A record's identity is its line, its number there and its time: `Recorder` gives each record the next number of its
+line.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue
+
+from gateway.mapping.expressions import Condition
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading, is_unavailable, resolver_of
+from gateway.mapping.templates import Resolver
+from gateway.model import (
+    IntervalType,
+    Notice,
+    NoticeKind,
+    Output,
+    Record,
+    Scalar,
+    Setting,
+    SettingType,
+    StartInterval,
+    UpdateInterval,
+    record_key,
+)
+
+AT_ONCE = 1.0
+"""The time of a timer that has been due for ever, in seconds since 1970."""
+
+JsonObject = Mapping[str, JsonValue]
+NO_METADATA: JsonObject = {}
+
+Readings = Mapping[str, Reading]
+"""What the sample at hand said, by the name of the input; only inputs for which it brought a usable value."""
+
+
+class Recorder:
+    """Gathers the records of one step, in order.
+
+    `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
+    where one is.
+    """
+
+    def __init__(self, line: str, number: int) -> None:
+        self.line = line
+        self.number = number
+        self.records: list[Record] = []
+        self.rules: dict[str, str] = {}
+
+    def _key(self, at: float) -> str:
+        key = record_key(self.line, self.number, at)
+        self.number += 1
+        return key
+
+    def start(self, at: float, kind: IntervalType, start: int, name: str | None, metadata: JsonObject) -> str:
+        """Record the start of an interval; answers the interval's key."""
+        key = self._key(at)
+        self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata))
+        return key
+
+    def end(self, at: float, kind: IntervalType, interval: str, end: int, metadata: JsonObject = NO_METADATA) -> None:
+        """Record the end of an interval."""
+        self.update(at, kind, interval, end=end, metadata=metadata)
+
+    def update(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        *,
+        end: int | None = None,
+        name: str | None = None,
+        metadata: JsonObject = NO_METADATA,
+    ) -> None:
+        """Record what is now known of an interval; what is not given stays as it is."""
+        self.records.append(UpdateInterval(self._key(at), self.line, at, kind, interval, end, name, metadata))
+
+    def output(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        raw_data: Mapping[str, Scalar],
+        amount_names: tuple[str, ...],
+    ) -> None:
+        """Record what was made in an interval; `amount_names` are the names in `raw_data` that hold amounts."""
+        self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, amount_names))
+
+    def test(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        raw_data: Mapping[str, Scalar],
+        schema: str,
+        rule: str,
+    ) -> None:
+        """Record the result of a quality test of an interval."""
+        key = self._key(at)
+        self.records.append(Output(key, self.line, at, kind, interval, timestamp, raw_data, (), schema))
+        self.rules[key] = rule
+
+    def setting(self, at: float, kind: SettingType, fields: JsonObject, rule: str) -> None:
+        """Record what is to be set at Oden: a product, a target, a work order."""
+        key = self._key(at)
+        self.records.append(Setting(key, self.line, at, kind, fields))
+        self.rules[key] = rule
+
+
+@dataclass(slots=True)
+class StepContext:
+    """The gateway's time `now` and the `inputs`, which are replaced as the step goes on; records
+    and notices are gathered."""
+
+    now: float
+    inputs: Mapping[str, InputMemory]
+    plans: Mapping[str, InputPlan]
+    recorder: Recorder
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def resolve(self) -> Resolver:
+        """Finds the values of placeholders by what is known now."""
+        return resolver_of(self.inputs)
+
+    def value(self, name: str) -> object:
+        """The last good value of an input; None where it has none yet."""
+        memory = self.inputs.get(name)
+        return memory.value if memory is not None else None
+
+    def holds(self, condition: Condition, readings: Readings | None = None) -> bool | None:
+        """Whether the condition is true by what is known, with `readings` on top of it; None where
+        that cannot be told."""
+        newer = readings or {}
+        return condition.holds(
+            {name: newer[name].memory.value if name in newer else self.value(name) for name in condition.names}
+        )
+
+    def unavailable(self, names: Iterable[str]) -> bool:
+        """Whether one of the inputs has no good value at the moment, because its source is lost or it is quiet."""
+        return any(is_unavailable(self.plans, self.inputs, name) for name in names)
+
+    def notice(self, kind: NoticeKind, name: str, text: str, *, once: bool = False) -> None:
+        """Give notice of something about the input `name`; `once`: unless this step has given the
+        same notice already."""
+        plan = self.plans[name]
+        notice = Notice(kind, self.now, plan.source, plan.address, text)
+        if not once or notice not in self.notices:
+            self.notices.append(notice)
+
+
+def changed_at(names: Iterable[str], readings: Readings) -> float | None:
+    """When the newest of the inputs changed, in the plant's time; None where the sample at hand
+    changed none of them."""
+    return max(
+        (readings[name].memory.at for name in names if name in readings and readings[name].changed), default=None
+    )

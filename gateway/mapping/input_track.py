@@ -1,0 +1,153 @@
+"""The inputs of a line while a step is taken: which a sample feeds, which messages are left out,
+what is read, counted and derived."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from gateway.config.schema_inputs import Counter
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.context import StepContext
+from gateway.mapping.inputs import (
+    InputMemory,
+    InputPlan,
+    Reading,
+    derive,
+    is_outdated,
+    read,
+    silence_notice,
+    with_count,
+)
+from gateway.mapping.interval_track import IntervalTrack
+from gateway.mapping.intervals import ByKey, IntervalsState, is_past_key, key_text
+from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
+from gateway.model import Sample
+
+Memory = dict[str, InputMemory]
+
+
+class InputTrack:
+    """The inputs of a line; what is known of them becomes the step's `context.inputs` only when the line evaluates it.
+
+    `last_heard` is by source when something was last heard of it while it was watched; it is replaced as the step goes
+    on.
+    """
+
+    def __init__(self, plan: LinePlan, last_heard: Mapping[str, float], context: StepContext) -> None:
+        self.plan = plan
+        self.last_heard = last_heard
+        self.context = context
+
+    # Which inputs a sample feeds
+
+    def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
+        """The inputs that `sample` is about."""
+        subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
+        return tuple(plan for plan in subscribed if plan.accepts(sample))
+
+    def admitted(
+        self,
+        fed: tuple[InputPlan, ...],
+        sample: Sample,
+        tracks: Sequence[IntervalTrack],
+        runs: IntervalsState,
+    ) -> tuple[InputPlan, ...]:
+        """Those of the inputs `fed` that take `sample`: a message that newer ones have followed is
+        left out, with a notice."""
+        if sample.retained and self._is_overtaken(fed, sample, runs):
+            text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
+            self.context.notice("reject", fed[0].name, text)
+            return ()
+        if sample.retained or not any(track.is_repeat(fed, sample) for track in tracks):
+            return fed
+        counting = tuple(plan for plan in fed if plan.counts_each)
+        if not counting:
+            text = f"an older message came again, which is left out: {excerpt(sample.value)}"
+            self.context.notice("reject", fed[0].name, text)
+        return counting
+
+    def _is_overtaken(self, fed: tuple[InputPlan, ...], sample: Sample, runs: IntervalsState) -> bool:
+        """Whether a message that the broker had kept was followed by newer ones: by its own time or, where it says
+        none, because it speaks of a run that has ended."""
+        outdated = is_outdated(fed, self.context.inputs, sample)
+        if outdated is not None:
+            return outdated
+        start = self.plan.run.start if self.plan.run is not None else None
+        for plan in fed:
+            if isinstance(start, ByKey) and plan.name == start.input:
+                value = find(sample.value, plan.field)
+                usable = value is not ABSENT and flaw(value) is None
+                return usable and is_past_key(runs, key_text(scalar(value)))
+        return False
+
+    # What is known after it
+
+    def read(self, fed: tuple[InputPlan, ...], sample: Sample) -> tuple[Memory, dict[str, Reading]]:
+        """What is known after `sample`, and what it said, by the names of the inputs."""
+        context = self.context
+        memory = dict(context.inputs)
+        readings: dict[str, Reading] = {}
+        for plan in fed:
+            reading = read(plan, memory.get(plan.name), sample, context.now)
+            memory[plan.name] = reading.memory
+            # What is wrong with one message is said once, however many inputs it feeds.
+            context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
+            if reading.usable:
+                readings[plan.name] = reading
+        for plan in fed:
+            if plan.counter is not None and plan.name in readings:
+                self._count(plan, plan.counter, memory, readings, sample)
+        self._derive(memory, readings, {name for name, reading in readings.items() if reading.changed})
+        live = not (sample.initial or sample.retained)
+        if live and (readings or any(memory[plan.name].bad_since == context.now for plan in fed)):
+            self.last_heard = {**self.last_heard, sample.source: context.now}
+        return memory, readings
+
+    def _count(
+        self, plan: InputPlan, counter: Counter, memory: Memory, readings: dict[str, Reading], sample: Sample
+    ) -> None:
+        """Find out what the counter has counted, now that all that the sample says is known."""
+        reading, basis = readings[plan.name], memory.get(counter.restarts_with or "")
+        last_heard = self.last_heard.get(sample.source, self.context.now)
+        basis_value = basis.value if basis is not None else None
+        counted = with_count(plan, counter, reading, sample, self.context.now, last_heard, basis_value)
+        self.context.notices.extend(counted.notices[len(reading.notices) :])
+        readings[plan.name], memory[plan.name] = counted, counted.memory
+
+    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str]) -> None:
+        """Find out what follows from what has `changed`; what has not is not looked at."""
+        now = self.context.now
+        for plan in self.plan.derived:
+            causes = [
+                name for name in plan.relies_on if name in changed or (name in readings and name == plan.stale_of)
+            ]
+            known = memory.get(plan.name)
+            if known is not None and not causes:
+                continue
+            at = max((readings[name].memory.at for name in causes if name in readings), default=now)
+            reading = derive(plan, known, memory, at, now, self.plan.inputs[(causes or plan.relies_on)[0]])
+            if reading is None or reading.memory == known:
+                continue
+            memory[plan.name] = reading.memory
+            self.context.notices.extend(reading.notices)
+            if reading.usable and reading.changed:
+                readings[plan.name] = reading
+                changed.add(plan.name)
+
+    # Silence
+
+    def timers(self) -> Iterator[tuple[float, InputPlan]]:
+        """When which input will be quiet unless something comes."""
+        for plan in self.plan.watched:
+            memory = self.context.inputs.get(plan.name)
+            if memory is not None and memory.quiet_at is not None:
+                yield memory.quiet_at, plan
+
+    def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
+        """What is known once nothing has come of the input for longer than is expected of it, and
+        what follows from that."""
+        memory = dict(self.context.inputs)
+        memory[plan.name] = replace(memory[plan.name], quiet_at=None, stale=True)
+        self.context.notices.append(silence_notice(plan, self.context.now))
+        readings: dict[str, Reading] = {}
+        self._derive(memory, readings, {plan.name})
+        return memory, readings

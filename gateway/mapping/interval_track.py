@@ -1,0 +1,391 @@
+"""Runs, batches and custom intervals while a step is taken: what samples and time mean for one kind of them.
+
+What is decided is in `intervals`; here it is found out what happened, and what was decided is carried out.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import inf, nextafter
+from typing import Literal
+
+from gateway.mapping.context import Readings, StepContext, changed_at
+from gateway.mapping.events import event_by, events_with, is_older_repeat
+from gateway.mapping.inputs import InputPlan, Reading
+from gateway.mapping.intervals import (
+    BATCH_NUMBER,
+    KEYLESS,
+    ByCondition,
+    ByCount,
+    ByEvent,
+    ByIdleness,
+    ByKey,
+    Decision,
+    EndPlan,
+    IntervalListener,
+    IntervalPlan,
+    IntervalsState,
+    OpenInterval,
+    PendingChange,
+    PendingEnd,
+    PendingStart,
+    StartPlan,
+    end_without_successor,
+    is_undecided,
+    key_text,
+    on_end_condition,
+    on_end_held,
+    on_key,
+    on_key_settled,
+    start_second,
+    with_ended,
+    with_open,
+)
+from gateway.mapping.shifts import ShiftCalendar
+from gateway.mapping.templates import Resolver, filled_mapping, inputs_of
+from gateway.mapping.values import scalar, whole
+from gateway.model import Sample
+
+Timer = Literal["settle", "end", "correct"]
+
+STAND_IN = "Unassigned"
+"""The name, and the product, of a run that has what belongs to none."""
+
+
+class IntervalTrack:
+    """One kind of interval of a line while a step is taken; `state` is replaced as it goes on."""
+
+    def __init__(
+        self,
+        plan: IntervalPlan,
+        state: IntervalsState,
+        context: StepContext,
+        listener: IntervalListener | None,
+        host: "IntervalTrack | None",
+    ) -> None:
+        """`host` is the track of runs, for intervals that are inside them."""
+        self.plan = plan
+        self.state = state
+        self.context = context
+        self.listener = listener
+        self.host = host if plan.inside else None
+
+    # Time
+
+    @property
+    def needs_calendar(self) -> bool:
+        """Whether it has yet to be looked into the calendar for the first time."""
+        return isinstance(self.plan.start, ShiftCalendar) and self.state.pending_change is None
+
+    def open_calendar(self, at: float) -> None:
+        """Look into the calendar: the shift that is on at `at` is an interval from where it began."""
+        if isinstance(self.plan.start, ShiftCalendar):
+            shift = self.plan.start.on(at)
+            if shift is not None and self.state.current is None:
+                self._carry_out(Decision(replace(self.state, key=shift.name), begin=shift.start))
+            self._schedule_next_shift(at)
+
+    def _schedule_next_shift(self, at: float) -> None:
+        if isinstance(self.plan.start, ShiftCalendar):
+            boundary = self.plan.start.following(at)
+            change = None if boundary is None else PendingChange(boundary.name, boundary.at, boundary.at)
+            self.state = replace(self.state, pending_change=change)
+
+    def timers(self) -> Iterator[tuple[float, Timer]]:
+        """When which timer fires; of two that are due at once, the first goes first."""
+        if self.state.pending_change is not None:
+            yield self.state.pending_change.due, "settle"
+        if self.state.pending_end is not None and isinstance(self.plan.end, ByCondition | ByIdleness):
+            yield self.state.pending_end.due, "end"
+        if self.state.correction_due is not None:
+            yield self.state.correction_due, "correct"
+
+    def fire(self, timer: Timer) -> None:
+        """Do what is due."""
+        state, end = self.state, self.plan.end
+        if timer == "settle" and state.pending_change is not None:
+            self._settle(state.pending_change)
+        elif timer == "end" and state.pending_end is not None and isinstance(end, ByCondition | ByIdleness):
+            if isinstance(end, ByIdleness) and self.context.unavailable(end.inputs):
+                # Nothing can be seen to move while the source is lost.
+                later = PendingEnd(state.pending_end.since, state.pending_end.due + end.hold)
+                self.state = replace(state, pending_end=later)
+            else:
+                self._carry_out(on_end_held(state, state.pending_end, keyed=self._keyed))
+        elif timer == "correct":
+            self._correct()
+
+    # What a sample means
+
+    def is_repeat(self, fed: Sequence[InputPlan], sample: Sample) -> bool:
+        """Whether a message says again what it said before others said something newer."""
+        return is_older_repeat(self.plan, self.state, self.context.inputs, fed, sample)
+
+    def settle_overdue(self, readings: Readings, sample: Sample) -> None:
+        """Before what `sample` said is known: the change that it shows to have held for long enough by then is settled,
+        so that the interval is recorded by what was known then."""
+        change, start = self.state.pending_change, self.plan.start
+        if change is None or isinstance(start, ShiftCalendar):
+            return
+        if isinstance(start, ByKey) and start.input in readings:
+            reading = readings[start.input]
+            differs = key_text(scalar(reading.memory.value)) != change.key
+            if differs and reading.memory.at - change.at >= self.plan.settle_time(change.key):
+                self._settle(change)
+        elif any(self._event(way, readings, sample) is not None for way in (start, self.plan.end)):
+            self._settle(change)
+
+    def inputs_of_previous(self, fed: Sequence[InputPlan], readings: Readings) -> Iterator[str]:
+        """The inputs whose value is of the run before, because the message names another run but
+        not, say, its product."""
+        start = self.plan.start
+        if self.plan.needed and isinstance(start, ByKey) and start.input in readings and readings[start.input].changed:
+            needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
+            yield from (plan.name for plan in fed if plan.name in needed and plan.name not in readings)
+
+    def on_sample(self, readings: Readings, sample: Sample) -> None:
+        """What the inputs say after `sample`."""
+        self._on_end(readings, sample)
+        self._on_start(readings, sample)
+        if self.state.current is not None and changed_at(self.plan.inputs, readings) is not None:
+            self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
+        self.retry_start()
+
+    def retry_start(self) -> None:
+        """Record the start that could not be recorded yet, where it can be now."""
+        if self.state.pending_start is not None and self.state.pending_change is None:
+            self._open(self.state.pending_start)
+
+    def _on_start(self, readings: Readings, sample: Sample) -> None:
+        now, start = self.context.now, self.plan.start
+        match start:
+            case ByKey() if start.input in readings:
+                memory = readings[start.input].memory
+                key = key_text(scalar(memory.value))
+                self._carry_out(on_key(self.state, key, memory.at, now + self.plan.settle_time(key), self.plan.settle))
+            case ByCondition():
+                at = changed_at(start.condition.names, readings)
+                holds = self.context.holds(start.condition) if at is not None else None
+                if at is not None and holds is not None:
+                    self._on_start_condition(start, at, holds=holds)
+            case ByEvent():
+                reading = self._event(start, readings, sample)
+                if reading is not None:
+                    self.state = replace(
+                        self.state,
+                        pending_change=PendingChange(KEYLESS, reading.memory.at, now + self.plan.settle),
+                        past_events=events_with(self.state, reading, sample),
+                    )
+            case ByCount() if start.input in readings:
+                self._on_count(start, readings[start.input])
+            case _:
+                pass
+
+    def _on_start_condition(self, start: ByCondition, at: float, *, holds: bool) -> None:
+        state = self.state
+        if holds and not state.start_holds and (state.current is None or self.plan.end is None):
+            due = self.context.now + max(start.hold, self.plan.settle)
+            state = replace(state, pending_change=PendingChange(KEYLESS, at, due))
+        elif not holds and state.pending_change is not None:
+            if at - state.pending_change.at >= start.hold:
+                self._settle(state.pending_change)
+                state = self.state
+            else:
+                state = replace(state, pending_change=None)
+        self.state = replace(state, start_holds=holds)
+
+    def _on_count(self, start: ByCount, reading: Reading) -> None:
+        if not reading.counted:
+            return
+        at, amount = reading.memory.at, reading.counted + self.state.counted_undecided
+        if self.host is not None and is_undecided(self.host.state, at):
+            # Of the next run's first batch, if there is a next run.
+            self.state = replace(self.state, counted_undecided=amount)
+            return
+        self.state = replace(self.state, counted_undecided=0)
+        if self.state.current is None:
+            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=at))
+        counted = self.state.counted + amount
+        if counted < start.every:
+            self.state = replace(self.state, counted=whole(counted))
+        else:
+            after = nextafter(at, inf)  # the last part of a batch is in it
+            self._carry_out(Decision(self.state, end=after, begin=after))
+            self.state = replace(self.state, counted=whole(counted % start.every))
+
+    def _on_end(self, readings: Readings, sample: Sample) -> None:
+        end = self.plan.end
+        match end:
+            case ByCondition():
+                at = changed_at(end.condition.names, readings)
+                holds = self.context.holds(end.condition) if at is not None else None
+                if at is not None and holds is not None:
+                    self._on_end_condition(end.hold, at, holds=holds, watched=True)
+            case ByIdleness():
+                at = changed_at(end.inputs, readings)
+                if at is not None:
+                    self._on_end_condition(end.hold, at, holds=False, watched=not sample.initial)
+                    self._on_end_condition(end.hold, nextafter(at, inf), holds=True, watched=True)
+            case ByEvent():
+                reading = self._event(end, readings, sample)
+                if reading is not None and self._began_later(end, reading.memory.at):
+                    kind = self.plan.type.lower()
+                    text = f"{end.input} ends an earlier {kind} than the one that is on, which goes on"
+                    self.context.notice("reject", end.input, text)
+                elif reading is not None:
+                    self.state = replace(self.state, past_events=events_with(self.state, reading, sample))
+                    self._report_untold(self.state.pending_start)
+                    self._carry_out(end_without_successor(self.state, reading.memory.at, keyed=self._keyed))
+            case None:
+                pass
+
+    def _on_end_condition(self, hold: float, at: float, *, holds: bool, watched: bool) -> None:
+        """The end condition `holds` or not since `at`; `watched`: what was known of it until then was seen to be so."""
+        pending_end = self.state.pending_end
+        if watched and not holds and pending_end is not None and at - pending_end.since >= hold:
+            self._carry_out(on_end_held(self.state, pending_end, keyed=self._keyed))
+        self._carry_out(on_end_condition(self.state, holds, at, self.context.now + hold))
+
+    def _began_later(self, end: ByEvent, at: float) -> bool:
+        """Whether what is on began after `at` by the same clock, so that what ended then was another."""
+        start, current, pending = self.plan.start, self.state.current, self.state.pending_start
+        if not isinstance(start, ByEvent) or start.input != end.input or self.context.plans[end.input].time is None:
+            return False
+        begun = current.begun if current is not None else pending.begun if pending is not None else None
+        return begun is not None and at < begun
+
+    def _event(self, way: StartPlan | EndPlan | None, readings: Readings, sample: Sample) -> Reading | None:
+        """The reading that is the event by which something begins or ends, where `way` is by an event."""
+        return event_by(way, self.state, self.context, readings, sample) if isinstance(way, ByEvent) else None
+
+    @property
+    def _keyed(self) -> bool:
+        return isinstance(self.plan.start, ByKey)
+
+    # Carrying out
+
+    def _settle(self, change: PendingChange) -> None:
+        self._report_untold(self.state.pending_start)
+        self._carry_out(on_key_settled(self.state, change))
+        self._schedule_next_shift(change.at)
+
+    def _carry_out(self, decision: Decision) -> None:
+        """Carry out a decision: the end of the interval that is on, the start of another."""
+        self.state = decision.state
+        # One that stands in goes on until another begins.
+        end = decision.end if decision.end is not None else decision.begin
+        if end is not None:
+            self.close(end)
+        if decision.begin is not None:
+            self._open(PendingStart(self.state.key, decision.begin))
+
+    def open_stand_in(self, begun: float) -> None:
+        """An interval begins at `begun`, while none is on, for what belongs to none. The next to begin ends it."""
+        start = start_second(self.state, begun)
+        metadata = {"product": STAND_IN}
+        interval = self.context.recorder.start(self.context.now, self.plan.type, start, STAND_IN, metadata)
+        self.state = with_open(self.state, OpenInterval(interval, start, STAND_IN), begun)
+        if self.listener is not None:
+            self.listener.on_opened(begun)
+
+    def close(self, end: float) -> None:
+        """The interval that is on, if any, ends at `end`."""
+        current = self.state.current
+        if current is None:
+            return
+        if self.host is not None and self.host.state.pending_change is not None:
+            end = min(end, self.host.state.pending_change.previous_end)  # what is inside a run does not outlast it
+        if self.listener is not None:
+            self.listener.on_closing(end)
+        self.state, ended = with_ended(self.state, current, end, self.plan.remembered)
+        if self.listener is not None:
+            self.listener.on_closed(ended)
+        self.context.recorder.end(self.context.now, self.plan.type, ended.interval, ended.end)
+
+    def _open(self, pending: PendingStart) -> None:
+        """Begin an interval, as soon as it can be recorded: what is needed of it is known, and its run is on."""
+        resolve = self._resolver(self.state.number + 1)
+        metadata = filled_mapping(self.plan.metadata, resolve)
+        unknown = self.plan.needed - metadata.keys()
+        if (unknown and self.plan.until_known is None) or not self._host_is_on(pending.begun):
+            self.state = replace(self.state, pending_start=pending)
+            return
+        metadata |= {key: value for key, value in (self.plan.until_known or {}).items() if key in unknown}
+        begun = pending.begun
+        if self.host is not None and self.host.state.current is not None:
+            begun = max(begun, float(self.host.state.current.start))
+        start = start_second(self.state, begun)
+        name = self._name(pending.key, resolve)
+        interval = self.context.recorder.start(self.context.now, self.plan.type, start, name, metadata)
+        self.state = with_open(self.state, OpenInterval(interval, start, name, metadata, pending.begun), begun)
+        if self.listener is not None:
+            self.listener.on_opened(begun)
+
+    def _host_is_on(self, begun: float) -> bool:
+        """Whether the run is on in which an interval that began at `begun` can be."""
+        if self.host is None:
+            return True
+        change = self.host.state.pending_change
+        return self.host.state.current is not None and (change is None or begun < change.previous_end)
+
+    def _resolver(self, batch: int) -> Resolver:
+        """Finds the values of the inputs and, for what is inside runs, the number of the batch in its run."""
+        resolve = self.context.resolve
+        if not self.plan.inside:
+            return resolve
+        return lambda reference: batch if reference == BATCH_NUMBER else resolve(reference)
+
+    def _name(self, key: str, resolve: Resolver) -> str | None:
+        if self.plan.name is not None:
+            return self.plan.name.text_of(resolve)
+        return key if isinstance(self.plan.start, ShiftCalendar) else None
+
+    def _correct(self) -> None:
+        """Record what is known better now of the interval that is on, once no change of it is settling."""
+        current, change, plan = self.state.current, self.state.pending_change, self.plan
+        if change is not None and not isinstance(plan.start, ShiftCalendar):
+            self.state = replace(self.state, correction_due=nextafter(change.due, inf))
+            return
+        self.state = replace(self.state, correction_due=None)
+        if current is None or current.metadata is None:
+            return
+        correctable = self.context.now - current.start <= plan.correct
+        stand_ins = plan.until_known or {}
+        resolve = self._resolver(self.state.number)
+        metadata = {
+            key: value
+            for key, value in filled_mapping(plan.metadata, resolve).items()
+            if value != (old := current.metadata.get(key)) and (correctable or old in (None, stand_ins.get(key)))
+        }
+        name = plan.name.text_of(resolve) if plan.name is not None else None
+        name = name if name != current.name and (correctable or current.name is None) else None
+        if metadata or name is not None:
+            self.context.recorder.update(self.context.now, plan.type, current.interval, name=name, metadata=metadata)
+            known = replace(current, name=name or current.name, metadata={**current.metadata, **metadata})
+            self.state = replace(self.state, current=known)
+
+    def _report_untold(self, pending: PendingStart | None) -> None:
+        """Give notice that an interval is not reported, because it was over before what is needed was known."""
+        if pending is not None and self.plan.needed:
+            title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
+            missing = " and ".join(sorted(self.plan.needed))
+            self.context.notice("gap", self.plan.main_input, f"{title} is not reported: its {missing} was never known")
+
+    # Inside runs
+
+    def on_run_end(self, end: float) -> None:
+        """The run ends at `end`, and what is inside it too. What a key says to go on, goes on in the next run."""
+        state = self.state
+        goes_on = state.current is not None and self._keyed and not state.parked
+        self.close(end)
+        pending_start = PendingStart(state.key, end) if goes_on else state.pending_start
+        self.state = replace(self.state, pending_start=pending_start, number=0)
+
+    def on_run_begin(self, begun: float) -> None:
+        """A run has begun."""
+        change = self.state.pending_change
+        if isinstance(self.plan.start, ByCount):
+            counted = self.state.counted_undecided
+            self._carry_out(Decision(replace(self.state, key=KEYLESS, counted_undecided=0), begin=begun))
+            self.state = replace(self.state, counted=counted)
+        elif self.state.pending_start is not None and (change is None or change.at > begun):
+            self._open(self.state.pending_start)

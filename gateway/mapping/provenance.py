@@ -1,0 +1,109 @@
+"""The provenance of records: the sample, or the passing of time, that made one, and what was known
+of the inputs then. Pure."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pydantic import TypeAdapter
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.line import Step, Tick
+from gateway.mapping.values import excerpt
+from gateway.model import Output, Record, Sample, Setting
+
+REMEMBERED_RECORDS = 50
+"""Records of a line whose provenance the running gateway remembers."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputExcerpt:
+    """The beginning of an input's value, as JSON, and since when it was so."""
+
+    value: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SampleExcerpt:
+    """A sample, as far as a person wants to see it: the beginning of its value, as JSON."""
+
+    source: str
+    address: str
+    value: str
+    received: float
+    source_time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """A record, and what made it.
+
+    `event` is the sample, or None where time passed; `inputs` are the inputs as they were known then; `rule` is the key
+    of the line's rule by which the record was made, empty where it was by none.
+    """
+
+    record: Record
+    event: SampleExcerpt | None
+    inputs: Mapping[str, InputExcerpt]
+    rule: str = ""
+
+    @property
+    def section(self) -> str:
+        """The part of the line's configuration by which the record was made."""
+        record = self.record
+        if isinstance(record, Setting) or (isinstance(record, Output) and record.quality_schema is not None):
+            return "rules"
+        if isinstance(record, Output):
+            return "scrap_yield"
+        return {"RUN": "run", "STATE": "states", "BATCH": "batches"}.get(record.type, "intervals")
+
+    def item(self, plan: LinePlan) -> tuple[int, str] | None:
+        """Where the section is a list: the place of the item in it, and its kind; None where the
+        line has no such item."""
+        items: list[tuple[bool, str]] = []
+        if self.section == "rules":
+            items = [(rule.key == self.rule, rule.set) for rule in plan.rules]
+        elif self.section == "intervals":
+            items = [(interval.type == self.record.type, interval.type) for interval in plan.intervals]
+        return next(((place, kind) for place, (matches, kind) in enumerate(items) if matches), None)
+
+
+PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
+
+
+def provenance_of(result: Step, event: Sample | Tick) -> Iterator[Provenance]:
+    """The provenance of each record of one step."""
+    if not result.records:
+        return
+    inputs = {name: InputExcerpt(excerpt(memory.value), memory.at) for name, memory in result.state.inputs.items()}
+    for record in result.records:
+        yield Provenance(record, _excerpt_of(record, event), inputs, result.rules.get(record.key, ""))
+
+
+def _excerpt_of(record: Record, event: Sample | Tick) -> SampleExcerpt | None:
+    if isinstance(event, Tick) or record.at < event.received:
+        return None  # what was due before a sample is not its doing
+    return SampleExcerpt(event.source, event.address, excerpt(event.value), event.received, event.source_time)
+
+
+class ProvenanceLog:
+    """The provenance of the newest records of each line, in memory only."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, deque[Provenance]] = {}
+
+    def add(self, line: str, result: Step, event: Sample | Tick) -> None:
+        """Remember what made the records of a step of the line with the key `line`."""
+        if result.records:
+            self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(provenance_of(result, event))
+
+    def find(self, key: str) -> Provenance | None:
+        """The newest record whose key begins with `key`."""
+        newest_first = (entry for entries in self._newest.values() for entry in reversed(entries))
+        return next((entry for entry in newest_first if entry.record.key.startswith(key)), None)
+
+    def last(self, line: str) -> Provenance | None:
+        """The newest record of the line with the key `line`."""
+        entries = self._newest.get(line)
+        return entries[-1] if entries else None

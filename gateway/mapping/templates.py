@@ -1,0 +1,202 @@
+"""What is filled in from inputs: patterns, which are text with inputs in braces, and templates of JSON values made of
+patterns.
+
+`"{order}"`, `"PLC code {state}"`, `"{scrap.code}"` name inputs and fields of them; `"{products[sku].name}"` is what a
+table says of an input. A pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand for the braces
+themselves.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import floor
+
+from pydantic import JsonValue
+
+from gateway.config.sentences import suggestion
+from gateway.mapping.values import epoch_seconds, number, text
+from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
+
+_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
+_LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One placeholder: an input and, for a message, the field of it."""
+
+    input: str
+    path: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ".".join((self.input, *self.path))
+
+
+Resolver = Callable[[Reference], Scalar]
+"""Finds what a placeholder stands for at the moment; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A placeholder for what `table` has in `column` for the value of `reference`."""
+
+    reference: Reference
+    table: Lookup
+    column: str
+
+    def value(self, resolve: Resolver) -> Scalar:
+        """The value in the table; None where the input is not known or the table has nothing for it."""
+        key = resolve(self.reference)
+        return None if key is None else self.table.find(text(key), self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A parsed pattern: literal text and placeholders in order."""
+
+    parts: tuple[str | Reference | LookedUp, ...]
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """The inputs that it depends on."""
+        return tuple(
+            part.reference if isinstance(part, LookedUp) else part for part in self.parts if not isinstance(part, str)
+        )
+
+    def render(self, resolve: Resolver) -> Scalar:
+        """The pattern filled in; None where a placeholder is not known.
+
+        A pattern that is exactly one placeholder keeps the type of its value.
+        """
+        values = [_value(part, resolve) for part in self.parts]
+        if len(values) == 1 and not isinstance(self.parts[0], str):
+            return values[0]
+        return None if None in values else "".join(map(text, values))
+
+    def why_unknown(self, resolve: Resolver) -> str:
+        """Why it cannot be filled in: the first placeholder that is not known, as the end of a
+        sentence; empty where it can."""
+        for part in self.parts:
+            if (
+                isinstance(part, LookedUp)
+                and part.value(resolve) is None
+                and (key := resolve(part.reference)) is not None
+            ):
+                return f"its table has nothing for {text(key)}"
+            if not isinstance(part, str) and _value(part, resolve) is None:
+                return f"{part.reference if isinstance(part, LookedUp) else part} is not known"
+        return ""
+
+    def text_of(self, resolve: Resolver) -> str | None:
+        """The pattern filled in, as text; None where a placeholder is not known or nothing but blanks results."""
+        return text(self.render(resolve)).strip() or None
+
+
+def _value(part: str | Reference | LookedUp, resolve: Resolver) -> Scalar:
+    match part:
+        case Reference():
+            return resolve(part)
+        case LookedUp():
+            return part.value(resolve)
+    return part
+
+
+def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
+    """Parse `pattern`, which may look inputs up in `lookups`. Raises ValueError, with a
+    sentence, for braces that enclose no name."""
+    parts: list[str | Reference | LookedUp] = []
+    for match in _PIECE.finditer(pattern):
+        piece, name = match[0], match[1]
+        if piece in {"{", "}"}:
+            raise ValueError(f'a lone "{piece}": write "{piece}{piece}" for the character itself')
+        if name is not None:
+            parts.append(_placeholder(name, lookups))
+            continue
+        literal = piece[0] if piece in {"{{", "}}"} else piece
+        if parts and isinstance(parts[-1], str):
+            parts[-1] += literal
+        else:
+            parts.append(literal)
+    return Pattern(tuple(parts))
+
+
+def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp:
+    if match := _LOOKED_UP.fullmatch(name):
+        table = lookups.get(match[1])
+        if table is None:
+            raise ValueError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}')
+        if match[3] not in table.columns:
+            raise ValueError(f'"{match[1]}" has no column "{match[3]}"{suggestion(match[3], sorted(table.columns))}')
+        return LookedUp(_reference(match[2]), table, match[3])
+    return _reference(name)
+
+
+def _reference(name: str) -> Reference:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
+    first, *path = name.split(".")
+    return Reference(first, tuple(path))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTemplate:
+    """A value that is a number at Oden: what is none is left out."""
+
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A value that is text at Oden, also where it is filled in from a number."""
+
+    pattern: Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class TimeTemplate:
+    """A value that is a time at Oden, in whole seconds: what is none is left out."""
+
+    pattern: Pattern
+
+
+Template = TextTemplate | NumberTemplate | TimeTemplate | Pattern | Scalar | tuple[str, ...] | Mapping[str, "Template"]
+"""What is to be filled in; a mapping keeps only what is known. Plain values, and lists of texts, are as they are."""
+
+
+def filled(template: Template, resolve: Resolver) -> JsonValue:
+    """The template by what is known now; None where nothing of it is."""
+    match template:
+        case TextTemplate(pattern):
+            return pattern.text_of(resolve)
+        case NumberTemplate(pattern):
+            return number(pattern.render(resolve))
+        case TimeTemplate(pattern):
+            at = epoch_seconds(pattern.render(resolve))
+            return None if at is None else datetime.fromtimestamp(floor(at), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        case Pattern():
+            value = template.render(resolve)
+            return value.strip() or None if isinstance(value, str) else value
+        case Mapping():
+            return filled_mapping(template, resolve) or None
+        case tuple():
+            return [*template]
+    return template
+
+
+def filled_mapping(templates: Mapping[str, Template], resolve: Resolver) -> dict[str, JsonValue]:
+    """The templates that are known now, by name."""
+    return {name: value for name, template in templates.items() if (value := filled(template, resolve)) is not None}
+
+
+def inputs_of(template: Template) -> Iterator[str]:
+    """The inputs that the template looks at."""
+    match template:
+        case TextTemplate(pattern) | NumberTemplate(pattern) | TimeTemplate(pattern):
+            yield from inputs_of(pattern)
+        case Pattern():
+            yield from (reference.input for reference in template.references)
+        case Mapping():
+            for part in template.values():
+                yield from inputs_of(part)

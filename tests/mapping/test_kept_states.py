@@ -1,0 +1,68 @@
+"""What an earlier version remembered of a line is read by this one, and the line goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.mapping.line import dump, load
+from tests.mapping.recording import GOLDEN, golden, order, plan, play, tag, texts_of, tick
+
+KEPT = Path(__file__).parent / "kept"
+"""What versions before this one have stored. These files are never written anew: they are the proof
+that a store can be opened."""
+
+STORED = (KEPT / "line_state_before_batches.json").read_text()
+"""Of the example's line, stored before there were batches and custom intervals: a run is on since 50, its order has
+just changed to one without a product; a jam since 70, and since 90 another state that has yet to hold."""
+
+
+def test_p2_memory_of_an_earlier_version_is_read() -> None:
+    """Runs and states go on as if nothing had happened: one end, one start, no second start of what was on."""
+    line = plan()
+    state = load(line, STORED)
+    assert state.runs.current is not None
+    assert state.runs.current.start == state.runs.earliest_start - 1
+    assert load(line, dump(state)) == state
+    played = play(line, tick(100), order(120, "C", "HOSE", at=121), tag(200, "State", 2), tick(300), state=state)
+    assert played.texts == [
+        "output of 1 at 89: yield 11, scrap 2, scrap_code Splice",
+        "end RUN 1 at 90",
+        "end STATE 2 at 90",
+        "start STATE 3 at 90: Planned Downtime, Changeover",
+        "start RUN 4 at 90: C, HOSE",
+    ]
+
+
+def test_run_of_an_earlier_version_is_not_corrected() -> None:
+    """It is not known what Oden was told of that run, so nothing is told anew."""
+    line = plan(run={"key": "order", "product": "{product}", "name": "{order} {state}", "correct": "10h"})
+    played = play(line, order(91, "B", "NEW"), tick(300), state=load(line, STORED))
+    assert not [text for text in played.texts if text.startswith("update")]
+
+
+STATES = [json.loads(line) for line in (KEPT / "line_states.jsonl").read_text().splitlines()]
+"""Stored in the middle of recordings of `golden/`, `after` so many events; among them every field
+that a state can have."""
+
+
+@pytest.mark.parametrize("kept", STATES, ids=lambda kept: f"{kept['case']} after {kept['after']}")
+def test_p2_kept_state_goes_on_equal(kept: dict[str, Any]) -> None:
+    """A state that an earlier version stored is the one that this version has at that place; from
+    it come the same records."""
+    line, events = golden(GOLDEN / kept["case"])
+    before = play(line, *events[: kept["after"]])
+    state = load(line, json.dumps(kept["state"]))
+    assert state == before.state
+    after = play(line, *events[kept["after"] :], state=state)
+    expected = (GOLDEN / kept["case"] / "expected.txt").read_text().splitlines()
+    records = texts_of([*before.records, *after.records])
+    assert records == expected[: len(records)]
+
+
+@pytest.mark.parametrize("kept", STATES, ids=lambda kept: f"{kept['case']} after {kept['after']}")
+def test_kept_state_is_stored_by_the_same_names(kept: dict[str, Any]) -> None:
+    """What is stored has the names that it had: a gateway that goes back to the earlier version can read it too."""
+    line, _ = golden(GOLDEN / kept["case"])
+    assert json.loads(dump(load(line, json.dumps(kept["state"])))) == kept["state"]
