@@ -187,6 +187,7 @@ def changes(outbox: Outbox, floor: Floor) -> dict[str, Callable[[], object]]:
     output, stuck = work_in(outbox, "output"), next(work for work in outbox.work() if work.stuck)
     return {
         "commit": lambda: outbox.commit(full_commit(outbox, floor)),
+        "commit of a receipt": lambda: outbox.commit(next_commit(outbox, receipts=(("mqtt", ReceiptId(7, "abc")),))),
         "begin": lambda: outbox.begin(output, attempt_for(output)),
         "begin again": lambda: outbox.begin(held_start, attempt_for(held_start)),
         "settle": lambda: outbox.settle(held_start, {held_start.positions[0]: "id"}),

@@ -84,7 +84,9 @@ def test_both_become_one() -> None:
     """Records that came since get places after the older ones, with their attempts; what else is newer stands."""
     attempt = '{"lane":"L","positions":[0,2],"endpoint":"e","body":"b","begun":1.0}'
     left = {"record/L/7": "old", "attempt/L/7": "{}", "lane/L": "{}", "line/L": "old", "interval/K": "old"}
+    left["commit"] = "old"
     present = {"record/L/0": "new", "record/L/2": "newer", "attempt/L/0": attempt, "line/L": "new", "lanes": "[]"}
+    present["commit"] = "new"
     both = dict(joined(lambda: iter(left.items()), lambda: iter(present.items())))
     carried = both.pop("attempt/L/8")
     assert '"positions":[8,10]' in carried
@@ -93,9 +95,10 @@ def test_both_become_one() -> None:
         "record/L/8": "new",
         "record/L/10": "newer",
         "line/L": "new",
+        "commit": "new",
         "interval/K": "old",
     }
-    assert dict(essential(iter(left.items()))) == {"line/L": "old"}
+    assert dict(essential(iter(left.items()))) == {"line/L": "old", "commit": "old"}
 
 
 def test_p12_folders_of_damaged_files_are_bounded(tmp_path: Path) -> None:
