@@ -17,14 +17,13 @@ from gateway.clock_watch import ClockWatch
 from gateway.config.device import SPARKPLUG
 from gateway.config.loader import Loaded
 from gateway.config.schema import FASTEST, Config, OpcuaSource
-from gateway.delivery.drain import Drain, Settings
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
-from gateway.oden import desk as calls
-from gateway.oden.client import OdenClient
-from gateway.oden.configured import configured
-from gateway.oden.payloads import Wording
+from gateway.oden import control_handlers as call_handlers
+from gateway.oden.client import OdenClient, configured_client
+from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.store import Outbox
@@ -83,7 +82,7 @@ class App:
         try:
             if config.oden.rate > FASTEST:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
-            async with configured(self._loaded, loop.time()) as client:
+            async with configured_client(self._loaded, loop.time()) as client:
                 await self._serve(stop, outbox, client)
         finally:
             self._journal.close()
@@ -144,7 +143,7 @@ class App:
 
     def _delivery(self, outbox: OutboxThread, client: OdenClient) -> Drain:
         config = self._loaded.config
-        settings = Settings(
+        settings = DeliveryOptions(
             config.oden.settle,
             config.oden.timeout,
             Wording(config.oden.raw_data, config.oden.reference),
@@ -157,8 +156,8 @@ class App:
 
     async def _control(self, desk: ControlHandlers, client: OdenClient, intake: Intake) -> control.Control:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
-            if command == calls.COMMAND:
-                return calls.answer(client, question)
+            if command == call_handlers.CALL:
+                return call_handlers.handle_call(client, question)
             if command == asked.COMMAND:
                 return asked.answer(intake.provenance, question)
             return desk.answer(command, question)

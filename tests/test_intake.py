@@ -336,7 +336,7 @@ async def test_p1_what_raises_after_the_commit_repeats_nothing(tmp_path: Path) -
         rig.task = asyncio.create_task(intake.run())
         await until(lambda: rig.acked == [1, 3, 4])
         assert failures == ["raised"]
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await rig.made()).get("output", 0) < 1:
                 await asyncio.sleep(0.02)
         assert await rig.made() == {"start": 2, "update": 1, "output": 1}
@@ -362,7 +362,7 @@ async def test_p1_an_answer_that_was_lost_is_no_second_commit(tmp_path: Path, mo
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
         await until(lambda: rig.acked == [1, 2])
         await until(lambda: rig.stored > 0)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             while (await rig.made()).get("output", 0) < 1:
                 await asyncio.sleep(0.02)
         assert await rig.made() == {"start": 1, "output": 1}

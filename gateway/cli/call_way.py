@@ -12,9 +12,9 @@ from gateway import control
 from gateway.cli.logs import configure
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
-from gateway.oden import desk
-from gateway.oden.answer import Answer
-from gateway.oden.configured import configured
+from gateway.oden import control_handlers
+from gateway.oden.classification import Answer
+from gateway.oden.client import configured_client
 from gateway.oden.endpoints import ENDPOINTS, Endpoint
 
 PATIENCE = 15.0
@@ -24,10 +24,10 @@ PATIENCE = 15.0
 def ask(loaded: Loaded, config: Path, endpoint: Endpoint, body: str, query: str | None) -> Answer:
     """What became of the call. GatewayError where it was not made, or where that is not known, which it then says."""
     configure(loaded.config.log)
-    return asyncio.run(_ask(loaded, config, desk.Asked(endpoint.path, body, query)))
+    return asyncio.run(_ask(loaded, config, control_handlers.CallQuestion(endpoint.path, body, query)))
 
 
-async def _ask(loaded: Loaded, config: Path, asked: desk.Asked) -> Answer:
+async def _ask(loaded: Loaded, config: Path, asked: control_handlers.CallQuestion) -> Answer:
     directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -43,19 +43,21 @@ async def _ask(loaded: Loaded, config: Path, asked: desk.Asked) -> Answer:
             await asyncio.sleep(0.1)
 
 
-async def _through_gateway(directory: Path, asked: desk.Asked) -> Answer:
-    question = desk.ASKED.dump_python(asked, mode="json")
+async def _through_gateway(directory: Path, asked: control_handlers.CallQuestion) -> Answer:
+    question = control_handlers.CALL_QUESTION.dump_python(asked, mode="json")
     try:
-        items = [item async for item in control.ask(directory, control.places(directory), desk.COMMAND, question)]
+        items = [
+            item async for item in control.ask(directory, control.places(directory), control_handlers.CALL, question)
+        ]
     except control.BrokenOff as error:
         raise GatewayError(f"{error}; whether the call was made is not known") from None
     (item,) = items
-    return desk.ANSWERED.validate_python(item["answer"])
+    return control_handlers.CALL_ANSWER.validate_python(item["answer"])
 
 
-async def _from_here(loaded: Loaded, directory: Path, config: Path, asked: desk.Asked) -> Answer:
+async def _from_here(loaded: Loaded, directory: Path, config: Path, asked: control_handlers.CallQuestion) -> Answer:
     """Made by a client of our own, which begins with a full second's wait. BlockingIOError where it is not our turn."""
-    async with configured(loaded, time.monotonic()) as client:
+    async with configured_client(loaded, time.monotonic()) as client:
         written = asyncio.Event()
         with _turn(directory, config):
             sending = asyncio.create_task(client.post(ENDPOINTS[asked.path], asked.body, written, query=asked.query))

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from gateway.cli.phrases import span
 from gateway.model import BUILT_IN, RECORD, Output, Record, Setting, UpdateInterval
-from gateway.oden.payloads import BULK
+from gateway.oden.limits import MOST_INTERVALS
 from gateway.outbox.control_handlers import STANDING
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
 from gateway.outbox.listing import Listed
@@ -182,7 +182,7 @@ def figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
             lines.setdefault(lane["line"], Counter()).update(+counts)
         shared = "/updates " in name or "/custom " in name
         waiting = counts["waiting"] + counts["parked"]
-        requests += lane["requests_begun"] + (math.ceil(waiting / BULK) if shared else waiting)
+        requests += lane["requests_begun"] + (math.ceil(waiting / MOST_INTERVALS) if shared else waiting)
     for line, dead in answer["dead"].items():
         where["dead"] += dead
         lines.setdefault(line, Counter())["dead"] += dead

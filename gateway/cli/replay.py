@@ -13,7 +13,7 @@ from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
-from gateway.oden.payloads import Wording, iso
+from gateway.oden.requests import Wording, iso
 from gateway.sources import recording
 from gateway.trial.cases import judged
 from gateway.trial.play import Shown, play, requests

@@ -1,14 +1,14 @@
-"""When several records share a request, and when each is sent by itself. In memory only: a restart tries the shared form again."""
+"""When several records share a request, and when each is sent by itself. In memory only: a restart tries to share
+again."""
 
 from gateway.clock import Clock
-from gateway.model import Record, StartInterval
-from gateway.oden import payloads
-from gateway.oden.endpoints import INTERVALS_SET, INTERVALS_UPDATE, Endpoint
+from gateway.delivery.outcome import NOT_IMPLEMENTED
+from gateway.model import Record
+from gateway.oden.endpoints import Endpoint
+from gateway.oden.requests import row_of
 
-BULK = (INTERVALS_SET, INTERVALS_UPDATE)
 BULK_AGAIN = 86_400.0
 """Seconds after which bulk requests are tried again where Oden did not know them."""
-NOT_IMPLEMENTED = 501
 
 
 class Bulk:
@@ -16,41 +16,45 @@ class Bulk:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._unknown: dict[str, float] = {}
+        self._unknown_until: dict[str, float] = {}
         self._not_found: set[str] = set()
         self._singly: dict[str, int] = {}
         self._left_out: dict[str, int] = {}
 
-    def shared(self, lane: str, record: Record) -> bool:
+    def may_share(self, lane: str, record: Record) -> bool:
         """Whether `record`, the first of its request, may share it with others of `lane`."""
-        endpoint = INTERVALS_SET if isinstance(record, StartInterval) else INTERVALS_UPDATE
-        if not payloads.packable(record) or self._unknown.get(endpoint.path, 0.0) > self._clock.now():
+        row = row_of(record)
+        endpoint = row.bulk_endpoint
+        if endpoint is None or not row.can_share(record):
+            return False
+        if self._unknown_until.get(endpoint.path, 0.0) > self._clock.now():
             return False
         if self._singly.get(lane):
             self._singly[lane] -= 1
             return False
         return True
 
-    def apart(self, lane: str, records: int) -> None:
+    def send_singly(self, lane: str, records: int) -> None:
         """The next `records` of `lane` are sent singly: one that is wrong must not take the others with it."""
         self._singly[lane] = records
 
-    def taken(self, endpoint: Endpoint) -> None:
+    def accepted(self, endpoint: Endpoint) -> None:
         """Oden took a bulk request."""
         self._not_found.discard(endpoint.path)
 
-    def unknown(self, endpoint: Endpoint, status: int) -> bool:
-        """Oden answered 501 or 404: whether it does not know the endpoint. A 404 may be for one interval that is gone: only a second one in a row, after the first request
-        was taken apart, says that the endpoint itself is not known."""
+    def is_unknown(self, endpoint: Endpoint, status: int) -> bool:
+        """Oden answered 501 or 404: whether it does not know the endpoint. A 404 may be for one interval that is gone:
+        only a second one in a row, after the first request was taken apart, says that the endpoint itself is not
+        known."""
         unknown = status == NOT_IMPLEMENTED or endpoint.path in self._not_found
         self._not_found.add(endpoint.path)
         if unknown:
-            self._unknown[endpoint.path] = self._clock.now() + BULK_AGAIN
+            self._unknown_until[endpoint.path] = self._clock.now() + BULK_AGAIN
         return unknown
 
     def left_out(self, lane: str, missing: int) -> None:
-        """A look-up showed that `missing` records of a request are not at Oden. Twice in a row: they are sent singly, for one of them
-        may be why."""
+        """A look-up showed that `missing` records of a request are not at Oden. Twice in a row: they are sent singly,
+        for one of them may be why."""
         self._left_out[lane] = self._left_out.get(lane, 0) + 1 if missing else 0
         if self._left_out[lane] > 1:
             self._singly[lane] = self._singly.get(lane, 0) + missing

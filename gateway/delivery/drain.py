@@ -1,62 +1,79 @@
 """Draining: chooses what is next, slot after slot, and has it carried out; the thin shell around the pure parts.
 
 For every request: the attempt is on disk before its first byte leaves, and what the answer means is on disk before the
-lane goes on.
+lane goes on. Each request is settled by itself: whatever goes wrong with one does not disturb the others under way.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import structlog
 
 from gateway.clock import Clock
-from gateway.delivery.carry import Carrier, Settings
-from gateway.delivery.health import DeliveryHealth
+from gateway.delivery.breaker import DeliveryHealth
+from gateway.delivery.executor import RequestExecutor
 from gateway.delivery.schedule import Choice, plan
-from gateway.errors import GatewayError
+from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
+from gateway.errors import DamagedRow, OutboxError
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
-__all__ = ["Drain", "Settings"]
+__all__ = ["DeliveryOptions", "Drain"]
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 MOST_UNDER_WAY = 8
 LEAD = 0.05
-"""Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a disk."""
+"""Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a
+disk."""
 TICK = 0.001
 """Seconds that make no difference: a sleep may end that much early."""
+TURN = 2.0
+"""Seconds after which `turned_at` is set anew, whatever is waited for."""
+LONGEST_IDLE = 4.0
+"""Seconds after which the outbox is looked at again, though nothing has been said to be new."""
 LONGEST_WAIT = 3600.0
 """Seconds that anything of the process before waits for its next step at the most."""
 
 
 class Drain:
-    """Delivers the outbox to Oden until told to stop."""
+    """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration."""
 
     def __init__(
-        self, outbox: OutboxThread, client: OdenClient, clock: Clock, settings: Settings, lines: Mapping[str, LineRef]
+        self,
+        outbox: OutboxThread,
+        client: OdenClient,
+        clock: Clock,
+        options: DeliveryOptions,
+        lines: Mapping[str, LineRef],
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._clock = clock
-        self._settings = settings
-        self._carrier = Carrier(outbox, client, clock, settings, lines)
+        self._options = options
+        self._executor = RequestExecutor(outbox, client, clock, options, lines)
         self._busy: set[str] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._error: BaseException | None = None
         self._news = asyncio.Event()
         self._stopping = False
+        self._outbox_retry_at = 0.0
         self.turned_at = clock.monotonic()
 
     @property
     def health(self) -> DeliveryHealth:
         """What delivery says of itself."""
-        return self._carrier.holds.health
+        return self._executor.breaker.health
 
     @property
     def lines(self) -> Mapping[str, LineRef]:
         """What is known of each line at Oden."""
-        return self._carrier.lines
+        return self._executor.settlement.lines
 
     @property
     def gap(self) -> float:
@@ -70,54 +87,119 @@ class Drain:
     def stop(self) -> None:
         """Send nothing more; `run` returns once what is under way has been answered."""
         self._stopping = True
+        self._executor.settlement.giving_up.set()
         self._news.set()
 
     async def run(self) -> None:
-        """Deliver until `stop`. An outbox that cannot be written raises; the next `run` starts from what is on disk."""
+        """Deliver until `stop`. The next `run` starts from what is on disk.
+
+        Raises DamagedRow where a row of the outbox is damaged, OutboxError where the outbox cannot be used at the start
+        or does not take an answer before the end, and whatever a fault of the gateway's own raises: always plain, and
+        after everything under way has been answered and, as far as the outbox permits, settled. Meanwhile an outbox
+        that cannot be used is waited for. `turned_at` is set at least every few seconds.
+        """
         self._busy.clear()
-        await self._recover()
-        async with asyncio.TaskGroup() as under_way:
-            while not self._stopping:
+        self._error = None
+        if not self._stopping:
+            self._executor.settlement.giving_up.clear()
+        try:
+            try:
+                await self._deliver()
+            except Exception as error:  # noqa: BLE001 - raised again below, after the others have been answered
+                self._failed(error)
+            await self._answered()
+        finally:
+            await self._abandon()
+        if self._error is not None:
+            raise self._error
+
+    async def _deliver(self) -> None:
+        await self._turning(self._recover())
+        while not self._stopping and self._error is None:
+            self.turned_at = self._clock.monotonic()
+            self._news.clear()
+            await asyncio.sleep(min(1.0, max(0.0, self._client.pace.wait(self._clock.monotonic()) - LEAD)))
+            if self._client.pace.wait(self._clock.monotonic()) > LEAD + TICK:
+                continue
+            choice, wake = await self._choose()
+            if choice is None:
+                await self._idle(wake)
+                continue
+            self._busy.add(choice.work.lane)
+            written = asyncio.Event()
+            task = asyncio.create_task(self._carry_out(choice, written))
+            self._under_way.add(task)
+            task.add_done_callback(self._ended)
+            await self._turning(written.wait())
+
+    async def _answered(self) -> None:
+        """Wait until nothing is under way any more; what cannot be put on disk by then is given up."""
+        self._executor.settlement.giving_up.set()
+        while self._under_way:
+            await self._turning(asyncio.wait({*self._under_way}))
+
+    async def _abandon(self) -> None:
+        """End what is under way, without waiting for answers. There is nothing left of it but where `run` was
+        cancelled."""
+        while under_way := {*self._under_way}:
+            for task in under_way:
+                task.cancel()
+            await asyncio.wait(under_way)
+
+    async def _turning(self, awaitable: Awaitable[T]) -> T:
+        """The result of `awaitable`, while `turned_at` shows that it is waited for by design."""
+        task = asyncio.ensure_future(awaitable)
+        # Whoever waits may be cancelled as it fails: then nobody asks for its exception.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        try:
+            while not task.done():
                 self.turned_at = self._clock.monotonic()
-                self._news.clear()
-                await asyncio.sleep(min(1.0, max(0.0, self._client.pace.wait(self._clock.monotonic()) - LEAD)))
-                if self._client.pace.wait(self._clock.monotonic()) > LEAD + TICK:
-                    continue
-                choice, wake = await self._choose()
-                if choice is None:
-                    await self._idle(wake)
-                    continue
-                self._busy.add(choice.work.lane)
-                written = asyncio.Event()
-                under_way.create_task(self._carry_out(choice, written))
-                await written.wait()
+                await asyncio.wait({task}, timeout=TURN)
+        finally:
+            if not task.done():
+                task.cancel()
+                await asyncio.wait({task})
+        self.turned_at = self._clock.monotonic()
+        return task.result()
 
     async def _recover(self) -> None:
-        await self._carrier.learn_lines()
+        await self._executor.learn_lines()
         for work in await self._outbox(Outbox.work):
             if work.attempt is not None:
-                await self._carrier.found(work, work.attempt, LONGEST_WAIT)
-        await self._carrier.resumed()
+                await self._executor.settlement.recover(work, work.attempt, LONGEST_WAIT)
+        await self._executor.settlement.resumed()
 
     async def _choose(self) -> tuple[Choice | None, float | None]:
+        """What to do now or, where that is nothing, when to look again at the latest (epoch)."""
         now, hold, lines = self._clock.now(), self.health.api, self.lines
         if len(self._busy) >= (1 if hold else MOST_UNDER_WAY):
             return None, None
         if hold and hold.until > now:
             return None, hold.until
+        if (pause := self._outbox_retry_at - self._clock.monotonic()) > 0.0:
+            return None, now + pause
+        try:
+            works = await self._turning(self._outbox(Outbox.work))
+        except DamagedRow:
+            raise
+        except OutboxError as error:
+            self._wait_for_outbox(error)
+            return None, now + OUTBOX_PAUSE
         chosen = plan(
-            await self._outbox(Outbox.work),
+            works,
             now,
             busy=frozenset(self._busy),
-            held={line: hold.until for line, hold in self.health.lines.items()},
+            held={line: line_hold.until for line, line_hold in self.health.lines.items()},
             has_line=lambda line: line in lines and lines[line].oden_id is not None,
-            ends_first=self._settings.ends_first,
-            span=self._settings.span,
+            ends_first=self._options.ends_first,
+            span=self._options.span,
         )
+        if chosen.choice is None and not self._busy:
+            self.health.outbox = None  # it can be read, and there is nothing to write
         return chosen.choice, chosen.wake
 
     async def _idle(self, wake: float | None) -> None:
-        pause = min(5.0, max(0.01, wake - self._clock.now())) if wake is not None else 5.0
+        pause = LONGEST_IDLE if wake is None else min(LONGEST_IDLE, max(0.01, wake - self._clock.now()))
         try:
             async with asyncio.timeout(pause):
                 await self._news.wait()
@@ -126,33 +208,38 @@ class Drain:
 
     async def _carry_out(self, choice: Choice, written: asyncio.Event) -> None:
         """Supervises one request: whatever is wrong with it, or with its answer, does not stop the others."""
-        work = choice.work
+        work, settlement = choice.work, self._executor.settlement
         try:
-            await self._take_step(choice, written)
-        except GatewayError:
+            await self._executor.carry_out(choice, written)
+        except DamagedRow:
             raise
+        except OutboxError as error:
+            if settlement.giving_up.is_set():
+                raise
+            self._wait_for_outbox(error)  # nothing was sent: an answer is kept until the outbox has taken it
         except Exception as error:
             log.exception("request_not_handled", step=choice.step, line=work.line, record=work.records[0].key)
-            await self._carrier.stumbled(work, f"a fault of the gateway's own, see the log ({type(error).__name__})")
+            await settlement.stumbled(work, f"a fault of the gateway's own, see the log ({type(error).__name__})")
         finally:
             written.set()
             self._busy.discard(work.lane)
             self._news.set()
 
-    async def _take_step(self, choice: Choice, written: asyncio.Event) -> None:
-        work, carrier = choice.work, self._carrier
-        match choice.step:
-            case "park":
-                log.warning("record_parked", record=work.records[0].key, line=work.line)
-                await self._outbox(Outbox.park, work)
-            case "bury":
-                await carrier.refuse(work, {work.positions[0]: "its interval is not known any more"})
-            case "find_line":
-                await carrier.find_line(work, written)
-            case _ if (early := carrier.early(work)) > 0.0:
-                # The clock was set forward meanwhile; what may still take effect has not had its time.
-                await carrier.later(work, early)
-            case "look_up":
-                await carrier.look_up(work, written)
-            case "send" | "resend":
-                await carrier.send(work, written)
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        """A request is no longer under way; what could not be dealt with in its own place ends `run`."""
+        self._under_way.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(error)
+
+    def _wait_for_outbox(self, error: OutboxError) -> None:
+        self._executor.settlement.outbox_failed(error)
+        self._outbox_retry_at = self._clock.monotonic() + OUTBOX_PAUSE
+
+    def _failed(self, error: BaseException) -> None:
+        """`run` ends with `error`: the first, but a damage goes before all else, for it is mended before anything goes
+        on."""
+        if self._error is None or (isinstance(error, DamagedRow) and not isinstance(self._error, DamagedRow)):
+            self._error = error
+        self._executor.settlement.giving_up.set()
+        self._news.set()

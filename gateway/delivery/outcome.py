@@ -1,30 +1,41 @@
-"""What an answer means: a pure table from endpoint and answer to what happens with the record and with everything else.
+"""What an answer means for delivery: a pure table from the class of an answer to what happens with the request's
+records.
 
-A request that creates something must never be sent twice unless the first certainly had no effect. So the record's fate
-errs on the side of doubt, and doubt is settled by looking, not by guessing.
+A request that creates something must never be sent twice unless the first certainly had no effect. So the fate of its
+records errs on the side of doubt, and doubt is settled by looking, not by guessing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.oden.client import Answer
+from gateway.oden.classification import Answer, AnswerClass, classify, explanation, says_retryable
+from gateway.oden.endpoints import INTERVALS_SET, INTERVALS_UPDATE, Endpoint
 
-Fate = Literal["delivered", "again", "doubt", "dead"]
-"""delivered: it is at Oden. again: it is not, send it later. doubt: it may be, look it up. dead: Oden refuses it for good."""
-
-LONGEST_ASKED = 3600.0
-"""Seconds; a server that asks for more is asked again after these."""
+Fate = Literal["delivered", "retry", "in_doubt", "dead"]
+"""delivered: it is at Oden. retry: it is not, or saying it once more does no harm; send it later. in_doubt: it may be,
+look it up. dead: Oden refuses it for good."""
 
 Hold = Literal["none", "line", "api", "token"]
 """What has to wait beyond this record: nothing, its line, everything, everything until the token is accepted."""
+
+LONGEST_PAUSE = 3600.0
+"""Seconds; a server that asks for more is asked again after these."""
+
+BULK = (INTERVALS_SET, INTERVALS_UPDATE)
+"""Requests for several records. One that Oden does not take as a whole is taken apart."""
+TOO_LARGE = 413
+NOT_IMPLEMENTED = 501
+UNAVAILABLE = 503
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The fate of the request's records, what to hold, and why, in words for a person.
 
-    `unsettled`: it may still take effect. Where it only sets values it is sent again, but not before it has had the time for that:
-    it could undo what is sent in between.
+    `retry_after`: the pause that Oden asks for, in seconds. `unsettled`: the request may still take effect. Where it
+    only sets values it is sent again, but not before it has had the time for that: it could undo what is sent in
+    between.
     """
 
     fate: Fate
@@ -34,40 +45,49 @@ class Outcome:
     unsettled: bool = False
 
 
-def judge(answer: Answer, *, creates: bool, search: bool = False, needs_body: bool = True) -> Outcome:
-    """What `answer` means for a request that `creates` something, or is a `search` (where 404 means: none).
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """`lost`: it may have arrived, so that a create is in doubt. `pauses`: the pause that is asked for is kept. The
+    rest as in Outcome."""
 
-    `needs_body` is whether a success without readable JSON is to be believed.
+    hold: Hold = "none"
+    lost: bool = False
+    unsettled: bool = False
+    pauses: bool = False
+
+
+_RULES: Mapping[AnswerClass, _Rule] = {
+    AnswerClass.NOT_SENT: _Rule("api"),
+    AnswerClass.PROXY_REFUSED: _Rule("api"),
+    AnswerClass.THROTTLED: _Rule("api", pauses=True),
+    AnswerClass.UNAUTHORIZED: _Rule("token"),
+    AnswerClass.FORBIDDEN: _Rule("line"),
+    AnswerClass.NO_ANSWER: _Rule(lost=True, unsettled=True),
+    AnswerClass.UNREADABLE: _Rule(lost=True),
+    AnswerClass.INTERCEPTED: _Rule("api", lost=True, unsettled=True),
+    AnswerClass.UPSTREAM_FAILED: _Rule(lost=True, unsettled=True, pauses=True),
+    AnswerClass.SERVER_FAILED: _Rule(lost=True, unsettled=True, pauses=True),
+    AnswerClass.UNIMPLEMENTED: _Rule(lost=True, unsettled=True, pauses=True),
+}
+"""Of the classes without a row, SUCCESS is delivered, and the others are refusals: dead, unless Oden says that it may
+pass."""
+
+
+def outcome_of(endpoint: Endpoint, answer: Answer, *, creates: bool, none_is_success: bool = False) -> Outcome:
+    """What `answer` means for a request to `endpoint`. `creates`: sending it twice could make two things at Oden.
+
+    `none_is_success`: it is a search, for which Oden's own 404 says that there is none.
     """
-    lost: Fate = "doubt" if creates else "again"
-    status, why = answer.status, answer.error
-    asked = None if answer.retry_after is None else min(answer.retry_after, LONGEST_ASKED)
-    if not answer.sent:
-        return Outcome("again", "api", why)
-    if status is None:
-        return Outcome(lost, "none", why, unsettled=True)
-    if 200 <= status < 300:
-        if not answer.own:
-            reason = f"something between here and Oden answered: {status}, not Oden's JSON"
-            return Outcome(lost, "api", reason, unsettled=True)
-        if needs_body and not answer.readable:
-            return Outcome(lost, "none", f"{status} without readable JSON")
+    answer_class = classify(endpoint, answer)
+    if answer_class is AnswerClass.SUCCESS or (none_is_success and answer_class is AnswerClass.NOT_FOUND):
         return Outcome("delivered")
-    if status in (425, 429):
-        return Outcome("again", "api", why or str(status), asked)
-    if status == 503 and asked:
-        return Outcome(lost, "api", why, answer.retry_after, unsettled=True)
-    if status == 408 or status >= 500:
-        return Outcome(lost, "none", why, answer.retry_after, unsettled=True)
-    if not answer.own or status < 400:
-        arrived = status != 407
-        reason = f"something between here and Oden answered: {why}"
-        return Outcome(lost if arrived else "again", "api", reason, unsettled=arrived)
-    if status == 401:
-        return Outcome("again", "token", why)
-    if status == 403:
-        return Outcome("again", "line", why)
-    if search and status == 404:
-        return Outcome("delivered")
-    retryable = isinstance(answer.body, dict) and answer.body.get("retryable") is True
-    return Outcome("again" if retryable else "dead", "none", why, asked)
+    reason, pause = explanation(answer), answer.retry_after
+    pause = None if pause is None else min(pause, LONGEST_PAUSE)
+    if endpoint in BULK and (answer.status == TOO_LARGE or answer_class is AnswerClass.UNIMPLEMENTED):
+        return Outcome("dead", "none", reason)
+    rule = _RULES.get(answer_class)
+    if rule is None:
+        return Outcome("retry" if says_retryable(answer) else "dead", "none", reason, pause)
+    hold: Hold = "api" if answer.status == UNAVAILABLE and pause else rule.hold
+    fate: Fate = "in_doubt" if rule.lost and creates else "retry"
+    return Outcome(fate, hold, reason, pause if rule.pauses else None, rule.unsettled)

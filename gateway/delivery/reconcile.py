@@ -1,60 +1,40 @@
-"""What Oden's answers say of the records of an attempt: of a success, and of a look-up while in doubt. Pure."""
+"""What Oden's answers say of the records of an attempt: a success, and a look-up while it is in doubt. Pure."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from gateway.model import Output, StartInterval
-from gateway.oden import payloads
-from gateway.oden.client import Answer
-from gateway.oden.endpoints import ENDPOINTS, INTERVALS_SET, INTERVALS_UPDATE
+from gateway.oden.answers import Confirmation
+from gateway.oden.classification import Answer
+from gateway.oden.endpoints import ENDPOINTS
+from gateway.oden.requests import Wording, row_of
 from gateway.outbox.entries import Attempt, Work
 from gateway.record_kinds import creates
 
 EMPTY = "the answer was empty"
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """`delivered` are the positions of the records that Oden has taken, with the ids of intervals; `refused` those that it has not,
-    with its reasons.
+def confirmation_of(work: Work, attempt: Attempt, answer: Answer, *, trusts_empty: bool) -> Confirmation:
+    """What a success says of the records of `work`, which are named by their positions in the lane.
 
-    `unclear` says why it cannot be told; then the others are empty. `confirmed`: unclear is only the id.
+    `trusts_empty`: an answer without a body was seen to be true before.
     """
-
-    delivered: Mapping[int, str | None] = field(default_factory=dict)
-    refused: Mapping[int, str] = field(default_factory=dict)
-    unclear: str = ""
-    confirmed: bool = False
-
-
-def taken(work: Work, attempt: Attempt, answer: Answer, *, trusts_empty: bool) -> Taken:
-    """What a success says of the records of `work`. `trusts_empty`: an answer without a body was seen to be true before."""
-    first, number = work.records[0], len(work.records)
-    if isinstance(first, StartInterval):
-        single = attempt.endpoint != INTERVALS_SET.path
-        ids = [payloads.interval_id(answer.body, first)] if single else payloads.created_ids(answer.body, number)
-        if None in ids:
-            # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
-            return Taken(unclear="the answer had no id", confirmed=single)
-        return Taken(dict(zip(work.positions, ids, strict=True)))
-    makes = creates(first) and not ENDPOINTS[attempt.endpoint].may_repeat(json.loads(attempt.body))
+    request = json.loads(attempt.body)
+    row = row_of(work.records[0])
+    makes = creates(work.records[0]) and not ENDPOINTS[attempt.endpoint].may_repeat(request)
     if makes and answer.empty and not trusts_empty:
         # Not documented, and what stands in between can answer so too: believed once a look-up has shown it.
-        return Taken(unclear=EMPTY)
-    refused: dict[int, str] = {}
-    if attempt.endpoint == INTERVALS_UPDATE.path:
-        asked = [str(one.get("id")) for one in json.loads(attempt.body)["intervals"]]
-        by_id = payloads.refused_ids(answer.body, asked)
-        if by_id is None:
-            return Taken(unclear="the answer does not tell which were updated")
-        refused = {at: by_id[one] for at, one in zip(work.positions, asked, strict=True) if one in by_id}
-    return Taken({at: None for at in work.positions if at not in refused}, refused)
+        return Confirmation(unclear=EMPTY)
+    by_place = row.confirmation(answer.body, work.records, request)
+    delivered = {work.positions[place]: oden_id for place, oden_id in by_place.delivered.items()}
+    refused = {work.positions[place]: reason for place, reason in by_place.refused.items()}
+    return Confirmation(delivered, refused, by_place.unclear, by_place.confirmed)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """`ids` are the positions of the records that are at Oden, with the ids of intervals; `missing` is how many are not.
+class LookUpResult:
+    """What a look-up shows: `ids` are the positions of the records that are at Oden, with the ids of intervals and
+    settings; `missing` is how many are not.
 
     `unsettled` says why nothing follows from the answer; empty where something does.
     """
@@ -64,19 +44,19 @@ class Found:
     unsettled: str
 
 
-def compare(work: Work, attempt: Attempt, answer: Answer, wording: payloads.Wording) -> Found:
-    """Compare the records of `work` with the answer to `payloads.look_up`, which Oden has given: nothing found is an answer too."""
+def look_up_result(work: Work, attempt: Attempt, answer: Answer, wording: Wording) -> LookUpResult:
+    """Compare the records of `work` with the answer to their look-up, which Oden has given: "none" is an answer too."""
     body = answer.body if answer.status != 404 else []
-    there = [payloads.is_there(body, record, wording) for record in work.records]
+    row = row_of(work.records[0])
+    present = [row.is_there(body, record, wording.reference) for record in work.records]
     ids = {
-        at: payloads.found_id(body, record, wording)
-        for at, record, found in zip(work.positions, work.records, there, strict=True)
-        if found
+        position: row.found_id(body, record, wording.reference)
+        for position, record, is_present in zip(work.positions, work.records, present, strict=True)
+        if is_present
     }
-    nameless = not isinstance(work.records[0], Output) and None in ids.values()
     unsettled = ""
-    if None in there or nameless:
+    if None in present or (row.needs_id and None in ids.values()):
         unsettled = "Oden's answer to the search was not understood"
-    elif attempt.confirmed and not all(there):
+    elif attempt.confirmed and not all(present):
         unsettled = "Oden has taken it, and a search does not show it yet"
-    return Found(ids, there.count(False), unsettled)
+    return LookUpResult(ids, present.count(False), unsettled)

@@ -1,8 +1,9 @@
-"""What to send next. Pure: from what can be gone on with, the holds and the time, to one choice or the time to ask again.
+"""What to send next. Pure: from what can be gone on with, the holds and the time, to one choice or the time to ask
+again.
 
-The order is decided here and nowhere else. A lane does one thing at a time, and nothing is offered before what it depends on
-is at Oden, so two requests that depend on each other are never under way together. Nothing is held back: whatever can be sent is
-sent when no better use of the slot is there.
+The order is decided here and nowhere else. A lane does one thing at a time, and nothing is offered before what it
+depends on is at Oden, so two requests that depend on each other are never under way together. Nothing is held back:
+whatever can be sent is sent when no better use of the slot is there.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,6 +12,7 @@ from typing import Literal
 
 from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
+from gateway.outbox.merge import window
 
 PATIENCE = 300.0
 """Seconds that updates may wait while there is something of more use; those that come meanwhile share their request."""
@@ -18,8 +20,8 @@ STARVED = 3600.0
 """Seconds after which they are as urgent as anything: more states come than one token can carry."""
 
 Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
-"""send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the line's id must
-be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
+"""send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the
+line's id must be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
 
 SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH = range(6)
 """Classes, best first. URGENT: runs, batches and states, live. WAITED: live output into which nothing more
@@ -53,11 +55,12 @@ def plan(
     ends_first: bool = False,
     span: float,
 ) -> Plan:
-    """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in seconds.
+    """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
+    seconds.
 
-    `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a line's
-    id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later start of
-    its lane, with `ends_first` any end does.
+    `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a
+    line's id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later
+    start of its lane, with `ends_first` any end does.
     """
     works = list(works)
     ending = {_family(work) for work in works if _ends_first(work, ends_first=ends_first)}
@@ -97,12 +100,13 @@ def _class(work: Work, now: float, span: float, *, ends_first: bool) -> int:
 
 
 def _is_complete(work: Work, now: float, span: float) -> bool:
-    """Whether waiting for longer saves no requests: nothing more will be merged into output, and updates have waited enough."""
+    """Whether waiting for longer saves no requests: nothing more will be merged into output, and updates have waited
+    enough."""
     record, interval = work.records[0], work.interval
     if not isinstance(record, Output) or interval is None:
         return now - record.at >= PATIENCE
-    stretch = (record.timestamp - interval.start - 1) // span + 1
-    return interval.ended or now >= interval.start + stretch * span
+    windows = window(record.timestamp, interval.start, span) + 1
+    return interval.ended or now >= interval.start + windows * span
 
 
 def _ends_first(work: Work, *, ends_first: bool) -> bool:
@@ -127,8 +131,10 @@ def _family(work: Work) -> tuple[str, str]:
 def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
     if work.attempt is not None and work.attempt.phase == "in_doubt" and not has_line(work.line):
         return "find_line"  # it is looked up by the line's id
+    if work.attempt is not None and work.attempt.phase == "in_doubt":
+        return "look_up"
     if work.attempt is not None:
-        return {"in_doubt": "look_up", "retry": "resend", "sending": None}[work.attempt.phase]
+        return "resend" if work.attempt.phase == "retry" else None
     if work.stuck:
         return "bury" if work.interval is None else "park"
     return "send" if has_line(work.line) else "find_line"

@@ -3,8 +3,9 @@
     async with OdenClient("https://api.oden.app/v2", lambda: token) as oden:
         runs = await oden.interval.search(Interval(type=…, line=…, match="last"))
 
-Calls by object and action (`gateway.oden.objects`) raise errors that say whether the request may have taken effect. Below them `post`
-takes a text and tells every outcome as an `Answer`: delivery decides itself what one means for a record. Nothing here ever shows the token.
+Calls by object and action (`gateway.oden.objects`) raise errors that say whether the request may have taken effect.
+Below them `post` takes a text and tells every outcome as an `Answer`, which delivery needs. Nothing here ever shows the
+token.
 """
 
 import asyncio
@@ -20,15 +21,22 @@ import structlog
 from aiohttp import hdrs
 
 from gateway import __version__
+from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.oden import exchange
-from gateway.oden.answer import LARGEST_ANSWER, Answer, read, without
+from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Call, Endpoint, Gives, Takes
+from gateway.oden.http_answer import (
+    LARGEST_ANSWER,
+    UNREACHABLE,
+    read_response,
+    redacted,
+    why_no_answer,
+)
 from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
-from gateway.oden.reasons import UNREACHABLE, reason
 
-__all__ = ["CONNECT_TIMEOUT", "Answer", "OdenClient"]
+__all__ = ["CONNECT_TIMEOUT", "Answer", "OdenClient", "configured_client"]
 
 log = structlog.get_logger()
 
@@ -55,8 +63,9 @@ class OdenClient(Objects):
     ) -> None:
         """`token` is asked before each request; `timeout`, in seconds, covers one from its write to its answer.
 
-        `ca` is a file with the certificates (PEM) that vouch for Oden's, instead of the system's; `proxy` the address of an HTTP
-        proxy, instead of the environment's. Without a `pace` it begins one of its own, of one request per second.
+        `ca` is a file with the certificates (PEM) that vouch for Oden's, instead of the system's; `proxy` the address
+        of an HTTP proxy, instead of the environment's. Without a `pace` it begins one of its own, of one request per
+        second.
         """
         super().__init__(self.call)
         self._url = url.rstrip("/")
@@ -102,8 +111,8 @@ class OdenClient(Objects):
     ) -> Answer:
         """Send `body` when the pace allows. Never raises for anything the network or Oden does.
 
-        `written` is set as soon as the request no longer stands in the way of the next one. `query` is the value of the endpoint's
-        parameter in the address; with the format `csv` the answer's body is text.
+        `written` is set as soon as the request no longer stands in the way of the next one. `query` is the value of the
+        endpoint's parameter in the address; with the format `csv` the answer's body is text.
         """
         if self._session is None:
             raise RuntimeError("the client is not open")
@@ -174,14 +183,14 @@ class OdenClient(Objects):
                 while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
                     raw += more
                 seconds = asyncio.get_running_loop().time() - begun
-                return without(read(response, raw, seconds, text=query == "csv"), token)
+                return redacted(read_response(response, raw, seconds, text=query == "csv"), token)
         except aiohttp.ClientHttpProxyError as error:
-            return failed(reason(error, sent=False), error.status, sent=False)
+            return failed(why_no_answer(error, sent=False), error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            told = reason(error, sent=mark.left)
+            reason = why_no_answer(error, sent=mark.left)
             # What is no address is not repeated: it could hold a proxy's password.
             words = "" if isinstance(error, ValueError) else f": {error}"
-            return failed(told, sent=mark.left, detail=type(error).__name__ + words)
+            return failed(reason, sent=mark.left, detail=type(error).__name__ + words)
         except GatewayError as error:
             return failed(str(error), sent=mark.left)
         except ValueError as error:
@@ -189,7 +198,8 @@ class OdenClient(Objects):
             return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.left)
 
     def _trusted(self) -> ssl.SSLContext | bool:
-        """What vouches for Oden's certificate; True: what the system trusts. The file is read at the first request that can read it."""
+        """What vouches for Oden's certificate; True: what the system trusts. The file is read by the first request
+        that can read it."""
         if self._ca is None:
             return True
         if self._trust is None:
@@ -200,6 +210,22 @@ class OdenClient(Objects):
             except OSError as error:
                 raise GatewayError(f"{UNREACHABLE} ({self._ca} cannot be read: {error.strerror})") from None
         return self._trust
+
+
+def configured_client(loaded: Loaded, now: float) -> OdenClient:
+    """The client that a configuration describes: the running gateway's, and that of a command while none runs.
+
+    Its pace begins at `now`, on the monotonic clock.
+    """
+    oden = loaded.config.oden
+    return OdenClient(
+        oden.url,
+        loaded.token_source,
+        oden.timeout,
+        Pace(now, 1.0 / oden.rate),
+        ca=oden.ca,
+        proxy=oden.proxy.get_secret_value() if oden.proxy else None,
+    )
 
 
 class _Mark:
@@ -230,8 +256,8 @@ async def _written(
 def _authorized(token: str) -> aiohttp.ClientMiddlewareType:
     """Puts the token on a request that is ready otherwise.
 
-    Given as a header of the call it would clash with an entry for the host in ~/.netrc, which aiohttp reads along with the
-    environment's proxies; here it takes that entry's place.
+    Given as a header of the call it would clash with an entry for the host in ~/.netrc, which aiohttp reads along with
+    the environment's proxies; here it takes that entry's place.
     """
 
     async def authorize(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -1,7 +1,7 @@
 """The 35 endpoints of the Oden API v2: what each does, takes and answers, and whether it may be repeated.
 
-Source: Oden's OpenAPI document, `paths`; every call is a POST to `{url}/{object}/{action}`. An answer `object` is one that the document
-leaves open: whatever JSON comes.
+Source: Oden's OpenAPI document, `paths`; every call is a POST to `{url}/{object}/{action}`. An answer `object` is one
+that the document leaves open: whatever JSON comes.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,20 @@ Takes = TypeVar("Takes", bound=Model)
 Gives = TypeVar("Gives")
 
 Effect = Literal["reads", "creates", "sets", "changes", "deletes"]
-"""What it does at Oden: nothing; makes new things; makes or changes them, depending on the request; changes; deletes."""
+"""What it does at Oden: nothing; makes new things; makes or changes them, depending on the request; changes;
+deletes."""
 
 Repeat = Literal["harmless", "with id", "doubles"]
-"""What the same request does when it is sent again: nothing more; nothing more if it names an id; the same once more."""
+"""What the same request does when it is sent again: nothing more; nothing more if it names an id; the same once
+more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One object and action.
 
-    `answers_json` is whether a success must carry a JSON body to be believed; `id_in` is the part of the request whose `id` says
-    that something is there already; `query` is the one parameter that stands in the address.
+    `answers_json` is whether a success must carry a JSON body to be believed; `id_in` is the part of the request whose
+    `id` says that something is there already; `query` is the one parameter that stands in the address.
     """
 
     object: str

@@ -11,10 +11,11 @@ OdenError
 └── UnexpectedAnswer     it did take effect, and the answer is not as documented
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from gateway.errors import GatewayError
+from gateway.oden.classification import AnswerClass
 from gateway.oden.models import GenericError
 
 Certainty = Literal["not sent", "answered", "in doubt"]
@@ -23,9 +24,10 @@ Certainty = Literal["not sent", "answered", "in doubt"]
 class OdenError(GatewayError):
     """A call that did not succeed. The token is never part of one.
 
-    `status` is the HTTP status, where there was an answer. `said` is the body of Oden's own answer, with `id`, `name`, `entity_name` and
-    `num_matches` where the status has them. `certainty` tells whether the request was sent. `retryable`: trying again later can help,
-    by Oden's own word where there is one. `may_repeat`: to send the same again cannot do anything twice. `retry_after` is in seconds.
+    `status` is the HTTP status, where there was an answer. `said` is the body of Oden's own answer, with `id`, `name`,
+    `entity_name` and `num_matches` where the status has them. `certainty` tells whether the request was sent.
+    `retryable`: trying again later can help, by Oden's own word where there is one. `may_repeat`: to send the same
+    again cannot do anything twice. `retry_after` is in seconds.
     """
 
     certainty: ClassVar[Certainty] = "answered"
@@ -38,14 +40,14 @@ class OdenError(GatewayError):
         *,
         status: int | None = None,
         said: GenericError | None = None,
+        retryable: bool | None = None,
         may_repeat: bool = True,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(f"{endpoint}: {text}")
         self.endpoint, self.text, self.status, self.said = endpoint, text, status, said
         self.may_repeat, self.retry_after = may_repeat, retry_after
-        told = said.retryable if said else None
-        self.retryable = self.transient if told is None else told
+        self.retryable = self.transient if retryable is None else retryable
 
     @property
     def id(self) -> str | None:
@@ -117,3 +119,24 @@ class ServerFailed(InDoubt):
 
 class UnexpectedAnswer(OdenError):
     """Oden took the request, and its answer is not what the document says."""
+
+
+BY_CLASS: Mapping[AnswerClass, type[OdenError] | None] = {
+    AnswerClass.SUCCESS: None,
+    AnswerClass.NOT_SENT: NotSent,
+    AnswerClass.PROXY_REFUSED: NotSent,
+    AnswerClass.THROTTLED: TooManyRequests,
+    AnswerClass.BAD_REQUEST: BadRequest,
+    AnswerClass.UNAUTHORIZED: Unauthorized,
+    AnswerClass.FORBIDDEN: Forbidden,
+    AnswerClass.NOT_FOUND: NotFound,
+    AnswerClass.NOT_UNIQUE: NotUnique,
+    AnswerClass.REFUSED: Refused,
+    AnswerClass.UNIMPLEMENTED: Unimplemented,
+    AnswerClass.NO_ANSWER: InDoubt,
+    AnswerClass.UNREADABLE: InDoubt,
+    AnswerClass.INTERCEPTED: InDoubt,
+    AnswerClass.UPSTREAM_FAILED: InDoubt,
+    AnswerClass.SERVER_FAILED: ServerFailed,
+}
+"""The error that an answer of each class is; None for a success."""

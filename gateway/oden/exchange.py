@@ -1,57 +1,50 @@
-"""From a typed request to the text that is sent, and from an answer to what was asked for, or to the error that it is. Pure."""
+"""From a typed request to the text that is sent, and from an answer to what was asked for, or to the error that it is.
+Pure."""
 
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, get_origin
+from typing import Any, TypeVar, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.oden.answer import Answer
+from gateway.oden.classification import Answer, classify, explanation, says_retryable
 from gateway.oden.endpoints import Call, Endpoint, Gives, Takes
-from gateway.oden.errors import (
-    BadRequest,
-    Forbidden,
-    InDoubt,
-    InvalidRequest,
-    NotFound,
-    NotSent,
-    NotUnique,
-    OdenError,
-    Refused,
-    ServerFailed,
-    TooManyRequests,
-    Unauthorized,
-    UnexpectedAnswer,
-    Unimplemented,
-)
+from gateway.oden.errors import BY_CLASS, InvalidRequest, OdenError, UnexpectedAnswer
 from gateway.oden.models import (
     ANSWER,
     GenericError,
     InternalError,
+    Model,
     NotUniqueError,
     ParameterError,
 )
 
+Part = TypeVar("Part", bound=Model)
+
 LONGEST_PLACE = 200
 """Characters of the place of what does not fit."""
 
-_REFUSALS: Mapping[int, type[OdenError]] = {
-    400: BadRequest,
-    401: Unauthorized,
-    403: Forbidden,
-    404: NotFound,
-    409: NotUnique,
-}
 _BODIES: Mapping[int, type[GenericError]] = {400: ParameterError, 409: NotUniqueError, 500: InternalError}
 
 
-def request(endpoint: Call[Takes, Any], body: object) -> Takes:
-    """`body`, a JSON value, as the request of `endpoint`. InvalidRequest names every field that is not as documented."""
+def request(endpoint: Call[Takes, Any], body: object, *, strict: bool = True) -> Takes:
+    """`body`, a JSON value, as the request of `endpoint`. InvalidRequest names every field that is not as documented.
+
+    Not `strict`: a number where the document has a text becomes that text.
+    """
     try:
-        return endpoint.takes.model_validate(body)
+        return endpoint.takes.model_validate(body, strict=strict)
     except ValidationError as error:
         raise InvalidRequest(endpoint.path, _misfits(error)) from None
+
+
+def part(endpoint: Endpoint, place: str, model: type[Part], value: object) -> Part:
+    """`value`, a JSON value, as what stands at `place` in a request to `endpoint`; not strict, as in `request`."""
+    try:
+        return model.model_validate(value, strict=False)
+    except ValidationError as error:
+        raise InvalidRequest(endpoint.path, [f"{place}.{misfit}" for misfit in _misfits(error)]) from None
 
 
 def fields(endpoint: Call[Takes, Any], request: Takes) -> dict[str, Any]:
@@ -72,16 +65,16 @@ def text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
 
 def failure(endpoint: Endpoint, body: dict[str, Any], answer: Answer) -> OdenError | None:
     """The error that `answer` to `body` is; None for a success."""
-    kind = _kind(answer, needs_body=endpoint.answers_json)
-    if kind is None:
+    error = BY_CLASS[classify(endpoint, answer)]
+    if error is None:
         return None
-    said = _said(answer)
-    return kind(
+    return error(
         endpoint.path,
-        _text(answer),
+        explanation(answer),
         status=answer.status,
-        said=said,
-        may_repeat=kind.certainty != "in doubt" or endpoint.may_repeat(body),
+        said=_error_body(answer),
+        retryable=says_retryable(answer),
+        may_repeat=error.certainty != "in doubt" or endpoint.may_repeat(body),
         retry_after=answer.retry_after,
     )
 
@@ -91,18 +84,14 @@ def result(endpoint: Call[Any, Gives], body: dict[str, Any], answer: Answer) -> 
 
     A list of one counts for the one, and the one for a list: the document itself is not of one mind.
     """
-    found = answer.body
-    if get_origin(endpoint.gives) is list and isinstance(found, dict):
-        found = [found]
-    elif (
-        get_origin(endpoint.gives) is None
-        and endpoint.gives is not object
-        and isinstance(found, list)
-        and len(found) == 1
-    ):
-        found = found[0]
+    value = answer.body
+    gives_list, gives_any = get_origin(endpoint.gives) is list, endpoint.gives is object
+    if gives_list and isinstance(value, dict):
+        value = [value]
+    elif not gives_list and not gives_any and isinstance(value, list) and len(value) == 1:
+        value = value[0]
     try:
-        gives: Gives = TypeAdapter(endpoint.gives).validate_python(found, strict=False, context=ANSWER)
+        gives: Gives = TypeAdapter(endpoint.gives).validate_python(value, strict=False, context=ANSWER)
     except ValidationError as error:
         raise UnexpectedAnswer(
             endpoint.path,
@@ -113,35 +102,7 @@ def result(endpoint: Call[Any, Gives], body: dict[str, Any], answer: Answer) -> 
     return gives
 
 
-def _kind(answer: Answer, *, needs_body: bool) -> type[OdenError] | None:
-    status = answer.status
-    if not answer.sent:
-        return NotSent
-    if status is None:
-        return InDoubt
-    if 200 <= status < 300:
-        return None if answer.own and (answer.readable or not needs_body) else InDoubt
-    if status in (425, 429):
-        return TooManyRequests
-    if not answer.own or status < 400:
-        return NotSent if status == 407 else InDoubt
-    if status == 501:
-        return Unimplemented
-    if status >= 500:
-        return ServerFailed
-    return InDoubt if status == 408 else _REFUSALS.get(status, Refused)
-
-
-def _text(answer: Answer) -> str:
-    if answer.status is not None and 200 <= answer.status < 300:
-        what = "without readable JSON" if answer.own else "and no JSON, so something between here and Oden answered"
-        return f"{answer.status} {what}"
-    if answer.status is not None and not answer.own and answer.sent:
-        return f"something between here and Oden answered: {answer.error}"
-    return answer.error
-
-
-def _said(answer: Answer) -> GenericError | None:
+def _error_body(answer: Answer) -> GenericError | None:
     if not answer.own or answer.status is None or answer.status < 400:
         return None
     try:
@@ -152,26 +113,27 @@ def _said(answer: Answer) -> GenericError | None:
 
 def _misfits(error: ValidationError) -> list[str]:
     """What does not fit, once for each place, without the values: they could hold anything."""
-    found: dict[str, str] = {}
-    for one in error.errors(include_url=False, include_context=False, include_input=False):
-        words = _WORDS.get(one["type"]) or one["msg"].removeprefix("Value error, ").replace("Input should", "it should")
-        place = _place(one["loc"])
-        # Of the ways in which a choice does not fit, the one that we have words of our own for says most.
-        found[place] = words if one["type"] == "value_error" else found.get(place, words)
-    return [f"{place}: {words}" for place, words in found.items()]
+    texts: dict[str, str] = {}
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        message = detail["msg"].removeprefix("Value error, ").replace("Input should", "it should")
+        text = _TEXTS.get(detail["type"]) or message
+        place = _place(detail["loc"])
+        # Of the ways in which a choice does not fit, the one that we have a text of our own for says most.
+        texts[place] = text if detail["type"] == "value_error" else texts.get(place, text)
+    return [f"{place}: {text}" for place, text in texts.items()]
 
 
 def _place(loc: tuple[int | str, ...]) -> str:
-    """`loc` as a person writes it: without the kind of metadata and the types of a choice, which pydantic puts in between."""
-    parts = [
-        str(part)
-        for before, part in zip((None, *loc), loc, strict=False)
-        if before != "metadata" and not re.fullmatch(r"int|float|str|list|dict(\[.*)?|function-.*", str(part))
+    """`loc` as a person writes it: without the kind of metadata and the types of a choice, which pydantic puts in."""
+    steps = [
+        str(step)
+        for before, step in zip((None, *loc), loc, strict=False)
+        if before != "metadata" and not re.fullmatch(r"int|float|str|list|dict(\[.*)?|function-.*", str(step))
     ]
-    return ".".join(parts)[:LONGEST_PLACE] or "the body"
+    return ".".join(steps)[:LONGEST_PLACE] or "the body"
 
 
-_WORDS = {
+_TEXTS = {
     "missing": "it must be given",
     "model_type": "it must be an object",
     "dict_type": "it must be an object",

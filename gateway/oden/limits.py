@@ -1,7 +1,7 @@
 """What Oden's document demands of a request beyond its schema, checked before anything is sent. Pure.
 
-Each function takes the request and gives what is wrong with it, a sentence each. Not checked, because only Oden can know it: that
-`intervals/delete` covers no more than 15,000 intervals.
+Each function takes the request and gives what is wrong with it, a sentence each. Not checked, because only Oden can
+know it: that `intervals/delete` covers no more than 15,000 intervals.
 """
 
 from collections.abc import Callable, Iterator
@@ -37,12 +37,13 @@ LONGEST_DELETE = timedelta(days=30)
 
 
 def given(*names: str) -> Limit:
-    """The fields `names` must be given; `a|b` stands for at least one of them, and dots lead into what a field holds."""
+    """The fields `names` must be given; `a|b` stands for at least one of them, and dots lead into what a field
+    holds."""
 
     def check(request: Model) -> Problems:
         for name in names:
-            if not any(_value(request, one) for one in name.split("|")):
-                yield f"{' or '.join(f'`{one}`' for one in name.split('|'))} must be given"
+            if not any(_value(request, path) for path in name.split("|")):
+                yield f"{' or '.join(f'`{path}`' for path in name.split('|'))} must be given"
 
     return check
 
@@ -88,7 +89,7 @@ def intervals_set(request: IntervalBulkCreate) -> Problems:
 def intervals_update(request: IntervalBulkUpdate) -> Problems:
     """`intervals/update`: each with its id, and not too many."""
     yield from _bulk(request)
-    missing = [number for number, one in enumerate(request.intervals or (), 1) if one.id is None]
+    missing = [number for number, interval in enumerate(request.intervals or (), 1) if interval.id is None]
     if missing:
         some = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
         yield f"each of `intervals` must have its `id`; missing in number {some}"
@@ -126,7 +127,8 @@ def scrap_yield(request: ScrapYieldSet | ScrapYieldSearch) -> Problems:
 
 
 def scrap_yield_delete(request: ScrapYieldSearch) -> Problems:
-    """`scrap_yield/delete`: a record by its id, and the line; the document's own example leaves out the interval's type."""
+    """`scrap_yield/delete`: a record by its id, and the line; the document's own example leaves out the interval's
+    type."""
     yield from given("data.id", "interval.line")(request)
     yield from _run(request.interval, "interval.")
 
@@ -147,8 +149,8 @@ def quality_tests_delete(request: QualityTestsDelete) -> Problems:
 
 def work_order_search(request: MaintenanceWorkOrderSearch) -> Problems:
     """`maintenance_work_order/search`: an id of either kind, or a line and a stretch of time."""
-    one = request.id is not None or request.external_id is not None
-    if not one and not all((request.line, request.start_time, request.end_time)):
+    has_id = request.id is not None or request.external_id is not None
+    if not has_id and not all((request.line, request.start_time, request.end_time)):
         yield "give `id`, or `external_id`, or `line`, `start_time` and `end_time`"
 
 
@@ -179,8 +181,8 @@ def dashboard(request: DashboardExecuteRequest) -> Problems:
 
 def _bulk(request: IntervalBulkCreate | IntervalBulkUpdate) -> Problems:
     yield from given("type", "line", "intervals")(request)
-    for number, one in enumerate(request.intervals or ()):
-        yield from _run(one, f"intervals.{number}.")
+    for number, interval in enumerate(request.intervals or ()):
+        yield from _run(interval, f"intervals.{number}.")
     if len(request.intervals or ()) > MOST_INTERVALS:
         yield f"{len(request.intervals or ())} intervals are more than the {MOST_INTERVALS} that one request can hold"
 

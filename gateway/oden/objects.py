@@ -1,4 +1,5 @@
-"""Every endpoint as a method: `oden.interval.set(Interval(…))` is the call `interval/set`. The types are those of the table.
+"""Every endpoint as a method: `oden.interval.set(Interval(…))` is the call `interval/set`. The types are those of the
+table.
 
 A method raises the errors of `gateway.oden.errors`, and no others.
 """

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from gateway.health import Condition
 from gateway.intake import IntakeHealth
 from gateway.model import Notice
-from gateway.oden.reasons import UNREACHABLE
+from gateway.oden.http_answer import UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 LATELY = 3600.0

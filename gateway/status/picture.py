@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gateway import __version__
 from gateway.config.schema import Config
+from gateway.delivery.breaker import BUCKETS
 from gateway.delivery.drain import Drain
-from gateway.delivery.health import BUCKETS
 from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
@@ -167,7 +167,7 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
     state = parts.drain.health
     return OdenStatus(
         url=parts.config.oden.url,
-        held=state.api.reason if state.api else None,
+        held=state.api.reason if state.api else state.outbox,
         retry_at=state.api.until if state.api else None,
         last_success_at=state.last_success_at,
         last_error=state.last_error,

@@ -31,7 +31,7 @@ from gateway.config.units import Duration
 from gateway.errors import ConfigError, Fault, Problem
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice, Quality, Sample
-from gateway.oden.payloads import Wording
+from gateway.oden.requests import Wording
 from gateway.trial.play import Shown, play, requests
 
 BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)

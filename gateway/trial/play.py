@@ -11,7 +11,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Tick, step
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.model import Notice, Sample, StartInterval
-from gateway.oden import payloads
+from gateway.oden.requests import Wording, iso, request_for
 
 
 @dataclass(slots=True)
@@ -56,11 +56,11 @@ class Shown:
     body: Mapping[str, object]
 
     def __str__(self) -> str:
-        at = payloads.iso(int(self.made.record.at))
+        at = iso(int(self.made.record.at))
         return f"{at} {self.path} {json.dumps(self.body, ensure_ascii=False)}"
 
 
-def requests(made: Iterable[Provenance], plans: Sequence[LinePlan], wording: payloads.Wording) -> Iterator[Shown]:
+def requests(made: Iterable[Provenance], plans: Sequence[LinePlan], wording: Wording) -> Iterator[Shown]:
     """The requests of a recording. Intervals are called by their type and number on the line: `<RUN 3>`."""
     names: dict[str, str] = {}
     counts: dict[tuple[str, str], int] = {}
@@ -73,9 +73,9 @@ def requests(made: Iterable[Provenance], plans: Sequence[LinePlan], wording: pay
         yield shown(one, lines[record.line], names.get(record.interval, "<unknown>"), wording)
 
 
-def shown(cause: Provenance, plan: LinePlan, interval: str, wording: payloads.Wording) -> Shown:
+def shown(cause: Provenance, plan: LinePlan, interval: str, wording: Wording) -> Shown:
     """The request of one record; `interval` is what its interval is called."""
     line_id = plan.id or f"<{plan.factory}/{plan.line}>"
     interval_id = None if isinstance(cause.record, StartInterval) else interval
-    request = payloads.request_for((cause.record,), line_id, (interval_id,), wording)
-    return Shown(cause, request.endpoint.path, json.loads(request.body))
+    request = request_for((cause.record,), line_id, (interval_id,), wording)
+    return Shown(cause, request.endpoint.path, request.fields())

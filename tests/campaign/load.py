@@ -9,11 +9,12 @@ from itertools import pairwise
 from typing import cast
 
 from gateway.clock import LoopClock
-from gateway.delivery.drain import Drain, Settings
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.model import Record, StartInterval
-from gateway.oden import payloads
+from gateway.oden.answers import interval_id
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
+from gateway.oden.requests import DEFAULT, request_for
 from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
@@ -84,7 +85,7 @@ class Gateway:
     def __init__(self, site: Site) -> None:
         self.outbox = Outbox(MemoryStore())
         clock = LoopClock(EPOCH + site.loop.time())
-        settings = Settings(SETTLE, TIMEOUT)
+        settings = DeliveryOptions(SETTLE, TIMEOUT)
         outbox, client = cast("OutboxThread", InLine(self.outbox)), cast("OdenClient", site.wire)
         self.drain = Drain(outbox, client, clock, settings, site.refs)
 
@@ -133,12 +134,12 @@ class Queue:
 
     async def _send(self, record: Record, known: str | None, written: asyncio.Event) -> None:
         line_id = str(self._site.refs[record.line].oden_id)
-        request = payloads.request_for([record], line_id, [known], payloads.DEFAULT)
-        answer = await self._site.wire.post(request.endpoint, request.body, written)
+        request = request_for([record], line_id, [known], DEFAULT)
+        answer = await self._site.wire.post(request.endpoint, request.text(), written)
         if answer.status != 200:
-            raise AssertionError(f"the stand-in refuses {request.body}: {answer.body}")
+            raise AssertionError(f"the stand-in refuses {request.fields()}: {answer.body}")
         if isinstance(record, StartInterval):
-            self._ids[record.key].set_result(str(payloads.interval_id(answer.body, record)))
+            self._ids[record.key].set_result(str(interval_id(answer.body, record)))
 
 
 @dataclass(frozen=True)

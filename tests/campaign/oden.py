@@ -11,8 +11,9 @@ from typing import Literal, cast
 
 import aiohttp
 
-from gateway.oden.answer import Answer, read
+from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
+from gateway.oden.http_answer import read_response
 from gateway.oden.pace import Pace
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import Genuine, Reply, reply_of
@@ -134,7 +135,7 @@ class Wire:
         if reply.missing:
             return Answer(sent=True, seconds=seconds, error="ClientPayloadError: the answer is not complete")
         response = SimpleNamespace(status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
-        return read(cast("aiohttp.ClientResponse", response), reply.body, seconds)
+        return read_response(cast("aiohttp.ClientResponse", response), reply.body, seconds)
 
 
 def _show(seen: "asyncio.Future[Seen]", what: Seen) -> None:

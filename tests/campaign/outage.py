@@ -9,7 +9,7 @@ from math import ceil
 from typing import NamedTuple
 
 from gateway.model import Output, Record, StartInterval, UpdateInterval
-from gateway.oden.payloads import BULK
+from gateway.oden.limits import MOST_INTERVALS
 from gateway.outbox.store import SPAN
 from tests.campaign.load import HOUR, Gateway, Queue, Site, at
 from tests.campaign.plant import FACTORY
@@ -96,11 +96,11 @@ def drain(lines: int, hours: float, *, plain: bool = False, latency: float = 0.2
 
 def _least(true: Picture, there: Picture) -> int:
     """The fewest requests that make what is `there` true: one for each interval that is not there, one for each entry that
-    lacks something, and one for every BULK ends of one line and type of intervals that are there."""
+    lacks something, and one for every MOST_INTERVALS ends of one line and type of intervals that are there."""
     new = [key for key in true.ends if key not in there.ends]
     entries = [key for key, sums in true.sums.items() if there.sums.get(key) != sums]
     open_there = Counter(key[:2] for key, end in there.ends.items() if end != true.ends[key])
-    return len(new) + len(entries) + sum(ceil(number / BULK) for number in open_there.values())
+    return len(new) + len(entries) + sum(ceil(number / MOST_INTERVALS) for number in open_there.values())
 
 
 def _true(records: Sequence[Record]) -> Picture:

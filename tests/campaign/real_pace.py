@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.cli.demo_parts import listens
 from gateway.clock import LoopClock
-from gateway.delivery.drain import Drain, Settings
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.entries import Commit, LineRef
@@ -105,7 +105,7 @@ async def _deliver(url: str, seconds: float, directory: Path) -> list[float]:
                 ),
             )
         async with OdenClient(url, lambda: TOKEN, 30.0, pace) as client:
-            drain = Drain(outbox, client, LoopClock(EPOCH + 2 * HOUR), Settings(60.0, 30.0), refs)
+            drain = Drain(outbox, client, LoopClock(EPOCH + 2 * HOUR), DeliveryOptions(60.0, 30.0), refs)
             running = asyncio.create_task(drain.run())
             await asyncio.sleep(seconds)
             drain.stop()

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any, cast
 
 from gateway.clock import LoopClock
-from gateway.delivery.drain import Drain, Settings
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import OutboxError
 from gateway.intake import Intake
 from gateway.model import Notice
@@ -138,7 +138,7 @@ class _Process:
         self.outbox = InLine(Outbox(MortalStore(world.rows, fuse, schedule.troubles)), world.chances)
         wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
         lines = {story.key: LineRef(FACTORY, story.name) for story in world.stories}
-        settings = Settings(schedule.settle, schedule.timeout, in_order=schedule.in_order)
+        settings = DeliveryOptions(schedule.settle, schedule.timeout, in_order=schedule.in_order)
         outbox = cast("OutboxThread", self.outbox)
         self.drain = Drain(outbox, cast("OdenClient", wire), self.clock, settings, lines)
         plans = [story.plan for story in world.mapped if story.plan is not None]

@@ -1,4 +1,5 @@
-"""Bodies, by hypothesis: everything that a schema of the document admits, and everything that a model of ours lets a caller build."""
+"""Bodies, by hypothesis: everything that a schema of the document admits, and everything that a model of ours lets a
+caller build."""
 
 import types
 import typing
@@ -14,7 +15,8 @@ from gateway.oden.models.base import JsonText
 from tests.contract.document import Node, resolved
 
 Known = Mapping[str, Sequence[object]]
-"""`Schema`, or `Schema.property`, -> values that it shall have more often than others; a schema without a name goes by its place."""
+"""`Schema`, or `Schema.property`, -> values that it shall have more often than others; a schema without a name goes by
+its place."""
 
 Bodies = st.SearchStrategy[Any]
 
@@ -49,7 +51,8 @@ class Made:
         self._components: dict[str, Bodies] = {}
 
     def bodies(self, schema: Node, owner: str = "") -> Bodies:
-        """Values that `schema` admits, but for rules between its fields (`allOf`), which the caller has to look after."""
+        """Values that `schema` admits, but for rules between its fields (`allOf`), which the caller has to look
+        after."""
         if "$ref" in schema:
             return self._component(schema["$ref"])
         made = self._plain(schema, owner)
@@ -108,8 +111,8 @@ class Made:
 def requests(model: type[Model]) -> Bodies:
     """Requests that `model` lets a caller build, whatever the document says.
 
-    Left out is what a caller has from Oden and does not make up: ids are UUIDs, whole numbers fit 32 bits, and there is no
-    `metadata_type`. Nulls are left out too: to send one is to say so.
+    Left out is what a caller has from Oden and does not make up: ids are UUIDs, whole numbers fit 32 bits, and there is
+    no `metadata_type`. Nulls are left out too: to send one is to say so.
     """
     model.model_rebuild()
     given = {name: field.annotation for name, field in model.model_fields.items() if name != "metadata_type"}

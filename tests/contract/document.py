@@ -1,4 +1,5 @@
-"""Oden's OpenAPI document as the tests need it: its endpoints, schemas and examples, and what can be checked against them.
+"""Oden's OpenAPI document as the tests need it: its endpoints, schemas and examples, and what can be checked against
+them.
 
 The document is not part of this project. ODEN_REFERENCE names the folder that holds it; without it these tests fail.
 """

@@ -1,7 +1,8 @@
 """Judging requests and answers by the schemas of the document: OpenAPI 3.0 read as JSON Schema, formats included.
 
-How the document is read where it contradicts itself stands in `quirks`, nowhere else; what is here takes it by its word. It is
-stricter in one thing: a field that the document does not name is a fault, where it does not say `additionalProperties: true`.
+How the document is read where it contradicts itself stands in `quirks`, nowhere else; what is here takes it by its
+word. It is stricter in one thing: a field that the document does not name is a fault, where it does not say
+`additionalProperties: true`.
 """
 
 import json
@@ -66,7 +67,8 @@ class Judge:
         self._validators: dict[str, Draft202012Validator] = {}
 
     def faults(self, schema: Node, value: object) -> list[str]:
-        """What is wrong with `value` by `schema`, a part of the document; empty where it fits. A line each, with its place."""
+        """What is wrong with `value` by `schema`, a part of the document; empty where it fits. A line each, with its
+        place."""
         key = json.dumps(schema)
         if key not in self._validators:
             whole = {"components": self._components, **json_schema(schema, self._direction)}

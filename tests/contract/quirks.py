@@ -1,7 +1,8 @@
 """How the document is read where it contradicts itself. The one place: what is not here is taken by its word.
 
-Each quirk changes the document into what is meant, names the examples of the document that break its own schemas without that,
-and, where no example shows it, gives requests and answers of ours that do. A quirk that nothing needs makes a test fail.
+Each quirk changes the document into what is meant, names the examples of the document that break its own schemas
+without that, and, where no example shows it, gives requests and answers of ours that do. A quirk that nothing needs
+makes a test fail.
 """
 
 from collections.abc import Callable
@@ -43,7 +44,8 @@ def _ref(schema: str) -> Node:
 
 
 def _by_type(then: Callable[[Node], Node]) -> list[Node]:
-    """`then` of the metadata's schema, for each name that the field `type` may hold; nothing for a type that has no name there."""
+    """`then` of the metadata's schema, for each name that the field `type` may hold; nothing for a type that has no
+    name there."""
     named: Node = {"properties": {"type": {"required": ["name"]}}, "required": ["type"]}
     rules: list[Node] = [
         {"if": {**named, "properties": {"type": {"required": ["name"], "properties": {"name": {"const": name}}}}},
@@ -105,10 +107,10 @@ def _metadata_type_sent(source: Node) -> None:
 QUIRKS = (
     Quirk(
         "metadata is not one of four",
-        "An interval's metadata fits exactly one of four schemas, told apart by `metadata_type`. But all four admit any field, and"
-        " the examples leave `metadata_type` out.",
-        "The name of the interval's type says which schema it is; in bulk, the type beside the list. A type known by its id alone, or"
-        " none: any of them.",
+        "An interval's metadata fits exactly one of four schemas, told apart by `metadata_type`. But all four admit any"
+        " field, and the examples leave `metadata_type` out.",
+        "The name of the interval's type says which schema it is; in bulk, the type beside the list. A type known by"
+        " its id alone, or none: any of them.",
         _metadata_by_type,
         examples=frozenset(
             {
@@ -145,7 +147,8 @@ QUIRKS = (
     ),
     Quirk(
         "in bulk, type and line stand outside",
-        "Every interval needs `type` and `line`; those of a bulk request are intervals, and its examples give both once, outside.",
+        "Every interval needs `type` and `line`; those of a bulk request are intervals, and its examples give both"
+        " once, outside.",
         "The intervals of a bulk request need neither.",
         _bulk_items,
         examples=frozenset(
@@ -165,7 +168,8 @@ QUIRKS = (
     ),
     Quirk(
         "a text that holds JSON is an object",
-        "`raw_data` of scrap and yield, and `schema` of a quality schema, are texts that hold JSON; every example of `raw_data` is an object.",
+        "`raw_data` of scrap and yield, and `schema` of a quality schema, are texts that hold JSON; every example of"
+        " `raw_data` is an object.",
         "Either, for both.",
         _or({"type": "object"}, ("ScrapYieldData", "raw_data"), ("QualitySchema", "schema")),
         examples=frozenset(
@@ -242,7 +246,8 @@ def request_faults(path: str, body: object, without: str | None = None) -> list[
 
 
 def answer_faults(path: str, status: int, body: object, without: str | None = None) -> list[str]:
-    """What is wrong with an answer of `path` (`object/action`); a status that the document does not list is wrong too."""
+    """What is wrong with an answer of `path` (`object/action`); a status that the document does not list is wrong
+    too."""
     source = reading("answer", without)
     answers = operations(source)[path]["responses"]
     if str(status) not in answers:

@@ -90,10 +90,22 @@ MADE: tuple[tuple[str, object], ...] = (
     ("scrap_yield/set", {"interval": FIRST_BATCH, "data": {"raw_data": {"yield": 2}}}),
     (
         "quality_test/set",
-        {"interval": {**BATCH, "line": LINE, "id": "1809d88adf0"}, "raw_data": {"fdr": "1"}, "timestamp": "2022-05-07T09:00:00Z"},
+        {
+            "interval": {**BATCH, "line": LINE, "id": "1809d88adf0"},
+            "raw_data": {"fdr": "1"},
+            "timestamp": "2022-05-07T09:00:00Z",
+        },
     ),
     ("product_mapping/set", {"line": {"id": SHARED}, "product": {"name": "2AFBCA5E"}}),
-    ("product_attribute/set", {"product": {"name": "2AFBCA5E"}, "name": "cable_color", "display_name": "Cable Color", "value": "Blue"}),
+    (
+        "product_attribute/set",
+        {
+            "product": {"name": "2AFBCA5E"},
+            "name": "cable_color",
+            "display_name": "Cable Color",
+            "value": "Blue",
+        },
+    ),
     ("target/set", {"line": {"id": COMMON}, "metric_group": {"id": OTHER}, "product": {"id": COMMON}, "lsl": 1}),
     (
         "maintenance_work_order/set",

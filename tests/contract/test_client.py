@@ -1,4 +1,5 @@
-"""What is sent to Oden: every request that can be built with the client, and every one that the gateway makes of its records."""
+"""What is sent to Oden: every request that can be built with the client, and every one that the gateway makes of its
+records."""
 
 import json
 
@@ -10,7 +11,7 @@ from gateway.model import Output, Record, StartInterval, UpdateInterval
 from gateway.oden import exchange
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.oden.errors import InvalidRequest
-from gateway.oden.payloads import Request, Wording, find_line, look_up, packable, request_for
+from gateway.oden.requests import Request, Wording, can_share, find_line, look_up, request_for
 from tests.contract.bodies import TEXT, requests
 from tests.contract.quirks import request_faults
 
@@ -60,20 +61,21 @@ def outputs(kind: str) -> st.SearchStrategy[Record]:
 
 ALONE = st.one_of([make(kind) for make in (starts, updates) for kind in DETAILS] + [outputs("RUN"), outputs("BATCH")])
 TOGETHER = st.one_of(
-    st.lists(starts("shift").filter(packable), min_size=2, max_size=4),
+    st.lists(starts("shift").filter(can_share), min_size=2, max_size=4),
     *[st.lists(updates(kind), min_size=2, max_size=4) for kind in DETAILS],
 )
 
 
 def fits(request: Request) -> bool:
-    return request_faults(request.endpoint.path, json.loads(request.body)) == []
+    return request_faults(request.endpoint.path, json.loads(request.text())) == []
 
 
 @pytest.mark.parametrize("path", ENDPOINTS)
 @MANY
 @given(data=st.data())
 def test_every_request_that_can_be_built_fits(path: str, data: st.DataObject) -> None:
-    """Whatever a caller puts together from the models either is refused before it is sent, or fits the endpoint's schema."""
+    """Whatever a caller puts together from the models either is refused before it is sent, or fits the endpoint's
+    schema."""
     endpoint = ENDPOINTS[path]
     request = data.draw(requests(endpoint.takes))
     try:
@@ -86,7 +88,8 @@ def test_every_request_that_can_be_built_fits(path: str, data: st.DataObject) ->
 @MANY
 @given(records=ALONE.map(lambda one: [one]) | TOGETHER, wording=WORDING)
 def test_every_request_made_of_records_fits(records: list[Record], wording: Wording) -> None:
-    """Starts, updates and output of every type, alone or packed, with either form of raw data, with and without a reference."""
+    """Starts, updates and output of every type, alone or packed, with either form of raw data, with and without a
+    reference."""
     ids = [format(number, "x") for number in range(len(records))]
     assert fits(request_for(records, LINE, ids, wording))
 

@@ -1,4 +1,5 @@
-"""The document itself, and how it is read: `quirks` makes its own examples fit its schemas, and holds nothing that is not needed."""
+"""The document itself, and how it is read: `quirks` makes its own examples fit its schemas, and holds nothing that is
+not needed."""
 
 import pytest
 
@@ -32,7 +33,8 @@ def test_every_answer_that_the_document_leaves_open_is_named() -> None:
 
 
 def test_as_published_17_of_69_request_examples_break_the_schemas() -> None:
-    """The count that the quirks are measured by: taken by its word, the document refuses 17 of its own 69 request examples."""
+    """The count that the quirks are measured by: taken by its word, the document refuses 17 of its own 69 request
+    examples."""
     by_its_word = Judge(document(), "request")
     schemas = {path: one["requestBody"]["content"]["application/json"]["schema"] for path, one in operations().items()}
     broken = {str(one) for one in request_examples() if by_its_word.faults(schemas[one.path], one.value)}
@@ -41,7 +43,8 @@ def test_as_published_17_of_69_request_examples_break_the_schemas() -> None:
 
 
 def test_as_read_every_example_fits() -> None:
-    """With the quirks, all 69 request examples and the one answer example fit their schemas, in every field they name."""
+    """With the quirks, all 69 request examples and the one answer example fit their schemas, in every field they
+    name."""
     wrong = {str(one): found for one in examples() if (found := faults(one))}
     assert wrong == {}
 
@@ -76,7 +79,8 @@ def test_each_quirk_is_needed(quirk: Quirk) -> None:
     ],
 )
 def test_an_answer_that_does_not_fit_is_found(path: str, status: int, answer: object) -> None:
-    """Another shape or type, a field, null or status that is not listed, a time or id of another form, metadata without its type."""
+    """Another shape or type, a field, null or status that is not listed, a time or id of another form, metadata without
+    its type."""
     assert answer_faults(path, status, answer)
 
 

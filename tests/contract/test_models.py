@@ -1,4 +1,5 @@
-"""The models of gateway/oden against the document's schemas: the same names and fields, and every body there and back."""
+"""The models of gateway/oden against the document's schemas: the same names and fields, and every body there and
+back."""
 
 import typing
 from contextlib import suppress
@@ -23,8 +24,8 @@ NAMED = sorted(component_schemas().keys() - {"Match"})
 MANY = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 NOT_NEEDED = {models.Interval: {"type", "line"}, models.GenericError: {"retryable"}}
-"""What the document requires and a model does not: in bulk, type and line stand outside (elsewhere `limits` demands them), and an
-error without `retryable` is understood all the same."""
+"""What the document requires and a model does not: in bulk, type and line stand outside (elsewhere `limits` demands
+them), and an error without `retryable` is understood all the same."""
 
 
 def field_name(field: FieldInfo, name: str) -> str:
@@ -78,7 +79,8 @@ def request_schema(path: str, source: Node) -> Node:
 
 @pytest.mark.parametrize("name", NAMED)
 def test_each_schema_has_a_model_with_its_fields(name: str) -> None:
-    """Every named schema of the document is a model of that name, with the same fields, needed ones and schemas within."""
+    """Every named schema of the document is a model of that name, with the same fields, needed ones and schemas
+    within."""
     same(getattr(models, name), component_schemas()[name])
 
 

@@ -73,7 +73,8 @@ class Conversation:
         return answer.status, told
 
     def _learn(self, schema: Node, value: Any, place: str) -> None:
-        """Remember what `value` holds, by `Schema.property`; of what has an id, also what names it again, by `Schema`."""
+        """Remember what `value` holds, by `Schema.property`; of what has an id, also what names it again, by
+        `Schema`."""
         if "$ref" in schema:
             place = schema["$ref"].rpartition("/")[2]
         schema = resolved(SOURCE, schema)
@@ -100,8 +101,8 @@ def request_schema(path: str) -> Node:
 @MANY
 @given(data=st.data())
 def test_every_answer_to_valid_requests_fits(data: st.DataObject) -> None:
-    """Sequences of requests that fit the document, about what the stand-in has told before: each answer has a status and a body
-    that the document describes for the endpoint."""
+    """Sequences of requests that fit the document, about what the stand-in has told before: each answer has a status
+    and a body that the document describes for the endpoint."""
     oden = Conversation()
     for _ in range(data.draw(st.integers(1, 12))):
         path = data.draw(st.sampled_from(PATHS))

@@ -1,4 +1,5 @@
-"""From client to stand-in and back: every example is accepted, every request and answer fits, and nothing is left out."""
+"""From client to stand-in and back: every example is accepted, every request and answer fits, and nothing is left
+out."""
 
 import pytest
 
@@ -45,7 +46,8 @@ def test_each_endpoint_refuses_another_token(walked: Walk, path: str) -> None:
 
 
 def test_nothing_is_left_out(walked: Walk) -> None:
-    """Every endpoint gave a success, every named schema had a value in a request or an answer, and every example was sent."""
+    """Every endpoint gave a success, every named schema had a value in a request or an answer, and every example was
+    sent."""
     assert operations().keys() - walked.endpoints() == set()
     assert component_schemas().keys() - walked.schemas() == set()
     assert {str(one) for one in request_examples()} - walked.made.keys() == set()

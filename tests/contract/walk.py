@@ -1,7 +1,8 @@
-"""One walk through the whole API: every example of the document, and requests of ours for what has none, from client to stand-in.
+"""One walk through the whole API: every example of the document, and requests of ours for what has none, from client to
+stand-in.
 
-Each request goes over a socket, to a stand-in of its own that holds what the examples name. What is sent and what is answered is
-read off the wire and judged by the document.
+Each request goes over a socket, to a stand-in of its own that holds what the examples name. What is sent and what is
+answered is read off the wire and judged by the document.
 """
 
 import asyncio
@@ -123,10 +124,12 @@ class Walk:
 
     def told(self) -> str:
         """What was covered, in one sentence."""
-        examples = {str(one) for one in request_examples()} & self.made.keys()
+        examples = {str(example) for example in request_examples()} & self.made.keys()
         return (
-            f"{len(self.endpoints())} of {len(operations())} endpoints, {len(self.schemas())} of {len(component_schemas())} schemas"
-            f" and {len(examples)} of {len(request_examples())} request examples went from the client to the stand-in and back."
+            f"{len(self.endpoints())} of {len(operations())} endpoints,"
+            f" {len(self.schemas())} of {len(component_schemas())} schemas"
+            f" and {len(examples)} of {len(request_examples())} request examples"
+            " went from the client to the stand-in and back."
         )
 
 

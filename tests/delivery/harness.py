@@ -12,11 +12,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.clock import AnchoredClock
-from gateway.delivery.drain import Drain, Settings
+from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.oden.payloads import DEFAULT
+from gateway.oden.requests import DEFAULT
 from gateway.outbox.entries import Commit, Counts, LineRef
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
@@ -38,8 +38,8 @@ Where = Literal["before", "after"]
 class Fault:
     """Happens to the next request whose path ends with `path`: before or after it takes effect.
 
-    Only to one whose body contains `contains`. `hang` never answers; `status` None closes the connection without an answer; otherwise that answer is given, as
-    `text` of `content_type`.
+    Only to one whose body contains `contains`. `hang` never answers; `status` None closes the connection without an
+    answer; otherwise that answer is given, as `text` of `content_type`.
     """
 
     path: str
@@ -128,16 +128,27 @@ class Rig:
         await self.outbox.open(lambda: Outbox(self.rows))
         pace = Pace(asyncio.get_running_loop().time() - 2.0, self.interval)
         async with OdenClient(url or self.oden.url, token, timeout, pace) as client:
-            settings = Settings(self.settle, timeout, self.wording)
-            drain = Drain(self.outbox, client, self.clock, settings, LINES)
-            task = asyncio.create_task(drain.run())
+            options = DeliveryOptions(self.settle, timeout, self.wording)
+            drain = Drain(self.outbox, client, self.clock, options, LINES)
+            self.delivery: asyncio.Task[None] | None = asyncio.create_task(drain.run())
             try:
                 yield drain
             finally:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-                await self.outbox.close()
+                try:
+                    if self.delivery is not None:
+                        self.delivery.cancel()
+                        with suppress(asyncio.CancelledError):
+                            await self.delivery
+                finally:
+                    await self.outbox.close()
+
+    async def ended(self, seconds: float = PATIENCE) -> BaseException | None:
+        """Wait until delivery has ended by itself; what it raised."""
+        assert self.delivery is not None
+        await asyncio.wait({self.delivery}, timeout=seconds)
+        error = self.delivery.exception()
+        self.delivery = None
+        return error
 
     async def commit(self, drain: Drain, *records: Record) -> None:
         await self.outbox(

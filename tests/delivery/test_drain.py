@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from gateway.delivery.carry import MOST_SENDS
-from gateway.delivery.holds import ALARM
+from gateway.delivery.breaker import ALARM
+from gateway.delivery.settlement import MOST_SENDS
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, LINE, TOKEN, Fault, Oden, Rig
 from tests.peers import PATIENCE, Tap, free_port
@@ -58,7 +58,8 @@ CREATES = [
 
 @pytest.mark.parametrize("fault", CREATES)
 async def test_p4_a_create_in_doubt_is_looked_up_and_exists_once(rig: Rig, oden: Oden, fault: Fault) -> None:
-    """Whether or not the lost request took effect: one run, exact output, and a look-up before anything was repeated."""
+    """Whether or not the lost request took effect: one run, exact output, and a look-up before anything was
+    repeated."""
     run = rig.start(1_800_000_000)
     oden.faults.append(fault)
     async with rig.running() as drain:
@@ -240,7 +241,8 @@ async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> 
 
 
 async def test_p5_late_output_of_an_ended_run_stops_nothing(rig: Rig, oden: Oden) -> None:
-    """Output that comes to light after its run's end, and after the next run's output, is delivered; nothing waits in a ring."""
+    """Output that comes to light after its run's end, and after the next run's output, is delivered; nothing waits in a
+    ring."""
     first, second = rig.start(1_800_000_000), rig.start(1_800_000_060)
     async with rig.running() as drain:
         await rig.commit(drain, first, rig.end(first, 1_800_000_060), second)
@@ -265,7 +267,8 @@ UNCLEAR = ['{"results": [{"id": "1", "at": "yesterday"}]}', '{"found": 1}', '"no
 
 @pytest.mark.parametrize("text", UNCLEAR)
 async def test_p4_an_answer_that_is_not_understood_is_not_none(rig: Rig, oden: Oden, text: str) -> None:
-    """A search whose answer cannot be read leaves the record in doubt; it is sent again only when it surely is not there."""
+    """A search whose answer cannot be read leaves the record in doubt; it is sent again only when it surely is not
+    there."""
     run = rig.start(1_800_000_000)
     oden.faults.append(Fault("scrap_yield/set", "after"))
     oden.faults.append(Fault("scrap_yield/search", "before", 200, text=text))
@@ -320,7 +323,8 @@ async def test_p5_a_record_that_oden_cannot_take_is_given_up(rig: Rig, oden: Ode
     ],
 )
 async def test_p5_an_answer_that_cannot_be_handled_stops_only_its_line(tmp_path: Path, oden: Oden, text: str) -> None:
-    """Whatever Oden answers to a look-up: delivery goes on, the record stays in doubt, and other lines are not held up."""
+    """Whatever Oden answers to a look-up: delivery goes on, the record stays in doubt, and other lines are not held
+    up."""
     rig = Rig(tmp_path, oden, settle=0.05)
     oden.faults.append(Fault("interval/set", "after", 500, contains='"RUN"'))
     oden.faults.append(Fault("interval/search", "before", 200, text=text, times=-1))
@@ -342,7 +346,8 @@ async def test_p5_an_answer_that_cannot_be_handled_stops_only_its_line(tmp_path:
 
 
 async def test_p5_a_fault_of_the_gateways_own_stops_only_its_line(tmp_path: Path, oden: Oden) -> None:
-    """A record from which no request can be made holds its line, in words and with the log's help; the other line's flow."""
+    """A record from which no request can be made holds its line, in words and with the log's help; the other line's
+    flow."""
     rig = Rig(tmp_path, oden)
     odd = replace(rig.start(1_800_000_000, "STATE"), start=10**18)
     other = replace(rig.start(1_800_000_000, "STATE"), line=f"{FACTORY}/Line 02")
@@ -356,7 +361,8 @@ async def test_p5_a_fault_of_the_gateways_own_stops_only_its_line(tmp_path: Path
 
 
 async def test_the_pause_that_oden_asks_for_is_kept(tmp_path: Path, oden: Oden) -> None:
-    """The success of a request from before a 429 does not end the pause that the 429 asks for; nor does anything else before its time."""
+    """The success of a request from before a 429 does not end the pause that the 429 asks for; nor does anything else
+    before its time."""
     rig = Rig(tmp_path, oden)
     async with rig.running() as drain:
         await rig.commit(drain, rig.start(1_800_000_000))

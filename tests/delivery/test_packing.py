@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import AnchoredClock
+from gateway.delivery.breaker import ALARM
 from gateway.delivery.bulk import BULK_AGAIN
-from gateway.delivery.holds import ALARM
 from gateway.model import StartInterval
-from gateway.oden.payloads import Wording, iso
+from gateway.oden.requests import Wording, iso
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Interval, Organization
@@ -144,7 +144,8 @@ async def test_where_oden_has_no_bulk_update_it_is_asked_again_after_a_day(rig: 
 
 
 async def test_custom_intervals_are_made_together(rig: Rig, oden: Oden) -> None:
-    """Closed ones in one `intervals/set`, whose ids are used for what is learned of them later; an open one by itself."""
+    """Closed ones in one `intervals/set`, whose ids are used for what is learned of them later; an open one by
+    itself."""
     made = washes(rig, 30)
     open_one = replace(made.pop(), end=None)
     async with rig.running() as drain:
@@ -207,7 +208,8 @@ async def test_p4_only_what_is_missing_is_sent_again(rig: Rig, oden: Oden) -> No
 
 
 async def test_p4_kills_amid_packs(tmp_path: Path, oden: Oden) -> None:
-    """Killed after each request, over and over, with updates and custom intervals in packs: everything is there once."""
+    """Killed after each request, over and over, with updates and custom intervals in packs: everything is there
+    once."""
     rig = Rig(tmp_path, oden)
     states, made = await open_states(rig, 6), washes(rig, 20)
     async with rig.running() as drain:
@@ -227,7 +229,8 @@ MARKED = Wording(reference="gateway_key")
 
 @pytest.mark.parametrize("ours", [True, False])
 async def test_p4_a_reference_tells_whose_entry_it_is(rig: Rig, oden: Oden, ours: bool) -> None:
-    """In doubt, and something with the same time stamp is there: ours is confirmed, that of somebody else is not taken for it."""
+    """In doubt, and something with the same time stamp is there: ours is confirmed, that of somebody else is not taken
+    for it."""
     rig.wording = MARKED
     run = rig.start(T)
     async with rig.running() as drain:
@@ -268,7 +271,8 @@ async def test_p4_a_reference_tells_whose_interval_it_is(rig: Rig, oden: Oden, w
 
 
 async def test_p5_one_interval_that_is_gone_does_not_end_packing(rig: Rig, oden: Oden) -> None:
-    """Oden's 404 to a pack, for one interval that a person deleted, makes one dead letter; later ends share requests as before."""
+    """Oden's 404 to a pack, for one interval that a person deleted, makes one dead letter; later ends share requests as
+    before."""
     states = await open_states(rig, 8)
     gone = oden.states()[1].id
     refusal = '{"error": "interval not found", "retryable": false}'

@@ -3,17 +3,17 @@
 import itertools
 from dataclasses import replace
 from random import Random
-from typing import Literal
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.backoff import LONGEST, backoff
+from gateway.delivery.breaker import LONGEST, backoff
 from gateway.delivery.schedule import PATIENCE, STARVED, Plan, Step, plan
 from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.oden.pace import GUARD, Pace
-from gateway.outbox.entries import Attempt, Interval, Work
+from gateway.outbox.entries import Attempt, Interval, Phase, Work
 
 NOW = 10_000.0
 KNOWN = Interval("a", "RUN", 0, oden_id="id")
@@ -34,8 +34,9 @@ def end(line: str, at: float, kind: str = "STATE", *, live: bool = True, ends: b
     return Work(f"{line}/updates {kind}", (record,), (0,), replace(KNOWN, ended=ends), live=live)
 
 
-def tried(work: Work, phase: Literal["retry", "in_doubt", "sending"], not_before: float) -> Work:
-    return replace(work, attempt=Attempt(work.lane, work.positions, "interval/set", "{}", 0.0, 1, phase, not_before))
+def tried(work: Work, *, phase: Phase, not_before: float) -> Work:
+    attempt = Attempt(work.lane, work.positions, "interval/set", "{}", 0.0, 1, phase, not_before)
+    return replace(work, attempt=attempt)
 
 
 def choose(*works: Work, busy: tuple[str, ...] = (), known: bool = True, ends_first: bool = False) -> Plan:
@@ -55,8 +56,8 @@ def order(*works: Work, ends_first: bool = False) -> list[Work]:
 
 
 def test_what_goes_first() -> None:
-    """Stuck records are set aside; then live starts, output of a stretch that is over and updates that have waited, the backlog's
-    intervals, its output, and what is fresh; within each the oldest."""
+    """Stuck records are set aside; then live starts, output of a stretch that is over and updates that have waited, the
+    backlog's intervals, its output, and what is fresh; within each the oldest."""
     wanted = [
         output("s", NOW - 1, replace(KNOWN, stalled=True)),
         start("a", NOW - 20),
@@ -73,6 +74,15 @@ def test_what_goes_first() -> None:
     assert order(*reversed(wanted)) == wanted
 
 
+def test_output_at_the_end_of_a_stretch_belongs_to_it() -> None:
+    """Where a time stamp says that a stretch of 900 s has just ended, nothing more can be merged into it; a second
+    later the next has begun, and its output waits for more while there is a backlog."""
+    backlog = start("b", NOW - 9000, live=False)
+    ended, begun = output("a", 9900.0), output("a", 9901.0)
+    assert order(backlog, ended) == [ended, backlog]
+    assert order(backlog, begun) == [backlog, begun]
+
+
 def test_output_that_starves_is_as_urgent_as_a_start() -> None:
     """Where more starts come than one token carries, output of an hour ago takes its turn among them."""
     starving = output("a", NOW - STARVED)
@@ -84,7 +94,8 @@ def test_output_that_starves_is_as_urgent_as_a_start() -> None:
 
 
 def test_an_end_from_before_an_outage_goes_before_later_starts_of_its_lane() -> None:
-    """Oden never shows a state as open that is long over; other lines' starts do not wait for it, nor does one of another type."""
+    """Oden never shows a state as open that is long over; other lines' starts do not wait for it, nor does one of
+    another type."""
     old, new = end("a", NOW - 9000, live=False), start("a", NOW - 5)
     assert order(new, old) == [old, new]
     assert choose(new, replace(old, lane="x"), busy=("x",)).choice is None
@@ -110,9 +121,9 @@ def test_output_that_such_an_end_waits_for_is_urgent() -> None:
     [
         (start("a", 1.0), True, "send"),
         (start("a", 1.0), False, "find_line"),
-        (tried(start("a", 1.0), "retry", 5.0), True, "resend"),
-        (tried(start("a", 1.0), "in_doubt", 5.0), True, "look_up"),
-        (tried(start("a", 1.0), "in_doubt", 5.0), False, "find_line"),
+        (tried(start("a", 1.0), phase="retry", not_before=5.0), True, "resend"),
+        (tried(start("a", 1.0), phase="in_doubt", not_before=5.0), True, "look_up"),
+        (tried(start("a", 1.0), phase="in_doubt", not_before=5.0), False, "find_line"),
         (output("a", 1.0), True, "send"),
         (output("a", 1.0, replace(KNOWN, stalled=True)), False, "park"),
         (output("a", 1.0, None), True, "bury"),
@@ -128,7 +139,7 @@ def test_steps(work: Work, known: bool, step: Step) -> None:
 def test_busy_lanes_and_attempts_under_way_give_nothing() -> None:
     """A lane does one thing at a time; then nothing is to be done by waiting."""
     assert choose(start("a", 1.0), busy=("a/STATE",)) == Plan(None, None)
-    assert choose(tried(start("a", 1.0), "sending", 0.0)) == Plan(None, None)
+    assert choose(tried(start("a", 1.0), phase="sending", not_before=0.0)) == Plan(None, None)
 
 
 def test_a_line_is_looked_up_once() -> None:
@@ -138,7 +149,10 @@ def test_a_line_is_looked_up_once() -> None:
 
 def test_attempts_wait_for_their_time() -> None:
     """A repeat or a look-up is chosen from its time on, and tells when that is."""
-    doubt, again = tried(start("a", 1.0), "in_doubt", NOW + 50), tried(start("b", 2.0), "retry", NOW + 20)
+    doubt, again = (
+        tried(start("a", 1.0), phase="in_doubt", not_before=NOW + 50),
+        tried(start("b", 2.0), phase="retry", not_before=NOW + 20),
+    )
     assert choose(doubt, again) == Plan(None, NOW + 20)
     assert choose(doubt, start("a", 3.0)).choice is not None
 
@@ -161,7 +175,8 @@ WORKS = st.builds(
 
 @given(st.lists(WORKS, max_size=12), st.sets(st.sampled_from("abcd")), st.booleans())
 def test_nothing_is_held_back(works: list[Work], lines: set[str], ends_first: bool) -> None:
-    """Whatever is offered in a lane that is free is sent in the end, in some order; never anything of a lane that is not."""
+    """Whatever is offered in a lane that is free is sent in the end, in some order; never anything of a lane that is
+    not."""
     busy = tuple(f"{line}/output" for line in lines)
     chosen = choose(*works, busy=busy, ends_first=ends_first).choice
     free = [work for work in works if work.lane not in busy]
@@ -172,7 +187,7 @@ def test_nothing_is_held_back(works: list[Work], lines: set[str], ends_first: bo
 
 ANY = st.builds(
     lambda work, phase, wait, stalled: replace(
-        tried(work, phase, NOW + wait) if phase else work,
+        tried(work, phase=phase, not_before=NOW + wait) if phase else work,
         interval=replace(work.interval, stalled=stalled and work.records[0].kind != "start"),
     ),
     st.builds(
@@ -182,7 +197,7 @@ ANY = st.builds(
         st.floats(0, 20_000),
         st.booleans(),
     ),
-    st.sampled_from([None, None, "retry", "in_doubt", "sending"]),
+    st.sampled_from([None, None, *get_args(Phase)]),
     st.floats(-100, 900),
     st.booleans(),
 )
@@ -190,8 +205,8 @@ ANY = st.builds(
 
 @given(st.lists(ANY, max_size=8), st.sets(st.sampled_from(["a/output", "b/STATE", "b/updates STATE"])), st.booleans())
 def test_a_choice_can_be_done_now_and_wake_is_when_one_can(works: list[Work], busy: set[str], ends_first: bool) -> None:
-    """What is chosen is of a free lane and due, and of no line that is held, unless it needs no request. Without a choice,
-    nothing changes before `wake`, at which there is one; without that either, there never is by waiting."""
+    """What is chosen is of a free lane and due, and of no line that is held, unless it needs no request. Without a
+    choice, nothing changes before `wake`, at which there is one; without that either, there never is by waiting."""
 
     def at(now: float) -> Plan:
         held = {"held": NOW + 400.0}

@@ -1,4 +1,5 @@
-"""What is set beside intervals and output, and quality tests, against the real stand-in: the last word holds, and nothing exists twice."""
+"""What is set beside intervals and output, and quality tests, against the real stand-in: the last word holds, and
+nothing exists twice."""
 
 import asyncio
 import json
@@ -7,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.delivery.carry import MOST_SENDS
+from gateway.delivery.settlement import MOST_SENDS
 from gateway.model import Output, Record, Setting, SettingType, StartInterval
-from gateway.oden.payloads import DEFAULT, request_for
+from gateway.oden.requests import DEFAULT, request_for
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
@@ -49,7 +50,8 @@ def values(oden: Oden) -> dict[str, float]:
 
 
 async def test_the_last_word_holds(rig: Rig, oden: Oden) -> None:
-    """Products, mappings, attributes and targets arrive in their order; of one thing that waits, one request says the last word."""
+    """Products, mappings, attributes and targets arrive in their order; of one thing that waits, one request says the
+    last word."""
     colour = {"name": "cable_color", "display_name": "Cable Color"}
     async with rig.running() as drain:
         await rig.commit(
@@ -135,7 +137,8 @@ async def test_p4_a_work_order_exists_once(rig: Rig, oden: Oden, fault: Fault | 
 async def test_p4_what_goes_by_its_name_is_made_once(
     rig: Rig, oden: Oden, kind: SettingType, fault: Fault | None
 ) -> None:
-    """A product, a type of intervals: looked up before it is made, in this life and the next; what is said of one that is there goes to its id."""
+    """A product, a type of intervals: looked up before it is made, in this life and the next; what is said of one that
+    is there goes to its id."""
     if fault is not None:
         oden.faults.append(replace(fault, path=fault.path.format(kind)))
     tags: dict[str, Any] = {"tags": ["shop"]} if kind == "interval_type" else {}
@@ -152,7 +155,8 @@ async def test_p4_what_goes_by_its_name_is_made_once(
 
 @pytest.mark.parametrize("kind", ["product", "interval_type"])
 async def test_p4_what_several_lines_tell_of_one_name_is_made_once(rig: Rig, oden: Oden, kind: SettingType) -> None:
-    """Two lines that tell the same product or type of intervals at once, each the first to: there is one, and only one asks for it to be made."""
+    """Two lines that tell the same product or type of intervals at once, each the first to: there is one, and only one
+    asks for it to be made."""
     async with rig.running() as drain:
         await rig.commit(drain, *(setting(rig, kind, line, name="Tool") for line in LINES))
         await rig.drained()
@@ -167,7 +171,8 @@ async def test_p4_what_several_lines_tell_of_one_name_is_made_once(rig: Rig, ode
     "fault", [None, Fault("interval_type/set", "after"), Fault("interval_type/search", "before", 500)]
 )
 async def test_intervals_wait_for_their_type(rig: Rig, oden: Oden, fault: Fault | None) -> None:
-    """An interval of a type that is yet to be made is sent when the type is there, whichever was told first; others do not wait."""
+    """An interval of a type that is yet to be made is sent when the type is there, whichever was told first; others do
+    not wait."""
     if fault is not None:
         oden.faults.append(fault)
     async with rig.running() as drain:
@@ -180,7 +185,8 @@ async def test_intervals_wait_for_their_type(rig: Rig, oden: Oden, fault: Fault 
 
 
 async def test_p4_what_is_there_already_is_told_though_answers_are_empty(rig: Rig, oden: Oden) -> None:
-    """To change what has an id twice does no harm: an empty answer is believed, in a life that has never seen a fuller one."""
+    """To change what has an id twice does no harm: an empty answer is believed, in a life that has never seen a fuller
+    one."""
     async with rig.running() as drain:
         await rig.commit(drain, setting(rig, "product", name="Tool"))
         await rig.drained()
@@ -208,8 +214,8 @@ async def test_p4_what_is_there_already_is_told_though_answers_are_empty(rig: Ri
 async def test_p4_other_work_orders_in_an_answer_are_told_apart(
     rig: Rig, oden: Oden, others: list[dict[str, Any]], made: int
 ) -> None:
-    """An answer that shows only other orders, also such that were made by hand, means that ours is not there; one in words that are not
-    known leaves it in doubt. Never is another taken for ours."""
+    """An answer that shows only other orders, also such that were made by hand, means that ours is not there; one in
+    words that are not known leaves it in doubt. Never is another taken for ours."""
     oden.faults.append(Fault("work_order/search", "before", 200, text=json.dumps(others), times=1000))
     async with rig.running() as drain:
         await rig.commit(drain, order(rig, "17", **BEGUN))
@@ -219,6 +225,34 @@ async def test_p4_other_work_orders_in_an_answer_are_told_apart(
             await rig.seen(3)
         counts = await rig.counts()
     assert ([one["external_id"] for one in held(oden, "orders")], counts.dead) == (["17"] * made, 0)
+
+
+async def test_p5_a_work_order_that_is_not_there_and_cannot_be_made_is_a_dead_letter(rig: Rig, oden: Oden) -> None:
+    """An event that says too little for a new one, of an order that Oden does not know: nothing is sent, and the reason
+    names what is missing. What is said of one that is there need not be as much."""
+    async with rig.running() as drain:
+        await rig.commit(drain, order(rig, "17", **DONE), order(rig, "18", **BEGUN))
+        await rig.drained()
+        await rig.commit(drain, order(rig, "18", **DONE))
+        await rig.drained()
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+    assert letter.error == "maintenance_work_order/set: `name` must be given; `started_at` must be given"
+    assert [(one["external_id"], one["completed_at"]) for one in held(oden, "orders")] == [("18", DONE["completed_at"])]
+    assert oden.seen.count("maintenance_work_order/set") == 2
+
+
+@pytest.mark.parametrize("fault", [None, Fault("work_order/set", "after"), Fault("work_order/set", "before")])
+async def test_p4_a_work_order_whose_number_is_a_number_exists_once(rig: Rig, oden: Oden, fault: Fault | None) -> None:
+    """Oden keeps texts: a number is sent as one, and found again as one."""
+    if fault is not None:
+        oden.faults.append(fault)
+    async with rig.running() as drain:
+        await rig.commit(drain, setting(rig, "maintenance_work_order", external_id=17, **BEGUN))
+        await rig.drained()
+        await rig.commit(drain, setting(rig, "maintenance_work_order", external_id=17, **DONE))
+        await rig.drained()
+        assert (await rig.counts()).dead == 0
+    assert [(one["external_id"], one["completed_at"]) for one in held(oden, "orders")] == [("17", DONE["completed_at"])]
 
 
 async def test_p5_a_work_order_in_doubt_stops_no_target(rig: Rig, oden: Oden) -> None:
@@ -282,8 +316,8 @@ async def test_p4_a_quality_test_exists_once(rig: Rig, oden: Oden, where: str, s
     ],
 )
 async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden: Oden, status: int, text: str) -> None:
-    """One that is refused is a dead letter at once, one that fails again and again while others are taken is one at last, and what waits
-    behind it goes on."""
+    """One that is refused is a dead letter at once, one that fails again and again while others are taken is one at
+    last, and what waits behind it goes on."""
     rig.settle = 0.02
     nobody = setting(rig, "product_attribute", product={"name": "Nobody"}, name="x", value="y")
     async with rig.running() as drain:
@@ -294,7 +328,7 @@ async def test_p5_a_setting_that_oden_cannot_take_stops_no_other(rig: Rig, oden:
     (work,) = outbox.work()
     request = request_for(work.records, line_id(oden), (None,), DEFAULT)
     tried = Attempt(
-        work.lane, work.positions, request.endpoint.path, request.body, 0.0, failed=MOST_SENDS - 1, phase="retry"
+        work.lane, work.positions, request.endpoint.path, request.text(), 0.0, failed=MOST_SENDS - 1, phase="retry"
     )
     assert outbox.begin(work, tried)
     oden.faults.append(Fault("target/set", "before", status, text, times=1000, contains="Poison"))
@@ -318,8 +352,8 @@ REFUSAL = '{"error": "no such value", "name": "target_value", "retryable": false
     "when", ["refused before", "refused while the next waits", "refused, and the gateway is killed"]
 )
 async def test_p5_a_refused_setting_takes_nothing_back(rig: Rig, oden: Oden, when: str) -> None:
-    """What Oden refused and what was then said anew is no dead letter any more; what was not said anew still is one, and sending it once
-    more changes nothing else."""
+    """What Oden refused and what was then said anew is no dead letter any more; what was not said anew still is one,
+    and sending it once more changes nothing else."""
     limits: dict[str, Any] = {"target_value": 1, "lsl": 0.5}
     thing: dict[str, Any] = {"product": {"name": "Pipe"}, "metric_group": {"name": "Line speed"}}
     first = [setting(rig, "target", **thing, **limits), target(rig, "Film", 1)]
@@ -330,7 +364,7 @@ async def test_p5_a_refused_setting_takes_nothing_back(rig: Rig, oden: Oden, whe
         outbox.commit(Commit(number=outbox.last_commit() + 1, records=tuple(first)))
         for work in outbox.work():
             request = request_for(work.records, line_id(oden), (None,), DEFAULT)
-            assert outbox.begin(work, Attempt(work.lane, work.positions, request.endpoint.path, request.body, 0.0))
+            assert outbox.begin(work, Attempt(work.lane, work.positions, request.endpoint.path, request.text(), 0.0))
         outbox.commit(Commit(number=outbox.last_commit() + 1, records=tuple(later)))
     async with rig.running() as drain:
         if when != "refused while the next waits":

@@ -11,10 +11,11 @@ from gateway.oden.models import Model
 from gateway.oden.objects import Objects
 
 OVERVIEW = """
-interval/delete interval/search interval/set interval_type/search intervals/delete intervals/set factory/search line/search
-metric_group/search oql/query product_attribute/search product_attribute/set product_mapping/search product_mapping/set
-product/delete product/search product/set quality_schema/search quality_test/delete quality_test/search quality_test/set
-quality_tests/delete scrap_yield/delete scrap_yield/search scrap_yield/set target/search target/set
+interval/delete interval/search interval/set interval_type/search intervals/delete intervals/set factory/search
+line/search metric_group/search oql/query product_attribute/search product_attribute/set product_mapping/search
+product_mapping/set product/delete product/search product/set quality_schema/search quality_test/delete
+quality_test/search quality_test/set quality_tests/delete scrap_yield/delete scrap_yield/search scrap_yield/set
+target/search target/set
 """
 NEWER = """
 interval/update intervals/update interval_type/set interval_type/delete dashboard/execute maintenance_work_order/search

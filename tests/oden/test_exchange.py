@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.outcome import judge
+from gateway.delivery.outcome import outcome_of
 from gateway.oden import errors, exchange
-from gateway.oden.answer import Answer
+from gateway.oden.classification import Answer
 from gateway.oden.endpoints import (
     ENDPOINTS,
     INTERVAL_SET,
@@ -85,14 +85,14 @@ def test_every_outcome_is_told(given_answer: Answer, kind: type[OdenError], cert
         sent=st.booleans(),
     )
 )
-def test_p4_delivery_and_library_agree_on_what_is_in_doubt(one: Answer) -> None:
-    """What delivery must look up is in doubt for a caller too, and what is delivered is a success; only Oden's own 501, which says
-    that nothing was done, is an answer here."""
-    error = exchange.failure(INTERVAL_SET, {}, one)
-    fate = judge(one, creates=True).fate
+def test_p4_delivery_and_library_agree_on_what_is_in_doubt(given_answer: Answer) -> None:
+    """What delivery must look up is in doubt for a caller too, and what is delivered is a success; only Oden's own 501,
+    which says that nothing was done, is an answer here."""
+    error = exchange.failure(INTERVAL_SET, {}, given_answer)
+    fate = outcome_of(INTERVAL_SET, given_answer, creates=True).fate
     assert (error is None) == (fate == "delivered")
     if error is not None and not isinstance(error, errors.Unimplemented):
-        assert (error.certainty == "in doubt") == (fate == "doubt")
+        assert (error.certainty == "in doubt") == (fate == "in_doubt")
 
 
 def test_a_doubt_that_does_no_harm() -> None:
@@ -127,6 +127,16 @@ def test_what_the_server_says_is_kept() -> None:
     error = exchange.failure(LINE_SEARCH, {}, Answer(sent=True, seconds=0.1, status=429, retry_after=7.0, error="slow"))
     assert error is not None
     assert error.retry_after == 7.0
+
+
+@pytest.mark.parametrize("word", ["true", "no", 1, 0, None, [True]])
+def test_only_true_and_false_say_whether_it_is_retryable(word: object) -> None:
+    """Any other `retryable` says nothing: the class of the answer decides, for a caller as for delivery."""
+    refused = exchange.failure(INTERVAL_SET, {}, answer(400, {"error": "no", "retryable": word}))
+    failed = exchange.failure(INTERVAL_SET, {}, answer(500, {"error": "no", "retryable": word}))
+    assert refused is not None
+    assert failed is not None
+    assert (refused.retryable, failed.retryable) == (False, True)
 
 
 def test_an_answer_without_a_body_is_enough_where_none_is_documented() -> None:

@@ -1,4 +1,5 @@
-"""Every fault of the stand-in, over a real socket: which error it is, and whether the caller may take it that nothing happened."""
+"""Every fault of the stand-in, over a real socket: which error it is, and whether the caller may take it that nothing
+happened."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

@@ -103,7 +103,8 @@ async def found(search: Any, request: Any) -> list[Any]:
 
 
 async def test_every_endpoint() -> None:
-    """Whatever is set is found by the search for it, changed by its update, and gone when it was deleted; no endpoint is left out."""
+    """Whatever is set is found by the search for it, changed by its update, and gone when it was deleted; no endpoint
+    is left out."""
     async with oden() as client:
         await places_and_products(client)
         run = await intervals(client)

@@ -91,7 +91,8 @@ def test_requests_that_were_under_way_together_halve_the_rate_once() -> None:
 
 
 class Receiver:
-    """Answers requests over blocking sockets and keeps when each reached this machine's kernel, however late it is read."""
+    """Answers requests over blocking sockets and keeps when each reached this machine's kernel, however late it is
+    read."""
 
     def __init__(self, answer: Callable[[int], bytes], latency: float) -> None:
         self._answer, self._latency = answer, latency

@@ -1,4 +1,5 @@
-"""The way to Oden: certificates of one's own, proxies of the configuration, one connection kept, as the configuration says."""
+"""The way to Oden: certificates of one's own, proxies of the configuration, one connection kept, as the configuration
+says."""
 
 import asyncio
 import base64
@@ -18,8 +19,7 @@ from cryptography.x509.oid import NameOID
 from gateway import __version__
 from gateway.config.loader import load
 from gateway.errors import ConfigError
-from gateway.oden.client import Answer, OdenClient
-from gateway.oden.configured import configured
+from gateway.oden.client import Answer, OdenClient, configured_client
 from gateway.oden.endpoints import LINE_SEARCH, OQL_QUERY
 from gateway.oden.models import OQLQuery
 from gateway.oden.pace import Pace
@@ -144,7 +144,8 @@ async def post(url: str, *, ca: Path | None = None, proxy: str | None = None, ti
 
 
 async def test_an_authority_of_ones_own(tmp_path: Path) -> None:
-    """With its file the server is trusted, and the request is as always; without, or with another's, nothing is sent."""
+    """With its file the server is trusted, and the request is as always; without, or with another's, nothing is
+    sent."""
     (tmp_path / "other").mkdir()
     ca, context = site(tmp_path)
     other, _ = site(tmp_path / "other")
@@ -190,7 +191,8 @@ async def test_a_file_that_holds_no_certificates(tmp_path: Path) -> None:
 
 
 async def test_a_proxy_of_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes before the environment's and before NO_PROXY; the tunnel ends at Oden, and the token is not for the proxy."""
+    """It goes before the environment's and before NO_PROXY; the tunnel ends at Oden, and the token is not for the
+    proxy."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "localhost")
     ca, context = site(tmp_path)
@@ -286,7 +288,7 @@ async def test_the_client_of_a_configuration(tmp_path: Path) -> None:
         (tmp_path / "secrets" / "way_out").write_text(f"http://somebody:hidden@127.0.0.1:{way}\n")
         file.write_text(CONFIG.format(url=f"https://localhost:{port}/v2", proxy="${secret:way_out}"))
         loaded = load(file, {})
-        async with configured(loaded, 0.0) as client:
+        async with configured_client(loaded, 0.0) as client:
             assert (await client.post(LINE_SEARCH, "{}")).status == 200
     assert len(asked) == 1
     assert f"Authorization: Token {SECRET}\r\n".encode() in seen[-1]

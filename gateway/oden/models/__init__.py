@@ -1,10 +1,9 @@
-"""Every schema of Oden's OpenAPI document as a model of the same name; the modules follow the document's tags.
+"""Every schema of Oden's OpenAPI document as a model of the same name.
 
 Request bodies that the document gives no name are named after their endpoint (ScrapYieldSearch, QualityTestsDelete, …).
 """
 
-from gateway.oden.models.base import ANSWER, Format, Match, Model, Pattern, Time
-from gateway.oden.models.dashboards import (
+from gateway.oden.models.analytics import (
     DashboardColumnSpec,
     DashboardCustomInterval,
     DashboardExecuteFilters,
@@ -16,8 +15,20 @@ from gateway.oden.models.dashboards import (
     DashboardResultRange,
     DashboardStateReason,
     DashboardStates,
+    OQLQuery,
 )
-from gateway.oden.models.failures import GenericError, InternalError, NotUniqueError, ParameterError
+from gateway.oden.models.base import (
+    ANSWER,
+    Format,
+    GenericError,
+    InternalError,
+    Match,
+    Model,
+    NotUniqueError,
+    ParameterError,
+    Pattern,
+    Time,
+)
 from gateway.oden.models.intervals import (
     BatchMetadata,
     CustomMetadata,
@@ -35,13 +46,27 @@ from gateway.oden.models.intervals import (
     StateMetadata,
     StateReason,
 )
-from gateway.oden.models.machine_groups import Factory, Line
-from gateway.oden.models.maintenance import MaintenanceWorkOrder, MaintenanceWorkOrderSearch
-from gateway.oden.models.oql import OQLQuery
-from gateway.oden.models.products import Product, ProductAttribute, ProductMapping
-from gateway.oden.models.quality import QualitySchema, QualityTest, QualityTestsDelete
-from gateway.oden.models.scrap_yield import ScrapYieldData, ScrapYieldSchema, ScrapYieldSearch, ScrapYieldSet, Unit
-from gateway.oden.models.targets import MetricGroup, Target
+from gateway.oden.models.output import (
+    QualitySchema,
+    QualityTest,
+    QualityTestsDelete,
+    ScrapYieldData,
+    ScrapYieldSchema,
+    ScrapYieldSearch,
+    ScrapYieldSet,
+    Unit,
+)
+from gateway.oden.models.plant import (
+    Factory,
+    Line,
+    MaintenanceWorkOrder,
+    MaintenanceWorkOrderSearch,
+    MetricGroup,
+    Product,
+    ProductAttribute,
+    ProductMapping,
+    Target,
+)
 
 __all__ = [
     "ANSWER",

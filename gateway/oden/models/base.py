@@ -1,7 +1,7 @@
-"""What all models of Oden's document have in common.
+"""What all models of Oden's document have in common, and the bodies of answers that are no success.
 
-A model holds what was said, and nothing else: a field that was not given is not sent, an explicit null is. Fields that the
-document does not name are kept, in requests and in answers, because the API will grow.
+A model holds what was said, and nothing else: a field that was not given is not sent, an explicit null is. Fields that
+the document does not name are kept, in requests and in answers, because the API will grow.
 """
 
 import json
@@ -60,7 +60,8 @@ def _text(value: datetime) -> str:
 
 
 Time = Annotated[datetime, BeforeValidator(_time), PlainSerializer(_text)]
-"""A moment with its zone, or ISO 8601 text for one; sent as `YYYY-MM-DDTHH:MM:SSZ`, in UTC, whole seconds (rounded down)."""
+"""A moment with its zone, or ISO 8601 text for one; sent as `YYYY-MM-DDTHH:MM:SSZ`, in UTC, whole seconds (rounded
+down)."""
 
 
 def _json(value: str, info: ValidationInfo) -> str:
@@ -85,3 +86,29 @@ Pattern = Literal["exact", "contains", "regex"]
 
 Format = Literal["json", "jsonextended", "csv"]
 """Query parameter `format` of OQL queries."""
+
+
+class GenericError(Model):
+    """Of 401, 403, 404, 429 and 501. `retryable` says whether the same request may be taken later."""
+
+    error: str
+    retryable: bool | None = None
+
+
+class ParameterError(GenericError):
+    """Of 400: `name` is the parameter that is wrong."""
+
+    name: str | None = None
+
+
+class NotUniqueError(GenericError):
+    """Of 409: how many of which entity fit what had to fit one."""
+
+    entity_name: str | None = None
+    num_matches: int | None = None
+
+
+class InternalError(GenericError):
+    """Of 500: `id` is what Oden's support finds the failure by."""
+
+    id: str | None = None

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Tag, ValidationInfo, field_validator, model_validator
 
 from gateway.oden.models.base import Match, Model, Time
-from gateway.oden.models.machine_groups import Line
-from gateway.oden.models.products import Product
-from gateway.oden.models.targets import Target
+from gateway.oden.models.plant import Line, Product, Target
 
 
 class IntervalType(Model):
@@ -20,7 +18,8 @@ class IntervalType(Model):
 
 
 class IntervalTypeSet(Model):
-    """A custom interval type to create (with `name`) or to change (with `id`); `tags` null leaves the tags, `[]` clears them."""
+    """A custom interval type to create (with `name`) or to change (with `id`); `tags` null leaves the tags, `[]` clears
+    them."""
 
     id: str | None = None
     name: str | None = None
@@ -75,27 +74,28 @@ class CustomMetadata(Model):
 _KINDS = ("batch", "run", "state")
 
 
-class _Of(dict[str, Any]):
+class _KnownMetadata(dict[str, Any]):
     """Metadata, with the kind of interval that it is of."""
 
     kind = "custom"
 
 
-def _of(metadata: object, interval_type: object) -> object:
-    """`metadata` as what its own `metadata_type` or else the interval's type says; of an unnamed type, anything goes."""
-    if not isinstance(metadata, Mapping) or isinstance(metadata, _Of):
+def _with_kind(metadata: object, interval_type: object) -> object:
+    """`metadata` as what its own `metadata_type` or else the interval's type says; of an unnamed type, anything
+    goes."""
+    if not isinstance(metadata, Mapping) or isinstance(metadata, _KnownMetadata):
         return metadata
-    told = _Of(metadata)
+    known = _KnownMetadata(metadata)
     name = interval_type.get("name") if isinstance(interval_type, Mapping) else getattr(interval_type, "name", None)
     for kind in (metadata.get("metadata_type"), name.lower() if name in ("BATCH", "RUN", "STATE") else None):
         if kind in _KINDS:
-            told.kind = kind
+            known.kind = kind
             break
-    return told
+    return known
 
 
 def _kind(metadata: object) -> str:
-    if isinstance(metadata, _Of):
+    if isinstance(metadata, _KnownMetadata):
         return metadata.kind
     kinds = {BatchMetadata: "batch", RunMetadata: "run", StateMetadata: "state"}
     return next((kind for model, kind in kinds.items() if isinstance(metadata, model)), "custom")
@@ -116,17 +116,17 @@ class Interval(Model):
 
     id: str | None = None
     type: IntervalType | None = None
-    name: str | None = None
     line: Line | None = None
     start_time: Time | None = None
     end_time: Time | None = None
     metadata: Metadata | None = None
+    name: str | None = None
     match: Match | None = None
 
     @field_validator("metadata", mode="before")
     @classmethod
     def _by_type(cls, value: object, info: ValidationInfo) -> object:
-        return _of(value, info.data.get("type"))
+        return _with_kind(value, info.data.get("type"))
 
 
 class _Bulk(Model):
@@ -140,10 +140,10 @@ class _Bulk(Model):
         if not isinstance(value, Mapping) or not isinstance(value.get("intervals"), list):
             return value
         intervals = [
-            {**one, "metadata": _of(one["metadata"], one.get("type") or value.get("type"))}
-            if isinstance(one, Mapping) and "metadata" in one
-            else one
-            for one in value["intervals"]
+            {**interval, "metadata": _with_kind(interval["metadata"], interval.get("type") or value.get("type"))}
+            if isinstance(interval, Mapping) and "metadata" in interval
+            else interval
+            for interval in value["intervals"]
         ]
         return {**value, "intervals": intervals}
 
@@ -157,7 +157,8 @@ class IntervalBulkUpdate(_Bulk):
 
 
 class IntervalBulkDelete(Model):
-    """A stretch of time from which to delete the intervals of one type and line. Oden takes `hard_delete` as true where absent."""
+    """A stretch of time from which to delete the intervals of one type and line. Oden takes `hard_delete` as true where
+    absent."""
 
     type: IntervalType | None = None
     line: Line | None = None

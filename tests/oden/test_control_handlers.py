@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
-from gateway.oden import desk
-from gateway.oden.answer import Answer
+from gateway.oden import control_handlers
+from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from tests.oden.wire import SECRET, http, reply, server
@@ -40,16 +40,18 @@ async def client() -> AsyncIterator[OdenClient]:
 @given(answers)
 def test_an_answer_survives_the_socket(answer: Answer) -> None:
     """What the gateway got is what the command gets, through JSON."""
-    told = json.loads(json.dumps(desk.ANSWERED.dump_python(answer, mode="json")))
-    assert desk.ANSWERED.validate_python(told) == answer
+    told = json.loads(json.dumps(control_handlers.CALL_ANSWER.dump_python(answer, mode="json")))
+    assert control_handlers.CALL_ANSWER.validate_python(told) == answer
 
 
 async def test_a_question_is_one_call() -> None:
     """One item, with the answer of Oden."""
-    question = desk.ASKED.dump_python(desk.Asked("line/search", "{}"), mode="json")
+    question = control_handlers.CALL_QUESTION.dump_python(
+        control_handlers.CallQuestion("line/search", "{}"), mode="json"
+    )
     async with client() as made:
-        (item,) = [item async for item in desk.answer(made, question)]
-    answer = desk.ANSWERED.validate_python(item["answer"])
+        (item,) = [item async for item in control_handlers.handle_call(made, question)]
+    answer = control_handlers.CALL_ANSWER.validate_python(item["answer"])
     assert (answer.status, answer.body) == (200, [{"id": "1"}])
 
 
@@ -59,5 +61,5 @@ async def test_a_question_of_another_version(question: object) -> None:
     async with client() as made:
         before = made.pace.wait(0.0)
         with pytest.raises(GatewayError, match="another version"):
-            await anext(desk.answer(made, question))
+            await anext(control_handlers.handle_call(made, question))
         assert made.pace.wait(0.0) == before

@@ -1,4 +1,4 @@
-"""Dashboards: running all modules of one."""
+"""What Oden makes of its data: dashboards, of which all modules can be run, and queries."""
 
 from pydantic import JsonValue
 
@@ -94,3 +94,9 @@ class DashboardExecuteResult(Model):
     columns: list[DashboardColumnSpec] | None = None
     rows: list[dict[str, JsonValue]] | None = None
     error: str | None = None
+
+
+class OQLQuery(Model):
+    """A query in OQL."""
+
+    query: str

@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
+from gateway.oden.http_answer import why_no_answer
 from gateway.oden.pace import Pace
-from gateway.oden.reasons import reason
 from tests.peers import PATIENCE, free_port
 
 NOW = datetime.now(UTC)
@@ -67,7 +67,8 @@ async def tls_server(path: Path) -> AsyncIterator[str]:
 
 
 async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
-    """A self-signed certificate, as an inspecting firewall shows one: nothing is sent, and the reason is the certificate."""
+    """A self-signed certificate, as an inspecting firewall shows one: nothing is sent, and the reason is the
+    certificate."""
     path = certificate(tmp_path, "localhost", NOW - timedelta(days=1), NOW + timedelta(days=1))
     async with tls_server(path) as url:
         answer = await post(url)
@@ -89,7 +90,7 @@ async def test_a_certificate_that_is_wrong(tmp_path: Path, host: str, begins: in
     async with tls_server(path) as url, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientError) as caught:
             await session.post(url, ssl=trusting)
-    assert reason(caught.value, sent=False) == f"Oden cannot be reached ({why})"
+    assert why_no_answer(caught.value, sent=False) == f"Oden cannot be reached ({why})"
 
 
 async def test_the_other_side_does_not_speak_tls() -> None:
@@ -196,4 +197,4 @@ KEY = aiohttp.client_reqrep.ConnectionKey("api.example", 443, True, True, None, 
 )
 def test_what_a_test_cannot_make_happen(error: Exception, why: str) -> None:
     """Networks that are not there, as the library tells them; of several addresses, each reason; never its own text."""
-    assert reason(error, sent=False) == f"Oden cannot be reached ({why})"
+    assert why_no_answer(error, sent=False) == f"Oden cannot be reached ({why})"

@@ -1,0 +1,190 @@
+"""What holds delivery up, and for how long: the circuit breaker over the whole API, the token and each line."""
+
+import random
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.delivery.outcome import Fate, Outcome
+from gateway.oden.classification import Answer
+
+log = structlog.get_logger()
+
+FIRST = 2.0
+LONGEST = 300.0
+"""Seconds that the first pause takes at the most, and that any does."""
+LONGEST_HOLD = 60.0
+"""Seconds between two probes while everything is held: one request a minute is little, an hour's wait after an outage
+much."""
+FIRST_LINE_HOLD = 3
+"""A line is held for as long as if it had failed so often already: what is wrong with one line alone takes a person to
+mend."""
+ALARM = 10
+"""So many dead letters in a row with one cause are a fault of the configuration, not of the records."""
+MOST_FAILING = 5
+"""Requests in a row without an answer, or with an error that settles nothing, after which Oden counts as away."""
+OUTAGE = 60.0
+"""Seconds without delivery after which what waited is backlog, and what comes then goes first."""
+FORBIDDEN = 403
+
+BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Upper bounds of the request time histogram, in seconds."""
+
+LABELS: dict[Fate, str] = {"delivered": "delivered", "retry": "again", "in_doubt": "doubt", "dead": "dead"}
+"""How the fates are called in the metrics, whose labels stay as they are."""
+
+
+def backoff(failures: int, retry_after: float | None = None, longest: float = LONGEST) -> float:
+    """Seconds to wait after `failures` (>= 1) failures: exponential with full jitter, at most `longest`, but never less
+    than `retry_after`."""
+    span = min(longest, FIRST * 2 ** min(failures - 1, 16))
+    return max(random.uniform(1.0, span), retry_after or 0.0)
+
+
+@dataclass(slots=True)
+class Hold:
+    """Something waits: why, until when (epoch) it is not tried, after how many failures, and since when this one
+    holds."""
+
+    reason: str
+    until: float
+    failures: int = 1
+    since: float = 0.0
+
+
+@dataclass(slots=True)
+class DeliveryHealth:
+    """What delivery says of itself: counts since the process started, and what holds it up at the moment."""
+
+    api: Hold | None = None
+    lines: dict[str, Hold] = field(default_factory=dict)
+    outbox: str | None = None
+    """Why nothing is sent for want of an outbox that can be read and written; None while it can be."""
+    last_success_at: float | None = None
+    last_error: str | None = None
+    last_error_at: float | None = None
+    requests: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """By object, action and outcome."""
+    seconds: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    seconds_sum: float = 0.0
+    sent_at: deque[float] = field(default_factory=lambda: deque(maxlen=300))
+    in_a_row: int = 0
+    """Dead letters in a row with the cause `cause`."""
+    cause: str = ""
+
+    def count(self, path: str, outcome: str, seconds: float, now: float) -> None:
+        """One request ended."""
+        noun, action = path.split("/")
+        self.requests[noun, action, outcome] += 1
+        self.seconds[next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
+        self.seconds_sum += seconds
+        self.sent_at.append(now)
+
+    def used_share(self, now: float, over: float = 300.0) -> float:
+        """Requests sent per second over the last `over` seconds: the share of the budget that is used."""
+        return sum(1 for at in self.sent_at if at > now - over) / over
+
+
+class CircuitBreaker:
+    """Sets and lifts holds as answers come, and keeps the count of them in `health`. `lines` is how many lines there
+    are."""
+
+    def __init__(self, clock: Clock, lines: int) -> None:
+        self.health = DeliveryHealth()
+        self._clock = clock
+        self._line_count = lines
+        self._held_since: float | None = None
+        self._forbidden: set[str] = set()
+        self._failing = 0
+
+    def note_answer(self, path: str, line: str, answer: Answer, outcome: Outcome, chosen: float) -> bool:
+        """Count a request, which was `chosen` (epoch) to be sent then, and set or lift what holds delivery up.
+
+        Answers whether delivery works again after an outage. An answer to a request from before the hold neither lifts
+        it nor makes it longer, unless it asks for that.
+        """
+        now, health = self._clock.now(), self.health
+        label = LABELS[outcome.fate] if outcome.hold == "none" else f"hold_{outcome.hold}"
+        health.count(path, label, answer.seconds, now)
+        if outcome.fate == "delivered":
+            health.last_success_at = now
+            health.lines.pop(line, None)
+            self._forbidden.discard(line)
+        else:
+            health.last_error, health.last_error_at = outcome.reason, now
+            reasons = {"reason": outcome.reason, **({"detail": answer.detail} if answer.detail else {})}
+            log.warning("request_failed", endpoint=path, line=line, fate=outcome.fate, **reasons)
+        if outcome.hold == "line":
+            self.hold_line(line, outcome.reason)
+            self._forbidden |= {line} if answer.status == FORBIDDEN else set()
+        self._failing = self._failing + 1 if outcome.unsettled else 0
+        everywhere = outcome.hold == "line" and self._line_count > 1 and len(self._forbidden) >= self._line_count
+        if (
+            outcome.hold in ("api", "token")
+            or everywhere
+            or (health.api and not answer.own)
+            or self._failing >= MOST_FAILING
+        ):
+            self._hold_api(outcome, now, chosen)
+            return False
+        return answer.own and self._lift(now, chosen)
+
+    def hold_line(self, line: str, reason: str) -> None:
+        """Leave `line` alone for a while."""
+        before = self.health.lines.get(line)
+        failures = before.failures + 1 if before else 1
+        pause = backoff(failures + FIRST_LINE_HOLD)
+        self.health.lines[line] = Hold(reason, self._clock.now() + pause, failures)
+
+    def alarm(self, outcome: Outcome, path: str) -> Outcome:
+        """The outcome for one record sent to `path`: more than ten refusals in a row with one cause hold everything
+        instead of burying an eleventh record."""
+        health, cause = self.health, f"{path} {outcome.reason}"
+        if outcome.fate == "delivered":
+            health.in_a_row = 0
+        if outcome.fate != "dead":
+            return outcome
+        health.in_a_row = health.in_a_row + 1 if cause == health.cause else 1
+        health.cause = cause
+        if health.in_a_row <= ALARM:
+            return outcome
+        reason = f"Oden refuses one record after another: {outcome.reason}. This looks like the configuration."
+        return Outcome("retry", "api", reason)
+
+    def refuse_unsent(self, line: str, path: str, reason: str) -> bool:
+        """A record of `line` cannot be said to Oden, so that nothing is sent. Whether it becomes a dead letter: as in
+        `alarm`, an eleventh in a row holds everything instead, and its line so that another's record is the next
+        probe."""
+        outcome = self.alarm(Outcome("dead", "none", reason), path)
+        if outcome.fate == "dead":
+            return True
+        now = self._clock.now()
+        self._hold_api(outcome, now, now)
+        self.hold_line(line, outcome.reason)
+        return False
+
+    def next_probe(self) -> float | None:
+        """When an alarm lets the next record try (epoch); None without one. The probe is another lane's: the first that
+        Oden takes ends the alarm."""
+        return self.health.api.until + 2.0 if self.health.in_a_row > ALARM and self.health.api else None
+
+    def _hold_api(self, outcome: Outcome, now: float, chosen: float) -> None:
+        hold = self.health.api
+        if hold is not None and chosen < hold.since:
+            hold.until = max(hold.until, now + (outcome.retry_after or 0.0))
+            return
+        failures = hold.failures + 1 if hold else 1
+        self._held_since = now if self._held_since is None else self._held_since
+        until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)
+        self.health.api = Hold(outcome.reason, until, failures, since=now)
+
+    def _lift(self, now: float, chosen: float) -> bool:
+        if self.health.api is None or chosen < self.health.api.since:
+            return False
+        since, self._held_since, self.health.api = self._held_since, None, None
+        if since is None:
+            return False
+        log.info("delivery_resumed", after_seconds=round(now - since, 1))
+        return now - since >= OUTAGE

@@ -1,0 +1,241 @@
+"""Sends requests: stores the attempt, sends it for the first time or again, and has settled what the answer means."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.delivery.breaker import CircuitBreaker, backoff
+from gateway.delivery.bulk import Bulk
+from gateway.delivery.look_up import LookUps
+from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
+from gateway.delivery.reconcile import confirmation_of
+from gateway.delivery.schedule import Choice
+from gateway.delivery.settlement import DeliveryOptions, Settlement
+from gateway.model import Setting
+from gateway.oden.answers import Confirmation
+from gateway.oden.classification import Answer
+from gateway.oden.client import OdenClient
+from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
+from gateway.oden.errors import InvalidRequest
+from gateway.oden.limits import MOST_INTERVALS
+from gateway.oden.requests import can_share, request_for
+from gateway.outbox.entries import Attempt, LineRef, Work
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.record_kinds import creates
+
+log = structlog.get_logger()
+
+MOST_BULK = 3
+"""Tries of a bulk update, which may fail for one record of many."""
+
+
+class RequestExecutor:
+    """Carries out choices of `schedule`, several under way together. `configured` are the lines of the
+    configuration."""
+
+    def __init__(
+        self,
+        outbox: OutboxThread,
+        client: OdenClient,
+        clock: Clock,
+        options: DeliveryOptions,
+        configured: Mapping[str, LineRef],
+    ) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._clock = clock
+        self._options = options
+        self._configured = configured
+        self.breaker = CircuitBreaker(clock, len(configured))
+        self.settlement = Settlement(outbox, clock, options, self.breaker)
+        self._bulk = Bulk(clock)
+        self._look_ups = LookUps(self.settlement, client, self._bulk)
+        self._settled_at: dict[tuple[str, int], float] = {}
+
+    async def learn_lines(self) -> None:
+        """Take up what the outbox knows of lines, also of those that the configuration no longer names."""
+        known = await self._outbox(Outbox.line_refs)
+        configured = {
+            key: replace(ref, oden_id=ref.oden_id or (known[key].oden_id if _is_same(known.get(key), ref) else None))
+            for key, ref in self._configured.items()
+        }
+        await self._outbox(Outbox.learn_lines, configured)
+        self.settlement.lines = {**known, **configured}
+
+    async def carry_out(self, choice: Choice, written: asyncio.Event) -> None:
+        """Do one step. `written` is set once its request has left."""
+        work = choice.work
+        match choice.step:
+            case "park":
+                log.warning("record_parked", record=work.records[0].key, line=work.line)
+                await self._outbox(Outbox.park, work)
+            case "bury":
+                await self.settlement.refuse(work, "its interval is not known any more")
+            case "find_line":
+                await self._look_ups.find_line(work, written)
+            case _ if (early := self._early(work)) > 0.0:
+                # The clock was set forward meanwhile; what may still take effect has not had its time.
+                await self._put_off(work, early)
+            case "look_up":
+                await self._look_ups.look_up(work, written)
+            case "send":
+                await self._send(work, written)
+            case "resend" if work.attempt is not None:
+                await self._resend(work, work.attempt, written)
+
+    def _early(self, work: Work) -> float:
+        """Seconds of `settle` that an attempt still has before it, by the clock that nobody sets."""
+        if work.attempt is None:
+            return 0.0
+        key = work.lane, work.attempt.number
+        left = self._settled_at.get(key, 0.0) - self._clock.monotonic()
+        if left <= 0.0:
+            self._settled_at.pop(key, None)
+        return left
+
+    async def _put_off(self, work: Work, seconds: float) -> None:
+        """The attempt's next step is in `seconds`."""
+        if work.attempt is not None:
+            attempt = replace(work.attempt, not_before=self._clock.now() + seconds)
+            await self._outbox(Outbox.begin, work, attempt)
+
+    async def _send(self, work: Work, written: asyncio.Event) -> None:
+        """Send the records of `work`, with others that can share the request."""
+        if self._bulk.may_share(work.lane, work.records[0]):
+            work = await self._outbox(Outbox.gather, work, can_share, MOST_INTERVALS)
+        chosen = self._clock.now()
+        is_looked_up_first = isinstance(work.records[0], Setting) and creates(work.records[0])
+        try:
+            request = request_for(
+                work.records, self.settlement.line_id(work.line), work.oden_ids, self._options.wording
+            )
+            # Of what is looked up first, only that shows whether the request is complete.
+            body = request.draft() if is_looked_up_first else request.text()
+        except InvalidRequest as error:
+            if len(work.records) > 1:
+                self._bulk.send_singly(work.lane, len(work.records))
+            else:
+                await self.settlement.refuse_unsent(work, error)
+            return
+        attempt = Attempt(work.lane, work.positions, request.endpoint.path, body, begun=chosen)
+        if not is_looked_up_first:
+            await self._post(work, attempt, chosen, chosen, written)
+            return
+        # Whether it is there already decides what is sent.
+        attempt = replace(attempt, phase="in_doubt")
+        work = replace(work, attempt=attempt)
+        if await self._outbox(Outbox.begin, work, attempt):
+            await self._look_ups.look_up(work, written)
+
+    async def _resend(self, work: Work, attempt: Attempt, written: asyncio.Event) -> None:
+        """Send the stored body once more."""
+        if attempt.endpoint == INTERVALS_UPDATE.path and attempt.tries >= MOST_BULK:
+            await self._take_apart(work)
+        else:
+            await self._post(work, attempt, self._clock.now(), attempt.begun, written)
+
+    async def _post(self, work: Work, attempt: Attempt, chosen: float, since: float, written: asyncio.Event) -> None:
+        """Send the attempt, `chosen` now (epoch), and have its answer settled; it was sent before at `since`."""
+        endpoint = ENDPOINTS[attempt.endpoint]
+        attempt = replace(attempt, phase="sending", tries=attempt.tries + 1, begun=chosen)
+        work = replace(work, attempt=attempt)
+        if not await self._outbox(Outbox.begin, work, attempt):
+            return
+        answer = await self._client.post(endpoint, attempt.body, written)
+        outcome = outcome_of(endpoint, answer, creates=creates(work.records[0]))
+        if outcome.unsettled:
+            self._settled_at[work.lane, attempt.number] = self._clock.monotonic() + self._options.settle
+        if endpoint in BULK and outcome.fate == "dead":
+            await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
+            await self._settle_refused_bulk(work, endpoint, answer)
+        elif outcome.fate == "delivered":
+            confirmation = confirmation_of(work, attempt, answer, trusts_empty=self.settlement.trusts_empty)
+            refused, outcome = self._alarmed(work, endpoint, confirmation, outcome)
+            await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
+            await self._settle_success(work, attempt, endpoint, confirmation, refused)
+        else:
+            outcome = self.breaker.alarm(outcome, endpoint.path)
+            await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
+            await self._settle_failure(work, attempt, answer, outcome, since)
+
+    def _alarmed(
+        self, work: Work, endpoint: Endpoint, confirmation: Confirmation, outcome: Outcome
+    ) -> tuple[dict[int, str], Outcome]:
+        """The refusals within a success that become dead letters, and the outcome as a whole: an alarm where they are
+        too many."""
+        refused: dict[int, str] = {}
+        for position in work.positions:
+            reason = confirmation.refused.get(position)
+            of_record = Outcome("dead", "none", reason) if reason else Outcome("delivered")
+            of_record = self.breaker.alarm(of_record, endpoint.path)
+            if of_record.fate == "dead":
+                refused[position] = of_record.reason
+            elif of_record.fate != "delivered":
+                outcome = of_record
+        return refused, outcome
+
+    async def _settle_success(
+        self,
+        work: Work,
+        attempt: Attempt,
+        endpoint: Endpoint,
+        confirmation: Confirmation,
+        refused: Mapping[int, str],
+    ) -> None:
+        """Oden took the request: put on disk what it says of each record."""
+        settlement = self.settlement
+        if confirmation.unclear and endpoint == INTERVALS_UPDATE:
+            await self._take_apart(work)  # to say it again of each does no harm
+        elif confirmation.unclear:
+            attempt = replace(attempt, confirmed=confirmation.confirmed)
+            later = self._clock.now() + self._options.settle
+            await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason=confirmation.unclear)
+        else:
+            settlement.accepted(attempt.endpoint)
+            self._bulk.accepted(endpoint)
+            await settlement.settle(work, confirmation.delivered, refused)
+
+    async def _settle_failure(
+        self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome, since: float
+    ) -> None:
+        """Oden did not take the request, or nobody knows; it was sent before at `since`."""
+        settlement, now, reason = self.settlement, self._clock.now(), outcome.reason
+        asked = outcome.retry_after or 0.0
+        match outcome.fate:
+            case "retry":
+                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"))
+                if isinstance(work.records[0], Setting) and settlement.is_hopeless_setting(attempt, since):
+                    await settlement.give_up(work, attempt)
+                    return
+                pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
+                pause = max(pause, self._options.settle) if outcome.unsettled else pause
+                not_before = self.breaker.next_probe() or now + pause
+                await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
+            case "in_doubt":
+                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
+                not_before = now + max(self._options.settle, asked)
+                await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
+            case _:
+                await settlement.refuse(work, reason)
+
+    async def _settle_refused_bulk(self, work: Work, endpoint: Endpoint, answer: Answer) -> None:
+        """Oden refused a bulk request as a whole: because of one of its records, or because it does not know the
+        endpoint."""
+        status = answer.status if answer.own and answer.status in (404, NOT_IMPLEMENTED) else None
+        if status and self._bulk.is_unknown(endpoint, status):
+            await self.settlement.settle(work, {})
+        else:
+            await self._take_apart(work)
+
+    async def _take_apart(self, work: Work) -> None:
+        """Each record of a bulk request is sent by itself, and answered by itself."""
+        self._bulk.send_singly(work.lane, len(work.records))
+        await self.settlement.settle(work, {})
+
+
+def _is_same(known: LineRef | None, ref: LineRef) -> bool:
+    return known is not None and (known.factory, known.name) == (ref.factory, ref.name)

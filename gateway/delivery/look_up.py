@@ -1,0 +1,96 @@
+"""Settles what is in doubt by searching at Oden: which of an attempt's records are there, and what a line's id is."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import structlog
+
+from gateway.delivery.bulk import Bulk
+from gateway.delivery.outcome import outcome_of
+from gateway.delivery.reconcile import EMPTY, look_up_result
+from gateway.delivery.settlement import Settlement
+from gateway.model import Setting
+from gateway.oden import answers, requests
+from gateway.oden.client import OdenClient
+from gateway.oden.errors import InvalidRequest
+from gateway.outbox.entries import Attempt, LineRef, Work
+from gateway.outbox.store import Outbox
+
+log = structlog.get_logger()
+
+
+class LookUps:
+    """Searches, one at a time for each lane, and goes on from what Oden shows."""
+
+    def __init__(self, settlement: Settlement, client: OdenClient, bulk: Bulk) -> None:
+        self._settlement = settlement
+        self._client = client
+        self._bulk = bulk
+
+    async def look_up(self, work: Work, written: asyncio.Event) -> None:
+        """Search for what the attempt of `work` may have brought to Oden. `written` is set once the request has
+        left."""
+        settlement, attempt = self._settlement, work.attempt
+        if attempt is None:
+            raise ValueError("only an attempt can be in doubt")
+        chosen = settlement.clock.now()
+        interval_id = work.interval.oden_id if work.interval else None
+        request = requests.look_up(work.records, settlement.line_id(work.line), interval_id)
+        answer = await self._client.post(request.endpoint, request.text(), written)
+        outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
+        await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        result = look_up_result(work, attempt, answer, settlement.options.wording)
+        if outcome.fate != "delivered" or result.unsettled:
+            reason = outcome.reason or result.unsettled
+            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
+            return
+        log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
+        if isinstance(work.records[0], Setting):
+            await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
+        elif not result.missing or len(work.records) > 1:
+            settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
+            self._bulk.left_out(work.lane, result.missing)
+            await settlement.settle(work, result.ids)
+        elif settlement.is_hopeless(attempt):
+            await settlement.give_up(work, attempt)
+        else:
+            await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
+        """Go on with a thing of which it is known now whether Oden has it, and under which id."""
+        settlement = self._settlement
+        if oden_id is not None and attempt.tries > 0 and "id" not in json.loads(attempt.body):
+            # What was sent was to create it, and did.
+            settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
+            await settlement.settle(work, dict.fromkeys(work.positions))
+            return
+        if settlement.is_hopeless_setting(attempt, attempt.begun):
+            await settlement.give_up(work, attempt)
+            return
+        try:
+            body = requests.setting_request(record, settlement.line_id(work.line), oden_id).text()
+        except InvalidRequest as error:
+            await settlement.refuse_unsent(work, error)
+            return
+        attempt = replace(attempt, body=body)
+        await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def find_line(self, work: Work, written: asyncio.Event) -> None:
+        """Learn the id at Oden of the line of `work`."""
+        settlement, line = self._settlement, work.line
+        chosen = settlement.clock.now()
+        # A record that outlived all memory of its line: the key says how the line is called.
+        ref = settlement.lines.get(line) or LineRef(*line.partition("/")[::2])
+        request = requests.find_line(ref.factory, ref.name)
+        answer = await self._client.post(request.endpoint, request.text(), written)
+        outcome = outcome_of(request.endpoint, answer, creates=False)
+        await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        oden_id = answers.line_id(answer.body) if outcome.fate == "delivered" else None
+        if oden_id:
+            settlement.lines[line] = replace(ref, oden_id=oden_id)
+            await settlement.persist(Outbox.learn_lines, {line: settlement.lines[line]})
+        elif outcome.hold == "none":
+            reason = outcome.reason or "none found"
+            why = f"Oden does not know line {ref.name!r} of factory {ref.factory!r}: {reason}"
+            settlement.breaker.hold_line(line, why)

@@ -1,0 +1,192 @@
+"""Puts on disk what an answer means for the records of a request, again and again until the outbox takes it.
+
+Whatever interrupts this, at any point, leaves an attempt that the next start finds and treats as in doubt.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Concatenate, Literal, ParamSpec, TypeVar
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.delivery.breaker import CircuitBreaker, backoff
+from gateway.delivery.outcome import Outcome
+from gateway.errors import DamagedRow, OutboxError
+from gateway.oden.classification import Answer
+from gateway.oden.endpoints import Endpoint
+from gateway.oden.errors import InvalidRequest
+from gateway.oden.requests import DEFAULT, Wording
+from gateway.outbox.entries import Attempt, LineRef, Work
+from gateway.outbox.store import SPAN, Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.record_kinds import creates
+
+log = structlog.get_logger()
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+MOST_SENDS = 10
+"""A create that Oden fails so often, and that was not there each time it was looked up, is a dead letter, provided that
+Oden took others of its kind meanwhile."""
+OUTBOX_PAUSE = 1.0
+"""Seconds until an outbox that could not be written is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryOptions:
+    """`settle`, `timeout` and `span` in seconds; the others as `config.schema` describes them."""
+
+    settle: float
+    timeout: float
+    wording: Wording = DEFAULT
+    span: float = SPAN
+    in_order: bool = False
+    ends_first: bool = False
+
+
+class Settlement:
+    """Settles requests, each by itself: one that cannot be settled yet does not disturb the others.
+
+    `lines` is what is known of each line at Oden. Once `giving_up` is set, an answer that cannot be put on disk is
+    given up, and the error comes out: the attempt is in doubt at the next start.
+    """
+
+    def __init__(self, outbox: OutboxThread, clock: Clock, options: DeliveryOptions, breaker: CircuitBreaker) -> None:
+        self.outbox = outbox
+        self.clock = clock
+        self.options = options
+        self.breaker = breaker
+        self.lines: dict[str, LineRef] = {}
+        self.trusts_empty = False
+        """An answer without a body was seen to be true."""
+        self.giving_up = asyncio.Event()
+        self._accepted_at: dict[str, float] = {}
+
+    async def persist(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of a call of the outbox that puts an answer on disk. While the outbox cannot be written it is
+        tried again: what Oden has said is not forgotten, and nothing is sent for it once more."""
+        while True:
+            try:
+                result = await self.outbox(call, *args, **kwargs)
+            except DamagedRow:
+                raise
+            except OutboxError as error:
+                if self.giving_up.is_set():
+                    raise
+                self.outbox_failed(error)
+            else:
+                self.breaker.health.outbox = None
+                return result
+            try:
+                async with asyncio.timeout(OUTBOX_PAUSE):
+                    await self.giving_up.wait()
+            except TimeoutError:
+                pass
+
+    def outbox_failed(self, error: OutboxError) -> None:
+        """The outbox cannot be used at present: say so, once."""
+        if self.breaker.health.outbox != str(error):
+            log.error("delivery_waits_for_outbox", reason=str(error))
+        self.breaker.health.outbox = str(error)
+
+    async def note_answer(
+        self, endpoint: Endpoint, work: Work, answer: Answer, outcome: Outcome, chosen: float
+    ) -> None:
+        """Let the circuit breaker know; where delivery works again after an outage, what waits is backlog from now
+        on."""
+        if self.breaker.note_answer(endpoint.path, work.line, answer, outcome, chosen):
+            await self.resumed()
+
+    async def resumed(self) -> None:
+        """What waits is backlog from now on: what comes goes before it."""
+        if not self.options.in_order:
+            await self.persist(Outbox.resume)
+
+    async def settle(
+        self, work: Work, delivered: Mapping[int, str | None], refused: Mapping[int, str] | None = None
+    ) -> None:
+        """End the attempt of `work`: what is `delivered`, with ids, and what was `refused` for good, with the reasons;
+        the rest waits again."""
+        for position, record in zip(work.positions, work.records, strict=True):
+            if refused and position in refused:
+                reason = refused[position]
+                log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
+        await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
+
+    async def refuse(self, work: Work, reason: str) -> None:
+        """All records of `work` become dead letters."""
+        await self.settle(work, {}, dict.fromkeys(work.positions, reason))
+
+    async def refuse_unsent(self, work: Work, error: InvalidRequest) -> None:
+        """What `work` says cannot be said to Oden: its records become dead letters, unless there are too many such."""
+        if self.breaker.refuse_unsent(work.line, error.endpoint, str(error)):
+            await self.refuse(work, str(error))
+
+    async def put_off(
+        self, work: Work, attempt: Attempt, *, phase: Literal["retry", "in_doubt"], not_before: float, reason: str
+    ) -> None:
+        """Store `attempt` with its next step: a repeat, or a look-up, at `not_before` (epoch)."""
+        attempt = replace(attempt, phase=phase, not_before=not_before, reason=reason)
+        await self.persist(Outbox.begin, replace(work, attempt=attempt), attempt)
+
+    async def look_up_later(self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0) -> None:
+        """It is still in doubt: look it up after `settle` and a backoff, or `pause` where that is longer (seconds)."""
+        attempt = replace(attempt, looks=attempt.looks + 1)
+        not_before = self.clock.now() + max(self.options.settle + backoff(attempt.looks), pause)
+        await self.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
+
+    async def give_up(self, work: Work, attempt: Attempt) -> None:
+        """It was tried too often."""
+        await self.refuse(work, f"given up after {attempt.failed} tries: {attempt.reason}")
+
+    def accepted(self, path: str) -> None:
+        """Oden took a request to `path`."""
+        self._accepted_at[path] = self.clock.now()
+
+    def is_hopeless(self, attempt: Attempt) -> bool:
+        """Whether Oden failed so often over a create, while it took others of its kind since, that this one must be
+        why."""
+        return attempt.failed >= MOST_SENDS and self._accepted_at.get(attempt.endpoint, 0.0) > attempt.begun
+
+    def is_hopeless_setting(self, attempt: Attempt, since: float) -> bool:
+        """The same of a setting, of which there are few: others of any kind count, that were taken since then
+        (epoch)."""
+        return attempt.failed >= MOST_SENDS and max(self._accepted_at.values(), default=0.0) > since
+
+    def line_id(self, line: str) -> str:
+        """The line's id at Oden; empty where it is not known, which Oden refuses in words."""
+        ref = self.lines.get(line)
+        return (ref.oden_id if ref else None) or ""
+
+    async def recover(self, work: Work, attempt: Attempt, longest: float) -> None:
+        """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours:
+        whatever may still take effect gets its time from now on, and nothing waits for longer than `longest`
+        seconds."""
+        now, may_double = self.clock.now(), creates(work.records[0])
+        settled = now + self.options.settle
+        if attempt.phase == "sending":
+            phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double else "retry"
+            log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
+            await self.put_off(work, attempt, phase=phase, not_before=settled, reason="the gateway was stopped")
+            return
+        least = settled if attempt.phase == "in_doubt" or not may_double else 0.0
+        not_before = min(max(attempt.not_before, least), max(settled, now + longest))
+        if not_before != attempt.not_before:
+            await self.persist(Outbox.begin, work, replace(attempt, not_before=not_before))
+
+    async def stumbled(self, work: Work, reason: str) -> None:
+        """`work` could not be gone on with, for a fault of the gateway's own: what may have been sent is in doubt, and
+        the line waits, so that the others go on."""
+        self.breaker.hold_line(work.line, reason)
+        for current in await self.persist(Outbox.work):
+            attempt = current.attempt
+            if attempt is None or (current.lane, attempt.number) != (work.lane, work.positions[0]):
+                continue
+            if creates(current.records[0]):
+                await self.look_up_later(current, attempt, reason)
+            else:
+                later = self.clock.now() + max(self.options.settle, backoff(attempt.tries))
+                await self.put_off(current, attempt, phase="retry", not_before=later, reason=reason)

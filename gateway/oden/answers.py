@@ -1,0 +1,209 @@
+"""What Oden's answers say of records: which it has taken, under which ids, and which a search shows. Pure.
+
+Answers of `scrap_yield/*` and `quality_test/*` are not documented, and those of others need not be as documented: each
+is searched for what is needed, and one that is not understood never counts as "none".
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
+
+LONGEST_REASON = 500
+"""Characters of Oden's reason for a refusal that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a success says of the records of its request, which are named by their places in it.
+
+    `delivered` has the id at Oden of each that was taken, where it is a start; `refused` the reason for each that was
+    not. `unclear` says why it cannot be told; then the others are empty. `confirmed`: all were taken, unclear is only
+    the id.
+    """
+
+    delivered: Mapping[int, str | None] = field(default_factory=dict)
+    refused: Mapping[int, str] = field(default_factory=dict)
+    unclear: str = ""
+    confirmed: bool = False
+
+
+# What a success says
+
+
+def confirmed_starts(answer: object, records: Sequence[StartInterval], request: Mapping[str, Any]) -> Confirmation:
+    """Of `interval/set` and `intervals/set`, to `request`: the ids of the intervals."""
+    in_bulk = "intervals" in request
+    ids = created_ids(answer, len(records)) if in_bulk else [interval_id(answer, records[0])]
+    if None in ids:
+        # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
+        return Confirmation(unclear="the answer had no id", confirmed=not in_bulk)
+    return Confirmation(dict(enumerate(ids)))
+
+
+def confirmed_updates(answer: object, records: Sequence[UpdateInterval], request: Mapping[str, Any]) -> Confirmation:
+    """Of `interval/set` and `intervals/update`, to `request`: which intervals were not updated, and why."""
+    if "intervals" not in request:
+        return confirmed_all(answer, records, request)
+    ids = [str(interval.get("id")) for interval in request["intervals"]]
+    reasons = refused_ids(answer, ids)
+    if reasons is None:
+        return Confirmation(unclear="the answer does not tell which were updated")
+    refused = {place: reasons[name] for place, name in enumerate(ids) if name in reasons}
+    return Confirmation({place: None for place in range(len(ids)) if place not in refused}, refused)
+
+
+def confirmed_all(answer: object, records: Sequence[object], request: Mapping[str, Any]) -> Confirmation:
+    """Where a success says it of all records, and nothing more."""
+    return Confirmation(dict.fromkeys(range(len(records))))
+
+
+def interval_id(answer: object, record: StartInterval, reference: str | None = None) -> str | None:
+    """The id that `interval/set` answers with, or that a search finds: of the interval with the record's start.
+
+    One that carries, under the name `reference`, the key of another record is another's.
+    """
+    for item in _objects(answer):
+        is_ours = _reference(item, reference) in (None, record.key)
+        if is_ours and "id" in item and _epoch(item.get("start_time")) == record.start:
+            return str(item["id"])
+    return None
+
+
+def created_ids(answer: object, number: int) -> list[str | None]:
+    """The `number` ids that `intervals/set` answers with, in the order of the request; all None where they are not that
+    many."""
+    ids = answer if isinstance(answer, list) else []
+    fits = len(ids) == number and all(isinstance(item, str | int) for item in ids)
+    return [str(item) for item in ids] if fits else [None] * number
+
+
+def refused_ids(answer: object, requested: Sequence[str]) -> dict[str, str] | None:
+    """The intervals of those `requested` that `intervals/update` did not update, by id, with Oden's reason; None where
+    the answer does not tell which they are."""
+    if not isinstance(answer, Mapping):
+        return None
+    failed, number = answer.get("failed_intervals"), answer.get("num_failed")
+    items = [item for item in failed if isinstance(item, Mapping)] if isinstance(failed, list) else []
+    refused = {str(item.get("id")): str(item.get("error") or "no reason given")[:LONGEST_REASON] for item in items}
+    says_done = not isinstance(number, int) and any(name in answer for name in ("num_updated", "updated_intervals"))
+    is_complete = len(refused) == number if isinstance(number, int) else bool(refused) or says_done
+    return refused if is_complete and refused.keys() <= set(requested) else None
+
+
+# What a search shows
+
+
+def shows_start(answer: object, record: StartInterval, reference: str | None = None) -> bool | None:
+    """Whether the answer to a search shows the interval, by its start; None where the answer cannot be told to mean
+    either."""
+    return _shows_time(answer, "start_time", record.start, record.key, reference)
+
+
+def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:
+    """The same of an entry of output or of a test, by its time stamp."""
+    return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
+
+
+def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:
+    """The same of the thing that a setting is about, by the one field that says which it is.
+
+    Things made by hand need not have that field; where none has it, the answer is not understood.
+    """
+    name, wanted = _identity(record)
+    entries = _entries(answer)
+    things = [item for item in entries or [] if isinstance(item, Mapping)]
+    if entries is None or len(things) < len(entries) or (things and not any(name in item for item in things)):
+        return None
+    return any(_as_text(item.get(name)) == wanted for item in things)
+
+
+def setting_id(answer: object, record: Setting, _: str | None = None) -> str | None:
+    """The id of that thing."""
+    name, wanted = _identity(record)
+    things = (item for item in _entries(answer) or [] if isinstance(item, Mapping))
+    ids = (item.get("id") for item in things if name in item and _as_text(item[name]) == wanted)
+    return next((str(oden_id) for oden_id in ids if oden_id is not None), None)
+
+
+def line_id(answer: object) -> str | None:
+    """The id in the answer to a search for a line: its own, not that of its factory or of anything else it names."""
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer) or []
+    return next((str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry), None)
+
+
+def _shows_time(answer: object, name: str, wanted: int, key: str, reference: str | None) -> bool | None:
+    """It is absent only where every entry could be read: to take an answer that is not understood for "none" would send
+    the record again. An entry that carries the reference of another record is another."""
+    entries = _entries(answer)
+    if entries is None:
+        return None
+    times = [{_epoch(item.get(name)) for item in _objects(entry)} - {None} for entry in entries]
+    fitting = [entry for entry, moments in zip(entries, times, strict=True) if wanted in moments]
+    if any(_reference(entry, reference) in (None, key) for entry in fitting):
+        return True
+    return False if all(times) else None
+
+
+def _identity(record: Setting) -> tuple[str, object]:
+    """The one field that says which thing a setting is about, and its value."""
+    (name,) = IDENTITY[record.type]
+    return name, _as_text(record.fields.get(name))
+
+
+def _as_text(value: object) -> object:
+    """A number as the text that is sent of it: Oden keeps texts."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _reference(entry: object, name: str | None) -> str | None:
+    """The reference that an entry carries; None where it carries none."""
+    if name is None:
+        return None
+    for item in _objects(entry):
+        raw_data = item.get("raw_data")
+        if isinstance(raw_data, str):
+            try:
+                raw_data = json.loads(raw_data)
+            except ValueError:
+                raw_data = None
+        for place in (item, raw_data):
+            if isinstance(place, Mapping) and isinstance(place.get(name), str):
+                return str(place[name])
+    return None
+
+
+def _entries(answer: object) -> list[object] | None:
+    """The list that an answer is, or that it wraps; None where there is no such list."""
+    if isinstance(answer, Mapping):
+        lists = [value for value in answer.values() if isinstance(value, list)]
+        return lists[0] if len(lists) == 1 else None
+    return answer if isinstance(answer, list) else None
+
+
+def _objects(answer: object) -> Iterator[Mapping[str, object]]:
+    """The objects in an answer that is one, a list of them, or either wrapped in an object; outer ones first."""
+    if isinstance(answer, Mapping):
+        yield answer
+        for value in answer.values():
+            if isinstance(value, list | Mapping):
+                yield from _objects(value)
+    elif isinstance(answer, list):
+        for item in answer:
+            yield from _objects(item)
+
+
+def _epoch(value: object) -> int | None:
+    """A time of an answer in whole seconds since 1970: a number of seconds or of milliseconds, or ISO 8601."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return int(value / 1000 if value > 1e11 else value) if abs(value) < 1e15 else None
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

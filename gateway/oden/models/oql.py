@@ -1,9 +1,0 @@
-"""Oden's query language."""
-
-from gateway.oden.models.base import Model
-
-
-class OQLQuery(Model):
-    """A query in OQL."""
-
-    query: str
