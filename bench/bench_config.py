@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from gateway.config.loader import load
-from gateway.config.yaml_text import yaml_text
+from gateway.config.model_files import yaml_text
 
 REPEATS = 5
 LINES = 40
@@ -62,7 +62,7 @@ def main() -> int:
         folder = Path(name)
         template = short(folder, LINES)
         long = folder / "long.yaml"
-        long.write_text(yaml_text(load(template, {}).written_out()).replace("**********", "none"), encoding="utf-8")
+        long.write_text(yaml_text(load(template, {}).expanded()).replace("**********", "none"), encoding="utf-8")
         assert load(long, {}).config == load(template, {}).config
         from_template, written_out = seconds(template), seconds(long)
         print(f"{LINES} lines x {INPUTS} inputs from one template: {from_template * 1000:.0f} ms")

@@ -30,8 +30,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 import gateway
 from gateway.app import App
-from gateway.cli.check import read_config
 from gateway.cli.demo_parts import ports
+from gateway.cli.startup import read_config
 from gateway.simulator.broker import Broker
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_app

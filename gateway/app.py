@@ -14,9 +14,9 @@ import structlog
 from gateway import __version__, control
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch
-from gateway.config.device import SPARKPLUG
+from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
-from gateway.config.schema import FASTEST, Config, OpcuaSource
+from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
@@ -36,7 +36,7 @@ from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
 from gateway.supervisor import Child, Supervisor
 from gateway.tables import Tables
-from gateway.trial import asked
+from gateway.trial import control_handlers as explain_handlers
 
 log = structlog.get_logger()
 
@@ -80,7 +80,7 @@ class App:
             )
         )
         try:
-            if config.oden.rate > FASTEST:
+            if config.oden.rate > MAX_RATE:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
             async with configured_client(self._loaded, loop.time()) as client:
                 await self._serve(stop, outbox, client)
@@ -98,14 +98,14 @@ class App:
         intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
         seen_until = await intake.load()
         sources = make_sources(self._loaded.config, self._plans, self._clock)
-        desk = ControlHandlers(outbox, live=True, wake=drain.wake)
+        handlers = ControlHandlers(outbox, live=True, wake=drain.wake)
         status = StatusLoop(
             Parts(self._loaded.config, self._plans, sources, intake, drain, self._clock.now(), self._conditions),
             outbox,
             self._problems,
             supervisor,
             self._clock,
-            desk=desk,
+            handlers=handlers,
             journal=self._journal,
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
@@ -120,7 +120,7 @@ class App:
         edges = [
             _edge("status", status),
             _edge("page", StatusServer(self._loaded.config.status.listen, status.snapshot, supervisor.stuck)),
-            _edge("control", await self._control(desk, client, intake)),
+            _edge("control", await self._control(handlers, client, intake)),
         ]
         if self._loaded.config.tables:
             tables = self._tables
@@ -154,13 +154,13 @@ class App:
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         return Drain(outbox, client, self._clock, settings, lines)
 
-    async def _control(self, desk: ControlHandlers, client: OdenClient, intake: Intake) -> control.Control:
+    async def _control(self, handlers: ControlHandlers, client: OdenClient, intake: Intake) -> control.Control:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == call_handlers.CALL:
                 return call_handlers.handle_call(client, question)
-            if command == asked.COMMAND:
-                return asked.answer(intake.provenance, question)
-            return desk.answer(command, question)
+            if command == explain_handlers.COMMAND:
+                return explain_handlers.answer(intake.provenance, question)
+            return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
@@ -216,7 +216,7 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
     sources: list[Source] = []
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
-        if isinstance(section, OpcuaSource):
+        if isinstance(section, OpcuaConfig):
             from gateway.sources.opcua import OpcuaSource as Opcua
 
             sources.append(Opcua(name, section, list(addresses[name]), clock))

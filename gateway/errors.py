@@ -1,19 +1,43 @@
-"""The error tree. Library errors are translated into these at the boundary of each layer."""
+"""The errors of the gateway. Each layer translates the errors of its libraries into these at its boundary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 class GatewayError(Exception):
-    """Anything the gateway itself raises. The message is a sentence that a user can act on."""
+    """The root of all errors that the gateway raises itself. The message is a sentence that a user can act on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong in the configuration, and where.
+class ConfigFault:
+    """One thing that is wrong in a configuration, at a key path; the file and line are not known yet.
 
-    `where` is `file:line:column` or the name of an environment variable; `text` says what is wrong and
-    what would be right.
+    `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
+    is wrong and what would be right. `at_key` says that the key is wrong, not the value below it.
+    """
+
+    loc: tuple[str | int, ...]
+    text: str
+    at_key: bool = False
+
+
+class InvalidConfig(GatewayError):
+    """The configuration fits the schema but makes no sense.
+
+    `faults` holds everything that was found. The loader turns them into a ConfigError with positions.
+    """
+
+    def __init__(self, faults: Sequence[ConfigFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(fault.text for fault in self.faults))
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing that is wrong in a configuration, with its position, as a user sees it.
+
+    `where` is `file:line:column` or the name of an environment variable. `text` says what is wrong and what would be
+    right.
     """
 
     where: str
@@ -24,23 +48,23 @@ class Problem:
 
 
 class ConfigError(GatewayError):
-    """The configuration cannot be used. `problems` holds every one that was found, in file order."""
+    """The configuration cannot be used. `diagnostics` holds everything that was found, in the order of the files."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        self.diagnostics = tuple(diagnostics)
+        super().__init__("\n".join(map(str, self.diagnostics)))
 
 
 class OutboxError(GatewayError):
-    """The outbox directory cannot be used: unwritable, or held by another process."""
+    """The outbox directory cannot be used: it is not writable, or another process holds it."""
 
 
 class OutboxFull(OutboxError):
-    """There is no room for more: the size limit is reached, or the disk is full."""
+    """The outbox has no room for more: its size limit is reached, or the disk is full."""
 
 
 class DamagedRow(OutboxError):
-    """A row of the outbox is not as it was written."""
+    """A row of the outbox does not read back as it was written."""
 
 
 class CommitConflict(OutboxError):
@@ -48,20 +72,4 @@ class CommitConflict(OutboxError):
 
 
 class SourceError(GatewayError):
-    """A source cannot be reached or answered with an error; it will be tried again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing wrong at one place of the configuration tree: `loc` as pydantic gives it, keys and indices from the root."""
-
-    loc: tuple[str | int, ...]
-    text: str
-
-
-class FaultyConfig(GatewayError):
-    """The configuration is well-formed but makes no sense; the loader turns `faults` into problems with positions."""
-
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("; ".join(fault.text for fault in self.faults))
+    """A source cannot be reached or answered with an error. It will be tried again."""

@@ -18,7 +18,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.config.loader import Loaded
 from gateway.config.lookups import Stamps, read_lookups, stamps
-from gateway.errors import ConfigError, FaultyConfig
+from gateway.errors import ConfigError, InvalidConfig
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan, compile_lines
 
@@ -91,9 +91,9 @@ class Tables:
         try:
             lookups = read_lookups(config.tables, self._loaded.where)
             plans = compile_lines(config.lines, lookups)
-        except (ConfigError, FaultyConfig) as error:
+        except (ConfigError, InvalidConfig) as error:
             refused = error if isinstance(error, ConfigError) else self._loaded.error(error.faults)
-            reason = "; ".join(map(str, refused.problems))
+            reason = "; ".join(map(str, refused.diagnostics))
             log.error("tables_refused", reason=reason)  # noqa: TRY400 - the reason says it all
             self._wrong = f"A table is wrong, so what was read before counts: {reason}"
             return None

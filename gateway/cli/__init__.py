@@ -1,1 +1,1 @@
-"""The commands."""
+"""The commands of `oden-gateway`, one module each, and what they print."""

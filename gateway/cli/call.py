@@ -1,27 +1,42 @@
-"""`oden-gateway call`: any endpoint of Oden from the shell."""
+"""`oden-gateway call`: any endpoint of Oden from the shell.
+
+A running gateway makes the call, in turn with its own requests. Where none runs, the command makes it at the same pace.
+"""
 
 import argparse
+import asyncio
+import fcntl
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from gateway.cli.check import DEFAULT_CONFIG, read_config
+from gateway.cli.startup import add_config_option, configure_logging, read_config
+from gateway.config.loader import Loaded
+from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
+    from gateway.oden import control_handlers
+    from gateway.oden.classification import Answer
     from gateway.oden.endpoints import Call
     from gateway.oden.errors import OdenError
     from gateway.oden.models import Model
 
+PATIENCE = 15.0
+"""Seconds to wait for another command, or for a gateway that is just starting or stopping."""
+
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `call`."""
+    """Add the command `call`."""
     parser = commands.add_parser(
         "call",
         help="make one call to Oden",
-        description="Makes one call to Oden and prints the answer. While the gateway runs, it makes the call, in turn with its own; else the\n"
+        description="Makes one call to Oden and prints the answer. While the gateway runs, it makes the call, in "
+        "turn with its own; else the\n"
         "command waits for a full second and makes it itself. What the document of the API forbids is not sent.\n"
         "Exit code 0: done; 1: Oden or the way to it failed; 2: the call itself is wrong.",
         epilog="examples:\n"
@@ -41,12 +56,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--pattern", metavar="PATTERN", help="of scrap_yield set: exact, contains or regex")
     parser.add_argument("--yes", action="store_true", help="do not ask before something is deleted")
     parser.add_argument("--json", action="store_true", help="print JSON on one line, also of what went wrong")
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
-    parser.set_defaults(call=lambda arguments: _printed(parser, arguments))
+    add_config_option(parser)
+    parser.set_defaults(call=lambda arguments: _run(parser, arguments))
 
 
-def _printed(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    """As `_call`; to have read enough of what it prints is no failure."""
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """As `_call`. That the reader of its output closes the pipe early is no failure."""
     try:
         code = _call(parser, arguments)
         sys.stdout.flush()
@@ -57,8 +72,7 @@ def _printed(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
 
 
 def _call(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
-    from gateway.cli import call_way  # noqa: PLC0415 - the client's libraries cost every other command 0.3 s
-    from gateway.oden import exchange  # noqa: PLC0415
+    from gateway.oden import control_handlers, exchange  # noqa: PLC0415 - the client's libraries cost every other command 0.3 s
     from gateway.oden.endpoints import ENDPOINTS  # noqa: PLC0415
     from gateway.oden.errors import InvalidRequest  # noqa: PLC0415
 
@@ -70,19 +84,20 @@ def _call(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
         request = exchange.request(endpoint, _body(parser, arguments.body))
         fields = exchange.fields(endpoint, request)
         body = exchange.text(endpoint, fields)
-    except InvalidRequest as wrong:
-        _failed(wrong, as_json=arguments.json)
+    except InvalidRequest as error:
+        _print_failure(error, as_json=arguments.json)
         return 2
-    for name in dict.fromkeys(_unknown(request)):
+    for name in dict.fromkeys(_undocumented(request)):
         print(f"oden-gateway: Oden's document has no field {name} here; it is sent all the same", file=sys.stderr)
     loaded, _ = read_config(arguments.config, os.environ)
     if endpoint.deletes and not arguments.yes and not _confirmed(parser, arguments, endpoint.path, body):
         print("Nothing was deleted.", file=sys.stderr)
         return 1
-    answer = call_way.ask(loaded, arguments.config, endpoint, body, query)
-    error = exchange.failure(endpoint, fields, answer)
-    if error is not None:
-        _failed(error, as_json=arguments.json)
+    configure_logging(loaded.config.log)
+    answer = asyncio.run(_send(loaded, arguments.config, control_handlers.CallQuestion(endpoint.path, body, query)))
+    failure = exchange.failure(endpoint, fields, answer)
+    if failure is not None:
+        _print_failure(failure, as_json=arguments.json)
         return 1
     if isinstance(answer.body, str):  # CSV
         sys.stdout.write(answer.body)
@@ -95,15 +110,12 @@ def _call(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
 
 def _list(endpoints: "list[Call[Any, Any]]", *, as_json: bool) -> int:
     if as_json:
-        print(
-            json.dumps(
-                [{"call": one.path, "does": one.does, "effect": one.effect} for one in endpoints], ensure_ascii=False
-            )
-        )
+        rows = [{"call": endpoint.path, "does": endpoint.does, "effect": endpoint.effect} for endpoint in endpoints]
+        print(json.dumps(rows, ensure_ascii=False))
     else:
-        width = max(len(one.path) for one in endpoints)
-        for one in endpoints:
-            print(f"{one.path:{width}}  {one.does}")
+        width = max(len(endpoint.path) for endpoint in endpoints)
+        for endpoint in endpoints:
+            print(f"{endpoint.path:{width}}  {endpoint.does}")
     return 0
 
 
@@ -112,15 +124,16 @@ def _endpoint(
 ) -> "Call[Any, Any]":
     path = "/".join(word for word in (arguments.object, arguments.action) if word)
     if path not in known:
-        there = [one.action for one in known.values() if one.object == arguments.object]
-        hint = (
-            f"{arguments.object} has: {', '.join(there)}" if there else "oden-gateway call --list shows what there is"
-        )
+        actions = [endpoint.action for endpoint in known.values() if endpoint.object == arguments.object]
+        hint = "oden-gateway call --list shows what there is"
+        if actions:
+            hint = f"{arguments.object} has: {', '.join(actions)}"
         parser.error(f"there is no call '{path.replace('/', ' ')}'; {hint}" if path else f"which call? {hint}")
     return known[path]
 
 
 def _query(parser: argparse.ArgumentParser, arguments: argparse.Namespace, endpoint: "Call[Any, Any]") -> str | None:
+    """The value of the endpoint's parameter in the address; None where it has none."""
     from gateway.oden.models import Format, Pattern  # noqa: PLC0415
 
     query: str | None = "json" if endpoint.query == "format" else None
@@ -135,24 +148,27 @@ def _query(parser: argparse.ArgumentParser, arguments: argparse.Namespace, endpo
 
 
 def _body(parser: argparse.ArgumentParser, given: str) -> object:
-    """The JSON value that was given. Oden would take the first of two equal keys, others the last: they are refused."""
+    """The JSON value of the option `--body`.
 
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    Of two equal keys Oden would take the first and other readers the last, so they are refused.
+    """
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         names = [name for name, _ in pairs]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise ValueError(f"'{twice}' stands twice in one object")
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        if duplicate is not None:
+            raise ValueError(f"'{duplicate}' stands twice in one object")
         return dict(pairs)
 
-    def refuse(word: str) -> object:
-        raise ValueError(f"{word} is no JSON")
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is no JSON")
 
     try:
         if given == "-":
             given = sys.stdin.read()
         elif given.startswith("@"):
             given = Path(given[1:]).read_text(encoding="utf-8")
-        return json.loads(given, object_pairs_hook=once, parse_constant=refuse)
+        return json.loads(given, object_pairs_hook=unique, parse_constant=refuse)
     except OSError as error:
         parser.error(f"the body cannot be read: {given[1:]}: {error.strerror}")
     except RecursionError:
@@ -161,16 +177,16 @@ def _body(parser: argparse.ArgumentParser, given: str) -> object:
         parser.error(f"the body is no JSON: {error}")
 
 
-def _unknown(model: "Model", path: str = "") -> Iterator[str]:
-    """Fields that the document does not name; in metadata any may stand."""
+def _undocumented(model: "Model", path: str = "") -> Iterator[str]:
+    """The fields that Oden's document does not name. Those in metadata are not meant: any may stand there."""
     from gateway.oden.models import Model  # noqa: PLC0415
 
     if path.rpartition(".")[2] != "metadata":
         yield from (f"'{f'{path}.{name}' if path else name}'" for name in model.model_extra or ())
     for name, value in model:
-        for one in value if isinstance(value, list) else [value]:
-            if isinstance(one, Model):
-                yield from _unknown(one, f"{path}.{name}" if path else name)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Model):
+                yield from _undocumented(item, f"{path}.{name}" if path else name)
 
 
 def _confirmed(parser: argparse.ArgumentParser, arguments: argparse.Namespace, path: str, body: str) -> bool:
@@ -180,10 +196,10 @@ def _confirmed(parser: argparse.ArgumentParser, arguments: argparse.Namespace, p
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _failed(error: "OdenError", *, as_json: bool) -> None:
-    """Say what went wrong: a sentence on standard error, or JSON on standard output."""
+def _print_failure(error: "OdenError", *, as_json: bool) -> None:
+    """Print what went wrong: a sentence on standard error, or JSON on standard output."""
     if as_json:
-        told = {
+        failure = {
             "error": error.text,
             "call": error.endpoint,
             "status": error.status,
@@ -193,10 +209,90 @@ def _failed(error: "OdenError", *, as_json: bool) -> None:
             "may_repeat": error.may_repeat,
             "retry_after": error.retry_after,
         }
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(failure, ensure_ascii=False))
         return
     print(f"oden-gateway: {error}", file=sys.stderr)
     if error.id:
         print(f"Oden's support finds this by its id: {error.id}", file=sys.stderr)
     if not error.may_repeat:
         print("It may have taken effect all the same: look it up before you send it again.", file=sys.stderr)
+
+
+# How the request gets to Oden
+
+
+async def _send(loaded: Loaded, config: Path, call: "control_handlers.CallQuestion") -> "Answer":
+    """The answer to `call`. Raises GatewayError where the call was not made, or where that is not known."""
+    from gateway import control  # noqa: PLC0415
+
+    directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return await _send_through_gateway(directory, call)
+        except control.NoGateway:
+            pass
+        try:
+            return await _send_from_here(loaded, directory, config, call)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise GatewayError(f"another oden-gateway uses {directory}, and does not answer") from None
+            await asyncio.sleep(0.1)
+
+
+async def _send_through_gateway(directory: Path, call: "control_handlers.CallQuestion") -> "Answer":
+    """The answer to `call` as the running gateway makes it. Raises NoGateway where none runs."""
+    from gateway import control  # noqa: PLC0415
+    from gateway.oden import control_handlers  # noqa: PLC0415
+
+    question = control_handlers.CALL_QUESTION.dump_python(call, mode="json")
+    try:
+        items = [
+            item async for item in control.ask(directory, control.places(directory), control_handlers.CALL, question)
+        ]
+    except control.BrokenOff as error:
+        raise GatewayError(f"{error}; whether the call was made is not known") from None
+    (item,) = items
+    return control_handlers.CALL_ANSWER.validate_python(item["answer"])
+
+
+async def _send_from_here(
+    loaded: Loaded, directory: Path, config: Path, call: "control_handlers.CallQuestion"
+) -> "Answer":
+    """The answer to `call`, made by a client of this process, which first waits for a full second.
+
+    Raises BlockingIOError where another process has the turn.
+    """
+    from gateway.oden.client import configured_client  # noqa: PLC0415
+    from gateway.oden.endpoints import ENDPOINTS  # noqa: PLC0415
+
+    async with configured_client(loaded, time.monotonic()) as client:
+        written = asyncio.Event()
+        with _turn(directory, config):
+            answer = asyncio.create_task(client.post(ENDPOINTS[call.path], call.body, written, query=call.query))
+            leaving = asyncio.create_task(written.wait())
+            await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            leaving.cancel()
+        return await answer
+
+
+@contextmanager
+def _turn(directory: Path, config: Path) -> Iterator[None]:
+    """Holds the lock of the outbox in `directory` until the request is written.
+
+    Meanwhile no gateway starts with this outbox and no other command makes a call; each of them waits for a full second
+    before its first request. Where no gateway has run yet, the file `config` is locked in place of the outbox.
+    """
+    try:
+        file = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        raise GatewayError(
+            f"{directory} is for the gateway's own user and root: run the command as one of these"
+        ) from None
+    except FileNotFoundError:
+        file = os.open(config, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(file)

@@ -1,30 +1,46 @@
-"""`oden-gateway check`: is the configuration right, and what will the gateway do with it?"""
+"""`oden-gateway check`: is the configuration right, what will the gateway do, and how many requests does that take?
+
+What happens on a line is not in its configuration. So the number of requests rests on assumptions on how often runs,
+states, batches and events come, which the output names. Lines that do the same are described once.
+"""
 
 import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
-from itertools import chain
-from pathlib import Path
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, groupby
+from operator import attrgetter
 
-from gateway.cli.alike import likeness, named
-from gateway.cli.budget import HOUR, Need, need, said
-from gateway.cli.phrases import number
+from gateway.cli.phrases import listed, number
+from gateway.cli.startup import add_config_option, read_config
 from gateway.cli.summary import summary
-from gateway.config.check import faults
-from gateway.config.loader import Loaded, load
+from gateway.config.loader import Loaded
+from gateway.config.model_files import yaml_text
 from gateway.config.schema import Line
-from gateway.config.yaml_text import yaml_text
-from gateway.errors import ConfigError, FaultyConfig
-from gateway.mapping.compile import LinePlan, compile_lines
+from gateway.config.schema_intervals import Calendar, weekdays
+from gateway.config.schema_io import Entry
+from gateway.config.schema_walk import Loc
+from gateway.config.yaml_tree import Key, Tree
+from gateway.errors import ConfigError
+from gateway.model import CREATED_ONCE
 
-DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
+HOUR = 3600.0
+HOURS_A_WEEK = 168.0
+RUNS, STATES, OTHERS = 1.0, 30.0, 1.0
+"""Assumed for each hour: runs, changes of the state, and each of whatever else the configuration does not tell."""
+
+NAME_KEYS = {"factory", "line", "id"}
+"""Keys of a line that say which line it is."""
+ADDRESS_KEYS = {"source", "node", "topic", "device", "metric"}
+"""Keys of an input that say where it comes from."""
+CONDITION_KEYS = {"expr", "when"}
+"""Keys whose text is not sent to Oden but decides what the line does."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `check`."""
+    """Add the command `check`."""
     parser = commands.add_parser(
         "check",
         help="check the configuration and say what the gateway will do",
@@ -33,59 +49,50 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         epilog="example:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    add_config_option(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     parser.add_argument(
         "--expanded",
         action="store_true",
-        help="print the configuration as if all of it stood in one file, with templates, tables and the environment worked in",
+        help="print the configuration as if all of it stood in one file, with templates, tables and the environment "
+        "worked in",
     )
     parser.set_defaults(call=check)
 
 
-def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
-    """The configuration at `path`, checked through and through; ConfigError says all that is wrong with it."""
-    loaded = load(path, environ)
-    found = faults(loaded.config)
-    plans: list[LinePlan] = []
-    try:
-        plans = compile_lines(loaded.config.lines, loaded.lookups)
-    except FaultyConfig as error:
-        found += error.faults
-    if found:
-        raise loaded.error(found)
-    return loaded, plans
-
-
 def check(arguments: argparse.Namespace) -> int:
-    """Print what is wrong (2) or what the gateway will do (0)."""
+    """Print what is wrong (exit code 2) or what the gateway will do (0)."""
     try:
         loaded, _ = read_config(arguments.config, os.environ)
     except ConfigError as error:
         if arguments.json:
-            problems = [{"where": problem.where, "text": problem.text} for problem in error.problems]
+            problems = [asdict(diagnostic) for diagnostic in error.diagnostics]
             print(json.dumps({"ok": False, "problems": problems}))
         else:
             print(error, file=sys.stderr)
         return 2
-    config = loaded.config
     if arguments.expanded:
-        expanded = loaded.written_out()
+        expanded = loaded.expanded()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
     elif arguments.json:
-        lines = [
-            {
-                "factory": line.factory,
-                "line": line.line,
-                "does": [*chain(*summary(line).values())],
-                "requests_an_hour": asdict(need(line, config.outbox.merge_span)),
-            }
-            for line in config.lines
-        ]
-        print(json.dumps({"ok": True, "problems": [], "lines": lines, "requests_an_hour": config.oden.rate * HOUR}))
+        print(json.dumps(_as_json(loaded)))
     else:
         print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded)]))
     return 0
+
+
+def _as_json(loaded: Loaded) -> dict[str, object]:
+    config = loaded.config
+    lines = [
+        {
+            "factory": line.factory,
+            "line": line.line,
+            "does": [*chain(*summary(line).values())],
+            "requests_an_hour": asdict(hourly_requests(line, config.outbox.merge_span)),
+        }
+        for line in config.lines
+    ]
+    return {"ok": True, "problems": [], "lines": lines, "requests_an_hour": config.oden.rate * HOUR}
 
 
 def _connections(loaded: Loaded) -> Iterator[str]:
@@ -101,13 +108,13 @@ def _connections(loaded: Loaded) -> Iterator[str]:
 
 def _lines(loaded: Loaded) -> Iterator[str]:
     config = loaded.config
-    needs = [need(line, config.outbox.merge_span) for line in config.lines]
-    yield from said(needs, config.oden.rate)
-    alike: dict[tuple[str, Need], list[Line]] = {}
-    for line, one, trees in zip(config.lines, needs, loaded.lines(), strict=True):
-        alike.setdefault((likeness(*trees), one), []).append(line)
-    for (_, one), lines in alike.items():
-        yield f"\n{named(lines)}:"
+    requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
+    yield from request_budget(requests, config.oden.rate)
+    groups: dict[tuple[str, HourlyRequests], list[Line]] = {}
+    for line, needed, trees in zip(config.lines, requests, loaded.line_trees(), strict=True):
+        groups.setdefault((behaviour_key(*trees), needed), []).append(line)
+    for (_, needed), lines in groups.items():
+        yield f"\n{_line_names(lines)}:"
         if len(lines) > 1:
             yield (
                 f"  {len(lines)} lines alike, but for addresses and texts that are filled in: below they are those of "
@@ -117,4 +124,132 @@ def _lines(loaded: Loaded) -> Iterator[str]:
             yield f"  {heading}"
             yield from (f"    {sentence}" for sentence in sentences)
         each = " for each of them" if len(lines) > 1 else ""
-        yield f"  Requests\n    About {number(one.sent)} an hour{each}; {number(one.least)} suffice when they have to."
+        yield "  Requests"
+        yield f"    About {number(needed.sent)} an hour{each}; {number(needed.least)} suffice when they have to."
+
+
+def _line_names(lines: Collection[Line]) -> str:
+    """`Line 01 and Line 02 of Factory A; Line 01 of Factory B`."""
+    by_factory = groupby(lines, attrgetter("factory"))
+    return "; ".join(f"{listed(line.line for line in group)} of {factory}" for factory, group in by_factory)
+
+
+# Which lines do the same
+
+
+def behaviour_key(expanded: Tree, unsubstituted: Tree) -> str:
+    """A text that is equal for lines that do the same.
+
+    It has all of the line's configuration but its names, the addresses of its inputs, and the parameters in texts that
+    are only sent to Oden. `expanded` is the line written out, `unsubstituted` the same with texts as its template has
+    them.
+    """
+    inputs = expanded.get("inputs") if isinstance(expanded, dict) else None
+    return json.dumps(_shared(expanded, unsubstituted, (), inputs if isinstance(inputs, dict) else ()))
+
+
+def _shared(expanded: Tree, unsubstituted: Tree, loc: Loc, inputs: Collection[Key]) -> Tree:
+    if isinstance(expanded, dict) and isinstance(unsubstituted, dict):
+        return {key: _shared(item, unsubstituted[key], (*loc, key), inputs) for key, item in expanded.items()}
+    if isinstance(expanded, list) and isinstance(unsubstituted, list):
+        pairs = zip(expanded, unsubstituted, strict=True)
+        return [_shared(*pair, (*loc, index), inputs) for index, pair in enumerate(pairs)]
+    match loc:
+        case (key,) if key in NAME_KEYS:
+            return None
+        case ("inputs", _, key) if key in ADDRESS_KEYS:
+            return None
+    names_input = isinstance(expanded, str) and expanded.split(".")[0] in inputs
+    return expanded if names_input or loc[-1] in CONDITION_KEYS else unsubstituted
+
+
+# How many requests the lines need
+
+
+@dataclass(frozen=True, slots=True)
+class HourlyRequests:
+    """Requests in an hour: `sent` while there is room, and `least` when what waits has to be merged."""
+
+    sent: float
+    least: float
+
+    def __add__(self, other: "HourlyRequests") -> "HourlyRequests":
+        return HourlyRequests(self.sent + other.sent, self.least + other.least)
+
+
+def request_budget(requests: Sequence[HourlyRequests], rate: float) -> Iterator[str]:
+    """Sentences that compare the requests of all lines with `rate`, the requests per second that the token may make."""
+    total, allowed = sum(requests, HourlyRequests(0.0, 0.0)), rate * HOUR
+    share = f"{100 * total.sent / allowed:.0f} %" if total.sent < 10 * allowed else "many times"
+    yield (
+        f"Requests: about {number(total.sent)} an hour are expected, {share} of the {number(allowed)} that Oden may be "
+        f"sent, with {RUNS:g} run and {STATES:g} changes of the state an hour on a line."
+    )
+    if total.least > allowed:
+        yield (
+            f"That is too many: also when all that waits is merged, {number(total.least)} an hour are left. Report "
+            "output less often (`every`), use `hold` and `short_stops` for states, or give some lines a token of their "
+            "own."
+        )
+    elif total.sent > allowed:
+        yield f"What does not fit waits and is merged: {number(total.least)} an hour suffice then."
+
+
+def hourly_requests(line: Line, merge_span: float) -> HourlyRequests:
+    """The requests that one line is expected to need; `merge_span` in seconds, as `outbox.merge_span`."""
+    return sum(_by_section(line, merge_span), HourlyRequests(0.0, 0.0))
+
+
+def _by_section(line: Line, merge_span: float) -> Iterator[HourlyRequests]:
+    if line.run is not None:
+        yield _of_intervals(RUNS)
+    if line.states is not None:
+        yield _of_intervals(STATES)
+    if line.batches is not None:
+        yield _of_intervals(_batches_an_hour(line))
+    for interval in line.intervals:
+        yield _of_intervals(OTHERS if interval.calendar is None else _shifts_an_hour(interval.calendar))
+    if line.scrap_yield is not None:
+        entries, every = line.scrap_yield.entries, line.scrap_yield.every
+        for of in ("run", "batch"):
+            count = _requests_for([entry for entry in entries if entry.of == of])
+            yield HourlyRequests(count * HOUR / every, count * min(HOUR / every, HOUR / merge_span))
+    for rule in line.rules:
+        # What may exist at Oden already is searched for first.
+        requests = 2 * OTHERS if rule.set in CREATED_ONCE else OTHERS
+        yield HourlyRequests(requests, requests)
+
+
+def _of_intervals(intervals: float) -> HourlyRequests:
+    """Each interval has a request for its start and one for its end; where these have to wait, they become one."""
+    return HourlyRequests(2 * intervals, intervals)
+
+
+def _batches_an_hour(line: Line) -> float:
+    if line.batches is None or line.batches.every is None or line.batches.count is None:
+        return OTHERS
+    counter = line.inputs[line.batches.count].counter
+    if counter is None or counter.max_rate is None:
+        return OTHERS
+    return counter.max_rate * counter.scale * HOUR / line.batches.every
+
+
+def _shifts_an_hour(calendar: Calendar) -> float:
+    return sum(len(weekdays(shift.days)) for shift in calendar.shifts) / HOURS_A_WEEK
+
+
+def _requests_for(entries: Sequence[Entry]) -> int:
+    """How many requests hold one of each entry. Entries without a common key share one; equal ones are one sum."""
+    distinct: list[dict[str, object]] = []
+    for entry in entries:
+        data: dict[str, object] = dict(entry.raw_data)
+        if data not in distinct:
+            distinct.append(data)
+    requests: list[set[str]] = []
+    for data in distinct:
+        room = next((keys for keys in requests if not keys & data.keys()), None)
+        if room is None:
+            requests.append({*data})
+        else:
+            room.update(data)
+    return len(requests)

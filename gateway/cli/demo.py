@@ -28,28 +28,29 @@ if TYPE_CHECKING:
 TOKEN = "demo-token"  # noqa: S105 - no secret: it opens nothing but the stand-in
 STEP = 0.25
 AWAY = 15.0
-"""Seconds that the stand-in stays away when somebody has stopped it."""
+"""Seconds for which the stand-in stays away after somebody has stopped it."""
 ENDING = 16.0
-"""Seconds before the end at which the line is told to stop, at the latest: it finishes what it must, the rest drains."""
+"""Seconds before the end at which the line is told to stop, at the latest. It finishes its work, the rest drains."""
 SHORTEST_WORK = 14.0
 DRAIN = 300.0
 """Seconds that everything may take to reach Oden after the line has stopped."""
 QUIET = 45.0
-"""Seconds of these without a request, though Oden can be reached, after which nothing more is expected."""
+"""Seconds without a request, though Oden can be reached, after which nothing more is expected."""
 CALM = 3.0
-"""Seconds that nothing more may come after everything has reached Oden: what comes twice comes late."""
+"""Seconds without a request after everything has reached Oden, because what comes twice comes late."""
 FIRST_KILL = 3.0
-"""Seconds after the first order before the first kill: a counter that was never seen has no difference yet."""
+"""Seconds from the first order to the first kill, because a counter needs a first value before it has a difference."""
 KILL_SPACING = 6.0
-"""Seconds between two kills, at least: a state that begins and ends while the gateway is away cannot be known."""
+"""Seconds between two kills, at least, because a state that begins and ends while the gateway is away is not seen."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `demo`."""
+    """Add the command `demo`."""
     parser = commands.add_parser(
         "demo",
         help="show the whole path on a simulated line",
-        description="Runs a simulated production line, the gateway and a stand-in for the Oden API on this machine, shows\n"
+        description="Runs a simulated production line, the gateway and a stand-in for the Oden API on this "
+        "machine, shows\n"
         "what is going on, and compares in the end what the line has made with what has reached Oden.\n"
         "Exit code 0 only where it adds up.",
         epilog="example:\n  oden-gateway demo --seconds 60",
@@ -96,12 +97,12 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 class Demo:
-    """One demo in `directory`; `run` goes through it and compares."""
+    """One demo with its files in `directory`. `run` plays it and compares the plant with Oden."""
 
     def __init__(self, directory: Path, ports: Mapping[str, int], seconds: float | None, seed: int, kills: int) -> None:
         self._begun = time.monotonic()
         self._seconds = seconds
-        self._kills = _moments(random.Random(seed), kills, seconds)
+        self._kills = _kill_times(random.Random(seed), kills, seconds)
         self._ledger, self._truth = directory / "ledger.jsonl", directory / "truth.jsonl"
         self._config = example("demo.yaml")
         directory.mkdir(parents=True, exist_ok=True)
@@ -127,7 +128,7 @@ class Demo:
         self._events: list[Event] = []
         self._model = OdenModel(Organization())
         self._received: list[float] = []
-        self._told: list[str] = []
+        self._messages: list[str] = []
         self._at_work_since: float | None = None
         self._oden_back_at: float | None = None
         self._interrupted = False
@@ -136,7 +137,7 @@ class Demo:
 
     @contextmanager
     def parts(self) -> Iterator[None]:
-        """All parts running inside, and none after, however it ends; the first Ctrl-C only lets the line finish."""
+        """All parts run inside the block, and none after it, however it ends. The first Ctrl-C lets the line finish."""
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         for number in before:
             signal.signal(number, self._interrupt)
@@ -155,12 +156,12 @@ class Demo:
                 signal.signal(number, handler)
 
     def run(self, screen: "Screen") -> Report:
-        """Go on until everything has reached Oden, or until it has had long enough. PartFailed where a part fails."""
+        """Run until everything has reached Oden or its time is over. Raises PartFailed where a part fails."""
         quiet_since = drains_since = equal_since = time.monotonic()
         while True:
             before = len(self._received)
             self._read()
-            self._care()
+            self._supervise()
             view = self._view()
             screen.show(view)
             now = time.monotonic()
@@ -176,17 +177,17 @@ class Demo:
             time.sleep(STEP)
 
     def _drains(self) -> bool:
-        """Whether nothing more is to come than what is on its way to Oden."""
+        """Whether the line and the kills are over, so that only the backlog is still on its way to Oden."""
         return self._finished and not self._kills and self._oden_back_at is None
 
     def _compare(self, waiting: int | None) -> Report:
-        """The verdict, from the files."""
+        """The final comparison, made from the files."""
         events = [EVENT.validate_json(line) for line in Tail(self._truth).lines()]
         received = [request.received_at for request in read_ledger(self._ledger)]
         return compare(plant_account(events), oden_account(replay(self._ledger, Organization())), received, waiting)
 
     def _read(self) -> None:
-        """Take in what has been written since the last time."""
+        """Read what the parts have written since the last call."""
         self._events.extend(EVENT.validate_json(line) for line in self._truth_tail.lines())
         for line in self._ledger_tail.lines():
             request = LedgerEntry(**json.loads(line))
@@ -194,35 +195,35 @@ class Demo:
             if request.took_effect:
                 self._model.answer(request.path, json.dumps(request.body).encode())
 
-    def _care(self) -> None:
-        """Notice what has happened, kill the gateway when it is time, start again what somebody has stopped."""
+    def _supervise(self) -> None:
+        """Report what has happened, kill the gateway when it is time, restart what somebody has stopped."""
         now = time.monotonic()
         if self._at_work_since is None and len(self._events) > 1:
             self._at_work_since = now
-            self._tell("The gateway listens; the line begins its work.")
+            self._report("The gateway listens; the line begins its work.")
         if not self._finished and self._events and self._events[-1].kind == "totals":
             self._finished = True
-            self._tell("The line has finished; the rest is on its way to Oden.")
+            self._report("The line has finished; the rest is on its way to Oden.")
         if self._interrupted and not self._finishing:
             self._finishing = True
             self._kills.clear()
             self._plant.say("finish")
-            self._tell("Ctrl-C: the line finishes first. Once more ends the demo at once.")
+            self._report("Ctrl-C: the line finishes first. Once more ends the demo at once.")
         if self._kills and self._at_work_since is not None and now - self._at_work_since >= self._kills[0]:
             self._kills.pop(0)
             self._gateway.kill()
         if self._gateway.has_ended():
             self._gateway.start()
-            self._tell(f"The gateway was killed; it starts again as process {self._gateway.pid}.")
+            self._report(f"The gateway was killed; it starts again as process {self._gateway.pid}.")
         if self._plant.has_ended():
             raise PartFailed("The plant was stopped; without it there is nothing to compare.")
         if self._oden_back_at is not None and now >= self._oden_back_at:
             self._oden_back_at = None
             self._oden.start()
-            self._tell(f"Oden is back, as process {self._oden.pid}.")
+            self._report(f"Oden is back, as process {self._oden.pid}.")
         elif self._oden_back_at is None and self._oden.has_ended():
             self._oden_back_at = now + AWAY
-            self._tell(f"Oden has gone away, for {AWAY:.0f} s.")
+            self._report(f"Oden has gone away, for {AWAY:.0f} s.")
 
     def _view(self) -> "View":
         from gateway.cli.demo_screen import View, start_hints  # noqa: PLC0415 - as above
@@ -236,7 +237,7 @@ class Demo:
             gateway=gateway_status(self._ports["status"]),
             requests=len(self._received),
             least_gap=least_gap(self._received),
-            events=tuple(self._told),
+            events=tuple(self._messages),
             hints=start_hints(
                 f"http://127.0.0.1:{self._ports['status']}", self._oden.pid, self._gateway.pid, AWAY, self._config
             ),
@@ -249,8 +250,8 @@ class Demo:
             return "draining"
         return "finishing" if self._finishing else "the line works"
 
-    def _tell(self, text: str) -> None:
-        self._told.append(f"{time.strftime('%H:%M:%S')} {text}")
+    def _report(self, text: str) -> None:
+        self._messages.append(f"{time.strftime('%H:%M:%S')} {text}")
 
     def _interrupt(self, number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGINT or self._interrupted:
@@ -259,7 +260,7 @@ class Demo:
 
 
 def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
-    """The environment of the parts: where the configuration's addresses are overridden, and the token's place."""
+    """The environment of the parts, which overrides the configuration's addresses and names the token's folder."""
     credentials = directory / "credentials"
     credentials.mkdir(mode=0o700)
     (credentials / "oden_token").write_text(TOKEN, encoding="utf-8")
@@ -277,8 +278,8 @@ def _environment(directory: Path, ports: Mapping[str, int]) -> dict[str, str]:
     }
 
 
-def _moments(rng: random.Random, kills: int, seconds: float | None) -> list[float]:
-    """When the gateway is killed, in seconds from the first order: at random, but KILL_SPACING apart."""
+def _kill_times(rng: random.Random, kills: int, seconds: float | None) -> list[float]:
+    """When the gateway is killed, in seconds from the first order: at random, but at least KILL_SPACING apart."""
     if not kills:
         return []
     slot = max(KILL_SPACING + 2, ((seconds or 0.0) - ENDING) / kills)

@@ -1,4 +1,4 @@
-"""What the demo is made of: child processes, the ports between them, and the files that they write."""
+"""The parts of the demo: child processes, their ports, the files that they write, and the gateway's status."""
 
 import http.client
 import json
@@ -18,19 +18,19 @@ from typing import Any
 import gateway
 from gateway.errors import GatewayError
 
-BY_HAND = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
-"""How a process ends that was stopped from outside; anything else is a failure of its own."""
+STOPPED = frozenset({0, -signal.SIGTERM, -signal.SIGKILL})
+"""Exit codes of a process that was stopped from outside. Any other means that it failed."""
 
 PATIENCE = 10.0
-"""Seconds that a part gets to end when it is asked to."""
+"""Seconds for which a part may take to end when it is asked to."""
 
 
 class PartFailed(GatewayError):
-    """A part of the demo has ended by itself."""
+    """A part of the demo has failed."""
 
 
 class Part:
-    """One process of the demo: a command of ours, with its output in `log`."""
+    """One process of the demo, which runs one of the gateway's commands; its output goes to the file `log`."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Part:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, in a session of its own: Ctrl-C is for the demo, which ends its parts in order."""
+        """Start it in a session of its own, so that Ctrl-C reaches only the demo, which ends its parts in order."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 self._arguments,
@@ -65,16 +65,16 @@ class Part:
         return 0 if self._process is None else self._process.pid
 
     def has_ended(self) -> bool:
-        """Whether somebody has stopped it. PartFailed where it has ended by itself."""
+        """Whether somebody has stopped it. Raises PartFailed where it has failed."""
         code = None if self._process is None else self._process.poll()
         if code is None:
             return False
-        if code not in BY_HAND:
+        if code not in STOPPED:
             raise PartFailed(f"{self.name} has ended with code {code}. Its last lines:\n{self._last_lines(15)}")
         return True
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL, and wait for its end."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -87,7 +87,7 @@ class Part:
                 self._process.stdin.flush()
 
     def stop(self) -> None:
-        """Ask it to end, and see that it does."""
+        """Ask it to end, and kill it where it does not."""
         if self._process is None:
             return
         self._process.terminate()
@@ -106,7 +106,7 @@ class Part:
 
 
 class Tail:
-    """The complete lines of a growing file, each once."""
+    """Reads the complete lines of a growing file, each once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -126,12 +126,12 @@ class Tail:
 
 
 USUAL_PORTS: Mapping[str, int] = {"oden": 8399, "opcua": 48410, "mqtt": 18830, "status": 8321}
-"""Where the parts listen if they can, as in `config/demo.yaml`."""
+"""The preferred port of each part, as in `config/demo.yaml`."""
 
 
 @contextmanager
 def ports() -> Iterator[dict[str, int]]:
-    """Ports on 127.0.0.1 for the parts: the usual ones where they are free and no other demo is running."""
+    """Ports on 127.0.0.1 for the parts: the usual ones where they are free and no other demo runs."""
     with socket.socket(socket.AF_UNIX) as claim:
         try:
             claim.bind("\0oden-gateway-demo")  # unix(7), an abstract name: it goes with the process that holds it
@@ -142,25 +142,25 @@ def ports() -> Iterator[dict[str, int]]:
 
 
 def _free(preferred: int) -> int:
-    """`preferred` where it is free, else one that is."""
+    """The port `preferred` where it is free, else one that is."""
     for candidate in (preferred, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", candidate))
-            found: int = probe.getsockname()[1]
-            return found
+            port: int = probe.getsockname()[1]
+            return port
     raise GatewayError("No port is free on 127.0.0.1.")
 
 
 def example(name: str) -> Path:
-    """The example configuration `name`: beside the package in a checkout, else where the wheel has put it."""
+    """The path of the example configuration `name`: in a checkout beside the package, else where the wheel puts it."""
     checkout = Path(gateway.__file__).parent.parent / "config" / name
     return checkout if checkout.exists() else Path(sysconfig.get_path("data"), "share/oden-gateway/examples", name)
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayStatus:
-    """What the gateway says of itself: records in the outbox, how long they take, and why and until when it holds."""
+    """The gateway's own status: records in the outbox, the time to send them, why delivery waits and until when."""
 
     waiting: int
     drain_seconds: float | None

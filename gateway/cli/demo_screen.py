@@ -1,4 +1,4 @@
-"""What the demo shows: one screen that is drawn anew on a terminal, a line now and then elsewhere, and the report."""
+"""What the demo shows: a screen that is redrawn on a terminal, a line now and then elsewhere, and the report."""
 
 import sys
 import time
@@ -44,8 +44,8 @@ class Screen:
         if not self._console.is_terminal:
             self._console.width = 120
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._told_at = -EVERY
-        self._told_events = 0
+        self._last_line_at = -EVERY
+        self._printed_events = 0
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -57,19 +57,19 @@ class Screen:
             self._live.stop()
 
     def show(self, view: View) -> None:
-        """Draw `view`, or tell what is new in it."""
+        """Draw `view` or, where the output is no terminal, print what is new in it."""
         if self._live is not None:
             self._live.update(_screen(view), refresh=True)
             return
-        if self._told_at == -EVERY:
-            for what, text in view.hints.items():
-                self._tell(f"{what}: {text}")
-        for event in view.events[self._told_events :]:
-            self._tell(event)
-        self._told_events = len(view.events)
-        if view.elapsed - self._told_at >= EVERY:
-            self._told_at = view.elapsed
-            self._tell(_line(view))
+        if self._last_line_at == -EVERY:
+            for action, text in view.hints.items():
+                self._print_line(f"{action}: {text}")
+        for event in view.events[self._printed_events :]:
+            self._print_line(event)
+        self._printed_events = len(view.events)
+        if view.elapsed - self._last_line_at >= EVERY:
+            self._last_line_at = view.elapsed
+            self._print_line(_line(view))
 
     def report(self, report: Report) -> None:
         """Print the comparison, row by row."""
@@ -85,8 +85,8 @@ class Screen:
         """Print one paragraph."""
         self._console.print(Text(text, style))
 
-    def _tell(self, line: str) -> None:
-        """Print one line and leave it whole, as a log or a pipe wants it."""
+    def _print_line(self, line: str) -> None:
+        """Print one line without wrapping it, as a log or a pipe needs it."""
         self._console.print(Text(line), soft_wrap=True)
 
 
@@ -94,8 +94,8 @@ def _screen(view: View) -> RenderableType:
     of = "" if view.seconds is None else f" of {_time(view.seconds)}"
     title = Text.assemble(("oden-gateway demo", "bold"), f"   {_time(view.elapsed)}{of}   ", (view.phase, "cyan"))
     hints = Table.grid(padding=(0, 2))
-    for what, text in view.hints.items():
-        hints.add_row(Text(what, "bold"), Text(text, overflow="fold"))
+    for action, text in view.hints.items():
+        hints.add_row(Text(action, "bold"), Text(text, overflow="fold"))
     recent = Text("\n".join(view.events[-3:]), "yellow")
     return Group(title, Text(), _amounts(view), Text(), _delivery(view), recent, Text(), hints)
 
@@ -105,13 +105,13 @@ def _amounts(view: View) -> Table:
     table.add_column("")
     for heading in ("the line (simulated)", "Oden (stand-in)"):
         table.add_column(heading, justify="left", min_width=24)
-    for what, plant, oden in _rows(view.plant, view.oden):
-        table.add_row(what, Text(plant), Text(oden, "green" if plant == oden else ""))
+    for name, plant, oden in _rows(view.plant, view.oden):
+        table.add_row(name, Text(plant), Text(oden, "green" if plant == oden else ""))
     return table
 
 
 def _rows(plant: Account, oden: Account) -> list[tuple[str, str, str]]:
-    """What is compared while the demo runs; Oden is a little behind, and that may be seen."""
+    """What is compared while the demo runs. Oden is always a little behind the plant."""
     amounts = [(plant.scrap(), oden.scrap())]
     codes = sorted({code for pair in amounts for scrap in pair for code in scrap} - {AUTO_REJECT})
     return [

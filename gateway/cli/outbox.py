@@ -16,10 +16,10 @@ from typing import Any, get_args
 
 from pydantic import TypeAdapter
 
-from gateway.cli.check import DEFAULT_CONFIG, read_config
-from gateway.cli.outbox_text import Shown, all_of, figures, stats, table
-from gateway.config import schema
-from gateway.config.units import Duration
+from gateway.cli.outbox_text import RecordDetails, compute_figures, describe, stats, table
+from gateway.cli.startup import add_config_option, read_config
+from gateway.config.schema import OutboxConfig
+from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError, OutboxError
 from gateway.outbox.control_handlers import QUESTION, ControlHandlers, Question
 from gateway.outbox.listing import LISTED, Filter, Where
@@ -28,52 +28,57 @@ from gateway.outbox.thread import OutboxThread, open_outbox
 
 LISTED_AT_ONCE = 50
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
-_SHOWN = TypeAdapter(Shown)
+_DETAILS = TypeAdapter(RecordDetails)
 
 Item = dict[str, Any]
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `outbox` and what belongs to it."""
+    """Add the command `outbox` and its subcommands."""
     parser = commands.add_parser(
         "outbox",
         help="what waits for Oden, and what Oden refused",
-        description="Shows and mends what waits for Oden. While the gateway runs, it is asked; else its files are opened.",
+        description="Shows and mends what waits for Oden. While the gateway runs, it is asked; else its files are "
+        "opened.",
         epilog="example:\n  oden-gateway outbox list --where dead",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    made = _add(group, "list", _list, "list records, those that Oden refused first", "--where dead --newer 2d")
-    _filters(made)
-    made.add_argument(
+    command = _add(group, "list", _list, "list records, those that Oden refused first", "--where dead --newer 2d")
+    _filters(command)
+    command.add_argument(
         "--limit", type=_count, default=LISTED_AT_ONCE, metavar="N", help="at the most; default: %(default)s"
     )
-    _json(made)
-    made = _add(group, "show", _show, "show all that is known of one record", "01KAQ3V5ZP4K7R")
-    made.add_argument("key", metavar="KEY", help="the record's key, or its beginning as `list` shows it")
-    _json(made)
-    made = _add(
+    _json(command)
+    command = _add(group, "show", _show, "show all that is known of one record", "01KAQ3V5ZP4K7R")
+    command.add_argument("key", metavar="KEY", help="the record's key, or its beginning as `list` shows it")
+    _json(command)
+    command = _add(
         group, "retry", _retry, "send dead letters once more, and what is to be tried again at once", "--line 'Line 01'"
     )
-    _choice(made)
-    made = _add(group, "drop", _drop, "give dead letters up, with what depends on them", "01KAQ3V5ZP4K7R")
-    _choice(made)
-    made.add_argument("--yes", action="store_true", help="do not ask")
-    made = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
-    _filters(made)
-    made = _add(
+    _choice(command)
+    command = _add(group, "drop", _drop, "give dead letters up, with what depends on them", "01KAQ3V5ZP4K7R")
+    _choice(command)
+    command.add_argument("--yes", action="store_true", help="do not ask")
+    command = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
+    _filters(command)
+    command = _add(
         group,
         "import",
         _import,
         "send dead letters that were exported and changed; all of the file or, where a line is wrong, nothing",
         "letters.jsonl",
     )
-    made.add_argument("file", metavar="FILE", type=Path, help="what `export` printed, changed; - reads standard input")
-    made = _add(group, "stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
-    _json(made)
-    made = _add(group, "verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge")
-    made.add_argument("--acknowledge", action="store_true", help="the damage that is reported has been seen to")
-    _json(made)
+    command.add_argument(
+        "file", metavar="FILE", type=Path, help="what `export` printed, changed; - reads standard input"
+    )
+    command = _add(group, "stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
+    _json(command)
+    command = _add(
+        group, "verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge"
+    )
+    command.add_argument("--acknowledge", action="store_true", help="the damage that is reported has been seen to")
+    _json(command)
 
 
 def _add(
@@ -90,7 +95,7 @@ def _add(
         epilog=f"example:\n  oden-gateway outbox {name} {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    add_config_option(parser)
     parser.set_defaults(call=call, parser=parser)
     return parser
 
@@ -137,7 +142,7 @@ def _filter(arguments: argparse.Namespace) -> Filter:
 
 
 def _chosen(arguments: argparse.Namespace) -> Question:
-    """Keys, filters or --all, of which one must be there and not two."""
+    """The question of a command that takes keys, filters or --all, of which exactly one must be given."""
     filters = [arguments.line, arguments.kind, arguments.where, arguments.error, arguments.older, arguments.newer]
     given = (bool(arguments.keys), any(value is not None for value in filters), arguments.all)
     if sum(given) != 1:
@@ -171,7 +176,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(item, ensure_ascii=False))
     else:
-        print("\n".join(all_of(_SHOWN.validate_python(item), time.time())))
+        print("\n".join(describe(_DETAILS.validate_python(item), time.time())))
     return 0
 
 
@@ -226,7 +231,7 @@ def _export(arguments: argparse.Namespace) -> int:
         _ask(arguments, "export", Question(_filter(arguments), line=arguments.line), write)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has enough.
+        # Whoever reads has read enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -246,7 +251,8 @@ def _import(arguments: argparse.Namespace) -> int:
 def _say_outdated(item: Item) -> None:
     if item["outdated"]:
         print(
-            f"{_records(item['outdated'])} said something that later ones say differently. That was left out, so that the later word stands."
+            f"{_records(item['outdated'])} said something that later ones say differently. That was left out, so that "
+            "the later word stands."
         )
 
 
@@ -255,8 +261,9 @@ def _stats(arguments: argparse.Namespace) -> int:
     (item,) = _ask(arguments, "stats", Question())
     disk = shutil.disk_usage(config.outbox.directory)
     room = min(config.outbox.size_limit - item["bytes"], int(disk.free - config.outbox.min_free * disk.total))
-    these = figures(item, config.oden.rate, room)
-    print(json.dumps(asdict(these), ensure_ascii=False) if arguments.json else "\n".join(stats(these)))
+    statistics = compute_figures(item, config.oden.rate, room)
+    as_json = json.dumps(asdict(statistics), ensure_ascii=False)
+    print(as_json if arguments.json else "\n".join(stats(statistics)))
     return 0
 
 
@@ -268,8 +275,8 @@ def _verify(arguments: argparse.Namespace) -> int:
     records = items[-1]["records"]
     bad = bool(problems or (damage and not arguments.acknowledge))
     if arguments.json:
-        said = {"ok": not bad, "records": records, "problems": problems, "notes": notes, "damage": damage}
-        print(json.dumps(said, ensure_ascii=False))
+        result = {"ok": not bad, "records": records, "problems": problems, "notes": notes, "damage": damage}
+        print(json.dumps(result, ensure_ascii=False))
         return int(bad)
     for report in damage:
         print("\n".join(_damage(report)))
@@ -293,18 +300,18 @@ def _records(number: int) -> str:
     return f"{number} record{'' if number == 1 else 's'}"
 
 
-# Whom to ask
+# Asking the gateway, or the files
 
 
 def _ask(
     arguments: argparse.Namespace, command: str, question: Question, use: Callable[[Item], None] | None = None
 ) -> list[Item]:
-    """The answer, item by item to `use` or as a whole."""
-    kept = read_config(arguments.config, os.environ)[0].config.outbox
+    """The answer to `question`: as a list or, with `use`, item by item to that function."""
+    config = read_config(arguments.config, os.environ)[0].config.outbox
     items: list[Item] = []
 
     async def run() -> None:
-        async with aclosing(_answer(kept, command, QUESTION.dump_python(question, mode="json"))) as answer:
+        async with aclosing(_answer(config, command, QUESTION.dump_python(question, mode="json"))) as answer:
             async for item in answer:
                 (use or items.append)(item)
 
@@ -312,11 +319,11 @@ def _ask(
     return items
 
 
-async def _answer(kept: schema.Outbox, command: str, question: object) -> AsyncGenerator[Item, None]:
-    """From the running gateway or, where there is none, from the files, which are held meanwhile."""
+async def _answer(config: OutboxConfig, command: str, question: object) -> AsyncGenerator[Item, None]:
+    """The answer of the running gateway or, where none runs, from the files, which are locked meanwhile."""
     from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
 
-    directory = await asyncio.to_thread(kept.directory.absolute)
+    directory = await asyncio.to_thread(config.directory.absolute)
     try:
         async for item in control.ask(directory, control.places(directory), command, question):
             yield item
@@ -325,7 +332,7 @@ async def _answer(kept: schema.Outbox, command: str, question: object) -> AsyncG
     else:
         return
     outbox = OutboxThread()
-    await outbox.open(lambda: _opened(kept))
+    await outbox.open(lambda: _open(config))
     try:
         async for item in ControlHandlers(outbox, live=False).answer(command, question):
             yield item
@@ -333,12 +340,12 @@ async def _answer(kept: schema.Outbox, command: str, question: object) -> AsyncG
         await outbox.close()
 
 
-def _opened(kept: schema.Outbox) -> Outbox:
-    if not any(kept.directory.glob("outbox*")):
-        raise OutboxError(f"there is no outbox in {kept.directory}: no gateway with this configuration has run here")
-    owner = kept.directory.stat()
+def _open(config: OutboxConfig) -> Outbox:
+    if not any(config.directory.glob("outbox*")):
+        raise OutboxError(f"there is no outbox in {config.directory}: no gateway with this configuration has run here")
+    owner = config.directory.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
-        # Whatever is made here must be the gateway's own, or it cannot start any more.
+        # Files that are made here must belong to the gateway's user, or it cannot start any more.
         os.setegid(owner.st_gid)
         os.seteuid(owner.st_uid)
-    return open_outbox(kept.directory, limit=kept.size_limit, min_free=kept.min_free, span=kept.merge_span)
+    return open_outbox(config.directory, limit=config.size_limit, min_free=config.min_free, span=config.merge_span)

@@ -1,4 +1,4 @@
-"""What the outbox commands print: records in plain words, as tables that fit 100 columns."""
+"""The text of the outbox commands: records in plain words, details and statistics, as tables of up to 100 columns."""
 
 import json
 import math
@@ -18,27 +18,28 @@ from gateway.outbox.entries import Attempt, DeadLetter, Interval
 from gateway.outbox.listing import Listed
 
 WIDTH = 100
-SHORT = 14
-"""Characters of a key that are shown at least: the first ten are the time."""
-MOST_LINE = 22
+MIN_KEY = 14
+"""Characters of a key that are shown at least; the first ten of them are the time."""
+MAX_LINE = 22
+"""Characters of a line's name that are shown at the most."""
 BYTES_A_RECORD = 700
-"""On disk, with the row of its interval and its place in the index of keys: measured for an outage of a week of 40 lines that
-each have a state every 2 minutes, output every minute and a run every half hour."""
+"""On disk, with the row of its interval and its entry in the index of keys. Measured for an outage of a week of 40
+lines that each have a state every 2 minutes, output every minute and a run every half hour."""
 MB = 1e6
 
 
-def what(record: Record, room: int = 1000) -> str:
-    """The record in plain words; names are cut where they do not fit into `room` characters, times are not."""
-    named, when = _said(record)
-    most = max(8, room - len(when) - 1)
-    return f"{named if len(named) <= most else named[: most - 1] + '…'} {when}".rstrip()
+def in_words(record: Record, width: int = 1000) -> str:
+    """The record in plain words. Names are cut where they do not fit into `width` characters, times are not."""
+    subject, when = _subject_and_time(record)
+    room = max(8, width - len(when) - 1)
+    return f"{subject if len(subject) <= room else subject[: room - 1] + '…'} {when}".rstrip()
 
 
-def _said(record: Record) -> tuple[str, str]:
-    """What it is about, and when that is."""
+def _subject_and_time(record: Record) -> tuple[str, str]:
+    """What the record is about, and when that is."""
     if isinstance(record, Setting):
-        said = (f"{name} {_plain(value)}" for name, value in record.fields.items())
-        return f"{record.type.replace('_', ' ')}: {', '.join(said)}", f"from {moment(record.at)}"
+        fields = ", ".join(f"{name} {_plain(value)}" for name, value in record.fields.items())
+        return f"{record.type.replace('_', ' ')}: {fields}", f"from {moment(record.at)}"
     kind = record.type.lower() if record.type in BUILT_IN else record.type
     if isinstance(record, Output):
         amounts = [f"{_number(record.raw_data.get(name))} {name}" for name in record.amounts]
@@ -49,18 +50,18 @@ def _said(record: Record) -> tuple[str, str]:
     details = ", ".join(str(value) for value in record.metadata.values())
     if isinstance(record, UpdateInterval):
         changes = " and ".join(filter(None, [f"named {record.name}" if record.name else "", details]))
-        named = f"{kind} is {changes}" if changes else kind
-        return named, "" if record.end is None else f"{'and ' if changes else ''}ends {moment(record.end)}"
-    named = " ".join(filter(None, [kind, record.name or details]))
+        subject = f"{kind} is {changes}" if changes else kind
+        return subject, "" if record.end is None else f"{'and ' if changes else ''}ends {moment(record.end)}"
+    subject = " ".join(filter(None, [kind, record.name or details]))
     if record.end is None:
-        return named, f"starts {moment(record.start)}"
-    return named, f"{moment(record.start)} to {moment(record.end)}"
+        return subject, f"starts {moment(record.start)}"
+    return subject, f"{moment(record.start)} to {moment(record.end)}"
 
 
 def _plain(value: JsonValue) -> str:
-    """A value, or the name of what is known by its name."""
-    named = value.get("name") if isinstance(value, dict) else value
-    return str(value if named is None else named)
+    """A value; of an object that has a name, the name."""
+    name = value.get("name") if isinstance(value, dict) else value
+    return str(value if name is None else name)
 
 
 def moment(seconds: float) -> str:
@@ -69,22 +70,23 @@ def moment(seconds: float) -> str:
 
 
 def table(records: Sequence[Listed], now: float) -> Iterator[str]:
-    """One line for each record, and one below it for its error."""
-    keys = _shortened([one.record.key for one in records])
-    key_width = max([SHORT, *map(len, keys)])
-    line_width = min(MOST_LINE, max([4, *(len(one.record.line) for one in records)]))
+    """A line for each record, and one below it for its error."""
+    keys = _shortened([listed.record.key for listed in records])
+    key_width = max([MIN_KEY, *map(len, keys)])
+    line_width = min(MAX_LINE, max([4, *(len(listed.record.line) for listed in records)]))
     yield f"{'KEY':{key_width}}  {'WHERE':7}  {'AGE':>4}  {'LINE':{line_width}}  WHAT"
-    for key, one in zip(keys, records, strict=True):
-        line = one.record.line if len(one.record.line) <= line_width else "…" + one.record.line[1 - line_width :]
-        row = f"{key:{key_width}}  {one.where:7}  {_age(now - one.record.at):>4}  {line:{line_width}}  "
-        yield _cut(row + what(one.record, WIDTH - len(row)))
-        if one.error:
-            yield _cut(f"  {one.error}")
+    for key, listed in zip(keys, records, strict=True):
+        record = listed.record
+        line = record.line if len(record.line) <= line_width else "…" + record.line[1 - line_width :]
+        row = f"{key:{key_width}}  {listed.where:7}  {_age(now - record.at):>4}  {line:{line_width}}  "
+        yield _cut(row + in_words(record, WIDTH - len(row)))
+        if listed.error:
+            yield _cut(f"  {listed.error}")
 
 
 def _shortened(keys: Sequence[str]) -> list[str]:
-    """The shortest beginnings, of equal length, by which these keys can be told apart."""
-    length = SHORT
+    """The shortest beginnings of `keys`, of equal length, that are all different."""
+    length = MIN_KEY
     while len({key[:length] for key in keys}) < len(set(keys)):
         length += 1
     return [key[:length] for key in keys]
@@ -107,8 +109,8 @@ def _number(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """All that is known of one record, as `outbox show` is answered."""
+class RecordDetails:
+    """All that is known of one record, as the gateway answers `outbox show`."""
 
     record: Listed
     attempt: Attempt | None
@@ -118,32 +120,33 @@ class Shown:
     number_of_dependents: int
 
 
-def all_of(shown: Shown, now: float) -> Iterator[str]:
-    """Everything known of one record."""
-    one, record = shown.record, shown.record.record
-    yield what(record)
+def describe(details: RecordDetails, now: float) -> Iterator[str]:
+    """All that is known of one record, as text."""
+    listed, record = details.record, details.record.record
+    yield in_words(record)
     yield f"  line    {record.line}"
     yield f"  key     {record.key}"
     yield f"  made    {moment(record.at)}, {span(round(max(0.0, now - record.at)))} ago"
-    yield f"  where   {one.where}: {STANDING[one.where]}"
-    if one.where != "waiting" and one.tries:
-        yield f"  sent    {one.tries} times" if one.tries > 1 else "  sent    once"
-    if one.not_before is not None and one.where in ("again", "doubt"):
-        step = "tried again" if one.where == "again" else "looked up"
-        due = "as soon as its turn comes" if one.not_before <= now else f"in {span(math.ceil(one.not_before - now))}"
+    yield f"  where   {listed.where}: {STANDING[listed.where]}"
+    if listed.where != "waiting" and listed.tries:
+        yield f"  sent    {listed.tries} times" if listed.tries > 1 else "  sent    once"
+    if listed.not_before is not None and listed.where in ("again", "doubt"):
+        step = "tried again" if listed.where == "again" else "looked up"
+        seconds = listed.not_before - now
+        due = "as soon as its turn comes" if seconds <= 0 else f"in {span(math.ceil(seconds))}"
         yield f"  next    {step} {due}"
-    if shown.interval is not None and shown.interval.oden_id:
-        yield f"  at Oden interval {shown.interval.oden_id}"
+    if details.interval is not None and details.interval.oden_id:
+        yield f"  at Oden interval {details.interval.oden_id}"
     yield from ("", "The record", json.dumps(_fields(record), ensure_ascii=False, indent=2))
-    sent = shown.letter or shown.attempt
-    if sent is not None and sent.body:
-        yield from ("", f"The request, as it was sent to {sent.endpoint}", sent.body)
-    if one.error:
-        yield from ("", "The answer", one.error)
-    if shown.number_of_dependents:
-        yield from ("", f"{shown.number_of_dependents} records wait for it:", *table(shown.dependents, now))
-        if shown.number_of_dependents > len(shown.dependents):
-            yield f"and {shown.number_of_dependents - len(shown.dependents)} more"
+    request = details.letter or details.attempt
+    if request is not None and request.body:
+        yield from ("", f"The request, as it was sent to {request.endpoint}", request.body)
+    if listed.error:
+        yield from ("", "The answer", listed.error)
+    if details.number_of_dependents:
+        yield from ("", f"{details.number_of_dependents} records wait for it:", *table(details.dependents, now))
+        if details.number_of_dependents > len(details.dependents):
+            yield f"and {details.number_of_dependents - len(details.dependents)} more"
 
 
 def _fields(record: Record) -> Mapping[str, object]:
@@ -152,7 +155,12 @@ def _fields(record: Record) -> Mapping[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What `outbox stats` says. `where` counts records; `lines` the same by line; hours are None where they are not known."""
+    """What `outbox stats` says.
+
+    `where` counts all records by where they are, `lines` those of each line. `requests` and `minutes` are what it takes
+    to send them, `room` the bytes that still fit, `hours` how long an outage may last. Rates and `hours` are None where
+    they are not known.
+    """
 
     bytes: int
     full: str | None
@@ -167,10 +175,10 @@ class Figures:
     hours: float | None
 
 
-def figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
-    """From what the gateway says, the configured requests per second, and the bytes that still fit.
+def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
+    """The figures from the gateway's `answer`, the configured requests per second, and the bytes that still fit.
 
-    `requests` is the least number: updates of one type, and custom intervals, share requests; output and the others do not.
+    `requests` is the least number: updates of one type share requests, and so do custom intervals; all others do not.
     """
     where: Counter[str] = Counter()
     lines: dict[str, Counter[str]] = {}
@@ -203,27 +211,28 @@ def figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
     )
 
 
-def stats(these: Figures) -> Iterator[str]:
+def stats(figures: Figures) -> Iterator[str]:
     """The figures as text."""
     columns = ("waiting", "sending", "again", "doubt", "parked", "dead")
-    yield f"{these.bytes / MB:.1f} MB on disk, {these.records} records"
-    if these.full:
-        yield f"Nothing more is taken in: {these.full}"
-    if these.requests:
-        drained = span(math.ceil(these.minutes * 60))
-        yield f"{drained} to drain at the configured pace, with {these.requests} requests at the least"
-    if these.records_per_hour is None:
+    yield f"{figures.bytes / MB:.1f} MB on disk, {figures.records} records"
+    if figures.full:
+        yield f"Nothing more is taken in: {figures.full}"
+    if figures.requests:
+        drained = span(math.ceil(figures.minutes * 60))
+        yield f"{drained} to drain at the configured pace, with {figures.requests} requests at the least"
+    if figures.records_per_hour is None:
         yield "The rate of new records is known only once the gateway has run for some minutes"
-    elif these.hours is None:
-        yield f"{max(0, these.room) / MB:.0f} MB still fit; there have been no new records for an hour"
+    elif figures.hours is None:
+        yield f"{max(0, figures.room) / MB:.0f} MB still fit; there have been no new records for an hour"
     else:
         yield (
-            f"{these.hours:.0f} hours of outage still fit: {max(0, these.room) / MB:.0f} MB, and "
-            f"{(these.bytes_per_hour or 0) / MB:.2f} MB an hour at the present rate of {these.records_per_hour:.0f} records an hour"
+            f"{figures.hours:.0f} hours of outage still fit: {max(0, figures.room) / MB:.0f} MB, and "
+            f"{(figures.bytes_per_hour or 0) / MB:.2f} MB an hour at the present rate of "
+            f"{figures.records_per_hour:.0f} records an hour"
         )
-    if these.lines:
-        width = min(40, max(4, *(len(line) for line in these.lines)))
+    if figures.lines:
+        width = min(40, max(4, *(len(line) for line in figures.lines)))
         yield ""
         yield f"{'LINE':{width}}" + "".join(f"{name.upper():>9}" for name in columns)
-        for line, counts in these.lines.items():
+        for line, counts in figures.lines.items():
             yield f"{line[:width]:{width}}" + "".join(f"{counts.get(name, 0):>9}" for name in columns)

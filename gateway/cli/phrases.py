@@ -1,11 +1,11 @@
-"""How things are said in the sentences that commands print."""
+"""Phrases for the sentences that commands print: durations, lists, values, numbers."""
 
 import json
 from collections.abc import Iterable, Mapping
 
 
 def span(seconds: float) -> str:
-    """A duration as a person says it: `3 h 38 min`."""
+    """A duration in its two largest units: `3 h 38 min`."""
     if seconds < 1:
         return f"{seconds * 1000:g} ms"
     days, rest = divmod(seconds, 86400)
@@ -22,21 +22,21 @@ def listed(items: Iterable[object], word: str = "and") -> str:
     return f"{', '.join(others)} {word} {last}" if others else last
 
 
-def quoted(value: object) -> str:
-    """A value as it is written in the configuration, texts in quotes."""
+def literal(value: object) -> str:
+    """A value as the configuration writes it, texts in quotes."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def pairs(values: Mapping[str, object]) -> str:
     """`lot "{lot}", pilot true`."""
-    return ", ".join(f"{name} {quoted(value)}" for name, value in values.items())
+    return ", ".join(f"{name} {literal(value)}" for name, value in values.items())
 
 
 def one_line(text: str) -> str:
-    """A text, such as a long condition, without its line breaks."""
+    """A text, such as a long condition, on one line."""
     return " ".join(text.split())
 
 
 def number(amount: float) -> str:
-    """A number of requests or the like: whole from ten on, thousands set apart."""
+    """An amount, such as a number of requests: whole from ten on, with thousands set apart."""
     return f"{amount:,.0f}" if amount >= 10 or amount == int(amount) else f"{amount:.1f}"

@@ -1,4 +1,4 @@
-"""`oden-gateway record`: live samples into a file, for `replay`."""
+"""`oden-gateway record`: writes live samples into a file, for `replay`."""
 
 import argparse
 import asyncio
@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
-from gateway.cli.check import DEFAULT_CONFIG, read_config
-from gateway.cli.logs import configure
+from gateway.cli.startup import add_config_option, configure_logging, read_config
 from gateway.clock import AnchoredClock
-from gateway.config.schema import Config, MqttSource
-from gateway.config.units import Duration
+from gateway.config.schema import Config, MqttConfig
+from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.sources.base import Arrival, Source, Take
@@ -24,17 +23,19 @@ from gateway.supervisor import Child, Supervisor
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `record`."""
+    """Add the command `record`."""
     parser = commands.add_parser(
         "record",
         help="write what the sources say into a file",
-        description="Connects to the sources of the configuration and writes every sample into a file until Ctrl-C, or for a time.\n"
+        description="Connects to the sources of the configuration and writes every sample into a file until "
+        "Ctrl-C, or for a time.\n"
         "Nothing is sent to Oden, and a gateway that runs is not disturbed: the broker sees another client.\n"
-        "The file holds what the plant says, such as order numbers; it never holds a password or token of the configuration.",
+        "The file holds what the plant says, such as order numbers; it never holds a password or token of the "
+        "configuration.",
         epilog="example:\n  oden-gateway record -c gateway.yaml monday.jsonl --for 8h",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    add_config_option(parser)
     parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
     parser.add_argument("--for", dest="seconds", type=_seconds, metavar="TIME", help="how long, such as 30m or 8h")
     parser.set_defaults(call=_record)
@@ -51,7 +52,7 @@ def _seconds(text: str) -> float:
 
 def _record(arguments: argparse.Namespace) -> int:
     loaded, plans = read_config(arguments.config, os.environ)
-    configure(loaded.config.log)
+    configure_logging(loaded.config.log)
     try:
         file = arguments.file.open("x", encoding="utf-8")
     except FileExistsError:
@@ -59,12 +60,13 @@ def _record(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise GatewayError(f"{arguments.file} cannot be written: {error.strerror}") from None
     with file:
-        count = asyncio.run(_until_stopped(loaded.config, plans, file, arguments.seconds))
+        count = asyncio.run(_record_until_stopped(loaded.config, plans, file, arguments.seconds))
     print(f"{count} samples in {arguments.file}", file=sys.stderr)
     return 0
 
 
-async def _until_stopped(config: Config, plans: Iterable[LinePlan], file: TextIO, seconds: float | None) -> int:
+async def _record_until_stopped(config: Config, plans: Iterable[LinePlan], file: TextIO, seconds: float | None) -> int:
+    """Write samples until a signal comes or `seconds` are over, and return how many they were."""
     from gateway.app import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
     clock, count, last = AnchoredClock(), 0, 0.0
@@ -82,8 +84,8 @@ async def _until_stopped(config: Config, plans: Iterable[LinePlan], file: TextIO
         if arrival.done:
             arrival.done()
 
-    beside = {name: _beside(section) for name, section in config.sources.items()}
-    sources: list[Source] = make_sources(config.model_copy(update={"sources": beside}), plans, clock)
+    sections = {name: _separate_session(section) for name, section in config.sources.items()}
+    sources: list[Source] = make_sources(config.model_copy(update={"sources": sections}), plans, clock)
     supervisor = Supervisor(clock)
     for source in sources:
         supervisor.start(_child(source, take))
@@ -102,9 +104,9 @@ def _child(source: Source, take: Take) -> Child:
     return Child(name=f"source {source.name}", run=partial(source.run, take), turned_at=lambda: source.turned_at)
 
 
-def _beside(section: object) -> object:
-    """The section of a client beside the gateway's: a session of its own, which the broker forgets when it ends."""
-    if isinstance(section, MqttSource):
+def _separate_session(section: object) -> object:
+    """The section of a client with a session of its own beside the gateway's, which the broker forgets when it ends."""
+    if isinstance(section, MqttConfig):
         return section.model_copy(
             update={"client_id": f"{section.client_id}-record-{int(time.time())}", "session_expiry": 1.0}
         )

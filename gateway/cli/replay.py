@@ -1,4 +1,4 @@
-"""`oden-gateway replay` and `test`: what the configuration makes of recordings and of cases, without sending anything."""
+"""`oden-gateway replay` and `test`: what the configuration makes of recordings and of test cases; nothing is sent."""
 
 import argparse
 import difflib
@@ -8,31 +8,33 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.cli.check import DEFAULT_CONFIG, read_config
+from gateway.cli.startup import add_config_option, read_config
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
 from gateway.oden.requests import Wording, iso
 from gateway.sources import recording
-from gateway.trial.cases import judged
-from gateway.trial.play import Shown, play, requests
+from gateway.trial.cases import run_cases
+from gateway.trial.play import play, previews
 
 CASES = "*.test.yaml"
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `replay` and `test`."""
+    """Add the commands `replay` and `test`."""
     replay = commands.add_parser(
         "replay",
         help="print the requests that a recording would cause",
-        description="Maps a recording with its own clock and prints each request, in order, as it would be sent if Oden were always\n"
+        description="Maps a recording with its own clock and prints each request, in order, as it would be sent "
+        "if Oden were always\n"
         "reached at once. Sends nothing. With --expect, prints the differences to that file (exit code 1).",
-        epilog="example:\n  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
+        epilog="example:\n"
+        "  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl --expect monday.txt",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _config(replay)
+    add_config_option(replay)
     replay.add_argument("recording", type=Path, metavar="FILE", help="a recording made by `oden-gateway record`")
     replay.add_argument("--line", help="only this line: its name, or factory/name")
     replay.add_argument("--expect", type=Path, metavar="FILE", help="compare with what is in this file")
@@ -42,7 +44,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     test = commands.add_parser(
         "test",
         help="check the configuration against cases: given samples, expected requests",
-        description=f"Plays the cases in {CASES} beside the configuration, and in its folder tests/, or in the files that are named.\n"
+        description=f"Plays the cases in {CASES} beside the configuration, and in its folder tests/, or in the "
+        "files that are named.\n"
         "Exit code 0: all as expected; 1: not so; 2: a file is wrong.",
         epilog="example:\n  oden-gateway test -c gateway.yaml\n\n"
         "a case, in changeover.test.yaml:\n"
@@ -56,13 +59,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         '    - interval/set: {type: {name: RUN}, name: "4711"}',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _config(test)
+    add_config_option(test)
     test.add_argument("files", type=Path, nargs="*", metavar="FILE")
     test.set_defaults(call=_test)
-
-
-def _config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
 
 
 def wording(loaded: Loaded) -> Wording:
@@ -71,24 +70,25 @@ def wording(loaded: Loaded) -> Wording:
 
 
 def lines_named(plans: Sequence[LinePlan], name: str | None) -> list[LinePlan]:
-    """The lines that a person means by `name`; all where that is None. GatewayError where there are none."""
-    fits = [plan for plan in plans if name in (None, plan.line, plan.key, plan.id)]
-    if not fits:
+    """The lines that a person means by `name`; all where that is None. Raises GatewayError where there are none."""
+    matches = [plan for plan in plans if name in (None, plan.line, plan.key, plan.id)]
+    if not matches:
         raise GatewayError(f"there is no line {name}; there are: {', '.join(plan.key for plan in plans)}")
-    return fits
+    return matches
 
 
 def _replay(arguments: argparse.Namespace) -> int:
     loaded, plans = read_config(arguments.config, os.environ)
     plans = lines_named(plans, arguments.line)
-    played = play(plans, recording.read(arguments.recording))
-    shown = list(requests(played.made, plans, wording(loaded)))
+    playback = play(plans, recording.read(arguments.recording))
+    requests = list(previews(playback.causes, plans, wording(loaded)))
     if arguments.json:
-        for one in shown:
-            at = _when(one)
-            print(json.dumps({"at": at, "key": one.made.record.key, "path": one.path, "body": one.body}))
+        for request in requests:
+            record = request.cause.record
+            at = iso(int(record.at))
+            print(json.dumps({"at": at, "key": record.key, "path": request.path, "body": request.body}))
         return 0
-    lines = [*map(str, shown), *map(_told, played.notices)]
+    lines = [*map(str, requests), *map(_notice, playback.notices)]
     if arguments.expect is None:
         print("\n".join(lines))
         return 0
@@ -101,12 +101,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
-def _when(shown: Shown) -> str:
-    """When the request was decided, as Oden writes times."""
-    return iso(int(shown.made.record.at))
-
-
-def _told(notice: Notice) -> str:
+def _notice(notice: Notice) -> str:
     where = " ".join(filter(None, (notice.source, notice.address)))
     return f"{iso(int(notice.at))} {notice.kind}: {where}: {notice.text}"
 
@@ -120,13 +115,13 @@ def _test(arguments: argparse.Namespace) -> int:
         return 2
     failed = passed = 0
     for path in files:
-        for verdict in judged(path, plans, wording(loaded)):
-            failed += bool(verdict.differences)
-            passed += not verdict.differences
-            print(f"{'FAILED' if verdict.differences else 'ok'}  {verdict.name}  ({verdict.where})")
-            for difference in verdict.differences:
+        for result in run_cases(path, plans, wording(loaded)):
+            failed += bool(result.differences)
+            passed += not result.differences
+            print(f"{'FAILED' if result.differences else 'ok'}  {result.name}  ({result.where})")
+            for difference in result.differences:
                 print(f"    {difference}")
-            for notice in verdict.notices:
-                print(f"    {_told(notice)}")
+            for notice in result.notices:
+                print(f"    {_notice(notice)}")
     print(f"{passed} as expected, {failed} not")
     return 1 if failed else 0

@@ -3,22 +3,21 @@
 import argparse
 import asyncio
 import os
-from pathlib import Path
 
-from gateway.cli.check import DEFAULT_CONFIG, read_config
-from gateway.cli.logs import configure
+from gateway.cli.startup import add_config_option, configure_logging, read_config
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `run`."""
+    """Add the command `run`."""
     parser = commands.add_parser(
         "run",
         help="run the gateway until it is stopped",
-        description="Runs the gateway until SIGTERM or SIGINT. Refuses to start with a wrong configuration (exit code 2).",
+        description="Runs the gateway until SIGTERM or SIGINT. Refuses to start with a wrong configuration (exit "
+        "code 2).",
         epilog="example:\n  oden-gateway run -c /etc/oden-gateway/gateway.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    add_config_option(parser)
     parser.set_defaults(call=_run)
 
 
@@ -26,6 +25,6 @@ def _run(arguments: argparse.Namespace) -> int:
     from gateway.app import App  # noqa: PLC0415 - the service's libraries cost every other command 0.3 s
 
     loaded, plans = read_config(arguments.config, os.environ)
-    configure(loaded.config.log)
+    configure_logging(loaded.config.log)
     asyncio.run(App(loaded, plans).run())
     return 0

@@ -1,18 +1,26 @@
-"""`oden-gateway simulate`: stand-ins for the systems around the gateway."""
+"""`oden-gateway simulate`: stand-ins for the systems around the gateway, to try a configuration without a factory.
+
+`simulate oden` serves the Oden API, `simulate plant` a production line on OPC UA and MQTT.
+"""
 
 import argparse
 import asyncio
 import errno
 import gc
+import logging
 import os
 import signal
-from contextlib import AsyncExitStack
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from gateway.cli import simulate_plant
+from gateway.clock import AnchoredClock
 from gateway.errors import GatewayError
 from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
 from gateway.simulator.oden.faults import Fault, FaultError, read_fault
@@ -23,8 +31,15 @@ from gateway.simulator.oden.persistence import Ledger, LedgerError, read_ledger,
 from gateway.simulator.oden.server import listening, make_admin, make_app
 from gateway.simulator.oden.store import BUILT_IN, Organization
 
+if TYPE_CHECKING:
+    from gateway.simulator.plant import Event
+    from gateway.simulator.plant_server import PlantServer
+
 VARIABLE = "ODEN_STAND_IN_TOKEN"
 DEFAULT_TOKEN = "demo-token"  # noqa: S105 - no secret: the stand-in guards nothing
+
+PLANT_COMMANDS = ("finish", "stop opcua", "start opcua", "stop broker", "start broker")
+"""What `simulate plant` takes on standard input."""
 
 FAULTS = """faults, each as often as you like:
   --fault "latency seconds=0.1..3"                          every request waits, by chance between 0.1 and 3 s
@@ -51,7 +66,7 @@ admin port:
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `simulate` and its kinds to the command line."""
+    """Add the command `simulate` with its two kinds."""
     parser = commands.add_parser(
         "simulate",
         help="stand in for the systems around the gateway",
@@ -60,11 +75,18 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     kinds = parser.add_subparsers(dest="kind", metavar="WHAT", required=True)
+    _register_oden(kinds)
+    _register_plant(kinds)
+
+
+def _register_oden(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     oden = kinds.add_parser(
         "oden",
         help="an Oden API that keeps everything in memory",
-        description="Serve a stand-in for the Oden API: all its endpoints, with Factory A and Factory B of 40 lines each, or a\n"
-        "plant of your own (docs/simulator.md). It keeps everything in memory; with a ledger or a state file it starts again\n"
+        description="Serve a stand-in for the Oden API: all its endpoints, with Factory A and Factory B of 40 "
+        "lines each, or a\n"
+        "plant of your own (docs/simulator.md). It keeps everything in memory; with a ledger or a state file it "
+        "starts again\n"
         "where it ended.",
         epilog="example:\n"
         "  oden-gateway simulate oden --port 8400 --ledger oden.jsonl\n\n"
@@ -79,7 +101,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--state",
         type=Path,
         metavar="FILE",
-        help="start with what this file holds, and save it at the end; with --ledger, what the ledger has after it follows",
+        help="start with what this file holds, and save it at the end; with --ledger, what the ledger has after "
+        "it follows",
     )
     oden.add_argument("--token", help=f"the token to ask for (default: environment {VARIABLE}, else {DEFAULT_TOKEN})")
     oden.add_argument("--plant", type=Path, metavar="FILE", help="what is set up: factories, lines, types, … (YAML)")
@@ -102,7 +125,26 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     oden.add_argument("--admin-port", type=_port, help="port for changing faults and modes while it runs")
     oden.set_defaults(call=simulate_oden)
-    simulate_plant.register(kinds)
+
+
+def _register_plant(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = kinds.add_parser(
+        "plant",
+        help="an extrusion line on OPC UA and MQTT",
+        description="Simulate an extrusion line: an OPC UA server with its tags, an MQTT broker with its events.\n"
+        "The line stands idle until a gateway listens to all of them.",
+        epilog="example:\n"
+        "  oden-gateway simulate plant --opcua-port 4840 --mqtt-port 1883 --truth truth.jsonl\n\n"
+        "While it runs it takes commands on standard input, a line each:\n"
+        f"  {', '.join(PLANT_COMMANDS)}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--opcua-port", type=int, required=True, help="port of the OPC UA server")
+    parser.add_argument("--mqtt-port", type=int, required=True, help="port of the MQTT broker")
+    parser.add_argument("--truth", type=Path, metavar="FILE", help="write what really happens to FILE, a line each")
+    parser.add_argument("--seconds", type=float, metavar="N", help="end the line's work after N seconds; serve on")
+    parser.add_argument("--seed", type=int, default=1, help="another seed, another shift (default: %(default)s)")
+    parser.set_defaults(call=simulate_plant)
 
 
 def _port(text: str) -> int:
@@ -134,7 +176,7 @@ def _mode(text: str) -> tuple[str, str]:
 
 
 def simulate_oden(arguments: argparse.Namespace) -> int:
-    """Serve the Oden stand-in until SIGTERM or SIGINT; GatewayError where it cannot listen or use its files."""
+    """Serve the Oden stand-in until SIGTERM or SIGINT. Raises GatewayError where it cannot listen or use its files."""
     path: Path | None = arguments.ledger
     state: Path | None = arguments.state
     plant = read_organization(arguments.plant) if arguments.plant else Organization()
@@ -149,7 +191,7 @@ def simulate_oden(arguments: argparse.Namespace) -> int:
     if state:
         save(state, model, lines)
     try:
-        asyncio.run(_until_stopped(arguments, model, FaultInjector(plant, arguments.seed, arguments.fault), ledger))
+        asyncio.run(_serve_oden(arguments, model, FaultInjector(plant, arguments.seed, arguments.fault), ledger))
     finally:
         if ledger:
             ledger.close()
@@ -158,7 +200,7 @@ def simulate_oden(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _until_stopped(
+async def _serve_oden(
     arguments: argparse.Namespace, model: OdenModel, injector: FaultInjector, ledger: Ledger | None
 ) -> None:
     stop = asyncio.Event()
@@ -179,8 +221,87 @@ async def _until_stopped(
         admin = None
         if arguments.admin_port is not None:
             admin = await listen(make_admin(injector, model), arguments.admin_port, "--admin-port")
-        gc.freeze()  # what is there for good is not looked at again: long collections would falsify arrival times
+        gc.freeze()  # long collections of what stays for good would falsify arrival times
         print(f"Oden stand-in listens on {address}", flush=True)
         if admin:
             print(f"Its admin port is {admin.removesuffix('/v2')}", flush=True)
         await stop.wait()
+
+
+def simulate_plant(arguments: argparse.Namespace) -> int:
+    """Serve the line until SIGTERM or SIGINT (exit code 0); 1 where a port or the file cannot be used."""
+    logging.getLogger("asyncua").setLevel(logging.ERROR)  # it warns of every client that comes without encryption
+    try:
+        asyncio.run(_serve_plant(arguments))
+    except OSError as error:
+        print(f"The plant cannot start: {error}.", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve_plant(arguments: argparse.Namespace) -> None:
+    # Here and not above, because every other command would pay half a second for the OPC UA library.
+    from gateway.simulator.plant_server import PlantServer, TruthFile  # noqa: PLC0415
+
+    truth = TruthFile(arguments.truth) if arguments.truth else None
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def tell(event: "Event") -> None:
+        if truth is not None:
+            truth.append(event)
+
+    plant = PlantServer(arguments.opcua_port, arguments.mqtt_port, AnchoredClock(), tell)
+    try:
+        await plant.start()
+        print(
+            f"OPC UA on opc.tcp://127.0.0.1:{arguments.opcua_port}, MQTT on 127.0.0.1:{arguments.mqtt_port}", flush=True
+        )
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(plant.produce(arguments.seed, arguments.seconds))
+            obey = tasks.create_task(_obey(plant))
+            await stop.wait()
+            work.cancel()
+            obey.cancel()
+    finally:
+        with suppress(OSError):
+            await plant.stop()
+        if truth is not None:
+            truth.close()
+
+
+async def _obey(plant: "PlantServer") -> None:
+    """Carry out the commands that come on standard input."""
+    commands: Mapping[str, Callable[[], Awaitable[None]]] = {
+        "stop opcua": plant.stop_opcua,
+        "start opcua": plant.start_opcua,
+        "stop broker": plant.stop_broker,
+        "start broker": plant.start_broker,
+    }
+    lines = _standard_input()
+    while True:
+        line = await lines.get()
+        if line == "finish":
+            plant.finish()
+        elif line in commands:
+            await commands[line]()
+        else:
+            print(f"Unknown command {line!r}; there is: {', '.join(PLANT_COMMANDS)}.", file=sys.stderr)
+
+
+def _standard_input() -> asyncio.Queue[str]:
+    """The lines of standard input, read by a thread: a terminal, a pipe and /dev/null cannot all be polled."""
+    loop, lines = asyncio.get_running_loop(), asyncio.Queue[str]()
+
+    def read() -> None:
+        rest = b""
+        # os.read and not sys.stdin, whose lock a thread that waits in it would hold when the process ends
+        with suppress(OSError, RuntimeError):  # no input, or the loop has ended
+            while data := os.read(0, 1024):
+                *whole, rest = (rest + data).split(b"\n")
+                for line in whole:
+                    loop.call_soon_threadsafe(lines.put_nowait, line.decode(errors="replace").strip())
+
+    threading.Thread(target=read, daemon=True).start()
+    return lines

@@ -1,6 +1,6 @@
-"""`python -m gateway.cli.tethered PARENT COMMAND...`: a command of ours that cannot outlive the process PARENT.
+"""`python -m gateway.cli.tethered PARENT COMMAND...`: a command of the gateway that dies with the process PARENT.
 
-The demo starts its parts this way, so that nothing stays behind even when it is killed with SIGKILL.
+The demo starts its parts this way, so that no process stays behind even when the demo is killed with SIGKILL.
 """
 
 import ctypes
@@ -10,11 +10,11 @@ import signal
 import sys
 
 PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when the thread that started it ends."""
+"""The option of prctl(2) for the signal that a process gets when the thread that started it ends."""
 
 
 def tie(parent: int) -> None:
-    """Have this process killed when its parent ends; end it now where that has happened already."""
+    """Have this process killed when its parent ends. Where the parent has ended already, end it now."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")

@@ -1,1 +1,1 @@
-"""The configuration: its schema, and reading it."""
+"""The configuration: its schema, and reading it from files, environment and secrets."""

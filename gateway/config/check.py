@@ -1,50 +1,50 @@
-"""What needs two places of the file to be seen, or the file system: references, addresses, things that exist twice.
+"""Checks what needs two places of the configuration, or the file system: references, addresses, duplicates.
 
-Expressions, patterns and what a line makes of its inputs are checked where they are compiled, in `mapping.compile`.
+Expressions, text patterns and what a line makes of its inputs are checked where they are compiled, by
+`mapping.compile`.
 """
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from gateway.config.device import SPARKPLUG, parse_device
-from gateway.config.document import shown
-from gateway.config.node_id import parse_node_id
-from gateway.config.schema import Config, Line, MqttSource, OpcuaSource
-from gateway.config.schema_inputs import Input
-from gateway.config.sentences import suggestion
-from gateway.config.shape import Loc
-from gateway.errors import Fault
+from gateway.config.addresses import SPARKPLUG, parse_device, parse_node_id
+from gateway.config.error_messages import suggestion
+from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
+from gateway.config.schema_io import Input
+from gateway.config.schema_walk import Loc
+from gateway.config.yaml_tree import quoted
+from gateway.errors import ConfigFault
 
-LONGEST_TOPIC = 65535
+MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def faults(config: Config) -> list[Fault]:
-    """Everything that is wrong between the parts of `config`. A source that no input names is not."""
-    return [
-        *_addresses(config),
-        *_sources(config.sources),
-        *_twice(config.lines),
-        *(fault for index, line in enumerate(config.lines) for fault in _line(line, ("lines", index), config.sources)),
-    ]
+def find_faults(config: Config) -> list[ConfigFault]:
+    """All that is wrong between the parts of `config`. A source that no input names is no fault."""
+    faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
+    for index, line in enumerate(config.lines):
+        faults += _line(line, ("lines", index), config.sources)
+    return faults
 
 
-def _addresses(config: Config) -> Iterator[Fault]:
+def _addresses(config: Config) -> Iterator[ConfigFault]:
     urls: list[tuple[Loc, str]] = [(("oden", "url"), config.oden.url)]
     urls += [(("sources", name, "url"), source.url) for name, source in config.sources.items()]
     for loc, url in urls:
         if _host_and_port(url) is None:
-            yield Fault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
+            yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
         elif "@" in urlsplit(url).netloc:
-            yield Fault(loc, "no user or password can stand in an address, which is shown and logged; remove it")
+            text = "no user or password can stand in an address, which is shown and logged; remove it"
+            yield ConfigFault(loc, text)
     if _host_and_port(f"tcp://{config.status.listen}") is None:
-        yield Fault(("status", "listen"), "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535")
+        text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
+        yield ConfigFault(("status", "listen"), text)
 
 
 def _host_and_port(url: str) -> tuple[str, int | None] | None:
-    """The host and the port, where one is given, that `url` names; None where it does not name them properly."""
+    """The host and, where there is one, the port of `url`; None where they are not well-formed."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -53,126 +53,123 @@ def _host_and_port(url: str) -> tuple[str, int | None] | None:
     return (host, port) if host and port != 0 else None
 
 
-def _sources(sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
+def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
     sessions: dict[tuple[str, int, str], str] = {}
     """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
         address = _host_and_port(source.url)
-        if not isinstance(source, MqttSource) or address is None:
+        if not isinstance(source, MqttConfig) or address is None:
             continue
+        loc = ("sources", name)
         scheme = urlsplit(source.url).scheme
         if source.ca is not None and scheme == "mqtt":
-            yield Fault(("sources", name, "ca"), "a CA certificate is for TLS: write mqtts:// in 'url', or remove it")
+            yield ConfigFault((*loc, "ca"), "a CA certificate is for TLS: write mqtts:// in 'url', or remove it")
         elif source.ca is not None and not source.ca.is_file():
-            yield Fault(("sources", name, "ca"), f"there is no file {source.ca}; put the CA certificate (PEM) there")
+            yield ConfigFault((*loc, "ca"), f"there is no file {source.ca}; put the CA certificate (PEM) there")
         session = (address[0], address[1] or _PORTS[scheme], source.client_id)
         first = sessions.setdefault(session, name)
         if first != name:
-            text = (
-                f"{shown(first)} has this client_id at the same broker, which would cut off each in turn; write another"
-            )
-            yield Fault(("sources", name, "client_id"), text)
+            problem = "has this client_id at the same broker, which would cut off each in turn; write another"
+            yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
 
 
-def _twice(lines: list[Line]) -> Iterator[Fault]:
-    """Lines that are one and the same at Oden, or in the gateway's memory."""
+def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
+    """Lines that are the same line at Oden, or in the gateway's memory."""
     ids: set[str] = set()
     names: set[tuple[str, str]] = set()
     keys: set[str] = set()
     for index, line in enumerate(lines):
         if line.id in ids:
-            yield Fault(("lines", index, "id"), "another line above has this id; each line at Oden has its own")
+            text = "another line above has this id; each line at Oden has its own"
+            yield ConfigFault(("lines", index, "id"), text)
         elif (line.factory, line.line) in names or line.key in keys:
-            text = f"the line {shown(line.line)} of {shown(line.factory)} is there already; put both into one"
-            yield Fault(("lines", index, "line"), text)
+            text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
+            yield ConfigFault(("lines", index, "line"), text)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
         keys.add(line.key)
 
 
-def _line(line: Line, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
+def _line(line: Line, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
     if not any((line.run, line.batches, line.states, line.scrap_yield, line.intervals, line.rules)):
-        yield Fault(
-            loc,
-            "this line sends nothing; write at least one of 'run', 'batches', 'states', 'intervals', 'scrap_yield' and 'rules'",
-        )
+        sections = "'run', 'batches', 'states', 'intervals', 'scrap_yield' and 'rules'"
+        yield ConfigFault(loc, f"this line sends nothing; write at least one of {sections}")
     for name, given in line.inputs.items():
         yield from _input(given, (*loc, "inputs", name), sources)
 
 
-def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaSource | MqttSource]) -> Iterator[Fault]:
+def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
     derived = [key for key in ("expr", "stale") if getattr(given, key) is not None]
     if derived:
-        kept = {derived[0], "edge"}
-        for key in sorted(given.model_fields_set - kept):
-            yield Fault((*loc, key), f"'{key}' means nothing beside '{derived[0]}', which says it all; remove it")
+        allowed = {derived[0], "edge"}
+        for key in sorted(given.model_fields_set - allowed):
+            text = f"'{key}' means nothing beside '{derived[0]}', which says it all; remove it"
+            yield ConfigFault((*loc, key), text)
     elif given.source is None:
-        text = "the key 'source' is missing: one of the names under `sources`; what follows from other inputs has 'expr' instead"
-        yield Fault((*loc, "source"), text)
+        remedy = "one of the names under `sources`; what follows from other inputs has 'expr' instead"
+        yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}")
     else:
         match sources.get(given.source):
-            case OpcuaSource():
-                yield from _tag(given, loc)
-            case MqttSource() if given.device is not None or given.metric is not None:
-                yield from _metric(given, loc)
-            case MqttSource():
-                yield from _message(given, loc)
+            case OpcuaConfig():
+                yield from _opcua_input(given, loc)
+            case MqttConfig() if given.device is not None or given.metric is not None:
+                yield from _sparkplug_input(given, loc)
+            case MqttConfig():
+                yield from _mqtt_input(given, loc)
             case None:
-                text = f"unknown source {shown(given.source)}{suggestion(given.source, sources)}"
-                yield Fault((*loc, "source"), text)
+                text = f"unknown source {quoted(given.source)}{suggestion(given.source, sources)}"
+                yield ConfigFault((*loc, "source"), text)
 
 
-def _tag(given: Input, loc: Loc) -> Iterator[Fault]:
+def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "only", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_node_id(given.node)
         except ValueError as error:
-            yield Fault((*loc, "node"), str(error))
+            yield ConfigFault((*loc, "node"), str(error))
 
 
-def _metric(given: Input, loc: Loc) -> Iterator[Fault]:
-    """A metric of a Sparkplug device."""
+def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     for key, other in (("device", "metric"), ("metric", "device")):
         if getattr(given, key) is None:
-            yield Fault(
-                (*loc, key), f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
-            )
+            text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
+            yield ConfigFault((*loc, key), text)
     if given.node is not None:
-        yield Fault((*loc, "node"), f"'node' means nothing here: the source {shown(given.source)} is MQTT; remove it")
+        text = f"'node' means nothing here: the source {quoted(given.source)} is MQTT; remove it"
+        yield ConfigFault((*loc, "node"), text)
     for key in ("topic", "field", "only", "time"):
         if getattr(given, key):
-            yield Fault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
+            yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
     if given.device is not None:
         try:
             parse_device(given.device)
         except ValueError as error:
-            yield Fault((*loc, "device"), str(error))
+            yield ConfigFault((*loc, "device"), str(error))
 
 
-def _message(given: Input, loc: Loc) -> Iterator[Fault]:
+def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "MQTT", "topic", ("node",))
     topic = given.topic
     if topic is None:
         return
-    if not topic or "\0" in topic or len(topic.encode()) > LONGEST_TOPIC:
-        yield Fault((*loc, "topic"), f"a topic has from 1 to {LONGEST_TOPIC} bytes, none of them zero")
+    if not topic or "\0" in topic or len(topic.encode()) > MAX_TOPIC_SIZE:
+        yield ConfigFault((*loc, "topic"), f"a topic has from 1 to {MAX_TOPIC_SIZE} bytes, none of them zero")
     elif "+" in topic or "#" in topic:
-        yield Fault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
+        yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
     elif topic.startswith(f"{SPARKPLUG}/"):
-        yield Fault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
+        yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
     paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
     for at, path in [*paths, *(((*loc, "only", path), path) for path in given.only)]:
         if path is not None and not all(path.split(".")):
-            yield Fault(at, "write the name of a field, with single dots between nested ones: order.number")
+            yield ConfigFault(at, "write the name of a field, with single dots between nested ones: order.number")
 
 
-def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[Fault]:
-    """The key that a `kind` of source needs, and those that mean nothing to it."""
+def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:
+    """The key that a `kind` of source needs but does not have, and the keys that mean nothing to it."""
     if getattr(given, needed) is None:
-        yield Fault((*loc, needed), f"the key '{needed}' is missing: the source {shown(given.source)} is {kind}")
+        yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
     for key in foreign:
         if getattr(given, key):
-            yield Fault(
-                (*loc, key), f"'{key}' means nothing here: the source {shown(given.source)} is {kind}; remove it"
-            )
+            text = f"'{key}' means nothing here: the source {quoted(given.source)} is {kind}; remove it"
+            yield ConfigFault((*loc, key), text)

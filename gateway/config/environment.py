@@ -1,28 +1,36 @@
 """Environment variables that override single values of the file: `ODEN_GATEWAY_SOURCES__PRESS_PLC__URL`.
 
 After the prefix come the keys on the way to the value, and indices in lists, joined by `__`; case does not matter.
-Values are read like plain YAML scalars, and where only text may stand, as text.
+Values are read like plain YAML scalars, and as text where the schema allows only text.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.config.document import Key, Tree, scalar, shown
+from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config
+from gateway.config.schema_walk import (
+    Loc,
+    child_annotation,
+    section_keys,
+    section_models,
+    tag_of,
+    takes_only_text,
+    takes_section,
+)
 from gateway.config.secrets import VARIABLE_PREFIX as SECRET_PREFIX
-from gateway.config.sentences import suggestion
-from gateway.config.shape import Loc, below, fields, is_section, is_text, models, tag_of
-from gateway.errors import Problem
+from gateway.config.yaml_tree import Key, Tree, quoted, scalar
+from gateway.errors import Diagnostic
 from gateway.model import Scalar
 
 PREFIX = "ODEN_GATEWAY_"
-BETWEEN = "__"
+SEPARATOR = "__"
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """The value that `variable` sets; `annotation` is the schema's for that place."""
+    """The value that `variable` sets; `annotation` is the schema's type of that value."""
 
     variable: str
     value: Scalar
@@ -33,106 +41,111 @@ class _UnknownNameError(Exception):
     """The variable names nothing; the message says what it could have named."""
 
 
-def overrides(tree: Tree, environ: Mapping[str, str]) -> tuple[dict[Loc, Override], list[Problem]]:
-    """What the environment sets, by place, and what is wrong with it. Lists and tables are those that `tree` has."""
-    found: dict[Loc, Override] = {}
-    problems = []
+def overrides(tree: Tree, environ: Mapping[str, str]) -> tuple[dict[Loc, Override], list[Diagnostic]]:
+    """The values that the environment sets, by key path, and what is wrong with its variables.
+
+    A variable can set an item of a list or mapping only where `tree`, the configuration from the files, has that item.
+    """
+    values: dict[Loc, Override] = {}
+    diagnostics: list[Diagnostic] = []
     for variable, text in sorted(environ.items()):
         name = variable.upper()
         if not name.startswith(PREFIX) or name.startswith(SECRET_PREFIX):
             continue
-        if BETWEEN not in name:
-            problems += _near_miss(variable, name.removeprefix(PREFIX))
+        if SEPARATOR not in name:
+            diagnostics += _near_miss(variable, name.removeprefix(PREFIX))
             continue
         try:
             loc, annotation = _resolve(name.removeprefix(PREFIX), tree)
         except _UnknownNameError as error:
-            problems.append(Problem(called(variable), str(error)))
+            diagnostics.append(Diagnostic(variable_label(variable), str(error)))
         else:
-            found[loc] = Override(variable, text if is_text(annotation) else scalar(text), annotation)
-    return found, problems
+            values[loc] = Override(variable, text if takes_only_text(annotation) else scalar(text), annotation)
+    return values, diagnostics
 
 
-def _near_miss(variable: str, name: str) -> list[Problem]:
-    """The problem of a name that begins like a section but has no `__`. Others are none of ours: a container platform makes
-    names such as ODEN_GATEWAY_PORT."""
+def _near_miss(variable: str, name: str) -> list[Diagnostic]:
+    """The diagnostic for a name that begins like a section but has no `__`.
+
+    Other names are none of ours: a container platform sets names such as ODEN_GATEWAY_PORT by itself.
+    """
     section, _, rest = name.partition("_")
     if section.lower() not in Config.model_fields:
         return []
-    wanted = f"; did you mean {PREFIX}{section}{BETWEEN}{rest}?" if rest else ""
-    return [Problem(called(variable), f"the parts of a name are joined by two underscores{wanted}")]
+    meant = f"; did you mean {PREFIX}{section}{SEPARATOR}{rest}?" if rest else ""
+    return [Diagnostic(variable_label(variable), f"the parts of a name are joined by two underscores{meant}")]
 
 
-def called(variable: str) -> str:
-    """How a problem says that it is in the environment, not in the file."""
+def variable_label(variable: str) -> str:
+    """How a diagnostic says that a fault is in the environment, not in a file."""
     return f"environment variable {variable}"
 
 
-def layer(tree: Tree, values: Mapping[Loc, object]) -> Any:
-    """What must be laid over `tree` so that `values` count: the tables on the way to them, and their lists whole."""
-    return _towards(overlaid(tree, values), list(values))
+def override_layer(tree: Tree, values: Mapping[Loc, object]) -> Any:
+    """The part of `tree` that changes when `values` are set: the mappings on the way to them, and whole lists."""
+    return _branches(with_values(tree, values), list(values))
 
 
-def overlaid(tree: Tree, values: Mapping[Loc, object]) -> Any:
-    """A copy of `tree` with `values` in it."""
-    laid: Any = tree
+def with_values(tree: Tree, values: Mapping[Loc, object]) -> Any:
+    """A copy of `tree` with `values` set at their key paths."""
+    copy: Any = tree
     for loc, value in values.items():
-        laid = _with(laid, loc, value)
-    return laid
+        copy = _with_value(copy, loc, value)
+    return copy
 
 
-def _with(tree: Any, loc: Loc, value: object) -> Any:
-    """A copy of `tree` with `value` at `loc`; where `tree` has another shape, it stays: the schema says so."""
+def _with_value(tree: Any, loc: Loc, value: object) -> Any:
+    """A copy of `tree` with `value` at `loc`. Where `tree` has another shape it stays, and the schema reports that."""
     if not loc:
         return value
     head, rest = loc[0], loc[1:]
     if isinstance(tree, list):
-        return [_with(item, rest, value) if index == head else item for index, item in enumerate(tree)]
+        return [_with_value(item, rest, value) if index == head else item for index, item in enumerate(tree)]
     if isinstance(tree, dict) or tree is None:
-        return {**(tree or {}), head: _with((tree or {}).get(head), rest, value)}
+        return {**(tree or {}), head: _with_value((tree or {}).get(head), rest, value)}
     return tree
 
 
-def _towards(tree: Any, locs: list[Loc]) -> Any:
+def _branches(tree: Any, locs: list[Loc]) -> Any:
     if not isinstance(tree, dict) or () in locs:
         return tree
     heads = dict.fromkeys(loc[0] for loc in locs)
-    return {head: _towards(tree[head], [loc[1:] for loc in locs if loc[0] == head]) for head in heads}
+    return {head: _branches(tree[head], [loc[1:] for loc in locs if loc[0] == head]) for head in heads}
 
 
 def _resolve(name: str, tree: Tree) -> tuple[Loc, Any]:
-    """The place that `name` means and the annotation there."""
+    """The key path that `name` means, and the annotation there."""
     loc: Loc = ()
     annotation: Any = Config
     while name:
         known = list(_keys(annotation, tree))
-        fitting = [key for key in known if name == str(key).upper() or name.startswith(str(key).upper() + BETWEEN)]
-        if not fitting:
-            unknown, names = name.split(BETWEEN, maxsplit=1)[0], [str(key).upper() for key in known]
-            on_the_way = BETWEEN.join(str(part).upper() for part in loc)
-            under = f"under {on_the_way}" if loc else "at the top"
-            raise _UnknownNameError(f"there is no {shown(unknown)} {under}{suggestion(unknown, names)}")
-        key = max(fitting, key=lambda key: len(str(key)))
-        annotation, tree = below(annotation, key, tag_of(annotation, tree)), _item(tree, key)
+        matches = [key for key in known if name == str(key).upper() or name.startswith(str(key).upper() + SEPARATOR)]
+        if not matches:
+            unknown, names = name.split(SEPARATOR, maxsplit=1)[0], [str(key).upper() for key in known]
+            path = SEPARATOR.join(str(part).upper() for part in loc)
+            under = f"under {path}" if loc else "at the top"
+            raise _UnknownNameError(f"there is no {quoted(unknown)} {under}{suggestion(unknown, names)}")
+        key = max(matches, key=lambda key: len(str(key)))
+        annotation, tree = child_annotation(annotation, key, tag_of(annotation, tree)), _child(tree, key)
         loc = (*loc, key)
-        name = name[len(str(key)) :].removeprefix(BETWEEN)
-    if is_section(annotation):
+        name = name[len(str(key)) :].removeprefix(SEPARATOR)
+    if takes_section(annotation):
         raise _UnknownNameError("this names a whole section; name one value in it")
     return loc, annotation
 
 
 def _keys(annotation: Any, tree: Tree) -> Iterable[Key]:
-    """The keys that may follow: those of the section, or those that the file has in its table or list."""
-    for section in models(annotation):
-        yield from fields(section)
-    if not models(annotation) and is_section(annotation):
+    """The keys that may follow: those of the section, or those that the files have in their mapping or list."""
+    for section in section_models(annotation):
+        yield from section_keys(section)
+    if not section_models(annotation) and takes_section(annotation):
         if isinstance(tree, dict):
             yield from tree
         elif isinstance(tree, list):
             yield from range(len(tree))
 
 
-def _item(tree: Tree, key: Key) -> Tree:
+def _child(tree: Tree, key: Key) -> Tree:
     if isinstance(tree, dict):
         return tree.get(key)
     return tree[key] if isinstance(tree, list) and isinstance(key, int) else None

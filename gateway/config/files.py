@@ -1,6 +1,6 @@
-"""The files of a configuration: the one that is named, those that it includes, and tables. Each is read once.
+"""The files of a configuration: the main file, the files that it includes, and tables. Each is read once.
 
-What is included counts as if it stood in the one file: sections are put together key by key, and `lines` one after the other.
+An included file counts as if it stood in the main file: sections are merged key by key, and `lines` are appended.
 """
 
 import glob
@@ -10,171 +10,183 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.csv_table import Sheet, read_csv
-from gateway.config.document import BrokenFileError, Key, Lines, Node, Place, compose, shown
+from gateway.config.csv_tables import Sheet, read_csv
+from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, compose, quoted
 from gateway.errors import GatewayError
 
-LARGEST_FILE = 4 * 2**20
+MAX_FILE_SIZE = 4 * 2**20
 """Bytes."""
 
-Read = TypeVar("Read")
-Complaint = tuple[Place, str]
-"""What is wrong at a place, and what would be right."""
+Content = TypeVar("Content")
 
 
 class NoFileError(GatewayError):
-    """There is nothing to read; the message is the reason, without the name of the file."""
+    """A file cannot be read at all; the message is the reason, without the name of the file."""
 
 
 def read_text(path: Path) -> str:
-    """What the file holds. NoFileError where that cannot be had at all, BrokenFileError where it is not text."""
+    """The text of the file at `path`.
+
+    Raises NoFileError where the file cannot be read, BrokenFileError where it is not text in UTF-8.
+    """
     try:
         with path.open("rb") as file:
-            content = file.read(LARGEST_FILE + 1)
+            content = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         raise NoFileError("there is no such file" if missing else f"cannot be read: {error.strerror}") from None
     except ValueError:  # a name with a zero byte in it
         raise NoFileError("no file can be called like this") from None
-    if len(content) > LARGEST_FILE:
-        raise NoFileError(f"larger than {LARGEST_FILE >> 20} MiB, which no configuration is")
+    if len(content) > MAX_FILE_SIZE:
+        raise NoFileError(f"larger than {MAX_FILE_SIZE >> 20} MiB, which no configuration is")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8-sig")
-        place = Lines(f"{before}?", path).place(len(before))
-        how = ' (a spreadsheet calls that "CSV UTF-8")' if path.suffix.lower() == ".csv" else ""
-        raise BrokenFileError(place, f"not UTF-8; save the file as UTF-8{how}") from None
+        position = LineIndex(f"{before}?", path).position(len(before))
+        hint = ' (a spreadsheet calls that "CSV UTF-8")' if path.suffix.lower() == ".csv" else ""
+        raise BrokenFileError(position, f"not UTF-8; save the file as UTF-8{hint}") from None
 
 
 class Files:
-    """Reads the files; what is wrong in them is gathered in `complaints`."""
+    """Reads the files of one configuration and gathers in `findings` what is wrong in them."""
 
     def __init__(self) -> None:
-        self.complaints: list[Complaint] = []
+        self.findings: list[Finding] = []
         self.missing = False
-        """Whether something is named that could not be read."""
+        """Whether a file that the configuration names could not be read."""
         self._documents: dict[Path, Node | None] = {}
         self._sheets: dict[Path, Sheet | None] = {}
 
-    def whole(self, main: Path) -> Node:
-        """The tree of `main` with all that it includes. NoFileError or BrokenFileError where `main` cannot be read."""
-        root, complaints = compose(read_text(main), main)
+    def read_tree(self, main: Path) -> Node:
+        """The tree of the file `main` with all that it includes.
+
+        Raises NoFileError or BrokenFileError where `main` itself cannot be read.
+        """
+        root, findings = compose(read_text(main), main)
         if root.empty:
             raise NoFileError("the file is empty")
-        self.complaints += complaints
+        self.findings += findings
         parts, pending, seen = [], deque([root]), {main.resolve()}
         while pending:
             part = pending.popleft()
             parts.append(part)
             pending.extendleft(reversed(list(self._included(part, seen))))
-        return self._joined(parts)
+        return self._merge_files(parts)
 
-    def document(self, path: Path, named: Place) -> Node | None:
-        """The tree of the YAML file `path`, which is named at `named`; None where it cannot be read."""
-        return self._once(self._documents, path, named, self._composed)
+    def document(self, path: Path, named_at: Position) -> Node | None:
+        """The tree of the YAML file `path`, which is named at `named_at`; None where it cannot be read."""
+        return self._read_once(self._documents, path, named_at, self._compose)
 
-    def sheet(self, path: Path, named: Place) -> Sheet | None:
-        """The CSV table `path`, which is named at `named`; None where it cannot be read."""
-        return self._once(self._sheets, path, named, read_csv)
+    def sheet(self, path: Path, named_at: Position) -> Sheet | None:
+        """The CSV table `path`, which is named at `named_at`; None where it cannot be read."""
+        return self._read_once(self._sheets, path, named_at, read_csv)
 
-    def _once(
-        self, kept: dict[Path, Read | None], path: Path, named: Place, parse: Callable[[str, Path], Read]
-    ) -> Read | None:
-        if path not in kept:
-            kept[path] = None
+    def _read_once(
+        self,
+        cache: dict[Path, Content | None],
+        path: Path,
+        named_at: Position,
+        parse: Callable[[str, Path], Content],
+    ) -> Content | None:
+        if path not in cache:
+            cache[path] = None
             try:
-                kept[path] = parse(read_text(path), path)
+                cache[path] = parse(read_text(path), path)
             except NoFileError as error:
-                self._lack(named, f"{path}: {error}")
+                self._report_missing(Finding(named_at, f"{path}: {error}"))
             except BrokenFileError as error:
-                self._lack(error.place, error.text)
-        return kept[path]
+                self._report_missing(error.finding)
+        return cache[path]
 
-    def _lack(self, place: Place, text: str) -> None:
+    def _report(self, position: Position, text: str) -> None:
+        self.findings.append(Finding(position, text))
+
+    def _report_missing(self, finding: Finding) -> None:
         self.missing = True
-        self.complaints.append((place, text))
+        self.findings.append(finding)
 
-    def _composed(self, text: str, path: Path) -> Node:
-        root, complaints = compose(text, path)
+    def _compose(self, text: str, path: Path) -> Node:
+        root, findings = compose(text, path)
         if root.empty:
-            raise BrokenFileError(root.place, "the file is empty")
-        self.complaints += complaints
+            raise BrokenFileError(root.position, "the file is empty")
+        self.findings += findings
         return root
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node]:
-        """The trees of what `root` includes itself; `seen` are the files that are there already."""
+        """The trees of the files that `root` includes itself. `seen` are the files that have been read already."""
         include = root.value.get("include") if isinstance(root.value, dict) else None
         if include is None:
             return
         if not isinstance(include.value, list):
-            self.complaints.append((include.place, "write a list of files: [sources.yaml, lines/*.yaml]"))
+            self._report(include.position, "write a list of files: [sources.yaml, lines/*.yaml]")
             return
         for item in include.value:
             for path in self._matching(item):
                 if path.resolve() in seen:
-                    self.complaints.append((item.place, f"{path} is part of this configuration already; name it once"))
+                    self._report(item.position, f"{path} is part of this configuration already; name it once")
                     continue
                 seen.add(path.resolve())
-                part = self.document(path, item.place)
+                part = self.document(path, item.position)
                 if part is not None and not isinstance(part.value, dict):
                     text = "an included file holds sections, such as 'lines:', with what belongs to them indented below"
-                    self.complaints.append((part.place, text))
+                    self._report(part.position, text)
                 elif part is not None:
                     yield part
 
     def _matching(self, item: Node) -> list[Path]:
-        """The files that one item of `include` means, in the order of their names."""
-        folder, pattern = item.place.file.parent, item.value
+        """The files that match one item of `include`, in the order of their names."""
+        folder, pattern = item.position.file.parent, item.value
         if not isinstance(pattern, str) or not pattern or "\0" in pattern:
-            self.complaints.append((item.place, "write the name of a file, such as sources.yaml or lines/*.yaml"))
+            self._report(item.position, "write the name of a file, such as sources.yaml or lines/*.yaml")
             return []
         names = [pattern]
         if glob.has_magic(pattern):
             names = sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207 - Path.glob takes no absolute patterns
         if not names:
-            self._lack(item.place, f"no file is called like this in {folder.absolute()}")
-        return [beside(item.place, name) for name in names]
+            text = f"no file is called like this in {folder.absolute()}"
+            self._report_missing(Finding(item.position, text))
+        return [resolve_path(item.position, name) for name in names]
 
-    def _joined(self, parts: list[Node]) -> Node:
-        """One tree of the `parts`, of which the first is that of the main file."""
+    def _merge_files(self, parts: list[Node]) -> Node:
+        """One tree of the trees `parts`, of which the first is that of the main file."""
         main = parts[0]
         if not isinstance(main.value, dict):
             return main
-        found: dict[Key, list[tuple[Place, Node]]] = {}
+        pieces: dict[Key, list[tuple[Position, Node]]] = {}
+        """Key of a section -> the position of the key, and the section's content, in each file that has it."""
         for part in parts:
             for key, node in part.value.items() if isinstance(part.value, dict) else ():
-                found.setdefault(key, []).append((part.keys[key], node))
-        keys = {key: pieces[0][0] for key, pieces in found.items()}
-        several = {key for key, pieces in found.items() if key != "include" and len(pieces) > 1}
+                pieces.setdefault(key, []).append((part.keys[key], node))
         sections = {
-            key: self._section(key, pieces) if key in several else pieces[0][1] for key, pieces in found.items()
+            key: self._merge_section(key, same) if len(same) > 1 and key != "include" else same[0][1]
+            for key, same in pieces.items()
         }
-        return Node(main.place, sections, keys)
+        return Node(main.position, sections, {key: same[0][0] for key, same in pieces.items()})
 
-    def _section(self, key: Key, pieces: list[tuple[Place, Node]]) -> Node:
+    def _merge_section(self, key: Key, pieces: list[tuple[Position, Node]]) -> Node:
         """A section of which several files have a piece."""
         first = pieces[0][1]
-        table: dict[Key, Node] = {}
+        entries: dict[Key, Node] = {}
         items: list[Node] = []
-        keys: dict[Key, Place] = {}
-        for at, node in pieces:
+        keys: dict[Key, Position] = {}
+        for position, node in pieces:
             if isinstance(node.value, dict) and isinstance(first.value, dict):
-                for name, item in node.value.items():
-                    if name in table:
-                        text = f"{shown(name)} of {shown(key)} stands at {keys[name]} already; keep one of them"
-                        self.complaints.append((node.keys[name], text))
-                    table.setdefault(name, item)
+                for name, entry in node.value.items():
+                    if name in entries:
+                        text = f"{quoted(name)} of {quoted(key)} stands at {keys[name]} already; keep one of them"
+                        self._report(node.keys[name], text)
+                    entries.setdefault(name, entry)
                     keys.setdefault(name, node.keys[name])
             elif isinstance(node.value, list) and isinstance(first.value, list):
                 items += node.value
             elif node is not first:
-                text = f"{shown(key)} stands at {pieces[0][0]} already, in another form; keep one of them"
-                self.complaints.append((at, text))
-        whole = table if isinstance(first.value, dict) else items if isinstance(first.value, list) else first.value
-        return Node(first.place, whole, keys)
+                text = f"{quoted(key)} stands at {pieces[0][0]} already, in another form; keep one of them"
+                self._report(position, text)
+        whole = entries if isinstance(first.value, dict) else items if isinstance(first.value, list) else first.value
+        return Node(first.position, whole, keys)
 
 
-def beside(place: Place, name: str) -> Path:
-    """The file `name`, which is written at `place`: its folder is where the search begins."""
-    return Path(os.path.normpath(place.file.parent / name))
+def resolve_path(position: Position, name: str) -> Path:
+    """The path of the file `name`, which is written at `position` and relative to the folder of that file."""
+    return Path(os.path.normpath(position.file.parent / name))

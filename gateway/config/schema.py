@@ -1,28 +1,25 @@
-"""The configuration file, as frozen, strict models. The descriptions are the user's reference.
+"""The schema of the configuration file, as frozen and strict models. Their descriptions are the user's reference.
 
-What one model can say by itself is checked here; what needs two places of the file (an input naming a source, an
-expression naming an input) is checked in `config.check`.
+What one model can check by itself is checked here. What needs two places of the file, such as an input that names a
+source, is checked in `config.check`; the parts of a line are in the modules `schema_*`.
 """
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_inputs import Input
-from gateway.config.schema_output import ScrapYield
+from gateway.config.schema_base import Duration, Identifier, Name, Rate, Section, Share, Size
+from gateway.config.schema_intervals import Batches, Interval, Run, States
+from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
-from gateway.config.schema_runs import Batches, Interval, Run
-from gateway.config.schema_states import States
-from gateway.config.section import Identifier, Name, Section
-from gateway.config.units import Duration, Rate, Share, Size
 
-FASTEST = 1.0
+MAX_RATE = 1.0
 """Requests per second that Oden permits."""
 _PROXY = re.compile(r"http://([^\s/@]+@)?([^\s/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
-SMALLEST_OUTBOX = 10**7
-"""Bytes; less does not hold an outage worth the name."""
+MIN_OUTBOX_SIZE = 10**7
+"""Bytes. Less does not last through an outage of any length."""
 
 
 class Oden(Section):
@@ -36,13 +33,14 @@ class Oden(Section):
     )
     ca: Path | None = Field(
         None,
-        description="File with the CA certificates (PEM) that vouch for Oden's, where a firewall of yours inspects what passes; "
-        "the system's if absent.",
+        description="File with the CA certificates (PEM) that vouch for Oden's, where a firewall of yours "
+        "inspects what passes; the system's if absent.",
     )
     proxy: SecretStr | None = Field(
         None,
-        description="Address of the HTTP proxy on the way to Oden, such as `http://proxy.plant-a.local:3128`; with name and password in "
-        "it, write `${secret:NAME}`. Absent, the environment's counts (`HTTPS_PROXY`, `NO_PROXY`).",
+        description="Address of the HTTP proxy on the way to Oden, such as `http://proxy.plant-a.local:3128`; "
+        "with name and password in it, write `${secret:NAME}`. Absent, the environment's counts (`HTTPS_PROXY`, "
+        "`NO_PROXY`).",
     )
     timeout: Duration = Field(
         30.0, gt=0, le=45, description="How long to wait for Oden's answer to one request; 45 s at the most."
@@ -58,19 +56,20 @@ class Oden(Section):
     )
     reference: Identifier | None = Field(
         None,
-        description="Name under which each record carries a key of the gateway's, in the metadata of intervals and in the "
-        "`raw_data` of output. With it, a look-up after a lost answer is certain whose entry it found. Absent, nothing is added.",
+        description="Name under which each record carries a key of the gateway's, in the metadata of intervals "
+        "and in the `raw_data` of output. With it, a look-up after a lost answer is certain whose entry it found. "
+        "Absent, nothing is added.",
     )
     allow_faster_for_tests: bool = Field(
         default=False,
-        description="Only for a test server of your own: lets `rate` be more than `1/s`. The log says so at every start. "
-        "Never set it for Oden itself.",
+        description="Only for a test server of your own: lets `rate` be more than `1/s`. The log says so at every "
+        "start. Never set it for Oden itself.",
     )
     rate: Rate = Field(
-        FASTEST,
+        MAX_RATE,
         gt=0,
-        description="Requests to Oden at the most. Oden permits `1/s` for a token; where five gateways share one, write "
-        "`0.2/s` in each of them.",
+        description="Requests to Oden at the most. Oden permits `1/s` for a token; where five gateways share one, "
+        "write `0.2/s` in each of them.",
     )
 
     @field_validator("proxy")
@@ -83,7 +82,7 @@ class Oden(Section):
     @field_validator("rate")
     @classmethod
     def _permitted(cls, rate: float, info: ValidationInfo) -> float:
-        if rate > FASTEST and info.data.get("allow_faster_for_tests") is not True:
+        if rate > MAX_RATE and info.data.get("allow_faster_for_tests") is not True:
             raise ValueError(
                 "Oden permits one request per second: write 1/s or less, or, for a test server of your own, add "
                 "'allow_faster_for_tests: true'"
@@ -91,7 +90,7 @@ class Oden(Section):
         return rate
 
 
-class OpcuaSource(Section):
+class OpcuaConfig(Section):
     """An OPC UA server (a PLC, or a gateway in front of PLCs)."""
 
     type: Literal["opcua"]
@@ -102,7 +101,7 @@ class OpcuaSource(Section):
     timeout: Duration = Field(10.0, gt=0, description="How long to wait for the server's answer to one request.")
 
 
-class MqttSource(Section):
+class MqttConfig(Section):
     """An MQTT broker."""
 
     type: Literal["mqtt"]
@@ -110,8 +109,8 @@ class MqttSource(Section):
         description="Address of the broker: `mqtt://host:1883` or, with TLS, `mqtts://host:8883`."
     )
     client_id: Name = Field(
-        description="The session's name at the broker. Keep it for ever and give each gateway its own: the broker keeps "
-        "messages for this name while the gateway is away."
+        description="The session's name at the broker. Keep it for ever and give each gateway its own: the broker "
+        "keeps messages for this name while the gateway is away."
     )
     username: str | None = Field(None, description="User name at the broker.")
     password: SecretStr | None = Field(None, description="Password at the broker; write `${secret:NAME}`.")
@@ -123,7 +122,7 @@ class MqttSource(Section):
     )
 
 
-SourceSection = Annotated[OpcuaSource | MqttSource, Field(discriminator="type")]
+SourceConfig = Annotated[OpcuaConfig | MqttConfig, Field(discriminator="type")]
 
 
 class Line(Section):
@@ -144,14 +143,14 @@ class Line(Section):
 
     @property
     def key(self) -> str:
-        """What the line's memory and records are kept by."""
+        """By what the line's state and records are stored."""
         return self.id or f"{self.factory}/{self.line}"
 
 
-class Table(Section):
-    """A table in a file of its own, such as a product list. `{products[sku].name}` in a text is the value in the column `name` of
-    the row for the value of the input `sku`. A file that has changed counts within seconds, without a restart; one that
-    is wrong is reported, and what was read before stays."""
+class LookupTable(Section):
+    """A table in a file of its own, such as a product list. `{products[sku].name}` in a text is the value in the column
+    `name` of the row for the value of the input `sku`. A file that has changed counts within seconds, without a
+    restart; one that is wrong is reported, and what was read before stays."""
 
     file: Path = Field(description="A CSV table with a header line.")
     key: Name | None = Field(
@@ -159,52 +158,54 @@ class Table(Section):
     )
 
 
-class Outbox(Section):
+class OutboxConfig(Section):
     """Where records wait until Oden has them, and in which order they leave."""
 
     directory: Path = Field(Path("/var/lib/oden-gateway"), description="A directory of the gateway's own, on a disk.")
     size_limit: Size = Field(
         2 * 2**30,
-        description="How much may wait, in bytes on the disk. When it is reached the gateway takes nothing more in until Oden "
-        "has taken something (`when_full`).",
+        description="How much may wait, in bytes on the disk. When it is reached the gateway takes nothing more "
+        "in until Oden has taken something (`when_full`).",
     )
     when_full: Literal["stop", "drop_oldest_output"] = Field(
         "stop",
-        description="What happens at `size_limit`. `stop`: nothing more is taken in. `drop_oldest_output`: the scrap and yield "
-        "that have waited longest are dropped for good to make room, counted and shown; runs, batches and states are kept. "
-        "Where that makes no room, nothing more is taken in either.",
+        description="What happens at `size_limit`. `stop`: nothing more is taken in. `drop_oldest_output`: the "
+        "scrap and yield that have waited longest are dropped for good to make room, counted and shown; runs, "
+        "batches and states are kept. Where that makes no room, nothing more is taken in either.",
     )
     min_free: Share = Field(
         0.05,
         ge=0,
         le=0.5,
-        description="Share of the disk that the gateway leaves free for others, half of it (`50%`) at the most; it takes "
-        "nothing in while less is free.",
+        description="Share of the disk that the gateway leaves free for others, half of it (`50%`) at the most; "
+        "it takes nothing in while less is free.",
     )
     merge_span: Duration = Field(
         900.0,
         ge=1,
         le=86_400,
-        description="How finely output that had to wait is told apart: of one run or interval, amounts with otherwise equal "
-        "`raw_data` from one stretch of this length are summed and sent as one. Totals stay exact, and nothing is held back "
-        "for it. `1s` keeps every amount apart; a day is the longest.",
+        description="How finely output that had to wait is told apart: of one run or interval, amounts with "
+        "otherwise equal `raw_data` from one stretch of this length are summed and sent as one. Totals stay "
+        "exact, and nothing is held back for it. `1s` keeps every amount apart; a day is the longest.",
     )
     backlog: Literal["after_live", "in_order"] = Field(
         "after_live",
         description="What goes first after an outage. `after_live`: what happens now, then the backlog, oldest first. "
-        "`in_order`: everything in the order in which it happened; what happens now is at Oden only when the backlog is.",
+        "`in_order`: everything in the order in which it happened; what happens now is at Oden only when the "
+        "backlog is.",
     )
     ends: Literal["bulk", "before_next"] = Field(
         "bulk",
-        description="When Oden is told that a state or run has ended. `bulk`: ends share requests with each other, which saves "
-        "requests, so that one may come a little after the next start. `before_next`: each end before the next start.",
+        description="When Oden is told that a state or run has ended. `bulk`: ends share requests with each "
+        "other, which saves requests, so that one may come a little after the next start. `before_next`: each end "
+        "before the next start.",
     )
 
     @field_validator("size_limit")
     @classmethod
     def _holds_an_outage(cls, size: int) -> int:
-        if size < SMALLEST_OUTBOX:
-            raise ValueError(f"write at least {SMALLEST_OUTBOX // 10**6} MB; 2 GB is usual")
+        if size < MIN_OUTBOX_SIZE:
+            raise ValueError(f"write at least {MIN_OUTBOX_SIZE // 10**6} MB; 2 GB is usual")
         return size
 
 
@@ -228,9 +229,55 @@ class Config(Section):
     """The whole file."""
 
     oden: Oden
-    sources: dict[Identifier, SourceSection] = Field(min_length=1)
+    sources: dict[Identifier, SourceConfig] = Field(min_length=1)
     lines: list[Line] = Field(min_length=1)
-    tables: dict[Identifier, Table] = Field({}, description="Tables in which inputs are looked up, by name.")
-    outbox: Outbox = Outbox()
+    tables: dict[Identifier, LookupTable] = Field({}, description="Tables in which inputs are looked up, by name.")
+    outbox: OutboxConfig = OutboxConfig()
     status: Status = Status()
     log: Log = Log()
+
+
+class Template(Section):
+    """What lines have in common: all keys of `lines[]` can stand here, with `${NAME}` for what differs."""
+
+    defaults: dict[Identifier, Any] = Field(
+        {}, description="Values of parameters that a line need not give: `defaults: {rollover: 65536}`."
+    )
+    use: Name | None = Field(None, description="Another template, over which this one is laid.")
+    with_: dict[Identifier, Any] = Field({}, alias="with", description="The parameters of that other template.")
+
+
+class TopLevelKeys(Section):
+    """The file's own order: other files that belong to it, and templates."""
+
+    include: list[str] = Field(
+        [],
+        description="Other files that count as if they stood here, from the folder of this one: `[sources.yaml, "
+        "lines/*.yaml]`. Sections are put together key by key; a key may stand in one file only.",
+    )
+    templates: dict[Identifier, Template] = Field({}, description="What lines have in common, by name.")
+
+
+class LineKeys(Section):
+    """What a line can say besides or instead of writing everything out."""
+
+    use: Name | None = Field(
+        None,
+        description="One of the names under `templates`. What the line says itself comes over what the template says.",
+    )
+    with_: dict[Identifier, Any] = Field(
+        {},
+        alias="with",
+        description="The parameters: `with: {plc: L01}` fills in `${plc}`. The line's `factory` and `line` are "
+        "parameters too.",
+    )
+    file: str | None = Field(
+        None,
+        description="A CSV table with a line of the plant in each row. Columns named like keys of a line are "
+        "those keys (`factory`, `line`, `states.hold`), all others are parameters. What stands beside `file` "
+        "holds for every row.",
+    )
+
+
+PREPROCESSED_KEYS: dict[type[BaseModel], type[BaseModel]] = {Config: TopLevelKeys, Line: LineKeys}
+"""Section -> the keys that may also be written there, and that are gone once templates and files are worked in."""

@@ -1,12 +1,11 @@
-"""What else is set at Oden beside intervals and output, as frozen, strict models. The descriptions are the user's reference."""
+"""The schema of rules: what else is set at Oden beside intervals and output. See `schema`."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.schema_runs import Metadata, Target
-from gateway.config.section import Identifier, Name, Section
-from gateway.config.units import Duration
+from gateway.config.schema_base import Duration, Identifier, Name, Section
+from gateway.config.schema_intervals import Metadata, PerformanceTarget
 
 _EVENT = (
     "An input of which each message, or each change of a tag to something other than 0, false and empty, is an event."
@@ -42,7 +41,8 @@ class IntervalTypeRule(Fact):
     name: Name = Field(description="Name of the type, as `intervals` have it.")
     metadata_schema: str | None = Field(
         None,
-        description='What `metadata` its intervals can have, as a JSON schema: `\'{"type": "object"}\'`. Braces are no placeholders here.',
+        description='What `metadata` its intervals can have, as a JSON schema: `\'{"type": "object"}\'`. Braces are no '
+        "placeholders here.",
     )
     tags: list[Name] | None = Field(
         None, description="Tags of the type, as they are written; `[]` takes away those that it has."
@@ -73,7 +73,7 @@ class ProductAttributeRule(OfProduct):
     value: Name = Field(description='Its value, as text: "{color}".')
 
 
-class TargetRule(OfProduct, Target):
+class TargetRule(OfProduct, PerformanceTarget):
     """What a metric should be while the line makes a product; for all its runs, while `run.target` is for one."""
 
     set: Literal["target"]
@@ -88,21 +88,22 @@ class QualityTestRule(Section):
     of: Literal["run", "batch"] = Field("run", description="Whether a run or a batch was tested.")
     named: Name | None = Field(
         None,
-        description='Name of the run or batch that was tested, where the event says it: "{lab.batch}"; it must be the one that is on or one '
-        "of the last eight. Absent, it is the newest that began before the time of the event.",
+        description='Name of the run or batch that was tested, where the event says it: "{lab.batch}"; it must be the '
+        "one that is on or one of the last eight. Absent, it is the newest that began before the time of the event.",
     )
     quality_schema: int | Annotated[str, Field(pattern=r"^\d+$")] = Field(
         description="Id of the quality schema at Oden, a whole number: `66`."
     )
     raw_data: Metadata = Field(
         min_length=1,
-        description='The results, in the terms of the quality schema: `{torque: "{lab.torque}"}`. A value that is one placeholder keeps its '
-        "type; one that is not known is left out.",
+        description='The results, in the terms of the quality schema: `{torque: "{lab.torque}"}`. A value that is one '
+        "placeholder keeps its type; one that is not known is left out.",
     )
 
 
 class WorkOrderRule(Section):
-    """Maintenance of the line, told by its events: the first that names it makes it, later ones change what they say."""
+    """Maintenance of the line, told by its events: the first that names it makes it, later ones change what they
+    say."""
 
     set: Literal["maintenance_work_order"]
     event: Identifier = Field(description=_EVENT)
@@ -111,8 +112,8 @@ class WorkOrderRule(Section):
     name: Name | None = Field(None, description="What it is called. A new one needs it.")
     started_at: Name | None = Field(
         None,
-        description='When work began: "{work.from}", a time with a zone or seconds since 1970; `"{at}"` is the time of the event. A '
-        "new one needs it.",
+        description='When work began: "{work.from}", a time with a zone or seconds since 1970; `"{at}"` is the time of '
+        "the event. A new one needs it.",
     )
     completed_at: Name | None = Field(None, description='When it was done: "{work.to}", or `"{at}"`.')
     description: str | None = Field(None, description="More words about it.")

@@ -1,7 +1,7 @@
-"""Secrets stay out of the file: `${secret:NAME}` as a whole value stands for what a credential or a file holds.
+"""Secrets that the configuration names but does not hold: `${secret:NAME}` as a whole value.
 
-Looked for, the first that exists counts: the service's credential (systemd.exec(5), LoadCredential), a Docker secret,
-a file in the folder `secrets` beside the configuration, the environment variable ODEN_GATEWAY_SECRET_NAME.
+The first of these places that has the secret counts: the service's credentials (systemd.exec(5), LoadCredential),
+Docker's secrets, the folder `secrets` beside the configuration, the environment variable ODEN_GATEWAY_SECRET_NAME.
 """
 
 import re
@@ -12,15 +12,15 @@ from gateway.errors import GatewayError
 
 VARIABLE_PREFIX = "ODEN_GATEWAY_SECRET_"
 DOCKER = Path("/run/secrets")
-LARGEST = 65536
-"""Bytes; a secret is a line of text."""
+MAX_SECRET_SIZE = 65536
+"""Bytes."""
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class SecretError(GatewayError):
-    """A secret cannot be had. The message names places, never what they hold."""
+    """A secret cannot be read. The message names places, never what they hold."""
 
 
 def is_reference(text: str) -> bool:
@@ -29,7 +29,7 @@ def is_reference(text: str) -> bool:
 
 
 def secret_name(text: str) -> str:
-    """The NAME in a value that has a reference in it; SecretError where it is not written as it must be."""
+    """The NAME in a value that has a reference in it. Raises SecretError where the reference is not well-formed."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise SecretError("a secret is the whole value: write ${secret:NAME} with nothing before or after it")
@@ -41,24 +41,23 @@ def secret_name(text: str) -> str:
 def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     """The secret `name`, read anew at each call; `folder` is that of the configuration file.
 
-    SecretError where it is nowhere, cannot be read or is not one line of text.
+    Raises SecretError where it is in none of the places, cannot be read or is not one line of text.
     """
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     folders = ([Path(credentials)] if credentials else []) + [DOCKER, folder / "secrets"]
     for path in (place / name for place in folders):
         try:
             with path.open("rb") as file:
-                content = file.read(LARGEST + 1)
+                content = file.read(MAX_SECRET_SIZE + 1)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise SecretError(f"the secret '{name}' is in {path}, which cannot be read: {error.strerror}") from None
-        return _one_line(content, name, str(path))
+        return _decoded(content, name, str(path))
     variable = VARIABLE_PREFIX + re.sub(r"[.-]", "_", name.upper())
     if variable in environ:
-        return _one_line(
-            environ[variable].encode(errors="surrogateescape"), name, f"the environment variable {variable}"
-        )
+        content = environ[variable].encode(errors="surrogateescape")
+        return _decoded(content, name, f"the environment variable {variable}")
     service = "" if credentials else "the service's credentials (there are none here), "
     places = ", ".join(str(place / name) for place in folders)
     raise SecretError(
@@ -66,8 +65,8 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     )
 
 
-def _one_line(content: bytes, name: str, where: str) -> str:
-    """`content` as text without the newline at its end."""
+def _decoded(content: bytes, name: str, where: str) -> str:
+    """`content` as text without the line break at its end."""
     try:
         text = content.decode()
     except UnicodeDecodeError:
@@ -75,6 +74,6 @@ def _one_line(content: bytes, name: str, where: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise SecretError(f"the secret '{name}' in {where} is empty")
-    if not text.isprintable() or len(content) > LARGEST:
+    if not text.isprintable() or len(content) > MAX_SECRET_SIZE:
         raise SecretError(f"the secret '{name}' in {where} must be one line without control characters")
     return text

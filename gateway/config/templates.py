@@ -1,51 +1,52 @@
-"""Works in what saves repeating: templates and tables of lines. Afterwards every line is written out.
+"""Expands templates and tables of lines, so that every line is written out in full.
 
-What a line says comes over what its template says: tables are laid over each other key by key, any other value replaces
-the template's, and `~` leaves out what the template has.
+What a line says comes over what its template says: mappings are merged key by key, any other value replaces the
+template's, and `~` leaves out what the template has.
 """
 
 from collections.abc import Mapping
 
-from gateway.config import tables
-from gateway.config.csv_table import Row, Sheet
-from gateway.config.document import Key, Node, Place, shown
-from gateway.config.files import Files, beside
-from gateway.config.filling import Filler, Parameters, merged, without
-from gateway.config.schema import Config, Line
-from gateway.config.schema_templates import LineKeys, TopKeys
-from gateway.config.sentences import suggestion
-from gateway.config.shape import below, fields
+from gateway.config.csv_tables import Row, Sheet, row_as_section
+from gateway.config.error_messages import suggestion
+from gateway.config.files import Files, resolve_path
+from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
+from gateway.config.schema_walk import child_annotation, section_keys
+from gateway.config.substitution import Parameters, Substituter, overlay, without_keys
+from gateway.config.yaml_tree import Key, Node, Position, quoted
 
-LONGEST_CHAIN = 10
-"""Templates, each of which uses the next."""
+MAX_CHAIN = 10
+"""Templates of which each uses the next."""
 
-OWN = frozenset({"factory", "line"})
-"""Keys of a line that are parameters as well."""
+LINE_PARAMETERS = frozenset({"factory", "line"})
+"""Keys of a line that are also parameters of its template."""
 
 
-def written_out(root: Node, files: Files) -> Node:
-    """`root` with its templates and tables worked in. `files` reads those that it names, and takes the complaints."""
-    return _Writer(root, files).written_out()
+def expand_templates(root: Node, files: Files) -> Node:
+    """`root` with its templates and tables expanded. `files` reads the files that it names, and takes the findings."""
+    return _Expander(root, files).expanded()
 
 
-class _Writer:
+class _Expander:
     def __init__(self, root: Node, files: Files) -> None:
         self._root = root
         self._files = files
-        self._filler = Filler(files)
+        self._substituter = Substituter(files)
+        self._report = self._substituter.report
         self._templates: Mapping[Key, Node] = {}
 
-    def written_out(self) -> Node:
+    def expanded(self) -> Node:
         root = self._root
         if not isinstance(root.value, dict):
             return root
-        self._templates = self._table(root.value.get("templates"))
-        value = {key: self._section(key, node) for key, node in root.value.items() if key not in TopKeys.model_fields}
-        return Node(root.place, value, root.keys)
+        self._templates = self._entries(root.value.get("templates"))
+        sections = {
+            key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
+        }
+        return Node(root.position, sections, root.keys)
 
     def _section(self, key: Key, node: Node) -> Node:
         if key != "lines":
-            return self._filler.fill(node, below(Config, key, None), Parameters(None))
+            return self._substituter.substitute(node, child_annotation(Config, key, None), Parameters(None))
         if not isinstance(node.value, list):
             return node
         lines: list[Node] = []
@@ -54,138 +55,134 @@ class _Writer:
             rows = self._rows(item)
             unread = unread or rows is None
             lines += [self._line(row) for row in rows or ()]
-        return Node(node.place, list(lines), hole=unread and not lines)
+        return Node(node.position, list(lines), incomplete=unread and not lines)
 
     def _rows(self, item: Node) -> list[Node] | None:
-        """The lines that an item of `lines` is: one, or those of a CSV table; None where that cannot be read."""
+        """The lines of one item of `lines`: itself, or the rows of a CSV table; None where that cannot be read."""
         file = item.value.get("file") if isinstance(item.value, dict) else None
         if file is None:
             return [item]
         sheet = None
         if not isinstance(file.value, str) or not file.value.lower().endswith(".csv"):
-            self._filler.complain(
-                file.place, "lines come from a CSV table: lines.csv; a YAML file with lines belongs under 'include'"
-            )
+            text = "lines come from a CSV table: lines.csv; a YAML file with lines belongs under 'include'"
+            self._report(file.position, text)
         else:
-            sheet = self._files.sheet(beside(file.place, file.value), file.place)
+            sheet = self._files.sheet(resolve_path(file.position, file.value), file.position)
         if sheet is None:
             return None
-        common = without(item, {"file"})
-        return [merged(common, self._row(sheet, row)) for row in sheet.rows]
+        common = without_keys(item, {"file"})
+        return [overlay(common, self._row(sheet, row)) for row in sheet.rows]
 
     def _row(self, sheet: Sheet, row: Row) -> Node:
-        """One row of a table of lines: the line's own keys, and under `with` everything else."""
-        own = {*fields(Line), "use"}
-        mine = {name: cell for name, cell in row.cells.items() if name.split(".")[0] in own}
-        given: dict[Key, Node] = {name: cell for name, cell in row.cells.items() if name not in mine}
-        line = tables.section(row.place, mine, sheet.headings, self._files.complaints)
-        parameters = Node(row.place, given, dict(sheet.headings.items()))
-        return merged(line, Node(row.place, {"with": parameters}, {"with": row.place})) if given else line
+        """One row of a table of lines as a line: its own keys, and under `with` all other columns."""
+        line_keys = {*section_keys(Line), "use"}
+        own = {name: cell for name, cell in row.cells.items() if name.split(".")[0] in line_keys}
+        others: dict[Key, Node] = {name: cell for name, cell in row.cells.items() if name not in own}
+        line = row_as_section(row.position, own, sheet.headings, self._files.findings)
+        if not others:
+            return line
+        arguments = Node(row.position, others, dict(sheet.headings.items()))
+        return overlay(line, Node(row.position, {"with": arguments}, {"with": row.position}))
 
     def _line(self, line: Node) -> Node:
-        """A line with its template worked in."""
+        """A line with its template expanded."""
         if not isinstance(line.value, dict):
             return line
-        given = self._given(line)
-        names, values = Parameters(given), dict(given)
-        for key in given:
-            if key in OWN:
-                self._filler.complain(
-                    line.value["with"].keys[key], f"{shown(key)} is a key of the line itself; write it there"
-                )
+        arguments = self._arguments(line)
+        parameters, values = Parameters(arguments), dict(arguments)
+        for key in arguments:
+            if key in LINE_PARAMETERS:
+                text = f"{quoted(key)} is a key of the line itself; write it there"
+                self._report(line.value["with"].keys[key], text)
         for key in line.value:
-            if key in OWN:
-                values[key] = self._filler.fill(line.value[key], str, names)
-        names.values = values
-        filled = self._filler.items(without(line, fields(LineKeys)), Line, names)
+            if key in LINE_PARAMETERS:
+                values[key] = self._substituter.substitute(line.value[key], str, parameters)
+        parameters.values = values
+        own = self._substituter.substitute_content(without_keys(line, section_keys(LineKeys)), Line, parameters)
         if "use" not in line.value:
-            return filled
-        base = self._instance(line.value["use"], names.values, names.used, line.place, ())
-        if not base.hole:
-            self._all_used(line, given, names.used)
-        return merged(base, filled)
+            return own
+        base = self._instance(line.value["use"], parameters.values, parameters.used, line.position, ())
+        if not base.incomplete:
+            self._report_unused(line, arguments, parameters.used)
+        return overlay(base, own)
 
     def _instance(
-        self, use: Node, values: Mapping[Key, Node], used: set[str], line: Place, chain: tuple[str, ...]
+        self, use: Node, values: Mapping[Key, Node], used: set[str], line: Position, chain: tuple[str, ...]
     ) -> Node:
-        """The template that `use` names with `values` filled in, for the line at `line`; what it has used goes to `used`.
+        """The template that `use` names, expanded with the parameters `values` for the line at `line`.
 
-        `chain` are the templates that have led here.
+        The names of the parameters that it asks for are added to `used`. `chain` are the templates that have led here.
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
         if template is None or not isinstance(name, str):
-            self._filler.complain(
-                use.place, f"unknown template {shown(name)}{suggestion(str(name), map(str, self._templates))}"
-            )
+            text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
+            self._report(use.position, text)
         elif name in chain:
-            self._filler.complain(use.place, f"the template {shown(name)} uses itself: {' uses '.join((*chain, name))}")
-        elif len(chain) == LONGEST_CHAIN:
-            self._filler.complain(
-                use.place, f"this is a chain of more than {LONGEST_CHAIN} templates, each using the next"
-            )
+            text = f"the template {quoted(name)} uses itself: {' uses '.join((*chain, name))}"
+            self._report(use.position, text)
+        elif len(chain) == MAX_CHAIN:
+            text = f"this is a chain of more than {MAX_CHAIN} templates, each using the next"
+            self._report(use.position, text)
         elif not isinstance(template.value, dict):
-            self._filler.complain(
-                template.place, "write what the lines have in common here: 'key: value' lines, indented below"
-            )
+            text = "write what the lines have in common here: 'key: value' lines, indented below"
+            self._report(template.position, text)
         else:
-            return self._filled(template, template.value, values, used, line, (*chain, name))
-        return Node(line, {}, hole=True)
+            return self._expand(template, template.value, values, used, line, (*chain, name))
+        return Node(line, {}, incomplete=True)
 
-    def _filled(
+    def _expand(
         self,
         template: Node,
-        parts: Mapping[Key, Node],
+        entries: Mapping[Key, Node],
         values: Mapping[Key, Node],
         used: set[str],
-        line: Place,
+        line: Position,
         chain: tuple[str, ...],
     ) -> Node:
-        defaults = self._table(parts.get("defaults"))
-        names = Parameters({**defaults, **values}, line)
-        filled = self._filler.items(without(template, {"defaults", "use", "with"}), Line, names)
-        given = self._given(template)
-        if "use" in parts:
-            inner = {key: self._filler.fill(node, None, names) for key, node in given.items()}
-            inner |= {key: node for key, node in values.items() if key in OWN}
-            below_used: set[str] = set()
-            base = self._instance(parts["use"], inner, below_used, line, chain)
-            if not base.hole:
-                self._all_used(template, given, below_used)
-            filled = merged(base, filled)
+        defaults = self._entries(entries.get("defaults"))
+        parameters = Parameters({**defaults, **values}, line)
+        own = without_keys(template, {"defaults", "use", "with"})
+        result = self._substituter.substitute_content(own, Line, parameters)
+        arguments = self._arguments(template)
+        if "use" in entries:
+            inner = {key: self._substituter.substitute(node, None, parameters) for key, node in arguments.items()}
+            inner |= {key: node for key, node in values.items() if key in LINE_PARAMETERS}
+            used_by_inner: set[str] = set()
+            base = self._instance(entries["use"], inner, used_by_inner, line, chain)
+            if not base.incomplete:
+                self._report_unused(template, arguments, used_by_inner)
+            result = overlay(base, result)
         for key in defaults:
-            if key not in names.used:
-                self._filler.complain(
-                    parts["defaults"].keys[key], f"nothing in this template is ${{{key}}}; remove this default"
-                )
-        used |= names.used
-        return filled
+            if key not in parameters.used:
+                text = f"nothing in this template is ${{{key}}}; remove this default"
+                self._report(entries["defaults"].keys[key], text)
+        used |= parameters.used
+        return result
 
-    def _given(self, node: Node) -> Mapping[Key, Node]:
-        """The parameters under `with` of a line or template."""
+    def _arguments(self, node: Node) -> Mapping[Key, Node]:
+        """The parameters that a line or template gives under `with`."""
         if not isinstance(node.value, dict) or "with" not in node.value:
             return {}
         if "use" not in node.value:
-            self._filler.complain(node.keys["with"], "'with' gives a template its parameters: say which one by 'use'")
-        return self._table(node.value["with"])
+            self._report(node.keys["with"], "'with' gives a template its parameters: say which one by 'use'")
+        return self._entries(node.value["with"])
 
-    def _all_used(self, node: Node, given: Mapping[Key, Node], used: set[str]) -> None:
-        """Complain of parameters that nothing asks for."""
+    def _report_unused(self, node: Node, arguments: Mapping[Key, Node], used: set[str]) -> None:
+        """Report the parameters under `with` that no placeholder asks for."""
         if not isinstance(node.value, dict):
             return
-        for key in given:
-            if key not in used and key not in OWN:
-                name, known = node.value["use"].value, sorted(used - set(OWN))
-                self._filler.complain(
-                    node.value["with"].keys[key],
-                    f"the template {shown(name)} has no ${{{key}}}{suggestion(str(key), known)}",
-                )
+        for key in arguments:
+            if key not in used and key not in LINE_PARAMETERS:
+                name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
+                text = f"the template {quoted(name)} has no ${{{key}}}{suggestion(str(key), known)}"
+                self._report(node.value["with"].keys[key], text)
 
-    def _table(self, node: Node | None) -> Mapping[Key, Node]:
-        """The entries of a table that is not checked by the schema."""
+    def _entries(self, node: Node | None) -> Mapping[Key, Node]:
+        """The entries of a mapping that the schema does not check."""
         if node is None:
             return {}
         if not isinstance(node.value, dict):
-            self._filler.complain(node.place, "write keys and values here: 'key: value' lines, indented below")
+            self._report(node.position, "write keys and values here: 'key: value' lines, indented below")
             return {}
         return node.value

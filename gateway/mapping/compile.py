@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.config import schema
-from gateway.errors import Fault, FaultyConfig
+from gateway.errors import ConfigFault, InvalidConfig
 from gateway.mapping.compile_inputs import compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
@@ -50,23 +50,23 @@ class LinePlan:
 
 
 def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` as they are now. Raises FaultyConfig with the faults of all."""
+    """The plans of all lines, with `lookups` as they are now. Raises InvalidConfig with the faults of all."""
     plans: list[LinePlan] = []
-    faults: list[Fault] = []
+    faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
             plans.append(compile_line(line, ("lines", index), lookups))
-        except FaultyConfig as error:
+        except InvalidConfig as error:
             faults += error.faults
     if faults:
-        raise FaultyConfig(faults)
+        raise InvalidConfig(faults)
     return plans
 
 
 def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> LinePlan:
     """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now.
 
-    Raises FaultyConfig with all its faults.
+    Raises InvalidConfig with all its faults.
     """
     scope, with_run = Scope(line.inputs, lookups), line.run is not None
     inputs = compile_inputs(scope, (*loc, "inputs"))
@@ -84,7 +84,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
     possible: Mapping[OwnerKind, bool] = {"run": with_run, "batch": line.batches is not None}
     rules = compile_rules(scope, line.rules, (*loc, "rules"), possible=possible)
     if scope.faults:
-        raise FaultyConfig(scope.faults)
+        raise InvalidConfig(scope.faults)
     tested = {rule.of for rule in rules if rule.set == "quality_test"}
     if run is not None and "run" in tested:
         run = replace(run, remembered=REMEMBERED_INTERVALS)

@@ -1,9 +1,8 @@
 """The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
 ones follow from each other, and the output of runs and of batches."""
 
-from gateway.config.device import sparkplug_address
-from gateway.config.schema_inputs import Input
-from gateway.config.schema_output import Entry, ScrapYield
+from gateway.config.addresses import sparkplug_address
+from gateway.config.schema_io import Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from gateway.config.schema_runs import Batches, Begin, Calendar, End, Interval, Run, Target, weekdays
+from gateway.config.schema_intervals import Batches, Begin, Calendar, End, Interval, PerformanceTarget, Run, weekdays
 from gateway.mapping.intervals import (
     BATCH_NUMBER,
     ByCondition,
@@ -166,7 +166,7 @@ def _check_counter(scope: Scope, name: str, loc: Loc) -> None:
         scope.fault(loc, f'"{name}" is not a counter: add `counter: {{}}` to it if it is a running count')
 
 
-def target_template(scope: Scope, target: Target, loc: Loc) -> dict[str, Template]:
+def target_template(scope: Scope, target: PerformanceTarget, loc: Loc) -> dict[str, Template]:
     """The fields of `target`, which stands at `loc`, as Oden's schema Target has them."""
     group = scope.pattern(target.metric_group, (*loc, "metric_group")) or NO_PATTERN
     fields: dict[str, Template] = {"metric_group": {"name": TextTemplate(group)}}

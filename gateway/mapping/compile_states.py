@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from gateway.config.schema_states import Categories, Operator, StateCode, States
+from gateway.config.schema_intervals import Categories, Operator, StateCode, States
 from gateway.mapping.expressions import Condition
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import (

@@ -6,7 +6,7 @@ then, so each rule here is about two sightings and the time between them. All is
 
 from dataclasses import dataclass
 
-from gateway.config.schema_inputs import Counter
+from gateway.config.schema_io import Counter
 from gateway.mapping.values import DECIMALS, Number, whole
 
 JITTER = 1.0

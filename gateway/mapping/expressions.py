@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Literal, Protocol
 
-from gateway.config.sentences import suggestion
+from gateway.config.error_messages import suggestion
 from gateway.mapping.values import flaw, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})

@@ -4,7 +4,7 @@ what is read, counted and derived."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from gateway.config.schema_inputs import Counter
+from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import StepContext
 from gateway.mapping.inputs import (

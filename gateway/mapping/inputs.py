@@ -10,7 +10,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
-from gateway.config.schema_inputs import Counter
+from gateway.config.schema_io import Counter
 from gateway.mapping import counters
 from gateway.mapping.expressions import Expression
 from gateway.mapping.templates import Reference, Resolver

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from gateway.config.schema_inputs import Input
-from gateway.errors import Fault
+from gateway.config.schema_io import Input
+from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
 from gateway.mapping.expressions import Condition, Expression, ValueKind
 from gateway.mapping.templates import Pattern, Reference
@@ -23,10 +23,10 @@ class Scope:
         self._lookups = lookups
         self.kinds: dict[str, ValueKind] = {}
         """What is known of the values of inputs."""
-        self.faults: list[Fault] = []
+        self.faults: list[ConfigFault] = []
 
     def fault(self, loc: Loc, text: str) -> None:
-        self.faults.append(Fault(loc, text))
+        self.faults.append(ConfigFault(loc, text))
 
     def has_table(self, name: str) -> bool:
         return name in self._lookups

@@ -14,7 +14,7 @@ from math import floor
 
 from pydantic import JsonValue
 
-from gateway.config.sentences import suggestion
+from gateway.config.error_messages import suggestion
 from gateway.mapping.values import epoch_seconds, number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 

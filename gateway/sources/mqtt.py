@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from gateway.clock import Clock
-from gateway.config.device import SPARKPLUG
-from gateway.config.schema import MqttSource as MqttConfig
+from gateway.config.addresses import SPARKPLUG
+from gateway.config.schema import MqttConfig
 from gateway.model import Moment, Notice, Sample
 from gateway.sources.base import TURN, Arrival, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_connection import MqttConnection, Publish, Suback

@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.clock import Clock
-from gateway.config.schema import MqttSource as MqttConfig
+from gateway.config.schema import MqttConfig
 from gateway.errors import SourceError
 
 WINDOW = 500

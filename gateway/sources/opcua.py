@@ -23,8 +23,8 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError
 
 from gateway.clock import Clock
-from gateway.config.node_id import NodeAddress, parse_node_id
-from gateway.config.schema import OpcuaSource as OpcuaConfig
+from gateway.config.addresses import NodeAddress, parse_node_id
+from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, moments_of

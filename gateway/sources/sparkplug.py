@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from gateway.clock import Clock
-from gateway.config.device import SPARKPLUG, DeviceAddress, parse_device, sparkplug_address
+from gateway.config.addresses import SPARKPLUG, DeviceAddress, parse_device, sparkplug_address
 from gateway.model import Notice, Sample, Scalar
 from gateway.sources.sparkplug_decode import SEQUENCE_OF_BIRTHS, Payload, decode, rebirth, value
 

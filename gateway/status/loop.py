@@ -37,7 +37,7 @@ class StatusLoop:
         supervisor: Supervisor,
         clock: Clock,
         *,
-        desk: ControlHandlers,
+        handlers: ControlHandlers,
         journal: Journal,
         systemd: Systemd,
         summary: Summary,
@@ -47,7 +47,7 @@ class StatusLoop:
         self._problems = problems
         self._supervisor = supervisor
         self._clock = clock
-        self._desk = desk
+        self._handlers = handlers
         self._journal = journal
         self._systemd = systemd
         self._summary = summary
@@ -83,7 +83,7 @@ class StatusLoop:
         dropped = self._summary.totals.given_up - before.totals.given_up
         if dropped:
             log.error("output_dropped", entries=dropped, reason="the outbox is full")
-        self._desk.observe(self._clock.monotonic(), self._summary.totals)
+        self._handlers.observe(self._clock.monotonic(), self._summary.totals)
 
     def _note_failures(self) -> None:
         """What the supervisor and the log have seen since the last look. A source that is away says so itself."""

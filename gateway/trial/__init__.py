@@ -1,1 +1,1 @@
-"""Try before you trust: what the configuration makes of a recording, and of cases written by hand, without sending anything."""
+"""What the configuration makes of a recording, and of test cases written by hand, without sending anything."""

@@ -1,4 +1,4 @@
-"""Cases next to the configuration: `given` samples, `expect` requests. They are read, played, and compared; pure but for reading.
+"""Test cases of a configuration: reads `given` samples and `expect`ed requests, plays the samples and compares.
 
 A file holds one case or a list of them:
 
@@ -11,8 +11,9 @@ A file holds one case or a list of them:
     expect:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
-`gone` names a source of tags, or a device, that cannot be reached; `set` with `initial: true` brings it back. `set` gives inputs that are tags or metrics of devices their values, by name; a message goes to its topic. `expect` lists all requests in order;
-of each body only what is written must be the same.
+`set` gives values to inputs that are tags or metrics of devices, by name; a message goes to its topic. `gone` names a
+source of tags, or a device, that cannot be reached; `set` with `initial: true` brings it back. `expect` lists all
+requests in order; of each body only what is written there must be the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,19 +24,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.beside import read_beside, wrong
-from gateway.config.device import SPARKPLUG
-from gateway.config.document import Node
-from gateway.config.shape import Loc
-from gateway.config.units import Duration
-from gateway.errors import ConfigError, Fault, Problem
+from gateway.config.addresses import SPARKPLUG
+from gateway.config.model_files import config_error, read_model_file
+from gateway.config.schema_base import Duration
+from gateway.config.schema_walk import Loc
+from gateway.config.yaml_tree import Node
+from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice, Quality, Sample
 from gateway.oden.requests import Wording
-from gateway.trial.play import Shown, play, requests
+from gateway.trial.play import RequestPreview, play, previews
 
 BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)
-"""When cases begin that do not say it: a Monday."""
+"""When a case begins that does not say when: a Monday."""
 
 
 def _time(value: object) -> datetime:
@@ -45,7 +46,7 @@ def _time(value: object) -> datetime:
     return time
 
 
-def _several(value: object) -> object:
+def _as_list(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
@@ -54,8 +55,10 @@ class _Part(BaseModel):
 
 
 class Given(_Part):
-    """What happens `at` a time after the beginning: tags and metrics change, a message arrives, a source or device is gone, or nothing but
-    time passes."""
+    """What happens at the time `at`, counted from the beginning of the case.
+
+    Tags and metrics change, a message arrives, a source or device cannot be reached any more, or only time passes.
+    """
 
     at: Duration
     set: dict[str, Any] = Field(default_factory=dict)
@@ -69,7 +72,7 @@ class Given(_Part):
 
 
 class Case(_Part):
-    """One case as it is written."""
+    """One case as the file has it."""
 
     name: str | None = None
     line: str | None = None
@@ -79,8 +82,11 @@ class Case(_Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What became of a case: `differences` are lines for a person, none where all is as expected; `notices` say what could not be used."""
+class CaseResult:
+    """The outcome of a case. `differences` are sentences, none where all is as expected.
+
+    `notices` tell which samples could not be used. `where` is the file and line of the case.
+    """
 
     name: str
     where: str
@@ -88,101 +94,124 @@ class Verdict:
     notices: tuple[Notice, ...] = ()
 
 
-_CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_several)])
+_CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_as_list)])
 
 
-def judged(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[Verdict]:
-    """Play each case of the file. Raises ConfigError, with positions, where the file is not one of cases."""
-    cases, root = read_beside(path, _CASES)
+def run_cases(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[CaseResult]:
+    """Play each case of the file at `path`. Raises ConfigError, with positions, where the file holds no cases."""
+    cases, root = read_model_file(path, _CASES)
     nodes = root.value if isinstance(root.value, list) else [root]
-    for number, (case, node) in enumerate(zip(cases, nodes, strict=True)):
-        where = f"{path}:{node.place.line}"
+    for number, (case, node) in enumerate(zip(cases, nodes, strict=True), 1):
+        where = f"{path}:{node.position.line}"
         plan = _plan(case, plans, where)
-        samples = [one for at, given in enumerate(case.given) for one in _samples(case, given, plan, path, node, at)]
-        played = play([plan], samples)
-        differences = tuple(_differences(case.expect, list(requests(played.made, [plan], wording))))
-        yield Verdict(case.name or f"case {number + 1}", where, differences, tuple(played.notices))
+        playback = play([plan], _Samples(case, plan, node))
+        requests = list(previews(playback.causes, [plan], wording))
+        differences = tuple(_differences(case.expect, requests))
+        yield CaseResult(case.name or f"case {number}", where, differences, tuple(playback.notices))
 
 
 def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:
-    fits = [plan for plan in plans if case.line in (None, plan.line, plan.key, plan.id)]
-    if len(fits) != 1:
+    matches = [plan for plan in plans if case.line in (None, plan.line, plan.key, plan.id)]
+    if len(matches) != 1:
         names = ", ".join(plan.key for plan in plans)
-        raise ConfigError([Problem(where, f"write which line the case is about, as 'line: NAME'; there are: {names}")])
-    return fits[0]
+        text = f"write which line the case is about, as 'line: NAME'; there are: {names}"
+        raise ConfigError([Diagnostic(where, text)])
+    return matches[0]
 
 
-def _samples(case: Case, given: Given, plan: LinePlan, path: Path, node: Node, number: int) -> Iterator[Sample | float]:
-    at = case.begin.timestamp() + given.at
-    how: dict[str, Any] = {"quality": given.quality, "retained": given.retained, "initial": given.initial}
-    loc = ("given", number)
-    yield from _lost(given.gone, plan, at, path, node, (*loc, "gone"))
-    devices: dict[tuple[str, str], dict[str, Any]] = {}
-    for name, value in given.set.items():
-        known = plan.inputs.get(name)
-        if known is None or (known.field and not known.metric):
-            names = ", ".join(one for one, has in plan.inputs.items() if has.metric or not has.field)
-            why = "is a field of a message: give 'topic' and 'message'" if known else f"is no input; there are: {names}"
-            raise wrong(path, node, [Fault((*loc, "set", name), f"{name} {why}")])
-        if known.metric:
-            devices.setdefault((known.source, known.address), {})[known.field[0]] = value
-        else:
-            sample = Sample(known.source, known.address, value, at, **how)
+class _Samples:
+    """The samples, and times, that a case describes for the line of `plan`; `node` is the case with its positions."""
+
+    def __init__(self, case: Case, plan: LinePlan, node: Node) -> None:
+        self._case = case
+        self._plan = plan
+        self._node = node
+
+    def __iter__(self) -> Iterator[Sample | float]:
+        begin = self._case.begin.timestamp()
+        for index, given in enumerate(self._case.given):
+            at, loc = begin + given.at, ("given", index)
+            yield from self._lost(given.gone, at, (*loc, "gone"))
+            yield from self._set(given, at, (*loc, "set"))
+            if given.topic is not None:
+                yield self._message(given, given.topic, at, (*loc, "topic"))
+            yield at
+
+    def _lost(self, gone: str | None, at: float, loc: Loc) -> Iterator[Sample]:
+        """The samples of a source when the tags of `gone`, a source or a device, cannot be read any more."""
+        if gone is None:
+            return
+        tags = [tag for tag in self._plan.inputs.values() if tag.source and not tag.message]
+        lost = [tag for tag in tags if gone in (tag.source, tag.address.removeprefix(f"{SPARKPLUG}/"))]
+        if not lost:
+            names = dict.fromkeys(
+                name for tag in tags for name in (tag.source, tag.address) if tag.metric or name == tag.source
+            )
+            known = ", ".join(name.removeprefix(f"{SPARKPLUG}/") for name in names) or "none"
+            raise self._error(loc, f"no tags come from {gone}; sources and devices of tags: {known}")
+        for source, address in dict.fromkeys((tag.source, tag.address) for tag in lost):
+            metrics = {tag.field[0]: None for tag in lost if tag.address == address and tag.metric}
+            yield Sample(source, address, metrics or None, at, quality="bad")
+
+    def _set(self, given: Given, at: float, loc: Loc) -> Iterator[Sample]:
+        devices: dict[tuple[str, str], dict[str, Any]] = {}
+        for name, value in given.set.items():
+            known = self._plan.inputs.get(name)
+            if known is None or (known.field and not known.metric):
+                names = ", ".join(name for name, tag in self._plan.inputs.items() if tag.metric or not tag.field)
+                why = "is a field of a message: give 'topic' and 'message'"
+                raise self._error((*loc, name), f"{name} {why if known else f'is no input; there are: {names}'}")
+            if known.metric:
+                devices.setdefault((known.source, known.address), {})[known.field[0]] = value
+                continue
+            sample = _sample(given, known.source, known.address, value, at)
             if not known.accepts(sample):
-                text = f"{name} does not take this message: 'only' says which it takes"
-                raise wrong(path, node, [Fault((*loc, "set", name), text)])
+                raise self._error((*loc, name), f"{name} does not take this message: 'only' says which it takes")
             yield sample
-    for (device_source, address), values in devices.items():
-        yield Sample(device_source, address, values, at, **how)
-    if given.topic is not None:
-        sources = {source for source, address in plan.subscriptions if address == given.topic}
+        for (device_source, address), values in devices.items():
+            yield _sample(given, device_source, address, values, at)
+
+    def _message(self, given: Given, topic: str, at: float, loc: Loc) -> Sample:
+        sources = {source for source, address in self._plan.subscriptions if address == topic}
         source = given.source or next(iter(sources), None)
         if source is None or source not in sources:
-            topics = ", ".join(sorted({address for _, address in plan.subscriptions}))
-            raise wrong(path, node, [Fault((*loc, "topic"), f"no input has this topic; there are: {topics}")])
-        yield Sample(source, given.topic, given.message, at, **how)
-    yield at
+            topics = ", ".join(sorted({address for _, address in self._plan.subscriptions}))
+            raise self._error(loc, f"no input has this topic; there are: {topics}")
+        return _sample(given, source, topic, given.message, at)
+
+    def _error(self, loc: Loc, text: str) -> ConfigError:
+        return config_error(self._node, [ConfigFault(loc, text)])
 
 
-def _lost(gone: str | None, plan: LinePlan, at: float, path: Path, node: Node, loc: Loc) -> Iterator[Sample]:
-    """What a source says when the tags of `gone`, a source or a device, cannot be read any more."""
-    if gone is None:
-        return
-    tags = [one for one in plan.inputs.values() if one.source and not one.message]
-    lost = [one for one in tags if gone in (one.source, one.address.removeprefix(f"{SPARKPLUG}/"))]
-    if not lost:
-        names = dict.fromkeys(
-            name for one in tags for name in (one.source, one.address) if one.metric or name == one.source
-        )
-        there = ", ".join(name.removeprefix(f"{SPARKPLUG}/") for name in names) or "none"
-        raise wrong(path, node, [Fault(loc, f"no tags come from {gone}; sources and devices of tags: {there}")])
-    for source, address in dict.fromkeys((one.source, one.address) for one in lost):
-        names = {one.field[0]: None for one in lost if one.address == address and one.metric}
-        yield Sample(source, address, names or None, at, quality="bad")
+def _sample(given: Given, source: str, address: str, value: Any, at: float) -> Sample:
+    return Sample(source, address, value, at, quality=given.quality, retained=given.retained, initial=given.initial)
 
 
-def _differences(expected: Sequence[Mapping[str, Mapping[str, Any]]], got: Sequence[Shown]) -> Iterator[str]:
-    wanted = [(path, body) for one in expected for path, body in one.items()]
-    for number in range(max(len(wanted), len(got))):
-        want = wanted[number] if number < len(wanted) else None
-        have = got[number] if number < len(got) else None
+def _differences(
+    expected: Sequence[Mapping[str, Mapping[str, Any]]], actual: Sequence[RequestPreview]
+) -> Iterator[str]:
+    """Sentences about each request that is not as expected."""
+    wanted = [(path, body) for request in expected for path, body in request.items()]
+    for index in range(max(len(wanted), len(actual))):
+        want = wanted[index] if index < len(wanted) else None
+        request = actual[index] if index < len(actual) else None
         if want is None:
-            yield f"request {number + 1} is not expected: {have}"
-        elif have is None:
-            yield f"request {number + 1} is missing: {want[0]} {dict(want[1])}"
-        elif want[0] != have.path:
-            yield f"request {number + 1} is {have}, expected was {want[0]}"
+            yield f"request {index + 1} is not expected: {request}"
+        elif request is None:
+            yield f"request {index + 1} is missing: {want[0]} {dict(want[1])}"
+        elif want[0] != request.path:
+            yield f"request {index + 1} is {request}, expected was {want[0]}"
         else:
-            for where, wish, is_ in _unlike(want[1], have.body, ""):
-                yield f"request {number + 1}, {have.path}: {where} is {is_!r}, expected was {wish!r}"
+            for where, wanted_value, value in _unequal(want[1], request.body, ""):
+                yield f"request {index + 1}, {request.path}: {where} is {value!r}, expected was {wanted_value!r}"
 
 
 _NONE = "nothing"
 
 
-def _unlike(want: object, have: object, where: str) -> Iterator[tuple[str, object, object]]:
-    if isinstance(want, Mapping) and isinstance(have, Mapping):
-        for name, value in want.items():
-            yield from _unlike(value, have.get(name, _NONE), f"{where}.{name}".lstrip("."))
-    elif want != have or isinstance(want, bool) != isinstance(have, bool):
-        yield where, want, have
+def _unequal(wanted: object, actual: object, where: str) -> Iterator[tuple[str, object, object]]:
+    if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
+        for name, value in wanted.items():
+            yield from _unequal(value, actual.get(name, _NONE), f"{where}.{name}".lstrip("."))
+    elif wanted != actual or isinstance(wanted, bool) != isinstance(actual, bool):
+        yield where, wanted, actual

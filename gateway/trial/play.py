@@ -1,6 +1,7 @@
-"""What lines make of a recording, with the recording's own clock: requests as Oden would get them, and why. Pure.
+"""Plays a recording by its own clock: the requests that Oden would get for it, and what causes each. Pure.
 
-Each record is one request here, as if Oden were always reached at once; where requests have to wait, delivery merges them.
+Each record is one request here, as if Oden could always be reached at once. Where requests have to wait, delivery
+merges them.
 """
 
 import json
@@ -15,24 +16,26 @@ from gateway.oden.requests import Wording, iso, request_for
 
 
 @dataclass(slots=True)
-class Played:
-    """What came of a recording, in the order in which it was decided."""
+class Playback:
+    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time."""
 
-    made: list[Provenance] = field(default_factory=list)
+    causes: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
 
-def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Played:
-    """Map `events` from an empty memory on. Raises nothing that a recording can cause."""
+def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playback:
+    """Map `events`, which are samples and bare times, from the lines' initial states on.
+
+    No sample that a recording can hold makes it fail.
+    """
     states = [LineState()] * len(plans)
-    played = Played()
-    now = None
+    playback = Playback()
 
     def advance(number: int, event: Sample | Tick) -> None:
-        took = step(plans[number], states[number], event)
-        states[number] = took.state
-        played.made.extend(provenance_of(took, event))
-        played.notices.extend(took.notices)
+        result = step(plans[number], states[number], event)
+        states[number] = result.state
+        playback.causes.extend(provenance_of(result, event))
+        playback.notices.extend(result.notices)
 
     for event in events:
         now = event.received if isinstance(event, Sample) else event
@@ -40,42 +43,42 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Played:
             if not isinstance(event, Sample):
                 advance(number, Tick(now))
             elif (event.source, event.address) in plan.subscriptions:
-                advance(number, Tick(now))  # what was due before is not this sample's doing
+                advance(number, Tick(now))  # what was due before is not caused by this sample
                 advance(number, event)
-    played.made.sort(key=lambda made: made.record.at)
-    played.notices.sort(key=lambda notice: notice.at)
-    return played
+    playback.causes.sort(key=lambda cause: cause.record.at)
+    playback.notices.sort(key=lambda notice: notice.at)
+    return playback
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A request that a record becomes, with `<…>` in the place of ids that only Oden knows."""
+class RequestPreview:
+    """The request that a record becomes, with `<…>` in the place of ids that only Oden knows."""
 
-    made: Provenance
+    cause: Provenance
     path: str
     body: Mapping[str, object]
 
     def __str__(self) -> str:
-        at = iso(int(self.made.record.at))
+        at = iso(int(self.cause.record.at))
         return f"{at} {self.path} {json.dumps(self.body, ensure_ascii=False)}"
 
 
-def requests(made: Iterable[Provenance], plans: Sequence[LinePlan], wording: Wording) -> Iterator[Shown]:
-    """The requests of a recording. Intervals are called by their type and number on the line: `<RUN 3>`."""
+def previews(causes: Iterable[Provenance], plans: Sequence[LinePlan], wording: Wording) -> Iterator[RequestPreview]:
+    """The requests of a recording. Intervals are named by their type and their number on the line: `<RUN 3>`."""
     names: dict[str, str] = {}
     counts: dict[tuple[str, str], int] = {}
-    lines = {plan.key: plan for plan in plans}
-    for one in made:
-        record = one.record
+    by_key = {plan.key: plan for plan in plans}
+    for cause in causes:
+        record = cause.record
         if isinstance(record, StartInterval):
             number = counts[record.line, record.type] = counts.get((record.line, record.type), 0) + 1
             names[record.key] = f"<{record.type} {number}>"
-        yield shown(one, lines[record.line], names.get(record.interval, "<unknown>"), wording)
+        yield preview(cause, by_key[record.line], names.get(record.interval, "<unknown>"), wording)
 
 
-def shown(cause: Provenance, plan: LinePlan, interval: str, wording: Wording) -> Shown:
-    """The request of one record; `interval` is what its interval is called."""
+def preview(cause: Provenance, plan: LinePlan, interval: str, wording: Wording) -> RequestPreview:
+    """The request of one record; `interval` is the name that stands for the id of its interval."""
     line_id = plan.id or f"<{plan.factory}/{plan.line}>"
     interval_id = None if isinstance(cause.record, StartInterval) else interval
     request = request_for((cause.record,), line_id, (interval_id,), wording)
-    return Shown(cause, request.endpoint.path, request.fields())
+    return RequestPreview(cause, request.endpoint.path, json.loads(request.text()))

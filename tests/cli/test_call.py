@@ -118,9 +118,9 @@ def test_the_list_has_every_endpoint(site: Site) -> None:
     for line in listed:
         path, does = line.split(maxsplit=1)
         assert does == ENDPOINTS[path].does
-    told = json.loads(site.start("call", "--list", "--json").communicate(timeout=PATIENCE)[0])
-    assert [one["call"] for one in told] == [line.split()[0] for line in listed]
-    assert {"call": "interval/delete", "does": "deletes the interval with the id", "effect": "deletes"} in told
+    result = json.loads(site.start("call", "--list", "--json").communicate(timeout=PATIENCE)[0])
+    assert [entry["call"] for entry in result] == [line.split()[0] for line in listed]
+    assert {"call": "interval/delete", "does": "deletes the interval with the id", "effect": "deletes"} in result
 
 
 def test_a_call_without_a_gateway(site: Site) -> None:
@@ -138,7 +138,7 @@ def test_a_call_without_a_gateway(site: Site) -> None:
     assert site.received[-1].body["start_time"] == "2026-11-02T08:00:00Z"
     wanted = f'{{"id": "{made["id"]}", "type": {{"name": "STATE"}}, "line": {LINE}}}'
     done = site.call("interval", "search", "--body", "-", "--json", text=wanted)
-    assert [one["id"] for one in json.loads(done.stdout)] == [made["id"]]
+    assert [entry["id"] for entry in json.loads(done.stdout)] == [made["id"]]
 
 
 def test_p3_calls_at_once_keep_their_distance(site: Site) -> None:
@@ -152,7 +152,8 @@ def test_p3_calls_at_once_keep_their_distance(site: Site) -> None:
 
 
 def test_p3_a_running_gateway_makes_the_call(site: Site) -> None:
-    """It is made by the gateway, with its address and token: the command's own would lead nowhere. Several keep their distance."""
+    """The gateway makes it, with its own address and token; those of the command lead nowhere. Several keep their
+    distance."""
     elsewhere = {
         "ODEN_GATEWAY_ODEN__URL": f"http://127.0.0.1:{free_port()}/v2",
         "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "another-token",
@@ -162,7 +163,7 @@ def test_p3_a_running_gateway_makes_the_call(site: Site) -> None:
         site.gateway()
         done = site.call("line", "search", "--body", LINE, "--json", variables=elsewhere)
         assert (done.returncode, done.stderr) == (0, "")
-        assert [one["name"] for one in json.loads(done.stdout)] == ["Line 01"]
+        assert [entry["name"] for entry in json.loads(done.stdout)] == ["Line 01"]
         running = [site.calling("line", "search", "--body", LINE, variables=elsewhere) for _ in range(3)]
         assert [process.wait(timeout=PATIENCE) for process in running] == [0, 0, 0]
         failed = site.call("line", "search", "--body", '{"factory": {"name": "Nowhere"}}', "--json")
@@ -205,11 +206,11 @@ def test_a_failure(
     """Exit code 1, with what is known of it as JSON."""
     site.oden(fault)
     done = site.call("interval", "set", "--body", STATE, "--json")
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (1, "")
-    assert (told["call"], told["status"], told["certainty"]) == ("interval/set", status, certainty)
-    assert (told["retryable"], told["may_repeat"]) == (retryable, may_repeat)
-    assert (told["id"] is not None) == (status == 500)
+    assert (result["call"], result["status"], result["certainty"]) == ("interval/set", status, certainty)
+    assert (result["retryable"], result["may_repeat"]) == (retryable, may_repeat)
+    assert (result["id"] is not None) == (status == 500)
 
 
 def test_a_failure_in_words(site: Site) -> None:
@@ -232,7 +233,7 @@ def test_oden_is_away(site: Site) -> None:
 
 
 def test_a_name_that_the_document_does_not_have(site: Site) -> None:
-    """It is sent, because the API grows, and pointed out, because it is probably a slip; in metadata anything may stand."""
+    """It is sent, because the API grows, and pointed out, because it is probably a slip. Metadata may hold anything."""
     site.oden()
     body = '{"nam": "Line 01", "factory": {"nme": "x", "name": "Factory A"}, "match": "all"}'
     done = site.call("line", "search", "--body", body)
@@ -311,9 +312,9 @@ def test_a_call_that_is_wrong(words: tuple[str, ...], why: str, capsys: pytest.C
 def test_a_wrong_body_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """With --json what is wrong stands on standard output, as other failures do."""
     assert main(["call", "-c", "/nowhere/gateway.yaml", "interval", "set", "--json"]) == 2
-    told = json.loads(capsys.readouterr().out)
-    assert told["error"] == "`type` must be given; `line` must be given"
-    assert (told["call"], told["certainty"], told["retryable"]) == ("interval/set", "not sent", False)
+    result = json.loads(capsys.readouterr().out)
+    assert result["error"] == "`type` must be given; `line` must be given"
+    assert (result["call"], result["certainty"], result["retryable"]) == ("interval/set", "not sent", False)
 
 
 def test_p10_a_wrong_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

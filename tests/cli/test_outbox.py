@@ -100,7 +100,8 @@ class Site:
     def outbox(self, *arguments: str, text: str = "", code: int = 0) -> str:
         """What the command prints; with `code` it must end, and with 0 without a word on standard error.
 
-        It runs in this process, because to start one costs a second; it talks to the gateway through the socket all the same.
+        It runs in this process, because to start another takes a second. It still talks to the gateway through the
+        socket.
         """
         words = ["outbox", arguments[0], "-c", str(self.folder / "gateway.yaml"), *arguments[1:]]
         output, errors, stdin, environ = io.StringIO(), io.StringIO(), sys.stdin, dict(os.environ)
@@ -117,10 +118,10 @@ class Site:
             os.environ.clear()
             os.environ.update(environ)
             time.tzset()
-        said = output.getvalue() + errors.getvalue()
-        assert (ended, errors.getvalue() if code == 0 else "") == (code, ""), said
-        assert TOKEN not in said
-        return said
+        printed = output.getvalue() + errors.getvalue()
+        assert (ended, errors.getvalue() if code == 0 else "") == (code, ""), printed
+        assert TOKEN not in printed
+        return printed
 
     def json(self, *arguments: str, code: int = 0) -> Any:
         return json.loads(self.outbox(*arguments, "--json", code=code))
@@ -159,7 +160,7 @@ def stored(site: Site, *records: Record, refused: int = 0) -> None:
     for work in outbox.work()[:refused]:
         attempt = Attempt(work.lane, work.positions, "interval/set", BODY, begun=1.0, tries=1)
         outbox.begin(work, attempt)
-        (begun,) = [one for one in outbox.work() if one.attempt == attempt]
+        (begun,) = [item for item in outbox.work() if item.attempt == attempt]
         outbox.settle(begun, {}, {work.positions[0]: "400: no such product: Film 20"}, NOW - 100.0)
     outbox.close()
 
@@ -191,7 +192,7 @@ def test_list_is_narrowed_by_filters(refused: Site) -> None:
     """Each filter leaves what fits; the limit says that there are more; what does not exist is nothing or an error."""
 
     def keys(*arguments: str) -> set[str]:
-        return {one["record"]["key"] for one in refused.json("list", *arguments)["records"]}
+        return {item["record"]["key"] for item in refused.json("list", *arguments)["records"]}
 
     assert keys("--where", "dead") == keys("--error", "No Such") == {RUN.key}
     assert keys("--kind", "state") == keys("--newer", "10m") == {STATE.key}
@@ -240,15 +241,15 @@ def test_show_says_when_it_is_tried_next(site: Site) -> None:
 
 def test_retry_on_the_files(refused: Site) -> None:
     """A retried record waits again; nothing is lost; one that is no dead letter, or nothing said, is refused."""
-    refused_keys = {one["record"]["key"] for one in refused.json("list")["records"]}
+    refused_keys = {item["record"]["key"] for item in refused.json("list")["records"]}
     assert "is not a dead letter: it waits for its turn. Nothing was changed." in refused.outbox(
         "retry", STATE.key, code=1
     )
     assert refused.outbox("retry", RUN.key[:16]) == "1 record will be sent once more.\n"
     assert refused.outbox("retry", "--all") == "0 records will be sent once more.\n"
-    assert {one["where"] for one in refused.json("list")["records"]} == {"waiting"}
+    assert {item["where"] for item in refused.json("list")["records"]} == {"waiting"}
     # The end has become part of its start, which waits again.
-    assert {one["record"]["key"] for one in refused.json("list")["records"]} == refused_keys
+    assert {item["record"]["key"] for item in refused.json("list")["records"]} == refused_keys
     assert "records that are dead or again, not parked" in refused.outbox("retry", "--where", "parked", code=1)
     for arguments in (["retry"], ["drop"], ["retry", RUN.key, "--all"], ["drop", "--all", "--line", "Line 01"]):
         assert "say which" in refused.outbox(*arguments, code=2)
@@ -259,15 +260,15 @@ def test_drop_asks_and_takes_what_depends_on_it(refused: Site) -> None:
     """It says how many, does nothing without a yes, and takes with a start all that names it; the rest stays."""
     asked = "This gives up 1 dead letter, and 2 records that depend on it. They will never be at Oden."
     for answer in ("", "n\n", "1\n"):
-        said = refused.outbox("drop", "--where", "dead", text=answer, code=1)
-        assert asked in said
-        assert "Nothing was dropped." in said
+        printed = refused.outbox("drop", "--where", "dead", text=answer, code=1)
+        assert asked in printed
+        assert "Nothing was dropped." in printed
     assert "records that are dead, not waiting" in refused.outbox("drop", "--where", "waiting", "--yes", code=1)
     assert len(refused.json("list")["records"]) == 4
-    said = refused.outbox("drop", RUN.key, text="y\n")
-    assert asked in said
-    assert said.endswith("Dropped 1 dead letter, and 2 records that depend on it.\n")
-    assert [one["record"]["key"] for one in refused.json("list")["records"]] == [STATE.key]
+    printed = refused.outbox("drop", RUN.key, text="y\n")
+    assert asked in printed
+    assert printed.endswith("Dropped 1 dead letter, and 2 records that depend on it.\n")
+    assert [item["record"]["key"] for item in refused.json("list")["records"]] == [STATE.key]
     assert refused.outbox("drop", "--all", "--yes") == "Dropped 0 dead letters.\n"
     assert refused.outbox("drop", "--all") == "There is nothing to drop.\n"
     refused.outbox("verify")
@@ -406,7 +407,7 @@ def test_the_running_gateway_answers_and_goes_on(site: Site) -> None:
 
 
 def test_a_socket_that_was_left_over_is_replaced(site: Site) -> None:
-    """After a kill the files are opened by the command, although the socket is still there; the next start takes it over."""
+    """After a kill the command opens the files, although the socket is still there; the next start takes it over."""
     stored(site, STATE)
     process = site.run()
     process.kill()
@@ -418,12 +419,12 @@ def test_a_socket_that_was_left_over_is_replaced(site: Site) -> None:
 
 
 def test_a_gateway_that_cannot_listen_runs_on_and_says_so(site: Site) -> None:
-    """Where the socket cannot be made, the gateway runs; the log and its status say why; a command names the process."""
+    """Where the socket cannot be made, the gateway runs. Its log and status say why, a command names the process."""
     (site.directory / "control.sock").mkdir(parents=True)
     process = site.start("run", "-c", str(site.folder / "gateway.yaml"))
     wait_for(lambda: status_json(site.status_port))
-    said = status_json(site.status_port)
-    assert "its control socket cannot be made (Address already in use)" in str(said)
+    printed = status_json(site.status_port)
+    assert "its control socket cannot be made (Address already in use)" in str(printed)
     assert f"in use by another oden-gateway (process {process.pid})" in site.outbox("list", code=1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=PATIENCE)

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.peers import PATIENCE
-
 EXAMPLES = Path(__file__).parents[2] / "config"
 GOOD = (EXAMPLES / "gateway.yaml").read_text(encoding="utf-8")
 TOKEN = "a-token-that-nobody-may-see"
@@ -46,7 +44,7 @@ def check(path: Path, *options: str, command: str = "check", variables: Mapping[
         env=environment(**(variables or {})),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=120,
         check=False,
     )
     return Answer(done.returncode, done.stdout, done.stderr.splitlines())

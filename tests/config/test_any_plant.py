@@ -1,4 +1,4 @@
-"""P10 for configurations of several files that nobody thought of: never a traceback, always a place in one of the files."""
+"""P10 for any configuration of several files: never a traceback, always a position in one of the files."""
 
 import contextlib
 import io
@@ -26,10 +26,10 @@ def assert_judged(files: dict[str, str]) -> None:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(["check", "-c", str(path)])
-        said = err.getvalue().replace(f"{folder}/", "")
+        printed = err.getvalue().replace(f"{folder}/", "")
     assert code in {0, 2}
-    assert bool(said) == (code == 2)
-    for problem in said.splitlines():
+    assert bool(printed) == (code == 2)
+    for problem in printed.splitlines():
         if problem.startswith("gateway.yaml: the file is empty"):
             continue
         match = re.match(r"([a-z/]+\.(?:yaml|csv)):(\d+):(\d+): .+", problem)
@@ -61,7 +61,7 @@ def test_p10_any_piece_anywhere(name: str, part: float, piece: str) -> None:
 @settings(max_examples=80, deadline=None)
 @given(st.sampled_from(FILES), st.data())
 def test_p10_any_changed_line(name: str, data: st.DataObject) -> None:
-    """A line of one file that is dropped, doubled or swapped with the one before is accepted or refused with its place."""
+    """A line that is dropped, doubled or swapped with the one before is accepted or refused with its position."""
     lines = PLANT[name].splitlines(keepends=True)
     index = data.draw(st.integers(0, len(lines) - 1))
     match data.draw(st.sampled_from(["drop", "double", "swap"])):

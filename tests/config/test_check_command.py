@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.check import read_config
 from gateway.cli.phrases import span
-from gateway.config.schema import MqttSource
+from gateway.cli.startup import read_config
+from gateway.config.schema import MqttConfig
 from gateway.config.secrets import SecretError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 
@@ -145,7 +145,7 @@ def test_p8_what_is_loaded_shows_no_secret(tmp_path: Path) -> None:
     text = GOOD.replace("client_id: edge-01", "client_id: edge-01, password: '${secret:broker}'")
     loaded, _ = read_config(written(tmp_path / "c", text), {"ODEN_GATEWAY_SECRET_BROKER": "open-sesame"})
     floor = loaded.config.sources["floor"]
-    assert isinstance(floor, MqttSource)
+    assert isinstance(floor, MqttConfig)
     assert floor.password is not None
     assert floor.password.get_secret_value() == "open-sesame"
     assert "open-sesame" not in f"{loaded!r} {loaded.config!r} {loaded.config.model_dump_json()}"
@@ -164,8 +164,8 @@ def test_where_points_at_values_and_sections(tmp_path: Path) -> None:
 
 def test_span() -> None:
     """Durations are said in the two largest units that matter."""
-    said = [span(seconds) for seconds in (0.5, 5, 90, 13107.2, 86400, 2.5)]
-    assert said == ["500 ms", "5 s", "1 min 30 s", "3 h 38 min", "1 d", "2.5 s"]
+    printed = [span(seconds) for seconds in (0.5, 5, 90, 13107.2, 86400, 2.5)]
+    assert printed == ["500 ms", "5 s", "1 min 30 s", "3 h 38 min", "1 d", "2.5 s"]
 
 
 PLANT = """
@@ -200,18 +200,20 @@ def plant(folder: Path, *differing: str) -> Path:
 
 
 def test_forty_equal_lines_are_read_on_one_screen(tmp_path: Path) -> None:
-    """Lines that differ only in addresses and texts that are filled in are one block: all their names, and what the first of them does."""
+    """Lines that differ only in addresses and parameters of texts are one block that describes the first of them."""
     answer = check(plant(tmp_path / "c"))
     assert answer.code == 0, answer.problems
-    said = answer.output.splitlines()
-    assert len(said) < 40
-    blocks = [text for text in said if text.endswith(" of Factory A:")]
+    printed = answer.output.splitlines()
+    assert len(printed) < 40
+    blocks = [text for text in printed if text.endswith(" of Factory A:")]
     assert blocks == [", ".join(f"Line {n:02}" for n in range(1, 40)) + " and Line 40 of Factory A:"]
-    assert "  40 lines alike, but for addresses and texts that are filled in: below they are those of Line 01." in said
-    assert "    state is the tag ns=2;s=T1.State of plc." in said
-    assert not any("T2" in text for text in said)
-    assert "    About 62 an hour for each of them; 31 suffice when they have to." in said
-    assert any("about 2,480 an hour are expected" in text for text in said)
+    assert (
+        "  40 lines alike, but for addresses and texts that are filled in: below they are those of Line 01." in printed
+    )
+    assert "    state is the tag ns=2;s=T1.State of plc." in printed
+    assert not any("T2" in text for text in printed)
+    assert "    About 62 an hour for each of them; 31 suffice when they have to." in printed
+    assert any("about 2,480 an hour are expected" in text for text in printed)
     lines = json.loads(check(tmp_path / "c" / "gateway.yaml", "--json").output)["lines"]
     assert [line["line"] for line in lines] == [f"Line {n:02}" for n in range(1, 41)]
     assert "state is the tag ns=2;s=T40.State of other." in lines[39]["does"]
@@ -219,7 +221,7 @@ def test_forty_equal_lines_are_read_on_one_screen(tmp_path: Path) -> None:
 
 
 def test_lines_that_do_something_else_have_a_block_of_their_own(tmp_path: Path) -> None:
-    """Times, rates and what a line says itself are no mere texts: such lines are not taken for the same, whoever set them."""
+    """Lines with other times, rates or texts of their own are not taken for the same, whoever has set them."""
     path = plant(tmp_path / "c", "7,8s,", "9,,50/s", "10,,50/s")
     file = path.with_name("lines.csv")
     answer = check(path, variables={"ODEN_GATEWAY_LINES__19__RUN__PRODUCT": "Paste"})
@@ -238,7 +240,7 @@ def test_lines_that_do_something_else_have_a_block_of_their_own(tmp_path: Path) 
 
 
 def test_equal_lines_of_several_factories(tmp_path: Path) -> None:
-    """Lines that were written by hand are alike too; each is named with its factory. Another condition makes another line."""
+    """Lines written by hand are alike too, and each is named with its factory. Another condition makes another line."""
     head, _, line = GOOD.partition("lines:\n")
     other = line.replace("Factory A ", "Factory B ").replace("L01", "L07")
     slower = line.replace("Line 01", "Line 02").replace("for: 30m", "for: 40m")

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from gateway.config.lookups import read_lookups, stamps
-from gateway.config.schema import Table
+from gateway.config.schema import LookupTable
 from gateway.model import Lookup
 
 
 def read(path: Path, text: str, key: str | None = None) -> Lookup:
     """The table that a file with `text` is."""
     path.write_text(text, encoding="utf-8", newline="")
-    return read_lookups({"table": Table(file=path, key=key)}, lambda _: "somewhere")["table"]
+    return read_lookups({"table": LookupTable(file=path, key=key)}, lambda _: "somewhere")["table"]
 
 
 def test_rows_are_found_by_a_column(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
 def test_a_change_is_noticed(tmp_path: Path) -> None:
     """A file that is written, replaced or removed has another stamp."""
     path = tmp_path / "t.csv"
-    tables = {"table": Table(file=path)}
+    tables = {"table": LookupTable(file=path)}
     seen = [stamps(tables)]
     path.write_text("key,a\n")
     seen.append(stamps(tables))

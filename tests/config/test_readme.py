@@ -4,7 +4,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from gateway.cli.check import read_config
+from gateway.cli.startup import read_config
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.cli.check import read_config
-from gateway.config.document import Key, Tree, compose
+from gateway.cli.startup import read_config
 from gateway.config.files import Files
-from gateway.config.filling import escaped
 from gateway.config.loader import load
-from gateway.config.schema import MqttSource
-from gateway.config.templates import written_out
-from gateway.config.yaml_text import yaml_text
+from gateway.config.model_files import yaml_text
+from gateway.config.schema import MqttConfig
+from gateway.config.substitution import escaped
+from gateway.config.templates import expand_templates
+from gateway.config.yaml_tree import Key, Tree, compose
 from gateway.errors import ConfigError
 from gateway.model import Scalar
 from tests.config.command import GOOD, TOKEN, check
@@ -76,8 +76,8 @@ def test_a_line_from_a_template_is_the_line_written_by_hand(
     line: dict[Key, Tree] = {"use": "t", "with": dict(used.items()), "line": "L", **own}
     root, _ = compose(json.dumps({"templates": {"t": body}, "lines": [line]}), FILE)
     files = Files()
-    written = written_out(root, files)
-    assert files.complaints == []
+    written = expand_templates(root, files)
+    assert files.findings == []
     expected = laid_over(by_hand(body, values), {"line": "L", **dict(by_hand(own, values).items())})  # type: ignore[union-attr]
     assert written.tree() == {"lines": [expected]}
 
@@ -87,8 +87,8 @@ def test_what_is_escaped_is_filled_in_as_it_was(text: str) -> None:
     """Text that is escaped stands in a line as it is, whatever is in it."""
     root, _ = compose(json.dumps({"lines": [{"a": escaped(text)}]}), FILE)
     files = Files()
-    assert written_out(root, files).tree() == {"lines": [{"a": text}]}
-    assert files.complaints == []
+    assert expand_templates(root, files).tree() == {"lines": [{"a": text}]}
+    assert files.findings == []
 
 
 @settings(deadline=None, max_examples=25)
@@ -119,10 +119,10 @@ def test_golden(case: str, tmp_path: Path) -> None:
     """`check --expanded` prints the file `expected.yaml` of each case, which reads as the same configuration."""
     folder = GOLDEN / case
     loaded, _ = read_config(folder / "gateway.yaml", ENVIRON)
-    printed = yaml_text(loaded.written_out()).replace(f"{folder}/", "")
+    printed = yaml_text(loaded.expanded()).replace(f"{folder}/", "")
     assert printed == (folder / "expected.yaml").read_text(encoding="utf-8")
     again = tmp_path / "gateway.yaml"
-    again.write_text(yaml_text(loaded.written_out()), encoding="utf-8")
+    again.write_text(yaml_text(loaded.expanded()), encoding="utf-8")
     reread, _ = read_config(again, ENVIRON)
     assert reread.config.lines == loaded.config.lines
     assert reread.config.sources == loaded.config.sources
@@ -142,7 +142,7 @@ def test_p8_expanded_shows_no_secret(tmp_path: Path) -> None:
 
 
 def test_the_environment_reaches_lines_from_templates(tmp_path: Path) -> None:
-    """A value of a line that stands in a template, a table or another file is overridden like any other, for that line only."""
+    """A line's value from a template, a table or another file is overridden like any other, for that line only."""
     path = planted(tmp_path)
     variables = {
         "ODEN_GATEWAY_LINES__1__INPUTS__GOOD__COUNTER__ROLLOVER": "512",
@@ -163,14 +163,14 @@ def test_where_points_into_the_file_in_which_it_is_written(tmp_path: Path) -> No
     """Values of a line come from the line, the template, the parameter, the table: each is found there."""
     path = planted(tmp_path)
     loaded, _ = read_config(path, ENVIRON)
-    found = {
+    positions = {
         ("line",): "lines.csv:3:1",
         ("run", "settle"): "gateway.yaml:9:66",
         ("inputs", "good", "node"): "tags.csv:3:16",
         ("inputs", "good", "counter", "rollover"): "lines.csv:3:13",
         ("states", "codes", 2, "reason"): "codes.csv:3:20",
     }
-    for loc, where in found.items():
+    for loc, where in positions.items():
         assert loaded.where(("lines", 1, *loc)) == f"{tmp_path}/{where}"
     assert loaded.where(("sources", "floor", "url")) == f"{tmp_path}/sources.yaml:3:28"
 
@@ -179,7 +179,7 @@ def test_p8_a_password_is_taken_as_it_is(tmp_path: Path) -> None:
     """In a password nothing is filled in, and what looks like a parameter in it is not complained of."""
     sources = PLANT["sources.yaml"].replace("edge-01", 'edge-01, password: "a${b}$${c}"')
     floor = load(planted(tmp_path, {**PLANT, "sources.yaml": sources}), ENVIRON).config.sources["floor"]
-    assert isinstance(floor, MqttSource)
+    assert isinstance(floor, MqttConfig)
     assert floor.password is not None
     assert floor.password.get_secret_value() == "a${b}$${c}"
 
@@ -261,7 +261,7 @@ def wrapped(levels: int) -> str:
     ids=["chain", "wrapped", "includes"],
 )
 def test_p12_what_goes_on_and_on(tmp_path: Path, files: dict[str, str], words: str) -> None:
-    """Chains of templates and parameters in parameters have an end; included files may be many. None of it is a traceback."""
+    """Chains of templates and parameters in parameters are limited; included files may be many. Never a traceback."""
     path = planted(tmp_path, files)
     with pytest.raises(ConfigError) as caught:
         load(path, ENVIRON)

@@ -57,7 +57,8 @@ PRODUCT = 'product: "{product}"'
 OUTPUT = GOOD[GOOD.index("    scrap_yield:") :]
 SECOND = (
     OUTPUT
-    + "  - factory: Factory A\n    line: ▲Line 01\n    inputs: {x: {source: floor, topic: x}}\n    run: {key: x, product: x}\n"
+    + "  - factory: Factory A\n    line: ▲Line 01\n"
+    + "    inputs: {x: {source: floor, topic: x}}\n    run: {key: x, product: x}\n"
 )
 
 RULE = '    rules:\n      - {set: target, product: "{product}", metric_group: Speed, value: "{state}"}\n    run:\n'
@@ -278,8 +279,8 @@ def test_p10_wrong_file(
     for variable, value in case.variables.items():
         monkeypatch.setenv(variable, value)
     code = main(["check", "-c", path.name])
-    said = capsys.readouterr()
-    assert_refused(case, Answer(code, said.out, said.err.splitlines()))
+    printed = capsys.readouterr()
+    assert_refused(case, Answer(code, printed.out, printed.err.splitlines()))
 
 
 @pytest.mark.parametrize("name", AS_PROCESSES)
@@ -300,8 +301,8 @@ def assert_refused(case: Wrong, answer: Answer) -> None:
     assert answer.code == 2, answer
     assert answer.output == ""
     assert case.expected, "the case says where"
-    there = [line for line in answer.problems if line.startswith(case.expected)]
-    assert any(all(word in line for word in case.words) for line in there), answer.problems
+    matching = [line for line in answer.problems if line.startswith(case.expected)]
+    assert any(all(word in line for word in case.words) for line in matching), answer.problems
     assert all(line.startswith(("gateway.yaml:", "environment variable ")) for line in answer.problems)
     assert TOKEN not in "".join(answer.problems)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli.check import read_config
+from gateway.cli.startup import read_config
 from gateway.errors import ConfigError
 
 HEAD = """oden: {token: none}
@@ -60,6 +60,6 @@ def test_p10_wrong_inputs_are_refused_with_their_place(given: str, text: str, tm
     path.write_text(f"{HEAD}      {given.replace('▲', '')}\n{STATES}", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_config(path, {})
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.diagnostics
     assert problem.where.endswith(f":10:{7 + given.index('▲')}")
     assert text in problem.text

@@ -1,4 +1,4 @@
-"""P10 where the configuration is several files: each mistake is said at the place where it was written, in whichever file."""
+"""P10 for a configuration of several files: each mistake is reported where it was written, in whichever file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -154,14 +154,14 @@ CASES: dict[str, Wrong] = {
 def test_p10_wrong_plant(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each wrong file ends with code 2, and one sentence at the right place of the right file says what would be right."""
+    """Each wrong file ends with code 2, and one sentence at the right position says what would be right."""
     case = CASES[name]
     path = planted(tmp_path, {name: text.replace(HERE, "") for name, text in case.files.items()})
     monkeypatch.chdir(path.parent)
     assert main(["check", "-c", path.name]) == 2
-    said = capsys.readouterr()
-    problems = [line.replace(f"{tmp_path}/", "") for line in said.err.splitlines()]
-    there = [line for line in problems if line.startswith(case.where)]
-    assert any(all(word in line for word in case.words) for line in there), (case.where, problems)
-    assert said.out == ""
-    assert TOKEN not in said.err
+    printed = capsys.readouterr()
+    problems = [line.replace(f"{tmp_path}/", "") for line in printed.err.splitlines()]
+    matching = [line for line in problems if line.startswith(case.where)]
+    assert any(all(word in line for word in case.words) for line in matching), (case.where, problems)
+    assert printed.out == ""
+    assert TOKEN not in printed.err

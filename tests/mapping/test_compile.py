@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from gateway.config.schema import Line
-from gateway.errors import FaultyConfig
+from gateway.errors import InvalidConfig
 from gateway.mapping.compile import compile_line
 from tests.mapping.recording import LINE, PLC, plan
 
@@ -13,7 +13,7 @@ LOC = ("lines", 3)
 
 
 def faults(**changes: Any) -> list[tuple[tuple[str | int, ...], str]]:
-    with pytest.raises(FaultyConfig) as caught:
+    with pytest.raises(InvalidConfig) as caught:
         compile_line(Line.model_validate({**LINE, **changes}), LOC)
     return [(fault.loc[len(LOC) :], fault.text) for fault in caught.value.faults if fault.loc[: len(LOC)] == LOC]
 

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.config.schema import Line
-from gateway.errors import FaultyConfig
+from gateway.errors import InvalidConfig
 from gateway.mapping.compile import compile_line
 from gateway.model import Lookup
 from tests.mapping.recording import LINE, PLC, order, plan, play, tag, tick
@@ -105,7 +105,7 @@ def shifts(*section: dict[str, Any], zone: str = "Europe/Berlin") -> dict[str, A
 )
 def test_p10_fault_at_its_place(changes: dict[str, Any], loc: tuple[str | int, ...], text: str) -> None:
     """What cannot work is refused where it stands, in a sentence that says what would."""
-    with pytest.raises(FaultyConfig) as caught:
+    with pytest.raises(InvalidConfig) as caught:
         compile_line(Line.model_validate({**LINE, **changes}), ())
     assert [fault.loc for fault in caught.value.faults] == [loc]
     assert text in caught.value.faults[0].text

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.schema_inputs import Counter
+from gateway.config.schema_io import Counter
 from gateway.mapping.counters import delta, refusal
 
 

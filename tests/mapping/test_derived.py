@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config.schema import Line
-from gateway.errors import FaultyConfig
+from gateway.errors import InvalidConfig
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.expressions import parse, parse_value
 from gateway.mapping.line import dump, load, step
@@ -32,7 +32,7 @@ def line(inputs: Mapping[str, Any], **sections: Any) -> LinePlan:
 
 def faults(inputs: Mapping[str, Any], **sections: Any) -> dict[str, str]:
     """The faults by their places, as dotted text."""
-    with pytest.raises(FaultyConfig) as caught:
+    with pytest.raises(InvalidConfig) as caught:
         line({"running": {"source": "plc", "node": "R"}, **inputs}, **sections)
     return {".".join(map(str, fault.loc)): fault.text for fault in caught.value.faults}
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.config.schema_inputs import Counter
+from gateway.config.schema_io import Counter
 from gateway.mapping.inputs import (
     AHEAD,
     CLOCK_LOST,

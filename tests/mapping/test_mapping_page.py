@@ -10,8 +10,7 @@ from ruamel.yaml import YAML
 
 from gateway.config.loader import load
 from gateway.config.schema import Line
-from gateway.config.schema_runs import Run
-from gateway.config.schema_states import States
+from gateway.config.schema_intervals import Run, States
 from gateway.mapping.compile import compile_line, compile_lines
 from gateway.model import Lookup
 

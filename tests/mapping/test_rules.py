@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.schema import Line
-from gateway.errors import FaultyConfig
+from gateway.errors import InvalidConfig
 from gateway.mapping.compile import REMEMBERED_INTERVALS, LinePlan, compile_line
 from gateway.mapping.line import Tick
 from gateway.mapping.rules import MOST_TEST_STAMPS, MOST_WAITING_TESTS
@@ -170,7 +170,7 @@ def test_p2_a_fact_without_inputs_is_told_once() -> None:
 )
 def test_p10_what_is_wrong_is_said_where_it_stands(rule: dict[str, Any], loc: tuple[str, ...], text: str) -> None:
     """A rule that can tell nothing, or names what is not there, is refused at its place."""
-    with pytest.raises(FaultyConfig) as caught:
+    with pytest.raises(InvalidConfig) as caught:
         plan(rule)
     (fault,) = caught.value.faults
     assert fault.loc == ("rules", 0, *loc)

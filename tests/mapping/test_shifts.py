@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.schema_runs import weekdays
+from gateway.config.schema_intervals import weekdays
 from gateway.mapping.shifts import ShiftCalendar, ShiftPlan
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.schema import Outbox
+from gateway.config.schema import OutboxConfig
 from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def test_the_unit_starts_the_command_with_the_default_paths() -> None:
     service = settings("Service")
     (command,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     assert service["ExecStart"] == [f"/opt/oden-gateway/bin/{command} run -c /etc/oden-gateway/gateway.yaml"]
-    assert Outbox().directory == Path("/var/lib") / service["StateDirectory"][0]
+    assert OutboxConfig().directory == Path("/var/lib") / service["StateDirectory"][0]
     assert (service["StateDirectoryMode"], service["RuntimeDirectory"]) == (["0700"], ["oden-gateway"])
 
 

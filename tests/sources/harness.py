@@ -7,8 +7,7 @@ from types import CoroutineType
 from typing import Any
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import MqttSource as MqttConfig
-from gateway.config.schema import OpcuaSource as OpcuaConfig
+from gateway.config.schema import MqttConfig, OpcuaConfig
 from gateway.model import Notice, Sample
 from gateway.sources.base import Arrival, Source
 from gateway.sources.mqtt import MqttSource

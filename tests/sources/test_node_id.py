@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.node_id import NodeAddress, parse_node_id
+from gateway.config.addresses import NodeAddress, parse_node_id
 
 
 @pytest.mark.parametrize(

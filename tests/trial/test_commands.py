@@ -41,7 +41,7 @@ REQUESTS = [
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = written(tmp_path, GOOD)
-    (tmp_path / "monday.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in RECORDING), encoding="utf-8")
+    (tmp_path / "monday.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in RECORDING), encoding="utf-8")
     return path
 
 
@@ -83,7 +83,7 @@ def test_replay_names_what_is_wrong_with_a_recording(config: Path) -> None:
 def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -> None:
     """From a record to the rule with its place in the file, to the sample, and to every input with its place."""
     keys = [json.loads(line) for line in run(config, "replay", "monday.jsonl", "--json").output.splitlines()]
-    run_key = next(one["key"] for one in keys if one["body"].get("name") == "4711")
+    run_key = next(entry["key"] for entry in keys if entry["body"].get("name") == "4711")
     answer = run(config, "explain", run_key[:14], "--recording", "monday.jsonl")
     assert answer.code == 0
     place = next(number for number, line in enumerate(GOOD.splitlines(), 1) if line.strip() == "run:")
@@ -102,7 +102,8 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
 
 
 def test_p11_messages_without_their_time_are_no_rejects(config: Path) -> None:
-    """They are used, with the time of arrival. That is said as what it is, once for each topic, also where others on it have their time."""
+    """They are used, with the time of arrival. A notice says so once for each topic, also where others on it have their
+    time."""
     topic, begun = "plant-a/L01/events/order", T0 + 10
     values = [{"number": "1", "sku": "A"}, {"number": "2", "sku": "A", "at": begun + 10}, {"number": "3", "sku": "A"}]
     lines = [
@@ -114,9 +115,10 @@ def test_p11_messages_without_their_time_are_no_rejects(config: Path) -> None:
     answer = run(config, "replay", "monday.jsonl")
     assert "reject" not in answer.output
     assert '"start_time": "2026-01-05T06:00:10Z"' in answer.output
-    [said] = [line for line in answer.output.splitlines() if " time: " in line]
-    assert said.endswith(
-        'time: floor plant-a/L01/events/order: the message has no field "at", so the time of arrival counts: {"number": "1", "sku": "A"}'
+    [notice] = [line for line in answer.output.splitlines() if " time: " in line]
+    assert notice.endswith(
+        'time: floor plant-a/L01/events/order: the message has no field "at", so the time of arrival counts: '
+        '{"number": "1", "sku": "A"}'
     )
 
 
@@ -136,17 +138,17 @@ RULES = """
 
 
 def test_explain_names_the_rule_among_several(config: Path) -> None:
-    """Each rule stands in the list under `rules`; which of them made a request is said with its own place, also where the test had to
-    wait for its run. The same for one of several `intervals`."""
+    """Each rule is an item of the list `rules`, and the one that made a request is named with its own position, also
+    where the test had to wait for its run. The same for one of several `intervals`."""
     config.write_text(GOOD + RULES, encoding="utf-8")
-    lines = [json.dumps(one) for one in RECORDING]
-    topic, told = "plant-a/L01/events/scrap", {"qty": 3, "code": "Splice", "at": T0 + 10.2}
-    lines.insert(3, json.dumps({"at": T0 + 10.2, "source": "floor", "address": topic, "value": told}))
+    lines = [json.dumps(entry) for entry in RECORDING]
+    topic, message = "plant-a/L01/events/scrap", {"qty": 3, "code": "Splice", "at": T0 + 10.2}
+    lines.insert(3, json.dumps({"at": T0 + 10.2, "source": "floor", "address": topic, "value": message}))
     (config.parent / "monday.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     made = [json.loads(line) for line in run(config, "replay", "monday.jsonl", "--json").output.splitlines()]
 
     def rule(path: str, words: str) -> str:
-        key = next(one["key"] for one in made if one["path"] == path and words in json.dumps(one["body"]))
+        key = next(entry["key"] for entry in made if entry["path"] == path and words in json.dumps(entry["body"]))
         explained = run(config, "explain", key, "--recording", "monday.jsonl").output.splitlines()
         return next(line for line in explained if line.startswith("  rule"))
 
@@ -264,7 +266,7 @@ def test_no_cases_is_no_success(config: Path) -> None:
 
 
 async def test_record_then_replay(tmp_path: Path) -> None:
-    """What real peers say is recorded beside a running session of the same name, and replays into the requests of it."""
+    """Samples of real peers are recorded beside a running session of the same name, and replay into its requests."""
     opcua = OpcuaServer()
     with Mosquitto(tmp_path / "mosquitto") as broker:
         await opcua.start(L01__State=1, L01__Good=7, L01__Reject=0)
@@ -290,11 +292,11 @@ async def test_record_then_replay(tmp_path: Path) -> None:
                         await asyncio.sleep(0.1)
             finally:
                 recorder.send_signal(signal.SIGINT)
-                _, told = await recorder.communicate()
+                _, errors = await recorder.communicate()
         finally:
             await opcua.stop()
-    assert recorder.returncode == 0, told
-    assert b"samples in" in told
+    assert recorder.returncode == 0, errors
+    assert b"samples in" in errors
     answer = run(config, "replay", str(tmp_path / "out.jsonl"), "--json")
     bodies = [json.loads(line)["body"] for line in answer.output.splitlines()]
     assert [body["name"] for body in bodies if body.get("type") == {"name": "RUN"}] == ["4711"]
@@ -313,4 +315,4 @@ def _samples(path: Path) -> list[dict[str, Any]]:
 
 
 def _ordered(samples: list[dict[str, Any]]) -> float:
-    return next(float(one["at"]) for one in samples if "4711" in str(one["value"]))
+    return next(float(entry["at"]) for entry in samples if "4711" in str(entry["value"]))

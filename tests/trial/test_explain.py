@@ -13,7 +13,7 @@ from gateway.mapping.provenance import REMEMBERED_RECORDS, ProvenanceLog
 from gateway.model import StartInterval
 from tests.config.command import Answer, check, environment, written
 from tests.mapping.recording import tick
-from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+from tests.peers import Mosquitto, free_port, wait_until
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
@@ -39,7 +39,7 @@ def gateway(folder: Path, broker: Mosquitto) -> Iterator[Path]:
     try:
         yield path
         process.terminate()
-        assert process.wait(PATIENCE) == 0
+        assert process.wait(120) == 0
     finally:
         process.kill()
         process.wait()
@@ -50,7 +50,7 @@ def explain(config: Path, *options: str) -> Answer:
 
 
 async def test_explain_asks_the_running_gateway(tmp_path: Path) -> None:
-    """By line and by key: the request, the message, the rule with its place in the file, the inputs, and where the record is now."""
+    """By line and by key: the request, the message, the rule and its position, the inputs, where the record is now."""
     with Mosquitto(tmp_path / "broker") as broker:
         with gateway(tmp_path / "gateway", broker) as config:
             port = int(re.findall(r"listen: \"127.0.0.1:(\d+)\"", config.read_text())[0])
@@ -59,12 +59,12 @@ async def test_explain_asks_the_running_gateway(tmp_path: Path) -> None:
                 status = status_json(port)
                 return status is not None and all(source["connected"] for source in status["sources"])
 
-            await wait_until(subscribed)
+            await wait_until(subscribed, 120)
             none = explain(config, "--last", "Line 01")
             assert none.code == 1
             assert "remembers no record of this line" in none.problems[0]
             await broker.publish("order", '{"number": "4711"}')
-            await wait_until(lambda: explain(config, "--last", "Line 01").code == 0)
+            await wait_until(lambda: explain(config, "--last", "Line 01").code == 0, 120)
             last = explain(config, "--last", "Line 01").output
             for words in (
                 'interval/set {"type": {"name": "RUN"}, "line": {"id": "<Factory A/Line 01>"}',

@@ -26,8 +26,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from gateway.config.beside import read_beside, wrong
-from gateway.errors import Fault
+from gateway.config.model_files import config_error, read_model_file
+from gateway.errors import ConfigFault
 from gateway.simulator.oden.store import (
     BUILT_IN,
     Dashboard,
@@ -116,10 +116,10 @@ _FILE: TypeAdapter[_File] = TypeAdapter(_File)
 
 def read_organization(path: Path) -> Organization:
     """The organization that the file at `path` describes; ConfigError, with positions, where it cannot be used."""
-    read, root = read_beside(path, _FILE)
+    read, root = read_model_file(path, _FILE)
     faults = list(_faults(read))
     if faults:
-        raise wrong(path, root, faults)
+        raise config_error(root, faults)
     return Organization(
         factories=tuple(_factory(factory) for factory in read.factories),
         categories=tuple(read.categories),
@@ -151,7 +151,7 @@ def _factory(read: _Factory) -> Factory:
 Loc = tuple[str | int, ...]
 
 
-def _faults(read: _File) -> Iterator[Fault]:
+def _faults(read: _File) -> Iterator[ConfigFault]:
     """What is right by itself and makes no sense together."""
     named = [*_named(read)]
     yield from _duplicates((loc, item.name, loc[:-1]) for loc, item in named)
@@ -161,14 +161,16 @@ def _faults(read: _File) -> Iterator[Fault]:
     factories = {factory.name for factory in read.factories}
     for number, schema in enumerate(read.quality_schemas):
         if schema.factory not in factories:
-            yield Fault(("quality_schemas", number, "factory"), f"there is no factory {schema.factory!r} here")
+            yield ConfigFault(("quality_schemas", number, "factory"), f"there is no factory {schema.factory!r} here")
         try:
             json.loads(schema.schema_)
         except ValueError:
-            yield Fault(("quality_schemas", number, "schema"), "must be JSON, in quotes")
+            yield ConfigFault(("quality_schemas", number, "schema"), "must be JSON, in quotes")
     for number, scrap_yield in enumerate(read.scrap_yield_schemas):
         if scrap_yield.factory not in factories:
-            yield Fault(("scrap_yield_schemas", number, "factory"), f"there is no factory {scrap_yield.factory!r} here")
+            yield ConfigFault(
+                ("scrap_yield_schemas", number, "factory"), f"there is no factory {scrap_yield.factory!r} here"
+            )
     ids = [schema.id for schema in read.quality_schemas]
     yield from _duplicates((("quality_schemas", number, "id"), schema_id, "") for number, schema_id in enumerate(ids))
     owners = [schema.factory for schema in read.scrap_yield_schemas]
@@ -188,12 +190,12 @@ def _named(read: _File) -> Iterator[tuple[Loc, _Named]]:
     return (((*loc, number), item) for loc, items in lists.items() for number, item in enumerate(items))
 
 
-def _duplicates(names: Iterable[tuple[Loc, str, object]]) -> Iterator[Fault]:
+def _duplicates(names: Iterable[tuple[Loc, str, object]]) -> Iterator[ConfigFault]:
     """A fault for each (place, name, what it must be unique among) that was there before."""
     seen: set[tuple[str, object]] = set()
     for loc, name, scope in names:
         if (name, scope) in seen:
-            yield Fault(loc, f"{name!r} is there already")
+            yield ConfigFault(loc, f"{name!r} is there already")
         seen.add((name, scope))
 
 

@@ -91,7 +91,7 @@ def test_all_that_is_wrong_is_named_from_the_top(tmp_path: Path) -> None:
     path.write_text("products: [P, P]\nfactories: [{name: A, lines: [L, L]}]", encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
         read_organization(path)
-    assert [problem.where for problem in caught.value.problems] == [f"{path}:1:15", f"{path}:2:34"]
+    assert [problem.where for problem in caught.value.diagnostics] == [f"{path}:1:15", f"{path}:2:34"]
 
 
 async def test_a_fault_strikes_a_line_by_the_id_that_it_was_given(model: OdenModel, tmp_path: Path) -> None:

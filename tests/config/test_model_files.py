@@ -4,9 +4,9 @@ from pathlib import Path
 
 from hypothesis import given
 
-from gateway.config.document import Tree, compose
-from gateway.config.yaml_text import yaml_text
-from tests.config.test_document import VALUES
+from gateway.config.model_files import yaml_text
+from gateway.config.yaml_tree import Tree, compose
+from tests.config.test_yaml_tree import VALUES
 
 
 @given(VALUES)

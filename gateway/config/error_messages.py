@@ -1,87 +1,88 @@
-"""What pydantic finds wrong, said so that the person who wrote the file knows what to write instead.
+"""Error messages for what pydantic finds wrong, which tell the person who wrote the file what to write instead.
 
-No sentence repeats a value: it may be a secret.
+No message repeats a value of the file: it may be a secret.
 """
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.document import shown
-from gateway.config.schema import Line, MqttSource, Oden, OpcuaSource, Status
-from gateway.config.schema_output import Entry
-from gateway.config.schema_templates import WORKED_IN
-from gateway.config.shape import Loc, Spot, alternatives, fields, models, spot, tag_key, tag_of, tags
-from gateway.config.units import Duration, Rate
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """One thing wrong at `loc`: with its value or, where `at_key`, with its key."""
-
-    loc: Loc
-    text: str
-    at_key: bool = False
+from gateway.config.schema import PREPROCESSED_KEYS, Line, MqttConfig, Oden, OpcuaConfig, Status
+from gateway.config.schema_base import Duration, Rate
+from gateway.config.schema_io import Entry
+from gateway.config.schema_walk import (
+    Loc,
+    SchemaLocation,
+    alternatives,
+    locate,
+    section_keys,
+    section_models,
+    tag_key,
+    tag_of,
+    tag_values,
+)
+from gateway.config.yaml_tree import quoted
+from gateway.errors import ConfigFault
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
-    """The end of a sentence about an unknown word: what it may have been meant to be, and what there is."""
+    """The end of a message about an unknown word: the known word that is most like it, and all known words."""
     names = list(dict.fromkeys(known))
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    meant = f"; did you mean {shown(near[0])}?" if near else ""
+    meant = f"; did you mean {quoted(near[0])}?" if near else ""
     return f"{meant} (possible here: {', '.join(names) or 'nothing'})"
 
 
-def misfits(error: ValidationError) -> list[Misfit]:
-    """What is wrong, once for each place. `error` is about `{"config": the whole file}`."""
-    found: dict[Loc, Misfit] = {}
+def schema_faults(error: ValidationError) -> list[ConfigFault]:
+    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`."""
+    faults: dict[Loc, ConfigFault] = {}
     for details in error.errors(include_url=False):
-        misfit = _misfit(details)
-        found.setdefault(misfit.loc, misfit)
-    return list(found.values())
+        fault = _fault(details)
+        faults.setdefault(fault.loc, fault)
+    return list(faults.values())
 
 
-def _misfit(details: ErrorDetails) -> Misfit:
+def _fault(details: ErrorDetails) -> ConfigFault:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    at = spot(details["loc"][1:])
+    at = locate(details["loc"][1:])
     match kind:
         case "extra_forbidden" | "invalid_key":
-            return Misfit(at.loc, _unknown_key(at, value), at_key=True)
+            return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
-            return Misfit(at.loc, f"the key {shown(at.loc[-1])} is missing{_meaning(at)}")
+            return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
         case "union_tag_invalid" | "union_tag_not_found":
             key, tag = tag_key(at.annotation), tag_of(at.annotation, value)
-            names = [tag for model in models(at.annotation) for tag in tags(model, key)]
-            wrong = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
-            return Misfit((*at.loc, key), f"{wrong} {_choice(names)}{_nearest(tag, names)}")
+            names = [tag for model in section_models(at.annotation) for tag in tag_values(model, key)]
+            complaint = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
+            return ConfigFault((*at.loc, key), f"{complaint} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
-            kinds = alternatives(at.annotation)
-            names = [str(value) for kind in kinds if get_origin(kind) is Literal for value in get_args(kind)]
+            literals = [part for part in alternatives(at.annotation) if get_origin(part) is Literal]
+            names = [str(choice) for literal in literals for choice in get_args(literal)]
             quotes = "" if isinstance(value, str) else ", with the quotes"
-            return Misfit(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
+            return ConfigFault(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
             name = str(next(iter(value)))
-            return Misfit(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
-    return Misfit(at.loc, _sentence(kind, context, at), at_key=at.at_key)
+            return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+    return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
 
 
-def _unknown_key(at: Spot, value: object) -> str:
+def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
     named = value is not None or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
     return (
-        f"unknown key {shown(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
+        f"unknown key {quoted(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
     ) + parameter
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
     """The keys that may be written in a section."""
-    return [*fields(section), *(fields(WORKED_IN[section]) if section in WORKED_IN else ())]
+    preprocessed = section_keys(PREPROCESSED_KEYS[section]) if section in PREPROCESSED_KEYS else ()
+    return [*section_keys(section), *preprocessed]
 
 
 def _choice(names: Iterable[str]) -> str:
@@ -94,12 +95,12 @@ def _nearest(value: object, names: Iterable[str]) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def _meaning(at: Spot) -> str:
+def _description(at: SchemaLocation) -> str:
     """What the schema says of the key, as a sentence of its own."""
     return f". {at.field.description}" if at.field and at.field.description else ""
 
 
-def _sentence(kind: str, context: Mapping[str, Any], at: Spot) -> str:
+def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
     match kind:
         case "value_error":
             return str(context["error"])
@@ -114,10 +115,10 @@ def _sentence(kind: str, context: Mapping[str, Any], at: Spot) -> str:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
             return "write a single value here: text, a number, true or false"
-    return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_meaning(at)}"
+    return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_description(at)}"
 
 
-def _unit(at: Spot) -> str:
+def _unit(at: SchemaLocation) -> str:
     metadata = at.field.metadata if at.field else []
     if get_args(Duration)[1] in metadata:
         return " s"
@@ -127,14 +128,14 @@ def _unit(at: Spot) -> str:
 _NAME = "write a name of letters, digits and '_' that does not begin with a digit"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
-    (OpcuaSource, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
-    (MqttSource, "url"): "mqtt://host:port or, with TLS, mqtts://host:port",
+    (OpcuaConfig, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
+    (MqttConfig, "url"): "mqtt://host:port or, with TLS, mqtts://host:port",
     (Entry, "count"): "the name of an input or, for a field of an event, input.field",
     (Status, "listen"): "address:port, such as 127.0.0.1:8321",
 }
-"""How the texts are written that have a form of their own; the others with a pattern are names."""
+"""How texts with a form of their own are written. All other texts with a pattern are names."""
 
-_TABLE = "write keys and values here: 'key: value' lines, indented below"
+_SECTION = "write keys and values here: 'key: value' lines, indented below"
 _WRONG_TYPE = {
     "string_type": "write text here; a number, true or false that is meant as text needs quotes",
     "is_instance_of": "write a path here",
@@ -142,9 +143,9 @@ _WRONG_TYPE = {
     "float_type": "write a number here, without quotes or a unit",
     "bool_type": "write true or false here",
     "list_type": "write a list here: an indented line that begins with '- ' for each item",
-    "dict_type": _TABLE,
-    "model_type": _TABLE,
-    "model_attributes_type": _TABLE,
+    "dict_type": _SECTION,
+    "model_type": _SECTION,
+    "model_attributes_type": _SECTION,
     "string_too_short": "this must not be empty",
     "too_short": "this must have at least one entry",
 }

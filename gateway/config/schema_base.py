@@ -1,9 +1,20 @@
-"""Values as people write them: durations (`500ms`, `30m`), rates (`5/s`), sizes (`2 GB`), shares (`5%`), one or more (`[start, stop]`)."""
+"""What all parts of the configuration's schema share: the base of its sections, and the types of values with units."""
 
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+"""A name that expressions and text patterns can use."""
+
+
+class Section(BaseModel):
+    """The base of all sections of the configuration: frozen, strict, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -37,28 +48,27 @@ def _share(value: object) -> float:
     return number / 100
 
 
+def _one_or_more(value: object) -> tuple[object, ...]:
+    values = tuple(value) if isinstance(value, list) else (value,)
+    if not values or not all(isinstance(item, str | int | float) for item in values):
+        raise ValueError("write a value, or several: scrap or [start, stop]")
+    return values
+
+
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
-"""Seconds; written with a unit."""
+"""Seconds. The file writes it with a unit: `500ms`, `30m`."""
 
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
-"""Per second; written with a unit."""
+"""Per second. The file writes it with a unit: `5/s`."""
 
 Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str)]
-"""Bytes; written with a unit, decimal (`2 GB`) or binary (`2GiB`)."""
+"""Bytes. The file writes it with a unit, decimal (`2 GB`) or binary (`2GiB`)."""
 
-
-def _one_or_more(value: object) -> tuple[object, ...]:
-    several = tuple(value) if isinstance(value, list) else (value,)
-    if not several or not all(isinstance(one, str | int | float) for one in several):
-        raise ValueError("write a value, or several: scrap or [start, stop]")
-    return several
-
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
+"""A fraction, usually of one. The file writes it in percent: `5%`."""
 
 OneOrMore = Annotated[
     tuple[str | bool | int | float, ...],
     BeforeValidator(_one_or_more, json_schema_input_type=str | bool | int | float | list[str | bool | int | float]),
 ]
-"""A single value or a list of them."""
-
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
-"""A part of one; written in percent."""
+"""A tuple of values. The file writes a single value or a list of them: `scrap`, `[start, stop]`."""

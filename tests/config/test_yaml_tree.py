@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.document import Node, Tree, compose, scalar
+from gateway.config.yaml_tree import Node, Tree, compose, scalar
 from gateway.model import Scalar
 
 FILE = Path("gateway.yaml")
@@ -35,11 +35,11 @@ def test_each_value_stands_at_its_place(value: Tree) -> None:
     lines = text.split("\n")
 
     def look(node: Node) -> None:
-        written = lines[node.place.line - 1][node.place.column - 1 :]
+        written = lines[node.position.line - 1][node.position.column - 1 :]
         if isinstance(node.value, dict):
             assert written.startswith("{")
-            for key, place in node.keys.items():
-                assert lines[place.line - 1][place.column - 1 :].startswith(json.dumps(key, ensure_ascii=False))
+            for key, position in node.keys.items():
+                assert lines[position.line - 1][position.column - 1 :].startswith(json.dumps(key, ensure_ascii=False))
                 look(node.value[key])
         elif isinstance(node.value, list):
             assert written.startswith("[")

@@ -1,27 +1,29 @@
-"""How runs, batches and custom intervals are recognised, as frozen, strict models. The descriptions are the user's reference."""
+"""The schema of runs, batches, states and custom intervals: how a line recognises them. See `schema`."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from gateway.config.section import Identifier, Name, Section
-from gateway.config.units import Duration
+from gateway.config.schema_base import Duration, Identifier, Name, Section
 from gateway.model import Scalar
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 Metadata = dict[Name, Scalar]
 
-_KEY = "The input whose value says which one is on: a change of it begins another; empty, 0 or false means that none is on."
+_KEY = (
+    "The input whose value says which one is on: a change of it begins another; empty, 0 or false means that none "
+    "is on."
+)
 _SETTLE = "How long to wait after a change or an event for the other inputs to follow."
 _EMPTY_FOR = (
-    "A key that is empty for less than this and then the same again has not changed: for PLCs that forget the order for a "
-    "moment when they restart."
+    "A key that is empty for less than this and then the same again has not changed: for PLCs that forget the order "
+    "for a moment when they restart."
 )
 _CORRECT = (
-    "For how long after its start changes of the inputs that are named here are corrections of it. Absent, only what was not "
-    "known at the start is filled in later."
+    "For how long after its start changes of the inputs that are named here are corrections of it. Absent, only "
+    "what was not known at the start is filled in later."
 )
 
 
@@ -30,21 +32,25 @@ class Begin(Section):
 
     event: Identifier | None = Field(
         None,
-        description="An input of which each message, or each change of a tag to something other than 0, false and empty, is an event.",
+        description="An input of which each message, or each change of a tag to something other than 0, false and "
+        "empty, is an event.",
     )
     when: str | None = Field(
         None,
-        description='A condition over inputs, such as "speed > 5.0". With `event`, only events for which it is true count.',
+        description='A condition over inputs, such as "speed > 5.0". With `event`, only events for which it is '
+        "true count.",
     )
     for_: Duration = Field(0.0, alias="for", description="How long the condition must hold; not with `event`.")
 
 
 class End(Section):
-    """What ends an interval although no other has started: a condition, an event, or that nothing is counted any more."""
+    """What ends an interval although no other has started: a condition, an event, or that nothing is counted any
+    more."""
 
     when: str | None = Field(
         None,
-        description='A condition over inputs, such as "state == 0". With `event`, only events for which it is true count.',
+        description='A condition over inputs, such as "state == 0". With `event`, only events for which it is '
+        "true count.",
     )
     for_: Duration = Field(
         0.0, alias="for", description="How long the condition must hold. The end is when it became true."
@@ -58,7 +64,7 @@ class End(Section):
     )
 
 
-class Target(Section):
+class PerformanceTarget(Section):
     """The performance target of a run. A value that is not known or not a number is left out."""
 
     metric_group: Name = Field(description="Name of the metric group at Oden.")
@@ -75,7 +81,8 @@ class Run(Section):
     key: Identifier | None = Field(None, description=_KEY)
     start: Begin | None = Field(
         None,
-        description="Begins a run where there is no key. A condition begins one only while none is on, unless there is no `end`.",
+        description="Begins a run where there is no key. A condition begins one only while none is on, unless "
+        "there is no `end`.",
     )
     product: Name | None = Field(None, description='Name of the product, with inputs in braces: "{product}".')
     product_id: Name | None = Field(
@@ -83,11 +90,11 @@ class Run(Section):
     )
     unknown_product: Name | None = Field(
         None,
-        description="What the product is called until it is known. Absent, a run is told only when its product is known, with its "
-        "true start.",
+        description="What the product is called until it is known. Absent, a run is told only when its product is "
+        "known, with its true start.",
     )
     name: str | None = Field(None, description='Name of the run, with inputs in braces: "{order}".')
-    target: Target | None = None
+    target: PerformanceTarget | None = None
     metadata: Metadata = Field({}, description='What else Oden is told of the run: `{lot: "{lot}", resin: "{resin}"}`.')
     settle: Duration = Field(0.5, description=_SETTLE)
     empty_for: Duration = Field(0.0, description=_EMPTY_FOR)
@@ -96,7 +103,8 @@ class Run(Section):
 
 
 class Batches(Section):
-    """How batches are recognised: by a `key`, by what `start` says, or `every` so many parts. They end with their run."""
+    """How batches are recognised: by a `key`, by what `start` says, or `every` so many parts. They end with their
+    run."""
 
     key: Identifier | None = Field(None, description=_KEY)
     start: Begin | None = Field(None, description="Begins a batch where there is no key.")
@@ -139,15 +147,15 @@ class Shift(Section):
 
 
 def weekdays(days: str) -> frozenset[int]:
-    """The days that `mon-fri,sun` and the like mean, Monday as 0; empty where it means none."""
-    found: set[int] = set()
+    """The days that a text such as `mon-fri,sun` means, Monday as 0; empty where the text means none."""
+    numbers: set[int] = set()
     for part in days.lower().replace(" ", "").split(","):
         first, dash, last = part.partition("-")
         if first not in DAYS or (dash and last not in DAYS):
             return frozenset()
         begin, end = DAYS.index(first), DAYS.index(last if dash else first)
-        found |= {day % 7 for day in range(begin, end + 1 + (7 if end < begin else 0))}
-    return frozenset(found)
+        numbers |= {day % 7 for day in range(begin, end + 1 + (7 if end < begin else 0))}
+    return frozenset(numbers)
 
 
 class Calendar(Section):
@@ -175,3 +183,104 @@ class Interval(Section):
     inside_run: bool = Field(
         default=False, description="Whether it ends with its run, and there is none without a run."
     )
+
+
+class StateCode(Section):
+    """What one code of the PLC means at Oden."""
+
+    category: Name = Field(description='State category at Oden; inputs in braces are filled in, as in "PLC {state}".')
+    reason: Name | None = Field(None, description="State reason at Oden; inputs in braces are filled in.")
+    comment: Name | None = Field(
+        None, description="Comment on the state, as it is when the state is told; inputs in braces are filled in."
+    )
+
+
+class StateBit(StateCode):
+    """What it means that a bit of the input is set."""
+
+    bit: int = Field(ge=0, le=63, description="The bit: 0 is the lowest.")
+
+
+class StateRung(StateCode):
+    """What it means that a condition is true."""
+
+    when: str = Field(description='A condition over inputs, such as "!guard_closed || estop".')
+
+
+class ShortStops(Section):
+    """Stops that are counted in the state that they interrupt, instead of being told one by one."""
+
+    under: Duration = Field(gt=0, description="A stop shorter than this, through all its states, is short.")
+    during: list[Name] = Field(
+        min_length=1, description="The categories whose states can be interrupted so, such as `[Uptime]`."
+    )
+
+
+class Offline(StateCode):
+    """The state of a line whose source is gone."""
+
+    after: Duration = Field(60.0, gt=0, description="How long the source must have been gone.")
+
+
+class Operator(Section):
+    """What a person says of a state later. It is told of the newest state that began before the time of the event."""
+
+    event: Identifier = Field(
+        description="The input that brings it. Its `time`, if it has one, says of which state it is."
+    )
+    when: str | None = Field(None, description="A condition over inputs: only events for which it is true count.")
+    category: Name | None = Field(None, description='The category that was said: "{entry.category}".')
+    reason: Name | None = Field(None, description='The reason that was said: "{entry.reason}".')
+    comment: Name | None = Field(None, description='The comment that was said: "{entry.text}".')
+    of: list[Name] = Field(
+        [],
+        description="The categories that are spoken of, such as `[Unplanned Downtime]`: then it is told of the "
+        "newest state of these, also when the line runs again. Absent, of any state.",
+    )
+    within: Duration | None = Field(
+        None,
+        gt=0,
+        description="For how long after a state was over something can be said of it; what comes later is listed as "
+        "rejected. Absent, of any of the newest 16 states.",
+    )
+
+
+class Categories(Section):
+    """What a preset's three kinds of states are called at Oden."""
+
+    uptime: Name = "Uptime"
+    planned: Name = "Planned Downtime"
+    unplanned: Name = "Unplanned Downtime"
+
+
+class States(Section):
+    """How states are recognised: by `codes` of an input, by its `bits`, by a `ladder` of conditions, or as a `preset`
+    says."""
+
+    preset: Literal["packml"] | None = Field(
+        None, description="`packml`: the states of ISA-TR88.00.02, as number or by name. `codes` come over it."
+    )
+    input: Identifier | None = Field(None, description="The input that holds the state code or the bits.")
+    mode: Identifier | None = Field(
+        None,
+        description="With `preset`: the input that holds the unit mode. In maintenance and manual mode it decides.",
+    )
+    categories: Categories = Categories()
+    codes: dict[int | str, StateCode] = Field({}, description="Code -> state.")
+    bits: list[StateBit] = Field([], description="The first of these bits that is set decides; none: `other`.")
+    ladder: list[StateRung] = Field(
+        [], description="The first of these conditions that is true decides; none: `other`."
+    )
+    other: StateCode | None = Field(
+        None,
+        description="State for a code that is not in the table. Absent, such a code "
+        "is reported and the last state stays.",
+    )
+    hold: Duration = Field(
+        0.0,
+        description="A state that lasts less than this is not reported. The plant's own times count, where it "
+        "gives any.",
+    )
+    short_stops: ShortStops | None = None
+    offline: Offline | None = None
+    operator: Operator | None = None

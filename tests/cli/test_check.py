@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.budget import Need, need, said
+from gateway.cli.check import HourlyRequests, hourly_requests, request_budget
 from gateway.config.schema import Line
 from tests.config.command import GOOD, check, written
 
@@ -44,14 +44,14 @@ def line(**sections: Any) -> Line:
 )
 def test_what_a_line_needs(sections: dict[str, Any], sent: float, least: float) -> None:
     """Requests an hour with output merged over 15 minutes, as summed by hand."""
-    assert need(line(**sections), 900.0) == Need(sent, least)
+    assert hourly_requests(line(**sections), 900.0) == HourlyRequests(sent, least)
 
 
 def test_too_much_is_said() -> None:
     """What fits, what fits when it is merged, and what does not fit whatever is done: three different sentences."""
-    assert len(list(said([Need(100, 40)], 1.0))) == 1
-    assert "40 an hour suffice" in list(said([Need(100, 40)], 0.02))[1]
-    assert "That is too many" in list(said([Need(100, 40)] * 100, 1.0))[1]
+    assert len(list(request_budget([HourlyRequests(100, 40)], 1.0))) == 1
+    assert "40 an hour suffice" in list(request_budget([HourlyRequests(100, 40)], 0.02))[1]
+    assert "That is too many" in list(request_budget([HourlyRequests(100, 40)] * 100, 1.0))[1]
 
 
 def test_check_says_it(tmp_path: Path) -> None:

@@ -1,11 +1,11 @@
-"""What a line's inputs are, in sentences, and how long each counter can be out of sight. Pure."""
+"""Sentences about the inputs of a line, for how long each counter can be out of sight, and the output. Pure."""
 
 from collections.abc import Iterator
 
-from gateway.cli.phrases import one_line, span
-from gateway.config.device import parse_device
+from gateway.cli.phrases import literal, one_line, pairs, span
+from gateway.config.addresses import parse_device
 from gateway.config.schema import Line
-from gateway.config.schema_inputs import Counter, Input
+from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
 from gateway.mapping.compile_inputs import accepted_messages
 
 EDGES = {
@@ -20,8 +20,14 @@ BACKWARDS = {
     "count": "A smaller value means that so many were taken back.",
 }
 
-_ROUND = {2**bits for bits in (8, 15, 16, 31, 32)} | {10**digits for digits in range(2, 10)}
-"""What counters usually roll over at."""
+BETWEEN_RUNS = {
+    "next": "goes to the next run",
+    "unassigned": 'gets a run of its own, named "Unassigned"',
+    "report": "is not sent, but listed as a gap",
+}
+GAPS = {"start": "when the connection was lost", "end": "when it is back"}
+
+_USUAL_ROLLOVERS = {2**bits for bits in (8, 15, 16, 31, 32)} | {10**digits for digits in range(2, 10)}
 
 
 def inputs(line: Line) -> Iterator[str]:
@@ -42,7 +48,7 @@ def inputs(line: Line) -> Iterator[str]:
 
 
 def event(line: Line, name: str) -> str:
-    """What an event of the input is."""
+    """What counts as an event of the input `name`, as a noun phrase."""
     given = line.inputs[name]
     if given.edge is not None:
         return f"event of {name}"
@@ -60,19 +66,19 @@ def _origin(given: Input) -> str:
         return f"the tag {given.node} of {given.source}"
     if given.metric is not None and given.device is not None:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
-    what = f"the field {given.field} of each message" if given.field else "each message"
-    when = f", which happened when its field {given.time} says" if given.time else ""
-    which = " ".join(filter(None, (what, f"on {given.topic} of {given.source}", accepted_messages(given))))
-    return f"{which}{when}"
+    value = f"the field {given.field} of each message" if given.field else "each message"
+    time = f", which happened when its field {given.time} says" if given.time else ""
+    message = " ".join(filter(None, (value, f"on {given.topic} of {given.source}", accepted_messages(given))))
+    return f"{message}{time}"
 
 
-def _device(written: str) -> str:
-    of_node = parse_device(written).device is None
-    return f"Sparkplug edge node {written} itself" if of_node else f"Sparkplug device {written}"
+def _device(text: str) -> str:
+    is_edge_node = parse_device(text).device is None
+    return f"Sparkplug edge node {text} itself" if is_edge_node else f"Sparkplug device {text}"
 
 
 def _counter(name: str, counter: Counter) -> Iterator[str]:
-    yield _bridged(name, counter)
+    yield _exact_gap(name, counter)
     if counter.restarts_with is not None:
         yield f"It starts again from zero with each {counter.restarts_with}."
     elif counter.backwards != "reset":
@@ -88,9 +94,9 @@ def _counter(name: str, counter: Counter) -> Iterator[str]:
         yield f"A jump of {name} by more than {counter.max_rate:g} a second is {fate}, and listed as a gap."
 
 
-def _bridged(name: str, counter: Counter) -> str:
-    """How long the counter can be out of sight."""
-    if counter.rollover is not None and counter.rollover + 1 in _ROUND:
+def _exact_gap(name: str, counter: Counter) -> str:
+    """For how long the counter can be out of sight and is still exact."""
+    if counter.rollover is not None and counter.rollover + 1 in _USUAL_ROLLOVERS:
         return (
             f"{name} rolls over at {counter.rollover}: is that not {counter.rollover + 1}? "
             "The rollover is the first value that is never shown."
@@ -101,3 +107,40 @@ def _bridged(name: str, counter: Counter) -> str:
         return f"{name} rolls over at {counter.rollover}: give it a max_rate, so that a reset is told from a rollover."
     gap = span(counter.rollover / counter.max_rate)
     return f"{name} is exact over a gap of up to {gap} ({counter.rollover} at {counter.max_rate:g} a second)."
+
+
+def output(line: Line) -> Iterator[str]:
+    """Each kind of output, when it is sent, and to what it belongs between runs and over gaps."""
+    given = line.scrap_yield
+    if given is None:
+        return
+    for entry in given.entries:
+        yield from _entry(line, entry, given)
+    if given.codes:
+        yield f"Codes: {'; '.join(f'{code} is {literal(name)}' for code, name in given.codes.items())}."
+    origin = "the full hour" if given.align == "clock" else "the start of the run or batch"
+    yield f"The times are counted from {origin}; what is left is sent when the run or batch ends."
+    if any(entry.of == "run" for entry in given.entries):
+        yield f"What is made while no run is on {BETWEEN_RUNS[given.between_runs]}."
+    if any(entry.of == "batch" for entry in given.entries):
+        fate = "is not sent, but listed as a gap" if given.between_runs == "report" else "goes to the next batch"
+        yield f"What is counted for batches while none is on {fate}."
+    yield f"What a counter has moved by over a gap belongs to what was on {GAPS[given.gaps]}."
+
+
+def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
+    name, *path = entry.count.split(".")
+    source = line.inputs[name]
+    amount = entry.count
+    if path:
+        amount = f"{entry.count}, an amount in each message,"
+    elif source.edge is not None:
+        amount = f"{entry.count}, one for each event,"
+    elif source.counter is not None and source.counter.unit is not None:
+        amount = f"{entry.count}, counted in {source.counter.unit},"
+    elif source.counter is None and entry.each is not None:
+        amount = f"{entry.count}, {entry.each:g} for each message,"
+    times = f" times {entry.factor:g}" if entry.factor != 1 else ""
+    yield f"While a {entry.of} is on, {amount} is sent{times} every {span(given.every)} as {pairs(entry.raw_data)}."
+    if entry.min:
+        yield f"Less than {entry.min:g} of {entry.count} waits for the next time."

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.csv_table import read_csv
-from gateway.config.document import Node, Place
-from gateway.config.tables import typed
-from gateway.config.units import Duration
+from gateway.config.csv_tables import read_csv, typed
+from gateway.config.schema_base import Duration
+from gateway.config.yaml_tree import Node, Position
 from gateway.model import Scalar
 
 FILE = Path("table.csv")
@@ -47,15 +46,15 @@ def test_what_a_spreadsheet_writes(table: list[list[str]], separator: str, end: 
 
 @given(tables(), st.sampled_from(",;"))
 def test_each_cell_stands_at_its_place(table: list[list[str]], separator: str) -> None:
-    """Line and column of a cell are where its text, or the quote before it, begins, also after cells of several lines."""
+    """Line and column of a cell are where its text or opening quote begins, also after cells of several lines."""
     out = io.StringIO(newline="")
     csv.writer(out, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(table)
     text = out.getvalue()
     lines = text.split("\n")
     for row in read_csv(text, FILE).rows:
         for cell in row.cells.values():
-            assert cell.place.file == FILE
-            after = "\n".join([lines[cell.place.line - 1][cell.place.column - 1 :], *lines[cell.place.line :]])
+            assert cell.position.file == FILE
+            after = "\n".join([lines[cell.position.line - 1][cell.position.column - 1 :], *lines[cell.position.line :]])
             assert after.startswith('"' + cell.written.replace('"', '""') + '"')
 
 
@@ -63,7 +62,7 @@ def test_rows_without_anything_are_passed_over() -> None:
     """Spreadsheets write rows of separators below a table; blank lines stand anywhere."""
     sheet = read_csv("\n a ;b\r\n;\r\n\r\n 1 ; x y \r\n;;\n".replace(";;\n", ";\n"), FILE)
     assert [{name: cell.written for name, cell in row.cells.items()} for row in sheet.rows] == [{"a": "1", "b": "x y"}]
-    assert sheet.rows[0].place.line == 5
+    assert sheet.rows[0].position.line == 5
 
 
 def test_one_column() -> None:
@@ -90,7 +89,7 @@ def test_one_column() -> None:
     ],
 )
 def test_a_cell_is_what_its_place_asks_for(text: str, separator: str, annotation: object, value: Scalar) -> None:
-    """Text where text may stand, else a number; leading zeros are kept; a decimal comma counts where cells are separated by ';'."""
-    found = typed(Node(Place(1, 1), text, written=text, cell=separator), annotation)
-    assert found == value
-    assert type(found) is type(value)
+    """Text where the schema has text, else a number. Leading zeros are kept; with ';' a decimal comma counts."""
+    result = typed(Node(Position(1, 1), text, written=text, separator=separator), annotation)
+    assert result == value
+    assert type(result) is type(value)

@@ -1,0 +1,80 @@
+"""What every command that uses a configuration begins with: the option that names it, reading it, and logging."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import structlog
+
+from gateway.config.check import find_faults
+from gateway.config.loader import Loaded, load
+from gateway.config.schema import Log
+from gateway.errors import InvalidConfig
+from gateway.log_sink import fail_safe
+from gateway.mapping.compile import LinePlan, compile_lines
+
+DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
+
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold a token
+)
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option `-c`, which names the configuration file."""
+    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+
+
+def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
+    """The configuration at `path`, fully checked, and the plans of its lines.
+
+    Raises ConfigError with all that is wrong with it.
+    """
+    loaded = load(path, environ)
+    faults = find_faults(loaded.config)
+    plans: list[LinePlan] = []
+    try:
+        plans = compile_lines(loaded.config.lines, loaded.lookups)
+    except InvalidConfig as error:
+        faults += error.faults
+    if faults:
+        raise loaded.error(faults)
+    return loaded, plans
+
+
+def configure_logging(options: Log) -> None:
+    """Set up logging for the process: to standard error, as text on a terminal, else one JSON object on each line.
+
+    Of the libraries' own log messages, warnings and above are shown.
+    """
+    level = getattr(logging, options.level.upper())
+    as_text = options.format == "text" or (options.format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[structlog.typing.Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        if as_text
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=fail_safe(structlog.make_filtering_bound_logger(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.raiseExceptions = False  # what a library cannot log is nobody's business to trip over
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # The sources report lost connections themselves, once each and in plain words.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)

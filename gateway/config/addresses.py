@@ -1,0 +1,96 @@
+"""Addresses as the configuration writes them: OPC UA node ids (Part 6, 5.1.12) and Sparkplug devices (3.0.0, 4.1)."""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+SPARKPLUG = "spBv1.0"
+"""The namespace with which every Sparkplug B topic begins."""
+
+_FORM = re.compile(r"(?:(?:nsu=(?P<uri>[^;]*)|ns=(?P<index>[^;]*));)?(?P<kind>[isgb])=(?P<identifier>.*)", re.DOTALL)
+_EXAMPLE = "write a node id such as nsu=urn:acme:line;s=L01.State or ns=2;i=1001"
+_MAX_INDEX = 0xFFFF
+_MAX_NUMBER = 0xFFFF_FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAddress:
+    """The parts of an OPC UA node id; `identifier` is an int, a str, a UUID or bytes.
+
+    `namespace` is a URI, which stays the same, or an index, which a server may give to another namespace when it
+    restarts.
+    """
+
+    namespace: str | int
+    identifier: int | str | UUID | bytes
+
+
+def parse_node_id(text: str) -> NodeAddress:
+    """The parts of the node id `text`. ValueError says what is wrong and what would be right."""
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"'{text}' is not a node id: {_EXAMPLE}")
+    return NodeAddress(_namespace(match["uri"], match["index"]), _identifier(match["kind"], match["identifier"]))
+
+
+def _namespace(uri: str | None, index: str | None) -> str | int:
+    if uri is not None:
+        if not uri:
+            raise ValueError(f"the namespace after nsu= is empty: {_EXAMPLE}")
+        return uri.replace("%3B", ";").replace("%25", "%")
+    return _number(index, "namespace index", _MAX_INDEX) if index is not None else 0
+
+
+def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
+    if not text:
+        raise ValueError(f"nothing stands after {kind}=: {_EXAMPLE}")
+    if kind == "s":
+        return text
+    if kind == "i":
+        return _number(text, "numeric identifier", _MAX_NUMBER)
+    if kind == "g":
+        if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text) is None:
+            raise ValueError(f"'{text}' is not a GUID: write g=09087e75-8e5e-499b-954f-f2a9603db28a")
+        return UUID(text)
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error:
+        raise ValueError(f"'{text}' is not base64: write b=M/RbKBsRVkePCePcx24oRA==") from None
+
+
+def _number(text: str, name: str, maximum: int) -> int:
+    if re.fullmatch(r"[0-9]{1,10}", text) is None or int(text) > maximum:
+        raise ValueError(f"the {name} '{text}' must be a number from 0 to {maximum}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAddress:
+    """A Sparkplug device of an edge node or, where `device` is None, the edge node itself."""
+
+    group: str
+    node: str
+    device: str | None = None
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.group, self.node, self.device)))
+
+
+def sparkplug_address(device: str) -> str:
+    """The address in the samples of `device`, which is written as in the configuration. No MQTT topic looks like it."""
+    return f"{SPARKPLUG}/{device}"
+
+
+def parse_device(text: str) -> DeviceAddress:
+    """The parts of the device `text`. ValueError says what is wrong and what would be right."""
+    parts = text.split("/")
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        raise ValueError(
+            f"'{text}' is not a device: write group/edge node/device, such as Plant A/Edge 1/Press 7, "
+            "or group/edge node for metrics of the edge node itself"
+        )
+    if any(sign in text for sign in "+#\0"):
+        raise ValueError(f"'{text}' is not a device: '+' and '#' cannot stand in its names")
+    return DeviceAddress(*parts)

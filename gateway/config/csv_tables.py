@@ -1,0 +1,178 @@
+"""CSV tables (RFC 4180) as spreadsheets write them: read with positions, and turned into trees as if they were YAML.
+
+The first line names the columns, each further line is a row. Cells are separated by `,` or, as in most of Europe, by
+`;`: whichever the first line uses. Blanks around a cell do not count. A cell in quotes may hold separators, line breaks
+and, doubled, quotes. Empty rows are passed over.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.config.schema_walk import alternatives, takes_only_text
+from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
+from gateway.model import Scalar
+
+MAX_CELLS = 200_000
+"""In one table."""
+
+_QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
+_PLAIN = {separator: re.compile(rf"[^{separator}\r\n]*") for separator in ",;"}
+_HEADER = re.compile(r'(?:"(?:[^"]|"")*"|[^"\r\n])*')
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The cells of one row by their headings, without the empty ones; `position` is where the row begins."""
+
+    position: Position
+    cells: dict[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A CSV table: its headings, each with its position, and its rows."""
+
+    headings: dict[str, Position]
+    rows: list[Row]
+
+    @property
+    def position(self) -> Position:
+        """Where the table begins."""
+        return next(iter(self.headings.values()))
+
+
+def read_csv(text: str, file: Path) -> Sheet:
+    """The table in `text`, the content of `file`. Raises BrokenFileError where it is no table."""
+    lines = LineIndex(text, file)
+    rows = _rows(text, lines)
+    headings: dict[str, Position] = {}
+    for cell in next(rows, []):
+        name = cell.written
+        if not name:
+            raise BrokenFileError(cell.position, "this column has no heading; the first line names the columns")
+        if name in headings:
+            raise BrokenFileError(
+                cell.position, f"the heading {quoted(name)} is there already; keep one of the columns"
+            )
+        headings[name] = cell.position
+    if not headings:
+        raise BrokenFileError(lines.position(0), "the table is empty; its first line names the columns")
+    sheet, count = Sheet(headings, []), 0
+    for row in rows:
+        begin = row[0].position
+        if len(row) != len(headings):
+            reason = "a separator is missing or too many, or a text with one in it needs quotes"
+            raise BrokenFileError(begin, f"this row has {len(row)} cells, the first line {len(headings)}: {reason}")
+        count += len(row)
+        if count > MAX_CELLS:
+            raise BrokenFileError(begin, f"more than {MAX_CELLS} cells; no table of a configuration needs that")
+        cells = {name: cell for name, cell in zip(headings, row, strict=True) if cell.written}
+        sheet.rows.append(Row(begin, cells))
+    return sheet
+
+
+def _rows(text: str, lines: LineIndex) -> Iterator[list[Node]]:
+    """The rows that are not empty."""
+    header = _HEADER.match(text.lstrip())
+    unquoted = _QUOTED.sub("", header[0]) if header else ""
+    separator = ";" if ";" in unquoted else ","
+    at = 0
+    while at < len(text):
+        row: list[Node] = []
+        while True:
+            cell, at = _cell(text, at, separator, lines)
+            row.append(cell)
+            if text[at : at + 1] != separator:
+                break
+            at += 1
+        if text[at : at + 1] not in {"", "\r", "\n"}:
+            raise BrokenFileError(lines.position(at), f"after the closing quote comes a '{separator}' or the next line")
+        at += 2 if text.startswith("\r\n", at) else 1
+        if any(cell.written for cell in row):
+            yield row
+
+
+def _cell(text: str, at: int, separator: str, lines: LineIndex) -> tuple[Node, int]:
+    """The cell that begins at the index `at`, and the index at which it ends."""
+    position = lines.position(at)
+    if text.startswith('"', at):
+        match = _QUOTED.match(text, at)
+        if match is None:
+            raise BrokenFileError(position, "the quote that is opened here is never closed")
+        content, end = match[1].replace('""', '"'), match.end()
+    else:
+        plain = _PLAIN[separator].match(text, at)
+        content, end = (plain[0].strip(), plain.end()) if plain else ("", at)
+    return Node(position, content, written=content, separator=separator), end
+
+
+def table_as_list(sheet: Sheet, findings: list[Finding]) -> Node:
+    """The table as a list with an item for each row. What is wrong with single columns is added to `findings`."""
+    items: list[Node] = [row_as_section(row.position, row.cells, sheet.headings, findings) for row in sheet.rows]
+    return Node(sheet.position, list(items))
+
+
+def table_as_section(sheet: Sheet, key_annotation: Any, findings: list[Finding]) -> Node:
+    """The table as a section with an entry for each row, under the key in the first column.
+
+    `key_annotation` is the schema's type of the keys. What is wrong with rows and columns is added to `findings`.
+    """
+    first, *others = sheet.headings
+    entries: dict[Key, Node] = {}
+    table = Node(sheet.position, entries)
+    for row in sheet.rows:
+        cell = row.cells.get(first)
+        if cell is None:
+            text = f"the first column, {quoted(first)}, is empty in this row; it names what the row is"
+            findings.append(Finding(row.position, text))
+            continue
+        value = typed(cell, key_annotation)
+        key = value if isinstance(value, Key) and not isinstance(value, bool) else cell.written
+        if key in entries:
+            text = f"{quoted(key)} stands at {table.keys[key]} already; keep one of them"
+            findings.append(Finding(cell.position, text))
+            continue
+        cells = {name: row.cells[name] for name in others if name in row.cells}
+        entries[key] = row_as_section(cell.position, cells, sheet.headings, findings)
+        table.keys[key] = cell.position
+    return table
+
+
+def row_as_section(
+    position: Position, cells: Mapping[str, Node], headings: Mapping[str, Position], findings: list[Finding]
+) -> Node:
+    """The `cells` of one row as a section. A heading such as `counter.rollover` means a key in a nested section."""
+    root: dict[Key, Node] = {}
+    section = Node(position, root)
+    for name, cell in cells.items():
+        *path, last = name.split(".")
+        parent, entries = section, root
+        for part in path:
+            child = entries.setdefault(part, Node(cell.position, {}))
+            parent.keys.setdefault(part, headings[name])
+            if not isinstance(child.value, dict):
+                break
+            parent, entries = child, child.value
+        else:
+            if last not in entries:
+                entries[last], parent.keys[last] = cell, headings[name]
+                continue
+        text = f"the column {quoted(name)} means a value in, or instead of, that of another"
+        findings.append(Finding(headings[name], text))
+    return section
+
+
+def typed(cell: Node, annotation: Any) -> Scalar:
+    """The value of a cell where the schema has `annotation`. Whole numbers with leading zeros are text.
+
+    Where `;` separates the cells, a number may have a decimal comma, because the same spreadsheets write both.
+    """
+    text = cell.written
+    if takes_only_text(annotation) or re.fullmatch(r"0\d+", text):
+        return text
+    if cell.separator == ";" and str not in alternatives(annotation) and re.fullmatch(r"-?\d+,\d+", text):
+        return float(text.replace(",", "."))
+    return scalar(text)

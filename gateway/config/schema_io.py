@@ -1,0 +1,178 @@
+"""The schema of a line's inputs, and of the scrap and yield that is counted from them. See `schema`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from gateway.config.schema_base import Duration, Identifier, Name, OneOrMore, Rate, Section
+from gateway.model import Scalar
+
+
+class Counter(Section):
+    """A number that only grows, until it rolls over or is reset. All of this but `unit` is in the numbers that the PLC
+    shows."""
+
+    rollover: int | float | None = Field(
+        None,
+        gt=0,
+        description="The first value that is never shown: 65536 for a 16-bit counter that wraps after 65535.",
+    )
+    max_rate: Rate | None = Field(
+        None,
+        gt=0,
+        description="The fastest that the line can count. Tells a rollover from a reset, and how long a gap can be "
+        "bridged exactly.",
+    )
+    backwards: Literal["reset", "ignore", "count"] = Field(
+        "reset",
+        description="What a smaller value means that is no rollover. `reset`: the counter began at zero, and what "
+        "it shows was made since. `ignore`: it was set to another value, nothing was made. `count`: so many were "
+        "taken back, which is counted as negative; it can go below zero.",
+    )
+    too_fast: Literal["count", "ignore"] = Field(
+        "count",
+        description="What becomes of a jump that is more than `max_rate` allows: it is counted, or nothing is. "
+        "Either way it is listed as a gap.",
+    )
+    restarts_with: Identifier | None = Field(
+        None,
+        description="The input with which the counter starts again from zero, such as the order, for counts since "
+        "the start of an order. A smaller value is then no gap; and where that input changed while nobody "
+        "watched, all that the counter shows is new.",
+    )
+    scale: int | float = Field(
+        1,
+        gt=0,
+        description="What one count stands for: 0.1 where the PLC counts tenths of a metre, 12 where it counts dozens.",
+    )
+    unit: Name | None = Field(
+        None,
+        description="The unit of what is counted, after `scale`: `m`, `kg`. It is for people: `check` and "
+        "`explain` say it, Oden is not told.",
+    )
+
+
+class Input(Section):
+    """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, a metric of a Sparkplug
+    device, or what follows from other inputs."""
+
+    source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
+    node: str | None = Field(
+        None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
+    )
+    topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
+    device: str | None = Field(
+        None,
+        description="MQTT with Sparkplug B, instead of `topic`: the device, as group/edge node/device, such as `Plant "
+        "A/Edge 1/Press 7`; without the last part, the edge node itself.",
+    )
+    metric: str | None = Field(
+        None,
+        min_length=1,
+        description="With `device`: the name of the metric in the device's birth message, such as "
+        "`Status/StateCurrent`.",
+    )
+    field: str | None = Field(
+        None,
+        description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",
+    )
+    only: dict[str, OneOrMore] = Field(
+        {},
+        description="MQTT only, for a topic with messages of several kinds: the input takes those whose fields "
+        "have these values, such as `{type: scrap}`, or one of these: `{type: [start, stop]}`. Others are not "
+        "about it.",
+    )
+    time: str | None = Field(
+        None,
+        description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or "
+        "milliseconds since 1970). Absent, the time of arrival counts.",
+    )
+    expr: str | None = Field(
+        None,
+        description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw '
+        '* 0.1".',
+    )
+    stale: Identifier | None = Field(
+        None,
+        description="Instead of `source`: true while this other input, which has `fresh` or `heartbeat`, is quiet.",
+    )
+    counter: Counter | None = Field(None, description="Present when the value is a running count.")
+    edge: Literal["rising", "falling", "any"] | None = Field(
+        None,
+        description="Makes each change of a tag an event: from 0, false or empty to something else (`rising`), back "
+        "(`falling`), or `any`, as for a bit that toggles with each part. Such an input can be counted: one for "
+        "each event.",
+    )
+    fresh: Duration | None = Field(
+        None,
+        gt=0,
+        description="How soon something must arrive again: a message, or a changed tag. Quiet for longer, it is "
+        "shown as a gap and counts as gone, as for `states.offline`.",
+    )
+    heartbeat: Duration | None = Field(
+        None,
+        gt=0,
+        description="How soon the value must change again, for a tag that shows that the PLC's program runs. Quiet for "
+        "longer, all inputs of its source count as gone, as for `states.offline`.",
+    )
+
+
+class Entry(Section):
+    """One kind of output."""
+
+    count: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$")] = Field(
+        description="An input with `counter` or `edge`, or an event input and the field with its amount: `scrap.qty`."
+    )
+    each: int | float | None = Field(
+        None,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="What one message counts, where it does not say an amount: `1` where each message is a part.",
+    )
+    factor: int | float = Field(
+        1,
+        ge=-1_000_000,
+        le=1_000_000,
+        description="By what the amount is multiplied: 12 for a case of twelve. With -1 it is taken off what "
+        "other entries with the same `raw_data` count.",
+    )
+    raw_data: dict[str, Scalar] = Field(
+        min_length=1,
+        description="What is sent, in the terms of the factory's scrap/yield schema at Oden. `{n}` is the amount, "
+        "other names in braces are inputs; a value that is one placeholder keeps its type.",
+    )
+    of: Literal["run", "batch"] = Field(
+        "run", description="Whether it is output of the run or of the batch that was on."
+    )
+    min: int | float = Field(
+        0,
+        ge=0,
+        description="An amount of less than this waits for the next window. At the end of the run or batch it is sent "
+        "anyway.",
+    )
+
+
+class ScrapYield(Section):
+    """How output is reported."""
+
+    every: Duration = Field(60.0, ge=1, description="How often output is reported while a run is on.")
+    align: Literal["clock", "run"] = Field(
+        "clock",
+        description="Whether the windows of `every` are counted from the full hour or from the start of the run "
+        "or batch.",
+    )
+    between_runs: Literal["next", "unassigned", "report"] = Field(
+        "next",
+        description="What becomes of output while no run is on. `next`: the next run has it. `unassigned`: it gets "
+        'a run of its own, named "Unassigned", of a product of that name, which ends when the next begins. `report`: '
+        "it is not sent, and listed as a gap when the next run begins.",
+    )
+    gaps: Literal["start", "end"] = Field(
+        "start",
+        description="Which run gets what a counter moved by while the connection was away: the one that was on "
+        "when it was lost, or when it was back.",
+    )
+    codes: dict[int | str, Scalar] = Field(
+        {}, description='A code table, used as `"{codes[scrap.code].name}"`: `codes: {1: Gel, 2: Edge trim}`.'
+    )
+    entries: list[Entry] = Field(min_length=1)

@@ -1,0 +1,136 @@
+"""The schema as a tree that is walked along with the file: what the schema says of each key path of the file.
+
+An `annotation` is the schema's type of a value, such as `Line`, `dict[str, Input]` or `float | None`.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from gateway.config.schema import Config
+
+Loc = tuple[str | int, ...]
+"""A key path from the root of the configuration: keys, and indices of lists."""
+
+
+@cache
+def alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that `annotation` allows: a union's members without None, and without what Annotated adds."""
+    if get_origin(annotation) is Annotated:
+        return alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in {Union, UnionType}:
+        return tuple(member for part in get_args(annotation) for member in alternatives(part))
+    return () if annotation is NoneType else (annotation,)
+
+
+@cache
+def section_models(annotation: Any) -> tuple[type[BaseModel], ...]:
+    """The sections that `annotation` allows. Where there are several, their key `tag_key` tells them apart."""
+    return tuple(part for part in alternatives(annotation) if isinstance(part, type) and issubclass(part, BaseModel))
+
+
+@cache
+def tag_key(annotation: Any) -> str:
+    """The key that tells apart the sections that `annotation` allows; empty where it allows only one."""
+    possible = section_models(annotation)
+    if len(possible) < 2:
+        return ""
+    return next((name for name in possible[0].model_fields if all(_is_tag(model, name) for model in possible)), "")
+
+
+def _is_tag(model: type[BaseModel], name: str) -> bool:
+    return name in model.model_fields and get_origin(model.model_fields[name].annotation) is Literal
+
+
+def tag_values(model: type[BaseModel], key: str) -> tuple[Any, ...]:
+    """The values of `key` that mean `model`."""
+    return get_args(model.model_fields[key].annotation)
+
+
+def tag_of(annotation: Any, value: Any) -> Any:
+    """What `value`, which stands where the schema has `annotation`, has at its `tag_key`; None where it has nothing."""
+    return value.get(tag_key(annotation)) if isinstance(value, dict) else None
+
+
+@cache
+def section_keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section, as they are written in the file, with their fields."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def child_annotation(annotation: Any, key: object, tag: object) -> Any:
+    """The annotation of the value at `key` in a value of `annotation`; None where no such key may stand.
+
+    `tag` is what that value has at its `tag_key`.
+    """
+    for part in alternatives(annotation):
+        if get_origin(part) in {dict, list}:
+            return get_args(part)[-1]
+    possible = section_models(annotation)
+    if len(possible) > 1:
+        possible = tuple(model for model in possible if tag in tag_values(model, tag_key(annotation)))
+    field = section_keys(possible[0]).get(str(key)) if possible else None
+    return field and field.annotation
+
+
+def takes_only_text(annotation: Any) -> bool:
+    """Whether `annotation` allows only text, so that what looks like a number is text as well."""
+    return all(
+        part not in {int, float, bool} and get_origin(part) in {None, Literal} for part in alternatives(annotation)
+    ) and not section_models(annotation)
+
+
+def takes_section(annotation: Any) -> bool:
+    """Whether `annotation` means keys or list items, not a single value."""
+    return bool(section_models(annotation)) or any(
+        get_origin(part) in {dict, list} for part in alternatives(annotation)
+    )
+
+
+@cache
+def section_collection(annotation: Any) -> Any:
+    """The mapping or list of sections that `annotation` allows; None where it allows none."""
+    collections = (part for part in alternatives(annotation) if get_origin(part) in {dict, list})
+    return next((part for part in collections if section_models(get_args(part)[-1])), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaLocation:
+    """A place where pydantic found something wrong: its key path in the file, and what the schema says of it.
+
+    `section` is the model that has the last key of `loc`, `field` its field of that key; both are None for the items of
+    a list or mapping. `at_key` says that the key is wrong, not the value.
+    """
+
+    loc: Loc
+    section: type[BaseModel] | None
+    field: FieldInfo | None
+    annotation: Any
+    at_key: bool = False
+
+
+def locate(parts: Iterable[str | int]) -> SchemaLocation:
+    """Translate pydantic's `loc`, which also names the members of unions and marks keys of mappings by `[key]`."""
+    location = SchemaLocation((), None, None, Config)
+    for part in parts:
+        location = _step(location, part)
+    return location
+
+
+def _step(at: SchemaLocation, part: str | int) -> SchemaLocation:
+    possible = section_models(at.annotation)
+    if len(possible) > 1:
+        chosen = next((model for model in possible if part in tag_values(model, tag_key(at.annotation))), None)
+        return SchemaLocation(at.loc, at.section, at.field, chosen, at_key=part == "[key]")
+    if possible:
+        field = section_keys(possible[0]).get(str(part))
+        return SchemaLocation((*at.loc, part), possible[0], field, field.annotation if field else None)
+    for alternative in alternatives(at.annotation):
+        if get_origin(alternative) in {dict, list}:
+            return SchemaLocation((*at.loc, part), None, None, get_args(alternative)[-1])
+    return SchemaLocation(at.loc, at.section, at.field, None, at_key=part == "[key]")

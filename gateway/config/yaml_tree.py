@@ -1,0 +1,316 @@
+"""A YAML file as a tree in which every key, value and list item knows its position in the file.
+
+The language is YAML 1.2 (https://yaml.org/spec/1.2.2/) with its core schema (10.3.2), so `12:30` and `no` are text. It
+is stricter than that where leniency hides mistakes: keys are unique and are text or whole numbers, tags are refused,
+numbers are finite. The tree is built from ruamel's events. What an alias repeats is shared, not copied, but counted as
+often as it is repeated, and the depth is limited.
+"""
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, StreamMark
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionStartEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from gateway.model import Scalar
+
+MAX_VALUES = 100_000
+"""In one file, each value counted as often as aliases repeat it."""
+MAX_DEPTH = 40
+"""Levels of nesting."""
+TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
+_MAX_NUMBER_LENGTH = 300
+"""Characters; longer numbers are text."""
+
+Key = str | int
+Tree = Scalar | list["Tree"] | dict[Key, "Tree"]
+"""The values without positions, as pydantic takes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in a file; line and column count from 1.
+
+    `used_at` is the position of the line that uses what stands here, where this is in a template or table.
+    """
+
+    line: int
+    column: int
+    file: Path = Path()
+    used_at: "Position | None" = None
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Finding(NamedTuple):
+    """What is wrong at a position, and what would be right."""
+
+    position: Position
+    text: str
+
+
+class LineIndex:
+    """The lines of `file` as editors count them: ended by LF, CR LF or CR, not by YAML 1.1's rarer breaks."""
+
+    def __init__(self, text: str, file: Path) -> None:
+        self._text = text
+        self._file = file
+        self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\n|\r", text))]
+
+    def position(self, index: int) -> Position:
+        """The position of the character at `index`. Beyond the text it is the end of the last line."""
+        if index >= len(self._text):
+            index = len(self._text.rstrip("\r\n"))
+        line = bisect_right(self._starts, index)
+        return Position(line, index - self._starts[line - 1] + 1, self._file)
+
+    def text(self, line: int) -> str:
+        """The text of `line`, which counts from 1, with its line break."""
+        return self._text[self._starts[line - 1] : (*self._starts, None)[line]]
+
+
+class BrokenFileError(Exception):
+    """A file cannot be read any further than the position of `finding`."""
+
+    def __init__(self, position: Position, text: str) -> None:
+        self.finding = Finding(position, text)
+        super().__init__(text)
+
+
+@dataclass(slots=True)
+class Node:
+    """A value and its position; `keys` are the positions of a mapping's keys.
+
+    `size` counts all values in it, `height` their levels, both as often and as deep as aliases repeat them.
+    """
+
+    position: Position
+    value: Scalar | list["Node"] | dict[Key, "Node"]
+    keys: dict[Key, Position] = field(default_factory=dict)
+    size: int = 1
+    height: int = 1
+    empty: bool = False
+    """Nothing is written here, which means None."""
+    written: str = ""
+    """A single value as the file writes it, without its quotes: `007` for the number 7."""
+    separator: str = ""
+    """Where this is a cell of a CSV table: its separator. The value is text until the schema says its type."""
+    incomplete: bool = False
+    """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
+    unsubstituted: str = ""
+    """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
+
+    def tree(self, *, substituted: bool = True) -> Tree:
+        """The values without positions; with texts as they were before substitution unless `substituted`."""
+        if isinstance(self.value, dict):
+            return {key: node.tree(substituted=substituted) for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.tree(substituted=substituted) for node in self.value]
+        return self.value if substituted else self.unsubstituted or self.value
+
+
+def scalar(text: str) -> Scalar:
+    """The value of a plain scalar by the core schema."""
+    if text in {"", "~", "null", "Null", "NULL"}:
+        return None
+    if text in {"true", "True", "TRUE", "false", "False", "FALSE"}:
+        return text[0] in "tT"
+    if len(text) > _MAX_NUMBER_LENGTH:
+        return text
+    if re.fullmatch(r"[-+]?[0-9]+", text):
+        return int(text)
+    if re.fullmatch(r"0o[0-7]+|0x[0-9a-fA-F]+", text):
+        return int(text, 0)
+    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", text) and math.isfinite(float(text)):
+        return float(text)
+    return text
+
+
+def compose(text: str, file: Path) -> tuple[Node, list[Finding]]:
+    """The tree of `text`, the content of `file`, and what is wrong with single keys and values of it.
+
+    An empty file is one value, None. Raises BrokenFileError where the rest of the file cannot be read; its message
+    never repeats the text, which may hold a secret.
+    """
+    composer = _Composer(text, file)
+    return composer.document(), composer.findings
+
+
+class _Composer:
+    def __init__(self, text: str, file: Path) -> None:
+        self.findings: list[Finding] = []
+        self._text = text
+        self._events = self._parse()
+        self._anchors: dict[str, Node] = {}
+        self._depth = self._count = 0
+        self._lines = LineIndex(text, file)
+
+    def document(self) -> Node:
+        root = Node(self._lines.position(0), None, empty=True)
+        documents = 0
+        for event in self._events:
+            if isinstance(event, DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    position = self._position(event.start_mark)
+                    self.findings.append(Finding(position, "a second document begins; a file holds one"))
+                    break
+            elif isinstance(event, NodeEvent):
+                root = self._node(event)
+        return root
+
+    def _node(self, event: Event) -> Node:
+        position = self._position(event.start_mark)
+        self._count += 1
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise BrokenFileError(position, TOO_DEEP)
+        if isinstance(event, AliasEvent):
+            node = self._alias(event, position)
+        else:
+            node = self._build(cast("ScalarEvent | CollectionStartEvent", event), position)
+        if node.height > MAX_DEPTH:
+            raise BrokenFileError(position, TOO_DEEP)
+        if max(node.size, self._count) > MAX_VALUES:
+            raise BrokenFileError(
+                position, f"more than {MAX_VALUES} values, counting what aliases repeat; no configuration needs that"
+            )
+        self._depth -= 1
+        return node
+
+    def _alias(self, event: AliasEvent, position: Position) -> Node:
+        target = self._anchors.get(event.anchor)
+        if target is None:
+            raise BrokenFileError(
+                position, "not YAML: no anchor (&name) of this name is complete before this alias (*name)"
+            )
+        return target
+
+    def _build(self, event: ScalarEvent | CollectionStartEvent, position: Position) -> Node:
+        if event.tag is not None:
+            text = "tags (words that begin with '!') mean nothing here; put the text in quotes"
+            self.findings.append(Finding(position, text))
+        node = Node(position, None)
+        if isinstance(event, ScalarEvent):
+            node.value = scalar(event.value) if event.implicit[0] else event.value
+            node.written = event.value
+            node.empty = event.start_mark.index == event.end_mark.index
+        elif isinstance(event, SequenceStartEvent):
+            node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
+        else:
+            self._read_mapping(node)
+        children = node.value.values() if isinstance(node.value, dict) else node.value
+        if not isinstance(children, Scalar):
+            node.size += sum(child.size for child in children)
+            node.height += max((child.height for child in children), default=0)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _read_mapping(self, mapping: Node) -> None:
+        """Read keys and values into `mapping`; of equal keys the first counts."""
+        value: dict[Key, Node] = {}
+        for event in self._until(MappingEndEvent):
+            key = self._node(event)
+            item = self._node(next(self._events))
+            if item.empty:
+                item.position = key.position
+            if isinstance(key.value, bool) or not isinstance(key.value, Key):
+                self.findings.append(Finding(key.position, "a key is text or a whole number; put other keys in quotes"))
+            elif key.value in value:
+                first = mapping.keys[key.value]
+                text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"
+                self.findings.append(Finding(key.position, f"duplicate key {quoted(key.value)}: {text}"))
+            else:
+                value[key.value] = item
+                mapping.keys[key.value] = key.position
+        mapping.value = value
+
+    def _until(self, end: type[Event]) -> Iterator[Event]:
+        for event in self._events:
+            if isinstance(event, end):
+                return
+            yield event
+
+    def _parse(self) -> Iterator[Event]:
+        """The events. Whatever error ruamel raises becomes a BrokenFileError."""
+        last = self._lines.position(0)
+        try:
+            for event in YAML(typ="safe", pure=True).parse(self._text):
+                last = self._position(event.start_mark)
+                yield event
+        except MarkedYAMLError as error:
+            raise self._broken(error) from None
+        except ReaderError as error:
+            position = self._lines.position(error.position)
+            raise BrokenFileError(position, "not YAML: an invisible control character stands here; delete it") from None
+        except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
+            raise BrokenFileError(
+                last, "not YAML: after this, an escape names a character that does not exist"
+            ) from None
+
+    def _broken(self, error: MarkedYAMLError) -> BrokenFileError:
+        problem = error.problem or ""
+        position = self._position(error.context_mark if "unexpected end of stream" in problem else error.problem_mark)
+        line = self._lines.text(position.line)
+        indent = line[: len(line) - len(line.lstrip())]
+        if "\t" in indent:
+            return BrokenFileError(
+                replace(position, column=indent.index("\t") + 1), "not YAML: a tab; indent with spaces"
+            )
+        return BrokenFileError(position, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
+
+    def _position(self, mark: StreamMark) -> Position:
+        return self._lines.position(mark.index)
+
+
+def printable(text: str) -> str:
+    """`text` as a terminal and a log can show it: without line breaks and control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def quoted(text: object) -> str:
+    """`text` in quotes, cut to 60 characters and on one line."""
+    content = printable(str(text))
+    return f"'{content[:60]}…'" if len(content) > 60 else f"'{content}'"
+
+
+_HINTS = (
+    (
+        "mapping values are not allowed",
+        "no ':' can stand here; indent this line like its neighbours, or put a text with ': ' in quotes",
+    ),
+    ("could not find expected ':'", "a ':' is missing; write 'key: value', and put a text of several lines in quotes"),
+    ("unexpected end of stream", "the quote that is opened here is never closed"),
+    (
+        "expected <block end>",
+        "this line does not fit; indent it like its neighbours, and look here or in the line before for a missing "
+        "quote, ',' or ':'",
+    ),
+    (
+        "expected ',' or",
+        "a ',' or a closing bracket is missing before this; inside brackets, text with any of []{}, in it needs quotes",
+    ),
+    ("cannot start any token", "no value begins with this character; put it in quotes"),
+    ("escape", "after a backslash in double quotes only certain letters may follow; use single quotes instead"),
+    ("", "this does not fit what stands before it; look at indentation, quotes and brackets"),
+)
+"""Part of ruamel's message -> what to do. Ruamel's own words are not passed on: they repeat parts of the file."""
