@@ -1,7 +1,7 @@
 """The running gateway: the only place that knows every part. It wires them; the supervisor keeps them going.
 
-The order of the shutdown is that of the stages below: first nothing more is taken in, then what was taken in is committed
-and what is under way at Oden is answered, then everything that only shows or answers ends.
+The order of the shutdown is that of the stages below: first nothing more is taken in, then what was taken in is
+committed and what is under way at Oden is answered, then everything that only shows or answers ends.
 """
 
 import asyncio
@@ -62,7 +62,9 @@ class App:
         self._tables = Tables(loaded, self._clock)
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start anew."""
+        """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
+        anew.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

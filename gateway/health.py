@@ -1,8 +1,9 @@
 """What is wrong with the gateway, in one registry, and its health as one pure function of that.
 
-Whoever notices something says it here and nowhere else: page, `/readyz`, metrics, log and systemd read the same answer. A
-problem has a kind, the object that it is about (a source, a line, a file; empty where it is the whole gateway), since when
-it has been so, a sentence for the person in front of the page, and its remedy. There are two ways in:
+Whoever notices something says it here and nowhere else: page, `/readyz`, metrics, log and systemd read the same
+answer. A problem has a kind, the object that it is about (a source, a line, a file; empty where it is the whole
+gateway), since when it has been so, a sentence for the person in front of the page, and its remedy. There are two
+ways in:
 
 - `Problems.observe` takes what is wrong at present, as a whole: what is no longer named is over.
 - `Problems.note` takes what happened at a moment; it is shown for `SHOWN_FOR`, or until `clear`.
@@ -29,7 +30,9 @@ State = Literal["yes", "no", "waiting"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about it."""
+    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about
+    it.
+    """
 
     name: str
     stops: frozenset[Flow] = frozenset()
@@ -96,7 +99,9 @@ class Problems:
         self._noted: dict[tuple[str, str], tuple[float, Problem]] = {}
 
     def observe(self, conditions: Iterable[Condition]) -> None:
-        """What is wrong at present, all of it; several of one kind and object are one problem, the first sentence counts."""
+        """What is wrong at present, all of it; several of one kind and object are one problem, the first sentence
+        counts.
+        """
         now, before = self._clock.now(), self._lasting
         self._lasting = {}
         for condition in conditions:

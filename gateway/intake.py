@@ -4,11 +4,12 @@ A crash anywhere leaves all of a batch or none of it. A commit happens at once w
 acknowledge; line states that merely moved are written every STATE_WRITE seconds, because flash wears and a counter's
 difference is found again after a crash.
 
-Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole, nothing has
-changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped again. Its commit
-carries a number, one more than the last; it is given to the outbox as often as it takes, also by the next `run`, and the
-outbox knows a number that it has stored already, whatever became of the answer. Once it is stored the batch is over: what
-is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each made once.
+Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole,
+nothing has changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped
+again. Its commit carries a number, one more than the last; it is given to the outbox as often as it takes, also by
+the next `run`, and the outbox knows a number that it has stored already, whatever became of the answer. Once it is
+stored the batch is over: what is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each
+made once.
 """
 
 import asyncio
@@ -114,7 +115,9 @@ class Intake:
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other tables."""
+        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
+        tables.
+        """
         self._plans = plans
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
@@ -147,7 +150,9 @@ class Intake:
         await self._turn()
 
     def stop(self) -> None:
-        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have gone."""
+        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
+        gone.
+        """
         self._stopping = True
         self._poke.set()
 
@@ -175,7 +180,9 @@ class Intake:
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
-        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from there."""
+        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from
+        there.
+        """
         self._finish()
         if self._mapped is not None:
             await self._store(self._mapped)

@@ -1,7 +1,7 @@
 """The end of the log that never raises: a line that cannot be written is counted, and the program goes on.
 
-Stderr may be closed, its pipe broken, or the disk of the log full; a value may refuse to be rendered. None of that may end
-what the gateway does, so `configure` of the commands wraps its logger class in `fail_safe`.
+Stderr may be closed, its pipe broken, or the disk of the log full; a value may refuse to be rendered. None of that
+may end what the gateway does, so `configure` of the commands wraps its logger class in `fail_safe`.
 """
 
 import time
@@ -32,7 +32,9 @@ lost_lines = LostLines()
 
 
 def fail_safe(logger: type[structlog.typing.BindableLogger]) -> type[structlog.typing.BindableLogger]:
-    """`logger`, a class of structlog's, whose methods count what they cannot write in `lost_lines` instead of raising."""
+    """`logger`, a class of structlog's, whose methods count what they cannot write in `lost_lines` instead of
+    raising.
+    """
     base: Any = logger
 
     class FailSafe(base):  # type: ignore[misc]  # the library makes the class at run time

@@ -1,19 +1,21 @@
 """Keeps every long-running task of the process going, and knows which of them has stopped turning.
 
-Theory of operation. A *child* is one long-running task: its name, the function that runs it, when it last turned, and how
-it ends. Each child has a keeper, a task that runs the function and starts it again with a growing pause whenever it
-raises. Nothing else in the process starts a long-running task, so nothing can end unseen:
+Theory of operation. A *child* is one long-running task: its name, the function that runs it, when it last turned, and
+how it ends. Each child has a keeper, a task that runs the function and starts it again with a growing pause whenever
+it raises. Nothing else in the process starts a long-running task, so nothing can end unseen:
 
-- An exception is told (log, `failures`) and the child is started again. Exception groups are taken apart first. An error
-  of ours (`GatewayError`) is told by its sentence; anything else is a fault of the program and told with its traceback.
+- An exception is told (log, `failures`) and the child is started again. Exception groups are taken apart first. An
+  error of ours (`GatewayError`) is told by its sentence; anything else is a fault of the program and told with its
+  traceback.
 - A `DamagedRow` is fatal: the outbox is repaired when it is opened, so `run` returns and the process ends, once.
 - Telling never fails: a log sink that raises is counted (`unlogged`) and changes nothing.
-- A child that has not turned for its `limit` is cancelled and started again alone. One that must not be cut off in the
-  middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from within: `stuck`
-  says so, the watchdog is not fed any more, and the service manager starts the process again. `watch` adds to these what
-  is no child, such as the outbox's thread. A pause before a restart counts as turning.
+- A child that has not turned for its `limit` is cancelled and started again alone. One that must not be cut off in
+  the middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from
+  within: `stuck` says so, the watchdog is not fed any more, and the service manager starts the process again. `watch`
+  adds to these what is no child, such as the outbox's thread. A pause before a restart counts as turning.
 
-Callers must not assume that a child has ended when `start` or `run` of another returns; `stop` and `shutdown` wait for it.
+Callers must not assume that a child has ended when `start` or `run` of another returns; `stop` and `shutdown` wait
+for it.
 """
 
 import asyncio
@@ -47,10 +49,10 @@ MOST_FAILURES = 100
 class Child:
     """A long-running task as its owner describes it.
 
-    `run` may be called again after it raised. Where it returns without having been asked to, that is a failure like any
-    other; with `once`, it has done its work. `turned_at` is when its loop last turned, on the monotonic clock. `end` asks it
-    to return by itself, for which it gets `grace` seconds; without it, it is cancelled. At the shutdown children end in
-    ascending order of `stage`, those of one stage together.
+    `run` may be called again after it raised. Where it returns without having been asked to, that is a failure like
+    any other; with `once`, it has done its work. `turned_at` is when its loop last turned, on the monotonic clock.
+    `end` asks it to return by itself, for which it gets `grace` seconds; without it, it is cancelled. At the shutdown
+    children end in ascending order of `stage`, those of one stage together.
     """
 
     name: str
@@ -106,7 +108,9 @@ class _Watched:
 
 
 class Supervisor:
-    """The children of one process. `alive` is called about once a LOOK while nothing is stuck: it feeds the watchdog."""
+    """The children of one process. `alive` is called about once a LOOK while nothing is stuck: it feeds the
+    watchdog.
+    """
 
     def __init__(self, clock: Clock, alive: Callable[[], None] = lambda: None) -> None:
         self._clock = clock

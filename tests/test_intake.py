@@ -276,7 +276,9 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
 
 
 async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges them."""
+    """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges
+    them.
+    """
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
@@ -313,7 +315,8 @@ async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: p
 
 
 async def test_p1_what_raises_after_the_commit_repeats_nothing(tmp_path: Path) -> None:
-    """A notice that cannot be logged, a message that cannot be acknowledged: the batch is stored, and is not mapped again.
+    """A notice that cannot be logged, a message that cannot be acknowledged: the batch is stored, and is not mapped
+    again.
 
     Scrap 3 stays 3, a start is stored once, and whoever else was to be called is called once.
     """

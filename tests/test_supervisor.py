@@ -119,7 +119,9 @@ async def test_a_child_with_one_thing_to_do_is_over_when_it_returns(rig: Rig) ->
 
 @in_simulated_time
 async def test_p7_a_damaged_row_in_a_group_ends_the_process_once(rig: Rig) -> None:
-    """Found inside a task group it comes as a group within a group: the process ends with it instead of failing for ever."""
+    """Found inside a task group it comes as a group within a group: the process ends with it instead of failing for
+    ever.
+    """
     starts = 0
 
     async def finds_damage() -> None:
@@ -145,7 +147,9 @@ def test_groups_are_taken_apart() -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "no space left"), ValueError("I/O operation on closed file")])
 def test_p9_a_log_that_raises_ends_no_child(error: Exception) -> None:
-    """Stderr closed, or the disk of the log full: children are started again all the same, and lost lines are counted."""
+    """Stderr closed, or the disk of the log full: children are started again all the same, and lost lines are
+    counted.
+    """
 
     class Broken:
         def msg(self, message: str) -> None:
@@ -298,7 +302,9 @@ async def test_a_child_is_replaced_while_the_others_run(rig: Rig) -> None:
 
 @in_simulated_time
 async def test_the_shutdown_has_an_order(rig: Rig) -> None:
-    """Stage by stage; one that can end by itself is asked to and gets its grace, then it is cancelled; nothing starts after."""
+    """Stage by stage; one that can end by itself is asked to and gets its grace, then it is cancelled; nothing starts
+    after.
+    """
     events: list[tuple[str, float]] = []
     begun = rig.clock.monotonic()
     asked = asyncio.Event()

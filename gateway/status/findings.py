@@ -1,4 +1,6 @@
-"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a snapshot's parts."""
+"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a
+snapshot's parts.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

@@ -43,7 +43,9 @@ class Throttle:
         self._windows: dict[tuple[str, str, str], _Window] = {}
 
     def tell(self, notices: Sequence[Notice], now: float) -> list[Told]:
-        """What to write now that `notices` came; `now` in seconds on any clock. Without notices: what has become due."""
+        """What to write now that `notices` came; `now` in seconds on any clock. Without notices: what has become
+        due.
+        """
         told = self._due(now)
         for notice in notices:
             window = self._windows.get((notice.kind, notice.source, notice.address))

@@ -1,4 +1,6 @@
-"""Once a second: what the outbox holds is read, what is wrong is observed, and log and service manager are told of it."""
+"""Once a second: what the outbox holds is read, what is wrong is observed, and log and service manager are told of
+it.
+"""
 
 import asyncio
 

@@ -236,7 +236,9 @@ class _Process:
             await asyncio.sleep(5.0)
 
     def _judge(self) -> None:
-        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's results."""
+        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's
+        results.
+        """
         for failure in self.supervisor.failures:
             if not isinstance(failure.error, OutboxError):
                 text = "".join(traceback.format_exception(failure.error))

@@ -13,9 +13,13 @@ from gateway.status.journal import WINDOW, Journal, Refusals, Throttle, Told
 from gateway.status.snapshot import Snapshot, SourceStatus
 
 NOTICES = st.builds(
-    Notice, st.sampled_from(["gap", "reject", "loss", "time"]), st.just(0.0), st.sampled_from("ab"), st.sampled_from("xy"),
+    Notice,
+    st.sampled_from(["gap", "reject", "loss", "time"]),
+    st.just(0.0),
+    st.sampled_from("ab"),
+    st.sampled_from("xy"),
     st.text(max_size=3),
-)  # fmt: skip
+)
 CALLS = st.lists(st.tuples(st.floats(0.0, 2 * WINDOW), st.lists(NOTICES, max_size=4)), max_size=30)
 
 
@@ -50,7 +54,8 @@ def test_every_notice_is_told_or_counted_and_none_too_often(calls: list[tuple[fl
 
 
 def test_a_payload_that_is_wrong_ten_times_a_second() -> None:
-    """Ten minutes of it are eleven lines, each with what was withheld; after a quiet minute the next is told at once."""
+    """Ten minutes of it are eleven lines, each with what was withheld; after a quiet minute the next is told at
+    once."""
     throttle = Throttle()
     lines = [line for tick in range(6000) for line in throttle.tell((notice(str(tick)),), tick / 10)]
     lines += throttle.tell((), 600.0)
