@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,6 +50,9 @@ def configure_logging(options: Log) -> None:
 
     Of the libraries' own log messages, warnings and above are shown.
     """
+    if sys.stderr is None:
+        # It was closed when the process began. Its number must not become that of a file that matters.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     level = getattr(logging, options.level.upper())
     as_text = options.format == "text" or (options.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
