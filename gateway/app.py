@@ -31,7 +31,7 @@ from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
 from gateway.status.loop import SHOWN, StatusLoop
-from gateway.status.notify import Systemd
+from gateway.status.notify import Systemd, Watchdog
 from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
 from gateway.supervisor import Child, Supervisor
@@ -57,7 +57,8 @@ class App:
         self._problems = Problems(self._clock)
         self._clock_watch = ClockWatch(self._clock, self._problems)
         self._systemd = Systemd()
-        self._supervisor = Supervisor(self._clock, self._systemd.alive)
+        self._watchdog = Watchdog(self._systemd)
+        self._supervisor = Supervisor(self._clock, self._watchdog.alive)
         self._journal = Journal(self._clock.monotonic)
         self._tables = Tables(loaded, self._clock)
 
@@ -89,6 +90,7 @@ class App:
         finally:
             self._journal.close()
             await outbox.close()
+            self._watchdog.end()
         log.info("gateway_stopped")
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
@@ -183,7 +185,7 @@ def _intake(intake: Intake) -> Child:
         turned_at=lambda: intake.turned_at,
         vital=True,
         stage=CORE,
-        end=intake.stop,
+        request_stop=intake.stop,
         grace=GRACE,
     )
 
@@ -195,7 +197,7 @@ def _delivery(drain: Drain) -> Child:
         turned_at=lambda: drain.turned_at,
         vital=True,
         stage=CORE,
-        end=drain.stop,
+        request_stop=drain.stop,
         grace=GRACE,
     )
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.clock import LoopClock
 from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
-from gateway.supervisor import ENDING, STEADY, TURN, Child, Ended, Supervisor, causes
+from gateway.supervisor import CANCEL_LIMIT, STEADY, TURN, Child, EndedUnasked, Supervisor, causes
 from tests.campaign.virtual import simulate
 
 EPOCH = 1_800_000_000.0
@@ -199,7 +199,7 @@ async def test_p9_a_child_without_a_turn_is_started_again_alone(rig: Rig) -> Non
     await asyncio.sleep(TURN + 5.0)
     assert starts == 2
     assert rig.errors() == [f"source plc has not turned for {TURN:.0f} s"]
-    assert isinstance(rig.supervisor.failures[0].error, Ended)
+    assert isinstance(rig.supervisor.failures[0].error, EndedUnasked)
     assert rig.supervisor.stuck() is None
     assert rig.clock.monotonic() - rig.beats[-1] < 2.0
 
@@ -240,7 +240,7 @@ async def test_p9_a_child_that_will_not_end_stops_the_watchdog(rig: Rig) -> None
                 continue
 
     rig.child("source plc", swallows, turned_at=lambda: turned_at)
-    await asyncio.sleep(TURN + ENDING + 5.0)
+    await asyncio.sleep(TURN + CANCEL_LIMIT + 5.0)
     assert rig.supervisor.stuck() == "source plc does not end"
     assert rig.clock.monotonic() - rig.beats[-1] > 3.0
     release.set()
@@ -324,14 +324,38 @@ async def test_the_shutdown_has_an_order(rig: Rig) -> None:
         events.append(("intake", round(rig.clock.monotonic() - begun)))
 
     rig.child("page", ends("page"), stage=2)
-    rig.child("intake", commits, stage=1, end=asked.set, grace=10.0)
-    rig.child("delivery", ends("delivery"), stage=1, end=lambda: None, grace=10.0)
+    rig.child("intake", commits, stage=1, request_stop=asked.set, grace=10.0)
+    rig.child("delivery", ends("delivery"), stage=1, request_stop=lambda: None, grace=10.0)
     rig.child("source", ends("source"), stage=0)
     await asyncio.sleep(1.0)
     await rig.supervisor.shutdown()
     rig.child("late", ends("late"))
     assert events == [("source", 1), ("intake", 4), ("delivery", 11), ("page", 11)]
     assert not rig.supervisor.failures
+
+
+@in_simulated_time
+async def test_a_child_that_will_not_end_does_not_hold_up_the_shutdown(rig: Rig) -> None:
+    """A source that swallows its cancellation is left behind after a while: intake still gets to commit."""
+    release, committed = asyncio.Event(), asyncio.Event()
+
+    async def swallows() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    rig.child("source", swallows, stage=0)
+    rig.child("intake", forever, stage=1, request_stop=committed.set, grace=1.0)
+    await asyncio.sleep(1.0)
+    with pytest.raises(GatewayError, match="does not end"):
+        await rig.supervisor.replace(Child(name="source", run=forever, turned_at=rig.clock.monotonic))
+    with capture_logs() as logs:
+        await rig.supervisor.shutdown()
+    assert committed.is_set()
+    assert [entry["task"] for entry in logs if entry["event"] == "task_does_not_end"] == ["source"]
+    release.set()
 
 
 @in_simulated_time
@@ -346,7 +370,7 @@ async def test_what_fails_at_the_stop_is_told_and_not_started_again(rig: Rig) ->
         await asked.wait()
         raise OutboxError("the disk is full")
 
-    rig.child("intake", fails, end=asked.set, grace=10.0)
+    rig.child("intake", fails, request_stop=asked.set, grace=10.0)
     await asyncio.sleep(1.0)
     await rig.supervisor.shutdown()
     assert (starts, rig.errors()) == (1, ["the disk is full"])

@@ -49,13 +49,13 @@ class Parts:
 def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
     """The picture at `now`; `stuck` says what does not turn, None where everything does.
 
-    What is wrong with the parts is observed into `problems`, beside `parts.conditions`, which are the process's own.
+    What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     lines = tuple(_line(parts, plan) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap)
-    problems.observe(
+    problems.set_conditions(
         [
             *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
             *parts.conditions(),
