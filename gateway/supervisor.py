@@ -9,17 +9,19 @@ long-running task, so nothing can end unseen:
   first. A `GatewayError` is logged by its sentence; anything else is a fault of the program and logged with its
   traceback.
 - A `DamagedRow` is fatal: the outbox is repaired when it is opened, so `run` returns and the process ends, once.
+- `failing` names the children that failed and have not run steadily since.
 - Logging never raises; lines that were lost are counted in `unlogged`.
 - A child that has not turned for its `limit` is cancelled and started again alone. One that must not be cut off in the
   middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from within:
   `stuck` says so, the watchdog is not fed any more, and whoever started the process starts it again. `watch` makes
   `stuck` also check something that is not a child, such as the outbox's thread. A pause before a restart counts as
-  turning.
+  turning, and nobody is blamed for a time in which the whole process stood still.
 
 `start` and `run` may return while children still run; only `stop`, `replace` and `shutdown` wait for their end.
 """
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -43,6 +45,8 @@ TURN = 30.0
 """The longest time without a turn, in seconds."""
 CANCEL_LIMIT = 10.0
 """Seconds that a cancelled child gets to end before it counts as one that will not."""
+STOOD_STILL = 10.0
+"""Seconds between two checks from which on the whole process had stood still: stopped, swapped out, or blocked."""
 MOST_FAILURES = 100
 
 
@@ -91,6 +95,8 @@ class _ChildState:
 
     child: Child
     begun_at: float
+    failing: str = ""
+    """Why it failed last; empty once it has run for STEADY seconds since."""
     task: "asyncio.Task[None] | None" = None
     running: "asyncio.Task[None] | None" = None
     """None in the pause before a restart."""
@@ -120,7 +126,11 @@ class Supervisor:
         self._watched: list[_Watched] = []
         self._fatal_seen = asyncio.Event()
         self._shutting_down = False
-        self.fatal: DamagedRow | None = None
+        self._checked_at = clock.monotonic()
+        self._stood_still_until = -math.inf
+        """When the whole process was last found to have stood still: nobody could turn before."""
+        self.fatal: Exception | None = None
+        """What the process has to end for: a DamagedRow, or a fault of the supervisor's own."""
         self.failures: deque[Failure] = deque(maxlen=MOST_FAILURES)
         """What failed, the newest last; whoever shows them takes them out."""
         self.unlogged = 0
@@ -134,6 +144,7 @@ class Supervisor:
             raise ValueError(f"{child.name} runs already")
         state = self._children[child.name] = _ChildState(child, self._clock.monotonic())
         state.task = asyncio.create_task(self._run_again_and_again(state), name=f"task of {child.name}")
+        state.task.add_done_callback(self._note_if_it_failed)
 
     async def stop(self, name: str) -> bool:
         """End the child `name`, and wait until it has ended, for at most CANCEL_LIMIT beyond its grace; whether it has.
@@ -144,9 +155,8 @@ class Supervisor:
         if state is None:
             return True
         state.stopping.set()
-        if state.running is not None and state.child.request_stop is not None:
-            state.child.request_stop()
-            await asyncio.wait({state.running}, timeout=state.child.grace)
+        if state.task is not None and self._request_stop(state.child):
+            await asyncio.wait({state.task}, timeout=state.child.grace)
         last_try = self._clock.monotonic() + CANCEL_LIMIT
         while state.running is not None and not state.running.done():
             state.cut_off_at = state.cut_off_at or self._clock.monotonic()
@@ -190,6 +200,11 @@ class Supervisor:
                 self._log("error", "task_does_not_end", task=name)
                 self._children.pop(name, None)
 
+    def failing(self) -> dict[str, str]:
+        """By name, why a child that runs at present, or rests before it is started again, failed within the last minute
+        of its running."""
+        return {name: state.failing for name, state in self._children.items() if state.failing}
+
     def stuck(self) -> str | None:
         """What has stopped turning and cannot be mended from within, in words; None where nothing has."""
         now = self._clock.monotonic()
@@ -199,36 +214,63 @@ class Supervisor:
             if state.child.vital and (still := now - self._turned(state)) > state.child.limit:
                 return f"{state.child.name} has not turned for {still:.0f} s"
         for watched in self._watched:
-            if (still := now - watched.turned_at()) > watched.limit:
+            if (still := now - max(watched.turned_at(), self._stood_still_until)) > watched.limit:
                 return f"{watched.name} has not turned for {still:.0f} s"
         return None
 
     def _turned(self, state: _ChildState) -> float:
         if state.running is None:
             return self._clock.monotonic()
-        return max(state.begun_at, state.child.turned_at())
+        return max(state.begun_at, state.child.turned_at(), self._stood_still_until)
 
     def _check_children(self) -> None:
         """Cut off children that do not turn; say that the process is alive where it is."""
         try:
             now = self._clock.monotonic()
+            if now - self._checked_at > STOOD_STILL:
+                self._stood_still_until = now
+            self._checked_at = now
             for state in self._children.values():
-                still = now - self._turned(state)
-                overdue = not state.child.vital and not state.stopping.is_set() and still > state.child.limit
-                if overdue and state.cut_off_at is None and state.running is not None:
-                    state.cut_off_at = now
-                    state.running.cancel()
+                self._check(state, now)
             if self.stuck() is None:
                 self._alive()
         except Exception as error:  # noqa: BLE001 - whatever one child has got wrong, the others are still looked after
             self._note_failure("supervisor", error, None)
 
+    def _check(self, state: _ChildState, now: float) -> None:
+        if now - state.begun_at > STEADY and state.running is not None:
+            state.failing = ""
+        if state.child.vital or state.stopping.is_set() or state.running is None:
+            return
+        if state.cut_off_at is None and now - self._turned(state) > state.child.limit:
+            state.cut_off_at = now
+        if state.cut_off_at is not None:
+            state.running.cancel()  # at every check: a library below may swallow a cancellation
+
+    def _request_stop(self, child: Child) -> bool:
+        """Ask a child to end by itself; whether it can."""
+        if child.request_stop is None:
+            return False
+        try:
+            child.request_stop()
+        except Exception as error:  # noqa: BLE001 - the others have to be ended too
+            self._note_failure(child.name, error, None)
+            return False
+        return True
+
+    def _note_if_it_failed(self, task: "asyncio.Task[None]") -> None:
+        """A fault of the supervisor's own ends the process: a child that nobody looks after would die unseen."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fatal = self.fatal or RuntimeError(f"the supervisor failed: {error!r}")
+            self._fatal_seen.set()
+
     async def _run_again_and_again(self, state: _ChildState) -> None:
         child, pause = state.child, FIRST_PAUSE
         try:
-            while not state.stopping.is_set():
+            while True:
                 state.begun_at = self._clock.monotonic()
-                state.running = asyncio.ensure_future(child.run())
+                state.running = asyncio.create_task(_called(child.run), name=child.name)
                 try:
                     await asyncio.wait({state.running})
                 except asyncio.CancelledError:
@@ -238,6 +280,7 @@ class Supervisor:
                 state.running, state.cut_off_at = None, None
                 if error is None or self._note_if_fatal(error):
                     return
+                state.failing = str(error) or type(error).__name__
                 if state.stopping.is_set():
                     self._note_failure(child.name, error, None)
                     return
@@ -249,6 +292,8 @@ class Supervisor:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(resting):
                         await state.stopping.wait()
+                if state.stopping.is_set() and child.request_stop is None:
+                    return  # one that can end by itself gets to do so: it may have something in hand
                 pause *= 2
         finally:
             if self._children.get(child.name) is state:
@@ -301,7 +346,13 @@ def _outcome(state: _ChildState) -> Exception | None:
         )
     if isinstance(error, Exception):
         return error
-    raise error  # KeyboardInterrupt and the like are nobody's to hold up
+    crash = RuntimeError(f"{child.name} crashed: {error!r}")  # as extensions in other languages do
+    crash.__cause__ = error
+    return crash
+
+
+async def _called(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
 
 
 def causes(error: Exception) -> Iterator[Exception]:

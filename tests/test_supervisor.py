@@ -386,3 +386,150 @@ async def test_an_owner_whose_time_cannot_be_read_hides_nobody_else(rig: Rig) ->
     rig.child("odd", forever, turned_at=broken)
     await asyncio.sleep(3.0)
     assert "no time" in rig.errors()
+
+
+class Panic(BaseException):
+    """What an extension in another language raises when it crashes."""
+
+
+@in_simulated_time
+async def test_p9_a_child_that_crashes_is_started_again(rig: Rig) -> None:
+    """Also where what it raises is no Exception, in which case nobody else would see it."""
+    starts = 0
+
+    async def crashes() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise Panic("at the disco")
+        await forever()
+
+    rig.child("intake", crashes, vital=True)
+    await asyncio.sleep(10.0)
+    assert starts == 2
+    assert rig.errors() == ["intake crashed: Panic('at the disco')"]
+
+
+@in_simulated_time
+async def test_p9_a_child_whose_function_raises_when_it_is_called_is_started_again(rig: Rig) -> None:
+    """Before there is anything to wait for."""
+    calls = 0
+
+    def raises() -> Awaitable[None]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError("no such file")
+        return forever()
+
+    rig.child("tables", raises)
+    await asyncio.sleep(10.0)
+    assert (calls, rig.errors()) == (2, ["no such file"])
+
+
+@in_simulated_time
+async def test_p9_nobody_is_blamed_for_a_pause_of_the_whole_process(rig: Rig) -> None:
+    """Stopped, swapped out, or a machine that slept: all clocks are late at once, and every child goes on."""
+    starts = 0
+
+    async def run() -> None:
+        nonlocal starts
+        starts += 1
+        await forever()
+
+    times = {"source": 0.0, "intake": 0.0}
+
+    async def turn() -> None:
+        while True:
+            times.update(dict.fromkeys(times, rig.clock.monotonic()))
+            await asyncio.sleep(5.0)
+
+    turning = asyncio.create_task(turn())
+    rig.child("source", run, turned_at=lambda: times["source"])
+    rig.child("intake", run, turned_at=lambda: times["intake"], vital=True)
+    rig.supervisor.watch("the outbox", lambda: times["intake"])
+    await asyncio.sleep(7.0)
+    loop: Any = asyncio.get_running_loop()
+    loop._leap.now += 300.0
+    await asyncio.sleep(0.0)
+    assert rig.supervisor.stuck() is None or rig.beats
+    await asyncio.sleep(60.0)
+    turning.cancel()
+    assert (starts, rig.errors(), rig.supervisor.stuck()) == (2, [], None)
+
+
+@in_simulated_time
+async def test_p9_a_cancellation_that_is_swallowed_is_repeated(rig: Rig) -> None:
+    """A library below may swallow one: the child is cut off all the same, and the process lives on."""
+    turned_at = rig.clock.monotonic()
+    starts = 0
+
+    async def swallows_one() -> None:
+        nonlocal starts
+        starts += 1
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            await forever()
+
+    rig.child("source", swallows_one, turned_at=lambda: turned_at)
+    await asyncio.sleep(TURN + 8.0)
+    assert (starts, rig.supervisor.stuck()) == (2, None)
+
+
+@in_simulated_time
+async def test_p1_a_child_that_is_stopped_while_it_rests_gets_to_end_by_itself(rig: Rig) -> None:
+    """Intake may have something in hand that was mapped and is not stored."""
+    stopping, ends = asyncio.Event(), 0
+
+    async def commits_at_the_end() -> None:
+        nonlocal ends
+        if not stopping.is_set():
+            raise OutboxError("the disk failed")
+        ends += 1
+
+    rig.child("intake", commits_at_the_end, request_stop=stopping.set, grace=10.0, longest_pause=30.0)
+    await asyncio.sleep(20.0)
+    await rig.supervisor.shutdown()
+    assert ends == 1
+
+
+@in_simulated_time
+async def test_the_shutdown_goes_on_where_asking_a_child_to_end_raises(rig: Rig) -> None:
+    """It is cancelled instead."""
+    events: list[str] = []
+
+    async def run() -> None:
+        try:
+            await forever()
+        finally:
+            events.append("ended")
+
+    def raises() -> None:
+        raise ValueError("odd")
+
+    rig.child("intake", run, stage=1, request_stop=raises, grace=10.0)
+    rig.child("page", run, stage=2)
+    await asyncio.sleep(1.0)
+    await rig.supervisor.shutdown()
+    assert events == ["ended", "ended"]
+
+
+@in_simulated_time
+async def test_p9_a_child_that_keeps_failing_is_said_to_be(rig: Rig) -> None:
+    """From its failure until it has run for a steady minute since, also while it rests."""
+    broken = True
+
+    async def run() -> None:
+        if broken:
+            raise OutboxError("commit 7 does not follow the last one")
+        await forever()
+
+    rig.child("intake", run, vital=True)
+    await asyncio.sleep(100.0)
+    assert rig.supervisor.failing() == {"intake": "commit 7 does not follow the last one"}
+    broken = False
+    await asyncio.sleep(50.0)
+    assert rig.supervisor.failing()
+    await asyncio.sleep(STEADY)
+    assert rig.supervisor.failing() == {}

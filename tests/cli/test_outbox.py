@@ -426,7 +426,7 @@ def test_a_gateway_that_cannot_listen_runs_on_and_says_so(site: Site) -> None:
     assert f"in use by another oden-gateway (process {process.pid})" in site.outbox("list", code=1)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=PATIENCE)
-    assert "control_not_served" in errors
+    assert '"task": "control"' in errors
     assert process.returncode == 0
 
 
