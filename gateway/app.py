@@ -43,6 +43,9 @@ log = structlog.get_logger()
 GRACE = 10.0
 """Seconds that intake gets to commit, and requests under way to be answered, when the gateway is stopped."""
 
+CLOSING = 2.0
+"""Seconds in which what was taken in may be acknowledged while the sources are still connected."""
+
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
 
@@ -104,7 +107,16 @@ class App:
         sources = make_sources(self._loaded.config, self._plans, self._clock)
         handlers = ControlHandlers(outbox, live=True, wake=drain.wake)
         status = StatusLoop(
-            Parts(self._loaded.config, self._plans, sources, intake, drain, self._clock.now(), self._conditions),
+            Parts(
+                self._loaded.config,
+                self._plans,
+                sources,
+                intake,
+                drain,
+                self._clock.now(),
+                supervisor.failing,
+                self._conditions,
+            ),
             outbox,
             self._problems,
             supervisor,
@@ -142,6 +154,7 @@ class App:
             await supervisor.run(stop)
             self._systemd.stopping()
             log.info("gateway_stopping")
+            await intake.close(CLOSING)
         finally:
             await supervisor.shutdown()
 

@@ -13,9 +13,9 @@ made once.
 """
 
 import asyncio
-import sqlite3
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -23,7 +23,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import CommitConflict, DamagedRow, OutboxError
+from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.mapping.provenance import ProvenanceLog
@@ -41,8 +41,11 @@ T = TypeVar("T")
 GATHER = 0.005
 """Seconds that the first arrival of a batch waits for others."""
 MOST_GATHERED = 500
-MOST_QUEUED = 2000
-"""Arrivals that wait for the batch under way; then sources are made to wait."""
+"""Arrivals that are mapped in one go."""
+MOST_MAPPED = 2_000
+"""Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
+MOST_QUEUED = 20_000
+"""Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 STATE_WRITE = 5.0
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
@@ -86,15 +89,22 @@ class Intake:
         outbox: OutboxThread,
         plans: Sequence[LinePlan],
         clock: Clock,
-        stored: Callable[[], None],
-        noticed: Callable[[Sequence[Notice]], None],
+        on_stored: Callable[[], None],
+        on_noticed: Callable[[Sequence[Notice]], None],
     ) -> None:
-        """`stored` is called after each commit that held records, `noticed` with the notices of each that held any."""
+        """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any."""
         self._outbox = outbox
         self._clock = clock
-        self._stored = stored
-        self._noticed = noticed
-        self._queue: asyncio.Queue[Arrival] = asyncio.Queue(MOST_QUEUED)
+        self._on_stored = on_stored
+        self._on_noticed = on_noticed
+        self._queue: deque[Arrival] = deque()
+        self._queued = 0
+        """Samples and arrivals in the queue."""
+        self._room = asyncio.Event()
+        self._closed = False
+        self._idle = asyncio.Event()
+        """What was taken is stored, and what is left to do for it is done."""
+        self._idle.set()
         self.follow(plans)
         self._poke = asyncio.Event()
         self._stopping = False
@@ -125,8 +135,24 @@ class Intake:
                 self._routes[route].append(plan)
 
     async def take(self, arrival: Arrival) -> None:
-        """Hand over an arrival; waits while too many are queued."""
-        await self._queue.put(arrival)
+        """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
+        while self._closed or self._queued >= MOST_QUEUED:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.append(arrival)
+        self._queued += _size(arrival)
+        self._idle.clear()
+        self._poke.set()
+
+    async def close(self, longest: float) -> None:
+        """Take nothing more, and wait until what was taken is stored and acknowledged, for `longest` seconds at most.
+
+        For the orderly stop, before the sources are ended: an acknowledgement needs its connection.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._idle.wait()
 
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
@@ -146,7 +172,9 @@ class Intake:
             self.turned_at = self._clock.monotonic()
             self._gathered += await self._gather()
             await self._turn()
-        self._gathered += [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        while self._queue:
+            self._gathered += self._taken_out()
+            await self._turn()
         await self._turn()
 
     def stop(self) -> None:
@@ -157,17 +185,27 @@ class Intake:
         self._poke.set()
 
     async def _gather(self) -> list[Arrival]:
-        getting = asyncio.ensure_future(self._queue.get())
-        poked = asyncio.ensure_future(self._poke.wait())
-        await asyncio.wait({getting, poked}, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
-        poked.cancel()
-        if not getting.done():
-            getting.cancel()
-            return []
-        arrivals = [getting.result()]
-        await asyncio.sleep(GATHER)
-        while len(arrivals) < MOST_GATHERED and not self._queue.empty():
-            arrivals.append(self._queue.get_nowait())
+        """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
+        if not self._queue and not self._stopping:
+            self._poke.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._poke.wait()
+        if self._queue and not self._stopping:
+            await asyncio.sleep(GATHER)
+        return self._taken_out()
+
+    def _taken_out(self) -> list[Arrival]:
+        """The oldest arrivals of the queue, as many as are mapped in one go."""
+        arrivals: list[Arrival] = []
+        size = 0
+        while self._queue and len(arrivals) < MOST_GATHERED:
+            size += _size(self._queue[0])
+            if arrivals and size > MOST_MAPPED:
+                break
+            arrivals.append(self._queue.popleft())
+        self._queued -= sum(map(_size, arrivals))
+        self._room.set()
         return arrivals
 
     def _pause(self) -> float:
@@ -189,6 +227,8 @@ class Intake:
         self._mapped = await self._map(self._gathered)
         self._gathered = []
         await self._store(self._mapped)
+        if not self._queue:
+            self._idle.set()
 
     async def _store(self, batch: "_Batch") -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
@@ -202,21 +242,30 @@ class Intake:
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
+        self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
+        if batch.records:
+            self._after.append(self._on_stored)
+        if batch.notices:
+            self._after.append(partial(self._on_noticed, batch.notices))
+        self._after.append(partial(self._count, batch))
+        self._finish()
+
+    def _finish(self) -> None:
+        """Make each call once, whatever the others do. Raises what was raised, when all are made."""
+        errors: list[Exception] = []
+        while self._after:
+            try:
+                self._after.popleft()()
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("after a commit", errors)
+
+    def _count(self, batch: "_Batch") -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
-        self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
-        if batch.records:
-            self._after.append(self._stored)
-        if batch.notices:
-            self._after.append(partial(self._noticed, batch.notices))
-        self._finish()
-
-    def _finish(self) -> None:
-        """Each call is made once: one that raises is not made again."""
-        while self._after:
-            self._after.popleft()()
 
     async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
@@ -310,9 +359,7 @@ class Intake:
         while True:
             try:
                 answer = await self._outbox(call, *args, **kwargs)
-            except (DamagedRow, CommitConflict):
-                raise
-            except (sqlite3.Error, OSError, OutboxError) as error:
+            except OutboxError as error:
                 if self.health.blocked is None:
                     log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
                 self.health.blocked = f"the outbox cannot be used: {error}"
@@ -325,3 +372,8 @@ class Intake:
                     log.info("outbox_works_again")
                 self.health.blocked = None
                 return answer
+
+
+def _size(arrival: Arrival) -> int:
+    """What an arrival counts for: itself, and its samples."""
+    return 1 + sum(len(moment.samples) for moment in arrival.moments)

@@ -135,6 +135,7 @@ class Source(ABC):
             finally:
                 if self._stands:
                     self._stands, self._lost_at = False, self._clock.now()
+                    self.health.set_disconnected(self._lost_at, "the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
             await self._tell_loss(reason, hand_over)
