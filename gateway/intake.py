@@ -333,7 +333,9 @@ class Intake:
         before = batch.states.get(plan.key, self.states[plan.key])
         try:
             result = step(plan, before, event)
-        except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
             now = self._clock.now()

@@ -275,6 +275,29 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
         await until(lambda: not intake.health.faults)
 
 
+async def test_p5_a_value_on_which_an_extension_crashes_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an extension in another language raises then is no Exception; it stops nobody, and comes once."""
+
+    class Panic(BaseException):
+        pass
+
+    def crashes(*_: object) -> None:
+        raise Panic
+
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.intake.step", crashes)
+            await intake.take(rig.message("scrap", {"qty": 3}, 1))
+            await until(lambda: rig.acked == [1])
+        await intake.take(rig.message("order", {"number": "A1"}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        assert (await rig.outbox(Outbox.summary, 10)).totals.rejects >= 1
+        assert await rig.made() == {"start": 1}
+
+
 async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges
     them.
