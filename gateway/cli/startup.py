@@ -47,10 +47,10 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     return loaded, plans
 
 
-def configure_logging(options: Log) -> None:
+def configure_logging(options: Log) -> LogStream:
     """Set up logging for the process: to standard error, as text on a terminal, else one JSON object on each line.
 
-    Of the libraries' own log messages, warnings and above are shown.
+    Of the libraries' own log messages, warnings and above are shown. Answers the stream to which all of it is written.
     """
     if sys.stderr is None:
         # It was closed when the process began. Its number must not become that of a file that matters.
@@ -87,3 +87,4 @@ def configure_logging(options: Log) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # The sources report lost connections themselves, once each and in plain words.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    return end
