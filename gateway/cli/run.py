@@ -4,7 +4,11 @@ import argparse
 import asyncio
 import os
 
+import structlog
+
 from gateway.cli.startup import add_config_option, configure_logging, read_config
+
+log = structlog.get_logger()
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,5 +30,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     loaded, plans = read_config(arguments.config, os.environ)
     configure_logging(loaded.config.log)
+    for warning in loaded.warnings:
+        log.warning("configuration_warning", where=warning.where, text=warning.text)
     asyncio.run(App(loaded, plans).run())
     return 0

@@ -42,7 +42,7 @@ class _Expander:
         sections = {
             key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
         }
-        return Node(root.position, sections, root.keys)
+        return Node(root.position, sections, root.keys, incomplete=root.incomplete)
 
     def _section(self, key: Key, node: Node) -> Node:
         if key != "lines":
@@ -55,7 +55,7 @@ class _Expander:
             rows = self._rows(item)
             unread = unread or rows is None
             lines += [self._line(row) for row in rows or ()]
-        return Node(node.position, list(lines), incomplete=unread and not lines)
+        return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
 
     def _rows(self, item: Node) -> list[Node] | None:
         """The lines of one item of `lines`: itself, or the rows of a CSV table; None where that cannot be read."""
