@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from gateway.config.check import find_faults
+from gateway.config.lint import find_doubts
 from gateway.config.loader import Loaded, read
 from gateway.config.schema import Log
 from gateway.errors import InvalidConfig
@@ -36,7 +37,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     draft = read(path, environ)
     if draft.config is None:
         return draft.finished(()), []
-    faults = find_faults(draft.config, draft.unread)
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
         plans = compile_lines(draft.config.lines, draft.lookups)

@@ -110,6 +110,8 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
             name = str(next(iter(value)))
             return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
+            return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
 
 

@@ -20,7 +20,7 @@ from gateway.config.lookups import gather_lookups
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.secrets import SecretError, is_reference, read_secret, secret_name
+from gateway.config.secrets import SecretError, is_near_reference, is_reference, read_secret, secret_name
 from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
@@ -255,4 +255,7 @@ class _Resolver:
                 return read_secret(name, self.folder, self.environ)
             except SecretError as error:
                 self.faults.append(ConfigFault(loc, str(error)))
+        elif is_near_reference(text):
+            reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
+            self.faults.append(ConfigFault(loc, reason))
         return text

@@ -7,7 +7,7 @@ template's, and `~` leaves out what the template has.
 from collections.abc import Mapping
 
 from gateway.config.csv_tables import Row, Sheet, row_as_section
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import nearest, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
@@ -175,7 +175,9 @@ class _Expander:
         for key in arguments:
             if key not in used and key not in LINE_PARAMETERS:
                 name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
-                text = f"the template {quoted(name)} has no ${{{key}}}{suggestion(str(key), known)}"
+                meant = nearest(str(key), section_keys(Line), 0.8)
+                own = f"; did you mean {quoted(meant)}, a key of the line itself?" if meant is not None else ""
+                text = f"the template {quoted(name)} has no ${{{key}}}{own or suggestion(str(key), known)}"
                 self._report(node.value["with"].keys[key], text)
 
     def _entries(self, node: Node | None) -> Mapping[Key, Node]:
