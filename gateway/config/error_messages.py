@@ -93,7 +93,12 @@ def _tags(at: SchemaLocation) -> list[str]:
 def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     match kind:
-        case "extra_forbidden" | "invalid_key":
+        case "invalid_key":
+            text = (
+                f"unknown key {quoted(at.loc[-1])}; part of a number with a decimal comma is written with a point: 0.5"
+            )
+            return ConfigFault(at.loc, text, at_key=True)
+        case "extra_forbidden":
             return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
             return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
@@ -110,6 +115,8 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
             name = str(next(iter(value)))
             return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+        case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
+            return ConfigFault(at.loc, _SINGLE)
         case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
             return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
@@ -117,7 +124,7 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
 
 def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
-    if value is None and at.loc[-1] != key:
+    if value is None and re.match(r"\d", key):
         return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
     if value is None and re.match(r"[A-Za-z_]+:", key):
         return "a blank is missing after the ':' of this key: write 'key: value'"
@@ -164,7 +171,7 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
         case "string_type" if at.at_key:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
-            return "write a single value here: text, a number, true or false"
+            return _SINGLE
     return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_description(at)}"
 
 
@@ -175,6 +182,7 @@ def _unit(at: SchemaLocation) -> str:
     return " a second" if get_args(Rate)[1] in metadata else ""
 
 
+_SINGLE = "write a single value here: text, a number, true or false"
 _NAME = "write a name of letters, digits and '_' that does not begin with a digit"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",

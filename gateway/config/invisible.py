@@ -19,6 +19,7 @@ _NAMES = {
     "\ufeff": "a byte order mark",
 }
 _JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
+_NO_PROSE = re.compile(r"[<>=&|;/]")
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
 
@@ -32,11 +33,16 @@ def invisible_in(text: str) -> Iterator[tuple[int, bool]]:
     """The index of each invisible character of `text`, and whether it may be meant.
 
     A joiner is meant in writings and signs that need it. A blank of another kind between words of a text can be a
-    matter of typography, as before a French colon.
+    matter of typography, as before a French colon; in an address or a condition it is none.
     """
     for match in INVISIBLE.finditer(text):
         character = match[0]
         if character in _JOINERS and not _LATIN.match(text.replace(character, "")):
             continue
         inner = character in BLANKS and text[: match.start()].strip() != "" and text[match.end() :].strip() != ""
-        yield match.start(), inner
+        yield match.start(), inner and not _NO_PROSE.search(text)
+
+
+def without_invisible(text: str) -> str:
+    """`text` as it was meant: blanks of another kind are blanks, and what shows nothing is gone."""
+    return INVISIBLE.sub(lambda match: " " if match[0] in BLANKS else "", text).strip()

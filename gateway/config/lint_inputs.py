@@ -30,7 +30,7 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             first = counted.setdefault(address, (line.line, name))
             if first != (line.line, name):
                 text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
-                yield ConfigFault(loc, text, warning=True)
+                yield ConfigFault(loc, text, at_key=True, warning=True)
 
 
 def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:

@@ -94,8 +94,8 @@ def mended(error: ValidationError, tree: Any, root: Node) -> Mended:
 def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int) -> None:
     loc = found.at.loc
     parent = _at(tree, loc[:-1])
-    if found.kind == "extra_forbidden" or found.at.at_key:
-        value = parent.pop(loc[-1], None)
+    if found.kind in {"extra_forbidden", "invalid_key"} or found.at.at_key:
+        value = parent.pop(next((key for key in parent if str(key) == str(loc[-1])), None), None)
         if found.meant is not None and found.meant not in parent:
             parent[found.meant] = value
             _rename(root, loc, found.meant)
@@ -130,8 +130,12 @@ def _rename(root: Node, loc: Loc, key: str) -> None:
 
 def _stand_ins(at: SchemaLocation) -> Iterator[Any]:
     """Values that may fit at `at`, the best first."""
-    metadata = at.field.metadata if at.field is not None else []
-    yield from _fitting(at.annotation, tuple(metadata))
+    if at.field is not None:
+        yield from _fitting(at.field.annotation, tuple(at.field.metadata))
+    elif at.annotation is not None:
+        yield from _fitting(at.annotation, ())
+    else:
+        yield from _VALUES
 
 
 def _fitting(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[Any]:

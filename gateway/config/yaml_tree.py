@@ -29,7 +29,7 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
-from gateway.config.invisible import INVISIBLE, invisible_in, name_of
+from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -220,8 +220,9 @@ class _Composer:
         if isinstance(event, ScalarEvent):
             node.value = scalar(event.value) if event.implicit[0] else event.value
             node.written = event.value
-            if self._has_invisible:
-                self._report_invisible(event)
+            if self._has_invisible and self._report_invisible(event):
+                node.written = without_invisible(event.value)
+                node.value = scalar(node.written) if event.implicit[0] else node.written
             if event.style is None and event.end_mark.index + 2 < len(self._text):
                 self._report_cut(event)
             node.empty = event.start_mark.index == event.end_mark.index
@@ -256,12 +257,16 @@ class _Composer:
                 mapping.keys[key.value] = key.position
         mapping.value = value
 
-    def _report_invisible(self, event: ScalarEvent) -> None:
+    def _report_invisible(self, event: ScalarEvent) -> bool:
+        """Report the invisible characters; whether one of them is certainly not meant."""
+        certain = False
         begin = event.start_mark.index
         written = self._text[begin : event.end_mark.index]
         for at, meant in invisible_in(written):
             reason = f"{name_of(written[at])} stands here; delete it, or type a blank"
             self.findings.append(Finding(self._lines.position(begin + at), reason, meant))
+            certain = certain or not meant
+        return certain
 
     def _report_cut(self, event: ScalarEvent) -> None:
         """Warn of a text that a ' #' may have cut off: `Tag #1`."""
