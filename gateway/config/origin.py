@@ -91,11 +91,11 @@ class Origin:
         """Whether what seems wrong between parts of the configuration, at `loc`, may only follow from something that
         could not be read: on the way to it, in it, or among the inputs of its line."""
         nodes = [node for node, _ in self._path(loc)]
-        if any(node.incomplete for node in nodes) or any(node.incomplete for node in children_of(nodes[-1])):
+        if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
             return True
         line = nodes[2] if len(nodes) > 2 and loc[0] == "lines" else None
         inputs = line.value.get("inputs") if line is not None and isinstance(line.value, dict) else None
-        return inputs is not None and _has_gap(inputs)
+        return inputs is not None and inputs.has_gap()
 
     @property
     def sources_incomplete(self) -> bool:
@@ -121,17 +121,6 @@ class Origin:
                 break
             path.append((node, key))
         return path
-
-
-def children_of(node: Node) -> Collection[Node]:
-    """The values in a mapping or list."""
-    if isinstance(node.value, dict):
-        return node.value.values()
-    return node.value if isinstance(node.value, list) else ()
-
-
-def _has_gap(node: Node) -> bool:
-    return node.incomplete or any(_has_gap(child) for child in children_of(node))
 
 
 def in_file(finding: Finding) -> Located:

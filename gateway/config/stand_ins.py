@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
 from gateway.config.error_messages import SchemaFault, schema_faults
-from gateway.config.origin import children_of
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
 from gateway.config.yaml_tree import Node
@@ -120,7 +119,7 @@ def _rename(root: Node, loc: Loc, key: str) -> None:
     node = root
     for part in loc[:-1]:
         children = node.value
-        known: Mapping[Any, Node] = children if isinstance(children, dict) else dict(enumerate(children_of(node)))
+        known: Mapping[Any, Node] = children if isinstance(children, dict) else dict(enumerate(node.children()))
         if part not in known:  # the environment has set it
             return
         node = known[part]

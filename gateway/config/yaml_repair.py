@@ -164,15 +164,8 @@ def _mark_values(node: Node, number: int) -> None:
 
 def _innermost(node: Node, number: int) -> Node:
     """The innermost mapping or list that begins before line `number` and was not over before it."""
-    children = [child for child in _children(node) if child.position.line <= number]
+    children = [child for child in node.children() if child.position.line <= number]
     last = max(children, key=lambda child: child.position.line, default=None)
     if last is None or isinstance(last.value, str | int | float | bool | None):
         return node
     return _innermost(last, number)
-
-
-def _children(node: Node) -> Iterator[Node]:
-    if isinstance(node.value, dict):
-        yield from node.value.values()
-    elif isinstance(node.value, list):
-        yield from node.value

@@ -9,7 +9,7 @@ often as it is repeated, and the depth is limited.
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -125,6 +125,16 @@ class Node:
     """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
     unsubstituted: str = ""
     """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
+
+    def children(self) -> Collection["Node"]:
+        """The values in a mapping or list."""
+        if isinstance(self.value, dict):
+            return self.value.values()
+        return self.value if isinstance(self.value, list) else ()
+
+    def has_gap(self) -> bool:
+        """Whether something in it could not be read."""
+        return self.incomplete or any(child.has_gap() for child in self.children())
 
     def tree(self, *, substituted: bool = True) -> Tree:
         """The values without positions; with texts as they were before substitution unless `substituted`."""

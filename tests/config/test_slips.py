@@ -211,6 +211,10 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "references": ((), REFERENCES),
     "certain": (HEAD_2, CERTAIN),
     "doubtful": ((), DOUBTFUL),
+    "all kinds at once": (
+        HEAD,
+        (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
+    ),
 }
 CASES = [(name, one) for name, group in GROUPS.items() for part in group for one in part]
 
