@@ -26,6 +26,8 @@ _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "fi
 """Keys whose texts are checked elsewhere, or are no words."""
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
 _FOREIGN = re.compile(r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)")
+_MOST_COMPARED = 200
+"""Categories of which each is compared with each."""
 _OPENING = frozenset("“”„«‘‚‹")
 _CLOSING = frozenset("”“»’›")
 
@@ -140,7 +142,7 @@ def _folded(name: str) -> str:
 
 def _slips(categories: Mapping[str, Mapping[str, Loc]]) -> Iterator[ConfigFault]:
     """Categories that are one letter apart."""
-    known = list(categories)
+    known = list(categories)[:_MOST_COMPARED]
     for number, word in enumerate(known):
         for other in known[:number]:
             if min(len(word), len(other)) > 5 and _one_apart(word, other):
