@@ -7,7 +7,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.cli.startup import add_config_option, configure_logging, read_config
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from gateway.app import App
@@ -37,6 +41,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
     loaded, plans = read_config(arguments.config, os.environ)
     log_stream = configure_logging(loaded.config.log)
+    for warning in loaded.warnings:
+        log.warning("configuration_warning", where=warning.where, text=warning.text)
     code = 1
     try:
         asyncio.run(_run_until_stopped(App(loaded, plans)))

@@ -12,7 +12,8 @@ from typing import TextIO, cast
 import structlog
 
 from gateway.config.check import find_faults
-from gateway.config.loader import Loaded, load
+from gateway.config.lint import find_doubts
+from gateway.config.loader import Loaded, read
 from gateway.config.schema import Log
 from gateway.errors import InvalidConfig
 from gateway.log_sink import LogStream, fail_safe
@@ -35,16 +36,16 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
 
     Raises ConfigError with all that is wrong with it.
     """
-    loaded = load(path, environ)
-    faults = find_faults(loaded.config)
+    draft = read(path, environ)
+    if draft.config is None:
+        return draft.finished(()), []
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(loaded.config.lines, loaded.lookups)
+        plans = compile_lines(draft.config.lines, draft.lookups)
     except InvalidConfig as error:
         faults += error.faults
-    if faults:
-        raise loaded.error(faults)
-    return loaded, plans
+    return draft.finished(faults), plans
 
 
 def configure_logging(options: Log) -> LogStream:
