@@ -54,6 +54,7 @@ KINDS: dict[str, Kind] = {
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("line_held", remedy="oden-gateway outbox list"),
         Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
+        Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
         Kind("address_refused", remedy="oden-gateway check"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
         Kind("table_wrong", remedy="oden-gateway check"),

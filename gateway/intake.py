@@ -27,10 +27,11 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.model import Notice, Record, Sample
-from gateway.outbox.entries import Commit, ReceiptId
+from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.sources.base import Arrival
+from gateway.receipts import Session
+from gateway.sources.base import Arrival, Connected
 
 log = structlog.get_logger()
 
@@ -68,8 +69,15 @@ class _Batch:
     states: dict[str, LineState] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    receipts: list[tuple[str, ReceiptId]] = field(default_factory=list)
-    new_sessions: list[str] = field(default_factory=list)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    """MQTT sessions of which something has come."""
+    connected: dict[str, str] = field(default_factory=dict)
+    """Source -> the session that its connection has."""
+    old_rings: list[str] = field(default_factory=list)
+    received: bool = False
+    """There are receipts, or a session, to be stored at once."""
+    done: list[Callable[[], None]] = field(default_factory=list)
+    """How arrivals are acknowledged."""
     steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
@@ -107,6 +115,8 @@ class Intake:
         self._number = 0
         """Of the last commit."""
         self._dirty: set[str] = set()
+        self._sessions: dict[str, Session] = {}
+        self._connected: dict[str, str] = {}
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
@@ -192,6 +202,8 @@ class Intake:
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
         self.states.update(batch.states)
+        self._sessions.update(batch.sessions)
+        self._connected.update(batch.connected)
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
@@ -199,7 +211,7 @@ class Intake:
         self.health.redelivered += batch.redelivered
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
-        self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
+        self._after += batch.done
         if batch.records:
             self._after.append(self._stored)
         if batch.notices:
@@ -215,17 +227,12 @@ class Intake:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
         batch = _Batch(tuple(arrivals))
         for arrival in arrivals:
-            if arrival.new_session:
-                batch.notices += await self._forgotten(arrival, batch)
-                batch.new_sessions.append(arrival.source)
-                batch.receipts = [entry for entry in batch.receipts if entry[0] != arrival.source]
+            if arrival.connected is not None:
+                batch.notices += await self._begin(arrival, arrival.connected, batch)
             batch.notices += arrival.notices
-            if await self._is_known(arrival, batch):
+            if self._is_redelivery(arrival, batch):
                 batch.redelivered += 1
                 continue
-            if arrival.receipt:
-                receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
-                batch.receipts.append((arrival.source, receipt))
             for sample in arrival.samples:
                 batch.samples[sample.source, sample.quality] += 1
                 for plan in self._routes.get((sample.source, sample.address), ()):
@@ -242,36 +249,62 @@ class Intake:
         """What is to be stored of a batch; None where that can wait."""
         moved = self._dirty | batch.states.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
-        at_once = batch.records or batch.notices or batch.receipts or batch.new_sessions
+        at_once = batch.records or batch.notices or batch.received
         if not at_once and not (moved and (old or self._stopping)):
             return None
+        changed = {name: session.copy() for name, session in self._sessions.items() if session.changed}
+        batch.sessions = changed | batch.sessions
         return Commit(
             number=self._number + 1,
             states={key: dump(batch.states.get(key, self.states[key])) for key in moved},
             records=tuple(batch.records),
             notices=tuple(batch.notices),
-            receipts=tuple(batch.receipts),
-            new_sessions=tuple(batch.new_sessions),
+            sessions={name: session.take_changes() for name, session in batch.sessions.items() if session.changed},
+            old_rings=tuple(batch.old_rings),
         )
 
-    async def _forgotten(self, arrival: Arrival, batch: "_Batch") -> list[Notice]:
-        """A lost session is a gap where there was one, also before this process; the source knows only its own life."""
-        known = any(source == arrival.source for source, _ in batch.receipts)
-        if arrival.notices or not (known or await self._patiently(Outbox.has_receipts, arrival.source)):
+    async def _begin(self, arrival: Arrival, connected: Connected, batch: "_Batch") -> list[Notice]:
+        """A connection begins. A lost session is a gap where there was one, also before this process; the source knows
+        only its own life."""
+        name = f"{arrival.source}/{connected.session}"
+        known = name in batch.sessions or name in self._sessions
+        if not known:
+            stored = await self._patiently(Outbox.session, name)
+            ring = await self._patiently(Outbox.old_ring, arrival.source) if stored is None else []
+            known = stored is not None or bool(ring)
+            loaded = Session.stored(stored.head, stored.blocks) if stored else Session.of_deliveries(ring)
+            batch.sessions[name] = loaded
+            if ring:
+                batch.old_rings.append(arrival.source)
+        session = self._session(name, batch)
+        session.connect(connected.at, resumed=connected.resumed)
+        batch.connected[arrival.source] = name
+        batch.received |= session.changed
+        if arrival.notices or connected.resumed or not known:
             return []
         text = "the broker has forgotten the session; messages since the gateway was last connected may be missing"
         return [Notice("gap", self._clock.now(), arrival.source, "", text)]
 
-    async def _is_known(self, arrival: Arrival, batch: "_Batch") -> bool:
-        """Whether this is the redelivery of a message that was committed before, or earlier in this batch."""
-        if arrival.receipt is None or not arrival.receipt.redelivered:
-            return False
-        receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
-        if (arrival.source, receipt) in batch.receipts:
-            return True
-        if arrival.source in batch.new_sessions:
-            return False
-        return await self._patiently(Outbox.has_receipt, arrival.source, receipt)
+    def _is_redelivery(self, arrival: Arrival, batch: "_Batch") -> bool:
+        """Whether this is the redelivery of a message that was committed before, or earlier in this batch. Takes note of
+        what is confirmed, and of how the arrival is acknowledged."""
+        receipt, verdict = arrival.receipt, "new"
+        if arrival.confirmed or receipt is not None:
+            name = batch.connected.get(arrival.source) or self._connected[arrival.source]
+            session = self._session(name, batch)
+            session.confirm(arrival.confirmed)
+            if receipt is not None:
+                verdict = session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
+                batch.received |= verdict == "new"
+        if arrival.done is not None and verdict != "twice":
+            batch.done.append(arrival.done)
+        return verdict != "new"
+
+    def _session(self, name: str, batch: "_Batch") -> Session:
+        """The session as this batch has left it so far, which may change it further."""
+        if name not in batch.sessions:
+            batch.sessions[name] = self._sessions[name].copy()
+        return batch.sessions[name]
 
     def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
         before = batch.states.get(plan.key, self.states[plan.key])
