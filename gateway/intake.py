@@ -26,6 +26,8 @@ from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.mapping.provenance import ProvenanceLog
+from gateway.mapping.values import find, scalar, text
+from gateway.message_ids import MessageIds, NewIds, digest
 from gateway.model import Notice, Record, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
@@ -55,6 +57,8 @@ class IntakeHealth:
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By source and quality."""
     redelivered: int = 0
+    repeated: int = 0
+    """Messages that were left out because of their id."""
     blocked: str | None = None
     """Why nothing can be stored at the moment."""
     faults: dict[str, str] = field(default_factory=dict)
@@ -74,8 +78,9 @@ class _Batch:
     connected: dict[str, str] = field(default_factory=dict)
     """Source -> the session that its connection has."""
     old_rings: list[str] = field(default_factory=list)
+    new_ids: NewIds = field(kw_only=True)
     received: bool = False
-    """There are receipts, or a session, to be stored at once."""
+    """There are receipts, ids or a session, to be stored at once."""
     done: list[Callable[[], None]] = field(default_factory=list)
     """How arrivals are acknowledged."""
     steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
@@ -117,6 +122,7 @@ class Intake:
         self._dirty: set[str] = set()
         self._sessions: dict[str, Session] = {}
         self._connected: dict[str, str] = {}
+        self._ids: dict[str, MessageIds] = {}
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
@@ -141,6 +147,8 @@ class Intake:
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
             self.states[plan.key] = load(plan, text) if text else LineState()
+        for source in {source for plan in self._plans for source, _ in plan.ids}:
+            self._ids[source] = await self._outbox(Outbox.message_ids, source)
         return max((state.now for state in self.states.values()), default=0.0)
 
     async def run(self) -> None:
@@ -204,6 +212,9 @@ class Intake:
         self.states.update(batch.states)
         self._sessions.update(batch.sessions)
         self._connected.update(batch.connected)
+        if batch.commit is not None:
+            for source, ids in batch.commit.ids.items():
+                self._ids[source].add(ids)
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
@@ -225,7 +236,7 @@ class Intake:
 
     async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals))
+        batch = _Batch(tuple(arrivals), new_ids=NewIds(self._ids))
         for arrival in arrivals:
             if arrival.connected is not None:
                 batch.notices += await self._begin(arrival, arrival.connected, batch)
@@ -236,7 +247,8 @@ class Intake:
             for sample in arrival.samples:
                 batch.samples[sample.source, sample.quality] += 1
                 for plan in self._routes.get((sample.source, sample.address), ()):
-                    self._step(plan, sample, batch)
+                    if not self._is_repeat(plan, sample, batch):
+                        self._step(plan, sample, batch)
         now = self._clock.now()
         for plan in self._plans:
             timer = self._due(plan, batch.states.get(plan.key))
@@ -261,6 +273,7 @@ class Intake:
             notices=tuple(batch.notices),
             sessions={name: session.take_changes() for name, session in batch.sessions.items() if session.changed},
             old_rings=tuple(batch.old_rings),
+            ids=dict(batch.new_ids.commits()),
         )
 
     async def _begin(self, arrival: Arrival, connected: Connected, batch: "_Batch") -> list[Notice]:
@@ -305,6 +318,21 @@ class Intake:
         if name not in batch.sessions:
             batch.sessions[name] = self._sessions[name].copy()
         return batch.sessions[name]
+
+    def _is_repeat(self, plan: LinePlan, sample: Sample, batch: "_Batch") -> bool:
+        """Whether a message with the id of this one has come before. What the broker had kept says nothing new anyway."""
+        paths = plan.ids.get((sample.source, sample.address))
+        if not paths or sample.retained or sample.quality == "bad":
+            return False
+        values = [scalar(find(sample.value, path)) for path in paths]
+        if None in values:
+            return False
+        id_ = digest(plan.key, sample.address, [text(value) for value in values])
+        if batch.new_ids.is_known(sample.source, id_):
+            self.health.repeated += 1
+            return True
+        batch.received = True
+        return False
 
     def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
         before = batch.states.get(plan.key, self.states[plan.key])

@@ -14,7 +14,7 @@ from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import Intake
-from gateway.mapping.compile import compile_line
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import RECORD, Moment, Notice, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
@@ -53,8 +53,9 @@ def opened(directory: Path) -> Outbox:
 class Rig:
     """One life of an intake on an outbox directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, plan: LinePlan = PLAN) -> None:
         self.outbox = OutboxThread()
+        self.plan = plan
         self.directory = directory
         self.stored = 0
         self.acked: list[int] = []
@@ -69,7 +70,7 @@ class Rig:
         def stored() -> None:
             self.stored += 1
 
-        intake = Intake(self.outbox, [PLAN], self.clock, stored, self.noticed.extend)
+        intake = Intake(self.outbox, [self.plan], self.clock, stored, self.noticed.extend)
         await intake.load()
         self.task = asyncio.create_task(intake.run())
         if connected:
@@ -104,10 +105,12 @@ class Rig:
                 await self.outbox(Outbox.settle, work, {work.positions[0]: "id"})
         return total
 
-    async def scrap(self) -> int:
-        """The scrap in the first entry of output that waits."""
-        text = await self.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
-        record = RECORD.validate_json(text or "")
+    async def scrap(self, place: int = 0) -> int:
+        """The scrap in an entry of output that waits; 0 where there is none."""
+        text = await self.outbox(Outbox.row, f"record/{PLAN.key}/output/{place}")
+        if text is None:
+            return 0
+        record = RECORD.validate_json(text)
         assert record.kind == "output"
         return int(str(record.raw_data["scrap"]))
 
@@ -279,6 +282,28 @@ async def test_p2_deliveries_that_an_earlier_version_has_kept_are_unconfirmed(tm
             await until(lambda rig=rig: rig.acked == [6])  # type: ignore[misc]
             assert intake.health.redelivered == 1
             assert await rig.outbox(Outbox.row, "receipt/floor/1") is None
+
+
+async def test_p2_a_message_whose_id_has_come_counts_once(tmp_path: Path) -> None:
+    """Whatever packet id and flags it has, in one batch and over lives; one without the id counts each time."""
+    section = LINE.inputs["scrap"].model_copy(update={"id": ("press", "job.number")})
+    line = LINE.model_copy(update={"inputs": {**LINE.inputs, "scrap": section}})
+    plan = compile_line(line, ("lines", 0))
+    repeated: list[int] = []
+    for numbers in [(1, 2, 2, 3, None), (3, 1, 4, None)]:
+        rig = Rig(tmp_path, plan)
+        async with rig.running() as intake:
+            await intake.take(rig.message("order", {"number": "A1"}, 1))
+            for packet_id, number in enumerate(numbers, 2):
+                job = {"job": {"number": number}} if number is not None else {}
+                await intake.take(rig.message("scrap", {"qty": 1, "press": 7, **job}, 100 * len(repeated) + packet_id))
+            most = len(numbers)
+            await until(lambda rig=rig, most=most: len(rig.acked) > most)  # type: ignore[misc]
+            repeated.append(intake.health.repeated)
+            async with asyncio.timeout(PATIENCE):
+                while sum([await rig.scrap(place) for place in range(5)]) < (4, 6)[len(repeated) - 1]:
+                    await asyncio.sleep(0.02)
+    assert repeated == [1, 2]
 
 
 async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: Path) -> None:

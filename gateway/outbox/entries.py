@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
+from gateway.message_ids import IdsOfCommit
 from gateway.model import STORED, Notice, Record, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
@@ -238,7 +239,7 @@ class Commit:
 
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
     outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
-    `sessions` are changes of unconfirmed receipts, by MQTT session; `old_rings` are sources whose deliveries, as an earlier
+    `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings` are sources whose deliveries, as an earlier
     version has kept them, are among these now.
     """
 
@@ -247,6 +248,7 @@ class Commit:
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     sessions: Mapping[str, Changes] = field(default_factory=dict)
+    ids: Mapping[str, IdsOfCommit] = field(default_factory=dict)
     old_rings: tuple[str, ...] = ()
 
     def mark(self) -> "CommitMark":
@@ -290,6 +292,7 @@ class Summary:
 
 
 ATTEMPT = TypeAdapter(Attempt)
+IDS_OF_COMMIT = TypeAdapter(IdsOfCommit)
 COMMIT = TypeAdapter(Commit)
 COMMIT_MARK = TypeAdapter(CommitMark)
 INTERVAL = TypeAdapter(Interval)

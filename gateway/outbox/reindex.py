@@ -19,6 +19,7 @@ from gateway.model import Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
+    IDS_OF_COMMIT,
     INTERVAL,
     SETTING_ENTRY,
     TOTALS,
@@ -151,6 +152,8 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 HEAD.validate_json(text)
             case "receipts":
                 BLOCK.validate_json(text)
+            case "ids":
+                IDS_OF_COMMIT.validate_json(text)
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 structure.rings[ring] = max(structure.rings.get(ring, 0), int(slot) + 1)

@@ -55,6 +55,7 @@ All rows are JSON text; names in them never change within a format.
     lines-at-oden           names and ids of lines at Oden
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
     receipts/SESSION/PLACE  a block of them, by the place of its first
+    ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
     receipt/SOURCE/SLOT     of an earlier version: a ring of the last deliveries of each source, until that connects
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
@@ -82,11 +83,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
+from gateway.message_ids import COMMITS_KEPT, MessageIds
 from gateway.model import Notice, Record
 from gateway.outbox import overflow, record_rules, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
+    IDS_OF_COMMIT,
     LINE_REFS,
     Attempt,
     Commit,
@@ -180,6 +183,11 @@ class Outbox:
             return None
         blocks = ((first, self.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
         return StoredSession(head, {first: text for first, text in blocks if text is not None})
+
+    def message_ids(self, source: str) -> MessageIds:
+        """The ids of messages of `source` that are known."""
+        rows = (self.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
+        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
 
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
@@ -382,6 +390,8 @@ def _take_receipts(transaction: Transaction, commit: Commit) -> None:
                 transaction.drop.add(f"receipts/{name}/{first}")
             else:
                 transaction.put[f"receipts/{name}/{first}"] = text
+    for source, ids in commit.ids.items():
+        transaction.put[f"ids/{source}/{ids.number % COMMITS_KEPT}"] = IDS_OF_COMMIT.dump_json(ids).decode()
     for source in commit.old_rings:
         number = transaction.totals.receipts.pop(source, 0)
         transaction.drop |= {f"receipt/{source}/{slot}" for slot in range(min(number, RING))}

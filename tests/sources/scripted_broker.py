@@ -30,6 +30,7 @@ class ScriptedBroker:
         self.questions: list[int] = []
         """The types of packets that ask for an answer, as they came."""
         self._known = False
+        self._saved = model
         self._writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,6 +53,15 @@ class ScriptedBroker:
             self._model = self._model.publish(len(self.messages))
             self.messages.append(message)
         self.pump()
+
+    def save(self) -> None:
+        """Remember what is queued and pending at present."""
+        self._saved = self._model
+
+    def restore(self) -> None:
+        """Be killed, and start again with what was saved."""
+        self.cut()
+        self._model = self._saved
 
     def cut(self) -> None:
         """Break the connection, with whatever is on its way."""

@@ -16,7 +16,7 @@ import pytest
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Line
 from gateway.intake import Intake
-from gateway.mapping.compile import compile_line
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import Output
 from gateway.outbox.lanes import stored_record
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -33,21 +33,25 @@ EVERY = pytest.mark.parametrize(
     [KeepsIds(window=20), OneAtATime(), Counts(window=20), NewFirst(window=20, repeats=3), NeverDup(window=20)],
     ids=lambda model: type(model).__name__,
 )
-PLAN = compile_line(
-    Line.model_validate(
-        {
-            "factory": "Factory A",
-            "line": "Line 01",
-            "inputs": {
-                "order": {"source": "floor", "topic": ORDER, "field": "number"},
-                "scrap": {"source": "floor", "topic": SCRAP},
-            },
-            "run": {"key": "order", "product": "{order}", "settle": "0s"},
-            "scrap_yield": {
-                "every": "1s",
-                "entries": [{"count": "scrap.qty", "raw_data": {"scrap": "{n}", "code": "{scrap.code}"}}],
-            },
-        }
+LINE = Line.model_validate(
+    {
+        "factory": "Factory A",
+        "line": "Line 01",
+        "inputs": {
+            "order": {"source": "floor", "topic": ORDER, "field": "number"},
+            "scrap": {"source": "floor", "topic": SCRAP},
+        },
+        "run": {"key": "order", "product": "{order}", "settle": "0s"},
+        "scrap_yield": {
+            "every": "1s",
+            "entries": [{"count": "scrap.qty", "raw_data": {"scrap": "{n}", "code": "{scrap.code}"}}],
+        },
+    }
+)
+PLAN = compile_line(LINE, ("lines", 0))
+WITH_ID = compile_line(
+    LINE.model_copy(
+        update={"inputs": {**LINE.inputs, "scrap": LINE.inputs["scrap"].model_copy(update={"id": ("id",)})}}
     ),
     ("lines", 0),
 )
@@ -61,8 +65,9 @@ def scrap(*codes: object) -> list[tuple[str, bytes]]:
 class Gateway:
     """Source, intake and outbox, in lives that end by a kill."""
 
-    def __init__(self, broker: ScriptedBroker, directory: Path) -> None:
+    def __init__(self, broker: ScriptedBroker, directory: Path, plan: LinePlan = PLAN) -> None:
         self._broker = broker
+        self._plan = plan
         self._directory = directory
 
     @asynccontextmanager
@@ -70,7 +75,7 @@ class Gateway:
         """Whatever has not been committed when this is left is gone."""
         outbox, clock = OutboxThread(), AnchoredClock()
         await outbox.open(lambda: open_outbox(self._directory, limit=2**30, min_free=0.0, span=900.0))
-        intake = Intake(outbox, [PLAN], clock, lambda: None, lambda _: None)
+        intake = Intake(outbox, [self._plan], clock, lambda: None, lambda _: None)
         await intake.load()
         config = mqtt_config(self._broker.url, version="3.1.1")
         source = MqttSource("floor", config, [ORDER, SCRAP], clock)
@@ -177,6 +182,28 @@ async def test_p2_more_than_a_thousand_unacknowledged_and_equal_ones(model: Mode
         counted = await _settled(gateway, broker, codes)
     assert counted.pop("code equal") == 300
     assert counted == {f"code {code}": 1 for code in codes if code != "equal"}
+
+
+@EVERY
+async def test_p2_with_an_id_a_broker_that_was_restored_doubles_nothing(model: Model, tmp_path: Path) -> None:
+    """It sends again what it had confirmed, with ids and flags of its choice, and messages that are equal but for the id;
+    those of which the receipts are confirmed and those of which they are not, over a kill."""
+    parts = [(SCRAP, json.dumps({"qty": 1, "code": "code equal", "id": number}).encode()) for number in range(40)]
+    async with ScriptedBroker(model) as broker:
+        gateway = Gateway(broker, tmp_path, WITH_ID)
+        async with gateway.alive():
+            broker.publish(BEGIN)
+            await wait_until(lambda: broker.done)
+            broker.publish(*parts[:20])
+            broker.save()
+            await wait_until(lambda: broker.done)
+            broker.publish(*parts[20:30])
+            await wait_until(lambda: broker.done)
+            broker.restore()
+            await wait_until(lambda: broker.done)
+        broker.restore()
+        broker.publish(*parts[30:])
+        assert await _settled(gateway, broker, ["equal"]) == {"code equal": 40}
 
 
 async def test_p2_old_ones_that_come_half_a_minute_after_new_ones(tmp_path: Path) -> None:
