@@ -1,9 +1,8 @@
 """Which messages, by the ids that their senders have given them, have counted already. Pure.
 
 An id in the payload is exact where packet ids are not: on every broker, after a broker was restored to an older state,
-and where the sender itself sends a message twice. The last MOST_IDS of a source are remembered, and at the least those of
-the last COMMITS_KEPT commits that brought any.
-"""
+and where the sender itself sends a message twice. The last MOST_IDS of a source are remembered, and at the least those
+of the last COMMITS_KEPT commits that brought any."""
 
 import hashlib
 import json

@@ -35,17 +35,16 @@ MOST_BLOCKS = 100
 
 
 Verdict = Literal["new", "again", "twice"]
-"""new: it counts. again: it has counted, and is to be acknowledged. twice: this connection has brought it before, and its
-one PUBACK is written or about to be; another one could acknowledge the next message that gets its id."""
+"""new: it counts. again: it has counted, and is to be acknowledged. twice: this connection has brought it before, and
+its one PUBACK is written or about to be; another one could acknowledge the next message that gets its id."""
 
 
 class Unconfirmed(NamedTuple):
     """The receipt of a committed message.
 
-    `left_at` is how long the session had been connected in all, in seconds, when the connection by which it came last had
-    ended; None while that stands. `epoch` and `number` say which QoS 1 PUBLISH of which connection it was. Those of other
-    lives of the gateway have epoch 0.
-    """
+    `left_at` is how long the session had been connected in all, in seconds, when the connection by which it came last
+    had ended; None while that stands. `epoch` and `number` say which QoS 1 PUBLISH of which connection it was. Those
+    of other lives of the gateway have epoch 0."""
 
     packet_id: int
     digest: str
@@ -182,8 +181,8 @@ class Session:
         self._pointer, self._closed = None, False
 
     def deliver(self, packet_id: int, digest: str, *, dup: bool, at: float) -> Verdict:
-        """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever becomes
-        of it. A new one is unconfirmed from now on, and a redelivery is so again."""
+        """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever
+        becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
         self._number += 1
         before = self.counting, self.dup_seen
         self.counting &= packet_id == self._number

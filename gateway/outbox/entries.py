@@ -239,9 +239,8 @@ class Commit:
 
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
     outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
-    `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings` are sources whose deliveries, as an earlier
-    version has kept them, are among these now.
-    """
+    `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
+    are sources whose deliveries, as an earlier version has kept them, are among these now."""
 
     number: int
     states: Mapping[str, str] = field(default_factory=dict)

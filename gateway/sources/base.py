@@ -1,6 +1,7 @@
 """What a source is to the rest of the gateway: what it hands over, what it says of itself, how a connection ends."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from gateway.model import Moment, Notice, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
+CONNECTING = 120.0
+"""Seconds that a peer may take to be connected to; then the source counts as one that hangs, in a name look-up, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Source(ABC):
         self.health = health
         self._clock = clock
         self._turned_at = clock.monotonic()
-        self._waits = False
+        self._waits_until = -math.inf
         self._stands = False
         self._lost_at: float | None = None
         self._loss_told = False
@@ -118,10 +121,11 @@ class Source(ABC):
     def turned_at(self) -> float:
         """When the source last showed that it is not stuck, on the monotonic clock.
 
-        That is at least every TURN seconds, also where the peer says nothing. While it waits for the peer or for
-        intake, both of which may take their time, it is now.
+        That is at least every TURN seconds, also where the peer says nothing. While it waits for intake, which may take
+        its time, it is now; so it is while it waits for the peer, but for CONNECTING seconds at the most.
         """
-        return self._clock.monotonic() if self._waits else self._turned_at
+        now = self._clock.monotonic()
+        return now if now < self._waits_until else self._turned_at
 
     async def run(self, take: Take) -> NoReturn:
         """Serve one connection, from the attempt to connect until it is lost; always ends by raising.
@@ -146,6 +150,7 @@ class Source(ABC):
             finally:
                 if self._stands:
                     self._stands, self._lost_at = False, self._clock.now()
+                    self.health.set_disconnected(self._lost_at, "the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
             await self._tell_loss(reason, hand_over)
@@ -179,17 +184,17 @@ class Source(ABC):
         self._turned_at = self._clock.monotonic()
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """What is done inside waits for somebody else, within limits of its own: that counts as turning."""
-        self._waits = True
+    def _waiting(self, longest: float = CONNECTING) -> Iterator[None]:
+        """What is done inside waits for somebody else: that counts as turning, for `longest` seconds at the most."""
+        self._waits_until = self._clock.monotonic() + longest
         try:
             yield
         finally:
-            self._waits = False
+            self._waits_until = -math.inf
             self._turn()
 
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
-        with self._waiting():
+        with self._waiting(math.inf):
             await take(arrival)
 
     async def _tell_loss(self, reason: str, take: Take) -> None:

@@ -1,9 +1,9 @@
 """When a broker is asked whether it has processed our PUBACKs, and what its answers prove. Pure, for one broker.
 
-The question is an UNSUBSCRIBE of a filter that was never subscribed, or a PINGREQ, after the PUBACKs of a batch: a broker
-works through a connection in order, so the answer proves that it has processed every PUBACK that was written before.
-Whatever the answer says will do. One question is under way at a time, at most one each GAP. Where the UNSUBSCRIBE is
-not answered, pings ask; and a broker that twice ended the connection right after one gets pings only.
+The question is an UNSUBSCRIBE of a filter that was never subscribed, or a PINGREQ, after the PUBACKs of a batch: a
+broker works through a connection in order, so the answer proves that it has processed every PUBACK that was written
+before. Whatever the answer says will do. One question is under way at a time, at most one each GAP. Where the
+UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connection right after one gets pings only.
 """
 
 from collections import deque

@@ -66,8 +66,8 @@ class Suback:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A message. `packet_id` is None at QoS 0, where there is nothing to acknowledge; else `number` is how many messages at
-    QoS 1 the connection has brought with it. `at` is when it was read, on the monotonic clock."""
+    """A message. `packet_id` is None at QoS 0, where there is nothing to acknowledge; else `number` is how many
+    messages at QoS 1 the connection has brought with it. `at` is when it was read, on the monotonic clock."""
 
     topic: str
     payload: bytes
@@ -171,8 +171,9 @@ class MqttConnection:
         return packet
 
     def acknowledge(self, packet_id: int, number: int) -> None:
-        """Send the PUBACK of a message; none if this connection is gone, because its packet ids may mean other messages by
-        now. The broker is asked about it once this turn of the event loop is over, with all others of the batch.
+        """Send the PUBACK of a message; none if this connection is gone, because its packet ids may mean other
+        messages by now. The broker is asked about it once this turn of the event loop is over, with all others of the
+        batch.
 
         Never raises: should the engine fail, that ends the connection.
         """

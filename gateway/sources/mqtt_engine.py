@@ -1,5 +1,5 @@
-"""paho's protocol engine with what its public interface leaves out: pings that are seen and sent at will, a socket that is
-closed when the TLS handshake fails."""
+"""paho's protocol engine with what its public interface leaves out: pings that are seen and sent at will, a socket
+that is closed when the TLS handshake fails."""
 
 import ssl
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from gateway.errors import SourceError
 
 
 class Engine(Client):
-    """Says when it has sent a PINGREQ and when the answer has come, and sends one when it is told to, which paho's public
-    interface does not."""
+    """Says when it has sent a PINGREQ and when the answer has come, and sends one when it is told to, which paho's
+    public interface does not."""
 
     def __init__(self, pinged: Callable[[], None], pong: Callable[[], None], client_id: str, **settings: Any) -> None:
         self._pinged, self._pong = pinged, pong

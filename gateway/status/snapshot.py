@@ -110,8 +110,9 @@ class OutboxStatus:
 class Histogram:
     """How often something took how long.
 
-    `counts` has one more entry than `bounds`: the first counts what took at most `bounds[0]` seconds, each next one what took longer
-    than the bound before and at most its own, the last what took longer than all bounds. `sum` is of all, in seconds.
+    `counts` has one more entry than `bounds`: the first counts what took at most `bounds[0]` seconds, each next one
+    what took longer than the bound before and at most its own, the last what took longer than all bounds. `sum` is of
+    all, in seconds.
     """
 
     bounds: tuple[float, ...]
@@ -154,10 +155,10 @@ class DeadLetter:
 class Snapshot:
     """The whole picture.
 
-    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the gravest
-    first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was lately, which need
-    no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones, newest first;
-    how many dead letters there are, `outbox.records` says.
+    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the
+    gravest first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was
+    lately, which need no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones,
+    newest first; how many dead letters there are, `outbox.records` says.
     """
 
     version: str

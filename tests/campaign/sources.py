@@ -1,4 +1,5 @@
-"""Where a line's story comes from: a broker that keeps a session, a PLC that shows the present count, and a mapping's records.
+"""Where a line's story comes from: a broker that keeps a session, a PLC that shows the present count, and a mapping's
+records.
 
 They outlive the gateway. What a life has not committed is offered again to the next one.
 """
@@ -45,7 +46,9 @@ class Broker:
         return self._next == len(self._messages) and not self._sent
 
     async def serve(self, take: Take, clock: Clock, alive: Callable[[], bool]) -> None:
-        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client are lost."""
+        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client
+        are lost.
+        """
         self._number, self._processed = 0, []
         connected = Connected("gateway at broker", self._known, clock.monotonic())
         self._known = True
@@ -89,7 +92,9 @@ class Broker:
 
 
 async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
-    """One subscription to the counters: the present values first, then each change that is still there when looked at."""
+    """One subscription to the counters: the present values first, then each change that is still there when looked
+    at.
+    """
     loop = asyncio.get_running_loop()
     known: dict[str, float] = {}
     while True:

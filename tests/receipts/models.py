@@ -1,8 +1,8 @@
 """How brokers send messages, as small models: what each may do next is a choice, and a search tries every choice.
 
-Each is what was measured on the real one (docs/mqtt.md). A model keeps what is queued and what is pending (sent or about
-to be sent, and not acknowledged), and says which packets may leave next. All are values: a step makes another model.
-"""
+Each is what was measured on the real one (docs/mqtt.md). A model keeps what is queued and what is pending (sent or
+about to be sent, and not acknowledged), and says which packets may leave next. All are values: a step makes another
+model."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator

@@ -45,7 +45,8 @@ def test_p2_exact_among_messages_that_differ(broker: Model, cuts: int, payloads:
 @pytest.mark.parametrize("broker", [Counts(), NewFirst()], ids=lambda broker: type(broker).__name__)
 @pytest.mark.parametrize("payloads", ["aaa", "aba", *(["aaaa", "abab"] if LARGE else [])])
 def test_p2_at_most_one_of_equal_messages_is_lost_by_a_cut(broker: Model, payloads: str) -> None:
-    """What no rule can decide there: nothing ever counts twice, and a cut loses at most one, which another one equals."""
+    """What no rule can decide there: nothing ever counts twice, and a cut loses at most one, which another one
+    equals."""
     states, fault = search(broker, payloads, 1, ambiguous=True)
     assert fault is None
     assert states > 1000

@@ -32,8 +32,8 @@ class HandClock:
 
 
 class Intake:
-    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true. Its receipts are in
-    memory: `session` can be handed from one to the next.
+    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true. Its receipts
+    are in memory: `session` can be handed from one to the next.
 
     While `fault` is set, taking raises it.
     """

@@ -123,8 +123,8 @@ async def _settled(gateway: Gateway, broker: ScriptedBroker, codes: Iterable[obj
 
 @EVERY
 async def test_p2_each_counts_once_whatever_was_lost_on_the_way(model: Model, tmp_path: Path) -> None:
-    """Swallowed and cut; PUBACKs lost and cut; never received and cut; killed with and without confirmations; and all of
-    it once more after a kill."""
+    """Swallowed and cut; PUBACKs lost and cut; never received and cut; killed with and without confirmations; and all
+    of it once more after a kill."""
     published: list[int] = []
 
     async with ScriptedBroker(model) as broker:
@@ -186,8 +186,8 @@ async def test_p2_more_than_a_thousand_unacknowledged_and_equal_ones(model: Mode
 
 @EVERY
 async def test_p2_with_an_id_a_broker_that_was_restored_doubles_nothing(model: Model, tmp_path: Path) -> None:
-    """It sends again what it had confirmed, with ids and flags of its choice, and messages that are equal but for the id;
-    those of which the receipts are confirmed and those of which they are not, over a kill."""
+    """It sends again what it had confirmed, with ids and flags of its choice, and messages that are equal but for the
+    id; those of which the receipts are confirmed and those of which they are not, over a kill."""
     parts = [(SCRAP, json.dumps({"qty": 1, "code": "code equal", "id": number}).encode()) for number in range(40)]
     async with ScriptedBroker(model) as broker:
         gateway = Gateway(broker, tmp_path, WITH_ID)
