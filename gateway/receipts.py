@@ -9,8 +9,9 @@ connection says proves nothing about an earlier one.
 How brokers differ decides how a delivery is compared (measured; docs/mqtt.md has the table):
 
 - **Counting** sessions, in which ids begin at 1 on each connection (RabbitMQ): ids mean nothing across connections, but
-  what comes again comes first, in order and with DUP. So the first DUP finds its place among the receipts by content,
-  each further one has to be the next. Anything else ends it: from there on all is new.
+  what comes again comes first, in order and with DUP: the last of what was sent. So it agrees with the receipts from
+  one of them on; while several will do, it is not new if it agrees from any of them. Anything else ends it: from there
+  on all is new.
 - All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
   are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
   to count again.
@@ -104,10 +105,12 @@ class Session:
         """When this connection began."""
         self._passed = 0.0
         """When it was last looked whether something has expired."""
-        self._view: tuple[int, ...] = ()
-        """The places there were when this connection began."""
-        self._pointer: int | None = None
-        """Of a counting session: where in the view the next redelivery has to be; None before the first."""
+        self._view: tuple[tuple[int, str], ...] = ()
+        """The places and digests there were when this connection began."""
+        self._begins: list[int] = []
+        """Of a counting session: where in the view what comes again may have begun."""
+        self._again: list[tuple[int, int]] = []
+        """What has come again: number and packet id."""
         self._closed = False
         """Of a counting session: nothing comes again on this connection any more."""
         self._blocks: dict[int, int] = {}
@@ -159,7 +162,7 @@ class Session:
         """Another one, which can be changed without this one."""
         other = Session()
         for name, value in vars(self).items():
-            setattr(other, name, value.copy() if isinstance(value, dict | set) else value)
+            setattr(other, name, value.copy() if isinstance(value, dict | set | list) else value)
         return other
 
     # What happens
@@ -177,8 +180,8 @@ class Session:
         self._by_number = {}
         self._connected_at = at
         self._age_before = self._age
-        self._view = tuple(self._receipts)
-        self._pointer, self._closed = None, False
+        self._view = tuple((place, receipt.digest) for place, receipt in self._receipts.items())
+        self._begins, self._again, self._closed = [], [], False
 
     def deliver(self, packet_id: int, digest: str, *, dup: bool, at: float) -> Verdict:
         """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever
@@ -189,7 +192,7 @@ class Session:
         self.dup_seen |= dup
         self._head_changed |= before != (self.counting, self.dup_seen)
         self._pass(at)
-        place = self._counted(digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
+        place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
             if packet_id in self._by_id:
@@ -198,13 +201,7 @@ class Session:
             self._next += 1
         elif self._receipts[place].epoch == self._epoch:
             return "twice"
-        else:
-            self._changed.add(place)
-            if self._by_id.get(self._receipts[place].packet_id) == place:
-                del self._by_id[self._receipts[place].packet_id]
-        self._receipts[place] = Unconfirmed(packet_id, digest, None, self._epoch, self._number)
-        self._by_id[packet_id] = place
-        self._by_number[self._number] = place
+        self._put(place, digest, packet_id, self._number)
         return verdict
 
     def confirm(self, numbers: Iterable[int]) -> None:
@@ -217,22 +214,50 @@ class Session:
 
     # Comparing
 
-    def _counted(self, digest: str, *, dup: bool) -> int | None:
+    def _counted(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
         """The place of the message in a counting session, None where it is new."""
-        if not dup:
-            self._closed = True
         if self._closed:
             return None
-        candidates = range(len(self._view)) if self._pointer is None else range(self._pointer, self._pointer + 1)
-        for at in candidates:
-            receipt = self._receipts.get(self._view[at]) if at < len(self._view) else None
-            if receipt is not None and receipt.digest == digest:
-                if self._pointer is None:  # what would have come before this one was processed
-                    self._remove_all(self._view[:at])
-                self._pointer = at + 1
-                return self._view[at]
-        self._closed = True
-        return None
+        at = len(self._again)
+        # Where what comes again may begin: what was seen of it agrees with the receipts from there on.
+        begins = range(len(self._view)) if not at else self._begins
+        agree = [begin for begin in begins if dup and self._agrees(begin + at, digest)]
+        if not agree:
+            self._closed = True
+            self._align([begin for begin in begins if begin + at == len(self._view)])
+            return None
+        self._align(agree)
+        self._again.append((self._number, packet_id))
+        return self._view[agree[0] + at][0]
+
+    def _agrees(self, at: int, digest: str) -> bool:
+        return at < len(self._view) and self._view[at][1] == digest and self._view[at][0] in self._receipts
+
+    def _align(self, begins: list[int]) -> None:
+        """What came again begins at the first of `begins`: what stood before was processed, and each that came has the
+        receipt from there on."""
+        first = self._begins[0] if self._begins else None
+        if not begins or begins[0] == first:
+            self._begins = begins or self._begins
+            return
+        self._begins = begins
+        self._remove_all([place for place, _ in self._view[: begins[0]]])
+        for (place, digest), (number, packet_id) in zip(self._view[begins[0] :], self._again, strict=False):
+            if number in self._by_number and place in self._receipts:
+                self._put(place, digest, packet_id, number)
+            else:  # confirmed meanwhile
+                self._remove(place)
+
+    def _put(self, place: int, digest: str, packet_id: int, number: int) -> None:
+        """The message of `place` has come with this packet id, as this message of the connection."""
+        before = self._receipts.get(place)
+        if before is not None:
+            self._changed.add(place)
+            if self._by_id.get(before.packet_id) == place:
+                del self._by_id[before.packet_id]
+        self._receipts[place] = Unconfirmed(packet_id, digest, None, self._epoch, number)
+        self._by_id[packet_id] = place
+        self._by_number[number] = place
 
     def _same(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
         """The place of the message in a session that keeps ids, None where it is new."""

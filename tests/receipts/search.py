@@ -60,9 +60,19 @@ def essence(session: Session) -> object:
         (receipt.packet_id, receipt.digest, receipt.number if receipt.epoch == session._epoch else 0)
         for receipt in session._receipts.values()
     )
-    view = tuple(places.get(place) for place in session._view) if session.counting else ()
+    view = tuple((places.get(place), digest) for place, digest in session._view) if session.counting else ()
     by_id = tuple(sorted((number, places[place]) for number, place in session._by_id.items()))
-    return receipts, by_id, session.counting, session.dup_seen, session._number, view, session._pointer, session._closed
+    return (
+        receipts,
+        by_id,
+        session.counting,
+        session.dup_seen,
+        session._number,
+        view,
+        (*session._begins,),
+        (*session._again,),
+        session._closed,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +83,17 @@ class Fault:
     path: tuple[str, ...]
 
 
-def search(broker: Model, payloads: str, cuts: int, *, ambiguous: bool = False) -> tuple[int, Fault | None]:
+def search(broker: Model, payloads: str, cuts: int, *, ambiguous: int = 0) -> tuple[int, Fault | None]:
     """Try everything with one message for each letter of `payloads` (equal letters are equal payloads) and at most
-    `cuts` cuts and kills. Answers how many states there are, and the first fault. `ambiguous`: one message may be lost
-    for each cut, if another one has an equal payload."""
+    `cuts` cuts and kills. Answers how many states there are, and the first fault. `ambiguous`: so many messages may
+    be lost for each cut, if others have equal payloads."""
     first = State(broker, Session(), Session(), (0,) * len(payloads), len(payloads), cuts)
     seen, waiting = {first.key()}, deque([first])
     while waiting:
         state = waiting.popleft()
         for name, step in _steps(state, payloads):
             after = replace(step, path=(*state.path, name))
-            fault = _fault(after, payloads, cuts - after.cuts if ambiguous else 0)
+            fault = _fault(after, payloads, ambiguous * (cuts - after.cuts))
             if fault is not None:
                 return len(seen), Fault(fault, after.path)
             key = after.key()

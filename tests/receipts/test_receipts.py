@@ -98,6 +98,20 @@ def test_p2_rabbitmq_after_a_cut_between_two_equal_messages(life: Life) -> None:
     assert life.comes((4, "scrap")) == ["new"]
 
 
+def test_p2_rabbitmq_sends_again_from_one_of_several_equal_messages_on(life: Life) -> None:
+    """Which of them it is shows only at the next that differs: until then each of them will do, and then the receipts
+    of what was processed are gone."""
+    life.comes((1, "scrap"), (2, "order 1"), (3, "scrap"), (4, "order 2"), (5, "scrap"))
+    life.connect()
+    assert life.comes((1, "scrap"), (2, "order 2"), (3, "scrap"), dup=True) == ["again"] * 3
+    assert [(receipt.packet_id, receipt.digest) for receipt in life.session.receipts] == [
+        (1, "scrap"), (2, "order 2"), (3, "scrap"),
+    ]  # fmt: skip
+    assert life.comes((4, "scrap"), dup=True) == ["new"]
+    life.session.confirm((1, 2, 3, 4))
+    assert len(life.session) == 0
+
+
 def test_p2_aedes_never_says_dup(life: Life) -> None:
     """Its ids are kept, so the same one with the same content, among new ones, is a redelivery."""
     life.comes((4001, "a"), (4002, "a"))
