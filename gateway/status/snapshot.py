@@ -29,7 +29,8 @@ LONGEST_VALUE = 200
 class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
-    `failed` says of an address (a node id, a topic) why it is not being received.
+    `failed` says of an address (a node id, a topic) why it is not being received, `unconfirmed` that the broker leaves
+    acknowledgements open.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SourceStatus:
     last_sample_at: float | None
     samples: Mapping[Quality, int]
     gaps: int
+    unconfirmed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
