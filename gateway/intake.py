@@ -104,6 +104,8 @@ class Intake:
         """Mapped, and not known to be stored."""
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for batches that are stored."""
+        self._unstored: list[Callable[[], None]] = []
+        """The `done` of arrivals of which line states have moved that are not stored yet."""
         self._number = 0
         """Of the last commit."""
         self._dirty: set[str] = set()
@@ -199,7 +201,10 @@ class Intake:
         self.health.redelivered += batch.redelivered
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
-        self._after += [arrival.done for arrival in batch.arrivals if arrival.done]
+        self._unstored += [arrival.done for arrival in batch.arrivals if arrival.done]
+        if not self._dirty:
+            self._after += self._unstored
+            self._unstored.clear()
         if batch.records:
             self._after.append(self._stored)
         if batch.notices:

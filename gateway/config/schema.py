@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Rate, Section, Share, Size
+from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Section, Share, Size
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
@@ -98,7 +98,18 @@ class OpcuaConfig(Section):
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
     publishing_interval: Duration = Field(0.25, gt=0, description="How often the server reports changed values.")
-    timeout: Duration = Field(10.0, gt=0, description="How long to wait for the server's answer to one request.")
+    timeout: Duration = Field(
+        10.0,
+        gt=0,
+        description="How long to wait for the server's answer to one request. A third of it is how often the server's "
+        "clock is watched: silence of three times that is a fault.",
+    )
+    audit: Periodically = Field(
+        60.0,
+        ge=0,
+        description="How often all tags are read, in small requests spread over this time, to find those of which the "
+        "server no longer tells; `off`: never.",
+    )
 
 
 class MqttConfig(Section):

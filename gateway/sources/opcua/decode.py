@@ -10,6 +10,8 @@ from gateway.model import Quality, Scalar
 
 _SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
 _OVERFLOW = 0x0480  # info type "data value" with its overflow bit
+_MEANING = 0xFFFF_0000
+"""The bits of a status code that are its meaning; the others are flags."""
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
 
@@ -18,13 +20,16 @@ _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 class Decoded:
     """One data value. `value` is None where the quality is bad; `source_time` where the device gave none.
 
-    `overflowed`: the server had more values than its queue holds and dropped older ones of this tag.
+    `overflowed`: the server had more values than its queue holds and dropped older ones of this tag. `status` is the
+    status code without what it says of the way here. `server_time` is when the server saw the value, where it says so.
     """
 
     value: Scalar
     quality: Quality
     source_time: float | None
-    overflowed: bool
+    overflowed: bool = False
+    status: int = 0
+    server_time: float | None = None
 
 
 def decode(data: ua.DataValue) -> Decoded:
@@ -37,6 +42,8 @@ def decode(data: ua.DataValue) -> Decoded:
         quality=quality,
         source_time=_epoch(data.SourceTimestamp),
         overflowed=code & _OVERFLOW == _OVERFLOW,
+        status=code & _MEANING,
+        server_time=_epoch(data.ServerTimestamp),
     )
 
 
