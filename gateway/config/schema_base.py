@@ -34,7 +34,10 @@ def _seconds(value: object) -> float:
 
 
 def _seconds_or_off(value: object) -> float:
-    return 0.0 if value == "off" else _seconds(value)
+    try:
+        return 0.0 if value == "off" else _seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
 
 
 def _per_second(value: object) -> float:

@@ -8,7 +8,7 @@ and a field is a time exactly where it is called `at`, `now` or `since` or its n
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +29,8 @@ LONGEST_VALUE = 200
 class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
-    `failed` says of an address (a node id, a topic) why it is not being received.
+    `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
+    although it works, by kind of problem.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SourceStatus:
     last_sample_at: float | None
     samples: Mapping[Quality, int]
     gaps: int
+    concerns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

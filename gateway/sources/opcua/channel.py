@@ -4,8 +4,9 @@ The library's own `connect` starts a supervisor, a watchdog and a publish loop b
 """
 
 import asyncio
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -15,6 +16,7 @@ from asyncua.ua.uaerrors import UaError
 
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
+from gateway.sources.opcua.security import Protected, concerns, protect, refuse_clear_password, why_not_open
 from gateway.sources.opcua.services import Link
 
 CHANNEL_LIFETIME = 3600.0
@@ -23,6 +25,8 @@ SESSION_TIMEOUT = 60.0
 """Seconds without a word after which the server may drop the session; it may choose another time."""
 
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
+_EXPORT = "what this prints: oden-gateway pki export"
+_DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
 _CLOSING = 2.0  # seconds that a server gets for a farewell
 
 
@@ -33,8 +37,11 @@ class Connection(Link, Protocol):
     def session_timeout(self) -> float:
         """Seconds without a request from us after which the server drops the session, as it has decided."""
 
-    async def open(self) -> None:
-        """Connect, and open channel and session. Raises SourceError."""
+    def concerns(self, now: float) -> dict[str, str]:
+        """What is wrong with the session although it works, by kind of problem."""
+
+    async def open(self, now: float) -> None:
+        """Connect, and open channel and session, at `now` (seconds since 1970). Raises SourceError."""
 
     async def keep(self) -> None:
         """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
@@ -48,31 +55,70 @@ class Channel:
 
     def __init__(self, config: OpcuaConfig, lifetime: float = CHANNEL_LIFETIME) -> None:
         """`lifetime` in seconds, see CHANNEL_LIFETIME."""
-        url, timeout = config.url, config.timeout
-        address = urlsplit(url)
-        self._user = unquote(address.username) if address.username else None
-        self._password = unquote(address.password) if address.password else None
-        self._timeout = timeout
-        self._client = client = Client(with_port(url), timeout=timeout)
-        client.name = client.description = "oden-gateway"
+        self._config = config
+        address = urlsplit(config.url)
+        password = config.password.get_secret_value() if config.password is not None else None
+        self._user = config.username or (unquote(address.username) if address.username else None)
+        self._password = password or (unquote(address.password) if address.password else None)
+        self._client = client = self._new_client()
         client.session_timeout = round(SESSION_TIMEOUT * 1000)
         client.secure_channel_timeout = round(lifetime * 1000)
+        self._protected: Protected | None = None
+
+    def _new_client(self) -> Client:
+        client = Client(with_port(self._config.url), timeout=self._config.timeout)
+        client.name = client.description = "oden-gateway"
+        client.application_uri = application_uri()
+        return client
 
     @property
     def session_timeout(self) -> float:
         """Seconds without a request from us after which the server drops the session, as it has decided."""
         return float(self._client.session_timeout) / 1000
 
-    async def open(self) -> None:
+    def concerns(self, now: float) -> dict[str, str]:
+        """See `security.concerns`."""
+        return concerns(self._config, self._protected, now)
+
+    async def open(self, now: float) -> None:
         """Connect, and open channel and session. Raises SourceError."""
         client = self._client
+        secured = self._config.security not in {None, "none"}
         with translated("cannot connect"):
-            async with asyncio.timeout(self._timeout):
-                await client.connect_socket()
-                await client.send_hello()
-                await client.open_secure_channel()
-                await client.create_session()
-                await client.activate_session(self._user, self._password)
+            if secured:
+                self._protected = await protect(client, self._new_client(), self._config, now)
+            try:
+                async with asyncio.timeout(self._config.timeout):
+                    await client.connect_socket()
+                    await self._greet()
+                    await client.open_secure_channel()
+                    await client.create_session()
+                    if self._password:
+                        refuse_clear_password(client)
+                    await client.activate_session(self._user, self._password)
+            except (OSError, UaError) as error:
+                raise SourceError(await self._explained(error)) from error
+
+    async def _greet(self) -> None:
+        try:
+            await self._client.send_hello()
+        except (ConnectionError, UaError) as error:
+            raise SourceError(
+                f"cannot connect: what answers there does not speak OPC UA ({reason_of(error)})"
+            ) from None
+
+    async def _explained(self, error: Exception) -> str:
+        """Why there is no session, with what helps."""
+        if self._config.security in {None, "none"} and isinstance(error, UaError):
+            with suppress(OSError, UaError, ValueError):
+                reason = await why_not_open(self._new_client())
+                if reason is not None:
+                    return f"cannot connect: {reason}"
+        reason = f"cannot connect: {reason_of(error)}"
+        if self._protected is not None and (isinstance(error, OSError) or any(name in reason for name in _DISTRUST)):
+            # a server that does not trust us says so, or hangs up
+            return f"{reason}; if the server does not trust the gateway, give it {_EXPORT} --pki {self._config.pki}"
+        return reason
 
     async def request(self, request: Any, limit: float | None = None) -> Buffer:
         """See `services.Link`."""
@@ -103,6 +149,11 @@ class Channel:
             farewell.cancel()
             if protocol is not None and protocol.transport is not None:
                 protocol.transport.abort()
+
+
+def application_uri() -> str:
+    """What the gateway calls itself where it has no certificate that says so."""
+    return f"urn:{socket.gethostname()}:oden-gateway"
 
 
 def with_port(url: str) -> str:

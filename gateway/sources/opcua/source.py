@@ -48,11 +48,12 @@ class OpcuaSource(Source):
         channel = self._connect(self._config)
         inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
         beside: list[asyncio.Task[None]] = []
+        self.health.concerns = channel.concerns(self._clock.now())
         try:
             with self._waiting():
                 await self._spare_the_server()
                 begun = self._clock.monotonic()
-                await channel.open()
+                await channel.open(self._clock.now())
                 publisher = Publisher(channel, inbox.put)
                 try:
                     items = await self._watch(channel, publisher)
@@ -64,7 +65,7 @@ class OpcuaSource(Source):
             log.info("source_connected", source=self.name, tags=len(items.nodes), failed=len(self.health.failed))
             session = Session(self.name, channel, items, publisher, inbox, self._clock, self.health, self._waiting)
             audit = Audit(channel, items, session.auditor, session.unreadable, self._config.audit, self._clock)
-            clock = read_clock(channel, items, channel.session_timeout, self._clock, self.health)
+            clock = read_clock(channel, items, self._clock, self.health)
             work = [*(publisher.loop() for _ in range(OUTSTANDING)), channel.keep(), audit.run(inbox.put), clock]
             beside += [asyncio.create_task(self._beside(each, inbox)) for each in work]
             await session.deliver(take, self._turn)

@@ -12,7 +12,7 @@ from gateway.errors import SourceError
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.alive import reading_interval
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import reason_of
+from gateway.sources.opcua.channel import Connection, reason_of
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
 from gateway.sources.opcua.session import Finding
@@ -104,22 +104,19 @@ class Audit:
         return node in self._items.ids and node not in self._items.missing and node not in self._unreadable
 
 
-async def read_clock(
-    link: Link, items: WatchedItems, session_timeout: float, clock: Clock, health: SourceHealth
-) -> None:
-    """Read the server's clock while there is a subscription that cannot be judged by it, and say so.
-
-    For ever; raises SourceError where the server does not answer.
-    """
-    every = reading_interval(session_timeout)
+async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, health: SourceHealth) -> None:
+    """Read the server's clock while there is a subscription that cannot be judged by it, and say so; see what the
+    connection is concerned about. For ever; raises SourceError where the server does not answer."""
+    every = reading_interval(connection.session_timeout)
     while True:
+        health.concerns = connection.concerns(clock.now())
         await asyncio.sleep(every)
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
             continue
         health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"
         try:
-            await read_values(link, [_CLOCK], items.limits)
+            await read_values(connection, [_CLOCK], items.limits)
         except UaStatusCodeError:  # an answer is an answer
             continue
         except OSError as error:

@@ -255,7 +255,10 @@ class _Connection:
         self._server = server
         self._living: asyncio.Task[None] | None = None
 
-    async def open(self) -> None:
+    def concerns(self, now: float) -> dict[str, str]:
+        return {}
+
+    async def open(self, now: float) -> None:
         self._server.sessions += 1
         self._living = asyncio.create_task(self._server.live())
 
