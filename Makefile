@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign laws bodies contract lock clean
+.PHONY: help demo test promises lint bench walk figures campaign laws bodies contract peers lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -19,7 +19,7 @@ test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
 	@command -v strace >/dev/null || .ci/apt-install "The tests cut the power and fill the disk under the outbox" strace
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract
+	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract --ignore=tests/real_peers
 
 promises: $(READY) ## print each promise with the tests that prove it and how they ended last
 	@$(BIN)/python -m tests.promises
@@ -55,11 +55,15 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 	@if [ ! -d "$(REFERENCE)" ]; then echo "Not run: $(REFERENCE) does not exist; ODEN_REFERENCE names the folder of Oden's API document."; \
 	else ODEN_REFERENCE="$(REFERENCE)" $(BIN)/pytest -q tests/contract; fi
 
+peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
+	@.ci/peers
+	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+
 lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
 	@.ci/lock
 
 clean: ## remove everything that the other targets made
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-results.json build dist
+	rm -rf .venv .peers .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .test-results.json build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.lock pyproject.toml .ci/environment

@@ -1,7 +1,7 @@
 """The running gateway: the only place that knows every part. It wires them; the supervisor keeps them going.
 
-The order of the shutdown is that of the stages below: first nothing more is taken in, then what was taken in is committed
-and what is under way at Oden is answered, then everything that only shows or answers ends.
+The order of the shutdown is that of the stages below: first nothing more is taken in, then what was taken in is
+committed and what is under way at Oden is answered, then everything that only shows or answers ends.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
 from gateway.status.loop import SHOWN, StatusLoop
-from gateway.status.notify import Systemd
+from gateway.status.notify import Systemd, Watchdog
 from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
 from gateway.supervisor import Child, Supervisor
@@ -42,6 +42,9 @@ log = structlog.get_logger()
 
 GRACE = 10.0
 """Seconds that intake gets to commit, and requests under way to be answered, when the gateway is stopped."""
+
+CLOSING = 2.0
+"""Seconds in which what was taken in may be acknowledged while the sources are still connected."""
 
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
@@ -57,12 +60,15 @@ class App:
         self._problems = Problems(self._clock)
         self._clock_watch = ClockWatch(self._clock, self._problems)
         self._systemd = Systemd()
-        self._supervisor = Supervisor(self._clock, self._systemd.alive)
+        self._watchdog = Watchdog(self._systemd)
+        self._supervisor = Supervisor(self._clock, self._watchdog.alive)
         self._journal = Journal(self._clock.monotonic)
         self._tables = Tables(loaded, self._clock)
 
     async def run(self) -> None:
-        """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start anew."""
+        """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
+        anew.
+        """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -87,6 +93,7 @@ class App:
         finally:
             self._journal.close()
             await outbox.close()
+            self._watchdog.end()
         log.info("gateway_stopped")
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
@@ -100,7 +107,16 @@ class App:
         sources = make_sources(self._loaded.config, self._plans, self._clock)
         handlers = ControlHandlers(outbox, live=True, wake=drain.wake)
         status = StatusLoop(
-            Parts(self._loaded.config, self._plans, sources, intake, drain, self._clock.now(), self._conditions),
+            Parts(
+                self._loaded.config,
+                self._plans,
+                sources,
+                intake,
+                drain,
+                self._clock.now(),
+                supervisor.failing,
+                self._conditions,
+            ),
             outbox,
             self._problems,
             supervisor,
@@ -138,6 +154,7 @@ class App:
             await supervisor.run(stop)
             self._systemd.stopping()
             log.info("gateway_stopping")
+            await intake.close(CLOSING)
         finally:
             await supervisor.shutdown()
 
@@ -181,7 +198,7 @@ def _intake(intake: Intake) -> Child:
         turned_at=lambda: intake.turned_at,
         vital=True,
         stage=CORE,
-        end=intake.stop,
+        request_stop=intake.stop,
         grace=GRACE,
     )
 
@@ -193,7 +210,7 @@ def _delivery(drain: Drain) -> Child:
         turned_at=lambda: drain.turned_at,
         vital=True,
         stage=CORE,
-        end=drain.stop,
+        request_stop=drain.stop,
         grace=GRACE,
     )
 

@@ -1,8 +1,8 @@
 """Watches the machine's clock beside the gateway's own, which never steps by itself.
 
-Before anything is taken in, the machine's clock must show a time that is possible at all: time stamps could not be mended
-afterwards. While the gateway runs, a clock that was set forward and stays so is followed, which reorders nothing; one that
-was set back is not, and both are said.
+Before anything is taken in, the machine's clock must show a time that is possible at all: time stamps could not be
+mended afterwards. While the gateway runs, a clock that was set forward and stays so is followed, which reorders
+nothing; one that was set back is not, and both are said.
 """
 
 import asyncio
@@ -19,7 +19,9 @@ EARLIEST = 1_793_000_000.0
 DRIFT = 2.0
 """Seconds between the machine's clock and the gateway's that count as the clock having been set."""
 LASTING = 30.0
-"""Seconds that a clock must stay ahead before it is followed: what a slip of a hand or a bad server did is soon put right."""
+"""Seconds that a clock must stay ahead before it is followed: what a slip of a hand or a bad server did is soon put
+right.
+"""
 EVERY = 1.0
 """Seconds between two looks."""
 
@@ -35,7 +37,9 @@ class ClockWatch:
         self.turned_at = clock.monotonic()
 
     async def wait_until_possible(self, seen_until: float) -> None:
-        """Return once the clock shows a possible time, which is not before `seen_until`, the last one that was stored."""
+        """Return once the clock shows a possible time, which is not before `seen_until`, the last one that was
+        stored.
+        """
         while self._clock.now() < max(EARLIEST, seen_until):
             if not self._waiting:
                 self._waiting = True

@@ -1,10 +1,10 @@
 """The control socket: how commands on the same machine talk to the running gateway.
 
-HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with
-`{"outbox": directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or
-`{"error": …}` where something went wrong on the way. The commands are those of `gateway.outbox.control_handlers`, `call` of
-`gateway.oden.control_handlers`, and `explain` of `gateway.trial.control_handlers`. A gateway that holds another outbox than the question means
-says so (421) and does nothing.
+HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox":
+directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}`
+where something went wrong on the way. The commands are those of `gateway.outbox.control_handlers`, `call` of
+`gateway.oden.control_handlers`, and `explain` of `gateway.trial.control_handlers`. A gateway that holds another
+outbox than the question means says so (421) and does nothing.
 """
 
 import asyncio

@@ -63,11 +63,15 @@ class OutboxFull(OutboxError):
     """The outbox has no room for more: its size limit is reached, or the disk is full."""
 
 
-class DamagedRow(OutboxError):
+class DamagedRow(GatewayError):
     """A row of the outbox does not read back as it was written."""
 
 
-class CommitConflict(OutboxError):
+class DamagedStore(DamagedRow):
+    """A part of the outbox that holds more than one row cannot be read: no row can be passed over."""
+
+
+class CommitConflict(GatewayError):
     """A commit does not follow the last one, or has its number and other content: a fault of the program."""
 
 

@@ -1,10 +1,11 @@
 """What is wrong with the gateway, in one registry, and its health as one pure function of that.
 
-Whoever notices something says it here and nowhere else: page, `/readyz`, metrics, log and systemd read the same answer. A
-problem has a kind, the object that it is about (a source, a line, a file; empty where it is the whole gateway), since when
-it has been so, a sentence for the person in front of the page, and its remedy. There are two ways in:
+Whoever notices something says it here and nowhere else: page, `/api/status` and systemd's status line read the same
+answer. A problem has a kind, the object that it is about (a source, a line, a file; empty where it is the whole
+gateway), since when it has been so, a sentence for the person in front of the page, and its remedy. There are two
+ways in:
 
-- `Problems.observe` takes what is wrong at present, as a whole: what is no longer named is over.
+- `Problems.set_conditions` takes what is wrong at present, as a whole: what is no longer named is over.
 - `Problems.note` takes what happened at a moment; it is shown for `SHOWN_FOR`, or until `clear`.
 
 `KINDS` is the table: which kinds there are, the gravest first, what each stops, and what a person can do.
@@ -12,7 +13,7 @@ it has been so, a sentence for the person in front of the page, and its remedy. 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from gateway.clock import Clock
 
@@ -27,11 +28,39 @@ State = Literal["yes", "no", "waiting"]
 """yes: it works. no: it does not. waiting: it waits by design for something outside, and goes on by itself."""
 
 
+KindName = Literal[
+    "not_turning",
+    "clock_wrong",
+    "outbox_full",
+    "outbox_unwritable",
+    "intake_failing",
+    "delivery_failing",
+    "outbox_unreadable",
+    "task_failed",
+    "line_not_mapped",
+    "outbox_damaged",
+    "oden_held",
+    "line_held",
+    "source_away",
+    "address_refused",
+    "certificate_expires",
+    "source_unprotected",
+    "dead_letters",
+    "table_wrong",
+    "clock_set",
+    "output_lost",
+    "log_unwritable",
+]
+"""The kinds of problems, the gravest first: the order in which they are shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about it."""
+    """A kind of problem: which flows it stops as a whole, whether that is waiting by design, and what to do about
+    it.
+    """
 
-    name: str
+    name: KindName
     stops: frozenset[Flow] = frozenset()
     by_design: bool = False
     remedy: str = ""
@@ -40,13 +69,15 @@ class Kind:
 _IN: frozenset[Flow] = frozenset({"taking_in"})
 _OUT: frozenset[Flow] = frozenset({"delivering"})
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[KindName, Kind] = {
     kind.name: kind
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
         Kind("clock_wrong", _IN, by_design=True, remedy="timedatectl"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
+        Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
+        Kind("delivery_failing", _OUT, remedy="journalctl -u oden-gateway -n 200"),
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
@@ -64,25 +95,26 @@ KINDS: dict[str, Kind] = {
         Kind("log_unwritable", remedy="df -h /var/log"),
     )
 }
-"""By name, the gravest first: the order in which problems are shown."""
+"""What is to be known of each kind."""
 
-_RANK = {name: rank for rank, name in enumerate(KINDS)}
+_RANK = {name: rank for rank, name in enumerate(get_args(KindName))}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something that is wrong now: a kind of KINDS, the object, and a sentence."""
+    """Something that is wrong now: its kind, the object, and a sentence."""
 
-    kind: str
+    kind: KindName
     object: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A condition with its beginning, `since` (epoch), and what to do about it."""
+    """A condition with what to do about it. `since` (epoch) is when it was first seen; of what was noted, since when it
+    has happened again and again."""
 
-    kind: str
+    kind: KindName
     object: str
     since: float
     text: str
@@ -94,11 +126,13 @@ class Problems:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._lasting: dict[tuple[str, str], Problem] = {}
-        self._noted: dict[tuple[str, str], tuple[float, Problem]] = {}
+        self._lasting: dict[tuple[KindName, str], Problem] = {}
+        self._noted: dict[tuple[KindName, str], tuple[float, Problem]] = {}
 
-    def observe(self, conditions: Iterable[Condition]) -> None:
-        """What is wrong at present, all of it; several of one kind and object are one problem, the first sentence counts."""
+    def set_conditions(self, conditions: Iterable[Condition]) -> None:
+        """What is wrong at present, all of it; several of one kind and object are one problem, the first sentence
+        counts.
+        """
         now, before = self._clock.now(), self._lasting
         self._lasting = {}
         for condition in conditions:
@@ -107,15 +141,16 @@ class Problems:
                 since = before[key].since if key in before else now
                 self._lasting[key] = _problem(condition, since)
 
-    def note(self, kind: str, object_: str, text: str) -> None:
+    def note(self, kind: KindName, object_: str, text: str) -> None:
         """Something happened, and may be over already."""
         key = kind, object_
-        self._noted.pop(key, None)
-        self._noted[key] = self._clock.monotonic(), _problem(Condition(kind, object_, text), self._clock.now())
+        _, before = self._noted.pop(key, (0.0, None))
+        since = before.since if before is not None else self._clock.now()
+        self._noted[key] = self._clock.monotonic(), _problem(Condition(kind, object_, text), since)
         if len(self._noted) > MOST_NOTED:
             del self._noted[next(iter(self._noted))]
 
-    def clear(self, kind: str, object_: str) -> None:
+    def clear(self, kind: KindName, object_: str) -> None:
         """What was noted is mended."""
         self._noted.pop((kind, object_), None)
 
@@ -124,7 +159,9 @@ class Problems:
         recent = self._clock.monotonic() - SHOWN_FOR
         self._noted = {key: (at, problem) for key, (at, problem) in self._noted.items() if at > recent}
         noted = [problem for key, (_, problem) in self._noted.items() if key not in self._lasting]
-        return tuple(sorted([*self._lasting.values(), *noted], key=lambda problem: _RANK[problem.kind]))
+        return tuple(
+            sorted([*self._lasting.values(), *noted], key=lambda problem: (_RANK[problem.kind], problem.since))
+        )
 
 
 def _problem(condition: Condition, since: float) -> Problem:
@@ -141,16 +178,15 @@ class FlowHealth:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The one truth about the gateway. `healthy`: nothing at all is wrong."""
+    """Whether the gateway takes in, and whether it delivers."""
 
-    healthy: bool
     taking_in: FlowHealth
     delivering: FlowHealth
 
 
 def health(problems: Sequence[Problem]) -> Health:
     """The health that follows from `problems`, the gravest first. Pure."""
-    return Health(not problems, _flow("taking_in", problems), _flow("delivering", problems))
+    return Health(_flow("taking_in", problems), _flow("delivering", problems))
 
 
 def _flow(flow: Flow, problems: Sequence[Problem]) -> FlowHealth:

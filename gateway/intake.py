@@ -4,17 +4,18 @@ A crash anywhere leaves all of a batch or none of it. A commit happens at once w
 acknowledge; line states that merely moved are written every STATE_WRITE seconds, because flash wears and a counter's
 difference is found again after a crash.
 
-Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole, nothing has
-changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped again. Its commit
-carries a number, one more than the last; it is given to the outbox as often as it takes, also by the next `run`, and the
-outbox knows a number that it has stored already, whatever became of the answer. Once it is stored the batch is over: what
-is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each made once.
+Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole,
+nothing has changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped
+again. Its commit carries a number, one more than the last; it is given to the outbox as often as it takes, also by
+the next `run`, and the outbox knows a number that it has stored already, whatever became of the answer. Once it is
+stored the batch is over: what is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each
+made once.
 """
 
 import asyncio
-import sqlite3
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
@@ -22,7 +23,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import CommitConflict, DamagedRow, OutboxError
+from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.mapping.provenance import ProvenanceLog
@@ -40,8 +41,11 @@ T = TypeVar("T")
 GATHER = 0.005
 """Seconds that the first arrival of a batch waits for others."""
 MOST_GATHERED = 500
-MOST_QUEUED = 2000
-"""Arrivals that wait for the batch under way; then sources are made to wait."""
+"""Arrivals that are mapped in one go."""
+MOST_MAPPED = 2_000
+"""Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
+MOST_QUEUED = 20_000
+"""Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 STATE_WRITE = 5.0
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
@@ -85,15 +89,22 @@ class Intake:
         outbox: OutboxThread,
         plans: Sequence[LinePlan],
         clock: Clock,
-        stored: Callable[[], None],
-        noticed: Callable[[Sequence[Notice]], None],
+        on_stored: Callable[[], None],
+        on_noticed: Callable[[Sequence[Notice]], None],
     ) -> None:
-        """`stored` is called after each commit that held records, `noticed` with the notices of each that held any."""
+        """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any."""
         self._outbox = outbox
         self._clock = clock
-        self._stored = stored
-        self._noticed = noticed
-        self._queue: asyncio.Queue[Arrival] = asyncio.Queue(MOST_QUEUED)
+        self._on_stored = on_stored
+        self._on_noticed = on_noticed
+        self._queue: deque[Arrival] = deque()
+        self._queued = 0
+        """Samples and arrivals in the queue."""
+        self._room = asyncio.Event()
+        self._closed = False
+        self._idle = asyncio.Event()
+        """What was taken is stored, and what is left to do for it is done."""
+        self._idle.set()
         self.follow(plans)
         self._poke = asyncio.Event()
         self._stopping = False
@@ -116,7 +127,9 @@ class Intake:
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other tables."""
+        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
+        tables.
+        """
         self._plans = plans
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
@@ -124,8 +137,24 @@ class Intake:
                 self._routes[route].append(plan)
 
     async def take(self, arrival: Arrival) -> None:
-        """Hand over an arrival; waits while too many are queued."""
-        await self._queue.put(arrival)
+        """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
+        while self._closed or self._queued >= MOST_QUEUED:
+            self._room.clear()
+            await self._room.wait()
+        self._queue.append(arrival)
+        self._queued += _size(arrival)
+        self._idle.clear()
+        self._poke.set()
+
+    async def close(self, longest: float) -> None:
+        """Take nothing more, and wait until what was taken is stored and acknowledged, for `longest` seconds at most.
+
+        For the orderly stop, before the sources are ended: an acknowledgement needs its connection.
+        """
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest):
+                await self._idle.wait()
 
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
@@ -145,26 +174,40 @@ class Intake:
             self.turned_at = self._clock.monotonic()
             self._gathered += await self._gather()
             await self._turn()
-        self._gathered += [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        while self._queue:
+            self._gathered += self._taken_out()
+            await self._turn()
         await self._turn()
 
     def stop(self) -> None:
-        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have gone."""
+        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
+        gone.
+        """
         self._stopping = True
         self._poke.set()
 
     async def _gather(self) -> list[Arrival]:
-        getting = asyncio.ensure_future(self._queue.get())
-        poked = asyncio.ensure_future(self._poke.wait())
-        await asyncio.wait({getting, poked}, timeout=self._pause(), return_when=asyncio.FIRST_COMPLETED)
-        poked.cancel()
-        if not getting.done():
-            getting.cancel()
-            return []
-        arrivals = [getting.result()]
-        await asyncio.sleep(GATHER)
-        while len(arrivals) < MOST_GATHERED and not self._queue.empty():
-            arrivals.append(self._queue.get_nowait())
+        """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
+        if not self._queue and not self._stopping:
+            self._poke.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause()):
+                    await self._poke.wait()
+        if self._queue and not self._stopping:
+            await asyncio.sleep(GATHER)
+        return self._taken_out()
+
+    def _taken_out(self) -> list[Arrival]:
+        """The oldest arrivals of the queue, as many as are mapped in one go."""
+        arrivals: list[Arrival] = []
+        size = 0
+        while self._queue and len(arrivals) < MOST_GATHERED:
+            size += _size(self._queue[0])
+            if arrivals and size > MOST_MAPPED:
+                break
+            arrivals.append(self._queue.popleft())
+        self._queued -= sum(map(_size, arrivals))
+        self._room.set()
         return arrivals
 
     def _pause(self) -> float:
@@ -177,13 +220,17 @@ class Intake:
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
-        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from there."""
+        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from
+        there.
+        """
         self._finish()
         if self._mapped is not None:
             await self._store(self._mapped)
         self._mapped = await self._map(self._gathered)
         self._gathered = []
         await self._store(self._mapped)
+        if not self._queue:
+            self._idle.set()
 
     async def _store(self, batch: "_Batch") -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
@@ -197,24 +244,33 @@ class Intake:
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
-        self.health.samples.update(batch.samples)
-        self.health.redelivered += batch.redelivered
-        for line, result, event in batch.steps:
-            self.provenance.add(line, result, event)
         self._unstored += [arrival.done for arrival in batch.arrivals if arrival.done]
         if not self._dirty:
             self._after += self._unstored
             self._unstored.clear()
         if batch.records:
-            self._after.append(self._stored)
+            self._after.append(self._on_stored)
         if batch.notices:
-            self._after.append(partial(self._noticed, batch.notices))
+            self._after.append(partial(self._on_noticed, batch.notices))
+        self._after.append(partial(self._count, batch))
         self._finish()
 
     def _finish(self) -> None:
-        """Each call is made once: one that raises is not made again."""
+        """Make each call once, whatever the others do. Raises what was raised, when all are made."""
+        errors: list[Exception] = []
         while self._after:
-            self._after.popleft()()
+            try:
+                self._after.popleft()()
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("after a commit", errors)
+
+    def _count(self, batch: "_Batch") -> None:
+        self.health.samples.update(batch.samples)
+        self.health.redelivered += batch.redelivered
+        for line, result, event in batch.steps:
+            self.provenance.add(line, result, event)
 
     async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
@@ -282,7 +338,9 @@ class Intake:
         before = batch.states.get(plan.key, self.states[plan.key])
         try:
             result = step(plan, before, event)
-        except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
             now = self._clock.now()
@@ -308,9 +366,7 @@ class Intake:
         while True:
             try:
                 answer = await self._outbox(call, *args, **kwargs)
-            except (DamagedRow, CommitConflict):
-                raise
-            except (sqlite3.Error, OSError, OutboxError) as error:
+            except OutboxError as error:
                 if self.health.blocked is None:
                     log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
                 self.health.blocked = f"the outbox cannot be used: {error}"
@@ -323,3 +379,8 @@ class Intake:
                     log.info("outbox_works_again")
                 self.health.blocked = None
                 return answer
+
+
+def _size(arrival: Arrival) -> int:
+    """What an arrival counts for: itself, and its samples."""
+    return 1 + sum(len(moment.samples) for moment in arrival.moments)

@@ -164,6 +164,11 @@ class Output:
     kind: Literal["output"] = "output"
 
 
+Addition = Output
+"""The records that add to an interval: raw data with a time stamp, of which `amounts` can be summed. A kind of record
+that is added joins this name, as `Output | Other`; whoever sums or orders what is added goes by it."""
+
+
 SettingType = Literal[
     "product", "product_mapping", "product_attribute", "target", "maintenance_work_order", "interval_type"
 ]

@@ -1,6 +1,6 @@
 """The table of record kinds: what the outbox and delivery have to know of a record in order to carry it. Pure.
 
-A new kind of record is a class in `gateway.model`, a row here, and a builder of its request in `gateway.oden`.
+A new kind of record is a class in `gateway.model`, a row here, and a row with its builder in `gateway.oden.requests`.
 """
 
 import json
@@ -46,7 +46,7 @@ SETTING_FAMILIES: Mapping[SettingType, str] = MappingProxyType(
 """The lanes of settings. Those that can be in doubt have one for each type: one that is stops no others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RecordKind:
     """What is true of every record of one kind."""
 
@@ -145,7 +145,7 @@ QUALITY_TEST = RecordKind(
     name="quality test",
     effect="create",
     interval="adds",
-    merging="sums",
+    merging="never",
     look_up="in_doubt",
     adopts=False,
     withdrawal="alone",

@@ -1,22 +1,27 @@
 """Keeps every long-running task of the process going, and knows which of them has stopped turning.
 
-Theory of operation. A *child* is one long-running task: its name, the function that runs it, when it last turned, and how
-it ends. Each child has a keeper, a task that runs the function and starts it again with a growing pause whenever it
-raises. Nothing else in the process starts a long-running task, so nothing can end unseen:
+Theory of operation. A *child* is one long-running task: its name, the function that runs it, when its loop last
+*turned* (completed a pass, which proves that it does not hang), and how it ends. A task of the supervisor runs the
+function and, whenever it raises, runs it again after a growing pause. Nothing else in the process starts a
+long-running task, so nothing can end unseen:
 
-- An exception is told (log, `failures`) and the child is started again. Exception groups are taken apart first. An error
-  of ours (`GatewayError`) is told by its sentence; anything else is a fault of the program and told with its traceback.
+- An exception is logged and added to `failures`, and the child is started again. Exception groups are taken apart
+  first. A `GatewayError` is logged by its sentence; anything else is a fault of the program and logged with its
+  traceback.
 - A `DamagedRow` is fatal: the outbox is repaired when it is opened, so `run` returns and the process ends, once.
-- Telling never fails: a log sink that raises is counted (`unlogged`) and changes nothing.
+- `failing` names the children that failed and have not run steadily since.
+- Logging never raises; lines that were lost are counted in `unlogged`.
 - A child that has not turned for its `limit` is cancelled and started again alone. One that must not be cut off in the
-  middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from within: `stuck`
-  says so, the watchdog is not fed any more, and the service manager starts the process again. `watch` adds to these what
-  is no child, such as the outbox's thread. A pause before a restart counts as turning.
+  middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from within:
+  `stuck` says so, the watchdog is not fed any more, and whoever started the process starts it again. `watch` makes
+  `stuck` also check something that is not a child, such as the outbox's thread. A pause before a restart counts as
+  turning, and nobody is blamed for a time in which the whole process stood still.
 
-Callers must not assume that a child has ended when `start` or `run` of another returns; `stop` and `shutdown` wait for it.
+`start` and `run` may return while children still run; only `stop`, `replace` and `shutdown` wait for their end.
 """
 
 import asyncio
+import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
@@ -34,12 +39,14 @@ FIRST_PAUSE = 0.5
 """Seconds before the first restart; each further one waits twice as long, with jitter."""
 STEADY = 60.0
 """Seconds that a child must have run for the pauses to begin anew."""
-LOOK = 1.0
-"""Seconds between two looks at every child."""
+CHECK_EVERY = 1.0
+"""Seconds between two checks of every child."""
 TURN = 30.0
-"""Seconds in which a loop must turn."""
-ENDING = 10.0
+"""The longest time without a turn, in seconds."""
+CANCEL_LIMIT = 10.0
 """Seconds that a cancelled child gets to end before it counts as one that will not."""
+STOOD_STILL = 10.0
+"""Seconds between two checks from which on the whole process had stood still: stopped, swapped out, or blocked."""
 MOST_FAILURES = 100
 
 
@@ -47,10 +54,10 @@ MOST_FAILURES = 100
 class Child:
     """A long-running task as its owner describes it.
 
-    `run` may be called again after it raised. Where it returns without having been asked to, that is a failure like any
-    other; with `once`, it has done its work. `turned_at` is when its loop last turned, on the monotonic clock. `end` asks it
-    to return by itself, for which it gets `grace` seconds; without it, it is cancelled. At the shutdown children end in
-    ascending order of `stage`, those of one stage together.
+    `run` may be called again after it raised. Where it returns without having been asked to, that is a failure like
+    any other; with `once`, it has done its work. `turned_at` is when its loop last turned, on the monotonic clock.
+    `request_stop` asks it to return by itself, for which it gets `grace` seconds; without it, it is cancelled. At
+    the shutdown children end in ascending order of `stage`, those of one stage together.
     """
 
     name: str
@@ -60,7 +67,7 @@ class Child:
     vital: bool = False
     once: bool = False
     stage: int = 0
-    end: Callable[[], None] | None = None
+    request_stop: Callable[[], None] | None = None
     grace: float = 0.0
     longest_pause: float = 30.0
 
@@ -78,17 +85,19 @@ class Failure:
         return str(self.error) or type(self.error).__name__
 
 
-class Ended(GatewayError):
+class EndedUnasked(GatewayError):
     """A child has ended without a reason of its own: it did not turn and was cut off, was cancelled, or returned."""
 
 
 @dataclass(slots=True)
-class _Kept:
+class _ChildState:
     """A child and where it stands."""
 
     child: Child
     begun_at: float
-    keeper: "asyncio.Task[None] | None" = None
+    failing: str = ""
+    """Why it failed last; empty once it has run for STEADY seconds since."""
+    task: "asyncio.Task[None] | None" = None
     running: "asyncio.Task[None] | None" = None
     """None in the pause before a restart."""
     cut_off_at: float | None = None
@@ -106,16 +115,22 @@ class _Watched:
 
 
 class Supervisor:
-    """The children of one process. `alive` is called about once a LOOK while nothing is stuck: it feeds the watchdog."""
+    """The children of one process. `alive` is called about once a CHECK_EVERY while nothing is stuck: it feeds the
+    watchdog.
+    """
 
     def __init__(self, clock: Clock, alive: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
         self._alive = alive
-        self._kept: dict[str, _Kept] = {}
+        self._children: dict[str, _ChildState] = {}
         self._watched: list[_Watched] = []
-        self._ended = asyncio.Event()
+        self._fatal_seen = asyncio.Event()
         self._shutting_down = False
-        self.fatal: DamagedRow | None = None
+        self._checked_at = clock.monotonic()
+        self._stood_still_until = -math.inf
+        """When the whole process was last found to have stood still: nobody could turn before."""
+        self.fatal: Exception | None = None
+        """What the process has to end for: a DamagedRow, or a fault of the supervisor's own."""
         self.failures: deque[Failure] = deque(maxlen=MOST_FAILURES)
         """What failed, the newest last; whoever shows them takes them out."""
         self.unlogged = 0
@@ -125,29 +140,38 @@ class Supervisor:
         """Start `child`; none of its name may be running. After `shutdown` has begun, nothing is started any more."""
         if self._shutting_down:
             return
-        if child.name in self._kept:
+        if child.name in self._children:
             raise ValueError(f"{child.name} runs already")
-        kept = self._kept[child.name] = _Kept(child, self._clock.monotonic())
-        kept.keeper = asyncio.create_task(self._keep(kept), name=f"keeper of {child.name}")
+        state = self._children[child.name] = _ChildState(child, self._clock.monotonic())
+        state.task = asyncio.create_task(self._run_again_and_again(state), name=f"task of {child.name}")
+        state.task.add_done_callback(self._note_if_it_failed)
 
-    async def stop(self, name: str) -> None:
-        """End the child `name` and wait until it has ended; nothing happens where there is none."""
-        kept = self._kept.get(name)
-        if kept is None:
-            return
-        kept.stopping.set()
-        if kept.running is not None and kept.child.end is not None:
-            kept.child.end()
-            await asyncio.wait({kept.running}, timeout=kept.child.grace)
-        while kept.running is not None and not kept.running.done():
-            kept.running.cancel()  # again and again: a library below may swallow a cancellation
-            await asyncio.wait({kept.running}, timeout=5.0)
-        if kept.keeper is not None:
-            await asyncio.wait({kept.keeper})
+    async def stop(self, name: str) -> bool:
+        """End the child `name`, and wait until it has ended, for at most CANCEL_LIMIT beyond its grace; whether it has.
+
+        Where there is none of the name, that is so. One that has not counts as stuck.
+        """
+        state = self._children.get(name)
+        if state is None:
+            return True
+        state.stopping.set()
+        if state.task is not None and self._request_stop(state.child):
+            await asyncio.wait({state.task}, timeout=state.child.grace)
+        last_try = self._clock.monotonic() + CANCEL_LIMIT
+        while state.running is not None and not state.running.done():
+            state.cut_off_at = state.cut_off_at or self._clock.monotonic()
+            state.running.cancel()  # again and again: a library below may swallow a cancellation
+            await asyncio.wait({state.running}, timeout=CANCEL_LIMIT / 4)
+            if self._clock.monotonic() >= last_try:
+                return False
+        if state.task is not None:
+            await asyncio.wait({state.task})
+        return True
 
     async def replace(self, child: Child) -> None:
-        """Run `child` in the place of the one of its name, which has ended before."""
-        await self.stop(child.name)
+        """Run `child` in the place of the one of its name, once that has ended. GatewayError where it does not end."""
+        if not await self.stop(child.name):
+            raise GatewayError(f"{child.name} does not end, so nothing can take its place")
         self.start(child)
 
     def watch(self, name: str, turned_at: Callable[[], float], limit: float = TURN) -> None:
@@ -156,129 +180,179 @@ class Supervisor:
 
     async def run(self, until: asyncio.Event) -> None:
         """Look after the children until `until` is set, or until something is fatal (`fatal`)."""
-        waits = [asyncio.create_task(until.wait()), asyncio.create_task(self._ended.wait())]
+        waits = [asyncio.create_task(until.wait()), asyncio.create_task(self._fatal_seen.wait())]
         try:
             while not any(wait.done() for wait in waits):
-                self._look()
-                await asyncio.wait(waits, timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
+                self._check_children()
+                await asyncio.wait(waits, timeout=CHECK_EVERY, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
 
     async def shutdown(self) -> None:
-        """End all children, stage by stage."""
+        """End all children, stage by stage. One that does not end holds up no other: it is logged and left behind."""
         self._shutting_down = True
-        while self._kept:
-            stage = min(kept.child.stage for kept in self._kept.values())
-            names = [name for name, kept in self._kept.items() if kept.child.stage == stage]
-            await asyncio.gather(*(self.stop(name) for name in names))
+        while self._children:
+            stage = min(state.child.stage for state in self._children.values())
+            names = [name for name, state in self._children.items() if state.child.stage == stage]
+            ended = await asyncio.gather(*(self.stop(name) for name in names))
+            for name in [name for name, has_ended in zip(names, ended, strict=True) if not has_ended]:
+                self._log("error", "task_does_not_end", task=name)
+                self._children.pop(name, None)
+
+    def failing(self) -> dict[str, str]:
+        """By name, why a child that runs at present, or rests before it is started again, failed within the last minute
+        of its running."""
+        return {name: state.failing for name, state in self._children.items() if state.failing}
 
     def stuck(self) -> str | None:
         """What has stopped turning and cannot be mended from within, in words; None where nothing has."""
         now = self._clock.monotonic()
-        for kept in self._kept.values():
-            if kept.cut_off_at is not None and now - kept.cut_off_at > ENDING:
-                return f"{kept.child.name} does not end"
-            if kept.child.vital and (still := now - self._turned(kept)) > kept.child.limit:
-                return f"{kept.child.name} has not turned for {still:.0f} s"
+        for state in self._children.values():
+            if state.cut_off_at is not None and now - state.cut_off_at > CANCEL_LIMIT:
+                return f"{state.child.name} does not end"
+            if state.child.vital and (still := now - self._turned(state)) > state.child.limit:
+                return f"{state.child.name} has not turned for {still:.0f} s"
         for watched in self._watched:
-            if (still := now - watched.turned_at()) > watched.limit:
+            if (still := now - max(watched.turned_at(), self._stood_still_until)) > watched.limit:
                 return f"{watched.name} has not turned for {still:.0f} s"
         return None
 
-    def _turned(self, kept: _Kept) -> float:
-        if kept.running is None:
+    def _turned(self, state: _ChildState) -> float:
+        if state.running is None:
             return self._clock.monotonic()
-        return max(kept.begun_at, kept.child.turned_at())
+        return max(state.begun_at, state.child.turned_at(), self._stood_still_until)
 
-    def _look(self) -> None:
+    def _check_children(self) -> None:
         """Cut off children that do not turn; say that the process is alive where it is."""
         try:
             now = self._clock.monotonic()
-            for kept in self._kept.values():
-                still = now - self._turned(kept)
-                overdue = not kept.child.vital and not kept.stopping.is_set() and still > kept.child.limit
-                if overdue and kept.cut_off_at is None and kept.running is not None:
-                    kept.cut_off_at = now
-                    kept.running.cancel()
+            if now - self._checked_at > STOOD_STILL:
+                self._stood_still_until = now
+            self._checked_at = now
+            for state in self._children.values():
+                self._check(state, now)
             if self.stuck() is None:
                 self._alive()
         except Exception as error:  # noqa: BLE001 - whatever one child has got wrong, the others are still looked after
-            self._tell("supervisor", error, None)
+            self._note_failure("supervisor", error, None)
 
-    async def _keep(self, kept: _Kept) -> None:
-        child, pause = kept.child, FIRST_PAUSE
+    def _check(self, state: _ChildState, now: float) -> None:
+        if now - state.begun_at > STEADY and state.running is not None:
+            state.failing = ""
+        if state.child.vital or state.stopping.is_set() or state.running is None:
+            return
+        if state.cut_off_at is None and now - self._turned(state) > state.child.limit:
+            state.cut_off_at = now
+        if state.cut_off_at is not None:
+            state.running.cancel()  # at every check: a library below may swallow a cancellation
+
+    def _request_stop(self, child: Child) -> bool:
+        """Ask a child to end by itself; whether it can."""
+        if child.request_stop is None:
+            return False
         try:
-            while not kept.stopping.is_set():
-                kept.begun_at = self._clock.monotonic()
-                kept.running = asyncio.ensure_future(child.run())
+            child.request_stop()
+        except Exception as error:  # noqa: BLE001 - the others have to be ended too
+            self._note_failure(child.name, error, None)
+            return False
+        return True
+
+    def _note_if_it_failed(self, task: "asyncio.Task[None]") -> None:
+        """A fault of the supervisor's own ends the process: a child that nobody looks after would die unseen."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fatal = self.fatal or RuntimeError(f"the supervisor failed: {error!r}")
+            self._fatal_seen.set()
+
+    async def _run_again_and_again(self, state: _ChildState) -> None:
+        child, pause = state.child, FIRST_PAUSE
+        try:
+            while True:
+                state.begun_at = self._clock.monotonic()
+                state.running = asyncio.create_task(_called(child.run), name=child.name)
                 try:
-                    await asyncio.wait({kept.running})
+                    await asyncio.wait({state.running})
                 except asyncio.CancelledError:
-                    kept.running.cancel()
+                    state.running.cancel()
                     raise
-                error = _outcome(kept)
-                kept.running, kept.cut_off_at = None, None
-                if error is None or self._is_fatal(error):
+                error = _outcome(state)
+                state.running, state.cut_off_at = None, None
+                if error is None or self._note_if_fatal(error):
                     return
-                if kept.stopping.is_set():
-                    self._tell(child.name, error, None)
+                state.failing = str(error) or type(error).__name__
+                if state.stopping.is_set():
+                    self._note_failure(child.name, error, None)
                     return
-                if self._clock.monotonic() - kept.begun_at > STEADY:
+                if self._clock.monotonic() - state.begun_at > STEADY:
                     pause = FIRST_PAUSE
                 pause = min(pause, child.longest_pause)
                 resting = pause * random.uniform(0.5, 1.0)
-                self._tell(child.name, error, resting)
+                self._note_failure(child.name, error, resting)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(resting):
-                        await kept.stopping.wait()
+                        await state.stopping.wait()
+                if state.stopping.is_set() and child.request_stop is None:
+                    return  # one that can end by itself gets to do so: it may have something in hand
                 pause *= 2
         finally:
-            if self._kept.get(child.name) is kept:
-                del self._kept[child.name]
+            if self._children.get(child.name) is state:
+                del self._children[child.name]
 
-    def _is_fatal(self, error: Exception) -> bool:
+    def _note_if_fatal(self, error: Exception) -> bool:
         for cause in causes(error):
             if isinstance(cause, DamagedRow):
-                self._tell_safely("critical", "outbox_damaged", reason=str(cause))
+                self._log("critical", "outbox_damaged", reason=str(cause))
                 self.fatal = self.fatal or cause
-                self._ended.set()
+                self._fatal_seen.set()
                 return True
         return False
 
-    def _tell(self, name: str, error: Exception, pause: float | None) -> None:
+    def _note_failure(self, name: str, error: Exception, pause: float | None) -> None:
         """Tell why `name` failed; it is started again after `pause` seconds, None: it is not."""
         again = {} if pause is None else {"restart_in": round(pause, 1)}
         for cause in causes(error):
             self.failures.append(Failure(name, self._clock.now(), cause))
             if isinstance(cause, GatewayError):
-                self._tell_safely("warning", "task_ended", task=name, reason=str(cause), **again)
+                self._log("warning", "task_ended", task=name, reason=str(cause), **again)
             else:
-                self._tell_safely("error", "task_failed", task=name, exc_info=cause, **again)
+                self._log("error", "task_failed", task=name, exc_info=cause, **again)
 
-    def _tell_safely(self, level: str, event: str, **words: object) -> None:
+    def _log(self, level: str, event: str, **words: object) -> None:
         try:
             getattr(log, level)(event, **words)
         except Exception:  # noqa: BLE001 - a log that cannot be written stops nothing
             self.unlogged += 1
 
 
-def _outcome(kept: _Kept) -> Exception | None:
+def _outcome(state: _ChildState) -> Exception | None:
     """What was wrong with how a child ended; None where nothing was."""
-    child, ended = kept.child, kept.running
+    child, ended = state.child, state.running
     if ended is None:
         return None
     if ended.cancelled():
-        if kept.stopping.is_set():
+        if state.stopping.is_set():
             return None
-        late = kept.cut_off_at is not None
-        return Ended(f"{child.name} has not turned for {child.limit:.0f} s" if late else f"{child.name} was cancelled")
+        late = state.cut_off_at is not None
+        return EndedUnasked(
+            f"{child.name} has not turned for {child.limit:.0f} s" if late else f"{child.name} was cancelled"
+        )
     error = ended.exception()
     if error is None:
-        return None if child.once or kept.stopping.is_set() else Ended(f"{child.name} has ended without being asked to")
+        return (
+            None
+            if child.once or state.stopping.is_set()
+            else EndedUnasked(f"{child.name} has ended without being asked to")
+        )
     if isinstance(error, Exception):
         return error
-    raise error  # KeyboardInterrupt and the like are nobody's to hold up
+    crash = RuntimeError(f"{child.name} crashed: {error!r}")  # as extensions in other languages do
+    crash.__cause__ = error
+    return crash
+
+
+async def _called(run: Callable[[], Awaitable[None]]) -> None:
+    await run()
 
 
 def causes(error: Exception) -> Iterator[Exception]:

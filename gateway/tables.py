@@ -1,10 +1,11 @@
 """Keeps the tables current in which inputs are looked up, while the gateway runs.
 
-A line's plan holds the tables as they were when it was compiled. When the file of one has changed all plans are compiled
-again with what it holds now, and count from the next sample on.
+A line's plan holds the tables as they were when it was compiled. When the file of one has changed all plans are
+compiled again with what it holds now, and count from the next sample on.
 
-A table may lie on a share whose server is gone: then a look at it takes for ever, and nothing ends it. So files are looked
-at in a thread that the process does not wait for, one at a time, while the loop turns on and says what it waits for.
+A table may lie on a share whose server is gone: then a look at it takes for ever, and nothing ends it. So files are
+looked at in a thread that the process does not wait for, one at a time, while the loop turns on and says what it
+waits for.
 """
 
 import asyncio

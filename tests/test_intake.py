@@ -13,7 +13,7 @@ import pytest
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.errors import OutboxError
-from gateway.intake import Intake
+from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.compile import compile_line
 from gateway.model import RECORD, Moment, Notice, Sample
 from gateway.outbox.entries import Commit, ReceiptId
@@ -128,7 +128,7 @@ async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
 
 
 async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_on_disk(tmp_path: Path) -> None:
-    """Line states are written every few seconds: until then the source must not tell its peer that the value is ours."""
+    """Line states are written every few seconds: until then the source must not say that the value is ours."""
     rig = Rig(tmp_path)
     seen: list[str | None] = []
     async with rig.running() as intake:
@@ -157,7 +157,7 @@ async def test_p1_nothing_is_acknowledged_while_the_disk_refuses(tmp_path: Path)
 
         def refuse(outbox: Outbox, change: Commit) -> None:
             if broken:
-                raise sqlite3.OperationalError("database or disk is full")
+                raise OutboxError("the disk is full")
             commit(outbox, change)
 
         Outbox.commit = refuse  # type: ignore[method-assign, assignment]
@@ -296,8 +296,33 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
         await until(lambda: not intake.health.faults)
 
 
+async def test_p5_a_value_on_which_an_extension_crashes_is_rejected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an extension in another language raises then is no Exception; it stops nobody, and comes once."""
+
+    class Panic(BaseException):
+        pass
+
+    def crashes(*_: object) -> None:
+        raise Panic
+
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.intake.step", crashes)
+            await intake.take(rig.message("scrap", {"qty": 3}, 1))
+            await until(lambda: rig.acked == [1])
+        await intake.take(rig.message("order", {"number": "A1"}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        assert (await rig.outbox(Outbox.summary, 10)).totals.rejects >= 1
+        assert await rig.made() == {"start": 1}
+
+
 async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges them."""
+    """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges
+    them.
+    """
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
@@ -334,7 +359,8 @@ async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: p
 
 
 async def test_p1_what_raises_after_the_commit_repeats_nothing(tmp_path: Path) -> None:
-    """A notice that cannot be logged, a message that cannot be acknowledged: the batch is stored, and is not mapped again.
+    """A notice that cannot be logged, a message that cannot be acknowledged: the batch is stored, and is not mapped
+    again.
 
     Scrap 3 stays 3, a start is stored once, and whoever else was to be called is called once.
     """
@@ -353,7 +379,10 @@ async def test_p1_what_raises_after_the_commit_repeats_nothing(tmp_path: Path) -
         await intake.take(rig.message("scrap", {"qty": "many"}, 3))
         await intake.take(rig.message("order", {"number": "A2"}, 4))
         await until(rig.task.done)
-        assert isinstance(rig.task.exception(), OSError)
+        assert rig.acked in ([1, 3, 4], [1, 3], [1])  # the others of its batch do not wait for a restart
+        error = rig.task.exception()
+        assert isinstance(error, ExceptionGroup)
+        assert isinstance(error.exceptions[0], OSError)
         rig.task = asyncio.create_task(intake.run())
         await until(lambda: rig.acked == [1, 3, 4])
         assert failures == ["raised"]
@@ -412,3 +441,40 @@ async def test_p1_a_read_that_fails_is_tried_again(tmp_path: Path, monkeypatch: 
         broken = False
         await until(lambda: rig.acked == [2])
         assert (intake.health.redelivered, intake.health.blocked) == (1, None)
+
+
+async def test_p12_what_comes_at_once_is_mapped_in_parts(tmp_path: Path) -> None:
+    """However much has been queued, other tasks get their turn in between; sources are made to wait by samples."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+        moment = Moment(tuple(Sample("plc", f"ns=2;s=Other{n}", n, rig.clock.now()) for n in range(1_500)))
+        taken = 0
+
+        async def hand_over() -> None:
+            nonlocal taken
+            for _ in range(40):
+                await intake.take(Arrival("plc", (moment,)))
+                taken += 1
+
+        handing = asyncio.create_task(hand_over())
+        await asyncio.sleep(0)
+        assert taken * 1_500 <= 2 * MOST_QUEUED
+        sizes = [len(intake._taken_out()) for _ in range(2)]
+        assert sizes == [1, 1]
+        await until(handing.done)
+
+
+async def test_p1_an_orderly_stop_acknowledges_before_sources_end(tmp_path: Path) -> None:
+    """`close` returns once what was taken is stored and acknowledged; what comes then waits, and comes again."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await intake.close(60.0)
+        assert rig.acked == [1, 2]
+        late = asyncio.create_task(intake.take(rig.message("scrap", {"qty": 4}, 3)))
+        await asyncio.sleep(0)
+        assert not late.done()
+        late.cancel()

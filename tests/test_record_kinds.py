@@ -6,6 +6,7 @@ from typing import get_args
 import pytest
 
 from gateway.model import CREATED_ONCE, Output, Record, Setting, SettingType, StartInterval, UpdateInterval
+from gateway.oden.requests import ROWS
 from gateway.outbox.lanes import goes_after, keeps_order, lane_of, parked_lane, takes_turns
 from gateway.record_kinds import KINDS, RecordKind, creates, end_of, kind_of
 
@@ -82,3 +83,9 @@ def test_lanes_wait_for_the_type_of_their_intervals() -> None:
     assert goes_after("L/custom wash") == made_in
     assert {goes_after(lane_of(record)) for record in RECORDS} == {None}
     assert not takes_turns(parked_lane("L"))
+
+
+def test_each_kind_is_told_to_oden() -> None:
+    """Each row of the table has its row of requests; what can be in doubt can be looked up."""
+    assert set(ROWS) == set(KINDS)
+    assert all(ROWS[kind].look_up is not None for kind in KINDS if kind.look_up != "never")

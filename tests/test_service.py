@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -40,9 +40,9 @@ class Service:
         text = CONFIG.format(nobody=free_port(), folder=folder, status=self.status_port)
         (folder / "gateway.yaml").write_text(text)
 
-    def start(self) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "gateway", "run", "-c", str(self.folder / "gateway.yaml")]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=self.environment, text=True)
+    def start(self, stderr: int = subprocess.PIPE, command: Sequence[str] = ()) -> "subprocess.Popen[str]":
+        command = [*(command or (sys.executable, "-m", "gateway")), "run", "-c", str(self.folder / "gateway.yaml")]
+        process = subprocess.Popen(command, stderr=stderr, env=self.environment, text=True)
         self.processes.append(process)
         return process
 
@@ -93,20 +93,49 @@ def test_p7_a_second_gateway_is_refused(service: Service) -> None:
 
 
 def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
-    """Without its page the gateway works on, says why, and ends properly."""
+    """Without its page the gateway works on and says why; the page comes once the port is free; it ends properly."""
     with socket.create_server(("127.0.0.1", service.status_port)):
         process = service.start()
         assert process.stderr is not None
         line = ""
-        while "status_not_served" not in line:
+        while "cannot listen" not in line:
             line = process.stderr.readline()
             assert line, "it ended"
-        assert "cannot listen" in line
-        while "gateway_started" not in line:
-            line = process.stderr.readline()
-            assert line, "it ended"
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(PATIENCE) == 0
+        assert '"task": "page"' in line
+    wait_for(service.up)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("sink", ["the disk is full", "nobody reads"])
+def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: str) -> None:
+    """Every source goes on being tried, and the page says how many lines are missing and why."""
+    reader, pipe = os.pipe()
+    os.close(reader)
+    with Path("/dev/full").open("w") as full:
+        process = service.start(full.fileno() if sink == "the disk is full" else pipe)
+    os.close(pipe)
+
+    def problems(kind: str) -> list[str]:
+        status = status_json(service.status_port) or {}
+        return [problem["text"] for problem in status.get("problem_details", ()) if problem["kind"] == kind]
+
+    wait_for(lambda: problems("log_unwritable"))
+    before = problems("log_unwritable")
+    wait_for(lambda: problems("log_unwritable") != before)  # the source was tried again
+    assert problems("source_away")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+
+
+def test_p9_standard_error_that_was_closed_before_the_start_ends_nothing(service: Service) -> None:
+    """Its number is not given to a file of the outbox, into which a library's words could be written."""
+    command = ["sh", "-c", 'exec "$@" 2>&-', "sh", sys.executable, "-m", "gateway"]
+    process = service.start(subprocess.DEVNULL, command)
+    wait_for(service.up)
+    assert Path(f"/proc/{process.pid}/fd/2").readlink() == Path(os.devnull)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
 
 
 def test_p10_a_wrong_configuration_does_not_run(service: Service) -> None:

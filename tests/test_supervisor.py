@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.clock import LoopClock
 from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
-from gateway.supervisor import ENDING, STEADY, TURN, Child, Ended, Supervisor, causes
+from gateway.supervisor import CANCEL_LIMIT, STEADY, TURN, Child, EndedUnasked, Supervisor, causes
 from tests.campaign.virtual import simulate
 
 EPOCH = 1_800_000_000.0
@@ -119,7 +119,9 @@ async def test_a_child_with_one_thing_to_do_is_over_when_it_returns(rig: Rig) ->
 
 @in_simulated_time
 async def test_p7_a_damaged_row_in_a_group_ends_the_process_once(rig: Rig) -> None:
-    """Found inside a task group it comes as a group within a group: the process ends with it instead of failing for ever."""
+    """Found inside a task group it comes as a group within a group: the process ends with it instead of failing for
+    ever.
+    """
     starts = 0
 
     async def finds_damage() -> None:
@@ -145,7 +147,9 @@ def test_groups_are_taken_apart() -> None:
 
 @pytest.mark.parametrize("error", [OSError(28, "no space left"), ValueError("I/O operation on closed file")])
 def test_p9_a_log_that_raises_ends_no_child(error: Exception) -> None:
-    """Stderr closed, or the disk of the log full: children are started again all the same, and lost lines are counted."""
+    """Stderr closed, or the disk of the log full: children are started again all the same, and lost lines are
+    counted.
+    """
 
     class Broken:
         def msg(self, message: str) -> None:
@@ -195,7 +199,7 @@ async def test_p9_a_child_without_a_turn_is_started_again_alone(rig: Rig) -> Non
     await asyncio.sleep(TURN + 5.0)
     assert starts == 2
     assert rig.errors() == [f"source plc has not turned for {TURN:.0f} s"]
-    assert isinstance(rig.supervisor.failures[0].error, Ended)
+    assert isinstance(rig.supervisor.failures[0].error, EndedUnasked)
     assert rig.supervisor.stuck() is None
     assert rig.clock.monotonic() - rig.beats[-1] < 2.0
 
@@ -236,7 +240,7 @@ async def test_p9_a_child_that_will_not_end_stops_the_watchdog(rig: Rig) -> None
                 continue
 
     rig.child("source plc", swallows, turned_at=lambda: turned_at)
-    await asyncio.sleep(TURN + ENDING + 5.0)
+    await asyncio.sleep(TURN + CANCEL_LIMIT + 5.0)
     assert rig.supervisor.stuck() == "source plc does not end"
     assert rig.clock.monotonic() - rig.beats[-1] > 3.0
     release.set()
@@ -298,7 +302,9 @@ async def test_a_child_is_replaced_while_the_others_run(rig: Rig) -> None:
 
 @in_simulated_time
 async def test_the_shutdown_has_an_order(rig: Rig) -> None:
-    """Stage by stage; one that can end by itself is asked to and gets its grace, then it is cancelled; nothing starts after."""
+    """Stage by stage; one that can end by itself is asked to and gets its grace, then it is cancelled; nothing starts
+    after.
+    """
     events: list[tuple[str, float]] = []
     begun = rig.clock.monotonic()
     asked = asyncio.Event()
@@ -318,14 +324,38 @@ async def test_the_shutdown_has_an_order(rig: Rig) -> None:
         events.append(("intake", round(rig.clock.monotonic() - begun)))
 
     rig.child("page", ends("page"), stage=2)
-    rig.child("intake", commits, stage=1, end=asked.set, grace=10.0)
-    rig.child("delivery", ends("delivery"), stage=1, end=lambda: None, grace=10.0)
+    rig.child("intake", commits, stage=1, request_stop=asked.set, grace=10.0)
+    rig.child("delivery", ends("delivery"), stage=1, request_stop=lambda: None, grace=10.0)
     rig.child("source", ends("source"), stage=0)
     await asyncio.sleep(1.0)
     await rig.supervisor.shutdown()
     rig.child("late", ends("late"))
     assert events == [("source", 1), ("intake", 4), ("delivery", 11), ("page", 11)]
     assert not rig.supervisor.failures
+
+
+@in_simulated_time
+async def test_a_child_that_will_not_end_does_not_hold_up_the_shutdown(rig: Rig) -> None:
+    """A source that swallows its cancellation is left behind after a while: intake still gets to commit."""
+    release, committed = asyncio.Event(), asyncio.Event()
+
+    async def swallows() -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    rig.child("source", swallows, stage=0)
+    rig.child("intake", forever, stage=1, request_stop=committed.set, grace=1.0)
+    await asyncio.sleep(1.0)
+    with pytest.raises(GatewayError, match="does not end"):
+        await rig.supervisor.replace(Child(name="source", run=forever, turned_at=rig.clock.monotonic))
+    with capture_logs() as logs:
+        await rig.supervisor.shutdown()
+    assert committed.is_set()
+    assert [entry["task"] for entry in logs if entry["event"] == "task_does_not_end"] == ["source"]
+    release.set()
 
 
 @in_simulated_time
@@ -340,7 +370,7 @@ async def test_what_fails_at_the_stop_is_told_and_not_started_again(rig: Rig) ->
         await asked.wait()
         raise OutboxError("the disk is full")
 
-    rig.child("intake", fails, end=asked.set, grace=10.0)
+    rig.child("intake", fails, request_stop=asked.set, grace=10.0)
     await asyncio.sleep(1.0)
     await rig.supervisor.shutdown()
     assert (starts, rig.errors()) == (1, ["the disk is full"])
@@ -356,3 +386,150 @@ async def test_an_owner_whose_time_cannot_be_read_hides_nobody_else(rig: Rig) ->
     rig.child("odd", forever, turned_at=broken)
     await asyncio.sleep(3.0)
     assert "no time" in rig.errors()
+
+
+class Panic(BaseException):
+    """What an extension in another language raises when it crashes."""
+
+
+@in_simulated_time
+async def test_p9_a_child_that_crashes_is_started_again(rig: Rig) -> None:
+    """Also where what it raises is no Exception, in which case nobody else would see it."""
+    starts = 0
+
+    async def crashes() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            raise Panic("at the disco")
+        await forever()
+
+    rig.child("intake", crashes, vital=True)
+    await asyncio.sleep(10.0)
+    assert starts == 2
+    assert rig.errors() == ["intake crashed: Panic('at the disco')"]
+
+
+@in_simulated_time
+async def test_p9_a_child_whose_function_raises_when_it_is_called_is_started_again(rig: Rig) -> None:
+    """Before there is anything to wait for."""
+    calls = 0
+
+    def raises() -> Awaitable[None]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError("no such file")
+        return forever()
+
+    rig.child("tables", raises)
+    await asyncio.sleep(10.0)
+    assert (calls, rig.errors()) == (2, ["no such file"])
+
+
+@in_simulated_time
+async def test_p9_nobody_is_blamed_for_a_pause_of_the_whole_process(rig: Rig) -> None:
+    """Stopped, swapped out, or a machine that slept: all clocks are late at once, and every child goes on."""
+    starts = 0
+
+    async def run() -> None:
+        nonlocal starts
+        starts += 1
+        await forever()
+
+    times = {"source": 0.0, "intake": 0.0}
+
+    async def turn() -> None:
+        while True:
+            times.update(dict.fromkeys(times, rig.clock.monotonic()))
+            await asyncio.sleep(5.0)
+
+    turning = asyncio.create_task(turn())
+    rig.child("source", run, turned_at=lambda: times["source"])
+    rig.child("intake", run, turned_at=lambda: times["intake"], vital=True)
+    rig.supervisor.watch("the outbox", lambda: times["intake"])
+    await asyncio.sleep(7.0)
+    loop: Any = asyncio.get_running_loop()
+    loop._leap.now += 300.0
+    await asyncio.sleep(0.0)
+    assert rig.supervisor.stuck() is None or rig.beats
+    await asyncio.sleep(60.0)
+    turning.cancel()
+    assert (starts, rig.errors(), rig.supervisor.stuck()) == (2, [], None)
+
+
+@in_simulated_time
+async def test_p9_a_cancellation_that_is_swallowed_is_repeated(rig: Rig) -> None:
+    """A library below may swallow one: the child is cut off all the same, and the process lives on."""
+    turned_at = rig.clock.monotonic()
+    starts = 0
+
+    async def swallows_one() -> None:
+        nonlocal starts
+        starts += 1
+        try:
+            await forever()
+        except asyncio.CancelledError:
+            await forever()
+
+    rig.child("source", swallows_one, turned_at=lambda: turned_at)
+    await asyncio.sleep(TURN + 8.0)
+    assert (starts, rig.supervisor.stuck()) == (2, None)
+
+
+@in_simulated_time
+async def test_p1_a_child_that_is_stopped_while_it_rests_gets_to_end_by_itself(rig: Rig) -> None:
+    """Intake may have something in hand that was mapped and is not stored."""
+    stopping, ends = asyncio.Event(), 0
+
+    async def commits_at_the_end() -> None:
+        nonlocal ends
+        if not stopping.is_set():
+            raise OutboxError("the disk failed")
+        ends += 1
+
+    rig.child("intake", commits_at_the_end, request_stop=stopping.set, grace=10.0, longest_pause=30.0)
+    await asyncio.sleep(20.0)
+    await rig.supervisor.shutdown()
+    assert ends == 1
+
+
+@in_simulated_time
+async def test_the_shutdown_goes_on_where_asking_a_child_to_end_raises(rig: Rig) -> None:
+    """It is cancelled instead."""
+    events: list[str] = []
+
+    async def run() -> None:
+        try:
+            await forever()
+        finally:
+            events.append("ended")
+
+    def raises() -> None:
+        raise ValueError("odd")
+
+    rig.child("intake", run, stage=1, request_stop=raises, grace=10.0)
+    rig.child("page", run, stage=2)
+    await asyncio.sleep(1.0)
+    await rig.supervisor.shutdown()
+    assert events == ["ended", "ended"]
+
+
+@in_simulated_time
+async def test_p9_a_child_that_keeps_failing_is_said_to_be(rig: Rig) -> None:
+    """From its failure until it has run for a steady minute since, also while it rests."""
+    broken = True
+
+    async def run() -> None:
+        if broken:
+            raise OutboxError("commit 7 does not follow the last one")
+        await forever()
+
+    rig.child("intake", run, vital=True)
+    await asyncio.sleep(100.0)
+    assert rig.supervisor.failing() == {"intake": "commit 7 does not follow the last one"}
+    broken = False
+    await asyncio.sleep(50.0)
+    assert rig.supervisor.failing()
+    await asyncio.sleep(STEADY)
+    assert rig.supervisor.failing() == {}

@@ -104,7 +104,9 @@ async def plant(tmp_path: Path) -> AsyncIterator[Plant01]:
 
 
 async def test_p10_tables_are_read_again_without_a_restart(plant: Plant01) -> None:
-    """A new row counts for the next run; a wrong file is not taken, is reported while it is wrong, and the rows from before count."""
+    """A new row counts for the next run; a wrong file is not taken, is reported while it is wrong, and the rows from
+    before count.
+    """
     plant.start()
     await wait_until(plant.connected)
     await plant.order("1", "100")

@@ -1,10 +1,13 @@
 """What every command that uses a configuration begins with: the option that names it, reading it, and logging."""
 
 import argparse
+import atexit
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO, cast
 
 import structlog
 
@@ -12,7 +15,7 @@ from gateway.config.check import find_faults
 from gateway.config.loader import Loaded, load
 from gateway.config.schema import Log
 from gateway.errors import InvalidConfig
-from gateway.log_sink import fail_safe
+from gateway.log_sink import LogStream, fail_safe
 from gateway.mapping.compile import LinePlan, compile_lines
 
 DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
@@ -49,6 +52,12 @@ def configure_logging(options: Log) -> None:
 
     Of the libraries' own log messages, warnings and above are shown.
     """
+    if sys.stderr is None:
+        # It was closed when the process began. Its number must not become that of a file that matters.
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    end = LogStream(sys.stderr)
+    atexit.register(end.end)
+    stream = cast("TextIO", end)
     level = getattr(logging, options.level.upper())
     as_text = options.format == "text" or (options.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
@@ -64,11 +73,11 @@ def configure_logging(options: Log) -> None:
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=fail_safe(structlog.make_filtering_bound_logger(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     logging.raiseExceptions = False  # what a library cannot log is nobody's business to trip over
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -114,8 +114,8 @@ class OpcuaConfig(Section):
     security: Annotated[str, Field(pattern=_SECURITY)] | None = Field(
         None,
         description="How the session is protected, as policy and mode: `Basic256Sha256/SignAndEncrypt`; policies are "
-        "Basic256Sha256, Aes128Sha256RsaOaep and Aes256Sha256RsaPss, modes Sign and SignAndEncrypt. `none`: not at all. "
-        "Absent, not at all either, which is shown as a problem for as long as it is so.",
+        "Basic256Sha256, Aes128Sha256RsaOaep and Aes256Sha256RsaPss, modes Sign and SignAndEncrypt. `none`: not at "
+        "all. Absent, not at all either, which is shown as a problem for as long as it is so.",
     )
     pki: Path = Field(
         Path("/var/lib/oden-gateway/pki"),

@@ -5,7 +5,7 @@ lane goes on. Each request is settled by itself: whatever goes wrong with one do
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -15,9 +15,9 @@ from gateway.delivery.breaker import DeliveryHealth
 from gateway.delivery.executor import RequestExecutor
 from gateway.delivery.schedule import Choice, plan
 from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
-from gateway.errors import DamagedRow, OutboxError
+from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.oden.client import OdenClient
-from gateway.outbox.entries import LineRef
+from gateway.outbox.entries import LineRef, Work
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
@@ -60,6 +60,7 @@ class Drain:
         self._busy: set[str] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
+        self._abandoning = False
         self._news = asyncio.Event()
         self._stopping = False
         self._outbox_retry_at = 0.0
@@ -93,13 +94,14 @@ class Drain:
     async def run(self) -> None:
         """Deliver until `stop`. The next `run` starts from what is on disk.
 
-        Raises DamagedRow where a row of the outbox is damaged, OutboxError where the outbox cannot be used at the start
-        or does not take an answer before the end, and whatever a fault of the gateway's own raises: always plain, and
+        Raises DamagedRow where a row of the outbox is damaged, OutboxError where the outbox does not take an answer
+        before the end, and whatever a fault of the gateway's own raises: always plain, and
         after everything under way has been answered and, as far as the outbox permits, settled. Meanwhile an outbox
         that cannot be used is waited for. `turned_at` is set at least every few seconds.
         """
         self._busy.clear()
         self._error = None
+        self._abandoning = False
         if not self._stopping:
             self._executor.settlement.giving_up.clear()
         try:
@@ -114,7 +116,8 @@ class Drain:
             raise self._error
 
     async def _deliver(self) -> None:
-        await self._turning(self._recover())
+        while not await self._recovered():
+            await self._turning(asyncio.sleep(OUTBOX_PAUSE))
         while not self._stopping and self._error is None:
             self.turned_at = self._clock.monotonic()
             self._news.clear()
@@ -141,6 +144,7 @@ class Drain:
     async def _abandon(self) -> None:
         """End what is under way, without waiting for answers. There is nothing left of it but where `run` was
         cancelled."""
+        self._abandoning = True
         while under_way := {*self._under_way}:
             for task in under_way:
                 task.cancel()
@@ -162,6 +166,17 @@ class Drain:
         self.turned_at = self._clock.monotonic()
         return task.result()
 
+    async def _recovered(self) -> bool:
+        """Whether what the run before has left is seen to; False while the outbox cannot be used."""
+        try:
+            await self._turning(self._recover())
+        except OutboxError as error:
+            if self._stopping:
+                raise
+            self._wait_for_outbox(error)
+            return False
+        return True
+
     async def _recover(self) -> None:
         await self._executor.learn_lines()
         for work in await self._outbox(Outbox.work):
@@ -180,11 +195,11 @@ class Drain:
             return None, now + pause
         try:
             works = await self._turning(self._outbox(Outbox.work))
-        except DamagedRow:
-            raise
         except OutboxError as error:
             self._wait_for_outbox(error)
             return None, now + OUTBOX_PAUSE
+        if await self._recover_abandoned(works):
+            return None, now
         chosen = plan(
             works,
             now,
@@ -197,6 +212,18 @@ class Drain:
         if chosen.choice is None and not self._busy:
             self.health.outbox = None  # it can be read, and there is nothing to write
         return chosen.choice, chosen.wake
+
+    async def _recover_abandoned(self, works: Sequence[Work]) -> bool:
+        """Go on with attempts that say of themselves that they are being sent, while nobody sends them: their request
+        was stored although storing it seemed to fail, or its task has ended. Whether there were any."""
+        abandoned = [
+            (work, work.attempt)
+            for work in works
+            if work.attempt is not None and work.attempt.phase == "sending" and work.lane not in self._busy
+        ]
+        for work, attempt in abandoned:
+            await self._turning(self._executor.settlement.recover(work, attempt, LONGEST_WAIT))
+        return bool(abandoned)
 
     async def _idle(self, wake: float | None) -> None:
         pause = LONGEST_IDLE if wake is None else min(LONGEST_IDLE, max(0.01, wake - self._clock.now()))
@@ -211,12 +238,12 @@ class Drain:
         work, settlement = choice.work, self._executor.settlement
         try:
             await self._executor.carry_out(choice, written)
-        except DamagedRow:
-            raise
         except OutboxError as error:
             if settlement.giving_up.is_set():
                 raise
             self._wait_for_outbox(error)  # nothing was sent: an answer is kept until the outbox has taken it
+        except (DamagedRow, CommitConflict):
+            raise
         except Exception as error:
             log.exception("request_not_handled", step=choice.step, line=work.line, record=work.records[0].key)
             await settlement.stumbled(work, f"a fault of the gateway's own, see the log ({type(error).__name__})")
@@ -228,8 +255,10 @@ class Drain:
     def _ended(self, task: "asyncio.Task[None]") -> None:
         """A request is no longer under way; what could not be dealt with in its own place ends `run`."""
         self._under_way.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
+        if task.cancelled():
+            if not self._abandoning:
+                self._failed(RuntimeError("a request was cancelled, which nobody had asked for"))
+        elif (error := task.exception()) is not None:
             self._failed(error)
 
     def _wait_for_outbox(self, error: OutboxError) -> None:

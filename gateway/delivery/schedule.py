@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.model import Output, StartInterval, UpdateInterval
+from gateway.model import Addition, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
 from gateway.outbox.merge import window
+from gateway.record_kinds import kind_of
 
 PATIENCE = 300.0
 """Seconds that updates may wait while there is something of more use; those that come meanwhile share their request."""
@@ -103,7 +104,7 @@ def _is_complete(work: Work, now: float, span: float) -> bool:
     """Whether waiting for longer saves no requests: nothing more will be merged into output, and updates have waited
     enough."""
     record, interval = work.records[0], work.interval
-    if not isinstance(record, Output) or interval is None:
+    if not isinstance(record, Addition) or interval is None:
         return now - record.at >= PATIENCE
     windows = window(record.timestamp, interval.start, span) + 1
     return interval.ended or now >= interval.start + windows * span
@@ -119,8 +120,9 @@ def _ends_first(work: Work, *, ends_first: bool) -> bool:
 def _awaited(work: Work, *, ends_first: bool) -> bool:
     """Whether it is output that such an end waits for."""
     interval = work.interval
-    is_last = isinstance(work.records[0], Output) and interval is not None and interval.ended and not interval.closed
-    return is_last and (ends_first or not work.live)
+    if kind_of(work.records[0]).interval != "adds" or interval is None:
+        return False
+    return interval.ended and not interval.closed and (ends_first or not work.live)
 
 
 def _family(work: Work) -> tuple[str, str]:

@@ -13,7 +13,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.outcome import Outcome
-from gateway.errors import DamagedRow, OutboxError
+from gateway.errors import OutboxError
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
@@ -71,8 +71,6 @@ class Settlement:
         while True:
             try:
                 result = await self.outbox(call, *args, **kwargs)
-            except DamagedRow:
-                raise
             except OutboxError as error:
                 if self.giving_up.is_set():
                     raise

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from gateway import record_kinds
 from gateway.model import (
     BUILT_IN,
     IDENTITY,
@@ -25,6 +26,7 @@ from gateway.model import (
 from gateway.oden import answers, endpoints, exchange, models
 from gateway.oden.answers import Confirmation
 from gateway.oden.endpoints import Call
+from gateway.record_kinds import RecordKind, kind_of
 
 RawData = Literal["object", "string"]
 
@@ -117,7 +119,7 @@ SETTINGS: Mapping[SettingType, SettingCalls] = {
 
 def row_of(record: Record) -> RecordRow:
     """How `record` is told to Oden."""
-    return ROWS["quality_test" if isinstance(record, Output) and record.quality_schema is not None else record.kind]
+    return ROWS[kind_of(record)]
 
 
 def request_for(
@@ -311,8 +313,17 @@ def _time(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-ROWS: Mapping[str, RecordRow] = {
-    "start": RecordRow(
+_SETTING_ROW = RecordRow(
+    request=_set_setting,
+    look_up=_search_setting,
+    is_there=answers.shows_setting,
+    found_id=answers.setting_id,
+    needs_id=True,
+    confirmation=answers.confirmed_all,
+)
+
+ROWS: Mapping[RecordKind, RecordRow] = {
+    record_kinds.START: RecordRow(
         request=_set_interval,
         bulk=_create_intervals,
         bulk_endpoint=endpoints.INTERVALS_SET,
@@ -323,32 +334,26 @@ ROWS: Mapping[str, RecordRow] = {
         needs_id=True,
         confirmation=answers.confirmed_starts,
     ),
-    "update": RecordRow(
+    record_kinds.UPDATE: RecordRow(
         request=_set_interval,
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
         can_share=lambda _: True,
         confirmation=answers.confirmed_updates,
     ),
-    "output": RecordRow(
+    record_kinds.OUTPUT: RecordRow(
         request=_set_output,
         look_up=_search_output,
         is_there=answers.shows_output,
         confirmation=answers.confirmed_all,
     ),
-    "quality_test": RecordRow(
+    record_kinds.QUALITY_TEST: RecordRow(
         request=_set_test,
         look_up=_search_tests,
         is_there=answers.shows_output,
         confirmation=answers.confirmed_all,
     ),
-    "setting": RecordRow(
-        request=_set_setting,
-        look_up=_search_setting,
-        is_there=answers.shows_setting,
-        found_id=answers.setting_id,
-        needs_id=True,
-        confirmation=answers.confirmed_all,
-    ),
+    record_kinds.SETTING: _SETTING_ROW,
+    record_kinds.CREATING_SETTING: _SETTING_ROW,
 }
-"""By `kind` of a record; the result of a quality test is output at ours and a kind of its own at Oden."""
+"""How each kind of record is told to Oden."""

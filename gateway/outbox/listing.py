@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from gateway.errors import DamagedRow
+from gateway.errors import DamagedRow, DamagedStore
 from gateway.model import RECORD, Record
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Phase
 from gateway.outbox.lanes import DEAD, Lane, is_parked
@@ -189,6 +189,8 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
             letter = DEAD_LETTER.validate_json(text)
             return Listed("dead", letter.record, letter.error, name, position, letter.tries)
         record = RECORD.validate_json(text)
+    except DamagedStore:
+        raise
     except (DamagedRow, ValueError):
         return None
     if attempt is None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import IDENTITY, Output, Record, Scalar, Setting, StartInterval, UpdateInterval
+from gateway.model import IDENTITY, Addition, Record, Scalar, Setting, StartInterval, UpdateInterval
+from gateway.record_kinds import kind_of
 
 DECIMALS = 9
 """To how many decimals sums are kept, which hides what floats cannot hold."""
@@ -25,7 +26,7 @@ def merged(waiting: Record, later: Record) -> Record:
     match waiting, later:
         case StartInterval() | UpdateInterval(), UpdateInterval():
             return _with_update(waiting, later)
-        case Output(), Output():
+        case Addition(), Addition() if type(waiting) is type(later):
             return _with_amounts(waiting, later)
     raise TypeError(f"a {later.kind} is not merged into a {waiting.kind}")
 
@@ -40,7 +41,7 @@ def _with_update(waiting: StartInterval | UpdateInterval, later: UpdateInterval)
     )
 
 
-def _with_amounts(waiting: Output, later: Output) -> Output:
+def _with_amounts(waiting: Addition, later: Addition) -> Addition:
     """The sums, at the later time stamp, which no other entry has."""
     sums = {name: _sum(waiting.raw_data[name], later.raw_data[name]) for name in waiting.amounts}
     return replace(waiting, raw_data={**waiting.raw_data, **sums}, timestamp=max(waiting.timestamp, later.timestamp))
@@ -55,13 +56,13 @@ def window(timestamp: int, start: int, span: float) -> int:
 def merge_key(record: Record, start: int, span: float) -> Hashable | None:
     """What entries of output have in common that may become one: the interval, which begins at `start`, the window of
     `span` seconds in it, and all raw data but the amounts. None where `record` can be summed with nothing."""
-    if not isinstance(record, Output) or not record.amounts:
+    if kind_of(record).merging != "sums" or not isinstance(record, Addition) or not record.amounts:
         return None
     if not all(_countable(record.raw_data.get(name)) for name in record.amounts):
         return None
     names = frozenset(record.amounts)
     rest = frozenset((name, type(value), value) for name, value in record.raw_data.items() if name not in names)
-    return record.interval, window(record.timestamp, start, span), names, rest
+    return record.kind, record.interval, window(record.timestamp, start, span), names, rest
 
 
 def set_fields(update: UpdateInterval) -> Mapping[str, JsonValue]:

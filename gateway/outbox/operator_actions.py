@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pydantic import ValidationError
 
 from gateway.errors import OutboxError
-from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
+from gateway.model import RECORD, Addition, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import record_rules, settings_index
 from gateway.outbox.entries import DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
@@ -221,7 +221,7 @@ def _unfit(old: Record, new: Record) -> str | None:
                 f"'{name}' cannot be changed, it was {json.dumps(was)}: "
                 "others depend on it, or it finds the record at Oden"
             )
-    if isinstance(new, Output) and any(isinstance(new.raw_data.get(name), bool | str | None) for name in new.amounts):
+    if isinstance(new, Addition) and any(isinstance(new.raw_data.get(name), bool | str | None) for name in new.amounts):
         return "each of 'amounts' must be a number in 'raw_data'"
     end = end_of(new)
     if end is None and end_of(old) is not None:

@@ -23,7 +23,7 @@ from typing import NoReturn
 from diskcache import Cache, Disk, Timeout
 from diskcache.core import MODE_RAW
 
-from gateway.errors import DamagedRow, OutboxError, OutboxFull
+from gateway.errors import DamagedRow, DamagedStore, OutboxError, OutboxFull
 from gateway.outbox.directory import Ballast, DirectoryLock, free_bytes, in_words, sync_directory, whole_bytes
 
 DATABASE = "cache.db"
@@ -279,8 +279,10 @@ class SqliteStore:
             reason = str(first)
             if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
                 self._have_checked()
-                reason = f"it is damaged, and is repaired when the gateway starts next ({first})"
-            elif isinstance(first, OSError) or code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
+                where = f"the outbox in {self._directory}"
+                text = f"{where} is damaged, and is repaired when the gateway starts next ({first})"
+                raise DamagedStore(text) from error
+            if isinstance(first, OSError) or code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN):
                 # SQLite tells neither a used-up quota from a broken disk, nor the system's reason.
                 obstacle = first if isinstance(first, OSError) else self._obstacle()
                 if obstacle is not None:

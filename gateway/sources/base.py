@@ -1,8 +1,9 @@
 """What a source is to the rest of the gateway: what it hands over, what it says of itself, how a connection ends."""
 
 import asyncio
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -11,10 +12,13 @@ from typing import NoReturn
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.model import Moment, Notice, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
+CONNECTING = 120.0
+"""Seconds that a peer may take to be connected to; then the source counts as one that hangs, in a name look-up, say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class SourceHealth:
     detail: str = "not connected yet"
     failed: dict[str, str] = field(default_factory=dict)
     last_sample_at: float | None = None
-    concerns: dict[str, str] = field(default_factory=dict)
+    concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
 
     def set_connected(self, now: float) -> None:
@@ -97,7 +101,7 @@ class Source(ABC):
         self.health = health
         self._clock = clock
         self._turned_at = clock.monotonic()
-        self._waits = False
+        self._waits_until = -math.inf
         self._stands = False
         self._lost_at: float | None = None
         self._loss_told = False
@@ -107,10 +111,11 @@ class Source(ABC):
     def turned_at(self) -> float:
         """When the source last showed that it is not stuck, on the monotonic clock.
 
-        That is at least every TURN seconds, also where the peer says nothing. While it waits for the peer or for
-        intake, both of which may take their time, it is now.
+        That is at least every TURN seconds, also where the peer says nothing. While it waits for intake, which may take
+        its time, it is now; so it is while it waits for the peer, but for CONNECTING seconds at the most.
         """
-        return self._clock.monotonic() if self._waits else self._turned_at
+        now = self._clock.monotonic()
+        return now if now < self._waits_until else self._turned_at
 
     async def run(self, take: Take) -> NoReturn:
         """Serve one connection, from the attempt to connect until it is lost; always ends by raising.
@@ -135,6 +140,7 @@ class Source(ABC):
             finally:
                 if self._stands:
                     self._stands, self._lost_at = False, self._clock.now()
+                    self.health.set_disconnected(self._lost_at, "the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
             await self._tell_loss(reason, hand_over)
@@ -168,17 +174,17 @@ class Source(ABC):
         self._turned_at = self._clock.monotonic()
 
     @contextmanager
-    def _waiting(self) -> Iterator[None]:
-        """What is done inside waits for somebody else, within limits of its own: that counts as turning."""
-        self._waits = True
+    def _waiting(self, longest: float = CONNECTING) -> Iterator[None]:
+        """What is done inside waits for somebody else: that counts as turning, for `longest` seconds at the most."""
+        self._waits_until = self._clock.monotonic() + longest
         try:
             yield
         finally:
-            self._waits = False
+            self._waits_until = -math.inf
             self._turn()
 
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
-        with self._waiting():
+        with self._waiting(math.inf):
             await take(arrival)
 
     async def _tell_loss(self, reason: str, take: Take) -> None:

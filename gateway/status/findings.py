@@ -1,7 +1,9 @@
-"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a snapshot's parts."""
+"""What is wrong, as conditions for the registry of problems, and what was lately, as sentences. Pure, from a
+snapshot's parts.
+"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.health import Condition
 from gateway.intake import IntakeHealth
@@ -21,6 +23,16 @@ def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
         yield Condition("outbox_unwritable", "", f"Nothing is taken in: {health.blocked}.")
     for line, reason in health.faults.items():
         yield Condition("line_not_mapped", line, f"Line {line} cannot be mapped: {reason}")
+
+
+def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Condition]:
+    """Intake or delivery that fails again and again, with the reason; `outbox`: why delivery waits for the outbox."""
+    if "intake" in failures:
+        yield Condition("intake_failing", "", f"Nothing is taken in: intake fails: {failures['intake']}")
+    if "delivery" in failures:
+        yield Condition("delivery_failing", "", f"Nothing is delivered: delivery fails: {failures['delivery']}")
+    elif outbox:
+        yield Condition("delivery_failing", "", f"Nothing is delivered: {outbox}")
 
 
 def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float) -> Iterator[Condition]:

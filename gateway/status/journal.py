@@ -17,7 +17,7 @@ WINDOW = 60.0
 EVENTS: Final = {"gap": "data_gap", "reject": "payload_rejected", "loss": "output_lost", "time": "time_not_used"}
 
 
-class Told(NamedTuple):
+class LogLine(NamedTuple):
     """One line of the log: a notice, and how many like it were withheld since the line before."""
 
     notice: Notice
@@ -42,20 +42,22 @@ class Throttle:
     def __init__(self) -> None:
         self._windows: dict[tuple[str, str, str], _Window] = {}
 
-    def tell(self, notices: Sequence[Notice], now: float) -> list[Told]:
-        """What to write now that `notices` came; `now` in seconds on any clock. Without notices: what has become due."""
+    def tell(self, notices: Sequence[Notice], now: float) -> list[LogLine]:
+        """What to write now that `notices` came; `now` in seconds on any clock. Without notices: what has become
+        due.
+        """
         told = self._due(now)
         for notice in notices:
             window = self._windows.get((notice.kind, notice.source, notice.address))
             if window is None:
                 self._windows[notice.kind, notice.source, notice.address] = _Window(now + WINDOW)
-                told.append(Told(notice, 0))
+                told.append(LogLine(notice, 0))
             else:
                 window.newest = notice
                 window.count += 1
         return told
 
-    def _due(self, now: float) -> list[Told]:
+    def _due(self, now: float) -> list[LogLine]:
         told = []
         for key, window in list(self._windows.items()):
             if window.ends > now:
@@ -63,7 +65,7 @@ class Throttle:
             if window.newest is None:
                 del self._windows[key]
             else:
-                told.append(Told(window.newest, window.count - 1))
+                told.append(LogLine(window.newest, window.count - 1))
                 self._windows[key] = _Window(now + WINDOW)
         return told
 
@@ -118,7 +120,7 @@ class Journal:
         _write(self._throttle.tell((), float("inf")))
 
 
-def _write(lines: Sequence[Told]) -> None:
+def _write(lines: Sequence[LogLine]) -> None:
     for notice, withheld in lines:
         words = {"source": notice.source, "address": notice.address, "text": notice.text}
         log.warning(EVENTS[notice.kind], **words, **({"withheld": withheld} if withheld else {}))

@@ -1,11 +1,13 @@
-"""Once a second: what the outbox holds is read, what is wrong is observed, and log and service manager are told of it."""
+"""Once a second: what the outbox holds is read, what is wrong is observed, and log and service manager are told of
+it.
+"""
 
 import asyncio
 
 import structlog
 
 from gateway.clock import Clock
-from gateway.errors import DamagedRow, GatewayError, OutboxError, SourceError
+from gateway.errors import GatewayError, OutboxError, SourceError
 from gateway.health import Problems
 from gateway.log_sink import lost_lines
 from gateway.outbox.control_handlers import ControlHandlers
@@ -74,8 +76,6 @@ class StatusLoop:
         """An outbox that cannot be read is shown, and the last picture of it stays. A damaged one ends the process."""
         try:
             before, self._summary = self._summary, await self._outbox(Outbox.summary, SHOWN)
-        except DamagedRow:
-            raise
         except OutboxError as error:
             self._problems.note("outbox_unreadable", "", f"The outbox cannot be read: {error}")
             return

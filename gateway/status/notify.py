@@ -1,6 +1,7 @@
-"""What systemd is told, by its protocol of datagrams (sd_notify(3), sd_watchdog_enabled(3))."""
+"""What systemd is told, by its protocol of datagrams (sd_notify(3), sd_watchdog_enabled(3)); and the watchdog."""
 
 import contextlib
+import faulthandler
 import math
 import os
 import socket
@@ -20,7 +21,6 @@ class Systemd:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_interval = _watchdog_interval(environ)
         """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
-        self._fed_at = -math.inf
 
     def ready(self) -> None:
         self._send("READY=1")
@@ -35,19 +35,46 @@ class Systemd:
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
 
-    def alive(self) -> None:
-        """Feed the watchdog where it is time for that; may be called as often as one likes."""
-        now = time.monotonic()
-        if self.watchdog_interval is not None and now - self._fed_at >= self.watchdog_interval:
-            self._fed_at = now
-            self.watchdog()
-
     def _send(self, message: str) -> None:
         if not self._address:
             return
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
             sock.settimeout(1.0)  # a full queue must not stop the event loop for good
             sock.sendto(message.encode(errors="replace"), self._address)
+
+
+LIMIT = 120.0
+"""Seconds without `alive` after which a process that no service manager watches ends itself."""
+
+
+class Watchdog:
+    """Ends this process where it is not said to be alive: by systemd where that expects it, else by itself.
+
+    In a container nobody restarts a process that hangs, only one that ends. So a timer of the interpreter's own, in a
+    thread that needs neither the event loop nor the interpreter's lock, writes where every thread stands to standard
+    error and ends the process with exit code 1.
+    """
+
+    def __init__(self, systemd: Systemd, limit: float = LIMIT) -> None:
+        self._systemd = systemd
+        self._limit = limit
+        self._fed_at = -math.inf
+
+    def alive(self) -> None:
+        """Feed the watchdog where it is time for that; may be called as often as one likes."""
+        now, interval = time.monotonic(), self._systemd.watchdog_interval
+        if now - self._fed_at < (self._limit / 4 if interval is None else interval):
+            return
+        self._fed_at = now
+        if interval is None:
+            faulthandler.dump_traceback_later(self._limit, exit=True)
+        else:
+            self._systemd.watchdog()
+
+    def end(self) -> None:
+        """The process ends in order: nothing is watched any more."""
+        if self._systemd.watchdog_interval is None:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _watchdog_interval(environ: Mapping[str, str]) -> float | None:

@@ -42,6 +42,8 @@ class Parts:
     intake: Intake
     drain: Drain
     started_at: float
+    failing: Callable[[], Mapping[str, str]]
+    """By name, why a task fails again and again."""
     conditions: Callable[[], Iterable[Condition]]
     """What is wrong with the process itself: its clock, its tables."""
 
@@ -49,17 +51,18 @@ class Parts:
 def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
     """The picture at `now`; `stuck` says what does not turn, None where everything does.
 
-    What is wrong with the parts is observed into `problems`, beside `parts.conditions`, which are the process's own.
+    What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     lines = tuple(_line(parts, plan) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap)
-    problems.observe(
+    problems.set_conditions(
         [
             *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
             *parts.conditions(),
             *findings.intake(parts.intake.health, summary.full),
+            *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
             *findings.delivery(oden, lines, outbox, now),
             *findings.connections(sources),
@@ -168,7 +171,7 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
     state = parts.drain.health
     return OdenStatus(
         url=parts.config.oden.url,
-        held=state.api.reason if state.api else state.outbox,
+        held=state.api.reason if state.api else None,
         retry_at=state.api.until if state.api else None,
         last_success_at=state.last_success_at,
         last_error=state.last_error,

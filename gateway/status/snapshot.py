@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from gateway.health import FlowHealth, Problem
+from gateway.health import FlowHealth, KindName, Problem
 from gateway.model import Notice, Quality
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class SourceStatus:
     last_sample_at: float | None
     samples: Mapping[Quality, int]
     gaps: int
-    concerns: Mapping[str, str] = field(default_factory=dict)
+    concerns: Mapping[KindName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,9 @@ class OutboxStatus:
 class Histogram:
     """How often something took how long.
 
-    `counts` has one more entry than `bounds`: the first counts what took at most `bounds[0]` seconds, each next one what took longer
-    than the bound before and at most its own, the last what took longer than all bounds. `sum` is of all, in seconds.
+    `counts` has one more entry than `bounds`: the first counts what took at most `bounds[0]` seconds, each next one
+    what took longer than the bound before and at most its own, the last what took longer than all bounds. `sum` is of
+    all, in seconds.
     """
 
     bounds: tuple[float, ...]
@@ -154,10 +155,10 @@ class DeadLetter:
 class Snapshot:
     """The whole picture.
 
-    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the gravest
-    first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was lately, which need
-    no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones, newest first;
-    how many dead letters there are, `outbox.records` says.
+    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the
+    gravest first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was
+    lately, which need no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones,
+    newest first; how many dead letters there are, `outbox.records` says.
     """
 
     version: str

@@ -1,10 +1,10 @@
 """The campaign by hand; in simulated time but for `real` and `pace`.
 
-    python -m tests.campaign 17          one schedule of faults and kills: what it is, and what came of it; --log shows the log
+    python -m tests.campaign 17          one schedule of faults and kills, and what came of it; --log shows the log
     python -m tests.campaign 0..499      many of them, on all processors
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
-    python -m tests.campaign real 3      the same faults and kills in real time, with real processes; FIRST..LAST for more of them
+    python -m tests.campaign real 3      the same in real time, with real processes; FIRST..LAST for more of them
     python -m tests.campaign pace        the smallest gap and the slots used under backlog, in real time on loopback
 
 Exit code 1 where anything is not as it must be.

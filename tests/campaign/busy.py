@@ -46,7 +46,9 @@ class BusyLine:
         self._stamp = 0
 
     def events(self) -> Iterator[Event]:
-        """For ever, in order of time. The lines begin within BEGIN of each other, and their runs change at different times."""
+        """For ever, in order of time. The lines begin within BEGIN of each other, and their runs change at different
+        times.
+        """
         begin = self._chances.uniform(0, BEGIN)
         first_run = begin + self._chances.uniform(1, RUN_LENGTH)
         timers: list[tuple[float, int, Callable[[float], tuple[Record, ...]], Callable[[float], float]]] = [
@@ -129,7 +131,9 @@ class Delays:
             self._entry(given["interval"], given["data"], now)
 
     def _entry(self, interval: Any, data: Any, now: float) -> None:
-        """An entry holds what was counted for its run and code in the same stretch of the span, up to its time stamp."""
+        """An entry holds what was counted for its run and code in the same stretch of the span, up to its time
+        stamp.
+        """
         run = int(interval["id"], 16) // 1000  # as the stand-in makes ids
         of = interval["line"]["id"], run, data["raw_data"]["scrap_code"]
         upto = int(datetime.fromisoformat(data["timestamp"]).timestamp())

@@ -9,7 +9,9 @@ from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, Shown, Story, Totals
 
 
 def differences(story: Story, model: OdenModel) -> list[str]:
-    """Each interval that is missing, wrong or too much, and each total that is not exact; nothing where all is as it must be."""
+    """Each interval that is missing, wrong or too much, and each total that is not exact; nothing where all is as it
+    must be.
+    """
     there = [one for kind in ("RUN", "BATCH", "STATE", CUSTOM) for one in model.intervals(kind, FACTORY, story.name)]
     told, shown = Counter(story.shown), Counter(map(_shown, there))
     wrong = [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
@@ -45,4 +47,5 @@ def _in_totals(story: Story, there: Totals) -> Iterator[str]:
     for key in sorted(story.totals.keys() | there.keys()):
         plant, oden = story.totals.get(key, Counter()), there.get(key, Counter())
         if key[0] != ON_A_TAG and +plant != +oden:
-            yield f"{story.name}: output of {key}: at Oden {dict(oden - plant)} too much, {dict(plant - oden)} too little"
+            more, less = dict(oden - plant), dict(plant - oden)
+            yield f"{story.name}: output of {key}: at Oden {more} too much, {less} too little"

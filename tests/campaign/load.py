@@ -1,4 +1,6 @@
-"""What one token carries, in simulated time: real drain, real outbox, the stand-in's own logic; nothing goes wrong but time."""
+"""What one token carries, in simulated time: real drain, real outbox, the stand-in's own logic; nothing goes wrong
+but time.
+"""
 
 import asyncio
 from collections import deque
@@ -212,7 +214,8 @@ def carry(
 
 
 def largest(low: int, high: int, carried: Callable[[int], Load], *, in_time: bool = True) -> Load:
-    """The most lines from `low` to `high` that are sustained or, where it need not be in time, steady; found by halving.
+    """The most lines from `low` to `high` that are sustained or, where it need not be in time, steady; found by
+    halving.
 
     The result for `low` where not even these are.
     """

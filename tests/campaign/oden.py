@@ -1,4 +1,5 @@
-"""Oden and the way to it, in process: the stand-in's own logic behind the faults, and a client that keeps the real pace.
+"""Oden and the way to it, in process: the stand-in's own logic behind the faults, and a client that keeps the real
+pace.
 
 What a request is, when it may leave, what an answer becomes: all as in `gateway.oden.client`, whose parser reads the
 answers. Only the sockets are missing.
@@ -25,7 +26,9 @@ Seen = Reply | Literal["closed", "hanging"]
 
 
 class Oden:
-    """The stand-in, with faults by `injector`. What was written to it, and when, is kept; what took effect is told to `effect`."""
+    """The stand-in, with faults by `injector`. What was written to it, and when, is kept; what took effect is told to
+    `effect`.
+    """
 
     def __init__(
         self, model: OdenModel, injector: FaultInjector, effect: Callable[[str, bytes], None] | None = None

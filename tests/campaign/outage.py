@@ -26,7 +26,9 @@ EntryKey = tuple[IntervalKey, str, int]
 
 
 class Picture(NamedTuple):
-    """What is true, or what Oden shows: the end of each interval, and the sums of output in the resolution that merging keeps."""
+    """What is true, or what Oden shows: the end of each interval, and the sums of output in the resolution that
+    merging keeps.
+    """
 
     ends: dict[IntervalKey, int | None]
     sums: dict[EntryKey, Counter[str]]
@@ -95,8 +97,9 @@ def drain(lines: int, hours: float, *, plain: bool = False, latency: float = 0.2
 
 
 def _least(true: Picture, there: Picture) -> int:
-    """The fewest requests that make what is `there` true: one for each interval that is not there, one for each entry that
-    lacks something, and one for every MOST_INTERVALS ends of one line and type of intervals that are there."""
+    """The fewest requests that make what is `there` true: one for each interval that is not there, one for each entry
+    that lacks something, and one for every MOST_INTERVALS ends of one line and type of intervals that are there.
+    """
     new = [key for key in true.ends if key not in there.ends]
     entries = [key for key, sums in true.sums.items() if there.sums.get(key) != sums]
     open_there = Counter(key[:2] for key, end in there.ends.items() if end != true.ends[key])

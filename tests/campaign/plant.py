@@ -1,7 +1,7 @@
 """What happens on a simulated line, and what Oden must show of it in the end. A function of a seed.
 
-A line tells of itself in one of two ways: by messages (and one counter in a PLC), which the gateway maps; or as records,
-made as a mapping would, among them kinds of which the present mapping makes none.
+A line tells of itself in one of two ways: by messages (and one counter in a PLC), which the gateway maps; or as
+records, made as a mapping would, among them kinds of which the present mapping makes none.
 """
 
 import json
@@ -45,7 +45,9 @@ class Shown(NamedTuple):
 
 
 Totals = dict[tuple[str, int], Counter[str]]
-"""By type and start of the interval: how much of what. `yield`, `scrap CODE`, and one of each entry that cannot be summed."""
+"""By type and start of the interval: how much of what. `yield`, `scrap CODE`, and one of each entry that cannot be
+summed.
+"""
 
 
 class Message(NamedTuple):
@@ -91,7 +93,9 @@ def total_of(raw: Mapping[str, object], stamp: int | None) -> Counter[str]:
 
 
 def mapped(name: str, seed: int, length: float, epoch: float = EPOCH) -> Story:
-    """A line that publishes messages for `length` seconds; `seed` decides what. `epoch`, a whole second, is its time 0."""
+    """A line that publishes messages for `length` seconds; `seed` decides what. `epoch`, a whole second, is its time
+    0.
+    """
     return _Mapped(name, random.Random(seed), length, epoch).story
 
 
@@ -204,7 +208,9 @@ class _Mapped:
 
 
 class _Recorded:
-    """Records of one line, as a mapping would make them: runs with output and updates, batches, states, custom intervals."""
+    """Records of one line, as a mapping would make them: runs with output and updates, batches, states, custom
+    intervals.
+    """
 
     def __init__(self, name: str, chances: random.Random, length: float) -> None:
         self.chances = chances

@@ -21,10 +21,11 @@ DISK = 96 * 2**20
 
 
 class Process:
-    """One command of ours as it is installed. What it says goes through a pipe into `log`, so that no full disk stops it.
+    """One command of ours as it is installed. What it says goes through a pipe into `log`, so that no full disk stops
+    it.
 
-    It does not outlive this process. With `at_once`, it goes before whatever else this machine has to do, where this user may
-    ask for that: then the times that it notes are not late because the machine is busy.
+    It does not outlive this process. With `at_once`, it goes before whatever else this machine has to do, where this
+    user may ask for that: then the times that it notes are not late because the machine is busy.
     """
 
     def __init__(
@@ -92,7 +93,9 @@ class Disk(Protocol):
     kind: str
 
     def fill(self) -> None:
-        """Let there be no room any more, until `free`; to be called again and again where others take what becomes free."""
+        """Let there be no room any more, until `free`; to be called again and again where others take what becomes
+        free.
+        """
 
     def free(self) -> None:
         """Let there be room again."""

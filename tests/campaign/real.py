@@ -1,6 +1,8 @@
-"""The campaign in real time: the gateway as a process of its own, between a broker, a PLC and an Oden that are real too.
+"""The campaign in real time: the gateway as a process of its own, between a broker, a PLC and an Oden that are real
+too.
 
-Nothing here looks into the gateway: it is killed from outside, and what reached Oden is read from the stand-in's ledger.
+Nothing here looks into the gateway: it is killed from outside, and what reached Oden is read from the stand-in's
+ledger.
 """
 
 import asyncio
@@ -57,7 +59,8 @@ class RealResult:
     def __str__(self) -> str:
         struck = ", ".join(f"{kind} {number}" for kind, number in sorted(self.struck.items()))
         return (
-            f"{self.requests} requests, at least {self.gap:.4f} s apart; {self.lives} lives of the gateway, {self.ended} of "
+            f"{self.requests} requests, at least {self.gap:.4f} s apart; "
+            f"{self.lives} lives of the gateway, {self.ended} of "
             f"them ended by a full disk ({self.disk}); all at Oden {self.drained:.0f} s after the end; faults: {struck}"
         )
 

@@ -1,4 +1,6 @@
-"""How close requests are to each other in real time, and how many slots are used: a backlog, and the stand-in on loopback."""
+"""How close requests are to each other in real time, and how many slots are used: a backlog, and the stand-in on
+loopback.
+"""
 
 import asyncio
 from dataclasses import dataclass

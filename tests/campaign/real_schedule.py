@@ -20,11 +20,17 @@ NO_MATTER = ("",) * 6
 """Which requests a fault strikes is only sometimes a matter: there are not so many."""
 FAULT_EVERY = 12.0
 SETTING_UP = 10.0
-"""Seconds in which nothing hits the gateway itself: what a counter showed before it was ever seen is not its business."""
+"""Seconds in which nothing hits the gateway itself: what a counter showed before it was ever seen is not its
+business.
+"""
 REACH = 20.0
-"""Seconds before the end of a line's last run in which nothing hits it either: the PLC's last count belongs to that run."""
+"""Seconds before the end of a line's last run in which nothing hits it either: the PLC's last count belongs to that
+run.
+"""
 LONG = 200.0
-"""Seconds of a story that has room for more lines, and for an outage of more than a minute, after which what waits is backlog."""
+"""Seconds of a story that has room for more lines, and for an outage of more than a minute, after which what waits is
+backlog.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +115,9 @@ def _spells(
 
 
 def _faults(chances: random.Random, length: float) -> tuple[Spell, ...]:
-    """Each kind in turn, so that a few minutes have seen them all; and the whole time the network is as slow as it is."""
+    """Each kind in turn, so that a few minutes have seen them all; and the whole time the network is as slow as it
+    is.
+    """
     low = chances.choice((0.02, 0.2, 0.5))
     spells = [Spell(0.0, length, f"latency seconds={low}..{3 * low:g}")]
     order: list[int] = []

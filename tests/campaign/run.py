@@ -154,7 +154,7 @@ class _Process:
         burnt = asyncio.create_task(self.fuse.burnt.wait())
         ending = asyncio.create_task(self._end())
         watching = asyncio.create_task(self.supervisor.run(asyncio.Event()))
-        self._start("delivery", self.drain.run, lambda: self.drain.turned_at, stage=CORE, end=self.drain.stop)
+        self._start("delivery", self.drain.run, lambda: self.drain.turned_at, stage=CORE, request_stop=self.drain.stop)
         self._start("start", self._take_in, once=True)
         for story in self.world.recorded:
             self._start(f"feed {story.name}", partial(self._feed, story), once=True)
@@ -177,7 +177,7 @@ class _Process:
         *,
         stage: int = SOURCES,
         once: bool = False,
-        end: Callable[[], None] | None = None,
+        request_stop: Callable[[], None] | None = None,
     ) -> None:
         self.supervisor.start(
             Child(
@@ -187,7 +187,7 @@ class _Process:
                 vital=stage == CORE,
                 once=once,
                 stage=stage,
-                end=end,
+                request_stop=request_stop,
                 grace=GRACE,
             )
         )
@@ -203,7 +203,7 @@ class _Process:
             await asyncio.sleep(1.0)
         take, world = self.intake.take, self.world
         intake = self.intake
-        self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, end=intake.stop)
+        self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, request_stop=intake.stop)
         alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
         self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)
         self._start("plc", lambda: watch_plc(world.mapped, take, self.clock), once=True)
@@ -236,7 +236,9 @@ class _Process:
             await asyncio.sleep(5.0)
 
     def _judge(self) -> None:
-        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's results."""
+        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's
+        results.
+        """
         for failure in self.supervisor.failures:
             if not isinstance(failure.error, OutboxError):
                 text = "".join(traceback.format_exception(failure.error))

@@ -19,8 +19,9 @@ WHERE = ("", "", " at=interval/set", " at=scrap_yield/set", " at=intervals/*", "
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """One life of the gateway: it is killed when it comes to `point` for the `number`th time, or after `seconds`, or it is
-    stopped then (`gently`). `away` seconds pass before the next one. Its clock is `ahead` by so many seconds."""
+    """One life of the gateway: it is killed when it comes to `point` for the `number`th time, or after `seconds`, or
+    it is stopped then (`gently`). `away` seconds pass before the next one. Its clock is `ahead` by so many seconds.
+    """
 
     point: str | None = None
     number: int = 1
@@ -31,7 +32,9 @@ class Life:
 
 
 SETTING_UP = Life(seconds=10.0, gently=True)
-"""In the first seconds nothing hits the gateway itself: what a counter showed before it was ever seen is not its business."""
+"""In the first seconds nothing hits the gateway itself: what a counter showed before it was ever seen is not its
+business.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +109,9 @@ def _latency(chances: random.Random) -> str:
 
 
 def kinds(chances: random.Random, latest: float, slow: Sequence[str]) -> list[Callable[[], str]]:
-    """All that can go wrong with a request. `latest` is how many seconds after a cut it may still take effect, `slow` how many
-    it may take."""
+    """All that can go wrong with a request. `latest` is how many seconds after a cut it may still take effect, `slow`
+    how many it may take.
+    """
     late = f"{chances.uniform(0.5, latest):.1f}"
     effect = chances.choice(("no", "yes", "yes", late))
     before = chances.choice(("no", "yes"))

@@ -1,4 +1,5 @@
-"""Where a line's story comes from: a broker that keeps a session, a PLC that shows the present count, and a mapping's records.
+"""Where a line's story comes from: a broker that keeps a session, a PLC that shows the present count, and a mapping's
+records.
 
 They outlive the gateway. What a life has not committed is offered again to the next one.
 """
@@ -41,7 +42,9 @@ class Broker:
         return self._next == len(self._messages) and not self._sent
 
     async def serve(self, take: Take, clock: Clock, alive: Callable[[], bool]) -> None:
-        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client are lost."""
+        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client
+        are lost.
+        """
         for packet_id in [*self._sent]:
             await self._publish(take, clock, alive, packet_id, again=True)
         while self._next < len(self._messages):
@@ -75,7 +78,9 @@ class Broker:
 
 
 async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
-    """One subscription to the counters: the present values first, then each change that is still there when looked at."""
+    """One subscription to the counters: the present values first, then each change that is still there when looked
+    at.
+    """
     loop = asyncio.get_running_loop()
     known: dict[str, float] = {}
     while True:

@@ -1,4 +1,6 @@
-"""The outbox without its thread, on rows that outlive the gateway: transactions fail, and lives end in the middle of one."""
+"""The outbox without its thread, on rows that outlive the gateway: transactions fail, and lives end in the middle of
+one.
+"""
 
 import asyncio
 import random

@@ -12,8 +12,9 @@ SAMPLE = range(30)
 
 @pytest.mark.parametrize("seed", SAMPLE)
 def test_p4_everything_is_at_oden_exactly_once(seed: int) -> None:
-    """Whatever goes wrong meanwhile: in the end the intervals at Oden are the plant's one for one, every total is exact to the
-    last part, nothing is left or dead, and no two requests were closer than a second."""
+    """Whatever goes wrong meanwhile: in the end the intervals at Oden are the plant's one for one, every total is
+    exact to the last part, nothing is left or dead, and no two requests were closer than a second.
+    """
     result = run(schedule(seed))
     assert not result.wrong, "\n".join([f".venv/bin/python -m tests.campaign {seed}", *result.wrong])
 
@@ -24,6 +25,8 @@ def test_a_seed_gives_the_same_requests_at_the_same_times() -> None:
 
 
 def test_the_campaign_notices_a_gateway_that_looks_too_soon() -> None:
-    """Where a request takes effect later than the gateway believes it can, some seed shows an interval or entry twice."""
+    """Where a request takes effect later than the gateway believes it can, some seed shows an interval or entry
+    twice.
+    """
     hasty = [replace(schedule(seed), settle=0.5) for seed in range(40)]
     assert any("should not be" in line or "too much" in line for one in hasty for line in run(one).wrong)

@@ -229,7 +229,9 @@ async def test_a_probe_that_fails_otherwise_keeps_the_hold(rig: Rig, oden: Oden)
 
 
 async def test_p3_the_pace_holds_at_the_receiver(tmp_path: Path, oden: Oden) -> None:
-    """Real pace, several lanes: no two requests are written to the stand-in less than a second apart, and no slot is wasted."""
+    """Real pace, several lanes: no two requests are written to the stand-in less than a second apart, and no slot is
+    wasted.
+    """
     rig = Rig(tmp_path, oden, interval=1.0)
     with Tap(urlsplit(oden.url).port or 0) as tap:
         async with rig.running(url=tap.url) as drain:

@@ -38,7 +38,9 @@ LATE = {"hang", "hang commit=yes", "latency seconds=30"}
 
 @asynccontextmanager
 async def oden(*faults: str) -> AsyncIterator[tuple[OdenClient, OdenModel]]:
-    """A client of the stand-in with `faults`, and what the stand-in holds. It soon gives up where no answer is to be expected."""
+    """A client of the stand-in with `faults`, and what the stand-in holds. It soon gives up where no answer is to be
+    expected.
+    """
     timeout = 2.0 if LATE.intersection(faults) else PATIENCE
     plant = Organization()
     model = OdenModel(plant)

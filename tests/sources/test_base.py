@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import SourceError
 from gateway.model import Moment, Sample
-from gateway.sources.base import Arrival, Source, SourceHealth, Take, moments_of
+from gateway.sources.base import CONNECTING, Arrival, Source, SourceHealth, Take, moments_of
 from tests.sources.harness import HandClock, Intake
 
 TAGS = ("a", "b")
@@ -123,7 +123,8 @@ async def test_a_source_that_was_cancelled_and_is_run_again_tells_its_loss_first
 
 
 async def test_waiting_for_somebody_else_counts_as_turning() -> None:
-    """A peer that takes its time, or an intake that is full, does not make a source look stuck; standing still does."""
+    """A peer that takes its time, or an intake that is full, makes no source look stuck; standing still, or a peer
+    that takes for ever, does."""
     clock, intake = HandClock(), Intake()
     plc = Plc(clock)
     begun = clock.monotonic()
@@ -132,15 +133,17 @@ async def test_waiting_for_somebody_else_counts_as_turning() -> None:
     running = asyncio.create_task(plc.run(intake.take))
     while not plc.health.connected:
         await asyncio.sleep(0)
-    clock.advance(100)
+    clock.advance(CONNECTING - 1)
     assert plc.turned_at == clock.monotonic()
+    clock.advance(2)
+    assert clock.monotonic() - plc.turned_at > CONNECTING  # a name look-up that hangs, say
     running.cancel()
     await asyncio.wait({running})
     plc.error = SourceError("gone")
     intake.open.clear()
     running = asyncio.create_task(plc.run(intake.take))
     await asyncio.sleep(0)
-    clock.advance(100)
+    clock.advance(100 * CONNECTING)
     assert plc.turned_at == clock.monotonic()
     intake.open.set()
     with pytest.raises(SourceError):

@@ -115,7 +115,9 @@ def test_p7_damage_is_told_until_somebody_has_seen_to_it() -> None:
 
 
 def test_p6_why_nothing_is_taken_in() -> None:
-    """A full outbox is waited for by design; one that cannot be used is a fault; a line that cannot be mapped is named."""
+    """A full outbox is waited for by design; one that cannot be used is a fault; a line that cannot be mapped is
+    named.
+    """
     health = IntakeHealth(blocked="the outbox cannot be used: no space", faults={"A/1": "ValueError: odd"})
     full, line = findings.intake(health, "the disk is full")
     assert (full.kind, full.text) == ("outbox_full", "Nothing is taken in: the disk is full.")

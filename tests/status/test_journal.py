@@ -9,13 +9,17 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.model import Notice
-from gateway.status.journal import WINDOW, Journal, Refusals, Throttle, Told
+from gateway.status.journal import WINDOW, Journal, LogLine, Refusals, Throttle
 from gateway.status.snapshot import Snapshot, SourceStatus
 
 NOTICES = st.builds(
-    Notice, st.sampled_from(["gap", "reject", "loss", "time"]), st.just(0.0), st.sampled_from("ab"), st.sampled_from("xy"),
+    Notice,
+    st.sampled_from(["gap", "reject", "loss", "time"]),
+    st.just(0.0),
+    st.sampled_from("ab"),
+    st.sampled_from("xy"),
     st.text(max_size=3),
-)  # fmt: skip
+)
 CALLS = st.lists(st.tuples(st.floats(0.0, 2 * WINDOW), st.lists(NOTICES, max_size=4)), max_size=30)
 
 
@@ -38,7 +42,7 @@ def test_every_notice_is_told_or_counted_and_none_too_often(calls: list[tuple[fl
         now += pause
         first = {kind(one): one for one in reversed(notices) if not came[kind(one)]}
         lines = throttle.tell(notices, now)
-        assert all(Told(one, 0) in lines for one in first.values())
+        assert all(LogLine(one, 0) in lines for one in first.values())
         came.update(map(kind, notices))
         for one, withheld in lines:
             told[kind(one)] += 1 + withheld
@@ -50,15 +54,16 @@ def test_every_notice_is_told_or_counted_and_none_too_often(calls: list[tuple[fl
 
 
 def test_a_payload_that_is_wrong_ten_times_a_second() -> None:
-    """Ten minutes of it are eleven lines, each with what was withheld; after a quiet minute the next is told at once."""
+    """Ten minutes of it are eleven lines, each with what was withheld; after a quiet minute the next is told at
+    once."""
     throttle = Throttle()
     lines = [line for tick in range(6000) for line in throttle.tell((notice(str(tick)),), tick / 10)]
     lines += throttle.tell((), 600.0)
-    assert lines[0] == Told(notice("0"), 0)
-    assert lines[1] == Told(notice("599"), 598)
+    assert lines[0] == LogLine(notice("0"), 0)
+    assert lines[1] == LogLine(notice("599"), 598)
     assert len(lines) == 11
     assert throttle.tell((), 661.0) == []
-    assert throttle.tell((notice("again"),), 662.0) == [Told(notice("again"), 0)]
+    assert throttle.tell((notice("again"),), 662.0) == [LogLine(notice("again"), 0)]
 
 
 def test_the_log_has_constant_names_and_the_words_beside_them() -> None:

@@ -2,12 +2,14 @@
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from gateway.status.notify import Systemd
+from gateway.status.notify import Systemd, Watchdog
 from tests.peers import PATIENCE
 
 
@@ -86,3 +88,51 @@ def test_a_listener_that_does_not_read_stops_nobody(systemd: tuple[socket.socket
 def test_the_watchdog_interval(environ: dict[str, str], interval: float | None) -> None:
     """Half of what systemd allows; none where it expects nothing, or expects it of another process."""
     assert Systemd(environ).watchdog_interval == interval
+
+
+HANGS = """
+import time
+from gateway.status.notify import Systemd, Watchdog
+def hangs():
+    time.sleep(1000)
+Watchdog(Systemd({}), limit=0.5).alive()
+hangs()
+"""
+ENDS = """
+import time
+from gateway.status.notify import Systemd, Watchdog
+watchdog = Watchdog(Systemd({}), limit=2.0)
+for _ in range(30):
+    watchdog.alive()
+    time.sleep(0.1)
+watchdog.end()
+time.sleep(2.5)
+"""
+
+
+def ended(program: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def test_p9_a_process_that_hangs_in_a_container_ends_itself() -> None:
+    """Without a service manager's watchdog: exit code 1, and where every thread stands on standard error."""
+    process = ended(HANGS)
+    assert process.returncode == 1
+    assert "in hangs" in process.stderr
+
+
+def test_a_process_that_ends_in_order_is_not_watched_any_more() -> None:
+    """Neither while it is fed, nor after its end was announced."""
+    process = ended(ENDS)
+    assert (process.returncode, process.stderr) == (0, "")
+
+
+def test_systemd_is_fed_as_often_as_it_expects(systemd: tuple[socket.socket, str]) -> None:
+    """However often the process says that it is alive."""
+    sock, name = systemd
+    watchdog = Watchdog(Systemd({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "600000000"}))
+    for _ in range(100):
+        watchdog.alive()
+    Systemd({"NOTIFY_SOCKET": name}).status("the end")
+    assert [sock.recv(64), sock.recv(64)] == [b"WATCHDOG=1", b"STATUS=the end"]

@@ -150,7 +150,9 @@ async def test_forty_lines(served: Served) -> None:
 
 
 async def test_a_busy_port_is_said_in_a_sentence(picture: Snapshot) -> None:
-    """A port that another program holds raises GatewayError with the address and the way out, and leaves nothing open."""
+    """A port that another program holds raises GatewayError with the address and the way out, and leaves nothing
+    open.
+    """
     with socket.create_server(("127.0.0.1", 0)) as other:
         listen = f"127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(GatewayError, match=rf"{re.escape(listen)} .*in use.*status\.listen"):
@@ -216,7 +218,9 @@ def test_the_page_takes_texts_for_texts() -> None:
 
 
 async def test_the_page_needs_nobody_else(served: Served) -> None:
-    """All that the page loads or links to is served here, and it has no inline script or style that the policy forbids."""
+    """All that the page loads or links to is served here, and it has no inline script or style that the policy
+    forbids.
+    """
     page = Page()
     for target in page.named("src", "href"):
         assert (await served.ask(f"/{target}")).status == 200
@@ -226,7 +230,9 @@ async def test_the_page_needs_nobody_else(served: Served) -> None:
 
 
 def test_the_script_finds_its_places() -> None:
-    """Every list that page.js fills is in index.html, and so is each template that it copies; neither has one unused."""
+    """Every list that page.js fills is in index.html, and so is each template that it copies; neither has one
+    unused.
+    """
     calls = re.findall(r'\blist\(\w+, "(\w+)", "(\w+)"', static("page.js"))
     assert {name for name, _ in calls} == Page().named("data-list")
     assert {template for _, template in calls} == set(re.findall(r'<template id="(\w+)">', static("index.html")))

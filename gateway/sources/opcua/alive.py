@@ -45,7 +45,7 @@ class Pulse:
         self.begun += seconds
 
     def is_watched(self, now: float) -> bool:
-        """Whether the heartbeat is what the subscription is judged by. Its first value is no beat: it came unchanged."""
+        """Whether the heartbeat is what the subscription is judged by. Its first value is no beat."""
         if not self.interval:
             return False
         return self.beats > 1 or now < self.begun + BEATS * self.interval
@@ -58,7 +58,7 @@ class Pulse:
 
 
 def heartbeat_interval(timeout: float, session_timeout: float) -> float:
-    """How often the heartbeat is asked for: so that three of them are one time-out, and the session never ends. Seconds."""
+    """How often the heartbeat is asked for, in seconds: three are one time-out, and the session never ends."""
     return max(LEAST_INTERVAL, min(timeout / BEATS, session_timeout / 4))
 
 

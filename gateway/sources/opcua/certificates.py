@@ -25,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from gateway.errors import GatewayError
 
 LIFE = timedelta(days=7300)
-"""How long an own certificate is valid: it is never renewed behind anybody's back, and servers must be told of a new one."""
+"""How long an own certificate is valid: it is never renewed behind anybody's back, because servers must be told."""
 MOST_REJECTED = 50
 """Certificates that are kept in `rejected`, the newest."""
 MOST_READ = 1_000
@@ -63,8 +63,8 @@ class PkiFolder:
         certificate_file, key_file = self._own_files()
         if certificate_file.exists() or key_file.exists():
             raise PkiError(
-                f"{certificate_file.parent} holds a certificate already; servers that trust it would not trust another. "
-                "Move it away first if you mean it"
+                f"{certificate_file.parent} holds a certificate already; servers that trust it would not trust "
+                "another. Move it away first if you mean it"
             )
         key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
         certificate = _self_signed(key, uri, names, now)
@@ -162,7 +162,7 @@ class PkiFolder:
             self._give(folder)
 
     def _give(self, path: Path) -> None:
-        """What root makes belongs to whom the folder above belongs to: the service, which is to read it, is not root."""
+        """What root makes belongs to whom the folder above belongs to: the service, which reads it, is not root."""
         if os.geteuid() == 0:
             above = path.parent.stat()
             os.chown(path, above.st_uid, above.st_gid)

@@ -1,6 +1,6 @@
 """A session with a server: opened step by step, kept by renewing its channel in time, and left in good order.
 
-The library's own `connect` starts a supervisor, a watchdog and a publish loop behind one's back; here none of them runs.
+The library's own `connect` starts a supervisor, a watchdog and a publish loop behind one's back; here none runs.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from asyncua.ua.uaerrors import UaError
 
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.sources.opcua.security import Protected, concerns, protect, refuse_clear_password, why_not_open
 from gateway.sources.opcua.services import Link
 
@@ -37,7 +38,7 @@ class Connection(Link, Protocol):
     def session_timeout(self) -> float:
         """Seconds without a request from us after which the server drops the session, as it has decided."""
 
-    def concerns(self, now: float) -> dict[str, str]:
+    def concerns(self, now: float) -> dict[KindName, str]:
         """What is wrong with the session although it works, by kind of problem."""
 
     async def open(self, now: float) -> None:
@@ -76,7 +77,7 @@ class Channel:
         """Seconds without a request from us after which the server drops the session, as it has decided."""
         return float(self._client.session_timeout) / 1000
 
-    def concerns(self, now: float) -> dict[str, str]:
+    def concerns(self, now: float) -> dict[KindName, str]:
         """See `security.concerns`."""
         return concerns(self._config, self._protected, now)
 
@@ -128,7 +129,7 @@ class Channel:
         return await protocol.send_request(request, limit)
 
     async def keep(self) -> None:
-        """Renew the channel's keys in time, for ever. Raises SourceError where that fails: nothing can be said after it."""
+        """Renew the channel's keys in time, for ever. Raises SourceError where that fails."""
         while True:
             await asyncio.sleep(_RENEW_AFTER * self._client.secure_channel_timeout / 1000)
             with translated("the channel could not be renewed"):
@@ -138,8 +139,8 @@ class Channel:
     async def close(self) -> None:
         """Say farewell and leave nothing behind: no task, no socket.
 
-        The library's farewell swallows a cancellation that hits it and waits for a server that may be dead, so it gets a
-        task and a limit of its own. It also does not close a socket whose loss the library has concluded by itself.
+        The library's farewell swallows a cancellation that hits it and waits for a server that may be dead, so it gets
+        a task and a limit of its own. It also does not close a socket whose loss the library has concluded by itself.
         """
         protocol = self._client.uaclient.protocol
         farewell = asyncio.create_task(self._client.disconnect())

@@ -48,8 +48,8 @@ class Subscription:
 class WatchedItems:
     """The items of one session. A node's client handle is its position in `nodes`; that of a heartbeat is behind them.
 
-    `missing` are the nodes without an item; why is in `failed`, which the owner shares. `unheard` are those with an item
-    from which nothing has come yet.
+    `missing` are the nodes without an item; why is in `failed`, which the owner shares. `unheard` are those with an
+    item from which nothing has come yet.
     """
 
     def __init__(

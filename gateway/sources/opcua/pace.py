@@ -1,4 +1,4 @@
-"""How often a session is set up: a small controller has few sessions, and little time for anything but its machine. Pure."""
+"""How often a session is set up: a small controller has few sessions, and little time. Pure."""
 
 from collections import deque
 

@@ -1,8 +1,8 @@
 """The publish loops of a session: requests that wait at the server, what comes of them in order, and what is missing.
 
 Several requests are outstanding at once, so that a long way or a busy server does not hold values up. A message is
-acknowledged only when its owner says so, which is after the commit: what the server was told is ours cannot be asked for
-again. A message that is missing, or that cannot be read, is asked for once more.
+acknowledged only when its owner says so, which is after the commit: what the server was told is ours cannot be asked
+for again. A message that is missing, or that cannot be read, is asked for once more.
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Published:
 
 
 class Publisher:
-    """The publish loops of one session. `follow` its subscriptions, run `loop` OUTSTANDING times, `receive` what they bring."""
+    """The publish loops of one session: `follow` its subscriptions, run some `loop`s, `receive` what they bring."""
 
     def __init__(self, link: Link, incoming: Incoming) -> None:
         self._link = link

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.sources.opcua.certificates import PkiError, PkiFolder, common_name, split_chain
 from gateway.sources.opcua.trust import Untrusted, check_server
 
@@ -45,7 +46,7 @@ class Protected:
 async def protect(client: Client, discovery: Client, config: OpcuaConfig, now: float) -> Protected:
     """Make `client` use what the configuration says; `discovery` is another one for the same address.
 
-    Nothing but the question what it offers has gone to the server before its certificate is trusted. Raises SourceError.
+    Nothing but the question what it offers goes to the server before its certificate is trusted. Raises SourceError.
     """
     name, _, mode = (config.security or "").partition("/")
     folder, time = PkiFolder(config.pki), datetime.fromtimestamp(now, UTC)
@@ -115,11 +116,11 @@ def refuse_clear_password(client: Client) -> None:
         raise SourceError("the server would have the password in clear: set `security` to what it offers")
 
 
-def concerns(config: OpcuaConfig, protected: Protected | None, now: float) -> dict[str, str]:
+def concerns(config: OpcuaConfig, protected: Protected | None, now: float) -> dict[KindName, str]:
     """What is wrong with how the session is protected although it works, by kind of problem."""
     if config.security is None:
         return {"source_unprotected": "has no `security`: anybody on its network can read along, or pretend to be it"}
-    told: dict[str, str] = {}
+    told: dict[KindName, str] = {}
     for whose, certificate in (("ours", protected.ours), ("the server's", protected.servers)) if protected else ():
         left = certificate.not_valid_after_utc - datetime.fromtimestamp(now, UTC)
         if left < EXPIRY_AHEAD:

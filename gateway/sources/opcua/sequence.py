@@ -1,4 +1,4 @@
-"""The numbers of a subscription's messages (Part 4, 5.14.1.1): what is new, what was there before, what is missing. Pure."""
+"""The numbers of a subscription's messages (Part 4, 5.14.1.1): what is new, known, missing. Pure."""
 
 from collections import OrderedDict
 from dataclasses import dataclass

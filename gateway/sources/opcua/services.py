@@ -1,4 +1,4 @@
-"""What is asked of a server, in requests of the size that it takes (Part 4, 5.11 and 5.13). Only reading, never more."""
+"""What is asked of a server, in requests of the size that it takes (Part 4, 5.11 and 5.13). Only reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Limits:
 
 
 async def call(link: Link, request: Any, kind: type[T]) -> T:
-    """Send `request`; the response of `kind`, which is good. Raises as `Link.request`, ValueError for an unreadable one."""
+    """Send `request`; its good response, of `kind`. Raises as `Link.request`, ValueError for an unreadable one."""
     data = await link.request(request)
     try:
         response: Any = struct_from_binary(kind, data)

@@ -187,7 +187,7 @@ class Session:
     def _arrival(self, published: Published) -> Arrival:
         """What one response says. A status change ends the subscription: SourceError.
 
-        `_refused` remembers why a node's values cannot be used, so that each reason is noticed once, not with each value.
+        `_refused` remembers why a node's values cannot be used, so that each reason is noticed once, not each time.
         """
         now = self._clock.now()
         samples: list[Sample] = []

@@ -15,7 +15,7 @@ from gateway.config.addresses import parse_node_id
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Sample
-from gateway.sources.base import Source, SourceHealth, Take
+from gateway.sources.base import TURN, Source, SourceHealth, Take
 from gateway.sources.opcua.channel import Channel, Connection, reason_of, translated
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
@@ -50,8 +50,8 @@ class OpcuaSource(Source):
         beside: list[asyncio.Task[None]] = []
         self.health.concerns = channel.concerns(self._clock.now())
         try:
+            await self._spare_the_server()
             with self._waiting():
-                await self._spare_the_server()
                 begun = self._clock.monotonic()
                 await channel.open(self._clock.now())
                 publisher = Publisher(channel, inbox.put)
@@ -80,11 +80,12 @@ class OpcuaSource(Source):
 
     async def _spare_the_server(self) -> None:
         """Wait until a session may be set up again."""
-        wait = self._set_ups.wait(self._clock.monotonic())
-        if wait > 0:
-            reason = f"waits for {wait:.0f} s, so that setting up sessions does not burden the server"
-            self.health.set_disconnected(self._clock.now(), f"{self.health.detail}; {reason}")
-            await asyncio.sleep(wait)
+        before = self.health.detail
+        while (wait := self._set_ups.wait(self._clock.monotonic())) > 0:
+            self._turn()
+            reason = f"{before}; waits for {wait:.0f} s, so that setting up sessions does not burden the server"
+            self.health.set_disconnected(self._clock.now(), reason)
+            await asyncio.sleep(min(wait, TURN))
 
     async def _watch(self, channel: Connection, publisher: Publisher) -> WatchedItems:
         with translated("cannot subscribe"):

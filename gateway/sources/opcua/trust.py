@@ -1,7 +1,7 @@
-"""Whether a server's certificate is trusted: by its thumbprint, or by an authority that is. Pure but for the folder it reads.
+"""Whether a server's certificate is trusted: by its thumbprint, or by an authority that is.
 
-Not the library's validator: that takes certificates for other hosts, outdated and other authorities' lists of revoked ones,
-revoked authorities, short keys, and servers signed by a trusted server for good ones.
+Not the library's validator: that takes certificates for other hosts, outdated and other authorities' lists of revoked
+ones, revoked authorities, short keys, and servers signed by a trusted server for good ones.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,8 +46,8 @@ def check_server(folder: PkiFolder, chain: Sequence[x509.Certificate], uri: str,
     if host.lower() not in hosts(own):
         known = ", ".join(sorted(hosts(own))) or "none"
         raise Untrusted(
-            f"the server's certificate is for another host than {host} (it names {known}). Use one of these in `url`, or "
-            f"trust this very certificate: put it into {folder.path / 'trusted'}"
+            f"the server's certificate is for another host than {host} (it names {known}). Use one of these in `url`, "
+            f"or trust this very certificate: put it into {folder.path / 'trusted'}"
         )
 
 
@@ -56,7 +56,7 @@ def _check_itself(own: x509.Certificate, uri: str, now: datetime) -> None:
         raise Untrusted(f"the server's certificate has expired on {own.not_valid_after_utc:%Y-%m-%d}: renew it there")
     if now < own.not_valid_before_utc:
         raise Untrusted(
-            f"the server's certificate is valid only from {own.not_valid_before_utc:%Y-%m-%d} on: see the clocks of both"
+            f"the server's certificate is valid only from {own.not_valid_before_utc:%Y-%m-%d} on: see both clocks"
         )
     key = own.public_key()
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < LEAST_KEY_BITS:
@@ -64,7 +64,7 @@ def _check_itself(own: x509.Certificate, uri: str, now: datetime) -> None:
     if uri not in uris(own):
         known = ", ".join(uris(own)) or "none"
         raise Untrusted(
-            f"the server says that it is {uri}, its certificate says {known}: renew the certificate there, with that URI"
+            f"the server says that it is {uri}, its certificate says {known}: renew it there, with that URI"
         )
 
 
@@ -105,8 +105,8 @@ def _check_revoked(
                 raise Untrusted(f"{common_name(certificate)} was revoked by its authority: renew the certificate")
             if revocations.next_update_utc is not None and now > revocations.next_update_utc:
                 raise Untrusted(
-                    f"the list of certificates revoked by {revocations.issuer.rfc4514_string()} is out of date: put the "
-                    f"present one into {folder.path / 'crl'}"
+                    f"the list of certificates revoked by {revocations.issuer.rfc4514_string()} is out of date: put "
+                    f"the present one into {folder.path / 'crl'}"
                 )
 
 

@@ -38,7 +38,7 @@ class Message:
 
 
 def read_publish(data: Buffer) -> tuple[int, Message]:
-    """A PublishResponse: the subscription and its message. Raises UaStatusCodeError for a refusal, ValueError for junk."""
+    """A PublishResponse: subscription and message. Raises UaStatusCodeError for a refusal, ValueError for junk."""
     try:
         _read_header(data)
         subscription = _uint(data)

@@ -20,6 +20,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from gateway.clock import LoopClock
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
+from gateway.health import KindName
 
 EPOCH = 1_767_592_800.0
 POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
@@ -84,7 +85,7 @@ class Server:
         return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
 
     def write(self, name: str, value: object, *, status: int = 0, old: float = 0.0) -> None:
-        """Set a value; its source time is `old` seconds ago. POISON makes the message in which it is told unreadable."""
+        """Set a value; its source time is `old` seconds ago. `poison()` makes its message unreadable."""
         variant = value if isinstance(value, ua.Variant) else ua.Variant(value)
         stamp = self._stamp(old)
         self.values[name] = data = ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), stamp, stamp)
@@ -255,7 +256,7 @@ class _Connection:
         self._server = server
         self._living: asyncio.Task[None] | None = None
 
-    def concerns(self, now: float) -> dict[str, str]:
+    def concerns(self, now: float) -> dict[KindName, str]:
         return {}
 
     async def open(self, now: float) -> None:

@@ -15,6 +15,7 @@ from asyncua.server.user_managers import UserManager
 
 from gateway.__main__ import main
 from gateway.clock import AnchoredClock
+from gateway.health import KindName
 from gateway.sources.opcua.certificates import PkiFolder, thumbprint
 from gateway.sources.opcua.security import Protected, concerns
 from gateway.sources.opcua.source import OpcuaSource
@@ -87,7 +88,7 @@ def trust(pki: Path, certificate: Issued = CERTIFICATE) -> None:
     folder.move(thumbprint(certificate.certificate), "rejected", "trusted")
 
 
-async def connects(one: OpcuaSource) -> dict[str, str]:
+async def connects(one: OpcuaSource) -> dict[KindName, str]:
     """Wait for a value; what the source is concerned about meanwhile."""
     intake = Intake()
     async with running(one, intake):

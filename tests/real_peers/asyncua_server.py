@@ -1,0 +1,85 @@
+"""asyncua's own server as a program; see `commands` for how it is talked to.
+
+Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
+with them nobody is let in anonymously).
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncua import ua
+from asyncua.common.node import Node
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.server import Server
+from asyncua.ua.status_codes import StatusCodes
+
+from tests.real_peers.commands import LINE, obey, settings
+
+_GUESSED = {int: "Int32", float: "Double", bool: "Boolean", str: "String"}
+
+
+class Users:
+    """Lets in who knows a password; everybody where there are none."""
+
+    def __init__(self, users: dict[str, str]) -> None:
+        self._users = users
+
+    def get_user(
+        self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None
+    ) -> User | None:
+        """As the library asks: None refuses."""
+        known = not self._users or (username in self._users and self._users[username] == password)
+        return User(role=UserRole.User) if known else None
+
+
+class Plc:
+    """The server and its variables."""
+
+    def __init__(self, chosen: dict[str, Any]) -> None:
+        manager: Any = Users(chosen.get("users", {}))
+        self.server = Server(user_manager=manager)
+        self._chosen = chosen
+        self._index = 0
+        self._nodes: dict[str, Node] = {}
+
+    async def start(self) -> None:
+        await self.server.init()
+        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self._chosen['port']}")
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        for uri in (*self._chosen.get("before", ()), LINE):
+            self._index = await self.server.register_namespace(uri)
+        for name, value in self._chosen.get("variables", {}).items():
+            await self.add({"name": name, "value": value})
+        await self.server.start()
+
+    async def add(self, command: dict[str, Any]) -> None:
+        name = command["name"]
+        node_id = ua.NodeId(ua.String(name), ua.Int16(self._index))
+        self._nodes[name] = await self.server.nodes.objects.add_variable(node_id, name, self._value(command))
+
+    async def write(self, command: dict[str, Any]) -> None:
+        status = ua.StatusCode(ua.UInt32(getattr(StatusCodes, command.get("status", "Good"))))
+        time: Any = datetime.fromisoformat(command["time"]) if "time" in command else datetime.now(UTC)
+        data = ua.DataValue(self._value(command), status, time)
+        await self.server.write_attribute_value(self._nodes[command["name"]].nodeid, data)
+
+    async def delete(self, command: dict[str, Any]) -> None:
+        await self.server.delete_nodes([self._nodes.pop(command["name"])])
+
+    def _value(self, command: dict[str, Any]) -> ua.Variant:
+        """In the type that is named, else in the one that PLCs would have for it."""
+        value = command["value"]
+        return ua.Variant(value, ua.VariantType[command.get("type") or _GUESSED[type(value)]])
+
+
+async def main() -> None:
+    """Serve until the input ends."""
+    plc = Plc(settings())
+    await plc.start()
+    await obey({"add": plc.add, "write": plc.write, "delete": plc.delete})
+    await plc.server.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

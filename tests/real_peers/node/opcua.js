@@ -1,0 +1,92 @@
+// node-opcua as a program: node opcua.js SETTINGS. Settings are JSON: port, directory (for its certificates), before (namespaces
+// ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
+// (as the library names them: maxSessions, operationLimits, ...). Commands come as JSON lines on standard input: add, write and
+// delete with name, value, type, status and time; each is answered by a line {"ok": true} or {"error": text}.
+'use strict'
+const path = require('path')
+const readline = require('readline')
+globalThis.crypto ??= require('crypto').webcrypto // Node.js 18, which Debian 12 has, does not say this by itself
+const opcua = require('node-opcua')
+
+const LINE = 'urn:acme:line'
+const settings = JSON.parse(process.argv[2])
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n')
+
+function kind (value, type) {
+  if (type) return opcua.DataType[type]
+  if (typeof value === 'boolean') return opcua.DataType.Boolean
+  if (typeof value === 'string') return opcua.DataType.String
+  return Number.isInteger(value) ? opcua.DataType.Int32 : opcua.DataType.Double
+}
+
+async function main () {
+  const certificates = new opcua.OPCUACertificateManager({
+    rootFolder: path.join(settings.directory, 'pki'),
+    automaticallyAcceptUnknownCertificate: settings.trustAll !== false
+  })
+  await certificates.initialize()
+  const users = settings.users || {}
+  const server = new opcua.OPCUAServer({
+    host: '127.0.0.1',
+    hostname: '127.0.0.1',
+    port: settings.port,
+    serverCertificateManager: certificates,
+    userCertificateManager: certificates,
+    allowAnonymous: settings.anonymous !== false,
+    securityPolicies: (settings.policies || ['None']).map((name) => opcua.SecurityPolicy[name]),
+    securityModes: (settings.modes || ['None']).map((name) => opcua.MessageSecurityMode[name]),
+    userManager: { isValidUser: (name, password) => name in users && users[name] === password },
+    serverCapabilities: settings.capabilities,
+    discoveryServerEndpointUrl: '',
+    registerServerMethod: opcua.RegisterServerMethod.HIDDEN
+  })
+  await server.initialize()
+  const space = server.engine.addressSpace
+  for (const uri of settings.before || []) space.registerNamespace(uri)
+  const namespace = space.registerNamespace(LINE)
+  const nodes = {}
+
+  const commands = {
+    add ({ name, value, type }) {
+      const dataType = kind(value, type)
+      nodes[name] = namespace.addVariable({
+        organizedBy: space.rootFolder.objects, browseName: name, nodeId: 's=' + name, dataType, value: { dataType, value }
+      })
+      nodes[name].dataKind = dataType
+    },
+    write ({ name, value, type, status, time }) {
+      const dataType = type ? opcua.DataType[type] : nodes[name].dataKind
+      const code = status ? opcua.StatusCodes[status] : opcua.StatusCodes.Good
+      nodes[name].setValueFromSource({ dataType, value }, code, time ? new Date(time) : new Date())
+    },
+    delete ({ name }) {
+      space.deleteNode(nodes[name])
+      delete nodes[name]
+    }
+  }
+  for (const [name, value] of Object.entries(settings.variables || {})) commands.add({ name, value })
+
+  const stop = async () => {
+    await server.shutdown(100)
+    process.exit(0)
+  }
+  await server.start()
+  process.on('SIGTERM', stop)
+  const lines = readline.createInterface({ input: process.stdin })
+  lines.on('line', (line) => {
+    const command = JSON.parse(line)
+    try {
+      commands[command.do](command)
+      say({ ok: true })
+    } catch (error) {
+      say({ error: String(error) })
+    }
+  })
+  lines.on('close', stop)
+  say({ ready: true })
+}
+
+main().catch((error) => {
+  console.error(error)
+  process.exit(1)
+})

@@ -1,0 +1,94 @@
+"""open62541, in the package `o6`, as a program in an environment of its own; see `commands` for how it is talked to.
+
+Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
+with them nobody is let in anonymously). It ends by itself after ten minutes.
+"""
+
+import asyncio
+from typing import Any
+
+import o6
+from o6.ns import ns0
+
+from tests.real_peers.commands import LINE, obey, settings
+
+_KINDS = {
+    "Int32": o6.Int32,
+    "UInt16": o6.UInt16,
+    "UInt32": o6.UInt32,
+    "Int64": o6.Int64,
+    "Double": o6.Double,
+    "Boolean": bool,
+    "String": str,
+}
+_GUESSED = {int: "Int32", float: "Double", bool: "Boolean", str: "String"}
+
+
+class LoopbackOnly(asyncio.SelectorEventLoop):
+    """The library listens on all addresses and has no setting for it; here it listens on this machine's own."""
+
+    async def create_server(self, protocol: Any, host: Any = None, *rest: Any, **more: Any) -> Any:  # type: ignore[override]
+        """As the library calls it, but for the address."""
+        return await super().create_server(protocol, "127.0.0.1", *rest, **more)
+
+
+class Users(o6.AccessControl):  # type: ignore[misc]
+    """Lets in who knows a password."""
+
+    def __init__(self, users: dict[str, str]) -> None:
+        super().__init__(anonymous=not users, username=bool(users))
+        self._users = users
+
+    def activateSession(self, endpoint: Any, remoteCertificate: bytes, session: Any, userIdentityToken: Any) -> Any:  # noqa: N802, N803
+        """Refuse by raising, as the library asks for."""
+        if not self._users or not isinstance(userIdentityToken, ns0.datatypes.UserNameIdentityToken):
+            return super().activateSession(endpoint, remoteCertificate, session, userIdentityToken)
+        if self._users.get(str(userIdentityToken.userName)) != bytes(userIdentityToken.password).decode():
+            raise o6.StatusCodeError(o6.StatusCode.BAD_USER_ACCESS_DENIED)
+        return None
+
+
+class Plc:
+    """The server and its variables."""
+
+    def __init__(self, chosen: dict[str, Any]) -> None:
+        self.server = o6.Server(
+            port=chosen["port"], accessControl=Users(chosen.get("users", {})), allowNonePolicyPassword=True
+        )
+        for index, uri in enumerate([*chosen.get("before", ()), LINE], 2):
+            self.server._add_namespace(uri, index)
+            self.index = index
+
+    def node(self, command: dict[str, Any]) -> str:
+        return f"ns={self.index};s={command['name']}"
+
+    def value(self, command: dict[str, Any]) -> Any:
+        """The value in the type that is named, else in the one that PLCs would have for it."""
+        return _KINDS[command.get("type") or _GUESSED[type(command["value"])]](command["value"])
+
+    async def add(self, command: dict[str, Any]) -> None:
+        parent = self.server.objectsNode
+        await self.server.addVariable(command["name"], parent, self.value(command), nodeId=self.node(command))
+
+    async def write(self, command: dict[str, Any]) -> None:
+        (await self.server.write(self.node(command), self.value(command))).check()
+
+    async def delete(self, command: dict[str, Any]) -> None:
+        (await self.server.deleteNode(self.node(command))).check()
+
+
+async def main() -> None:
+    """Serve until the input ends."""
+    chosen = settings()
+    plc = Plc(chosen)
+    for name, value in chosen.get("variables", {}).items():
+        await plc.add({"name": name, "value": value})
+    plc.server.start()
+    await plc.server.waitReady()
+    await obey({"add": plc.add, "write": plc.write, "delete": plc.delete})
+    plc.server.stop()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=LoopbackOnly) as runner:
+        runner.run(main())

@@ -1,0 +1,329 @@
+"""What can go wrong between a broker and the gateway, as functions that need only a stage, and what became of each
+event.
+
+Each scenario publishes events with payloads of their own and equal ones around what it does, without any identity in
+the payload. After it the faults end, everything is delivered, and `perform` judges name by name.
+"""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.real_peers.brokers import BROKERS, Broker
+from tests.real_peers.gateway_run import ORDER, SCRAP, Events, GatewayRun, Judgement, judge
+from tests.real_peers.tap import TO_GATEWAY, TO_PEER, Direction, Kind, MqttTap, Rule
+
+QUIET = 3.0
+"""Seconds without anything new after which everything has arrived, beside what the broker may redeliver late."""
+
+LONGEST = 240.0
+"""Seconds after which it is judged although it has not come to rest."""
+
+KEEPALIVE = 5.0
+"""Of the scenario that blocks for longer than that."""
+
+_PATIENCE = 60.0
+
+
+class Stage:
+    """A broker, a tap before it, a gateway behind the tap and the Oden stand-in, with an order that is on."""
+
+    def __init__(self, folder: Path, broker: Broker, seed: int, scenario: "Scenario") -> None:
+        self.broker = broker
+        self.tap = MqttTap(broker.port)
+        self.events = Events()
+        self.chance = random.Random(seed)
+        self._folder = folder
+        self._scenario = scenario
+        self._run: GatewayRun | None = None
+
+    @property
+    def run(self) -> GatewayRun:
+        assert self._run is not None, "the stage has not been set"
+        return self._run
+
+    async def set_up(self) -> None:
+        """Start everything; returns when the first events have arrived at the stand-in."""
+        await self.tap.start()
+        keepalive, size_limit = f"{self._scenario.keepalive:g}s", self._scenario.size_limit
+        self._run = GatewayRun.with_mqtt(
+            self._folder / "gateway", self.tap.port, self.broker.version, keepalive=keepalive, size_limit=size_limit
+        )
+        await self.broker.start()
+        await self.run.start_oden()
+        self.run.start_gateway()
+        await self.run.until_connected()
+        await self.broker.publish((ORDER, b'{"number": "A1"}'))
+        first = self.events.distinct(3)
+        await self.broker.publish(*first)
+        await self.run.until_arrived(map(Events.name_of, first))
+
+    async def tear_down(self) -> None:
+        """End everything."""
+        try:
+            if self._run is not None:
+                await self._run.close()
+        finally:
+            await self.tap.stop()
+            await self.broker.kill()
+
+    async def verdict(self) -> Judgement:
+        """Let everything flow again and arrive, then judge."""
+        self.tap.relent()
+        self.tap.thaw()
+        await self.run.until_connected()
+        await self.broker.publish(*self.events.distinct(1))
+        settled = True
+        try:
+            await self.run.until_settled(QUIET + 1.5 * self.broker.redelivers_late, LONGEST)
+        except AssertionError:
+            settled = False
+        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled)
+
+    def _sent(self) -> Counter[str]:
+        """What has come to the gateway through the tap, by name; redeliveries count."""
+        published = self.tap.seen(TO_GATEWAY, "PUBLISH", passed=True)
+        return Counter(Events.name_of((p.topic, p.payload)) for p in published if p.topic == SCRAP)
+
+    async def back(self) -> None:
+        """End all rules of the tap and wait until the gateway is connected again and the outbox is empty."""
+        self.tap.relent()
+        await self.run.until_connected()
+        await self.run.until_settled(1.0)
+
+    async def until(self, holds: Callable[[], bool], what: str, timeout: float = _PATIENCE) -> None:
+        """Poll until `holds`; AssertionError when it does not in time."""
+        deadline = time.monotonic() + timeout
+        while not holds():
+            assert time.monotonic() < deadline, f"{what}: not within {timeout:g} s"
+            await asyncio.sleep(0.02)
+
+    async def until_done(self, rule: Rule, times: int) -> None:
+        """Wait until a rule of the tap has acted so often."""
+        await self.until(lambda: rule.done >= times, f"{times} times: {rule.action} {rule.kind}")
+
+    async def until_seen(self, direction: Direction, kind: Kind, count: int) -> None:
+        """Wait until the tap has seen so many packets of a kind."""
+        await self.until(lambda: len(self.tap.seen(direction, kind)) >= count, f"{count} of {kind} {direction.value}")
+
+    async def until_sent_no_more(self, quiet: float = 2.0) -> int:
+        """Wait until the broker has sent no PUBLISH for `quiet` seconds; how many it has sent by then."""
+        count, since = -1, time.monotonic()
+        while time.monotonic() - since < quiet:
+            seen = len(self.tap.seen(TO_GATEWAY, "PUBLISH"))
+            if seen != count:
+                count, since = seen, time.monotonic()
+            await asyncio.sleep(0.05)
+        return count
+
+    def sent_of(self, messages: int) -> int:
+        """How many of so many messages the broker sends while none is acknowledged."""
+        return min(messages, self.broker.window)
+
+    def mixed(self, distinct: int, equal: int) -> list[tuple[str, bytes]]:
+        """Events in an order by chance: `equal` of them are equal to each other."""
+        events = [*self.events.distinct(distinct), *self.events.equal(equal)]
+        self.chance.shuffle(events)
+        return events
+
+
+async def calm(stage: Stage) -> None:
+    """Nothing goes wrong."""
+    await stage.broker.publish(*stage.mixed(40, 20))
+
+
+async def broker_restarted(stage: Stage) -> None:
+    """The broker is stopped as a service manager does, twice; it has messages that it has not sent yet."""
+    for _ in range(2):
+        await stage.broker.publish(*stage.events.distinct(10))
+        await stage.broker.restart()
+        await stage.broker.publish(*stage.mixed(10, 5))
+        await stage.back()
+
+
+async def swallow_and_cut(stage: Stage) -> None:
+    """PUBACKs of a whole batch vanish, then the connection is reset; more of the same comes meanwhile."""
+    for _ in range(3):
+        swallowed = stage.tap.swallow(TO_PEER, "PUBACK")
+        messages = stage.mixed(8, 8)
+        await stage.broker.publish(*messages)
+        await stage.until_done(swallowed, stage.sent_of(16))
+        stage.tap.relent()
+        stage.tap.cut()
+        await stage.broker.publish(*_more(stage, messages, 4))
+        await stage.back()
+
+
+async def puback_lost_and_cut(stage: Stage) -> None:
+    """The connection is reset when the gateway sends the n-th PUBACK of several, which is lost with it."""
+    for _ in range(6):
+        cut = stage.tap.cut_at(TO_PEER, "PUBACK", stage.chance.randint(1, 8))
+        messages = stage.mixed(3, 6)
+        await stage.broker.publish(*messages)
+        await stage.until_done(cut, 1)
+        await stage.broker.publish(*_more(stage, messages, 3))
+        await stage.back()
+
+
+async def never_received_and_cut(stage: Stage) -> None:
+    """Of ten equal events some are acknowledged, the others vanish on the way to the gateway, then it is cut."""
+    for _ in range(6):
+        received = stage.chance.randint(1, 5)
+        lost = stage.tap.swallow(TO_GATEWAY, "PUBLISH", first=received + 1)
+        acknowledged = len(stage.tap.seen(TO_PEER, "PUBACK"))
+        messages = stage.events.equal(10)
+        await stage.broker.publish(*messages)
+        await stage.until_done(lost, 10 - received)
+        await stage.until_seen(TO_PEER, "PUBACK", acknowledged + received)
+        stage.tap.relent()
+        stage.tap.cut()
+        await stage.broker.publish(*_more(stage, messages, 3))
+        await stage.back()
+
+
+async def gateway_killed(stage: Stage) -> None:
+    """The gateway is killed at a moment by chance while events keep coming, and started again."""
+    for _ in range(3):
+        publishing = asyncio.create_task(_trickle(stage, stage.mixed(40, 20)))
+        await asyncio.sleep(stage.chance.uniform(0.1, 1.5))
+        await stage.run.kill_gateway()
+        await publishing
+        stage.run.start_gateway()
+        await stage.back()
+
+
+async def broker_killed(stage: Stage) -> None:
+    """The broker is killed while it lacks PUBACKs of some messages and has not sent others; some equal earlier ones."""
+    for _ in range(2):
+        messages = stage.mixed(6, 10)
+        await stage.broker.publish(*messages)
+        await stage.back()
+        swallowed = stage.tap.swallow(TO_PEER, "PUBACK")
+        await stage.broker.publish(*_more(stage, messages, 9))
+        await stage.until_done(swallowed, stage.sent_of(10))
+        stage.tap.swallow(TO_GATEWAY, "PUBLISH")
+        await stage.broker.publish(*_more(stage, messages, 9))
+        await stage.broker.until_saved()
+        await stage.broker.kill()
+        stage.tap.relent()
+        await stage.broker.start()
+        await stage.broker.publish(*stage.mixed(4, 2))
+        await stage.back()
+
+
+async def frozen_and_killed(stage: Stage) -> None:
+    """The gateway hangs while ten events are sent to it that equal earlier ones, and others, is killed and started
+    again.
+    """
+    for _ in range(3):
+        messages = stage.mixed(8, 10)
+        await stage.broker.publish(*messages)
+        await stage.back()
+        stage.run.gateway.freeze()
+        before = len(stage.tap.seen(TO_GATEWAY, "PUBLISH"))
+        await stage.broker.publish(*_more(stage, messages, 10), *stage.mixed(3, 4))
+        await stage.until_seen(TO_GATEWAY, "PUBLISH", before + stage.sent_of(18))
+        await stage.run.kill_gateway()
+        await stage.broker.publish(*_more(stage, messages, 3))
+        stage.run.start_gateway()
+        await stage.back()
+
+
+async def many_unacknowledged(stage: Stage) -> None:
+    """The broker lacks the PUBACKs of as many messages as it will send, up to 3,000, when the gateway is killed."""
+    stage.tap.swallow(TO_PEER, "PUBACK")
+    await stage.broker.publish(*stage.mixed(2_500, 500))
+    await stage.until_sent_no_more()
+    await stage.run.kill_gateway()
+    stage.tap.relent()
+    stage.run.start_gateway()
+    await stage.back()
+
+
+async def restart_while_full(stage: Stage) -> None:
+    """Oden is away, the outbox is full, messages wait unacknowledged at the gateway, which is killed and started
+    again.
+    """
+    await _fill(stage)
+    await stage.run.kill_gateway()
+    stage.run.start_gateway()
+    await stage.until_sent_no_more()
+    await stage.run.start_oden()
+
+
+async def blocked(stage: Stage) -> None:
+    """Oden is away and the outbox full for three times the keep-alive."""
+    await _fill(stage)
+    await asyncio.sleep(3 * KEEPALIVE)
+    await stage.run.start_oden()
+
+
+async def _fill(stage: Stage) -> None:
+    """Take Oden away and publish until the outbox is full and the broker sends no more."""
+    await stage.run.stop_oden()
+    publishing = asyncio.create_task(stage.broker.publish(*stage.events.distinct(4_000, padding=3_000)))
+    try:
+        await stage.run.until(lambda status: status["taking_in"]["state"] != "yes", "full", 120)
+    finally:
+        await publishing
+    await stage.broker.publish(*stage.mixed(10, 10))
+    await stage.until_sent_no_more()
+
+
+async def _trickle(stage: Stage, messages: list[tuple[str, bytes]]) -> None:
+    """Publish in small groups over some two seconds."""
+    for begin in range(0, len(messages), 5):
+        await stage.broker.publish(*messages[begin : begin + 5])
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.3))
+
+
+def _more(stage: Stage, messages: list[tuple[str, bytes]], count: int) -> list[tuple[str, bytes]]:
+    """As many new events that equal one another and those that are equal in `messages`, and one of its own."""
+    name = next(name for name in map(Events.name_of, messages) if name.startswith("equal"))
+    return [*stage.events.again(name, count), *stage.events.distinct(1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of the functions above, what the gateway is told for it, and whether it needs a broker that may end."""
+
+    play: Callable[[Stage], Awaitable[None]]
+    keepalive: float = 30.0
+    size_limit: str = "1 GB"
+    ends_broker: bool = False
+
+
+SCENARIOS = {
+    "calm": Scenario(calm),
+    "broker-restarted": Scenario(broker_restarted, ends_broker=True),
+    "swallow-and-cut": Scenario(swallow_and_cut),
+    "puback-lost-and-cut": Scenario(puback_lost_and_cut),
+    "never-received-and-cut": Scenario(never_received_and_cut),
+    "gateway-killed": Scenario(gateway_killed),
+    "broker-killed": Scenario(broker_killed, ends_broker=True),
+    "frozen-and-killed": Scenario(frozen_and_killed),
+    "many-unacknowledged": Scenario(many_unacknowledged),
+    "restart-while-full": Scenario(restart_while_full, size_limit="10 MB"),
+    "blocked": Scenario(blocked, keepalive=KEEPALIVE, size_limit="10 MB"),
+}
+
+
+async def perform(scenario: str, broker: str, folder: Path, seed: int = 0) -> Judgement:
+    """Play one scenario with one broker in an empty `folder`, by their names; AssertionError where it cannot be
+    played.
+    """
+    chosen = SCENARIOS[scenario]
+    stage = Stage(folder, BROKERS[broker](folder / broker), seed, chosen)
+    assert stage.broker.durable or not chosen.ends_broker, f"{broker} keeps nothing over its end"
+    try:
+        await stage.set_up()
+        await chosen.play(stage)
+        return await stage.verdict()
+    finally:
+        with suppress(ProcessLookupError):
+            await stage.tear_down()

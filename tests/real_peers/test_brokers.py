@@ -1,0 +1,97 @@
+"""The gateway with brokers of other makers: every event once, and that the brokers themselves are what the scenarios
+need.
+
+Only what holds today is here; `python -m tests.real_peers all all` plays the rest and says what becomes of each event.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from tests.peers import wait_until
+from tests.real_peers.brokers import BROKERS, Broker
+from tests.real_peers.scenarios import perform
+
+EACH = ["mosquitto", "mosquitto-3.1.1", "rabbitmq", "nats", "aedes"]
+DURABLE = ["mosquitto", "rabbitmq", "nats", "aedes-durable"]
+HOLD = ["broker-restarted", "swallow-and-cut", "gateway-killed", "broker-killed", "frozen-and-killed"]
+"""What mosquitto and the gateway get right together."""
+
+
+class Subscriber:
+    """A client with a session that lasts, which acknowledges what it gets; `resumed` says of each connection if it
+    was there.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.payloads: list[bytes] = []
+        self.resumed: list[bool] = []
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id="other", clean_session=False, protocol=MQTTProtocolVersion.MQTTv311
+        )
+        self._client.on_connect = self._connected
+        self._client.on_message = self._message
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _connected(self, client: Client, _: object, flags: ConnectFlags, *__: object) -> None:
+        self.resumed.append(flags.session_present)
+        client.subscribe("l01/scrap", 1)
+
+    def _message(self, _: Client, __: object, message: MQTTMessage) -> None:
+        self.payloads.append(bytes(message.payload))
+
+
+@pytest.fixture(params=DURABLE)
+async def broker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Broker]:
+    """Each broker, running, for nobody but this machine."""
+    broker = BROKERS[request.param](tmp_path / "broker")
+    try:
+        await broker.start()
+        for process in broker.processes:
+            assert process.listens_at() in ({"127.0.0.1"}, {"127.0.0.1", "::1"}), process.name
+        yield broker
+    finally:
+        await broker.kill()
+
+
+async def test_a_broker_keeps_sessions_over_an_end_and_a_kill(broker: Broker) -> None:
+    """What was published while a subscriber was away reaches it in order, however the broker has ended in between."""
+    subscriber = Subscriber(broker.port)
+    await wait_until(lambda: subscriber.resumed)
+    await broker.publish(("l01/scrap", b"first"))
+    await wait_until(lambda: subscriber.payloads == [b"first"])
+    subscriber.close()
+    assert subscriber.resumed == [False]
+    for end in (broker.stop, broker.kill):
+        expected = [f"{end.__name__} {number}".encode() for number in range(5)]
+        await broker.publish(*[("l01/scrap", payload) for payload in expected])
+        await broker.until_saved()
+        await end()
+        await broker.start()
+        again = Subscriber(broker.port)
+        await wait_until(lambda: len(again.payloads) >= 5, 40)  # noqa: B023 - it is over before the next round
+        again.close()
+        assert (again.resumed, again.payloads) == ([True], expected)
+
+
+@pytest.mark.parametrize("broker", EACH)
+async def test_p4_in_calm_weather_every_event_arrives_once(broker: str, tmp_path: Path) -> None:
+    """Events with payloads of their own and equal ones, through a tap that does nothing."""
+    verdict = await perform("calm", broker, tmp_path)
+    assert verdict.exact, verdict.told()
+
+
+@pytest.mark.parametrize("broker", ["mosquitto", "mosquitto-3.1.1"])
+@pytest.mark.parametrize("scenario", HOLD)
+async def test_p1_p2_p4_mosquitto_loses_and_doubles_nothing(scenario: str, broker: str, tmp_path: Path) -> None:
+    """Connections, gateway and broker fail in between; every event is at Oden once all the same."""
+    verdict = await perform(scenario, broker, tmp_path)
+    assert verdict.exact, verdict.told()
