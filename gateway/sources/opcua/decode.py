@@ -8,9 +8,9 @@ from asyncua import ua
 
 from gateway.model import Quality, Scalar
 
-_SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
-_OVERFLOW = 0x0480  # info type "data value" with its overflow bit
-_MEANING = 0xFFFF_0000
+SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
+OVERFLOW = 0x0480  # info type "data value" with its overflow bit
+MEANING = 0xFFFF_0000
 """The bits of a status code that are its meaning; the others are flags."""
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
@@ -35,14 +35,14 @@ class Decoded:
 def decode(data: ua.DataValue) -> Decoded:
     """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
     code = data.StatusCode.value if data.StatusCode is not None else 0
-    quality = _SEVERITIES[code >> 30]
+    quality = SEVERITIES[code >> 30]
     variant = data.Value
     return Decoded(
         value=None if quality == "bad" or variant is None else _scalar(variant),
         quality=quality,
         source_time=_epoch(data.SourceTimestamp),
-        overflowed=code & _OVERFLOW == _OVERFLOW,
-        status=code & _MEANING,
+        overflowed=code & OVERFLOW == OVERFLOW,
+        status=code & MEANING,
         server_time=_epoch(data.ServerTimestamp),
     )
 

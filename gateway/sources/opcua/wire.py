@@ -14,9 +14,12 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.sources.opcua.decode import Decoded, decode
+from gateway.sources.opcua.scalars import read_scalar
 
 _DATA_CHANGE = ObjectIds.DataChangeNotification_Encoding_DefaultBinary
 _STATUS_CHANGE = ObjectIds.StatusChangeNotification_Encoding_DefaultBinary
+
+_UINT32, _INT32 = struct.Struct("<I"), struct.Struct("<i")
 
 Reading = Decoded | str
 """What there is of one value, or why it cannot be used."""
@@ -76,23 +79,32 @@ def _read_message(data: Buffer) -> Message:
     for _ in range(notifications):
         kind = nodeid_from_binary(data)
         encoding = data.read(1)[0]
-        body = Buffer(data.read(max(0, _int(data)))) if encoding == 1 else Buffer(b"")
+        body = data.read(max(0, _int(data))) if encoding == 1 else b""
         if kind.Identifier == _DATA_CHANGE:
             _read_data_changes(body, message)
         elif kind.Identifier == _STATUS_CHANGE:
-            message.ended = struct_from_binary(ua.StatusCode, body).name
+            message.ended = struct_from_binary(ua.StatusCode, Buffer(body)).name
     return message
 
 
-def _read_data_changes(body: Buffer, message: Message) -> None:
+def _read_data_changes(body: bytes, message: Message) -> None:
     handle: int | None = None
     before = len(message.items)
     try:
-        for _ in range(max(0, _int(body))):
+        at = 4
+        for _ in range(max(0, _INT32.unpack_from(body)[0])):
             handle = None
-            handle = _uint(body)
-            message.items.append((handle, reading(struct_from_binary(ua.DataValue, body))))
-        if _int(body) <= 0 and body:  # no diagnostics, and yet there is more: something was read as what it is not
+            handle = _UINT32.unpack_from(body, at)[0]
+            scalar = read_scalar(body, at + 4)
+            if scalar is not None:
+                read, at = scalar
+                message.items.append((handle, read))
+            else:
+                rest = Buffer(body, at + 4)
+                message.items.append((handle, reading(struct_from_binary(ua.DataValue, rest))))
+                at = len(body) - len(rest)
+        if _INT32.unpack_from(body, at)[0] <= 0 and len(body) > at + 4:
+            # no diagnostics, and yet there is more: something was read as what it is not
             del message.items[before:]
             message.spoilt.append(None)
     except Exception:  # noqa: BLE001 - the library raises whatever comes of bytes that mean nothing
