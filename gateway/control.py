@@ -65,14 +65,16 @@ class Control:
         self._directory, self._places, self._ask = directory, places, ask
         self._runner = self._made()
         self.path: Path | None = None
+        self._inode = 0
         self.turned_at = time.monotonic()
 
     async def run(self) -> None:
         """Answer until cancelled. Raises GatewayError where it cannot listen."""
         async with self:
-            while True:
+            while self._is_there():
                 self.turned_at = time.monotonic()
                 await asyncio.sleep(EVERY)
+            raise GatewayError(f"The commands cannot reach the gateway: somebody has removed {self.path}.")
 
     def _made(self) -> web.AppRunner:
         app = web.Application(client_max_size=MOST_BODY)
@@ -97,8 +99,16 @@ class Control:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
-        if self.path is not None:
-            self.path.unlink(missing_ok=True)
+        if self.path is not None and self._is_there():  # not one that another gateway has made there since
+            with suppress(OSError):
+                self.path.unlink()
+
+    def _is_there(self) -> bool:
+        """Whether what stands at `path` is the socket that was made there."""
+        try:
+            return self.path is not None and self.path.lstat().st_ino == self._inode
+        except OSError:
+            return False
 
     def _bound(self) -> socket.socket:
         *others, last = self._places
@@ -114,7 +124,7 @@ class Control:
         except OSError:
             listener.close()
             raise
-        self.path = path
+        self.path, self._inode = path, path.lstat().st_ino
         return listener
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

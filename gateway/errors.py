@@ -13,12 +13,14 @@ class ConfigFault:
     """One thing that is wrong in a configuration, at a key path; the file and line are not known yet.
 
     `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
-    is wrong and what would be right. `at_key` says that the key is wrong, not the value below it.
+    is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
+    meant as it is.
     """
 
     loc: tuple[str | int, ...]
     text: str
     at_key: bool = False
+    warning: bool = False
 
 
 class InvalidConfig(GatewayError):
@@ -48,10 +50,12 @@ class Diagnostic:
 
 
 class ConfigError(GatewayError):
-    """The configuration cannot be used. `diagnostics` holds everything that was found, in the order of the files."""
+    """The configuration cannot be used. `diagnostics` holds everything that is wrong, in the order of the files, and
+    `warnings` what may be wrong beside it."""
 
-    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+    def __init__(self, diagnostics: Sequence[Diagnostic], warnings: Sequence[Diagnostic] = ()) -> None:
         self.diagnostics = tuple(diagnostics)
+        self.warnings = tuple(warnings)
         super().__init__("\n".join(map(str, self.diagnostics)))
 
 

@@ -180,3 +180,39 @@ def test_p7_damage_met_while_running_ends_the_process_and_is_mended_at_the_next_
         lambda: any("was damaged" in text for text in (status_json(service.status_port) or {}).get("problems", ()))
     )
     assert list((service.folder / "outbox").glob("outbox-damaged-*"))
+
+
+def test_p9_a_control_socket_that_was_removed_is_made_again(service: Service) -> None:
+    """Somebody has cleaned up its folder: said, and mended by itself."""
+    process = service.start()
+    wait_for(service.up)
+    sockets = [Path("/run/oden-gateway/control.sock"), service.folder / "outbox" / "control.sock"]
+    wait_for(lambda: any(path.exists() for path in sockets[1:]) or sockets[0].exists())
+    made = next(path for path in reversed(sockets) if path.exists())
+    made.unlink()
+    wait_for(made.exists)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(PATIENCE) == 0
+    assert not made.exists()
+
+
+def test_p9_the_process_ends_although_a_thread_hangs(tmp_path: Path) -> None:
+    """A name look-up that hangs cannot be ended: the process does not wait for it, and its exit code stays."""
+    program = (
+        "import argparse, sys, threading\n"
+        "from gateway.cli import run\n"
+        "import gateway.app\n"
+        "class App:\n"
+        "    def __init__(self, *_): pass\n"
+        "    async def run(self):\n"
+        "        import asyncio\n"
+        "        asyncio.get_running_loop().run_in_executor(None, threading.Event().wait)\n"
+        "gateway.app.App = App\n"
+        "run.EXIT_WITHIN = 0.5\n"
+        "from pathlib import Path\n"
+        f"sys.exit(run._run(argparse.Namespace(config=Path({str(tmp_path)!r}, 'gateway.yaml'))))\n"
+    )
+    Service(tmp_path)
+    environment = {**os.environ, "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "secret-of-the-plant"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, timeout=PATIENCE, check=False)
+    assert done.returncode == 0

@@ -23,7 +23,7 @@ from gateway.config.schema_intervals import Calendar, weekdays
 from gateway.config.schema_io import Entry
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Key, Tree
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Diagnostic
 from gateway.model import CREATED_ONCE
 
 HOUR = 3600.0
@@ -45,11 +45,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "check",
         help="check the configuration and say what the gateway will do",
         description="Check the configuration and say in plain words what the gateway will do with it.\n"
-        "Connects to nothing. Exit code 0: right; 2: wrong, each problem as file:line:column on standard error.",
+        "Connects to nothing. Exit code 0: right; 2: wrong, each problem as file:line:column on standard error. What "
+        "may be\nwrong is a warning, at its place as well.",
         epilog="example:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_option(parser)
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with 2 if there are warnings as well, as for pipelines"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON on standard output")
     parser.add_argument(
         "--expanded",
@@ -65,12 +69,11 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         loaded, _ = read_config(arguments.config, os.environ)
     except ConfigError as error:
-        if arguments.json:
-            problems = [asdict(diagnostic) for diagnostic in error.diagnostics]
-            print(json.dumps({"ok": False, "problems": problems}))
-        else:
-            print(error, file=sys.stderr)
-        return 2
+        return _refuse(error.diagnostics, error.warnings, as_json=arguments.json)
+    if arguments.strict and loaded.warnings:
+        return _refuse((), loaded.warnings, as_json=arguments.json)
+    if not arguments.json:
+        _print_warnings(loaded.warnings)
     if arguments.expanded:
         expanded = loaded.expanded()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
@@ -79,6 +82,26 @@ def check(arguments: argparse.Namespace) -> int:
     else:
         print("\n".join([f"{arguments.config} is right.", *_connections(loaded), *_lines(loaded)]))
     return 0
+
+
+def _refuse(problems: Sequence[Diagnostic], warnings: Sequence[Diagnostic], *, as_json: bool) -> int:
+    """Say what is wrong and what may be; the exit code."""
+    if as_json:
+        print(json.dumps({"ok": False, "problems": _written(problems), "warnings": _written(warnings)}))
+    else:
+        for problem in problems:
+            print(problem, file=sys.stderr)
+        _print_warnings(warnings)
+    return 2
+
+
+def _written(diagnostics: Sequence[Diagnostic]) -> list[dict[str, str]]:
+    return [asdict(diagnostic) for diagnostic in diagnostics]
+
+
+def _print_warnings(warnings: Sequence[Diagnostic]) -> None:
+    for warning in warnings:
+        print(f"{warning.where}: warning: {warning.text}", file=sys.stderr)
 
 
 def _as_json(loaded: Loaded) -> dict[str, object]:
@@ -92,7 +115,14 @@ def _as_json(loaded: Loaded) -> dict[str, object]:
         }
         for line in config.lines
     ]
-    return {"ok": True, "problems": [], "lines": lines, "requests_an_hour": config.oden.rate * HOUR}
+    warnings = _written(loaded.warnings)
+    return {
+        "ok": True,
+        "problems": [],
+        "warnings": warnings,
+        "lines": lines,
+        "requests_an_hour": config.oden.rate * HOUR,
+    }
 
 
 def _connections(loaded: Loaded) -> Iterator[str]:

@@ -12,7 +12,8 @@ from typing import TextIO, cast
 import structlog
 
 from gateway.config.check import find_faults
-from gateway.config.loader import Loaded, load
+from gateway.config.lint import find_doubts
+from gateway.config.loader import Loaded, read
 from gateway.config.schema import Log
 from gateway.errors import InvalidConfig
 from gateway.log_sink import LogStream, fail_safe
@@ -35,22 +36,22 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
 
     Raises ConfigError with all that is wrong with it.
     """
-    loaded = load(path, environ)
-    faults = find_faults(loaded.config)
+    draft = read(path, environ)
+    if draft.config is None:
+        return draft.finished(()), []
+    faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(loaded.config.lines, loaded.lookups)
+        plans = compile_lines(draft.config.lines, draft.lookups)
     except InvalidConfig as error:
         faults += error.faults
-    if faults:
-        raise loaded.error(faults)
-    return loaded, plans
+    return draft.finished(faults), plans
 
 
-def configure_logging(options: Log) -> None:
+def configure_logging(options: Log) -> LogStream:
     """Set up logging for the process: to standard error, as text on a terminal, else one JSON object on each line.
 
-    Of the libraries' own log messages, warnings and above are shown.
+    Of the libraries' own log messages, warnings and above are shown. Answers the stream to which all of it is written.
     """
     if sys.stderr is None:
         # It was closed when the process began. Its number must not become that of a file that matters.
@@ -87,3 +88,4 @@ def configure_logging(options: Log) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # The sources report lost connections themselves, once each and in plain words.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    return end

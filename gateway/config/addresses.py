@@ -31,8 +31,48 @@ def parse_node_id(text: str) -> NodeAddress:
     """The parts of the node id `text`. ValueError says what is wrong and what would be right."""
     match = _FORM.fullmatch(text)
     if match is None:
-        raise ValueError(f"'{text}' is not a node id: {_EXAMPLE}")
+        raise ValueError(f"'{text}' is not a node id: {_meaning(text)}{_EXAMPLE}")
     return NodeAddress(_namespace(match["uri"], match["index"]), _identifier(match["kind"], match["identifier"]))
+
+
+_SLIP_OF_URI = re.compile(
+    r"\s*(?P<word>nsu)\s*[=:]?\s*(?P<namespace>[^;,|=\s]+?)\s*[;,|]\s*(?P<kind>[isgb])\s*[=:]\s*(?P<identifier>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SLIP = re.compile(
+    r"\s*(?:(?P<word>nsu?)\s*[=:]?\s*)?(?P<namespace>[^;,|=\s]+?)\s*[;,|.:]\s*(?:(?P<kind>[isgb])\s*[=:]\s*)?"
+    r"(?P<identifier>[^=]\S.*|\d+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TURNED = re.compile(
+    r"\s*(?P<identifier>[isgb]=.+?)\s*[;,]\s*(?P<namespace>nsu?=[^;,]+?)\s*", re.IGNORECASE | re.DOTALL
+)
+
+
+def meant_node_id(text: str) -> str | None:
+    """The node id that `text` is most likely meant to be; None where that cannot be told."""
+    turned = _TURNED.fullmatch(text)
+    if turned is not None:
+        meant = f"{turned['namespace']};{turned['identifier']}"
+        return meant if _FORM.fullmatch(meant) else None
+    slip = (_SLIP_OF_URI if re.match(r"\s*nsu", text, re.IGNORECASE) else _SLIP).fullmatch(text)
+    if slip is None or not (slip["word"] or slip["namespace"].isdigit()) or slip["identifier"][1:2] == "=":
+        return None
+    identifier = slip["identifier"].strip()
+    kind = (slip["kind"] or ("i" if identifier.isdigit() else "s")).lower()
+    if kind == "i" and not identifier.isdigit():
+        kind = "s"
+    meant = f"{(slip['word'] or 'ns').lower()}={slip['namespace']};{kind}={identifier}"
+    try:
+        parse_node_id(meant)
+    except ValueError:
+        return None
+    return meant if meant != text else None
+
+
+def _meaning(text: str) -> str:
+    meant = meant_node_id(text)
+    return f"did you mean '{meant}'? Or " if meant is not None else ""
 
 
 def _namespace(uri: str | None, index: str | None) -> str | int:
@@ -49,6 +89,8 @@ def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
     if kind == "s":
         return text
     if kind == "i":
+        if not text.isdigit() and "=" not in text:
+            raise ValueError(f"the numeric identifier '{text}' is no number: did you mean 's={text}'?")
         return _number(text, "numeric identifier", _MAX_NUMBER)
     if kind == "g":
         if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text) is None:

@@ -4,7 +4,7 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 `mapping.compile`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import SPARKPLUG, parse_device, parse_node_id
@@ -21,11 +21,14 @@ MAX_TOPIC_SIZE = 65535
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def find_faults(config: Config) -> list[ConfigFault]:
-    """All that is wrong between the parts of `config`. A source that no input names is no fault."""
+def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault]:
+    """All that is wrong between the parts of `config`. A source that no input names is no fault.
+
+    `unread` are names of sources of which nothing is known.
+    """
     faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
     for index, line in enumerate(config.lines):
-        faults += _line(line, ("lines", index), config.sources)
+        faults += _line(line, ("lines", index), config.sources, unread)
     return faults
 
 
@@ -92,12 +95,15 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
         keys.add(line.key)
 
 
-def _line(line: Line, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
+def _line(
+    line: Line, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig], unread: Container[str]
+) -> Iterator[ConfigFault]:
     if not any((line.run, line.batches, line.states, line.scrap_yield, line.intervals, line.rules)):
         sections = "'run', 'batches', 'states', 'intervals', 'scrap_yield' and 'rules'"
         yield ConfigFault(loc, f"this line sends nothing; write at least one of {sections}")
     for name, given in line.inputs.items():
-        yield from _input(given, (*loc, "inputs", name), sources)
+        if given.source not in unread:
+            yield from _input(given, (*loc, "inputs", name), sources)
 
 
 def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.config.invisible import INVISIBLE, invisible_in, name_of
 from gateway.config.schema_walk import alternatives, takes_only_text
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted, scalar
 from gateway.model import Scalar
@@ -47,6 +48,7 @@ class Sheet:
 def read_csv(text: str, file: Path) -> Sheet:
     """The table in `text`, the content of `file`. Raises BrokenFileError where it is no table."""
     lines = LineIndex(text, file)
+    _refuse_foreign(text, lines)
     rows = _rows(text, lines)
     headings: dict[str, Position] = {}
     for cell in next(rows, []):
@@ -71,7 +73,32 @@ def read_csv(text: str, file: Path) -> Sheet:
             raise BrokenFileError(begin, f"more than {MAX_CELLS} cells; no table of a configuration needs that")
         cells = {name: cell for name, cell in zip(headings, row, strict=True) if cell.written}
         sheet.rows.append(Row(begin, cells))
+    if not sheet.rows:
+        reason = "the table has a first line, which names the columns, and no row below it"
+        raise BrokenFileError(sheet.position, reason)
     return sheet
+
+
+def invisible_characters(text: str, file: Path) -> list[Finding]:
+    """The characters in a table that nobody sees. A blank of another kind within a cell may be meant."""
+    findings = []
+    for row, line in enumerate(re.split(r"\r\n|\n|\r", text)) if INVISIBLE.search(text) else ():
+        for at, meant in invisible_in(line):
+            reason = f"{name_of(line[at])} stands here; delete it, or type a blank"
+            findings.append(Finding(Position(row + 1, at + 1, file), reason, meant))
+    return findings
+
+
+def _refuse_foreign(text: str, lines: LineIndex) -> None:
+    """Raise BrokenFileError for what is no table of cells between ',' or ';'."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+    if re.match(r'"?sep=.', header, re.IGNORECASE):
+        reason = "this line is for Excel alone; remove it: the first line names the columns"
+        raise BrokenFileError(lines.position(text.index(header)), reason)
+    for separator, name in (("\t", "tabs"), ("|", "'|'")):
+        if separator in header and not re.search(r"[,;]", header):
+            at = text.index(header) + header.index(separator)
+            raise BrokenFileError(lines.position(at), f"the cells are set apart by {name}; save it with ',' or ';'")
 
 
 def _rows(text: str, lines: LineIndex) -> Iterator[list[Node]]:

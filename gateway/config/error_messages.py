@@ -4,7 +4,9 @@ No message repeats a value of the file: it may be a secret.
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -28,34 +30,81 @@ from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
 
+def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that is most like `word`, whatever their case, with blanks and dashes as '_'; None: none is."""
+    names = {_folded(name): name for name in reversed(list(known))}
+    near = difflib.get_close_matches(_folded(word), names, n=1, cutoff=cutoff)
+    return names[near[0]] if near else None
+
+
+def _folded(word: str) -> str:
+    return word.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
 def suggestion(word: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown word: the known word that is most like it, and all known words."""
     names = list(dict.fromkeys(known))
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    meant = f"; did you mean {quoted(near[0])}?" if near else ""
+    near = nearest(word, names)
+    meant = f"; did you mean {quoted(near)}?" if near else ""
     return f"{meant} (possible here: {', '.join(names) or 'nothing'})"
 
 
-def schema_faults(error: ValidationError) -> list[ConfigFault]:
-    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`."""
-    faults: dict[Loc, ConfigFault] = {}
+@dataclass(frozen=True, slots=True)
+class SchemaFault:
+    """What does not fit the schema, where in the schema that is, and how pydantic calls it.
+
+    `meant` is the key, or the value of a key that tells sections apart, that is most likely meant instead.
+    """
+
+    fault: ConfigFault
+    at: SchemaLocation
+    kind: str
+    meant: str | None = None
+
+
+def schema_faults(error: ValidationError) -> list[SchemaFault]:
+    """What is wrong, once for each key path. `error` is about `{"config": the whole file}`.
+
+    A key that is missing is not told where another one is in its place, which was misspelt.
+    """
+    faults: dict[Loc, SchemaFault] = {}
     for details in error.errors(include_url=False):
-        fault = _fault(details)
-        faults.setdefault(fault.loc, fault)
-    return list(faults.values())
+        found = _fault(details)
+        faults.setdefault(found.fault.loc, found)
+    misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
+    return [found for loc, found in faults.items() if found.kind != "missing" or loc not in misspelt]
 
 
-def _fault(details: ErrorDetails) -> ConfigFault:
+def _fault(details: ErrorDetails) -> SchemaFault:
+    at, kind, value = locate(details["loc"][1:]), details["type"], details["input"]
+    meant: str | None = None
+    if kind == "extra_forbidden" and at.section is not None:
+        meant = nearest(str(at.loc[-1]), section_keys(at.section))
+    elif kind == "union_tag_invalid":
+        meant = nearest(str(tag_of(at.annotation, value)), _tags(at), 0.5)
+    return SchemaFault(_config_fault(details, at), at, kind, meant)
+
+
+def _tags(at: SchemaLocation) -> list[str]:
+    """The values of the key that tells apart the sections that may stand at `at`."""
+    return [tag for model in section_models(at.annotation) for tag in tag_values(model, tag_key(at.annotation))]
+
+
+def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
-    at = locate(details["loc"][1:])
     match kind:
-        case "extra_forbidden" | "invalid_key":
+        case "invalid_key":
+            text = (
+                f"unknown key {quoted(at.loc[-1])}; part of a number with a decimal comma is written with a point: 0.5"
+            )
+            return ConfigFault(at.loc, text, at_key=True)
+        case "extra_forbidden":
             return ConfigFault(at.loc, _unknown_key(at, value), at_key=True)
         case "missing":
             return ConfigFault(at.loc, f"the key {quoted(at.loc[-1])} is missing{_description(at)}")
         case "union_tag_invalid" | "union_tag_not_found":
             key, tag = tag_key(at.annotation), tag_of(at.annotation, value)
-            names = [tag for model in section_models(at.annotation) for tag in tag_values(model, key)]
+            names = _tags(at)
             complaint = f"the key '{key}' is missing; write" if tag is None else f"unknown {key}; write"
             return ConfigFault((*at.loc, key), f"{complaint} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
@@ -66,13 +115,21 @@ def _fault(details: ErrorDetails) -> ConfigFault:
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
             name = str(next(iter(value)))
             return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
+        case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
+            return ConfigFault(at.loc, _SINGLE)
+        case "int_type" | "float_type" if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+,[\d.,]+", value):
+            return ConfigFault(at.loc, "write the number with a point, as in 0.5, and thousands without any sign: 1000")
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
 
 
 def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
+    if value is None and re.match(r"\d", key):
+        return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
+    if value is None and re.match(r"[A-Za-z_]+:", key):
+        return "a blank is missing after the ':' of this key: write 'key: value'"
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
-    named = value is not None or difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    named = value is not None or nearest(key, known) is not None
     parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
     return (
         f"unknown key {quoted(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
@@ -91,8 +148,8 @@ def _choice(names: Iterable[str]) -> str:
 
 
 def _nearest(value: object, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(str(value).lower(), list(names), n=1, cutoff=0.5)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = nearest(str(value), names, 0.5)
+    return f"; did you mean '{near}'?" if near else ""
 
 
 def _description(at: SchemaLocation) -> str:
@@ -114,7 +171,7 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
         case "string_type" if at.at_key:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
-            return "write a single value here: text, a number, true or false"
+            return _SINGLE
     return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_description(at)}"
 
 
@@ -125,6 +182,7 @@ def _unit(at: SchemaLocation) -> str:
     return " a second" if get_args(Rate)[1] in metadata else ""
 
 
+_SINGLE = "write a single value here: text, a number, true or false"
 _NAME = "write a name of letters, digits and '_' that does not begin with a digit"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",

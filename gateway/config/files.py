@@ -5,17 +5,30 @@ An included file counts as if it stood in the main file: sections are merged key
 
 import glob
 import os
+import pwd
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.csv_tables import Sheet, read_csv
-from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, compose, quoted
+from gateway.config.csv_tables import Sheet, invisible_characters, read_csv
+from gateway.config.yaml_repair import read_yaml
+from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.errors import GatewayError
 
 MAX_FILE_SIZE = 4 * 2**20
 """Bytes."""
+
+_WORKBOOK = "this is a workbook of a spreadsheet, whatever its name says; save it there as CSV (UTF-8)"
+_FOREIGN = {
+    b"PK\x03\x04": _WORKBOOK,
+    b"\xd0\xcf\x11\xe0": _WORKBOOK,
+    b"\x1f\x8b": "this is a compressed file (gzip); unpack it first",
+    b"\xff\xfe": "this is text in UTF-16; save the file as UTF-8",
+    b"\xfe\xff": "this is text in UTF-16; save the file as UTF-8",
+}
+"""How files begin that are no text in UTF-8 -> what is said of them."""
 
 Content = TypeVar("Content")
 
@@ -33,12 +46,14 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        raise NoFileError("there is no such file" if missing else f"cannot be read: {error.strerror}") from None
+        raise NoFileError(_why(error)) from None
     except ValueError:  # a name with a zero byte in it
         raise NoFileError("no file can be called like this") from None
     if len(content) > MAX_FILE_SIZE:
         raise NoFileError(f"larger than {MAX_FILE_SIZE >> 20} MiB, which no configuration is")
+    foreign = next((kind for begin, kind in _FOREIGN.items() if content.startswith(begin)), None)
+    if foreign is not None:
+        raise BrokenFileError(Position(1, 1, path), foreign)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -48,13 +63,25 @@ def read_text(path: Path) -> str:
         raise BrokenFileError(position, f"not UTF-8; save the file as UTF-8{hint}") from None
 
 
+def _why(error: OSError) -> str:
+    """Why a file cannot be read, and what to do."""
+    if isinstance(error, FileNotFoundError):
+        return "there is no such file"
+    if isinstance(error, PermissionError):
+        number = os.geteuid()
+        try:
+            user = f"the user {pwd.getpwuid(number).pw_name}"
+        except KeyError:
+            user = f"the user with the number {number}"
+        return f"permission denied: {user} must be able to read it, and to enter the folders above it (chown, chmod)"
+    return f"cannot be read: {error.strerror}"
+
+
 class Files:
     """Reads the files of one configuration and gathers in `findings` what is wrong in them."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self.missing = False
-        """Whether a file that the configuration names could not be read."""
         self._documents: dict[Path, Node | None] = {}
         self._sheets: dict[Path, Sheet | None] = {}
 
@@ -63,16 +90,20 @@ class Files:
 
         Raises NoFileError or BrokenFileError where `main` itself cannot be read.
         """
-        root, findings = compose(read_text(main), main)
+        root, findings = read_yaml(read_text(main), main)
         if root.empty:
             raise NoFileError("the file is empty")
         self.findings += findings
         parts, pending, seen = [], deque([root]), {main.resolve()}
+        complete = True
         while pending:
             part = pending.popleft()
             parts.append(part)
-            pending.extendleft(reversed(list(self._included(part, seen))))
-        return self._merge_files(parts)
+            included = list(self._included(part, seen))
+            complete = complete and None not in included
+            pending.extendleft(reversed([part for part in included if part is not None]))
+        merged = self._merge_files(parts)
+        return merged if complete else replace(merged, incomplete=True)
 
     def document(self, path: Path, named_at: Position) -> Node | None:
         """The tree of the YAML file `path`, which is named at `named_at`; None where it cannot be read."""
@@ -80,7 +111,7 @@ class Files:
 
     def sheet(self, path: Path, named_at: Position) -> Sheet | None:
         """The CSV table `path`, which is named at `named_at`; None where it cannot be read."""
-        return self._read_once(self._sheets, path, named_at, read_csv)
+        return self._read_once(self._sheets, path, named_at, self._sheet)
 
     def _read_once(
         self,
@@ -94,35 +125,40 @@ class Files:
             try:
                 cache[path] = parse(read_text(path), path)
             except NoFileError as error:
-                self._report_missing(Finding(named_at, f"{path}: {error}"))
+                self._report(named_at, f"{path}: {error}")
             except BrokenFileError as error:
-                self._report_missing(error.finding)
+                self.findings.append(error.finding)
         return cache[path]
 
     def _report(self, position: Position, text: str) -> None:
         self.findings.append(Finding(position, text))
 
-    def _report_missing(self, finding: Finding) -> None:
-        self.missing = True
-        self.findings.append(finding)
-
     def _compose(self, text: str, path: Path) -> Node:
-        root, findings = compose(text, path)
+        root, findings = read_yaml(text, path)
         if root.empty:
             raise BrokenFileError(root.position, "the file is empty")
         self.findings += findings
         return root
 
-    def _included(self, root: Node, seen: set[Path]) -> Iterator[Node]:
-        """The trees of the files that `root` includes itself. `seen` are the files that have been read already."""
+    def _sheet(self, text: str, path: Path) -> Sheet:
+        self.findings += invisible_characters(text, path)
+        return read_csv(text, path)
+
+    def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:
+        """The trees of the files that `root` includes itself; None for one that cannot be read. `seen` are the files
+        that have been read already."""
         include = root.value.get("include") if isinstance(root.value, dict) else None
         if include is None:
             return
         if not isinstance(include.value, list):
             self._report(include.position, "write a list of files: [sources.yaml, lines/*.yaml]")
+            yield None
             return
         for item in include.value:
-            for path in self._matching(item):
+            paths = self._matching(item)
+            if not paths:
+                yield None
+            for path in paths:
                 if path.resolve() in seen:
                     self._report(item.position, f"{path} is part of this configuration already; name it once")
                     continue
@@ -131,7 +167,8 @@ class Files:
                 if part is not None and not isinstance(part.value, dict):
                     text = "an included file holds sections, such as 'lines:', with what belongs to them indented below"
                     self._report(part.position, text)
-                elif part is not None:
+                    yield None
+                else:
                     yield part
 
     def _matching(self, item: Node) -> list[Path]:
@@ -145,7 +182,7 @@ class Files:
             names = sorted(glob.glob(pattern, root_dir=folder))  # noqa: PTH207 - Path.glob takes no absolute patterns
         if not names:
             text = f"no file is called like this in {folder.absolute()}"
-            self._report_missing(Finding(item.position, text))
+            self._report(item.position, text)
         return [resolve_path(item.position, name) for name in names]
 
     def _merge_files(self, parts: list[Node]) -> Node:
@@ -162,7 +199,8 @@ class Files:
             key: self._merge_section(key, same) if len(same) > 1 and key != "include" else same[0][1]
             for key, same in pieces.items()
         }
-        return Node(main.position, sections, {key: same[0][0] for key, same in pieces.items()})
+        keys = {key: same[0][0] for key, same in pieces.items()}
+        return Node(main.position, sections, keys, incomplete=any(part.incomplete for part in parts))
 
     def _merge_section(self, key: Key, pieces: list[tuple[Position, Node]]) -> Node:
         """A section of which several files have a piece."""
@@ -184,7 +222,7 @@ class Files:
                 text = f"{quoted(key)} stands at {pieces[0][0]} already, in another form; keep one of them"
                 self._report(position, text)
         whole = entries if isinstance(first.value, dict) else items if isinstance(first.value, list) else first.value
-        return Node(first.position, whole, keys)
+        return Node(first.position, whole, keys, incomplete=any(node.incomplete for _, node in pieces))
 
 
 def resolve_path(position: Position, name: str) -> Path:

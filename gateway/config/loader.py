@@ -4,8 +4,8 @@ pydantic-settings merges the layers, the environment above the files, and valida
 from the folder of the file in which it stands; in the environment, from that of the main file.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -14,16 +14,17 @@ from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from gateway.config.environment import Override, override_layer, overrides, variable_label, with_values
-from gateway.config.error_messages import schema_faults
+from gateway.config.environment import override_layer, overrides, with_values
 from gateway.config.files import Files, NoFileError
-from gateway.config.lookups import read_lookups
+from gateway.config.lookups import gather_lookups
+from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.secrets import SecretError, is_reference, read_secret, secret_name
+from gateway.config.secrets import SecretError, is_near_reference, is_reference, read_secret, secret_name
+from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
-from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, Tree, printable
+from gateway.config.yaml_tree import BrokenFileError, Node, Tree
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 
@@ -42,9 +43,11 @@ class Loaded:
     config: Config
     lookups: Lookups = field(repr=False)
     token_source: Callable[[], str] = field(repr=False)
-    _origin: "_Origin" = field(repr=False)
+    _origin: "Origin" = field(repr=False)
     _values: Any = field(repr=False)
     _secrets: Mapping[Loc, str] = field(repr=False)
+    warnings: tuple[Diagnostic, ...] = ()
+    """What may be wrong, each with its position."""
 
     def expanded(self) -> Tree:
         """The configuration as if all of it stood in one file, without templates and includes; secrets are masked."""
@@ -75,42 +78,111 @@ class Loaded:
 
     def error(self, faults: Iterable[ConfigFault]) -> ConfigError:
         """`faults` with their positions, in the order of the files."""
-        return _error([self._origin.diagnose(fault) for fault in faults])
+        return all_wrong([self._origin.diagnose(fault) for fault in faults])
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A configuration that was read, whether it is right or not.
+
+    `config` has stand-ins in the place of what does not fit the schema; None where nothing can be made of it. Nothing
+    may run on it: it is there for what else is wrong to be found. `unread` are sources of which nothing is known, and
+    `lookups` those tables that could be read. `finished` gives what can run.
+    """
+
+    config: Config | None
+    lookups: Lookups
+    unread: Container[str]
+    _found: Sequence[Located]
+    _mended: Mended | None
+    _origin: Origin
+    _loaded: Callable[[Config], Loaded]
+
+    def finished(self, faults: Iterable[ConfigFault]) -> Loaded:
+        """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which
+        includes `faults`, of what the parts of `config` have to do with each other."""
+        found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
+        if self.config is None or not all(located.warning for located in found):
+            raise all_wrong(found)
+        return replace(self._loaded(self.config), warnings=tuple(in_order(found)))
+
+    def _follows(self, fault: ConfigFault) -> bool:
+        mended = self._mended is not None and self._mended.follows(fault)
+        return mended or self._origin.hides(fault.loc)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
     """Load the configuration at `path`. Raises ConfigError with all that is wrong with it, sorted by position."""
+    return read(path, environ).finished(())
+
+
+def read(path: Path, environ: Mapping[str, str]) -> Draft:
+    """Read the configuration at `path` as far as that is possible. Raises ConfigError where nothing of it can be."""
     files = Files()
     try:
-        root = files.read_tree(path)
-        if files.missing:  # what else seems wrong may only follow from that
-            raise _error([_in_file(finding) for finding in files.findings])
-        root = expand_templates(root, files)
+        root = expand_templates(files.read_tree(path), files)
     except NoFileError as error:
         raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}")]) from None
     except BrokenFileError as error:
-        raise _error([_in_file(error.finding)]) from None
+        raise all_wrong([in_file(finding) for finding in (*files.findings, error.finding)]) from None
     tree = root.tree()
     variables, wrong_variables = overrides(tree, environ)
-    origin = _Origin(root, variables)
-    diagnostics = [_in_file(finding) for finding in files.findings]
-    diagnostics += [_Located(None, diagnostic) for diagnostic in wrong_variables]
+    origin = Origin(root, variables)
     resolver = _Resolver(path.parent.absolute(), environ, variables)
     from_files = resolver.tree(root, Config, ())
     values = {loc: resolver.single(item.value, item.annotation, loc, path) for loc, item in variables.items()}
-    from_environment = override_layer(from_files, values)
-    diagnostics += [origin.diagnose(fault) for fault in resolver.faults]
+    config, mending = _validated(from_files, values, root)
+    found = [Located(None, diagnostic) for diagnostic in wrong_variables]
+    found += [origin.diagnose(fault) for fault in resolver.faults]
+    for wrong in mending.faults if mending is not None else ():
+        if not origin.is_incomplete(wrong.fault.loc, missing=wrong.kind == "missing"):
+            found.append(origin.diagnose(wrong.fault))
+    lookups: Lookups = {}
+    if config is not None:
+        lookups, faults, findings = gather_lookups(config.tables)
+        found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
+        files.findings += findings
+    found = [*(in_file(finding) for finding in files.findings), *found]
+    token_source = partial(_token, config, resolver.secrets.get(_TOKEN), resolver.folder, environ)
+
+    def loaded(config: Config) -> Loaded:
+        return Loaded(config, lookups, token_source, origin, with_values(from_files, values), resolver.secrets)
+
+    unread: Container[str] = mending.sources if mending is not None else ()
+    return Draft(config, lookups, _ANY if origin.sources_incomplete else unread, found, mending, origin, loaded)
+
+
+class _Any:
+    """Has every name in it."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_ANY = _Any()
+
+
+def _token(config: Config | None, name: str | None, folder: Path, environ: Mapping[str, str]) -> str:
+    if name is not None:
+        return read_secret(name, folder, environ)
+    return config.oden.token.get_secret_value() if config is not None else ""
+
+
+def _validated(from_files: Any, values: Mapping[Loc, object], root: Node) -> tuple[Config | None, Mended | None]:
+    """The configuration, and how it was mended where it did not fit the schema."""
+    layers = _Layer(override_layer(from_files, values)), _Layer(from_files)
     try:
-        settings = _Layers(_build_sources=((_Layer(from_environment), _Layer(from_files)), {}))
+        return _Layers(_build_sources=(layers, {})).config, None
     except ValidationError as error:
-        diagnostics += [origin.diagnose(fault) for fault in schema_faults(error) if not origin.is_incomplete(fault.loc)]
-    if diagnostics:
-        raise _error(diagnostics)
-    token = settings.config.oden.token.get_secret_value()
-    name = resolver.secrets.get(_TOKEN)
-    token_source = (lambda: token) if name is None else partial(read_secret, name, resolver.folder, environ)
-    lookups = read_lookups(settings.config.tables, origin.where)
-    return Loaded(settings.config, lookups, token_source, origin, with_values(from_files, values), resolver.secrets)
+        mending = mended(error, _copied(with_values(from_files, values)), root)
+        return mending.config, mending
+
+
+def _copied(tree: Any) -> Any:
+    """A copy of the mappings and lists, which can be changed."""
+    if isinstance(tree, dict):
+        return {key: _copied(value) for key, value in tree.items()}
+    return [_copied(value) for value in tree] if isinstance(tree, list) else tree
 
 
 class _Layers(BaseSettings):
@@ -131,89 +203,6 @@ class _Layer(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         return {"config": self._tree}
-
-
-@dataclass(frozen=True, slots=True)
-class _Located:
-    """A diagnostic and its position in the files, by which it is sorted; None for one of the environment."""
-
-    position: Position | None
-    diagnostic: Diagnostic
-
-
-def _error(diagnostics: Collection[_Located]) -> ConfigError:
-    """All that was found, in the order of the files, the environment's last. What is equal for many lines is one."""
-    groups: dict[Diagnostic, list[_Located]] = {}
-    for located in diagnostics:
-        groups.setdefault(located.diagnostic, []).append(located)
-    in_files = [group for group in groups.values() if group[0].position]
-    files = {located.position.file: None for located in diagnostics if located.position}
-    order = {file: number for number, file in enumerate(files)}
-
-    def sort_key(group: list[_Located]) -> tuple[int, int, int]:
-        position = group[0].position
-        return (order[position.file], position.line, position.column) if position else (0, 0, 0)
-
-    in_environment = [group[0].diagnostic for group in groups.values() if not group[0].position]
-    return ConfigError([*(_merged(group) for group in sorted(in_files, key=sort_key)), *in_environment])
-
-
-def _merged(group: Sequence[_Located]) -> Diagnostic:
-    """One diagnostic for equal ones, with the first of the lines for which it is wrong."""
-    positions = [located.position.used_at for located in group if located.position and located.position.used_at]
-    users = list(dict.fromkeys(map(str, positions)))
-    diagnostic = group[0].diagnostic
-    if not users:
-        return diagnostic
-    more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-    return Diagnostic(diagnostic.where, f"{diagnostic.text} (used at {users[0]}{more})")
-
-
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where each value came from: the files, as a tree with positions, or a variable of the environment."""
-
-    root: Node
-    variables: Mapping[Loc, Override]
-
-    def diagnose(self, fault: ConfigFault) -> _Located:
-        """`fault` with its position."""
-        if fault.loc in self.variables:
-            label = variable_label(self.variables[fault.loc].variable)
-            return _Located(None, Diagnostic(label, printable(fault.text)))
-        return _in_file(Finding(self._position(fault.loc, at_key=fault.at_key), fault.text))
-
-    def where(self, loc: Loc) -> str:
-        return self.diagnose(ConfigFault(loc, "")).diagnostic.where
-
-    def unsubstituted(self) -> Any:
-        """The values alone, with texts as they were before their parameters were substituted."""
-        values = {loc: item.value for loc, item in self.variables.items()}
-        return with_values(self.root.tree(substituted=False), values)
-
-    def is_incomplete(self, loc: Loc) -> bool:
-        """Whether something on the way to `loc` could not be read, so that a fault there may only follow from that."""
-        return any(node.incomplete for node, _ in self._path(loc))
-
-    def _position(self, loc: Loc, *, at_key: bool) -> Position:
-        path = self._path(loc)
-        node, key = path[-1]
-        return node.position if len(path) > len(loc) and not at_key else key
-
-    def _path(self, loc: Loc) -> list[tuple[Node, Position]]:
-        """The values on the way to `loc`, as far as there are any, each with the position of its key."""
-        node = self.root
-        path = [(node, node.position)]
-        for part in loc:
-            if isinstance(node.value, dict) and part in node.value:
-                node, key = node.value[part], node.keys[part]
-            elif isinstance(node.value, list) and isinstance(part, int):
-                node = node.value[part]
-                key = node.position
-            else:
-                break
-            path.append((node, key))
-        return path
 
 
 @dataclass(slots=True)
@@ -266,9 +255,7 @@ class _Resolver:
                 return read_secret(name, self.folder, self.environ)
             except SecretError as error:
                 self.faults.append(ConfigFault(loc, str(error)))
+        elif is_near_reference(text):
+            reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
+            self.faults.append(ConfigFault(loc, reason))
         return text
-
-
-def _in_file(finding: Finding) -> _Located:
-    """A finding as a diagnostic of a file."""
-    return _Located(finding.position, Diagnostic(str(finding.position), printable(finding.text)))

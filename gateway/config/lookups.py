@@ -8,14 +8,43 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.config.csv_tables import Sheet, read_csv
+from gateway.config.csv_tables import Sheet, invisible_characters, read_csv
 from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, read_text
 from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import BrokenFileError, Node, Position, quoted
-from gateway.errors import ConfigError, Diagnostic
+from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, quoted
+from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookup, Lookups, Scalar
+
+
+class _AnyColumn(frozenset[str]):
+    """The columns of a table that could not be read: whatever is asked for, so that nothing seems wrong besides."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+_UNREAD = Lookup(_AnyColumn(), {})
+
+
+def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[ConfigFault], list[Finding]]:
+    """The tables of a configuration as they are on the disk now, and what is wrong with where they are and with
+    themselves. A table that is wrong has all columns and no rows."""
+    lookups: dict[str, Lookup] = {}
+    faults: list[ConfigFault] = []
+    findings: list[Finding] = []
+    for name, table in tables.items():
+        lookups[name] = _UNREAD
+        try:
+            text = read_text(table.file)
+            findings += invisible_characters(text, table.file)
+            lookups[name] = _lookup(table, text)
+        except NoFileError as error:
+            faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}"))
+        except BrokenFileError as error:
+            findings.append(error.finding)
+    return lookups, faults, findings
 
 
 def read_lookups(tables: Mapping[str, LookupTable], where: Callable[[Loc], str]) -> Lookups:
@@ -23,17 +52,11 @@ def read_lookups(tables: Mapping[str, LookupTable], where: Callable[[Loc], str])
 
     `where` gives the position of a key path of the configuration.
     """
-    lookups: dict[str, Lookup] = {}
-    diagnostics = []
-    for name, table in tables.items():
-        try:
-            lookups[name] = _lookup(table)
-        except NoFileError as error:
-            diagnostics.append(Diagnostic(where(("tables", name, "file")), f"{table.file}: {error}"))
-        except BrokenFileError as error:
-            diagnostics.append(Diagnostic(str(error.finding.position), error.finding.text))
-    if diagnostics:
-        raise ConfigError(diagnostics)
+    lookups, faults, findings = gather_lookups(tables)
+    findings = [finding for finding in findings if not finding.warning]
+    if faults or findings:
+        diagnostics = [Diagnostic(where(fault.loc), fault.text) for fault in faults]
+        raise ConfigError([*diagnostics, *(Diagnostic(str(finding.position), finding.text) for finding in findings)])
     return lookups
 
 
@@ -53,8 +76,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _lookup(table: LookupTable) -> Lookup:
-    sheet = read_csv(read_text(table.file), table.file)
+def _lookup(table: LookupTable, text: str) -> Lookup:
+    sheet = read_csv(text, table.file)
     key = table.key or next(iter(sheet.headings))
     if key not in sheet.headings:
         raise BrokenFileError(sheet.position, f"there is no column {quoted(key)}{suggestion(key, sheet.headings)}")
@@ -64,11 +87,11 @@ def _lookup(table: LookupTable) -> Lookup:
     for number, row in enumerate(sheet.rows):
         cell = row.cells.get(key)
         if cell is None:
-            text = f"the column {quoted(key)} is empty in this row, so that nobody could find it"
-            raise BrokenFileError(row.position, text)
+            reason = f"the column {quoted(key)} is empty in this row, so that nobody could find it"
+            raise BrokenFileError(row.position, reason)
         if cell.written in rows:
-            text = f"{quoted(cell.written)} stands at {first[cell.written]} already; keep one of them"
-            raise BrokenFileError(cell.position, text)
+            reason = f"{quoted(cell.written)} stands at {first[cell.written]} already; keep one of them"
+            raise BrokenFileError(cell.position, reason)
         first[cell.written] = cell.position
         rows[cell.written] = {name: value for name, values in columns.items() if (value := values[number]) is not None}
     return Lookup(frozenset(columns), rows)

@@ -24,7 +24,9 @@ _NUMBER = r"(\d+(?:\.\d+)?)\s*"
 def _parse(value: object, pattern: str, example: str) -> tuple[float, str]:
     match = re.fullmatch(_NUMBER + pattern, value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f"write {example}")
+        comma = isinstance(value, str) and re.search(r"\d,\d", value)
+        point = "the number with a point, as in 0.5, and " if comma else ""
+        raise ValueError(f"write {point}{example}")
     return float(match[1]), match[2]
 
 

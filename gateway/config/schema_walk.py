@@ -4,7 +4,7 @@ An `annotation` is the schema's type of a value, such as `Line`, `dict[str, Inpu
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -123,14 +123,16 @@ def locate(parts: Iterable[str | int]) -> SchemaLocation:
 
 
 def _step(at: SchemaLocation, part: str | int) -> SchemaLocation:
+    if part == "[key]":
+        return replace(at, at_key=True)
     possible = section_models(at.annotation)
     if len(possible) > 1:
         chosen = next((model for model in possible if part in tag_values(model, tag_key(at.annotation))), None)
-        return SchemaLocation(at.loc, at.section, at.field, chosen, at_key=part == "[key]")
+        return SchemaLocation(at.loc, at.section, at.field, chosen)
     if possible:
         field = section_keys(possible[0]).get(str(part))
         return SchemaLocation((*at.loc, part), possible[0], field, field.annotation if field else None)
     for alternative in alternatives(at.annotation):
         if get_origin(alternative) in {dict, list}:
             return SchemaLocation((*at.loc, part), None, None, get_args(alternative)[-1])
-    return SchemaLocation(at.loc, at.section, at.field, None, at_key=part == "[key]")
+    return SchemaLocation(at.loc, at.section, at.field, None)

@@ -16,6 +16,12 @@ MAX_SECRET_SIZE = 65536
 """Bytes."""
 
 _REFERENCE = re.compile(r"\$\{secret:([^}]*)\}")
+_NEAR_REFERENCE = re.compile(
+    r"\W{0,3}(secrets?|env|vault|file)\s*[:.]\s*\S*"
+    r"|\$[A-Z_][A-Z0-9_]*|\$\{.*\}|\$\(.*\)|\{+[^{}]*\}+|<.*>|%\w+%|[“”„«].*"
+    r"|(token|bearer)\s.*|(your|my)[-_ ].*(token|password).*|change[-_ ]?me|x{3,}|\*{3,}",
+    re.IGNORECASE,
+)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
@@ -26,6 +32,11 @@ class SecretError(GatewayError):
 def is_reference(text: str) -> bool:
     """Whether `text` has a reference to a secret in it."""
     return "${secret:" in text
+
+
+def is_near_reference(text: str) -> bool:
+    """Whether `text` is most likely meant as a reference to a secret, or stands in for one, and is none."""
+    return _NEAR_REFERENCE.fullmatch(text.strip()) is not None
 
 
 def secret_name(text: str) -> str:

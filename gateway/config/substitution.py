@@ -87,13 +87,14 @@ class Substituter:
             for key in value:
                 if _PLACEHOLDER.search(str(key)):
                     self.report(node.keys[key], "a parameter cannot stand in a key, only in values")
-            return Node(position, entries, {key: parameters.position(at) for key, at in node.keys.items()})
+            keys = {key: parameters.position(at) for key, at in node.keys.items()}
+            return Node(position, entries, keys, incomplete=node.incomplete)
         if isinstance(value, list):
             items = [
                 self.substitute(item, child_annotation(annotation, index, None), parameters)
                 for index, item in enumerate(value)
             ]
-            return Node(position, list(items))
+            return Node(position, list(items), incomplete=node.incomplete)
         if isinstance(value, str) and "${" in value and SecretStr not in alternatives(annotation):
             return self._text(node, value, position, annotation, parameters)
         return _single(node, position, annotation)
@@ -192,7 +193,8 @@ def overlay(base: Node, over: Node) -> Node:
 def without_keys(node: Node, keys: Collection[str]) -> Node:
     """The mapping `node` without some of its keys."""
     entries = node.value.items() if isinstance(node.value, dict) else ()
-    return Node(node.position, {key: entry for key, entry in entries if key not in keys}, node.keys)
+    kept = {key: entry for key, entry in entries if key not in keys}
+    return Node(node.position, kept, node.keys, incomplete=node.incomplete)
 
 
 def _tag(annotation: Any, value: Mapping[Key, Node]) -> object:

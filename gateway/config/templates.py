@@ -7,7 +7,7 @@ template's, and `~` leaves out what the template has.
 from collections.abc import Mapping
 
 from gateway.config.csv_tables import Row, Sheet, row_as_section
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import nearest, suggestion
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema import Config, Line, LineKeys, TopLevelKeys
 from gateway.config.schema_walk import child_annotation, section_keys
@@ -17,6 +17,8 @@ from gateway.config.yaml_tree import Key, Node, Position, quoted
 MAX_CHAIN = 10
 """Templates of which each uses the next."""
 
+_SAME = 0.95
+"""How alike words are that differ in nothing but case, blanks and dashes."""
 LINE_PARAMETERS = frozenset({"factory", "line"})
 """Keys of a line that are also parameters of its template."""
 
@@ -42,7 +44,7 @@ class _Expander:
         sections = {
             key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
         }
-        return Node(root.position, sections, root.keys)
+        return Node(root.position, sections, root.keys, incomplete=root.incomplete)
 
     def _section(self, key: Key, node: Node) -> Node:
         if key != "lines":
@@ -55,7 +57,7 @@ class _Expander:
             rows = self._rows(item)
             unread = unread or rows is None
             lines += [self._line(row) for row in rows or ()]
-        return Node(node.position, list(lines), incomplete=unread and not lines)
+        return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
 
     def _rows(self, item: Node) -> list[Node] | None:
         """The lines of one item of `lines`: itself, or the rows of a CSV table; None where that cannot be read."""
@@ -77,8 +79,17 @@ class _Expander:
         """One row of a table of lines as a line: its own keys, and under `with` all other columns."""
         line_keys = {*section_keys(Line), "use"}
         own = {name: cell for name, cell in row.cells.items() if name.split(".")[0] in line_keys}
-        others: dict[Key, Node] = {name: cell for name, cell in row.cells.items() if name not in own}
-        line = row_as_section(row.position, own, sheet.headings, self._files.findings)
+        alike = (name for name in row.cells if nearest(name, ["line"], _SAME) and "line" not in sheet.headings)
+        misspelt = next(alike, None)
+        if misspelt is not None:
+            text = f"unknown column {quoted(misspelt)}; did you mean 'line', a key of the line itself?"
+            self._report(sheet.headings[misspelt], text)
+            own["line"] = row.cells[misspelt]
+        others: dict[Key, Node] = {
+            name: cell for name, cell in row.cells.items() if name not in own and name != misspelt
+        }
+        headings = {**sheet.headings, "line": sheet.headings.get("line", row.position)}
+        line = row_as_section(row.position, own, headings, self._files.findings)
         if not others:
             return line
         arguments = Node(row.position, others, dict(sheet.headings.items()))
@@ -102,8 +113,7 @@ class _Expander:
         if "use" not in line.value:
             return own
         base = self._instance(line.value["use"], parameters.values, parameters.used, line.position, ())
-        if not base.incomplete:
-            self._report_unused(line, arguments, parameters.used)
+        self._report_unused(line, arguments, parameters.used, base)
         return overlay(base, own)
 
     def _instance(
@@ -150,11 +160,10 @@ class _Expander:
             inner |= {key: node for key, node in values.items() if key in LINE_PARAMETERS}
             used_by_inner: set[str] = set()
             base = self._instance(entries["use"], inner, used_by_inner, line, chain)
-            if not base.incomplete:
-                self._report_unused(template, arguments, used_by_inner)
+            self._report_unused(template, arguments, used_by_inner, base)
             result = overlay(base, result)
         for key in defaults:
-            if key not in parameters.used:
+            if key not in parameters.used and not result.has_gap():
                 text = f"nothing in this template is ${{{key}}}; remove this default"
                 self._report(entries["defaults"].keys[key], text)
         used |= parameters.used
@@ -168,12 +177,12 @@ class _Expander:
             self._report(node.keys["with"], "'with' gives a template its parameters: say which one by 'use'")
         return self._entries(node.value["with"])
 
-    def _report_unused(self, node: Node, arguments: Mapping[Key, Node], used: set[str]) -> None:
-        """Report the parameters under `with` that no placeholder asks for."""
+    def _report_unused(self, node: Node, arguments: Mapping[Key, Node], used: set[str], base: Node) -> None:
+        """Report the parameters under `with` that no placeholder of the template, which has become `base`, asks for."""
         if not isinstance(node.value, dict):
             return
         for key in arguments:
-            if key not in used and key not in LINE_PARAMETERS:
+            if key not in used and key not in LINE_PARAMETERS and not base.has_gap():
                 name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
                 text = f"the template {quoted(name)} has no ${{{key}}}{suggestion(str(key), known)}"
                 self._report(node.value["with"].keys[key], text)

@@ -9,7 +9,7 @@ often as it is repeated, and the depth is limited.
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -29,13 +29,16 @@ from ruamel.yaml.events import (
 )
 from ruamel.yaml.reader import ReaderError
 
+from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
 from gateway.model import Scalar
 
-MAX_VALUES = 100_000
+MAX_VALUES = 400_000
 """In one file, each value counted as often as aliases repeat it."""
 MAX_DEPTH = 40
 """Levels of nesting."""
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
+_CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
+"""A comment of one word, close behind a text."""
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
 
@@ -61,10 +64,11 @@ class Position:
 
 
 class Finding(NamedTuple):
-    """What is wrong at a position, and what would be right."""
+    """What is wrong at a position, or with `warning` may be, and what would be right."""
 
     position: Position
     text: str
+    warning: bool = False
 
 
 class LineIndex:
@@ -88,10 +92,14 @@ class LineIndex:
 
 
 class BrokenFileError(Exception):
-    """A file cannot be read any further than the position of `finding`."""
+    """A file cannot be read any further than the position of `finding`.
 
-    def __init__(self, position: Position, text: str) -> None:
+    `opened` is where what could not be read to its end begins; None where this is no matter of YAML's syntax.
+    """
+
+    def __init__(self, position: Position, text: str, opened: Position | None = None) -> None:
         self.finding = Finding(position, text)
+        self.opened = opened
         super().__init__(text)
 
 
@@ -117,6 +125,16 @@ class Node:
     """Some of what belongs here could not be read, which was reported. Other faults here may only follow from that."""
     unsubstituted: str = ""
     """A text with parameters as it was before they were substituted: `ns=2;s=${plc}.State`."""
+
+    def children(self) -> Collection["Node"]:
+        """The values in a mapping or list."""
+        if isinstance(self.value, dict):
+            return self.value.values()
+        return self.value if isinstance(self.value, list) else ()
+
+    def has_gap(self) -> bool:
+        """Whether something in it could not be read."""
+        return self.incomplete or any(child.has_gap() for child in self.children())
 
     def tree(self, *, substituted: bool = True) -> Tree:
         """The values without positions; with texts as they were before substitution unless `substituted`."""
@@ -162,6 +180,7 @@ class _Composer:
         self._anchors: dict[str, Node] = {}
         self._depth = self._count = 0
         self._lines = LineIndex(text, file)
+        self._has_invisible = INVISIBLE.search(text) is not None
 
     def document(self) -> Node:
         root = Node(self._lines.position(0), None, empty=True)
@@ -171,8 +190,7 @@ class _Composer:
                 documents += 1
                 if documents > 1:
                     position = self._position(event.start_mark)
-                    self.findings.append(Finding(position, "a second document begins; a file holds one"))
-                    break
+                    raise BrokenFileError(position, "a second document begins; a file holds one", position)
             elif isinstance(event, NodeEvent):
                 root = self._node(event)
         return root
@@ -199,9 +217,9 @@ class _Composer:
     def _alias(self, event: AliasEvent, position: Position) -> Node:
         target = self._anchors.get(event.anchor)
         if target is None:
-            raise BrokenFileError(
-                position, "not YAML: no anchor (&name) of this name is complete before this alias (*name)"
-            )
+            text = "not YAML: no anchor (&name) of this name is complete before this alias (*name); a text that begins "
+            self.findings.append(Finding(position, f"{text}with '*' needs quotes"))
+            return Node(position, None, incomplete=True)
         return target
 
     def _build(self, event: ScalarEvent | CollectionStartEvent, position: Position) -> Node:
@@ -212,6 +230,11 @@ class _Composer:
         if isinstance(event, ScalarEvent):
             node.value = scalar(event.value) if event.implicit[0] else event.value
             node.written = event.value
+            if self._has_invisible and self._report_invisible(event):
+                node.written = without_invisible(event.value)
+                node.value = scalar(node.written) if event.implicit[0] else node.written
+            if event.style is None and event.end_mark.index + 2 < len(self._text):
+                self._report_cut(event)
             node.empty = event.start_mark.index == event.end_mark.index
         elif isinstance(event, SequenceStartEvent):
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
@@ -244,6 +267,24 @@ class _Composer:
                 mapping.keys[key.value] = key.position
         mapping.value = value
 
+    def _report_invisible(self, event: ScalarEvent) -> bool:
+        """Report the invisible characters; whether one of them is certainly not meant."""
+        certain = False
+        begin = event.start_mark.index
+        written = self._text[begin : event.end_mark.index]
+        for at, meant in invisible_in(written):
+            reason = f"{name_of(written[at])} stands here; delete it, or type a blank"
+            self.findings.append(Finding(self._lines.position(begin + at), reason, meant))
+            certain = certain or not meant
+        return certain
+
+    def _report_cut(self, event: ScalarEvent) -> None:
+        """Warn of a text that a ' #' may have cut off: `Tag #1`."""
+        comment = _CUT.match(self._text, event.end_mark.index)
+        if comment is not None and event.value:
+            reason = "from ' #' on this is a comment; if it belongs to the text, put all of it in quotes"
+            self.findings.append(Finding(self._lines.position(event.end_mark.index + 1), reason, warning=True))
+
     def _until(self, end: type[Event]) -> Iterator[Event]:
         for event in self._events:
             if isinstance(event, end):
@@ -261,22 +302,24 @@ class _Composer:
             raise self._broken(error) from None
         except ReaderError as error:
             position = self._lines.position(error.position)
-            raise BrokenFileError(position, "not YAML: an invisible control character stands here; delete it") from None
+            text = "not YAML: an invisible control character stands here; delete it"
+            raise BrokenFileError(position, text, position) from None
         except ValueError:  # an escape such as "\\UFFFFFFFF", which chr() refuses
             raise BrokenFileError(
-                last, "not YAML: after this, an escape names a character that does not exist"
+                last, "not YAML: after this, an escape names a character that does not exist", last
             ) from None
 
     def _broken(self, error: MarkedYAMLError) -> BrokenFileError:
         problem = error.problem or ""
-        position = self._position(error.context_mark if "unexpected end of stream" in problem else error.problem_mark)
+        opened = self._position(error.context_mark or error.problem_mark)
+        position = opened if "unexpected end of stream" in problem else self._position(error.problem_mark)
         line = self._lines.text(position.line)
-        indent = line[: len(line) - len(line.lstrip())]
+        indent = line[: len(line) - len(line.lstrip(" \t"))]
         if "\t" in indent:
-            return BrokenFileError(
-                replace(position, column=indent.index("\t") + 1), "not YAML: a tab; indent with spaces"
-            )
-        return BrokenFileError(position, "not YAML: " + next(hint for part, hint in _HINTS if part in problem))
+            position = replace(position, column=indent.index("\t") + 1)
+            return BrokenFileError(position, "not YAML: a tab; indent with spaces", opened)
+        hint = next(hint for part, hint in _HINTS if part in problem)
+        return BrokenFileError(position, f"not YAML: {hint}", opened)
 
     def _position(self, mark: StreamMark) -> Position:
         return self._lines.position(mark.index)

@@ -12,6 +12,7 @@ from itertools import islice, product
 from typing import Literal, Protocol
 
 from gateway.config.error_messages import suggestion
+from gateway.config.lint_expressions import meant_name, why_unreadable
 from gateway.mapping.values import flaw, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -33,13 +34,12 @@ _KINDS: Mapping[ValueKind, str] = {"number": "a number", "truth": "true or false
 _MOST_PROBES = 256
 _CALCULATES = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-_SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): (?:Syntax error: )?([^\n]*)")
+_SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
     r"|(?P<names>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)(?P<call>\s*\()?"
     r"|(?P<whole>(?<![\w.])\d+(?![\w.]))|\d[\w.]*"
 )
-_ASSIGNMENT = re.compile(r"(?<![=!<>])=(?!=)")
 
 
 class Program(Protocol):
@@ -158,10 +158,8 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         program: Program = cel.compile(source)
     except ValueError as error:
         match = _SYNTAX.search(str(error))
-        where = f"at character {match[2]}: {match[3]}" if match else str(error)
-        if _ASSIGNMENT.search(source):
-            where += '; write "==" to compare'
-        raise ValueError(f'"{source}" is not an expression, {where}') from None
+        stopped = int(match[2]) if match else None
+        raise ValueError(f'"{source}" is not an expression, {why_unreadable(source, stopped)}') from None
     names = tuple(program.variables())
     for name in names:
         if name not in known:
@@ -169,6 +167,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
             where = f"; at character {at.start() + 1}" if at else ""
             raise ValueError(
                 f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
+                f"{meant_name(name, known)}"
             )
     for function in program.functions():
         if function.isidentifier() and function not in FUNCTIONS:

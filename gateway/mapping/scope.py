@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
+from gateway.config.lint_expressions import meant_name
 from gateway.config.schema_io import Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
@@ -61,7 +62,9 @@ class Scope:
         return self._try(loc, lambda: expressions.parse_value(source, self.inputs, self.kinds))
 
     def _unknown(self, name: str) -> str:
-        return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}'
+        return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}' + meant_name(
+            name, self.inputs
+        )
 
     def _try(self, loc: Loc, parse: Callable[[], Parsed]) -> Parsed | None:
         try:

@@ -211,6 +211,11 @@ class SqliteStore:
             return pages * self._cache.number("page_size")
 
     def full(self) -> str | None:
+        if not (self._directory / DATABASE).exists():
+            return (
+                f"somebody has removed the outbox's files in {self._directory}: what waits is only in files that are "
+                "gone once this process ends. Let it deliver what it can, then restart it"
+            )
         if not self._ballast.make():
             size = in_words(self._ballast.size)
             return (

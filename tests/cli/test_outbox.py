@@ -195,7 +195,7 @@ def test_list_is_narrowed_by_filters(refused: Site) -> None:
         return {item["record"]["key"] for item in refused.json("list", *arguments)["records"]}
 
     assert keys("--where", "dead") == keys("--error", "No Such") == {RUN.key}
-    assert keys("--kind", "state") == keys("--newer", "10m") == {STATE.key}
+    assert keys("--kind", "state") == keys("--newer", "90m") == {STATE.key}
     assert keys("--older", "1h", "--kind", "output") == {ENTRY.key}
     assert keys("--line", "Line 01") == keys("--line", LINE) == {RUN.key, ENTRY.key, END.key, STATE.key}
     answer = refused.json("list", "--limit", "2")

@@ -25,7 +25,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     """A header and rows of equal length, none of them empty; blanks around a cell do not count, so there are none."""
     header = draw(st.lists(NAMES, min_size=2, max_size=5, unique=True))
     row = st.lists(CELLS.map(str.strip), min_size=len(header), max_size=len(header)).filter(any)
-    return [header, *draw(st.lists(row, max_size=5))]
+    return [header, *draw(st.lists(row, min_size=1, max_size=5))]
 
 
 @given(

@@ -89,10 +89,10 @@ CASES: dict[str, Wrong] = {
     "bomb": Wrong(
         "a: &a [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]\n"
         + "".join(
-            f"{n}: {'▲' if n == 'e' else ''}&{n} [{', '.join([f'*{m}'] * 10)}]\n"
-            for m, n in zip("abcd", "bcde", strict=True)
+            f"{n}: {'▲' if n == 'f' else ''}&{n} [{', '.join([f'*{m}'] * 10)}]\n"
+            for m, n in zip("abcde", "bcdef", strict=True)
         ),
-        ("100000 values",),
+        ("400000 values",),
     ),
     "deep by aliases": Wrong(
         "".join(f"k{n}: {'▲' if n == 39 else ''}&k{n} [{f'*k{n - 1}' if n else 0}]\n" for n in range(3000)),

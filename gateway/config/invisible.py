@@ -1,0 +1,48 @@
+"""Characters that nobody sees and that make another word of a word: what they are called, and where they stand."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+BLANKS = frozenset("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000")
+"""They look like blanks and are none."""
+
+_NOTHING = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u202a-\u202e"
+_MORE = "\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb"
+INVISIBLE = re.compile(rf"[{''.join(sorted(BLANKS))}{_NOTHING}{_MORE}]")
+"""One character that looks like a blank or like nothing."""
+
+_NAMES = {
+    "\u00a0": "a no-break space",
+    "\u00ad": "a soft hyphen",
+    "\u200b": "a zero width space",
+    "\ufeff": "a byte order mark",
+}
+_JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
+_NO_PROSE = re.compile(r"[<>=&|;/]")
+_LATIN = re.compile(r"[\x00-\u024f]*\Z")
+
+
+def name_of(character: str) -> str:
+    """What a character is called, with its number: `a no-break space (U+00A0)`."""
+    name = unicodedata.name(character, "a character").lower()
+    return f"{_NAMES.get(character, f'an invisible character, {name}')} (U+{ord(character):04X})"
+
+
+def invisible_in(text: str) -> Iterator[tuple[int, bool]]:
+    """The index of each invisible character of `text`, and whether it may be meant.
+
+    A joiner is meant in writings and signs that need it. A blank of another kind between words of a text can be a
+    matter of typography, as before a French colon; in an address or a condition it is none.
+    """
+    for match in INVISIBLE.finditer(text):
+        character = match[0]
+        if character in _JOINERS and not _LATIN.match(text.replace(character, "")):
+            continue
+        inner = character in BLANKS and text[: match.start()].strip() != "" and text[match.end() :].strip() != ""
+        yield match.start(), inner and not _NO_PROSE.search(text)
+
+
+def without_invisible(text: str) -> str:
+    """`text` as it was meant: blanks of another kind are blanks, and what shows nothing is gone."""
+    return INVISIBLE.sub(lambda match: " " if match[0] in BLANKS else "", text).strip()

@@ -1,0 +1,43 @@
+"""What looks right in a configuration and is not: an error where that is certain, else a warning with its cure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.config.lint_expressions import find_doubtful_comparisons
+from gateway.config.lint_inputs import find_doubtful_inputs
+from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
+from gateway.config.schema import Config
+from gateway.config.schema_walk import Loc
+from gateway.errors import ConfigFault
+
+_CONDITIONS = frozenset({"when", "expr"})
+
+
+def find_doubts(config: Config) -> Iterator[ConfigFault]:
+    """All that is certainly (an error) or probably (a warning) not meant as it is written."""
+    for index, line in enumerate(config.lines):
+        loc: Loc = ("lines", index)
+        yield from find_doubtful_texts(line, loc)
+        yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
+    yield from find_doubtful_inputs(config.lines)
+    yield from find_near_misses(config.lines)
+
+
+def _expressions(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    """The conditions and expressions in a part of the configuration, with their places."""
+    match value:
+        case BaseModel():
+            for name, info in type(value).model_fields.items():
+                item = getattr(value, name)
+                if name in _CONDITIONS and isinstance(item, str):
+                    yield (*loc, name), item
+                elif isinstance(item, BaseModel | Mapping | list):
+                    yield from _expressions(item, (*loc, info.alias or name))
+        case Mapping():
+            for key, item in value.items():
+                yield from _expressions(item, (*loc, key))
+        case list():
+            for index, item in enumerate(value):
+                yield from _expressions(item, (*loc, index))

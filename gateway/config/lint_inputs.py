@@ -1,0 +1,115 @@
+"""Addresses of inputs that look right and are not: topics that no message has, paths of another language, counters that
+are counted twice."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from gateway.config.addresses import meant_node_id
+from gateway.config.schema import Line
+from gateway.config.schema_io import Input
+from gateway.config.schema_walk import Loc
+from gateway.config.yaml_tree import quoted
+from gateway.errors import ConfigFault
+
+_ADDRESSES = ("node", "topic", "device", "metric", "field", "time")
+_SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
+
+
+def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
+    """What is certainly or probably not meant in the addresses of the inputs of `lines`."""
+    counted: dict[tuple[object, ...], tuple[str, str]] = {}
+    spelt: dict[tuple[str, str], str] = {}
+    for index, line in enumerate(lines):
+        for name, given in line.inputs.items():
+            loc: Loc = ("lines", index, "inputs", name)
+            yield from _address(given, loc)
+            yield from _spelling(given, loc, spelt)
+            if given.counter is None or given.source is None:
+                continue
+            address = (given.source, *(getattr(given, key) for key in (*_ADDRESSES[:5],)), repr(given.only))
+            first = counted.setdefault(address, (line.line, name))
+            if first != (line.line, name):
+                text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
+                yield ConfigFault(loc, text, at_key=True, warning=True)
+
+
+def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
+    for key in _ADDRESSES:
+        value: str | None = getattr(given, key)
+        if value is None:
+            continue
+        if value != value.strip():
+            place = "end" if value != value.rstrip() else "beginning"
+            text = f"there is a blank at the {place}, which makes it another {key}; remove it"
+            yield ConfigFault((*loc, key), text, warning=True)
+        elif len(value) > 1 and value[0] in "“”„«‘" and value[-1] in "”“»’":
+            yield ConfigFault((*loc, key), 'these curly quotes are part of it; write straight ones ("), or none')
+        elif re.search(r"\{[A-Za-z_]\w*\}", value):
+            text = "inputs are not filled in here; a parameter of a template is written ${name}"
+            yield ConfigFault((*loc, key), text, warning=True)
+    if given.topic is not None:
+        yield from _topic(given.topic, (*loc, "topic"))
+    if given.node is not None:
+        yield from _node(given.node, (*loc, "node"))
+    for key in ("field", "time"):
+        path: str | None = getattr(given, key)
+        if path is not None:
+            yield from _path(path, (*loc, key))
+    for path in given.only:
+        yield from _path(path, (*loc, "only", path))
+
+
+def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
+    shared = _SHARED.fullmatch(topic)
+    scheme = re.match(r"[a-z]+://[^/]*/?", topic)
+    if shared is not None:
+        text = "a message never has this topic: it is that of a shared subscription; write what follows"
+        yield ConfigFault(loc, f"{text}: {quoted(shared['topic'])}")
+    elif topic.startswith("$"):
+        text = "topics that begin with '$' are the broker's own; events of a line have others"
+        yield ConfigFault(loc, text, warning=True)
+    elif scheme is not None:
+        yield ConfigFault(loc, f"a topic has no address before it; write {quoted(topic[scheme.end() :])} alone")
+    elif "//" in topic or topic.endswith("/"):
+        text = "two '/' in a row, or one at the end, make a level without a name: a topic is compared sign by sign"
+        yield ConfigFault(loc, text, warning=True)
+    elif "\\" in topic:
+        yield ConfigFault(
+            loc, f"levels of a topic are set apart by '/': {quoted(topic.replace(chr(92), '/'))}", warning=True
+        )
+
+
+def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
+    if re.search(r"[;,]\s*ns=\d+\s*\Z", node):
+        meant = meant_node_id(node)
+        yield ConfigFault(
+            loc, f"the namespace comes first{f'; did you mean {quoted(meant)}?' if meant else ''}", warning=True
+        )
+    elif node.startswith("s="):
+        text = "without a namespace this is namespace 0, the standard's own; write ns=2;s=… or nsu=…;s=…"
+        yield ConfigFault(loc, text, warning=True)
+
+
+def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
+    if path == "$" or path.startswith(("$.", "$[")):
+        name = path.lstrip("$").lstrip(".")
+        cure = f"write {quoted(name)}" if name and name[0] != "[" else "write the name of a field, or leave it out"
+        yield ConfigFault(loc, f"this is a path of another language (JSONPath); {cure}")
+    elif path.startswith("/"):
+        meant = path.strip("/").replace("/", ".")
+        yield ConfigFault(loc, f"fields are set apart by dots, not by '/'; did you mean {quoted(meant)}?", warning=True)
+    elif "[" in path:
+        text = "a field is found by its name, with dots between nested ones; places in lists are not known here"
+        yield ConfigFault(loc, text, warning=True)
+
+
+def _spelling(given: Input, loc: Loc, spelt: dict[tuple[str, str], str]) -> Iterator[ConfigFault]:
+    """Topics and nodes that differ from another only in their case."""
+    for key in ("topic", "node"):
+        value: str | None = getattr(given, key)
+        if value is None or given.source is None:
+            continue
+        first = spelt.setdefault((given.source, value.casefold()), value)
+        if first != value:
+            text = f"elsewhere this {key} is {quoted(first)}: only their case differs, and it counts"
+            yield ConfigFault((*loc, key), text, warning=True)

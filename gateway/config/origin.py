@@ -1,0 +1,128 @@
+"""Where each value of the configuration came from: what is wrong, by its key path, as what a person finds in a file."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config.environment import Override, variable_label, with_values
+from gateway.config.schema_walk import Loc
+from gateway.config.yaml_tree import Finding, Node, Position, printable
+from gateway.errors import ConfigError, ConfigFault, Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A diagnostic and its position in the files, by which it is sorted; None for one of the environment."""
+
+    position: Position | None
+    diagnostic: Diagnostic
+    warning: bool = False
+
+
+def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
+    """All that was found, in the order of the files, the environment's last. What is equal for many lines is one."""
+    groups: dict[Diagnostic, list[Located]] = {}
+    for located in diagnostics:
+        groups.setdefault(located.diagnostic, []).append(located)
+    in_files = [group for group in groups.values() if group[0].position]
+    files = {located.position.file: None for located in diagnostics if located.position}
+    order = {file: number for number, file in enumerate(files)}
+
+    def sort_key(group: list[Located]) -> tuple[int, int, int]:
+        position = group[0].position
+        return (order[position.file], position.line, position.column) if position else (0, 0, 0)
+
+    in_environment = [group[0].diagnostic for group in groups.values() if not group[0].position]
+    return [*(_merged(group) for group in sorted(in_files, key=sort_key)), *in_environment]
+
+
+def all_wrong(found: Iterable[Located]) -> ConfigError:
+    """What was found, of which at least one thing is no warning, as an error."""
+    errors, warnings = [list[Located](), list[Located]()]
+    for located in found:
+        (warnings if located.warning else errors).append(located)
+    return ConfigError(in_order(errors), in_order(warnings))
+
+
+def _merged(group: Sequence[Located]) -> Diagnostic:
+    """One diagnostic for equal ones, with the first of the lines for which it is wrong."""
+    positions = [located.position.used_at for located in group if located.position and located.position.used_at]
+    users = list(dict.fromkeys(map(str, positions)))
+    diagnostic = group[0].diagnostic
+    if not users:
+        return diagnostic
+    more = f" and {len(users) - 1} more" if len(users) > 1 else ""
+    return Diagnostic(diagnostic.where, f"{diagnostic.text} (used at {users[0]}{more})")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where each value came from: the files, as a tree with positions, or a variable of the environment."""
+
+    root: Node
+    variables: Mapping[Loc, Override]
+
+    def diagnose(self, fault: ConfigFault) -> Located:
+        """`fault` with its position."""
+        if fault.loc in self.variables:
+            label = variable_label(self.variables[fault.loc].variable)
+            return Located(None, Diagnostic(label, printable(fault.text)), fault.warning)
+        return in_file(Finding(self._position(fault.loc, at_key=fault.at_key), fault.text, fault.warning))
+
+    def where(self, loc: Loc) -> str:
+        return self.diagnose(ConfigFault(loc, "")).diagnostic.where
+
+    def unsubstituted(self) -> Any:
+        """The values alone, with texts as they were before their parameters were substituted."""
+        values = {loc: item.value for loc, item in self.variables.items()}
+        return with_values(self.root.tree(substituted=False), values)
+
+    def is_incomplete(self, loc: Loc, *, missing: bool) -> bool:
+        """Whether what does not fit the schema at `loc` may only follow from something that could not be read.
+
+        Where a key is `missing`, it may have been in any part around it, and `~` may leave out what was there. Any
+        other value that is there but wrong is wrong anyway.
+        """
+        nodes = [node for node, _ in self._path(loc)]
+        anywhere = missing or nodes[-1].value is None
+        return any(node.incomplete for node in nodes) if anywhere else nodes[-1].incomplete
+
+    def hides(self, loc: Loc) -> bool:
+        """Whether what seems wrong between parts of the configuration, at `loc`, may only follow from something that
+        could not be read: on the way to it, in it, or among the inputs of its line."""
+        nodes = [node for node, _ in self._path(loc)]
+        if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
+            return True
+        line = nodes[2] if len(nodes) > 2 and loc[0] == "lines" else None
+        inputs = line.value.get("inputs") if line is not None and isinstance(line.value, dict) else None
+        return inputs is not None and inputs.has_gap()
+
+    @property
+    def sources_incomplete(self) -> bool:
+        """Whether there may be sources that could not be read."""
+        return any(node.incomplete for node, _ in self._path(("sources",)))
+
+    def _position(self, loc: Loc, *, at_key: bool) -> Position:
+        path = self._path(loc)
+        node, key = path[-1]
+        return node.position if len(path) > len(loc) and not at_key else key
+
+    def _path(self, loc: Loc) -> list[tuple[Node, Position]]:
+        """The values on the way to `loc`, as far as there are any, each with the position of its key."""
+        node = self.root
+        path = [(node, node.position)]
+        for part in loc:
+            if isinstance(node.value, dict) and part in node.value:
+                node, key = node.value[part], node.keys[part]
+            elif isinstance(node.value, list) and isinstance(part, int):
+                node = node.value[part]
+                key = node.position
+            else:
+                break
+            path.append((node, key))
+        return path
+
+
+def in_file(finding: Finding) -> Located:
+    """A finding as a diagnostic of a file."""
+    return Located(finding.position, Diagnostic(str(finding.position), printable(finding.text)), finding.warning)

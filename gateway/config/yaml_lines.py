@@ -1,0 +1,192 @@
+"""One line of YAML by itself: where its quotes, brackets and comment are, and the ways in which it could be mended.
+
+It is looked at only where the file as a whole cannot be read, so that what is guessed here is tried before it counts.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from gateway.config.invisible import BLANKS, name_of
+
+_CLOSERS = {"{": "}", "[": "]"}
+_BEFORE_TOKEN = frozenset(" \t[{,:-")
+_DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
+"""In quotes: the quote may have been meant to end before this."""
+_FILLED_IN = re.compile(r"[^\s{}\[\],]*\{[^{}]*\}[^\s{}\[\],]*")
+_MOST_OFF = 3
+"""Blanks by which an indent is taken for a slip."""
+_ENTRY = re.compile(
+    r"(?P<key>[ \t]*(?:- +)*[^\s#'\"{}\[\],:&*!|>%@`-][^#'\"{}\[\]:]*:[ \t]+)(?P<value>[^\s#|>].*?)[ \t]*\Z"
+)
+_NO_BLANK = re.compile(r"[ \t]*(?:- +)?[A-Za-z_]\w*(?P<colon>:)(?=[^\s/:])")
+_NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*)(?P<rest>[ \t]+[^\s#].*|[ \t]*\Z)")
+
+
+class Repair(NamedTuple):
+    """A line that may have been meant; `column` (from 1) and `text` say what is wrong with the one that is there."""
+
+    column: int
+    text: str
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where a line has quotes that may not be closed as they were meant, its comment, and its brackets without an end.
+
+    `open_quote`: the last of the quotes is not closed. `flow`: it has brackets at all.
+    """
+
+    text: str
+    quotes: tuple[int, ...]
+    open_quote: bool
+    comment: int | None
+    brackets: str
+    flow: bool
+
+
+def scan(text: str) -> Line:
+    """The parts of `text`, a line that begins outside of quotes and brackets."""
+    quote: int | None = None
+    quotes: list[int] = []
+    brackets: list[str] = []
+    comment: int | None = None
+    flow = False
+    at = 0
+    while at < len(text) and comment is None:
+        character, before = text[at], text[at - 1] if at else " "
+        if quote is not None:
+            if character == "\\" and text[quote] == '"':
+                at += 1
+            elif character == text[quote]:
+                if character == "'" and text.startswith("''", at):
+                    at += 1
+                else:
+                    if _DOUBTFUL.search(text, quote, at):
+                        quotes.append(quote)
+                    quote = None
+        elif character in "\"'" and before in _BEFORE_TOKEN:
+            quote = at
+        elif character == "#" and before in " \t":
+            comment = at
+        elif character in _CLOSERS and (brackets or before in _BEFORE_TOKEN):
+            brackets.append(character)
+            flow = True
+        elif brackets and character == _CLOSERS[brackets[-1]]:
+            brackets.pop()
+        at += 1
+    if quote is not None:
+        quotes.append(quote)
+    return Line(text, tuple(quotes), quote is not None, comment, "".join(brackets), flow)
+
+
+def likely_repairs(text: str) -> Iterator[Repair]:
+    """What is visibly wrong with a line by itself: a blank that is none, a quote or a bracket that is not closed."""
+    blank = next((index for index, character in enumerate(text) if character in BLANKS), None)
+    if blank is not None:
+        mended = "".join(" " if character in BLANKS else character for character in text)
+        yield Repair(blank + 1, f"{name_of(text[blank])} stands here; delete it and type a blank", mended)
+    line = scan(text)
+    for quote in reversed(line.quotes):
+        yield from _closed_quote(line, quote)
+    if line.brackets and not line.open_quote:
+        yield from _closed_brackets(line)
+
+
+def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
+    """The line as it may have been meant where the parser stopped at `index` and said what is wrong there."""
+    stopped = text[index : index + 1]
+    if stopped and not stopped.isprintable():
+        yield Repair(index + 1, said, text[:index] + text[index + 1 :])
+    if stopped in {"}", "]"} and not scan(text).brackets:
+        yield Repair(index + 1, f"there is one '{stopped}' too many", text[:index] + text[index + 1 :])
+    if text[max(index - 1, 0) : index] == "\\":
+        yield Repair(index + 1, said, f"{text[:index]}\\{text[index:]}")
+    begin = max(text.rfind(sign, 0, index) for sign in "{[,") + 1
+    end = min((found for sign in "}]," if (found := text.find(sign, index)) >= 0), default=len(text))
+    key, colon, value = text[begin:end].partition(": ") if begin else ("", "", "")
+    if colon and value.strip():
+        either = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
+        reason = either if stopped == ":" else said
+        column = begin + len(key) + 3 if stopped == ":" else index + 1
+        yield Repair(column, reason, f"{text[:begin]}{key}: {_in_quotes(value)}{text[end:]}")
+    filled_in = _FILLED_IN.match(text, max(index - 1, 0))
+    if filled_in is not None:
+        end = filled_in.end()
+        mended = f"{text[: index - 1]}'{filled_in[0]}'{text[end:]}"
+        yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended)
+    entry = _ENTRY.match(text[: scan(text).comment])
+    if entry is not None and not scan(text[:index]).brackets:
+        column, reason = index + 1, said
+        if entry["value"][0] in "\"'{[" and index > entry.start("value"):
+            column, first = entry.start("value") + 1, entry["value"][0]
+            reason = f"what begins with {first} here ends before the text does; put all of the text in quotes"
+            if first in "\"'":
+                reason += f", with {'two single' if first == chr(39) else 'single'} quotes where it has such in it"
+        yield Repair(column, reason, entry["key"] + _in_quotes(entry["value"]))
+
+
+def missing_signs(text: str) -> Iterator[Repair]:
+    """The line with what may be missing around its key: a blank, a ':', a '- '."""
+    colon = _NO_BLANK.match(text)
+    if colon is not None:
+        at = colon.start("colon") + 1
+        yield Repair(at, "a blank is missing after this ':'", f"{text[:at]} {text[at:]}")
+    word = _NO_COLON.fullmatch(text)
+    if word is not None and ":" not in text:
+        at = word.end("word")
+        yield Repair(at + 1, "a ':' is missing after this word", f"{text[:at]}:{text[at:]}")
+    content = text.lstrip(" ")
+    if content and not content.startswith(("- ", "#", "\t")):
+        indent = len(text) - len(content)
+        reason = "'- ' is missing before this: each item of a list begins with it"
+        yield Repair(indent + 1, reason, f"{' ' * indent}- {content}")
+
+
+def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
+    """The line indented like others, of which `indents` are known, the nearest first."""
+    content = text.lstrip(" \t")
+    before = text[: len(text) - len(content)]
+    tab = before.find("\t")
+    if not content or content.startswith("#"):
+        return
+    if tab >= 0:
+        yield from (Repair(tab + 1, "a tab; indent with spaces", " " * other + content) for other in indents)
+        return
+    for other in sorted(set(indents) - {len(before)}, key=lambda other: (abs(other - len(before)), -other)):
+        if abs(other - len(before)) <= _MOST_OFF:
+            reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"
+            yield Repair(len(before) + 1, reason, " " * other + content)
+
+
+def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
+    text = line.text
+    ends = [match.start() for match in re.finditer(r"[,}\]]|[ \t]#|\Z", text) if match.start() > quote]
+    if not line.flow:
+        ends = [len(text.rstrip()), *ends]
+    for end in dict.fromkeys(ends):
+        reason = "the quote that is opened here is never closed"
+        yield Repair(quote + 1, reason, f"{text[:end]}{text[quote]}{text[end:]}")
+
+
+def _closed_brackets(line: Line) -> Iterator[Repair]:
+    text, missing = line.text, "".join(_CLOSERS[bracket] for bracket in reversed(line.brackets))
+    if line.comment is not None:
+        reason = "' #' begins a comment, so that the rest of this line is not read; put the text in quotes"
+        yield Repair(line.comment + 1, reason, f"{text[: line.comment - 1]}_{text[line.comment :]}")
+    end = len(text[: line.comment].rstrip())
+    reason = f"a closing bracket is missing: '{missing}'"
+    yield Repair(end + 1, reason, f"{text[:end]}{missing}{text[end:]}")
+
+
+def without_value(text: str) -> str | None:
+    """The line `key: value` without its value; None where it is no such line."""
+    entry = _ENTRY.match(text)
+    return entry["key"].rstrip() if entry is not None else None
+
+
+def _in_quotes(text: str) -> str:
+    content = text.strip().strip("\"'").replace("'", "''")
+    return f"'{content}'"

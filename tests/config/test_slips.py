@@ -1,0 +1,247 @@
+"""P10: what people write by mistake, in the file of a whole plant: each is told at its place, with its cure, at once.
+
+The mistakes of a group stand in one file, each in a line of the plant of its own. So each also shows that it hides no
+other, and that nothing is said that only follows from it.
+"""
+
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.config.factory import Said, Slip, said_of, slip
+
+STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
+SPEED = 'speed: {source: plc, node: "nsu=urn:acme:line;s=L00.Speed"}'
+NODE = '"nsu=urn:acme:line;s=L00.Speed"'
+ORDER = "topic: plant-a/L00/events/order, field: number"
+END = '{when: "state == 0", for: 30m}'
+WHEN = '{when: "speed > 5.0"}'
+
+SYNTAX = (
+    slip('product: "{sku}"\n', 'product: ▲"{sku}\n', "the quote that is opened here is never closed"),
+    slip(STATE, 'state: {source: plc, node: ▲"nsu=urn:acme:line;s=L00.State}', "never closed"),
+    slip(NODE, "nsu=urn:acme:line;s=L00.Speed ▲#1", "' #' begins a comment", "quotes"),
+    slip("field: sku}", "field: sku▲", "closing bracket is missing"),
+    slip(END, '{when: ▲"state == 0, for: 30m}', "never closed"),
+    slip("hold: 5s", "hold:▲5s".replace("hold:▲", "hold▲:"), "a blank is missing after this ':'"),
+    slip("    run:\n", "    run▲\n", "a ':' is missing after this word"),
+    slip("every: 60s", "every▲ 60s", "a ':' is missing"),
+    slip("      settle: 500ms", "     ▲settle: 500ms", "indented by 5 blanks", "by 6"),
+    slip("      settle: 500ms", "       ▲settle: 500ms", "indented by 7 blanks", "by 6"),
+    slip("      input: state", "▲\tinput: state", "a tab", "spaces"),
+    slip("      hold: 5s", "\u00a0     hold: 5s".replace("\u00a0", "▲\u00a0"), "no-break space (U+00A0)", "blank"),
+    slip("reason: Jam}", "reason: ▲Jam: feeder}", "': '", "needs quotes"),
+    slip("        - {count: good,", "        ▲{count: good,", "'- ' is missing"),
+    slip("time: at}\n      sku", "time: at}▲}\n      sku", "one '}' too many"),
+)
+SYNTAX_2 = (
+    slip("line: Line 00", "line: ▲@Line 00", "no value begins with this character", "quotes"),
+    slip("line: Line 00", 'line: "Line \\▲q00"', "backslash", "single quotes"),
+    slip("line: Line 00", "line: Line 00▲: north", "no ':' can stand here", "quotes"),
+    slip("every: 60s", "every: ▲\x0760s", "invisible control character"),
+    slip("source: plc, node: " + NODE, "source: ▲plc node: " + NODE, "a ',' is missing"),
+    slip('name: "{order}"', "name: ▲{order}x", "put all of the text in quotes"),
+    slip('lot: "{order}"', "lot: ▲*order", "alias", "needs quotes"),
+    slip("lot: ", "lot▲\u00a0: ", "no-break space"),
+    slip("factory: Factory A", "factory: ▲!plant Factory A", "tags", "quotes"),
+    slip("hold: 5s", "hold: 5s\n      ▲hold: 6s", "duplicate key 'hold'"),
+)
+SCHEMA = (
+    slip("max_rate: 5/s", "▲max-rate: 5/s", "unknown key 'max-rate'", "did you mean 'max_rate'"),
+    slip("rollover: 65536, max", "▲Rollover: 65536, max", "did you mean 'rollover'"),
+    slip("    states:", "    ▲state:", "unknown key 'state'", "did you mean 'states'"),
+    slip("    scrap_yield:", "    ▲scrap-yield:", "did you mean 'scrap_yield'"),
+    slip("      product: ", "      ▲prodcut: ", "did you mean 'product'"),
+    slip("scale: 0.5", "scale: 12, ▲5", "decimal comma", "0.5"),
+    slip("scale: 0.5", 'scale: ▲"0,5"', "with a point", "0.5"),
+    slip("scale: 0.5", "scale: ▲5 m", "without quotes or a unit"),
+    slip("rollover: 65536, max", 'rollover: ▲"65.536,0", max', "with a point", "1000"),
+    slip("settle: 500ms", "settle: ▲0,5s", "with a point", '"500ms"'),
+    slip("settle: 500ms", "settle: ▲500", "duration with its unit"),
+    slip("settle: 500ms", "settle: ▲500 msec", "duration with its unit"),
+    slip("max_rate: 5/s", "max_rate: ▲5 1/s", "rate with its unit"),
+    slip("max_rate: 5/s", "max_rate: ▲'0,5/s'", "with a point", "rate"),
+    slip("line: Line 00", "line: ▲7", "needs quotes"),
+    slip("1: {category: Uptime}", "1: ▲Uptime", "keys and values"),
+    slip("1: {category: Uptime}", "1: {▲categroy: Uptime}", "did you mean 'category'"),
+    slip('name: "{order}"', "name: ▲{order}", "quotes around the braces"),
+    slip("every: 60s", "every: ▲-60s", "duration with its unit"),
+    slip("      key: order", "      key: ▲[order]", "write text"),
+    slip("set: target", "set: ▲targets", "did you mean 'target'"),
+    slip("metric_group: Speed, ", "▲metricgroup: Speed, ", "did you mean 'metric_group'"),
+    slip("{type: Recipe, ", "▲{", "'type' is missing"),
+    slip("counter: {rollover: 65536, max", "counter: {▲rollover:65536, max", "a blank is missing"),
+    slip('t3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}', "▲t3: {}", "'source' is missing"),
+    slip("- {count: good, ", "- ▲{", "'count' is missing"),
+    slip("      input: state\n", "      input: state\n      preset: ▲PackML\n", "did you mean 'packml'"),
+    slip("t3: {source: plc,", "t3: {▲soruce: plc,", "did you mean 'source'"),
+    slip("t3: {source: plc,", "t3: {source: ▲PLC,", "unknown source 'PLC'", "did you mean 'plc'"),
+    slip("t3: {source: plc,", "t3: {source: ▲flor,", "did you mean 'floor'"),
+    slip("t3: {source: plc, node", "t3: {source: plc, ▲Node", "did you mean 'node'"),
+    slip("      t3: ", "      ▲t 3: ", "letters, digits and '_'"),
+    slip("value: 12.5", "value: ▲[12.5]", "single value"),
+    slip("for: 30m", "for: ▲30", "duration with its unit"),
+)
+REFERENCES = (
+    slip("      key: order", "      key: ▲Order", '"Order" is not an input', 'did you mean "order"'),
+    slip('product: "{sku}"\n', 'product: ▲"{skus}"\n', 'did you mean "sku"'),
+    slip("- {count: good", "- {count: ▲goods", 'did you mean "good"'),
+    slip("- {count: good", "- {count: ▲speed", "without `counter`"),
+    slip('"speed > 5.0"', '▲"sped > 5.0"', 'did you mean "speed"'),
+    slip('"speed > 5.0"', '▲"speed > 5,0"', 'write the number with a point: "5.0"'),
+    slip('"speed > 5.0"', '▲"speed > 5.0 AND state == 1"', 'write "&&"'),
+    slip('"speed > 5.0"', '▲"speed > 5.0 or state == 1"', 'write "||"'),
+    slip('"speed > 5.0"', '▲"NOT speed > 5.0"', 'write "!"'),
+    slip('"speed > 5.0"', '▲"speed => 5.0"', 'write ">="'),
+    slip('"speed > 5.0"', '▲"speed <> 5.0"', 'write "!="'),
+    slip('"speed > 5.0"', '▲"speed = 5.0"', 'write "=="'),
+    slip('"speed > 5.0"', '▲"speed === 5.0"', 'write "=="'),
+    slip('"speed > 5.0"', '▲"(speed > 5.0"', "a ')' is missing"),
+    slip('"speed > 5.0"', '▲"speed > 5.0)"', "one ')' too many"),
+    slip('"speed > 5.0"', '▲"speed >"', "something is missing at the end"),
+    slip('"speed > 5.0"', '▲"{speed} > 5.0"', "without braces"),
+    slip('"speed > 5.0"', '▲"speed > 5 m"', "without its unit"),
+    slip('"speed > 5.0"', '▲"speed ≥ 5"', 'write "<=", ">="'),
+    slip('"speed > 5.0"', '▲"state == TRUE"', 'write "true"'),
+    slip('"speed > 5.0"', "▲'state == \"on'", "a quote is never closed"),
+    slip('"speed > 5.0"', "▲'state == “on”'", "curly quotes"),
+    slip('"speed > 5.0"', '▲"if speed > 5 then true"', 'write "condition ? one : another"'),
+    slip('"speed > 5.0"', "▲\"good == '5'\"", "is a number", "without quotes"),
+    slip(NODE, '▲"NS=2;S=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2,s=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2;L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"2;s=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2; s=L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns:2;s:L00.Speed"', "did you mean 'ns=2;s=L"),
+    slip(NODE, '▲"ns=2;i=L00.Speed"', "did you mean 's=L"),
+    slip(NODE, '▲"NSU=urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
+    slip("plant-a/L00/events/scrap", "▲plant-a/+/events/scrap", "wildcards"),
+    slip("plant-a/L00/events/scrap", "▲$share/group/plant-a/L00/events/scrap", "shared subscription", "'plant-a/L"),
+    slip("plant-a/L00/events/scrap", '▲"mqtt://broker/plant-a/L00/scrap"', "no address", "'plant-a/L"),
+)
+CERTAIN = (
+    slip('product: "{sku}"\n', "product: ▲sku\n", "is the name of an input", 'write "{sku}"'),
+    slip('product: "{sku}", metric', "product: ▲sku, metric", "is the name of an input", 'write "{sku}"'),
+    slip('product: "{sku}"\n', 'product: ▲"{{ sku }}"\n', "double braces", 'write "{sku}"'),
+    slip('lot: "{order}"', 'lot: ▲"{{order}}"', "double braces", 'write "{order}"'),
+    slip('lot: "{order}"', 'lot: ▲"{ order }"', "is not a placeholder"),
+    slip('lot: "{order}"', 'lot: ▲"{order"', "a lone"),
+    slip('product: "{sku}"\n', "product: ▲“sku”\n", "curly quotes"),
+    slip("reason: Jam}", "reason: ▲„Jam“}", "curly quotes"),
+    slip("plant-a/L00/events/scrap", "▲“plant-a/L00/events/scrap”", "curly quotes"),
+    slip("field: number", "field: ▲$.number", "JSONPath", "'number'"),
+    slip("field: number", "field: ▲$", "JSONPath", "leave it out"),
+    slip("field: number", "field: ▲number..value", "single dots"),
+    slip("factory: Factory A", "factory: Factory▲\u200b A", "zero width space (U+200B)", "delete"),
+    slip("factory: Factory A", 'factory: "▲\ufeffFactory A"', "byte order mark (U+FEFF)"),
+    slip("factory: Factory A", "factory: Fac▲\u00adtory A", "soft hyphen"),
+    slip("reason: Jam}", "reason▲\u200b: Jam}", "zero width space"),
+    slip('"speed > 5.0"', '"speed▲\u00a0> 5.0"', "no-break space (U+00A0)"),
+    slip('lot: "{order}"', 'lot: ▲"${order}"', "no value for ${order}"),
+)
+DOUBTFUL = tuple(
+    slip(*case, warning=True)
+    for case in (
+        ('name: "{order}"', "name: ▲order", "is the name of an input", 'write "{order}"'),
+        ('lot: "{order}"', "lot: ▲order", "is the name of an input"),
+        ("reason: Jam}", "reason: ▲scrap.code}", "is the name of an input", 'write "{scrap.code}"'),
+        ('lot: "{order}"', 'lot: ▲"{{lot}}"', "double braces"),
+        ('lot: "{order}"', "lot: ▲$order", 'in braces, "{order}"'),
+        ('lot: "{order}"', 'lot: ▲"%order%"', 'in braces, "{order}"'),
+        ("plant-a/L00/events/scrap", '▲"plant-a/L00/events/scrap "', "blank at the end"),
+        ("plant-a/L00/events/scrap", "▲$SYS/broker/uptime", "the broker's own"),
+        ("plant-a/L00/events/scrap", "▲plant-a/L00//events/scrap", "two '/' in a row"),
+        ("plant-a/L00/events/scrap", "▲plant-a/L00/events/scrap/", "'/'", "at the end"),
+        ("plant-a/L00/events/scrap", '▲"plant-a/{line}/events/scrap"', "${name}"),
+        ("plant-a/L00/events/scrap", "▲plant-a\\L00\\events\\scrap", "set apart by '/'"),
+        (NODE, '▲"nsu=urn:acme:line;s=L00.Speed "', "blank at the end"),
+        (NODE, '▲"s=L00.Speed"', "namespace 0"),
+        (NODE, '▲"s=L00.Speed;ns=2"', "did you mean 'ns=2;s=L"),
+        (NODE, '▲"nsu=urn:acme:line;s=L00.STATE"', "only their case differs"),
+        ("field: number", "field: ▲/order/number", "did you mean 'order.number'"),
+        ("field: number", 'field: ▲"orders[0].number"', "places in lists"),
+        ('"speed > 5.0"', "▲\"speed > '5.0'\"", "letter by letter", "speed > 5.0"),
+        ('"speed > 5.0"', "▲\"speed == '5'\"", "never holds for a number", "speed == 5"),
+        ('"speed > 5.0"', "▲\"t1 == 'true'\"", "t1 == true"),
+        ('"state == 0"', "▲\"state == 'off' || state == 0\"", "only one of them can ever hold"),
+        ("{category: Uptime}", "{category: ▲Up time}", "'Uptime'", "Write both alike"),
+        ("category: Planned Downtime", "category: ▲planned downtime", "'Planned Downtime'", "alike"),
+        ("category: Planned Downtime", "category: ▲Planned Downtme", "one letter apart from 'Planned Downtime'"),
+        ("reason: Jam}", "reason: ▲jam}", "'Jam'", "alike"),
+        ("factory: Factory A", "factory: ▲Factory-A", "'Factory A'", "alike"),
+        ("metric_group: Speed", "metric_group: ▲speed", "'speed' is the name of an input"),
+        ("factory: Factory A", 'factory: ▲"Factory A "', "blank at the end"),
+        ("reason: Jam}", 'reason: ▲" Jam 2"}', "blank at the beginning"),
+        ("reason: Jam}", 'reason: ▲Belt jam"}', "quote at its end alone"),
+        ("line: Line 00", "line: Line 00 ▲#north", "comment", "quotes"),
+        ("reason: Jam}", "reason: Feeder▲\u00a0jam}", "no-break space"),
+        (
+            '      reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Reject"',
+            '      ▲reject: {source: plc, node: "nsu=urn:acme:line;s=L00.Good"',
+            "counts what 'good'",
+            "twice",
+        ),
+    )
+)
+HEAD = (
+    slip("${secret:oden_token}", "▲${secrets:oden_token}", "write ${secret:NAME}"),
+    slip("timeout: 30s", "timeout: ▲30,5s", "with a point"),
+    slip('"opc.tcp://10.1.4.20:4840"', '▲"10.1.4.20:4840"', "opc.tcp://host:port"),
+    slip("client_id: edge-01", "client_id: edge-01, password: ▲$secret:broker", "write ${secret:NAME}"),
+    slip("size_limit: 2 GB", "size_limit: ▲2 Gbyte", "size with its unit"),
+    slip("min_free: 5%", "min_free: ▲0,05", "percent"),
+    slip("listen: 127.0.0.1:8321", "▲listne: 127.0.0.1:8321", "did you mean 'listen'"),
+    slip("level: info", "level: ▲INFO", "did you mean 'info'"),
+)
+HEAD_2 = (
+    slip("${secret:oden_token}", "▲Bearer 1234", "the secret alone"),
+    slip("timeout: 30s", "timeout: ▲half a minute", "duration with its unit"),
+    slip("type: mqtt", "type: ▲MQTT", "did you mean 'mqtt'"),
+    slip("outbox:", "▲outbx:", "did you mean 'outbox'"),
+    slip("listen: 127.0.0.1:8321", "listen: ▲127.0.0.1", "address:port"),
+    slip("log:\n  level: info", "▲logging:\n  level: info", "unknown key 'logging'", "did you mean 'log'"),
+)
+
+GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
+    "syntax": ((), SYNTAX),
+    "more syntax": ((), SYNTAX_2),
+    "schema": (HEAD, SCHEMA),
+    "references": ((), REFERENCES),
+    "certain": (HEAD_2, CERTAIN),
+    "doubtful": ((), DOUBTFUL),
+    "all kinds at once": (
+        HEAD,
+        (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
+    ),
+}
+CASES = [(name, one) for name, group in GROUPS.items() for part in group for one in part]
+
+
+@cache
+def said(name: str) -> Said:
+    with TemporaryDirectory() as folder:
+        return said_of(Path(folder) / "c", *GROUPS[name])
+
+
+@pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{name}: {one}" for name, one in CASES])
+def test_p10_each_slip_is_told_at_its_place(group: str, case: Slip) -> None:
+    """The words of the cure stand at the file, line and column of the mistake, among the errors or the warnings."""
+    answer = said(group)
+    told = answer.warnings if case.warning else answer.problems
+    here = [text for where, text in told if where == answer.expected[case]]
+    assert any(all(word in text for word in case.words) for text in here), (answer.expected[case], here, told)
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
+    """In the file with all the mistakes of a group, nothing is said at any other place."""
+    answer = said(name)
+    places = {*answer.expected.values()}
+    assert [told for told in (*answer.problems, *answer.warnings) if told[0] not in places] == []
+
+
+def test_more_than_a_hundred() -> None:
+    """The table is as long as it is said to be."""
+    assert len(CASES) > 150

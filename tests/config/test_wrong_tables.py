@@ -1,0 +1,166 @@
+"""P10 for files that are not what their names say, and for files that may not be read: told at the file where it is."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import structlog
+
+from gateway.__main__ import main
+from gateway.cli import run
+from gateway.cli.startup import read_config
+from gateway.errors import ConfigError
+from tests.config.command import GOOD, TOKEN, check, environment, written
+from tests.config.plant import PLANT, planted
+
+TAGS, LINES, PRODUCTS = PLANT["tags.csv"], PLANT["lines.csv"], PLANT["products.csv"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where", "words"),
+    [
+        ("tags.csv", TAGS.replace(";", "\t"), "tags.csv:1:5", "set apart by tabs; save it with ',' or ';'"),
+        ("lines.csv", LINES.replace(",", "\t"), "lines.csv:1:5", "set apart by tabs"),
+        ("products.csv", PRODUCTS.replace(",", "\t"), "products.csv:1:4", "set apart by tabs"),
+        ("codes.csv", PLANT["codes.csv"].replace(",", "|"), "codes.csv:1:5", "set apart by '|'"),
+        ("tags.csv", f"sep=;\n{TAGS}", "tags.csv:1:1", "for Excel alone; remove it"),
+        ("products.csv", f"sep=,\n{PRODUCTS}", "products.csv:1:1", "for Excel alone; remove it"),
+        ("lines.csv", "line,plc,rollover\n", "lines.csv:1:1", "no row below it"),
+        ("tags.csv", TAGS.partition("\n")[0], "tags.csv:1:1", "no row below it"),
+        ("products.csv", "sku,name\n", "products.csv:1:1", "no row below it"),
+        ("tags.csv", b"PK\x03\x04\x14\x00\x06\x00", "tags.csv:1:1", "a workbook of a spreadsheet"),
+        ("lines.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "lines.csv:1:1", "a workbook of a spreadsheet"),
+        ("products.csv", b"PK\x03\x04\x14\x00\x06\x00", "products.csv:1:1", "a workbook of a spreadsheet"),
+        ("tags.csv", TAGS.encode("utf-16"), "tags.csv:1:1", "UTF-16; save the file as UTF-8"),
+        ("sources.yaml", PLANT["sources.yaml"].encode("utf-16"), "sources.yaml:1:1", "UTF-16"),
+        (
+            "lines.csv",
+            LINES.replace("line,", "Line,"),
+            "lines.csv:1:1",
+            "did you mean 'line', a key of the line itself?",
+        ),
+        (
+            "lines.csv",
+            LINES.replace("line,", "line ,").replace("L01", "L\u200b01"),
+            "lines.csv:2:10",
+            "zero width space",
+        ),
+        ("tags.csv", TAGS.replace(";node", ";Node"), "tags.csv:1:13", "did you mean 'node'"),
+        ("tags.csv", TAGS.replace("node;counter.r", "node_id;counter.r"), "tags.csv:1:13", "did you mean 'node'"),
+        ("tags.csv", TAGS.replace("max_rate", "max rate"), "tags.csv:1:35", "did you mean 'max_rate'"),
+        ("codes.csv", PLANT["codes.csv"].replace("category", "Category"), "codes.csv:1:6", "did you mean 'category'"),
+        (
+            "tags.csv",
+            TAGS.replace('"ns=2;s=${plc}.Good"', "NS=2,S=${plc}.Good"),
+            "tags.csv:3:16",
+            "did you mean 'ns=2;s=L",
+        ),
+    ],
+)
+def test_p10_tables_that_are_none(name: str, content: str | bytes, where: str, words: str, tmp_path: Path) -> None:
+    """What is wrong with a table is told in the table, not where it is named, and nothing seems wrong besides."""
+    path = planted(tmp_path, {**PLANT, name: content if isinstance(content, str) else ""})
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, environment())
+    told = [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.diagnostics]
+    assert any(problem.startswith(f"{where}: ") and words in problem for problem in told), told
+    assert all(problem.startswith(f"{name}:") for problem in told if "no value for ${line}" not in problem), told
+
+
+@pytest.mark.parametrize("name", ["gateway.yaml", "tags.csv"])
+def test_p10_permission_denied(name: str, tmp_path: Path) -> None:
+    """A file that the service's user may not read is told as that, with who that is and what to do."""
+    path = planted(tmp_path)
+    (tmp_path / name).chmod(0)
+    once = "main(['check', '-c', 'gateway.yaml', '--json'])"  # what is imported late is there before the user changes
+    script = f"import os; from gateway.__main__ import main; {once}; os.getuid() or os.setuid(65534); {once}"
+    for folder in [tmp_path, *tmp_path.parents][:3]:
+        folder.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment(PYTHONPATH=os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    problems = json.loads(done.stdout.splitlines()[-1])["problems"]
+    denied = [f"{problem['where']}: {problem['text']}" for problem in problems]
+    assert len(denied) == 1, (denied, done.stderr)
+    assert "permission denied: the user" in denied[0]
+    assert "must be able to read it" in denied[0]
+    assert name in denied[0]
+    path.chmod(0o644)
+
+
+def test_warnings_leave_the_file_right(tmp_path: Path) -> None:
+    """What may be meant is told at its place; the file is right, but for --strict, and scripts find it in the JSON."""
+    path = written(tmp_path / "c", GOOD.replace('name: "{order}"', "name: order"))
+    place = f"gateway.yaml:{GOOD[: GOOD.index('name: ')].count(chr(10)) + 1}:13"
+    plain = check(path)
+    assert (plain.code, "gateway.yaml is right." in plain.output) == (0, True)
+    assert [problem.startswith(f"{place}: warning: 'order' is the name of an input") for problem in plain.problems] == [
+        True
+    ]
+    strict = check(path, "--strict")
+    assert (strict.code, strict.output, strict.problems) == (2, "", plain.problems)
+    machine = check(path, "--json")
+    answer = json.loads(machine.output)
+    assert (machine.code, answer["ok"], answer["problems"], machine.problems) == (0, True, [], [])
+    assert [warning["where"] for warning in answer["warnings"]] == [place]
+    machine = check(path, "--json", "--strict")
+    answer = json.loads(machine.output)
+    assert (machine.code, answer["ok"], len(answer["warnings"])) == (2, False, 1)
+
+
+def test_strict_has_nothing_against_a_file_without_warnings(tmp_path: Path) -> None:
+    """A right file is right in a pipeline as well."""
+    assert check(written(tmp_path / "c", GOOD), "--strict").code == 0
+
+
+def test_p10_run_logs_warnings_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`run` starts with what may be meant, and says it once in its log."""
+    path = written(tmp_path / "c", GOOD.replace('name: "{order}"', "name: order"))
+
+    class Stopped(Exception):
+        pass
+
+    def stopped(*_: object) -> None:
+        raise Stopped
+
+    monkeypatch.setattr("gateway.app.App.run", stopped)
+    monkeypatch.setattr(run, "configure_logging", lambda _: None)
+    with structlog.testing.capture_logs() as logged, pytest.raises(Stopped):
+        main(["run", "-c", str(path)])
+    said = [entry for entry in logged if entry["event"] == "configuration_warning"]
+    assert [(entry["log_level"], entry["where"].rpartition("/")[2]) for entry in said] == [
+        ("warning", "gateway.yaml:23:13")
+    ]
+
+
+def test_eight_mistakes_in_one_line_of_the_plant(tmp_path: Path) -> None:
+    """Syntax, schema, references, what is compiled, and a table: none of them waits for another to be mended."""
+    text = GOOD.replace('product: "{product}"', "product: {product}x")
+    for old, new in (
+        ("type: opcua", "tpye: opcua"),
+        ('source: press_plc, node: "nsu=urn:acme:line;s=L01.Good"', 'source: pres_plc, node: "i=1"'),
+        ("max_rate: 1/s", "max_rate: 1"),
+        ("key: order ", "key: odrer "),
+        ('"state == 0"', '"state = 0"'),
+        ("hold: 5s", "hold:5s"),
+        ("count: scrap.qty", "count: scrp.qty"),
+        ("lines:\n", "tables: {products: {file: products.csv}}\nlines:\n"),
+    ):
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    answer = check(written(tmp_path / "c", text))
+    assert answer.code == 2
+    lines = [int(problem.split(":")[1]) for problem in answer.problems]
+    assert lines == [7, 10, 16, 17, 22, 23, 26, 34, 40], answer.problems
+    assert TOKEN not in "".join(answer.problems)
