@@ -234,7 +234,7 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
-            from gateway.sources.opcua import OpcuaSource as Opcua
+            from gateway.sources.opcua.source import OpcuaSource as Opcua
 
             sources.append(Opcua(name, section, list(addresses[name]), clock))
         else:

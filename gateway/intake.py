@@ -120,6 +120,8 @@ class Intake:
         """Mapped, and not known to be stored."""
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for batches that are stored."""
+        self._unstored: list[Callable[[], None]] = []
+        """The `done` of arrivals of which line states have moved that are not stored yet."""
         self._number = 0
         """Of the last commit."""
         self._dirty: set[str] = set()
@@ -250,7 +252,10 @@ class Intake:
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
-        self._after += batch.done
+        self._unstored += batch.done
+        if not self._dirty:
+            self._after += self._unstored
+            self._unstored.clear()
         if batch.records:
             self._after.append(self._on_stored)
         if batch.notices:

@@ -171,8 +171,10 @@ class OpcuaServer:
     namespaces ahead of the line's own, which shifts its index.
     """
 
-    def __init__(self, port: int | None = None) -> None:
+    def __init__(self, port: int | None = None, *, ticks: bool = False) -> None:
+        """`ticks`: its own clock, node i=2258, is kept; it costs a second at every stop."""
         self.port = port or free_port()
+        self._ticks = ticks
         self.asked_to_act: list[str] = []
         """What clients have asked for, over all starts, that is more than to look: writes, and calls of methods."""
         self._server: Server | None = None
@@ -195,7 +197,8 @@ class OpcuaServer:
         server.subscribe_server_callback(CallbackType.PreWrite, self._note_write)
         core: Any = server.iserver
         core.method_service = _NotedCalls(core.method_service, self.asked_to_act)
-        server.disable_clock()  # nobody reads it, and stopping it takes a second
+        if not self._ticks:
+            server.disable_clock()
         server.set_endpoint(self.url)
         server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         for uri in (*before, LINE):
@@ -216,6 +219,10 @@ class OpcuaServer:
         self._nodes[name] = await self.server.nodes.objects.add_variable(
             ua.NodeId(ua.String(name), ua.Int16(self._index)), name, _variant(value)
         )
+
+    async def delete(self, name: str) -> None:
+        """Take a variable away, without a word to those who watch it."""
+        await self.server.delete_nodes([self._nodes.pop(name)])
 
     def _note_write(self, event: Callback, _service: CallbackService) -> None:
         assert isinstance(event, ServerItemCallback)

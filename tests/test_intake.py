@@ -137,6 +137,27 @@ async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
     assert seen == [{"start": 1}]
 
 
+async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_on_disk(tmp_path: Path) -> None:
+    """Line states are written every few seconds: until then the source must not say that the value is ours."""
+    rig = Rig(tmp_path)
+    seen: list[str | None] = []
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+        before = await rig.outbox(Outbox.line_state, PLAN.key)
+        done = asyncio.Event()
+        await intake.take(replace(rig.count(7), done=done.set))
+        await until(lambda: intake.states[PLAN.key].inputs != {} and intake.health.samples["plc", "good"] == 1)
+        assert await rig.outbox(Outbox.line_state, PLAN.key) == before
+        assert not done.is_set()
+        await done.wait()
+        seen.append(await rig.outbox(Outbox.line_state, PLAN.key))
+        unmoved = asyncio.Event()
+        await intake.take(Arrival("plc", (Moment((Sample("plc", "nobody's", 1, rig.clock.now()),)),), done=unmoved.set))
+        await unmoved.wait()
+    assert seen != [before]
+
+
 async def test_p1_nothing_is_acknowledged_while_the_disk_refuses(tmp_path: Path) -> None:
     """A commit that fails is tried again: no acknowledgement before it worked, and nothing twice or lost after."""
     rig = Rig(tmp_path)

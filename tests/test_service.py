@@ -17,7 +17,7 @@ from tests.peers import PATIENCE, free_port, wait_for
 
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}"}}
-sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}"}}}}
+sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{nobody}", security: none}}}}
 lines:
   - factory: Factory A
     line: Line 01

@@ -26,7 +26,7 @@ TOKEN = "a-token-that-nobody-may-see"
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}
 sources:
-  plc:   {{type: opcua, url: "{opcua}"}}
+  plc:   {{type: opcua, url: "{opcua}", security: none}}
   floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}
 lines:
   - factory: Factory A

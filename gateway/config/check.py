@@ -60,6 +60,8 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
     sessions: dict[tuple[str, int, str], str] = {}
     """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
+        if isinstance(source, OpcuaConfig) and source.password is not None and source.username is None:
+            yield ConfigFault(("sources", name, "password"), "a password needs 'username' beside it")
         address = _host_and_port(source.url)
         if not isinstance(source, MqttConfig) or address is None:
             continue

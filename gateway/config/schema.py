@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Rate, Section, Share, Size
+from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Section, Share, Size
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
@@ -18,6 +18,7 @@ from gateway.config.schema_rules import Rule
 MAX_RATE = 1.0
 """Requests per second that Oden permits."""
 _PROXY = re.compile(r"http://([^\s/@]+@)?([^\s/@:\[\]]+|\[[0-9a-fA-F:]+\])(:\d{1,5})?/?")
+_SECURITY = r"^(none|(Basic256Sha256|Aes128Sha256RsaOaep|Aes256Sha256RsaPss)/(Sign|SignAndEncrypt))$"
 MIN_OUTBOX_SIZE = 10**7
 """Bytes. Less does not last through an outage of any length."""
 
@@ -98,7 +99,32 @@ class OpcuaConfig(Section):
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
     publishing_interval: Duration = Field(0.25, gt=0, description="How often the server reports changed values.")
-    timeout: Duration = Field(10.0, gt=0, description="How long to wait for the server's answer to one request.")
+    timeout: Duration = Field(
+        10.0,
+        gt=0,
+        description="How long to wait for the server's answer to one request. A third of it is how often the server's "
+        "clock is watched: silence of three times that is a fault.",
+    )
+    audit: Periodically = Field(
+        60.0,
+        ge=0,
+        description="How often all tags are read, in small requests spread over this time, to find those of which the "
+        "server no longer tells; `off`: never.",
+    )
+    security: Annotated[str, Field(pattern=_SECURITY)] | None = Field(
+        None,
+        description="How the session is protected, as policy and mode: `Basic256Sha256/SignAndEncrypt`; policies are "
+        "Basic256Sha256, Aes128Sha256RsaOaep and Aes256Sha256RsaPss, modes Sign and SignAndEncrypt. `none`: not at "
+        "all. Absent, not at all either, which is shown as a problem for as long as it is so.",
+    )
+    pki: Path = Field(
+        Path("/var/lib/oden-gateway/pki"),
+        description="The folder with the gateway's own certificate and those that it trusts: see `oden-gateway pki`.",
+    )
+    username: str | None = Field(
+        None, description="User name at the server. It is never sent unencrypted with a password."
+    )
+    password: SecretStr | None = Field(None, description="Password at the server; write `${secret:NAME}`.")
 
 
 class MqttConfig(Section):

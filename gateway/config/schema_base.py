@@ -35,6 +35,13 @@ def _seconds(value: object) -> float:
     return number * _SECONDS[unit]
 
 
+def _seconds_or_off(value: object) -> float:
+    try:
+        return 0.0 if value == "off" else _seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or off") from None
+
+
 def _per_second(value: object) -> float:
     number, unit = _parse(value, r"/\s*(s|min|m|h|d)", 'a rate with its unit, such as "5/s", "300/min" or "100/h"')
     return number / _SECONDS[unit]
@@ -59,6 +66,9 @@ def _one_or_more(value: object) -> tuple[object, ...]:
 
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 """Seconds. The file writes it with a unit: `500ms`, `30m`."""
+
+Periodically = Annotated[float, BeforeValidator(_seconds_or_off, json_schema_input_type=str)]
+"""Seconds between two times, 0 for never. The file writes a duration, or `off`."""
 
 Rate = Annotated[float, BeforeValidator(_per_second, json_schema_input_type=str)]
 """Per second. The file writes it with a unit: `5/s`."""

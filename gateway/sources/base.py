@@ -3,7 +3,7 @@
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.model import Moment, Notice, Sample
 
 TURN = 10.0
@@ -80,7 +81,9 @@ class SourceHealth:
     `since` is when it was last connected or lost its connection, 0 before the first attempt has ended. `detail` is the
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `unconfirmed` says that the broker leaves open whether it has
-    taken acknowledgements.
+    taken acknowledgements. `concerns` are sentences about what is wrong with the source
+    although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
+    has a time of its own: how old it is shows whether what arrives is the present.
     """
 
     connected: bool = False
@@ -89,6 +92,8 @@ class SourceHealth:
     failed: dict[str, str] = field(default_factory=dict)
     last_sample_at: float | None = None
     unconfirmed: str | None = None
+    concerns: Mapping[KindName, str] = field(default_factory=dict)
+    newest_at: float | None = None
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"
@@ -207,11 +212,12 @@ class Source(ABC):
             self._loss_told = True
 
 
-def moments_of(samples: Iterable[Sample]) -> tuple[Moment, ...]:
+def moments_of(samples: Iterable[Sample], within: float = 0.0) -> tuple[Moment, ...]:
     """Split what came at once into moments, in the order of plant time: that of the device, or else of arrival.
 
     The samples of one address keep their order: one that comes twice at a time, or whose time goes back, is put into a
-    moment behind the one before.
+    moment behind the one before. Moments that are at most `within` seconds after another become one with it where no
+    address is in both: a device that looks at its values one after the other gives them times that differ.
     """
     moments: dict[tuple[float, int], list[Sample]] = {}
     latest: dict[str, tuple[float, int]] = {}
@@ -222,7 +228,28 @@ def moments_of(samples: Iterable[Sample]) -> tuple[Moment, ...]:
             place = (before[0], before[1] + 1)
         latest[sample.address] = place
         moments.setdefault(place, []).append(sample)
-    return tuple(Moment(tuple(moments[place])) for place in sorted(moments))
+    apart = [(place[0], moments[place]) for place in sorted(moments)]
+    return tuple(Moment(tuple(together)) for together in (_joined(apart, within) if within else _samples(apart)))
+
+
+def _samples(apart: list[tuple[float, list[Sample]]]) -> Iterator[list[Sample]]:
+    for _, samples in apart:
+        yield samples
+
+
+def _joined(apart: list[tuple[float, list[Sample]]], within: float) -> Iterator[list[Sample]]:
+    begun, together, addresses = -float("inf"), list[Sample](), set[str]()
+    for time, samples in apart:
+        more = {sample.address for sample in samples}
+        if together and (time - begun > within or addresses & more):
+            yield together
+            together, addresses = [], set()
+        if not together:
+            begun = time
+        together = together + samples
+        addresses |= more
+    if together:
+        yield together
 
 
 def _not_connected(since: float, now: float) -> str:

@@ -50,7 +50,7 @@ def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus
 
 
 def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
-    """Sources that are away, and tags and topics that are not received."""
+    """Sources that are away, tags and topics that are not received, and what is wrong with sources that work."""
     for source in sources:
         if not source.connected:
             text = f"Source {source.name} is not connected: {source.detail}"
@@ -63,6 +63,8 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
             yield Condition("address_refused", source.name, text)
+        for kind, concern in source.concerns.items():
+            yield Condition(kind, source.name, f"Source {source.name}: {concern}.")
 
 
 def dead_letters(outbox: OutboxStatus) -> Iterator[Condition]:

@@ -8,11 +8,11 @@ and a field is a time exactly where it is called `at`, `now` or `since` or its n
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from gateway.health import FlowHealth, Problem
+from gateway.health import FlowHealth, KindName, Problem
 from gateway.model import Notice, Quality
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
     `failed` says of an address (a node id, a topic) why it is not being received, `unconfirmed` that the broker leaves
-    acknowledgements open.
+    acknowledgements open, `concerns` what is wrong with it although it works, by kind of problem.
     """
 
     name: str
@@ -43,6 +43,7 @@ class SourceStatus:
     samples: Mapping[Quality, int]
     gaps: int
     unconfirmed: str | None = None
+    concerns: Mapping[KindName, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class _World:
             },
             "sources": {
                 FLOOR: {"type": "mqtt", "url": self.mosquitto.url, "client_id": "edge-campaign"},
-                PLC: {"type": "opcua", "url": self.opcua.url},
+                PLC: {"type": "opcua", "url": self.opcua.url, "security": "none"},
             },
             "lines": [described(name) for name in names(len(self.schedule.seeds))],
             "outbox": {"directory": str(self.folder / "outbox")},

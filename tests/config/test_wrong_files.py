@@ -50,7 +50,7 @@ def set_to(name: str, value: str, *words: str) -> Wrong:
 
 STATE = 'state:   {source: press_plc, node: "nsu=urn:acme:line;s=L01.State"}'
 ORDER = "order:   {source: floor, topic: plant-a/L01/events/order, field: number, time: at}"
-PLC = 'press_plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840"}'
+PLC = 'press_plc: {type: opcua, url: "opc.tcp://10.1.4.20:4840", security: none}'
 FLOOR = 'floor:     {type: mqtt, url: "mqtt://broker.plant-a.local", client_id: edge-01}'
 END = 'end: {when: "state == 0", for: 30m}'
 PRODUCT = 'product: "{product}"'
@@ -127,6 +127,11 @@ CASES: dict[str, Wrong] = {
     "no union type": edit(
         PLC, '▲press_plc: {url: "opc.tcp://10.1.4.20:4840"}', "'type' is missing", "'opcua' or 'mqtt'"
     ),
+    "broken security": edit(
+        "security: none", "security: ▲Basic128Rsa15/Sign", "Basic256Sha256/SignAndEncrypt", "or none"
+    ),
+    "password of nobody": edit("security: none", "password: ▲x", "a password needs 'username'"),
+    "number for a period": edit("security: none", "audit: ▲60", "a duration with its unit", "or off"),
     "choice": edit(
         "sources:", "log: {level: ▲warn}\nsources:", "'debug', 'info', 'warning' or 'error'", "did you mean 'warning'"
     ),

@@ -124,7 +124,9 @@ def _left_behind(others: set["asyncio.Task[Any]"]) -> list[str]:
 
 
 def opcua_config(url: str, **settings: Any) -> OpcuaConfig:
-    return OpcuaConfig.model_validate({"type": "opcua", "url": url, "publishing_interval": "50ms", **settings})
+    return OpcuaConfig.model_validate(
+        {"type": "opcua", "url": url, "publishing_interval": "50ms", "security": "none", **settings}
+    )
 
 
 def mqtt_config(url: str, **settings: Any) -> MqttConfig:

@@ -8,8 +8,10 @@ from asyncua import ua
 
 from gateway.model import Quality, Scalar
 
-_SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
-_OVERFLOW = 0x0480  # info type "data value" with its overflow bit
+SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
+OVERFLOW = 0x0480  # info type "data value" with its overflow bit
+MEANING = 0xFFFF_0000
+"""The bits of a status code that are its meaning; the others are flags."""
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
 
@@ -18,25 +20,30 @@ _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 class Decoded:
     """One data value. `value` is None where the quality is bad; `source_time` where the device gave none.
 
-    `overflowed`: the server had more values than its queue holds and dropped older ones of this tag.
+    `overflowed`: the server had more values than its queue holds and dropped older ones of this tag. `status` is the
+    status code without what it says of the way here. `server_time` is when the server saw the value, where it says so.
     """
 
     value: Scalar
     quality: Quality
     source_time: float | None
-    overflowed: bool
+    overflowed: bool = False
+    status: int = 0
+    server_time: float | None = None
 
 
 def decode(data: ua.DataValue) -> Decoded:
     """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
     code = data.StatusCode.value if data.StatusCode is not None else 0
-    quality = _SEVERITIES[code >> 30]
+    quality = SEVERITIES[code >> 30]
     variant = data.Value
     return Decoded(
         value=None if quality == "bad" or variant is None else _scalar(variant),
         quality=quality,
         source_time=_epoch(data.SourceTimestamp),
-        overflowed=code & _OVERFLOW == _OVERFLOW,
+        overflowed=code & OVERFLOW == OVERFLOW,
+        status=code & MEANING,
+        server_time=_epoch(data.ServerTimestamp),
     )
 
 

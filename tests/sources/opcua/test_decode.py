@@ -9,7 +9,7 @@ from asyncua.ua.status_codes import StatusCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua_decode import decode
+from gateway.sources.opcua.decode import decode
 
 
 def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:

@@ -3,8 +3,10 @@
 Most tests share one server, because it takes seconds of work to build one; each has variables of its own there.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -12,7 +14,11 @@ from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from gateway.clock import AnchoredClock
-from gateway.sources.opcua import BATCHES, QUEUE, OpcuaSource
+from gateway.sources.opcua.channel import Channel
+from gateway.sources.opcua.items import QUEUE
+from gateway.sources.opcua.publishing import OUTSTANDING
+from gateway.sources.opcua.session import RESPONSES
+from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import Link, OpcuaServer, free_port, wait_until
 from tests.sources.harness import Intake, opcua_config, running
 
@@ -46,8 +52,8 @@ def node(name: str) -> str:
     return f"nsu=urn:acme:line;s={name}"
 
 
-def make(server: OpcuaServer, *names: str, url: str | None = None, timeout: str = "10s") -> OpcuaSource:
-    config = opcua_config(url or server.url, timeout=timeout)
+def make(server: OpcuaServer, *names: str, url: str | None = None, **settings: str) -> OpcuaSource:
+    config = opcua_config(url or server.url, **settings)
     return OpcuaSource("plc", config, [node(name) for name in names], AnchoredClock())
 
 
@@ -316,7 +322,7 @@ async def test_p12_a_full_intake_leaves_values_at_the_server(server: OpcuaServer
         await wait_until(lambda: intake.values(node(tag))[-1:] == [2000])
     counts = [sample.value for sample in intake.samples if isinstance(sample.value, int)]
     assert counts == sorted(set(counts))
-    assert len(counts) <= (BATCHES + 3) * QUEUE
+    assert len(counts) <= (RESPONSES + OUTSTANDING + 2) * QUEUE
 
 
 async def test_p8_a_failed_connection_is_said_without_the_password(tag: str) -> None:
@@ -326,3 +332,68 @@ async def test_p8_a_failed_connection_is_said_without_the_password(tag: str) -> 
     async with running(source, Intake()):
         await wait_until(lambda: "cannot connect" in source.health.detail)
         assert "hunter2" not in source.health.detail
+
+
+async def test_p9_a_dead_subscription_is_noticed_by_the_clock_that_no_longer_ticks() -> None:
+    """A server that keeps its clock: a subscription that vanishes under a living session is built anew."""
+    plc = OpcuaServer(ticks=True)
+    await plc.start(L01__State=1)
+    source, intake = make(plc, "L01.State", timeout="6s"), Intake()
+    try:
+        async with running(source, intake) as errors:
+            await wait_until(lambda: intake.values(node("L01.State")) == [1])
+            service = plc.server.iserver.subscription_service
+            await asyncio.sleep(5)  # until the clock has ticked twice
+            await service.delete_subscriptions(list(service.subscriptions))
+            await wait_until(lambda: errors)
+            await wait_until(lambda: source.health.connected)
+            await plc.write("L01.State", 2)
+            await wait_until(lambda: intake.values(node("L01.State"))[-1:] == [2])
+            assert source.health.detail == "connected", "its clock is watched, not read"
+    finally:
+        await plc.stop()
+
+
+# The server of these tests forgets a call of its own when a node goes.
+@pytest.mark.filterwarnings("ignore:.*datachange_callback.*")
+async def test_p9_a_node_that_is_deleted_without_a_word_is_noticed_by_the_audit(server: OpcuaServer, tag: str) -> None:
+    """Its value is good no more, and found again when the node is back; the other tags are not disturbed."""
+    other = f"{tag}.Other"
+    await server.add(tag, 1)
+    await server.add(other, 1)
+    source, intake = make(server, tag, other, audit="2s"), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: intake.values(node(tag)) == [1] == intake.values(node(other)))
+        await server.delete(tag)
+        await wait_until(lambda: node(tag) in source.health.failed)
+        await server.add(tag, 5)
+        await wait_until(lambda: intake.values(node(tag)) == [1, 5])
+        assert source.health.failed == {}
+    assert [sample.address for sample in intake.samples if sample.quality == "bad"] == [node(tag)]
+    assert intake.values(node(other)) == [1]
+
+
+async def test_the_channel_is_renewed_in_time(server: OpcuaServer, tag: str) -> None:
+    """A server that keeps keys for two seconds: no value is lost over many renewals, and no session."""
+    await server.add(tag, 0)
+    short = partial(Channel, lifetime=2.0)
+    source = OpcuaSource("plc", opcua_config(server.url), [node(tag)], AnchoredClock(), short)
+    intake = Intake()
+    async with running(source, intake) as errors:
+        await wait_until(lambda: intake.values(node(tag)) == [0])
+        for count in range(1, 61):
+            await server.write(tag, count)
+            await asyncio.sleep(0.1)
+        await wait_until(lambda: intake.values(node(tag)) == list(range(61)))
+        assert errors == []
+    assert server.asked_to_act == []
+
+
+async def test_no_session_is_left_after_many_connections(server: OpcuaServer, tag: str) -> None:
+    """Whatever ended a connection, its session is closed or was never opened."""
+    await server.add(tag, 0)
+    for _ in range(5):
+        source, intake = make(server, tag), Intake()
+        async with running(source, intake):
+            await wait_until(lambda: intake.values(node(tag)))  # noqa: B023 - it is waited for before the next
+    await wait_until(lambda: not server.server.iserver.subscription_service.subscriptions)

@@ -1,0 +1,86 @@
+"""Whether what a server says of changes is what it answers when it is asked: the pure part of the audit.
+
+A tag can be deaf: its item exists, its subscription lives, and nothing comes of it any more (a deleted node dies in
+silence on two of three servers). So all tags are read now and then and compared with what came of them. A difference is
+no proof: what was read may be on its way, or may change faster than it is sampled. A tag is deaf only if it differs in
+two readings with enough time between them for a message to come, nothing came of it meanwhile, and its value has stood
+for as long. A value that moves all the time has not stood, so that a noisy one is never called deaf.
+"""
+
+from dataclasses import dataclass
+
+from gateway.sources.opcua.decode import Decoded
+from gateway.sources.opcua.wire import Reading
+
+INTERVALS = 3
+"""Publishing intervals in which a change must have come."""
+LEAST_GRACE = 1.0
+"""Seconds that a change has at the least to come."""
+
+
+def grace(publishing: float, sampling: float) -> float:
+    """How long, in seconds, a change may take from the machine to us, with the revised intervals."""
+    return max(LEAST_GRACE, INTERVALS * publishing + sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspicion:
+    read_at: float
+    reading: Decoded
+
+
+class Auditor:
+    """Compares. `heard` takes what came of a node, `doubt` and `is_deaf` judge what was read of it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, Reading] = {}
+        self._suspected: dict[str, _Suspicion] = {}
+        self._replaced: dict[str, tuple[object, object]] = {}
+
+    def heard(self, node: str, reading: Reading) -> None:
+        """Something came of `node`."""
+        self._told[node] = reading
+        self._suspected.pop(node, None)
+
+    def doubt(self, node: str, read: Reading, now: float, grace: float) -> bool:
+        """Whether what was read of `node` at `now` differs from what came of it, so that it must be read once more,
+        `grace` seconds later."""
+        if isinstance(read, str) or not self._differs(node, read) or not _has_stood(read, grace):
+            self._suspected.pop(node, None)
+            return False
+        self._suspected[node] = _Suspicion(now, read)
+        return True
+
+    def is_deaf(self, node: str, read: Reading, now: float, grace: float) -> bool:
+        """Whether `node`, of which there was doubt, is deaf: `read` is the second reading."""
+        first = self._suspected.pop(node, None)
+        if first is None or isinstance(read, str) or now < first.read_at + grace:
+            return False
+        if not self._differs(node, read) or not _has_stood(read, grace) or read.status != first.reading.status:
+            return False
+        if (read.source_time is None) and read.value != first.reading.value:  # nobody knows whether it has stood
+            return False
+        seen = _content(self._told.get(node)), _content(read)
+        if self._replaced.get(node) == seen:  # a new item has said the same as the one before: it is no help
+            return False
+        self._replaced[node] = seen
+        return True
+
+    def _differs(self, node: str, read: Decoded) -> bool:
+        told = self._told.get(node)
+        if told is None:
+            return read.quality != "bad"
+        if isinstance(told, str):
+            return False
+        return read.status != told.status or (read.value != told.value and read.quality != "bad")
+
+
+def _content(reading: Reading | None) -> object:
+    return (reading.value, reading.status) if isinstance(reading, Decoded) else reading
+
+
+def _has_stood(read: Decoded, grace: float) -> bool:
+    """Whether the value is as old as that. A bad one has no time; one without a time may be."""
+    if read.source_time is None or read.server_time is None or read.quality == "bad":
+        return True
+    return read.server_time - read.source_time >= grace

@@ -1,0 +1,181 @@
+"""A session with a server: opened step by step, kept by renewing its channel in time, and left in good order.
+
+The library's own `connect` starts a supervisor, a watchdog and a publish loop behind one's back; here none runs.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from asyncua.client.client import Client
+from asyncua.common.utils import Buffer
+from asyncua.ua.uaerrors import UaError
+
+from gateway.config.schema import OpcuaConfig
+from gateway.errors import SourceError
+from gateway.health import KindName
+from gateway.sources.opcua.security import Protected, concerns, protect, refuse_clear_password, why_not_open
+from gateway.sources.opcua.services import Link
+
+CHANNEL_LIFETIME = 3600.0
+"""Seconds that the server is asked to keep a channel's keys; it may choose another time."""
+SESSION_TIMEOUT = 60.0
+"""Seconds without a word after which the server may drop the session; it may choose another time."""
+
+_RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
+_EXPORT = "what this prints: oden-gateway pki export"
+_DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
+_CLOSING = 2.0  # seconds that a server gets for a farewell
+
+
+class Connection(Link, Protocol):
+    """What a source needs of a session: see `Channel`."""
+
+    @property
+    def session_timeout(self) -> float:
+        """Seconds without a request from us after which the server drops the session, as it has decided."""
+
+    def concerns(self, now: float) -> dict[KindName, str]:
+        """What is wrong with the session although it works, by kind of problem."""
+
+    async def open(self, now: float) -> None:
+        """Connect, and open channel and session, at `now` (seconds since 1970). Raises SourceError."""
+
+    async def keep(self) -> None:
+        """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
+
+    async def close(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+
+
+class Channel:
+    """One session over one connection; of no use any more once anything has raised OSError."""
+
+    def __init__(self, config: OpcuaConfig, lifetime: float = CHANNEL_LIFETIME) -> None:
+        """`lifetime` in seconds, see CHANNEL_LIFETIME."""
+        self._config = config
+        address = urlsplit(config.url)
+        password = config.password.get_secret_value() if config.password is not None else None
+        self._user = config.username or (unquote(address.username) if address.username else None)
+        self._password = password or (unquote(address.password) if address.password else None)
+        self._client = client = self._new_client()
+        client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        client.secure_channel_timeout = round(lifetime * 1000)
+        self._protected: Protected | None = None
+
+    def _new_client(self) -> Client:
+        client = Client(with_port(self._config.url), timeout=self._config.timeout)
+        client.name = client.description = "oden-gateway"
+        client.application_uri = application_uri()
+        return client
+
+    @property
+    def session_timeout(self) -> float:
+        """Seconds without a request from us after which the server drops the session, as it has decided."""
+        return float(self._client.session_timeout) / 1000
+
+    def concerns(self, now: float) -> dict[KindName, str]:
+        """See `security.concerns`."""
+        return concerns(self._config, self._protected, now)
+
+    async def open(self, now: float) -> None:
+        """Connect, and open channel and session. Raises SourceError."""
+        client = self._client
+        secured = self._config.security not in {None, "none"}
+        with translated("cannot connect"):
+            if secured:
+                self._protected = await protect(client, self._new_client(), self._config, now)
+            try:
+                async with asyncio.timeout(self._config.timeout):
+                    await client.connect_socket()
+                    await self._greet()
+                    await client.open_secure_channel()
+                    await client.create_session()
+                    if self._password:
+                        refuse_clear_password(client)
+                    await client.activate_session(self._user, self._password)
+            except (OSError, UaError) as error:
+                raise SourceError(await self._explained(error)) from error
+
+    async def _greet(self) -> None:
+        try:
+            await self._client.send_hello()
+        except (ConnectionError, UaError) as error:
+            raise SourceError(
+                f"cannot connect: what answers there does not speak OPC UA ({reason_of(error)})"
+            ) from None
+
+    async def _explained(self, error: Exception) -> str:
+        """Why there is no session, with what helps."""
+        if self._config.security in {None, "none"} and isinstance(error, UaError):
+            with suppress(OSError, UaError, ValueError):
+                reason = await why_not_open(self._new_client())
+                if reason is not None:
+                    return f"cannot connect: {reason}"
+        reason = f"cannot connect: {reason_of(error)}"
+        if self._protected is not None and (isinstance(error, OSError) or any(name in reason for name in _DISTRUST)):
+            # a server that does not trust us says so, or hangs up
+            return f"{reason}; if the server does not trust the gateway, give it {_EXPORT} --pki {self._config.pki}"
+        return reason
+
+    async def request(self, request: Any, limit: float | None = None) -> Buffer:
+        """See `services.Link`."""
+        protocol = self._client.uaclient.protocol
+        if protocol is None:
+            raise ConnectionError("the connection is closed")
+        return await protocol.send_request(request, limit)
+
+    async def keep(self) -> None:
+        """Renew the channel's keys in time, for ever. Raises SourceError where that fails."""
+        while True:
+            await asyncio.sleep(_RENEW_AFTER * self._client.secure_channel_timeout / 1000)
+            with translated("the channel could not be renewed"):
+                await self._client.open_secure_channel(renew=True)
+                self._client.uaclient.revolve_security_token()
+
+    async def close(self) -> None:
+        """Say farewell and leave nothing behind: no task, no socket.
+
+        The library's farewell swallows a cancellation that hits it and waits for a server that may be dead, so it gets
+        a task and a limit of its own. It also does not close a socket whose loss the library has concluded by itself.
+        """
+        protocol = self._client.uaclient.protocol
+        farewell = asyncio.create_task(self._client.disconnect())
+        try:
+            await asyncio.wait({farewell}, timeout=_CLOSING)
+        finally:
+            farewell.cancel()
+            if protocol is not None and protocol.transport is not None:
+                protocol.transport.abort()
+
+
+def application_uri() -> str:
+    """What the gateway calls itself where it has no certificate that says so."""
+    return f"urn:{socket.gethostname()}:oden-gateway"
+
+
+def with_port(url: str) -> str:
+    """`url` with the registered port (Part 6, 7.2) where it has none."""
+    address = urlsplit(url)
+    return url if address.port is not None else address._replace(netloc=f"{address.netloc}:4840").geturl()
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Errors of the library, the network and of what a server sends become SourceError."""
+    try:
+        yield
+    except (OSError, UaError, ValueError) as error:
+        raise SourceError(f"{doing}: {reason_of(error)}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """`error` in words."""
+    if isinstance(error, TimeoutError) and error.errno is None:
+        return "no answer in time"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

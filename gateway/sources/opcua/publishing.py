@@ -1,0 +1,159 @@
+"""The publish loops of a session: requests that wait at the server, what comes of them in order, and what is missing.
+
+Several requests are outstanding at once, so that a long way or a busy server does not hold values up. A message is
+acknowledged only when its owner says so, which is after the commit: what the server was told is ours cannot be asked
+for again. A message that is missing, or that cannot be read, is asked for once more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from gateway.errors import SourceError
+from gateway.sources.opcua.sequence import Hole, Sequence
+from gateway.sources.opcua.services import Link, republish
+from gateway.sources.opcua.wire import Message, read_publish, read_republish
+
+log = structlog.get_logger()
+
+OUTSTANDING = 3
+"""Publish requests that wait at the server: three servers were tried with up to ten, and gained nothing after three."""
+MOST_ACKNOWLEDGED = 1_000
+"""Acknowledgements that wait for a request to carry them; older ones are forgotten, which costs the server memory."""
+
+_REST = 1.0  # seconds until a server that takes not even one request is asked again
+
+_GONE = {
+    StatusCodes.BadNoSubscription,
+    StatusCodes.BadSubscriptionIdInvalid,
+    StatusCodes.BadSessionIdInvalid,
+    StatusCodes.BadSessionClosed,
+    StatusCodes.BadSessionNotActivated,
+    StatusCodes.BadSecureChannelIdInvalid,
+}
+
+Incoming = Callable[[Buffer], Awaitable[None]]
+"""Takes a response; waits while those before it are not used yet."""
+
+
+@dataclass(slots=True)
+class Published:
+    """What one response has brought: messages of one subscription in their order, and what is lost before them."""
+
+    subscription: int
+    messages: list[Message] = field(default_factory=list)
+    lost: int = 0
+
+    @property
+    def numbers(self) -> list[tuple[int, int]]:
+        """What is to be acknowledged once it is stored."""
+        return [(self.subscription, message.number) for message in self.messages if not message.keepalive]
+
+
+class Publisher:
+    """The publish loops of one session: `follow` its subscriptions, run some `loop`s, `receive` what they bring."""
+
+    def __init__(self, link: Link, incoming: Incoming) -> None:
+        self._link = link
+        self._incoming = incoming
+        self._sequences: dict[int, Sequence] = {}
+        self._acknowledged: dict[tuple[int, int], None] = {}
+        self._loops = 0
+
+    def follow(self, subscription: int) -> None:
+        """Messages of `subscription` are ours from its first on."""
+        self._sequences[subscription] = Sequence()
+
+    def acknowledge(self, numbers: list[tuple[int, int]]) -> None:
+        """What these messages said is stored; the server may forget them. Pairs of subscription and number."""
+        self._acknowledged.update(dict.fromkeys(numbers))
+        while len(self._acknowledged) > MOST_ACKNOWLEDGED:
+            del self._acknowledged[next(iter(self._acknowledged))]
+
+    async def loop(self) -> None:
+        """Keep one request at the server. Returns where the server takes fewer than there are; raises SourceError when
+        there is nothing to be had any more, and OSError when the way is lost."""
+        self._loops += 1
+        while True:
+            acknowledged = list(self._acknowledged)
+            for numbers in acknowledged:
+                del self._acknowledged[numbers]
+            try:
+                response = await self._link.request(_publish(acknowledged), 0)
+            except UaStatusCodeError as error:
+                self.acknowledge(acknowledged)
+                if error.code in _GONE:
+                    raise SourceError(f"the server has ended the subscription ({_name(error)})") from None
+                if error.code == StatusCodes.BadTooManyPublishRequests:
+                    if self._loops > 1:
+                        self._loops -= 1
+                        log.info("publish_loop_ended", left=self._loops)
+                        return
+                elif error.code != StatusCodes.BadTimeout:
+                    raise SourceError(f"the server refuses to publish ({_name(error)})") from None
+                await asyncio.sleep(_REST)
+            else:
+                await self._incoming(response)
+
+    async def receive(self, response: Buffer) -> Published | None:
+        """What a response says, with what had to be asked for once more; None for what is not ours or was there before.
+
+        Raises SourceError where the response cannot be read at all, UaStatusCodeError and OSError as `Link.request`.
+        """
+        try:
+            subscription, message = read_publish(response)
+        except ValueError as error:
+            raise SourceError(f"the server's messages cannot be read: {error}") from None
+        sequence = self._sequences.get(subscription)
+        if sequence is None:
+            return None
+        if not message.keepalive and sequence.is_known(message.number):
+            self.acknowledge([(subscription, message.number)])
+            return None
+        published = Published(subscription)
+        hole = sequence.arrived(message.number, keepalive=message.keepalive)
+        if hole is not None:
+            await self._fill(hole, published, sequence)
+        if message.spoilt:
+            again = await self._again(subscription, message.number)
+            message = message if again is None or again.spoilt else again
+        published.messages.append(message)
+        return published
+
+    async def _fill(self, hole: Hole, published: Published, sequence: Sequence) -> None:
+        published.lost += hole.more
+        for number in hole.numbers:
+            message = await self._again(published.subscription, number)
+            if message is None:
+                published.lost += 1
+            else:
+                sequence.recovered(number)
+                published.messages.append(message)
+
+    async def _again(self, subscription: int, number: int) -> Message | None:
+        """The message as the server has kept it; None where it has not."""
+        with suppress(UaStatusCodeError, ValueError):
+            message = read_republish(await republish(self._link, subscription, number))
+            if message.number == number and not message.keepalive:
+                return message
+        return None
+
+
+def _publish(acknowledged: list[tuple[int, int]]) -> ua.PublishRequest:
+    request = ua.PublishRequest()
+    request.Parameters.SubscriptionAcknowledgements = [
+        ua.SubscriptionAcknowledgement(ua.UInt32(subscription), ua.UInt32(number))
+        for subscription, number in acknowledged
+    ]
+    return request
+
+
+def _name(error: UaStatusCodeError) -> str:
+    return ua.StatusCode(ua.UInt32(error.code)).name

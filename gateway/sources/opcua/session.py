@@ -1,0 +1,240 @@
+"""The life of one session: what its subscriptions bring becomes arrivals, until it is lost.
+
+One consumer takes everything in its order: responses of the publish loops, findings of the audit, and in the end that
+the session is lost. While `take` waits nothing more is asked for, so values wait in the queues of the server, QUEUE per
+item. It marks what it had to drop, which becomes a gap; after its lifetime it drops the subscription, which becomes a
+new connection and a gap.
+"""
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import NoReturn
+
+from asyncua.common.utils import Buffer
+from asyncua.ua.status_codes import StatusCodes
+
+from gateway.clock import Clock
+from gateway.errors import SourceError
+from gateway.model import Notice, NoticeKind, Sample
+from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
+from gateway.sources.opcua.audit import Auditor
+from gateway.sources.opcua.channel import translated
+from gateway.sources.opcua.items import QUEUE, WatchedItems
+from gateway.sources.opcua.publishing import Published, Publisher
+from gateway.sources.opcua.services import UNREADABLE, Link, read_values
+from gateway.sources.opcua.wire import Message
+
+RESPONSES = 4
+"""Responses that wait to be used; those behind them wait in the publish loops and at the server."""
+
+_RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
+_RETRY_LONGEST = 30.0
+_GONE = StatusCodes.BadNodeIdUnknown & 0xFFFF_0000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the audit found: tags of which nothing comes although they have changed, and tags that can be read again."""
+
+    deaf: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
+
+
+Incoming = Buffer | Finding | SourceError
+"""What comes of a session: a publish response, a finding of the audit, or in the end that it is lost."""
+
+
+class Session:
+    """The subscriptions of one session of the source `name`, from the first message to the loss."""
+
+    def __init__(
+        self,
+        name: str,
+        link: Link,
+        items: WatchedItems,
+        publisher: Publisher,
+        inbox: "asyncio.Queue[Incoming]",
+        clock: Clock,
+        health: SourceHealth,
+        waiting: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """`inbox` is where the publish loops and the audit put what they have. Waiting for the server is done inside of
+        `waiting`."""
+        self._name = name
+        self._link = link
+        self._items = items
+        self._publisher = publisher
+        self._inbox = inbox
+        self._clock = clock
+        self._health = health
+        self._waiting = waiting
+        self._refused: dict[str, str] = {}
+        self.auditor = Auditor()
+        self.unreadable: set[str] = set()
+        """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
+
+    async def deliver(self, take: Take, turn: Callable[[], None]) -> NoReturn:
+        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost."""
+        pause = _RETRY
+        retry_at = self._clock.monotonic() + pause
+        while True:
+            turn()
+            now = self._clock.monotonic()
+            dead_at = min(one.pulse.dead_at(now) for one in self._items.subscriptions.values())
+            wake = min(now + TURN, dead_at, retry_at if self._items.missing else math.inf)
+            try:
+                async with asyncio.timeout(max(0.0, wake - now)):
+                    incoming = await self._inbox.get()
+            except TimeoutError:
+                self._see_that_it_lives()
+            else:
+                if await self._use(incoming, take):
+                    retry_at = self._clock.monotonic()
+            if not self._items.missing:
+                pause = _RETRY
+                retry_at = self._clock.monotonic() + pause
+            elif self._clock.monotonic() >= retry_at:
+                with self._waiting(), translated("cannot subscribe"):
+                    await self._items.watch_missing(self._clock.monotonic())
+                pause = min(2 * pause, _RETRY_LONGEST)
+                retry_at = self._clock.monotonic() + pause
+
+    def _see_that_it_lives(self) -> None:
+        now = self._clock.monotonic()
+        for subscription in self._items.subscriptions.values():
+            pulse = subscription.pulse
+            if now >= pulse.dead_at(now):
+                raise SourceError(f"the server has been silent for {now - pulse.heard_at:.0f} s")
+
+    async def _use(self, incoming: Incoming, take: Take) -> bool:
+        """Whether items are to be replaced at once."""
+        if isinstance(incoming, SourceError):
+            raise incoming
+        if isinstance(incoming, Finding):
+            return await self._replace(incoming, take)
+        with self._waiting(), translated("a lost message could not be asked for"):
+            published = await self._publisher.receive(incoming)
+        if published is None:
+            return False
+        arrival = self._arrival(published)
+        self._note_beats(published)
+        with self._waiting():
+            unreadable = await self._without_unreadable(published)
+        before = self._clock.monotonic()
+        if arrival.moments or arrival.notices:
+            await take(arrival)
+        else:  # nothing in it that anybody must store
+            self._publisher.acknowledge(published.numbers)
+        if unreadable:
+            await take(self._gone(unreadable, "reject", UNREADABLE))
+        waited = self._clock.monotonic() - before
+        for subscription in self._items.subscriptions.values():
+            subscription.pulse.waited(waited)
+        return bool(unreadable)
+
+    def _note_beats(self, published: Published) -> None:
+        subscription = self._items.subscriptions[published.subscription]
+        handles = [handle for message in published.messages for handle, _ in message.items]
+        subscription.pulse.heard(self._clock.monotonic(), beats=sum(map(self._items.is_heartbeat, handles)))
+
+    async def _replace(self, finding: Finding, take: Take) -> bool:
+        for node in finding.deaf:
+            self._items.lose(node, "the server no longer tells of its changes")
+        for node in finding.readable:
+            self.unreadable.discard(node)
+            self._items.lose(node, UNREADABLE)
+        if finding.deaf:
+            text = "the server no longer told of its changes: it is watched anew; what changed and changed back is lost"
+            await take(self._gone(finding.deaf, "gap", text))
+        return True
+
+    def _gone(self, nodes: Iterable[str], kind: NoticeKind, text: str) -> Arrival:
+        """Nothing is known of `nodes` any more, until something comes of them again."""
+        now = self._clock.now()
+        samples = [Sample(self._name, node, None, now, quality="bad") for node in nodes]
+        notices = tuple(Notice(kind, now, self._name, sample.address, text) for sample in samples)
+        return Arrival(self._name, moments_of(samples), notices)
+
+    async def _without_unreadable(self, published: Published) -> set[str]:
+        """Where a message could not be read to its end: watch the culprits no more, and all others of that subscription
+        anew, because nobody knows what the message said of them. The culprits."""
+        spoilt = [message for message in published.messages if message.spoilt]
+        if not spoilt:
+            return set()
+        nodes = list(self._items.subscriptions[published.subscription].items)
+        with translated("the tags could not be read"):
+            ids = [self._items.ids[node] for node in nodes]
+            values = await read_values(self._link, ids, self._items.limits)
+            culprits = {node for node, value in zip(nodes, values, strict=True) if value == UNREADABLE}
+            culprits = culprits or self._named(spoilt)
+            if not culprits:
+                raise SourceError("the server's messages cannot be read")
+            await self._items.drop(culprits, UNREADABLE)
+        self.unreadable |= culprits
+        for node in nodes:
+            if node not in culprits:
+                self._items.lose(node, "it is watched anew, because a message of the server could not be read")
+        return culprits
+
+    def _named(self, spoilt: list[Message]) -> set[str]:
+        handles = {handle for message in spoilt for handle in message.spoilt if handle is not None}
+        return {node for handle in handles if (node := self._items.node(handle)) is not None}
+
+    def _arrival(self, published: Published) -> Arrival:
+        """What one response says. A status change ends the subscription: SourceError.
+
+        `_refused` remembers why a node's values cannot be used, so that each reason is noticed once, not each time.
+        """
+        now = self._clock.now()
+        samples: list[Sample] = []
+        notices: list[Notice] = list(self._gaps(published, now))
+        for message in published.messages:
+            if message.ended:
+                raise SourceError(f"the server ended the subscription ({message.ended})")
+            for handle, reading in message.items:
+                node = self._items.node(handle)
+                if node is None:
+                    continue
+                self.auditor.heard(node, reading)
+                if isinstance(reading, str):
+                    if self._refused.get(node) != reading:
+                        self._refused[node] = self._health.failed[node] = reading
+                        notices.append(Notice("reject", now, self._name, node, reading))
+                    continue
+                if self._refused.pop(node, None) is not None:
+                    self._health.failed.pop(node, None)
+                if reading.overflowed:
+                    text = (
+                        f"more than {QUEUE} values came faster than they could be taken; the server dropped older ones"
+                    )
+                    notices.append(Notice("gap", now, self._name, node, text))
+                if reading.status == _GONE:
+                    self._items.lose(node, "the server has removed the node")
+                initial = node in self._items.unheard
+                if reading.quality != "bad":
+                    self._items.unheard.discard(node)
+                samples.append(
+                    Sample(self._name, node, reading.value, now, reading.quality, reading.source_time, initial=initial)
+                )
+        if samples:
+            self._health.last_sample_at = now
+            times = [sample.source_time for sample in samples if sample.source_time is not None]
+            self._health.newest_at = max((*times, self._health.newest_at or 0.0)) or None
+        moments = moments_of(samples, self._items.sampling / 2)
+        return Arrival(
+            self._name, moments, tuple(notices), done=partial(self._publisher.acknowledge, published.numbers)
+        )
+
+    def _gaps(self, published: Published, now: float) -> list[Notice]:
+        texts = []
+        if published.lost:
+            many = "a message" if published.lost == 1 else f"{published.lost} messages"
+            texts.append(f"{many} of the server never arrived, and the server has kept none of it")
+        spoilt = sum(bool(message.spoilt) for message in published.messages)
+        if spoilt:
+            texts.append("a message of the server could not be read to its end; what it said of other tags is lost")
+        return [Notice("gap", now, self._name, "", text) for text in texts]

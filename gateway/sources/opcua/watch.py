@@ -1,0 +1,123 @@
+"""What runs beside a session's messages: the audit of all tags, and reading the server's clock where it is not told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+from asyncua import ua
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from gateway.clock import Clock
+from gateway.errors import SourceError
+from gateway.sources.base import SourceHealth
+from gateway.sources.opcua.alive import reading_interval
+from gateway.sources.opcua.audit import Auditor, grace
+from gateway.sources.opcua.channel import Connection, reason_of
+from gateway.sources.opcua.items import WatchedItems
+from gateway.sources.opcua.services import UNREADABLE, Link, read_values
+from gateway.sources.opcua.session import Finding
+from gateway.sources.opcua.wire import Reading
+
+log = structlog.get_logger()
+
+UNREADABLE_EVERY = 60.0
+"""Seconds between two looks at tags whose values could not be read, where nothing else is audited."""
+
+_BUSY = 10.0  # times as long as a reading took is the least pause before the next
+_CLOCK = ua.NodeId(ua.Int32(2258), ua.Int16(0))
+
+Tell = Callable[[Finding], Awaitable[None]]
+
+
+class Audit:
+    """Reads all tags once in `every` seconds, in chunks that are spread evenly, and tells of those that are deaf.
+
+    `every` 0: only tags whose values could not be read are looked at.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        items: WatchedItems,
+        auditor: Auditor,
+        unreadable: set[str],
+        every: float,
+        clock: Clock,
+    ) -> None:
+        self._link = link
+        self._items = items
+        self._auditor = auditor
+        self._unreadable = unreadable
+        self._every = every
+        self._clock = clock
+        self._took = 0.0
+
+    async def run(self, tell: Tell) -> None:
+        """For ever. A server that refuses or does not answer in time costs the audit a turn, and nothing else."""
+        while True:
+            nodes = [node for node in self._items.nodes if self._is_watched(node)] if self._every else []
+            size = self._items.limits.read
+            chunks = [nodes[begin : begin + size] for begin in range(0, len(nodes), size)]
+            pause = (self._every or UNREADABLE_EVERY) / max(1, len(chunks))
+            for chunk in chunks or [[]]:
+                await asyncio.sleep(max(pause, _BUSY * self._took))
+                await self._look(chunk, tell)
+            await self._look_at_unreadable(tell)
+
+    async def _look(self, nodes: Sequence[str], tell: Tell) -> None:
+        wait = grace(self._items.publishing, self._items.sampling)
+        now = self._clock.monotonic()
+        read_of = await self._read(nodes)
+        doubtful = [
+            node for node, read in read_of if self._is_watched(node) and self._auditor.doubt(node, read, now, wait)
+        ]
+        if not doubtful:
+            return
+        await asyncio.sleep(wait)
+        again = await self._read(doubtful)
+        now = self._clock.monotonic()
+        deaf = tuple(
+            node for node, read in again if self._is_watched(node) and self._auditor.is_deaf(node, read, now, wait)
+        )
+        if deaf:
+            log.warning("opcua_deaf", tags=len(deaf), first=deaf[0])
+            await tell(Finding(deaf=deaf))
+
+    async def _look_at_unreadable(self, tell: Tell) -> None:
+        readable = tuple(node for node, read in await self._read(sorted(self._unreadable)) if read != UNREADABLE)
+        if readable:
+            await tell(Finding(readable=readable))
+
+    async def _read(self, nodes: Sequence[str]) -> list[tuple[str, Reading]]:
+        """What the server answers for `nodes`; nothing where it does not."""
+        begun = self._clock.monotonic()
+        try:
+            values = await read_values(self._link, [self._items.ids[node] for node in nodes], self._items.limits)
+        except (UaStatusCodeError, TimeoutError) as error:
+            log.info("opcua_audit_skipped", reason=reason_of(error))
+            return []
+        finally:
+            self._took = self._clock.monotonic() - begun
+        return list(zip(nodes, values, strict=True))
+
+    def _is_watched(self, node: str) -> bool:
+        return node in self._items.ids and node not in self._items.missing and node not in self._unreadable
+
+
+async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, health: SourceHealth) -> None:
+    """Read the server's clock while there is a subscription that cannot be judged by it, and say so; see what the
+    connection is concerned about. For ever; raises SourceError where the server does not answer."""
+    every = reading_interval(connection.session_timeout)
+    while True:
+        health.concerns = connection.concerns(clock.now())
+        await asyncio.sleep(every)
+        now = clock.monotonic()
+        if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
+            continue
+        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"
+        try:
+            await read_values(connection, [_CLOCK], items.limits)
+        except UaStatusCodeError:  # an answer is an answer
+            continue
+        except OSError as error:
+            raise SourceError(f"the server does not answer ({reason_of(error)})") from None

@@ -1,0 +1,129 @@
+"""What a publish or republish response says, read so that a value that cannot be read takes no other value with it.
+
+Part 6, 5.2. Each notification carries its length, so that one that cannot be read is left behind as a whole; within one
+of data changes, the values before the culprit are there. Pure.
+"""
+
+import struct
+from dataclasses import dataclass, field
+
+from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from gateway.sources.opcua.decode import Decoded, decode
+from gateway.sources.opcua.scalars import read_scalar
+
+_DATA_CHANGE = ObjectIds.DataChangeNotification_Encoding_DefaultBinary
+_STATUS_CHANGE = ObjectIds.StatusChangeNotification_Encoding_DefaultBinary
+
+_UINT32, _INT32 = struct.Struct("<I"), struct.Struct("<i")
+
+Reading = Decoded | str
+"""What there is of one value, or why it cannot be used."""
+
+
+@dataclass(slots=True)
+class Message:
+    """One notification message: `items` are client handles with what came of them, in the order of the server.
+
+    `ended` is the status by which the server ended the subscription. `spoilt` are the handles of values that could not
+    be read (None where not even the handle could be): what stood behind such a value in its notification is not known.
+    """
+
+    number: int
+    items: list[tuple[int, Reading]] = field(default_factory=list)
+    ended: str = ""
+    spoilt: list[int | None] = field(default_factory=list)
+    keepalive: bool = False
+
+
+def read_publish(data: Buffer) -> tuple[int, Message]:
+    """A PublishResponse: subscription and message. Raises UaStatusCodeError for a refusal, ValueError for junk."""
+    try:
+        _read_header(data)
+        subscription = _uint(data)
+        for _ in range(max(0, _int(data))):  # the numbers that the server still has
+            data.skip(4)
+        data.skip(1)  # whether there is more
+        return subscription, _read_message(data)
+    except (UaStatusCodeError, ValueError):
+        raise
+    except Exception as error:  # the library raises whatever comes of bytes that mean nothing
+        raise ValueError(f"not a publish response: {type(error).__name__}") from error
+
+
+def read_republish(data: Buffer) -> Message:
+    """A RepublishResponse. Raises as `read_publish`."""
+    try:
+        _read_header(data)
+        return _read_message(data)
+    except (UaStatusCodeError, ValueError):
+        raise
+    except Exception as error:  # as above
+        raise ValueError(f"not a republish response: {type(error).__name__}") from error
+
+
+def _read_header(data: Buffer) -> None:
+    nodeid_from_binary(data)
+    struct_from_binary(ua.ResponseHeader, data).ServiceResult.check()
+
+
+def _read_message(data: Buffer) -> Message:
+    message = Message(_uint(data))
+    data.skip(8)  # when it was published
+    notifications = max(0, _int(data))
+    message.keepalive = not notifications
+    for _ in range(notifications):
+        kind = nodeid_from_binary(data)
+        encoding = data.read(1)[0]
+        body = data.read(max(0, _int(data))) if encoding == 1 else b""
+        if kind.Identifier == _DATA_CHANGE:
+            _read_data_changes(body, message)
+        elif kind.Identifier == _STATUS_CHANGE:
+            message.ended = struct_from_binary(ua.StatusCode, Buffer(body)).name
+    return message
+
+
+def _read_data_changes(body: bytes, message: Message) -> None:
+    handle: int | None = None
+    before = len(message.items)
+    try:
+        at = 4
+        for _ in range(max(0, _INT32.unpack_from(body)[0])):
+            handle = None
+            handle = _UINT32.unpack_from(body, at)[0]
+            scalar = read_scalar(body, at + 4)
+            if scalar is not None:
+                read, at = scalar
+                message.items.append((handle, read))
+            else:
+                rest = Buffer(body, at + 4)
+                message.items.append((handle, reading(struct_from_binary(ua.DataValue, rest))))
+                at = len(body) - len(rest)
+        if _INT32.unpack_from(body, at)[0] <= 0 and len(body) > at + 4:
+            # no diagnostics, and yet there is more: something was read as what it is not
+            del message.items[before:]
+            message.spoilt.append(None)
+    except Exception:  # noqa: BLE001 - the library raises whatever comes of bytes that mean nothing
+        message.spoilt.append(handle)
+
+
+def reading(data: ua.DataValue) -> Reading:
+    """What there is of a value that was read whole."""
+    try:
+        return decode(data)
+    except ValueError as error:
+        return str(error)
+
+
+def _uint(data: Buffer) -> int:
+    number: int = struct.unpack("<I", data.read(4))[0]
+    return number
+
+
+def _int(data: Buffer) -> int:
+    number: int = struct.unpack("<i", data.read(4))[0]
+    return number

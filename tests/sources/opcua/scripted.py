@@ -1,0 +1,302 @@
+"""A small OPC UA server that does what a test says: it answers in the bytes of the standard, without a socket.
+
+Its time is that of the event loop, so that hours pass at once where that is simulated. It samples by exception: what is
+written is queued for the next publishing interval of each subscription.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from asyncua import ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.ua_binary import struct_to_binary
+from asyncua.ua.uaerrors import UaStatusCodeError
+
+from gateway.clock import LoopClock
+from gateway.config.schema import OpcuaConfig
+from gateway.errors import SourceError
+from gateway.health import KindName
+
+EPOCH = 1_767_592_800.0
+POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
+"""A byte string in a data value: its type, length and content."""
+POISON = b"\x0f\xff\xff\xff\x7f" + b"POISONED"
+"""What becomes of it on the wire: a byte string that is longer than the message."""
+
+
+@dataclass(slots=True)
+class _Subscription:
+    items: dict[int, tuple[int, int, str]] = field(default_factory=dict)
+    """Item id -> client handle, subscription, node."""
+    waiting: list[tuple[int, ua.DataValue]] = field(default_factory=list)
+    number: int = 1
+    kept: dict[int, bytes] = field(default_factory=dict)
+    silent: float = 0.0
+
+
+class Server:
+    """The manners are attributes: change them at any time. `values` are by the string identifier of their node."""
+
+    def __init__(self, **values: object) -> None:
+        self.values: dict[str, ua.DataValue] = {}
+        self.publishing = 0.25
+        self.keepalive = 20
+        """Publishing intervals, whatever was asked."""
+        self.clock_ticks = True
+        self.clock_watched = True
+        self.most_nodes = 1_000
+        self.most_items = 10_000
+        """In one subscription."""
+        self.most_publishes = 100
+        self.deaf: set[str] = set()
+        """Nodes of which nothing is told although they can be read."""
+        self.publishes = True
+        self.lose: Callable[[int], bool] = lambda _number: False
+        """Whether the message with this number never arrives."""
+        self.spoils = False
+        """Whether a message with a poisoned value is unreadable only as it comes first, not as it was kept."""
+        self.forgets = False
+        """Whether no message is kept."""
+        self.acknowledged: list[int] = []
+        self.asked: list[str] = []
+        """The names of the requests, in order."""
+        self.sessions = 0
+        self.created: list[str] = []
+        """Nodes for which an item was created, in order."""
+        self.subscriptions: dict[int, _Subscription] = {}
+        self._requests: deque[tuple[asyncio.Future[Buffer], Any]] = deque()
+        self._ids = 0
+        for name, value in values.items():
+            self.write(name.replace("__", "."), value)
+
+    @property
+    def outstanding(self) -> int:
+        return sum(not future.done() for future, _ in self._requests)
+
+    def connect(self, config: OpcuaConfig) -> "_Connection":
+        return _Connection(self)
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
+
+    def write(self, name: str, value: object, *, status: int = 0, old: float = 0.0) -> None:
+        """Set a value; its source time is `old` seconds ago. `poison()` makes its message unreadable."""
+        variant = value if isinstance(value, ua.Variant) else ua.Variant(value)
+        stamp = self._stamp(old)
+        self.values[name] = data = ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), stamp, stamp)
+        if name in self.deaf:
+            return
+        for subscription in self.subscriptions.values():
+            for handle, _, node in subscription.items.values():
+                if node == name:
+                    subscription.waiting.append((handle, data))
+
+    def _stamp(self, old: float) -> Any:
+        try:
+            now = self.now().timestamp()
+        except RuntimeError:  # before the loop runs
+            now = EPOCH
+        return datetime.fromtimestamp(now - old, UTC)
+
+    def delete(self, name: str) -> None:
+        """A node goes, in silence."""
+        del self.values[name]
+
+    # -- what is asked --
+
+    async def answer(self, request: Any) -> Buffer:
+        name = type(request).__name__.removesuffix("Request")
+        self.asked.append(name)
+        await asyncio.sleep(0.001)
+        response: Buffer = await getattr(self, f"_{name.lower()}")(request)
+        return response
+
+    async def _createsubscription(self, request: ua.CreateSubscriptionRequest) -> Buffer:
+        self._ids += 1
+        self.subscriptions[self._ids] = _Subscription()
+        response = ua.CreateSubscriptionResponse()
+        response.Parameters = ua.CreateSubscriptionResult(
+            ua.UInt32(self._ids), self.publishing * 1000, ua.UInt32(1000), ua.UInt32(self.keepalive)
+        )
+        return _sent(response)
+
+    async def _createmonitoreditems(self, request: ua.CreateMonitoredItemsRequest) -> Buffer:
+        asked = request.Parameters
+        self._limit(len(asked.ItemsToCreate))
+        subscription = self.subscriptions[asked.SubscriptionId]
+        response = ua.CreateMonitoredItemsResponse()
+        for item in asked.ItemsToCreate:
+            node, handle = _name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
+            code = self._refusal(subscription, node)
+            self._ids += 1
+            if not code:
+                subscription.items[self._ids] = handle, asked.SubscriptionId, node
+                subscription.waiting.append((handle, self._value(node)))
+                self.created.append(node)
+            response.Results.append(
+                ua.MonitoredItemCreateResult(
+                    ua.StatusCode(ua.UInt32(code)),
+                    ua.UInt32(self._ids),
+                    item.RequestedParameters.SamplingInterval,
+                    item.RequestedParameters.QueueSize,
+                )
+            )
+        return _sent(response)
+
+    def _refusal(self, subscription: _Subscription, node: str) -> int:
+        if node == "2258" and not self.clock_watched:
+            return StatusCodes.BadAttributeIdInvalid
+        if node != "2258" and node not in self.values:
+            return StatusCodes.BadNodeIdUnknown
+        own = [each for _, _, each in subscription.items.values() if each != "2258"]
+        return StatusCodes.BadTooManyMonitoredItems if node != "2258" and len(own) >= self.most_items else 0
+
+    async def _deletemonitoreditems(self, request: ua.DeleteMonitoredItemsRequest) -> Buffer:
+        asked = request.Parameters
+        self._limit(len(asked.MonitoredItemIds))
+        for item in asked.MonitoredItemIds:
+            self.subscriptions[asked.SubscriptionId].items.pop(item, None)
+        response = ua.DeleteMonitoredItemsResponse()
+        response.Results = [ua.StatusCode() for _ in asked.MonitoredItemIds]
+        return _sent(response)
+
+    async def _read(self, request: ua.ReadRequest) -> Buffer:
+        asked = request.Parameters.NodesToRead
+        self._limit(len(asked))
+        response = ua.ReadResponse()
+        response.Results = [self._value(_name(each.NodeId)) for each in asked]
+        return _sent(response)
+
+    async def _republish(self, request: ua.RepublishRequest) -> Buffer:
+        asked = request.Parameters
+        kept = self.subscriptions[asked.SubscriptionId].kept
+        if asked.RetransmitSequenceNumber not in kept or self.forgets:
+            raise _refused(StatusCodes.BadMessageNotAvailable)
+        return Buffer(kept[asked.RetransmitSequenceNumber])
+
+    async def _publish(self, request: ua.PublishRequest) -> Buffer:
+        if self.outstanding >= self.most_publishes:
+            raise _refused(StatusCodes.BadTooManyPublishRequests)
+        for each in request.Parameters.SubscriptionAcknowledgements:
+            self.acknowledged.append(each.SequenceNumber)
+            self.subscriptions[each.SubscriptionId].kept.pop(each.SequenceNumber, None)
+        future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
+        self._requests.append((future, request))
+        return await future
+
+    def _limit(self, nodes: int) -> None:
+        if nodes > self.most_nodes:
+            raise _refused(StatusCodes.BadTooManyOperations)
+
+    def _value(self, node: str) -> ua.DataValue:
+        stamp: Any = self.now()
+        if node == "2255":
+            namespaces = ["http://opcfoundation.org/UA/", "urn:acme:line"]
+            return ua.DataValue(ua.Variant(namespaces, ua.VariantType.String))
+        if node == "2258":
+            return ua.DataValue(
+                ua.Variant(stamp, ua.VariantType.DateTime), SourceTimestamp=stamp, ServerTimestamp=stamp
+            )
+        if node in self.values:
+            known = self.values[node]
+            return ua.DataValue(known.Value, known.StatusCode, known.SourceTimestamp, stamp)
+        return ua.DataValue(None, ua.StatusCode(ua.UInt32(StatusCodes.BadNodeIdUnknown)), None, stamp)
+
+    # -- what it says by itself --
+
+    async def live(self) -> None:
+        """Publish, for ever."""
+        while True:
+            await asyncio.sleep(self.publishing)
+            for id_, subscription in self.subscriptions.items():
+                self._tick(subscription)
+                self._say(id_, subscription)
+
+    def _tick(self, subscription: _Subscription) -> None:
+        for handle, _, node in subscription.items.values():
+            if node == "2258" and self.clock_ticks:
+                subscription.waiting.append((handle, self._value("2258")))
+
+    def _say(self, id_: int, subscription: _Subscription) -> None:
+        subscription.silent += 1
+        if not self.publishes or (not subscription.waiting and subscription.silent < self.keepalive):
+            return
+        while self._requests and self._requests[0][0].done():
+            self._requests.popleft()
+        if not self._requests:
+            return
+        keepalive = not subscription.waiting
+        message = ua.NotificationMessage(ua.UInt32(subscription.number))
+        if not keepalive:
+            changes = [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in subscription.waiting]
+            message.NotificationData = [ua.DataChangeNotification(changes)]
+            again = ua.RepublishResponse()
+            again.NotificationMessage = message
+            kept = bytes(_sent(again))
+            subscription.kept[subscription.number] = kept.replace(POISON, POISONED) if self.spoils else kept
+            subscription.waiting = []
+            subscription.number += 1
+        subscription.silent = 0
+        if self.lose(message.SequenceNumber):
+            return
+        response = ua.PublishResponse()
+        response.Parameters = ua.PublishResult(ua.UInt32(id_), [], False, message)
+        self._requests.popleft()[0].set_result(_sent(response))
+
+
+class _Connection:
+    session_timeout = 60.0
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._living: asyncio.Task[None] | None = None
+
+    def concerns(self, now: float) -> dict[KindName, str]:
+        return {}
+
+    async def open(self, now: float) -> None:
+        self._server.sessions += 1
+        self._living = asyncio.create_task(self._server.live())
+
+    async def request(self, request: Any, limit: float | None = None) -> Buffer:
+        async with asyncio.timeout(10 if limit is None else None):
+            return await self._server.answer(request)
+
+    async def keep(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        if self._living is not None:
+            self._living.cancel()
+            self._server.subscriptions.clear()
+
+
+def poison() -> ua.Variant:
+    """A value that makes what holds it unreadable."""
+    return ua.Variant(POISONED[5:], ua.VariantType.ByteString)
+
+
+def _sent(response: Any) -> Buffer:
+    return Buffer(struct_to_binary(response).replace(POISONED, POISON))
+
+
+def _refused(code: int) -> UaStatusCodeError:
+    error: UaStatusCodeError = UaStatusCodeError(code)  # type: ignore[no-untyped-call]
+    return error
+
+
+def _name(node: ua.NodeId) -> str:
+    return str(node.Identifier)
+
+
+def clock() -> LoopClock:
+    """The gateway's clock, which agrees with the server's."""
+    return LoopClock(EPOCH)
+
+
+__all__ = ["EPOCH", "POISON", "POISONED", "Server", "SourceError", "clock", "poison"]

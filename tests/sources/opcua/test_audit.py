@@ -1,0 +1,96 @@
+"""The audit's judgement: what is deaf is found, what only moves is left alone."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sources.opcua.audit import Auditor, grace
+from gateway.sources.opcua.decode import Decoded
+
+GRACE = 1.0
+GONE = 0x8034_0000
+
+
+def value(value: object, *, age: float | None = 100.0, status: int = 0) -> Decoded:
+    """What is read at 1000 by the server's clock."""
+    quality = "bad" if status >> 31 else "good"
+    return Decoded(value, quality, None if age is None else 1000.0 - age, False, status, 1000.0)  # type: ignore[arg-type]
+
+
+def judged(auditor: Auditor, first: Decoded | str, second: Decoded | str | None = None) -> bool:
+    """Whether `a` is deaf after two readings."""
+    doubt = auditor.doubt("a", first, 50.0, GRACE)
+    return doubt and auditor.is_deaf("a", second or first, 50.0 + GRACE, GRACE)
+
+
+def told(*values: Decoded | str) -> Auditor:
+    auditor = Auditor()
+    for each in values:
+        auditor.heard("a", each)
+    return auditor
+
+
+def test_a_value_that_has_stood_and_was_not_told_is_deaf() -> None:
+    assert judged(told(value(1)), value(2))
+
+
+def test_a_node_that_has_gone_is_deaf() -> None:
+    assert judged(told(value(1)), value(None, status=GONE))
+
+
+def test_a_tag_of_which_nothing_ever_came_is_deaf() -> None:
+    assert judged(told(), value(2))
+    assert not judged(told(), value(None, status=GONE)), "there is nothing to tell"
+
+
+def test_what_was_told_is_not_deaf() -> None:
+    assert not judged(told(value(1), value(2)), value(2))
+    assert not judged(told(value(None, status=GONE)), value(None, status=GONE))
+
+
+def test_what_comes_between_the_readings_was_on_its_way() -> None:
+    auditor = told(value(1))
+    assert auditor.doubt("a", value(2), 50.0, GRACE)
+    auditor.heard("a", value(2))
+    assert not auditor.is_deaf("a", value(3), 50.0 + GRACE, GRACE)
+
+
+def test_a_second_reading_that_agrees_ends_the_doubt() -> None:
+    """A bit that had moved and moved back before it was sampled."""
+    assert not judged(told(value(1)), value(2), value(1))
+
+
+def test_without_times_only_a_value_that_stays_is_deaf() -> None:
+    assert judged(told(value(1)), value(2, age=None))
+    assert not judged(told(value(1)), value(2, age=None), value(3, age=None))
+
+
+def test_a_new_item_that_says_the_same_is_not_replaced_again() -> None:
+    """Where a server tells and answers different things for good, replacing does not help."""
+    auditor = told(value(1))
+    assert judged(auditor, value(2))
+    auditor.heard("a", value(1))
+    assert not judged(auditor, value(2))
+
+
+def test_what_cannot_be_used_is_not_compared() -> None:
+    assert not judged(told("an array"), value(1))
+    assert not judged(told(value(1)), "an array")
+
+
+@given(
+    st.lists(st.floats(0, 100), min_size=1, max_size=20),
+    st.floats(0, 100),
+    st.floats(0, 100),
+    st.floats(0, 0.99),
+    st.floats(0, 0.99),
+)
+def test_a_value_that_moves_all_the_time_is_never_deaf(
+    history: list[float], first: float, second: float, age: float, later: float
+) -> None:
+    """Its source time is young whenever it is read, whatever is told of it."""
+    assert not judged(told(*map(value, history)), value(first, age=age), value(second, age=later))
+
+
+def test_the_grace_is_three_publishing_intervals() -> None:
+    assert grace(2.0, 0.5) == 6.5
+    assert grace(0.05, 0.01) == 1.0

@@ -1,0 +1,197 @@
+"""Protected sessions with a real server: policies and users, whom we trust, and what is said when it does not fit."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asyncua import ua
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server.server import Server
+from asyncua.server.user_managers import UserManager
+
+from gateway.__main__ import main
+from gateway.clock import AnchoredClock
+from gateway.health import KindName
+from gateway.sources.opcua.certificates import PkiFolder, thumbprint
+from gateway.sources.opcua.security import Protected, concerns
+from gateway.sources.opcua.source import OpcuaSource
+from tests.peers import OpcuaServer, free_port, wait_until
+from tests.sources.harness import HandClock, Intake, opcua_config, running
+from tests.sources.opcua.authority import Issued, key
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TAG = "ns=2;s=L01.State"
+SERVER_URI = "urn:acme:secure-plc"
+NOW = datetime.now(UTC)
+CERTIFICATE = Issued.made(
+    "secure-plc", uri=SERVER_URI, hosts=["127.0.0.1"], ends=NOW + timedelta(days=900), private=key(8)
+)
+
+
+class _Users(UserManager):
+    def get_user(
+        self, _server: Any, username: Any = None, password: Any = None, certificate: Any = None
+    ) -> User | None:
+        if username is None or (username, password) == ("operator", "hunter2"):
+            return User(role=UserRole.User)
+        return None
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def secure() -> AsyncIterator[str]:
+    """The address of a server that talks to nobody without security, and trusts every client."""
+    server = Server(user_manager=_Users())
+    await server.init()
+    server.disable_clock()
+    url = f"opc.tcp://127.0.0.1:{free_port()}"
+    server.set_endpoint(url)
+    await server.set_application_uri(SERVER_URI)
+    policies = ua.SecurityPolicyType
+    server.set_security_policy(
+        [
+            policies.Basic256Sha256_Sign,
+            policies.Basic256Sha256_SignAndEncrypt,
+            policies.Aes128Sha256RsaOaep_SignAndEncrypt,
+            policies.Aes256Sha256RsaPss_Sign,
+        ]
+    )
+    await server.load_certificate(CERTIFICATE.der)
+    await server.load_private_key(CERTIFICATE.key_pem, format="pem")
+    await server.register_namespace("urn:acme:line")
+    await server.nodes.objects.add_variable(ua.NodeId(ua.String("L01.State"), ua.Int16(2)), "L01.State", 5)
+    await server.start()
+    yield url
+    await server.stop()
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> Path:
+    """A folder with a certificate of our own, made by the command."""
+    folder = tmp_path / "pki"
+    assert main(["pki", "create", "--pki", str(folder)]) == 0
+    return folder
+
+
+def source(url: str, pki: Path, **settings: Any) -> OpcuaSource:
+    config = opcua_config(url, **{"security": "Basic256Sha256/SignAndEncrypt", "pki": pki, **settings})
+    return OpcuaSource("plc", config, [TAG], AnchoredClock())
+
+
+def trust(pki: Path, certificate: Issued = CERTIFICATE) -> None:
+    folder = PkiFolder(pki)
+    folder.reject(certificate.certificate)
+    folder.move(thumbprint(certificate.certificate), "rejected", "trusted")
+
+
+async def connects(one: OpcuaSource) -> dict[KindName, str]:
+    """Wait for a value; what the source is concerned about meanwhile."""
+    intake = Intake()
+    async with running(one, intake):
+        await wait_until(lambda: intake.values(TAG) == [5])
+        return dict(one.health.concerns)
+
+
+async def refusal(one: OpcuaSource) -> str:
+    """Wait until it says why it does not connect."""
+    intake = Intake()
+    async with running(one, intake) as errors:
+        await wait_until(lambda: errors)
+        assert intake.values(TAG) == []
+        return str(errors[0])
+
+
+@pytest.mark.parametrize(
+    "security",
+    [
+        "Basic256Sha256/Sign",
+        "Basic256Sha256/SignAndEncrypt",
+        "Aes128Sha256RsaOaep/SignAndEncrypt",
+        "Aes256Sha256RsaPss/Sign",
+    ],
+)
+@pytest.mark.parametrize("user", [{}, {"username": "operator", "password": "hunter2"}])
+async def test_p8_every_policy_and_user(secure: str, pki: Path, security: str, user: dict[str, str]) -> None:
+    trust(pki)
+    assert await connects(source(secure, pki, security=security, **user)) == {}
+
+
+async def test_p8_a_server_that_is_not_trusted_is_by_the_printed_command(secure: str, pki: Path) -> None:
+    """Nothing but the sentence of the page is needed to get on."""
+    said = await refusal(source(secure, pki, username="operator", password="hunter2"))
+    command = said.partition("oden-gateway ")[2].split()
+    assert main(command) == 0
+    assert await connects(source(secure, pki)) == {}
+    assert main(["pki", "reject", thumbprint(CERTIFICATE.certificate), "--pki", str(pki)]) == 0
+    assert "is not trusted" in await refusal(source(secure, pki))
+
+
+async def test_p8_without_security_what_the_server_offers_is_said(secure: str, pki: Path) -> None:
+    said = await refusal(source(secure, pki, security="none"))
+    assert "the server asks for security: it offers" in said
+    assert "Basic256Sha256/SignAndEncrypt (" in said
+    assert "user name" in said
+
+
+async def test_p8_a_policy_that_the_server_does_not_have_is_answered_by_what_it_has(secure: str, pki: Path) -> None:
+    said = await refusal(source(secure, pki, security="Aes256Sha256RsaPss/SignAndEncrypt"))
+    assert "does not offer Aes256Sha256RsaPss/SignAndEncrypt: it offers" in said
+    assert "Aes256Sha256RsaPss/Sign (" in said
+
+
+async def test_p8_without_a_certificate_of_our_own_the_command_that_makes_one_is_said(
+    secure: str, tmp_path: Path
+) -> None:
+    said = await refusal(source(secure, tmp_path / "none"))
+    assert said.endswith(f"oden-gateway pki create --pki {tmp_path / 'none'}")
+
+
+async def test_p8_a_wrong_password_is_refused_and_not_told(secure: str, pki: Path) -> None:
+    trust(pki)
+    said = await refusal(source(secure, pki, username="operator", password="hunter3"))
+    assert "hunter3" not in said
+    assert "User" in said or "Identity" in said
+
+
+async def test_p8_no_password_goes_in_clear(pki: Path) -> None:
+    """A server without security would take it as it is: it is not told."""
+    plc = OpcuaServer()
+    await plc.start(L01__State=1)
+    try:
+        said = await refusal(source(plc.url, pki, security="none", username="operator", password="hunter2"))
+        assert "would have the password in clear" in said
+    finally:
+        await plc.stop()
+
+
+async def test_what_is_no_opcua_server_is_told_apart(pki: Path) -> None:
+    """A web server answers, too."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    web = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = web.sockets[0].getsockname()[1]
+    said = await refusal(source(f"opc.tcp://127.0.0.1:{port}", pki, security="none"))
+    assert "does not speak OPC UA" in said
+    web.close()
+
+
+async def test_p8_a_file_of_today_keeps_running_and_says_what_it_lacks() -> None:
+    """As long as `security` is absent; `none` is a decision."""
+    now = HandClock().now()
+    assert "source_unprotected" in concerns(opcua_config("opc.tcp://plc", security=None), None, now)
+    assert concerns(opcua_config("opc.tcp://plc", security="none"), None, now) == {}
+
+
+async def test_p8_certificates_that_end_soon_are_told_sixty_days_ahead() -> None:
+    config = opcua_config("opc.tcp://plc", security="Basic256Sha256/Sign")
+    protected = Protected(CERTIFICATE.certificate, CERTIFICATE.certificate)
+    end = CERTIFICATE.certificate.not_valid_after_utc.timestamp()
+    assert concerns(config, protected, end - 61 * 86400) == {}
+    assert "ends on" in concerns(config, protected, end - 59 * 86400)["certificate_expires"]

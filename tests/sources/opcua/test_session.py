@@ -1,0 +1,368 @@
+"""The OPC UA source against a scripted server, in simulated time: what is lost, unreadable, deaf or silent is noticed.
+
+What is acknowledged, asked for and taken is judged value by value.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.sources.opcua.items import MOST_SUBSCRIPTIONS
+from gateway.sources.opcua.publishing import OUTSTANDING
+from gateway.sources.opcua.source import OpcuaSource
+from tests.campaign.virtual import simulate
+from tests.sources.harness import Intake, opcua_config
+from tests.sources.opcua import scripted
+from tests.sources.opcua.scripted import Server, poison
+
+ASKED_TO_ACT = {"Write", "Call", "HistoryUpdate", "AddNodes", "DeleteNodes"}
+
+
+def node(name: str) -> str:
+    return f"nsu=urn:acme:line;s={name}"
+
+
+@asynccontextmanager
+async def connected(
+    server: Server, *names: str, intake: Intake | None = None, **settings: str
+) -> AsyncIterator[tuple[OpcuaSource, Intake]]:
+    """A source that reads `names` of `server`, and is run again five seconds after it has ended."""
+    intake = intake or Intake()
+    config = opcua_config("opc.tcp://plc:4840", **{"publishing_interval": "250ms", **settings})
+    source = OpcuaSource("plc", config, [node(name) for name in names], scripted.clock(), server.connect)
+
+    async def run() -> None:
+        while True:
+            try:
+                await source.run(intake.take)
+            except scripted.SourceError:
+                await asyncio.sleep(5)
+
+    task = asyncio.create_task(run())
+    try:
+        yield source, intake
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        assert not ASKED_TO_ACT & set(server.asked)
+
+
+def simulated(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """A test whose time is simulated."""
+
+    def run() -> None:
+        async def main() -> None:
+            await test()
+
+        simulate(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def bad(intake: Intake) -> list[str]:
+    return [sample.address for sample in intake.samples if sample.quality == "bad"]
+
+
+def gaps(intake: Intake) -> list[tuple[str, str]]:
+    return [(notice.address, notice.text) for notice in intake.notices if notice.kind == "gap"]
+
+
+@simulated
+async def test_p1_a_message_is_acknowledged_only_after_the_commit() -> None:
+    """While nothing is committed the server keeps every message; afterwards it hears of each of them once."""
+    server, intake = Server(a=0), Intake(acknowledge=False)
+    async with connected(server, "a", intake=intake) as (_, intake):
+        for count in range(1, 6):
+            await asyncio.sleep(1)
+            server.write("a", count)
+        await asyncio.sleep(1)
+        assert intake.values(node("a")) == [0, 1, 2, 3, 4, 5]
+        [subscription] = server.subscriptions.values()
+        of_tags = {arrival.done for arrival in intake.arrivals if arrival.moments}
+        assert len(subscription.kept) >= len(of_tags) == 6
+        for arrival in intake.arrivals:
+            assert arrival.done is not None
+            arrival.done()
+        await asyncio.sleep(10)
+        assert sorted(server.acknowledged) == sorted(set(server.acknowledged))
+        assert subscription.kept.keys() <= {subscription.number - 1}, "only the newest may be unknown to it"
+
+
+@simulated
+async def test_several_requests_wait_at_the_server() -> None:
+    server = Server(a=0)
+    async with connected(server, "a"):
+        await asyncio.sleep(5)
+        assert server.outstanding == OUTSTANDING
+
+
+@simulated
+async def test_a_server_that_takes_few_requests_gets_few() -> None:
+    """A loop too many ends; values come nevertheless."""
+    server = Server(a=0)
+    server.most_publishes = 1
+    async with connected(server, "a") as (source, intake):
+        await asyncio.sleep(10)
+        assert server.outstanding == 1
+        server.write("a", 1)
+        await asyncio.sleep(1)
+        assert intake.values(node("a")) == [0, 1]
+        assert source.health.connected
+
+
+@simulated
+async def test_p6_a_lost_message_is_asked_for_and_comes_in_its_place() -> None:
+    """Each value arrives once and in order although every third message is lost."""
+    server = Server(a=0)
+    server.lose = lambda number: number % 3 == 2
+    async with connected(server, "a") as (_, intake):
+        for count in range(1, 40):
+            await asyncio.sleep(0.5)
+            server.write("a", count)
+        await asyncio.sleep(10)
+        assert intake.values(node("a")) == list(range(40))
+        assert gaps(intake) == []
+        assert server.sessions == 1
+
+
+@simulated
+async def test_p6_a_lost_message_that_nobody_has_is_a_gap_of_the_source() -> None:
+    server = Server(a=0)
+    server.forgets = True
+    async with connected(server, "a") as (_, intake):
+        await asyncio.sleep(5)
+        [subscription] = server.subscriptions.values()
+        lost = subscription.number
+        server.lose = lambda number: number == lost
+        server.write("a", 1)
+        await asyncio.sleep(5)
+        server.write("a", 2)
+        await asyncio.sleep(5)
+        assert intake.values(node("a")) == [0, 2]
+        assert gaps(intake) == [("", "a message of the server never arrived, and the server has kept none of it")]
+        assert intake.notices[0].source == "plc"
+
+
+@simulated
+async def test_p6_a_value_that_cannot_be_read_takes_no_other_with_it() -> None:
+    """The culprit is left out and shown; what else the message held is read anew and everything goes on."""
+    server = Server(a=0, b=0, c=0)
+    async with connected(server, "a", "b", "c") as (source, intake):
+        await asyncio.sleep(5)
+        server.write("a", 1)
+        server.write("b", poison())
+        server.write("c", 1)
+        await asyncio.sleep(5)
+        assert intake.values(node("a")) == [0, 1, 1]
+        assert intake.values(node("c")) == [0, 1]
+        assert [sample.initial for sample in intake.samples if sample.value == 1] == [False, True, True]
+        assert list(source.health.failed) == [node("b")]
+        assert "cannot be read" in source.health.failed[node("b")]
+        assert bad(intake)[-1] == node("b")
+        assert [notice.address for notice in intake.notices if notice.kind == "reject"] == [node("b")]
+        assert [address for address, _ in gaps(intake)] == [""]
+        for count in range(2, 5):
+            server.write("a", count)
+            server.write("b", poison())
+            await asyncio.sleep(1)
+        assert intake.values(node("a")) == [0, 1, 1, 2, 3, 4]
+        assert server.sessions == 1
+        server.write("b", 7)
+        await asyncio.sleep(200)
+        assert intake.values(node("b")) == [0, 7]
+        assert source.health.failed == {}
+
+
+@simulated
+async def test_p6_a_message_that_was_spoilt_on_the_way_is_asked_for_again() -> None:
+    """The one that the server kept is whole: nothing is lost, nothing is listed."""
+    server = Server(a=0, b=0)
+    server.spoils = True
+    async with connected(server, "a", "b") as (source, intake):
+        await asyncio.sleep(5)
+        server.write("b", poison())
+        server.write("a", 1)
+        await asyncio.sleep(3)
+        assert intake.values(node("a")) == [0, 1]
+        assert "ByteString" in source.health.failed[node("b")], "it can be read, and is of no use"
+        assert gaps(intake) == []
+
+
+@simulated
+async def test_p9_silence_is_noticed_whatever_keepalive_the_server_wants() -> None:
+    """A subscription that dies under a living connection: three heartbeats, not 13.9 hours."""
+    server = Server(a=0)
+    server.keepalive = 200_000
+    async with connected(server, "a", timeout="6s") as (source, intake):
+        await asyncio.sleep(20)
+        assert source.health.connected
+        server.publishes = False
+        began = asyncio.get_running_loop().time()
+        while source.health.connected:
+            await asyncio.sleep(0.1)
+        assert asyncio.get_running_loop().time() - began < 3 * 2.0 + 1
+        assert "silent" in source.health.detail
+        server.publishes = True
+        await asyncio.sleep(30)
+        assert source.health.connected
+        assert "not connected since" in gaps(intake)[0][1]
+
+
+@pytest.mark.parametrize("manner", ["clock_watched", "clock_ticks"])
+def test_p9_a_server_whose_clock_cannot_be_watched_is_read_instead(manner: str) -> None:
+    """It stays connected for an hour, its session hears of us in time, and the page says so."""
+
+    async def main() -> None:
+        server = Server(a=0)
+        setattr(server, manner, False)
+        server.keepalive = 200_000
+        async with connected(server, "a", audit="off") as (source, _):
+            await asyncio.sleep(60)
+            before = server.asked.count("Read")
+            await asyncio.sleep(3_600)
+            assert server.sessions == 1
+            assert server.asked.count("Read") - before >= 3_600 / 15
+            assert source.health.detail.startswith("connected; the server does not tell of its clock")
+
+    simulate(main())
+
+
+@simulated
+async def test_p9_a_node_that_is_deleted_in_silence_is_noticed_and_found_again() -> None:
+    """Within two audits its value is no longer good; the way of the others is not disturbed."""
+    server = Server(a=1, b=1)
+    async with connected(server, "a", "b") as (source, intake):
+        await asyncio.sleep(5)
+        server.delete("a")
+        await asyncio.sleep(130)
+        assert bad(intake) == [node("a")]
+        assert [address for address, _ in gaps(intake)] == [node("a")]
+        assert "BadNodeIdUnknown" in source.health.failed[node("a")]
+        server.write("a", 5)
+        await asyncio.sleep(60)
+        assert intake.values(node("a")) == [1, 5]
+        assert intake.values(node("b")) == [1]
+        assert source.health.failed == {}
+        assert server.sessions == 1
+
+
+@simulated
+async def test_p9_a_deaf_item_is_replaced_by_the_audit() -> None:
+    server = Server(a=1, b=1)
+    async with connected(server, "a", "b") as (_, intake):
+        await asyncio.sleep(5)
+        server.deaf.add("a")
+        server.write("a", 2)
+        await asyncio.sleep(130)
+        assert intake.values(node("a")) == [1, 2]
+        assert [address for address, _ in gaps(intake)] == [node("a")]
+        assert server.created.count("a") == 2
+        assert server.created.count("b") == 1
+
+
+@simulated
+async def test_p9_an_hour_of_noisy_values_replaces_nothing() -> None:
+    """Values that move faster than they are told, and a server that leaves small moves out, are not deaf."""
+    server = Server(noisy=0.0, dead_band=0.0)
+    async with connected(server, "noisy", "dead_band") as (_, intake):
+        await asyncio.sleep(1)
+        for step in range(36_000):
+            server.write("noisy", float(step % 7))
+            server.deaf = {"dead_band"} if step % 600 else set()
+            server.write("dead_band", 0.001 * (step % 5))
+            await asyncio.sleep(0.1)
+        assert server.created.count("noisy") == server.created.count("dead_band") == 1
+        assert gaps(intake) == []
+
+
+@simulated
+async def test_an_audit_that_is_off_reads_nothing() -> None:
+    server = Server(a=1)
+    async with connected(server, "a", audit="off"):
+        await asyncio.sleep(5)
+        before = server.asked.count("Read")
+        await asyncio.sleep(600)
+        assert server.asked.count("Read") == before
+
+
+@simulated
+async def test_a_server_that_takes_few_nodes_at_once_gets_few() -> None:
+    """It never says how many; every request that was too large is halved, and the audit goes on with that."""
+    server = Server(**{f"t{number}": number for number in range(250)})
+    server.most_nodes = 7
+    names = [f"t{number}" for number in range(250)]
+    async with connected(server, *names) as (source, intake):
+        await asyncio.sleep(5)
+        assert source.health.failed == {}
+        assert {sample.value for sample in intake.samples} == set(range(250))
+        server.delete("t33")
+        await asyncio.sleep(150)
+        assert bad(intake) == [node("t33")]
+
+
+@simulated
+async def test_a_full_subscription_gets_another_beside_it() -> None:
+    server = Server(**{f"t{number}": number for number in range(25)})
+    server.most_items = 10
+    names = [f"t{number}" for number in range(25)]
+    async with connected(server, *names) as (source, intake):
+        await asyncio.sleep(5)
+        assert len(server.subscriptions) == 3 <= MOST_SUBSCRIPTIONS
+        for number in range(25):
+            server.write(f"t{number}", 100 + number)
+        await asyncio.sleep(5)
+        for number in range(25):
+            assert intake.values(node(f"t{number}")) == [number, 100 + number]
+        assert source.health.failed == {}
+
+
+@simulated
+async def test_a_server_that_takes_no_items_at_all_says_so_for_each_tag() -> None:
+    server = Server(a=1, b=1)
+    server.most_items = 0
+    async with connected(server, "a", "b") as (source, _):
+        await asyncio.sleep(5)
+        assert source.health.connected
+        assert set(source.health.failed) == {node("a"), node("b")}
+        assert "BadTooManyMonitoredItems" in source.health.failed[node("a")]
+        assert len(server.subscriptions) == 1
+
+
+@simulated
+async def test_the_age_of_the_newest_value_is_known() -> None:
+    server = Server(a=1)
+    async with connected(server, "a") as (source, _):
+        await asyncio.sleep(5)
+        server.write("a", 2, old=3.0)
+        await asyncio.sleep(1)
+        newest = source.health.newest_at
+        assert newest is not None
+        assert scripted.EPOCH + 1.9 < newest < scripted.EPOCH + 2.1
+
+
+@simulated
+async def test_values_that_a_server_looks_at_one_after_the_other_are_one_moment() -> None:
+    """Within half a sampling interval, and never two of one tag."""
+    server = Server(a=0, b=0)
+    async with connected(server, "a", "b") as (_, intake):
+        await asyncio.sleep(5)
+        for count in (1, 2):
+            server.write("a", count, old=0.5 - 0.2 * count)
+            server.write("b", count, old=0.49 - 0.2 * count)
+        await asyncio.sleep(1)
+        [arrival] = [each for each in intake.arrivals if any(sample.value == 1 for sample in each.samples)]
+        assert [[sample.value for sample in moment.samples] for moment in arrival.moments] == [[1, 1], [2, 2]]
+
+
+@simulated
+async def test_a_server_that_falls_again_and_again_is_spared() -> None:
+    """A subscription that never lives long costs it no more than twenty sessions in ten minutes."""
+    server = Server(a=0)
+    async with connected(server, "a", timeout="3s"):
+        for _ in range(590):
+            await asyncio.sleep(1)
+            server.publishes = False
+        assert 5 < server.sessions <= 20
