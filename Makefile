@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign laws bodies contract peers lock clean
+.PHONY: help demo test promises lint bench walk figures campaign laws search bodies contract peers lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -47,6 +47,9 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 
 laws: $(READY) ## try the laws of mapping on 25 times as many made plants
 	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping -k properties
+
+search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories
+	@ODEN_SEARCH=1 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/receipts
 
 bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
 	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/oden/test_properties.py -k "proper_answer"

@@ -28,9 +28,10 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.model import Notice, Record, Sample
-from gateway.outbox.entries import Commit, ReceiptId
+from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.repeats import BatchRepeats, Repeats
 from gateway.sources.base import Arrival
 
 log = structlog.get_logger()
@@ -58,6 +59,8 @@ class IntakeHealth:
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By source and quality."""
     redelivered: int = 0
+    repeated: int = 0
+    """Messages that were left out because of their id."""
     blocked: str | None = None
     """Why nothing can be stored at the moment."""
     faults: dict[str, str] = field(default_factory=dict)
@@ -69,14 +72,16 @@ class _Batch:
     """Arrivals while they are mapped, and what has come of them; `states` are those of the lines that moved."""
 
     arrivals: Sequence[Arrival]
+    repeats: BatchRepeats
     states: dict[str, LineState] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    receipts: list[tuple[str, ReceiptId]] = field(default_factory=list)
-    new_sessions: list[str] = field(default_factory=list)
+    done: list[Callable[[], None]] = field(default_factory=list)
+    """How arrivals are acknowledged."""
     steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
+    repeated: int = 0
     commit: Commit | None = None
     """None where there is nothing to store."""
 
@@ -120,6 +125,7 @@ class Intake:
         self._number = 0
         """Of the last commit."""
         self._dirty: set[str] = set()
+        self._repeats = Repeats(self._patiently)
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
@@ -162,6 +168,7 @@ class Intake:
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
             self.states[plan.key] = load(plan, text) if text else LineState()
+        await self._repeats.load(self._plans)
         return max((state.now for state in self.states.values()), default=0.0)
 
     async def run(self) -> None:
@@ -241,10 +248,11 @@ class Intake:
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
         self.states.update(batch.states)
+        self._repeats.stored(batch.repeats)
         if batch.commit is None:
             self._dirty |= batch.states.keys()
         self._mapped = None
-        self._unstored += [arrival.done for arrival in batch.arrivals if arrival.done]
+        self._unstored += batch.done
         if not self._dirty:
             self._after += self._unstored
             self._unstored.clear()
@@ -269,28 +277,30 @@ class Intake:
     def _count(self, batch: "_Batch") -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
+        self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
 
     async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals))
+        batch = _Batch(tuple(arrivals), BatchRepeats(self._repeats))
         for arrival in arrivals:
-            if arrival.new_session:
-                batch.notices += await self._forgotten(arrival, batch)
-                batch.new_sessions.append(arrival.source)
-                batch.receipts = [entry for entry in batch.receipts if entry[0] != arrival.source]
+            if arrival.connected is not None:
+                batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
-            if await self._is_known(arrival, batch):
+            verdict = batch.repeats.verdict(arrival)
+            if arrival.done is not None and verdict != "twice":
+                batch.done.append(arrival.done)
+            if verdict != "new":
                 batch.redelivered += 1
                 continue
-            if arrival.receipt:
-                receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
-                batch.receipts.append((arrival.source, receipt))
             for sample in arrival.samples:
                 batch.samples[sample.source, sample.quality] += 1
                 for plan in self._routes.get((sample.source, sample.address), ()):
-                    self._step(plan, sample, batch)
+                    if batch.repeats.is_repeat(plan, sample):
+                        batch.repeated += 1
+                    else:
+                        self._step(plan, sample, batch)
         now = self._clock.now()
         for plan in self._plans:
             timer = self._due(plan, batch.states.get(plan.key))
@@ -303,36 +313,19 @@ class Intake:
         """What is to be stored of a batch; None where that can wait."""
         moved = self._dirty | batch.states.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
-        at_once = batch.records or batch.notices or batch.receipts or batch.new_sessions
+        at_once = batch.records or batch.notices or batch.repeats.at_once
         if not at_once and not (moved and (old or self._stopping)):
             return None
+        known = batch.repeats.take()
         return Commit(
             number=self._number + 1,
             states={key: dump(batch.states.get(key, self.states[key])) for key in moved},
             records=tuple(batch.records),
             notices=tuple(batch.notices),
-            receipts=tuple(batch.receipts),
-            new_sessions=tuple(batch.new_sessions),
+            sessions=known.sessions,
+            ids=known.ids,
+            old_rings=known.old_rings,
         )
-
-    async def _forgotten(self, arrival: Arrival, batch: "_Batch") -> list[Notice]:
-        """A lost session is a gap where there was one, also before this process; the source knows only its own life."""
-        known = any(source == arrival.source for source, _ in batch.receipts)
-        if arrival.notices or not (known or await self._patiently(Outbox.has_receipts, arrival.source)):
-            return []
-        text = "the broker has forgotten the session; messages since the gateway was last connected may be missing"
-        return [Notice("gap", self._clock.now(), arrival.source, "", text)]
-
-    async def _is_known(self, arrival: Arrival, batch: "_Batch") -> bool:
-        """Whether this is the redelivery of a message that was committed before, or earlier in this batch."""
-        if arrival.receipt is None or not arrival.receipt.redelivered:
-            return False
-        receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
-        if (arrival.source, receipt) in batch.receipts:
-            return True
-        if arrival.source in batch.new_sessions:
-            return False
-        return await self._patiently(Outbox.has_receipt, arrival.source, receipt)
 
     def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
         before = batch.states.get(plan.key, self.states[plan.key])

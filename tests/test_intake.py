@@ -14,12 +14,13 @@ from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
-from gateway.mapping.compile import compile_line
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import RECORD, Moment, Notice, Sample
-from gateway.outbox.entries import Commit, ReceiptId
+from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
-from gateway.sources.base import Arrival, Receipt
+from gateway.receipts import Session
+from gateway.sources.base import Arrival, Connected, Receipt
 from tests.peers import PATIENCE
 
 LINE = Line.model_validate(
@@ -52,24 +53,28 @@ def opened(directory: Path) -> Outbox:
 class Rig:
     """One life of an intake on an outbox directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, plan: LinePlan = PLAN) -> None:
         self.outbox = OutboxThread()
+        self.plan = plan
         self.directory = directory
         self.stored = 0
         self.acked: list[int] = []
         self.noticed: list[Notice] = []
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[Intake]:
+    async def running(self, *, connected: bool = True) -> AsyncIterator[Intake]:
+        """With a broker that has kept the session, unless `connected` is false."""
         await self.outbox.open(lambda: opened(self.directory))
         self.clock = LoopClock(EPOCH)
 
         def stored() -> None:
             self.stored += 1
 
-        intake = Intake(self.outbox, [PLAN], self.clock, stored, self.noticed.extend)
+        intake = Intake(self.outbox, [self.plan], self.clock, stored, self.noticed.extend)
         await intake.load()
         self.task = asyncio.create_task(intake.run())
+        if connected:
+            await intake.take(self.connected())
         try:
             yield intake
         finally:
@@ -81,8 +86,11 @@ class Rig:
 
     def message(self, topic: str, value: object, packet_id: int, *, redelivered: bool = False) -> Arrival:
         sample = Sample("floor", topic, value, self.clock.now())
-        receipt = Receipt(packet_id, f"{topic}{value}", redelivered)
+        receipt = Receipt(packet_id, f"{topic}{value}", redelivered, self.clock.monotonic())
         return Arrival("floor", (Moment((sample,)),), receipt=receipt, done=lambda: self.acked.append(packet_id))
+
+    def connected(self, *, resumed: bool = True, session: str = "edge at broker") -> Arrival:
+        return Arrival("floor", connected=Connected(session, resumed, self.clock.monotonic()))
 
     def count(self, value: int) -> Arrival:
         return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now()),)),))
@@ -97,10 +105,12 @@ class Rig:
                 await self.outbox(Outbox.settle, work, {work.positions[0]: "id"})
         return total
 
-    async def scrap(self) -> int:
-        """The scrap in the first entry of output that waits."""
-        text = await self.outbox(Outbox.row, f"record/{PLAN.key}/output/0")
-        record = RECORD.validate_json(text or "")
+    async def scrap(self, place: int = 0) -> int:
+        """The scrap in an entry of output that waits; 0 where there is none."""
+        text = await self.outbox(Outbox.row, f"record/{PLAN.key}/output/{place}")
+        if text is None:
+            return 0
+        record = RECORD.validate_json(text)
         assert record.kind == "output"
         return int(str(record.raw_data["scrap"]))
 
@@ -205,6 +215,7 @@ async def test_p2_the_same_redelivery_twice_in_one_batch(tmp_path: Path) -> None
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         for redelivered in (False, True):
             await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=redelivered))
+            await intake.take(rig.connected())
         await until(lambda: rig.acked == [1, 2, 2])
         assert intake.health.redelivered == 1
 
@@ -214,7 +225,7 @@ async def test_p2_a_new_session_makes_old_receipts_void(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
-        await intake.take(Arrival("floor", new_session=True))
+        await intake.take(rig.connected(resumed=False))
         await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
         await until(lambda: rig.acked == [2, 2])
         assert intake.health.redelivered == 0
@@ -226,13 +237,94 @@ async def test_p2_a_session_lost_while_the_gateway_was_down_is_a_gap(tmp_path: P
     """The very first session is none; one that the broker forgot between two lives of the gateway is listed, once."""
     for gaps in ({}, {"floor": 1}):
         rig = Rig(tmp_path)
-        async with rig.running() as intake:
-            await intake.take(Arrival("floor", new_session=True))
+        async with rig.running(connected=False) as intake:
+            await intake.take(rig.connected(resumed=False))
             await intake.take(rig.message("scrap", {"qty": 3}, 2))
             async with asyncio.timeout(PATIENCE):
                 while rig.acked != [2]:
                     await asyncio.sleep(0.01)
             assert (await rig.outbox(Outbox.summary, 10)).totals.gaps == gaps
+
+
+async def test_p2_receipts_are_kept_for_each_broker(tmp_path: Path) -> None:
+    """Packet ids of another broker are those of other messages; back at the first one, its receipts are still known."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await intake.take(rig.connected(session="edge at another"))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await intake.take(rig.connected())
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await until(lambda: rig.acked == [2, 2, 2])
+        assert intake.health.redelivered == 1
+
+
+async def test_p2_one_acknowledgement_for_what_one_connection_brings_twice(tmp_path: Path) -> None:
+    """The second PUBACK could be for the next message with that id."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
+        await intake.take(rig.message("scrap", {"qty": 4}, 3))
+        await until(lambda: rig.acked == [2, 3])
+        assert intake.health.redelivered == 1
+
+
+async def test_p2_what_is_confirmed_leaves_the_disk_with_the_next_commit(tmp_path: Path) -> None:
+    """And not alone: an answer of the broker writes nothing by itself."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await intake.take(rig.message("scrap", {"qty": 4}, 3))
+        await until(lambda: rig.acked == [2, 3])
+        before = intake._number
+        await intake.take(Arrival("floor", confirmed=(1, 2)))
+        await until(lambda: not intake._repeats.sessions["floor/edge at broker"].receipts)
+        assert intake._number == before
+        await intake.take(rig.message("scrap", {"qty": 5}, 4))
+        await until(lambda: rig.acked == [2, 3, 4])
+        stored = await rig.outbox(Outbox.session, "floor/edge at broker")
+        assert stored is not None
+        assert [left.packet_id for left in Session.stored(stored.head, stored.blocks).receipts] == [4]
+
+
+async def test_p2_deliveries_that_an_earlier_version_has_kept_are_unconfirmed(tmp_path: Path) -> None:
+    """Its ring of the last deliveries is taken over when its source connects, and is gone from then on."""
+    outbox = opened(tmp_path)
+    with outbox.transaction() as transaction:
+        transaction.put |= {f"receipt/floor/{slot}": f'[{slot + 5}, "scrap{slot}"]' for slot in range(3)}
+        transaction.totals.receipts["floor"] = 3
+    outbox.close()
+    for _ in range(2):
+        rig = Rig(tmp_path)
+        async with rig.running(connected=False) as intake:
+            await intake.take(rig.connected())
+            await intake.take(rig.message("scrap", 1, 6, redelivered=True))
+            await until(lambda rig=rig: rig.acked == [6])  # type: ignore[misc]
+            assert intake.health.redelivered == 1
+            assert await rig.outbox(Outbox.row, "receipt/floor/1") is None
+
+
+async def test_p2_a_message_whose_id_has_come_counts_once(tmp_path: Path) -> None:
+    """Whatever packet id and flags it has, in one batch and over lives; one without the id counts each time."""
+    section = LINE.inputs["scrap"].model_copy(update={"id": ("press", "job.number")})
+    line = LINE.model_copy(update={"inputs": {**LINE.inputs, "scrap": section}})
+    plan = compile_line(line, ("lines", 0))
+    repeated: list[int] = []
+    for numbers in [(1, 2, 2, 3, None), (3, 1, 4, None)]:
+        rig = Rig(tmp_path, plan)
+        async with rig.running() as intake:
+            await intake.take(rig.message("order", {"number": "A1"}, 1))
+            for packet_id, number in enumerate(numbers, 2):
+                job = {"job": {"number": number}} if number is not None else {}
+                await intake.take(rig.message("scrap", {"qty": 1, "press": 7, **job}, 100 * len(repeated) + packet_id))
+            most = len(numbers)
+            await until(lambda rig=rig, most=most: len(rig.acked) > most)  # type: ignore[misc]
+            repeated.append(intake.health.repeated)
+            async with asyncio.timeout(PATIENCE):
+                while sum([await rig.scrap(place) for place in range(5)]) < (4, 6)[len(repeated) - 1]:
+                    await asyncio.sleep(0.02)
+    assert repeated == [1, 2]
 
 
 async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: Path) -> None:
@@ -427,15 +519,16 @@ async def test_p1_a_read_that_fails_is_tried_again(tmp_path: Path, monkeypatch: 
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
         await until(lambda: rig.acked == [1, 2])
     rig = Rig(tmp_path)
-    async with rig.running() as intake:
-        has_receipt, broken = Outbox.has_receipt, True
+    async with rig.running(connected=False) as intake:
+        session, broken = Outbox.session, True
 
-        def fails(outbox: Outbox, source: str, receipt: ReceiptId) -> bool:
+        def fails(outbox: Outbox, name: str) -> StoredSession | None:
             if broken:
                 raise OutboxError("it cannot be read")
-            return has_receipt(outbox, source, receipt)
+            return session(outbox, name)
 
-        monkeypatch.setattr(Outbox, "has_receipt", fails)
+        monkeypatch.setattr(Outbox, "session", fails)
+        await intake.take(rig.connected())
         await intake.take(rig.message("scrap", {"qty": 3}, 2, redelivered=True))
         await until(lambda: intake.health.blocked is not None)
         broken = False

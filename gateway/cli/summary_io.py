@@ -69,7 +69,9 @@ def _origin(given: Input) -> str:
     value = f"the field {given.field} of each message" if given.field else "each message"
     time = f", which happened when its field {given.time} says" if given.time else ""
     message = " ".join(filter(None, (value, f"on {given.topic} of {given.source}", accepted_messages(given))))
-    return f"{message}{time}"
+    fields = " and ".join(str(path) for path in given.id)
+    once = f"; one whose {fields} came before is left out" if fields else ""
+    return f"{message}{time}{once}"
 
 
 def _device(text: str) -> str:

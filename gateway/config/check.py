@@ -130,7 +130,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
 
 
 def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "only", "time", "device", "metric"))
+    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "only", "id", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_node_id(given.node)
@@ -146,7 +146,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     if given.node is not None:
         text = f"'node' means nothing here: the source {quoted(given.source)} is MQTT; remove it"
         yield ConfigFault((*loc, "node"), text)
-    for key in ("topic", "field", "only", "time"):
+    for key in ("topic", "field", "only", "id", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
     if given.device is not None:
@@ -168,7 +168,9 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     elif topic.startswith(f"{SPARKPLUG}/"):
         yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
     paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
-    for at, path in [*paths, *(((*loc, "only", path), path) for path in given.only)]:
+    paths += [((*loc, "only", path), path) for path in given.only]
+    paths += [((*loc, "id"), str(path)) for path in given.id]
+    for at, path in paths:
         if path is not None and not all(path.split(".")):
             yield ConfigFault(at, "write the name of a field, with single dots between nested ones: order.number")
 

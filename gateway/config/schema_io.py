@@ -87,6 +87,12 @@ class Input(Section):
         description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or "
         "milliseconds since 1970). Absent, the time of arrival counts.",
     )
+    id: OneOrMore = Field(
+        (),
+        description="MQTT only: the field that tells each message from all others, such as a number that the sender "
+        "counts up, or several that do so together: `[machine, number]`. A message whose id has come before is "
+        "left out, whatever the broker or the sender does. It holds for all inputs of the line on this topic.",
+    )
     expr: str | None = Field(
         None,
         description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw '

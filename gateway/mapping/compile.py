@@ -4,11 +4,11 @@ A plan is compiled once and never changes. It holds nothing of what happens on t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.config import schema
 from gateway.errors import ConfigFault, InvalidConfig
-from gateway.mapping.compile_inputs import compile_inputs, compile_output
+from gateway.mapping.compile_inputs import compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
@@ -28,7 +28,8 @@ REMEMBERED_INTERVALS = 8
 class LinePlan:
     """A line as configured.
 
-    `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `derived` are the inputs
+    `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
+    together tell a message of an address from all others, where something is said of that. `derived` are the inputs
     that follow from others, each after those; `watched` those of which something is expected in time.
     """
 
@@ -47,6 +48,7 @@ class LinePlan:
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
+    ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
 
 def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
@@ -70,6 +72,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
     """
     scope, with_run = Scope(line.inputs, lookups), line.run is not None
     inputs = compile_inputs(scope, (*loc, "inputs"))
+    ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
     batches = None
     if line.batches is not None:
@@ -122,4 +125,5 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         derived=tuple(plan for plan in inputs.values() if plan.expression is not None or plan.stale_of is not None),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None),
         rules=rules,
+        ids=ids,
     )

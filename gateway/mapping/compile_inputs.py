@@ -80,6 +80,17 @@ def _only(section: Input) -> dict[str, list[str]]:
     return {key: [text(value) for value in values] for key, values in section.only.items()}
 
 
+def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[tuple[str, ...], ...]]:
+    """The id fields of the messages of each MQTT topic that has some; `loc` is where the inputs stand."""
+    ids: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {}
+    for name, section in scope.inputs.items():
+        if section.id and section.topic is not None:
+            paths = tuple(tuple(str(path).split(".")) for path in section.id)
+            if ids.setdefault((section.source or "", section.topic), paths) != paths:
+                scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
+    return ids
+
+
 def accepted_messages(section: Input) -> str:
     """Which messages an input takes, such as `whose type is start or stop`; empty where it takes all."""
     conditions = " and ".join(f"{key} is {' or '.join(texts)}" for key, texts in _only(section).items())

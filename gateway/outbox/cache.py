@@ -15,7 +15,6 @@ from gateway.outbox.entries import (
     Attempt,
     CommitMark,
     Interval,
-    ReceiptId,
     Totals,
 )
 from gateway.outbox.key_value import KeyValueStore
@@ -24,9 +23,6 @@ from gateway.outbox.merge import merge_key
 from gateway.outbox.ready_set import LOOK, ReadySet
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import kind_of
-
-RECEIPTS_KEPT = 1000
-"""Per source: twice the window that the MQTT source allows the broker."""
 
 
 class OutboxCache:
@@ -45,7 +41,6 @@ class OutboxCache:
         }
         self._carried: dict[str, frozenset[int]] = {}
         self._merge_keys: dict[str, dict[Hashable, int]] = {}
-        self._receipts: dict[str, dict[int, ReceiptId]] = {}
         self.ready = ReadySet(self)
 
     def follow(self, transaction: Transaction) -> None:
@@ -63,10 +58,6 @@ class OutboxCache:
         self.ready.follow(transaction)
         for (name, key), position in transaction.merge_keys.items():
             self._merge_keys[name] = dict([*self._merge_keys[name].items(), (key, position)][-4 * LOOK :])
-        for source in transaction.new_sessions:
-            self._receipts[source] = {}
-        for source, slot, receipt in transaction.new_receipts:
-            self._receipts[source][slot] = receipt
 
     def row(self, key: str) -> str | None:
         """The text of one row."""
@@ -114,13 +105,6 @@ class OutboxCache:
     def after(self, lane: str, position: int) -> int:
         """The first position from `position` on at which something may wait."""
         return self.ready.after(lane, position)
-
-    def receipts(self, source: str) -> dict[int, ReceiptId]:
-        """The deliveries of `source` within its present session, by their places in the ring."""
-        if source not in self._receipts:
-            rows = ((slot, self.row(f"receipt/{source}/{slot}")) for slot in range(RECEIPTS_KEPT))
-            self._receipts[source] = {slot: ReceiptId(*json.loads(row)) for slot, row in rows if row}
-        return self._receipts[source]
 
     def _attempt(self, lane: str, number: int) -> Attempt:
         return ATTEMPT.validate_json(self.row(f"attempt/{lane}/{number}") or "")

@@ -7,11 +7,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
+from gateway.message_ids import IdsOfCommit
 from gateway.model import STORED, Notice, Record, Setting
+from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
 Phase = Literal["sending", "retry", "in_doubt"]
@@ -177,7 +179,7 @@ class Totals:
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
     receipts: dict[str, int] = field(default_factory=dict)
-    """By source, ever stored: the ring's next place."""
+    """By source whose last deliveries an earlier version has kept as a ring of rows: how many there were ever."""
 
     def copy(self) -> "Totals":
         return replace(self, records=dict(self.records), gaps=dict(self.gaps), receipts=dict(self.receipts))
@@ -223,11 +225,12 @@ class LineRef:
     oden_id: str | None = None
 
 
-class ReceiptId(NamedTuple):
-    """One MQTT delivery that has been committed: packet id within the session, digest of topic and payload."""
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """The rows of an MQTT session's unconfirmed receipts: its head, and blocks by their first places."""
 
-    packet_id: int
-    digest: str
+    head: str
+    blocks: Mapping[int, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,15 +239,16 @@ class Commit:
 
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
     outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
-    `receipts` are MQTT deliveries by source; the receipts of the sources in `new_sessions` are forgotten first.
-    """
+    `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
+    are sources whose deliveries, as an earlier version has kept them, are among these now."""
 
     number: int
     states: Mapping[str, str] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
-    receipts: tuple[tuple[str, ReceiptId], ...] = ()
-    new_sessions: tuple[str, ...] = ()
+    sessions: Mapping[str, Changes] = field(default_factory=dict)
+    ids: Mapping[str, IdsOfCommit] = field(default_factory=dict)
+    old_rings: tuple[str, ...] = ()
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
@@ -287,6 +291,7 @@ class Summary:
 
 
 ATTEMPT = TypeAdapter(Attempt)
+IDS_OF_COMMIT = TypeAdapter(IdsOfCommit)
 COMMIT = TypeAdapter(Commit)
 COMMIT_MARK = TypeAdapter(CommitMark)
 INTERVAL = TypeAdapter(Interval)

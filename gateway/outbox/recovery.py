@@ -44,7 +44,21 @@ _NO_ROOM = (
 )
 _WITH_RECORDS = ("record", "attempt", "lane", "lanes")
 """Kinds of rows that wait for room where recovery is deferred."""
-_OF_PRESENT = ("line", "lines-at-oden", "receipt", "notice", "totals", "damage", "format", "commit")
+_OF_PRESENT = (
+    *(
+        "line",
+        "lines-at-oden",
+        "session",
+        "receipts",
+        "receipt",
+        "ids",
+        "notice",
+        "totals",
+        "damage",
+        "format",
+        "commit",
+    ),
+)
 """Kinds of rows of which the store that went on has the later ones."""
 _LITTLE_ROOM = 2**20
 """Bytes; with less, the ballast goes before anything is tried."""

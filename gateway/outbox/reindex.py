@@ -19,6 +19,7 @@ from gateway.model import Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
+    IDS_OF_COMMIT,
     INTERVAL,
     SETTING_ENTRY,
     TOTALS,
@@ -31,6 +32,7 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, starts_lane, stored_record, takes_turns
 from gateway.outbox.record_rules import MOST_OPEN
+from gateway.receipts import BLOCK, HEAD
 from gateway.record_kinds import creates, end_of, kind_of
 
 
@@ -146,6 +148,12 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 structure.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
             case "thing":
                 structure.drop.append(key)  # made anew from the records
+            case "session":
+                HEAD.validate_json(text)
+            case "receipts":
+                BLOCK.validate_json(text)
+            case "ids":
+                IDS_OF_COMMIT.validate_json(text)
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 structure.rings[ring] = max(structure.rings.get(ring, 0), int(slot) + 1)

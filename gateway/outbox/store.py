@@ -53,7 +53,10 @@ All rows are JSON text; names in them never change within a format.
     thing/DIGEST            what there is of one thing that settings are about
     line/LINE               a line's state, as mapping wrote it
     lines-at-oden           names and ids of lines at Oden
-    receipt/SOURCE/SLOT     a ring of the last MQTT deliveries of each source
+    session/SESSION         an MQTT session, and where its unconfirmed receipts are
+    receipts/SESSION/PLACE  a block of them, by the place of its first
+    ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
+    receipt/SOURCE/SLOT     of an earlier version: a ring of the last deliveries of each source, until that connects
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
@@ -80,11 +83,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
+from gateway.message_ids import COMMITS_KEPT, MessageIds
 from gateway.model import Notice, Record
 from gateway.outbox import overflow, record_rules, statistics
-from gateway.outbox.cache import RECEIPTS_KEPT, OutboxCache
+from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
+    IDS_OF_COMMIT,
     LINE_REFS,
     Attempt,
     Commit,
@@ -92,7 +97,7 @@ from gateway.outbox.entries import (
     DeadLetter,
     Interval,
     LineRef,
-    ReceiptId,
+    StoredSession,
     Summary,
     Totals,
     Work,
@@ -100,12 +105,15 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, stored_record, takes_turns
 from gateway.outbox.transaction import Transaction
+from gateway.receipts import HEAD
 
 FORMAT = "2"
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
 MOST_PARTS = 16
 """Per lane: how many outages are told apart."""
+RING = 1000
+"""Deliveries of a source that an earlier version has kept."""
 
 
 class Outbox:
@@ -168,13 +176,24 @@ class Outbox:
         """The line's state as it was last committed."""
         return self.row(f"line/{line}")
 
-    def has_receipt(self, source: str, receipt: ReceiptId) -> bool:
-        """Whether this delivery of `source` was committed within its present session."""
-        return receipt in self._cache.receipts(source).values()
+    def session(self, name: str) -> StoredSession | None:
+        """What is stored of an MQTT session; None where it was never seen."""
+        head = self.row(f"session/{name}")
+        if head is None:
+            return None
+        blocks = ((first, self.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
+        return StoredSession(head, {first: text for first, text in blocks if text is not None})
 
-    def has_receipts(self, source: str) -> bool:
-        """Whether any delivery of `source` was committed within its present session."""
-        return bool(self._cache.receipts(source))
+    def message_ids(self, source: str) -> MessageIds:
+        """The ids of messages of `source` that are known."""
+        rows = (self.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
+        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
+
+    def old_ring(self, source: str) -> list[tuple[int, str]]:
+        """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
+        number = self._cache.totals.receipts.get(source, 0)
+        rows = (self.row(f"receipt/{source}/{at % RING}") for at in range(max(0, number - RING), number))
+        return [tuple(json.loads(row)) for row in rows if row]
 
     def last_commit(self) -> int:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
@@ -204,23 +223,11 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, state in commit.states.items():
                 transaction.put[f"line/{line}"] = state
-            self._take_receipts(transaction, commit)
+            _take_receipts(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
             for record in commit.records:
                 record_rules.append(transaction, record)
-
-    def _take_receipts(self, transaction: Transaction, commit: Commit) -> None:
-        transaction.new_sessions = commit.new_sessions
-        for source in commit.new_sessions:
-            transaction.drop |= {f"receipt/{source}/{slot}" for slot in self._cache.receipts(source)}
-        for source, receipt in commit.receipts:
-            self._cache.receipts(source)  # is in memory from now on, so that this can follow the transaction
-            number = transaction.totals.receipts.get(source, 0)
-            transaction.totals.receipts[source] = number + 1
-            slot = number % RECEIPTS_KEPT
-            transaction.put[f"receipt/{source}/{slot}"] = json.dumps(receipt)
-            transaction.new_receipts.append((source, slot, receipt))
 
     def _make_room(self, commit: Commit) -> None:
         """Drop the oldest output, where the user has chosen that."""
@@ -373,3 +380,18 @@ class Outbox:
         been dropped."""
         texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
         return [(position, stored_record(text)) for position, text in texts if text]
+
+
+def _take_receipts(transaction: Transaction, commit: Commit) -> None:
+    for name, changes in commit.sessions.items():
+        transaction.put[f"session/{name}"] = changes.head
+        for first, text in changes.blocks.items():
+            if text is None:
+                transaction.drop.add(f"receipts/{name}/{first}")
+            else:
+                transaction.put[f"receipts/{name}/{first}"] = text
+    for source, ids in commit.ids.items():
+        transaction.put[f"ids/{source}/{ids.number % COMMITS_KEPT}"] = IDS_OF_COMMIT.dump_json(ids).decode()
+    for source in commit.old_rings:
+        number = transaction.totals.receipts.pop(source, 0)
+        transaction.drop |= {f"receipt/{source}/{slot}" for slot in range(min(number, RING))}

@@ -17,7 +17,6 @@ from gateway.outbox.entries import (
     Attempt,
     CommitMark,
     Interval,
-    ReceiptId,
     SettingEntry,
     Totals,
     setting_key,
@@ -63,8 +62,6 @@ class Transaction:
         self.merge_keys: dict[tuple[str, Hashable], int] = {}
         """Where the newest entry with a merge key is, by lane and key."""
         self.taken: list[tuple[str, int]] = []
-        self.new_receipts: list[tuple[str, int, ReceiptId]] = []
-        self.new_sessions: tuple[str, ...] = ()
         self.commit_mark: CommitMark | None = None
 
     # Rows

@@ -22,16 +22,27 @@ CONNECTING = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
-    """What identifies one MQTT delivery, so that a redelivery is known for what it is after a crash.
+class Connected:
+    """A connection to an MQTT broker has begun: the first that a source hands over of it.
 
-    `packet_id` and `digest` (of topic and payload) are those of the PUBLISH; `redelivered` is its DUP flag
-    within a session that the broker resumed.
+    `session` names the session: broker and client. `resumed` says that the broker has kept it. `at` is on the monotonic
+    clock.
     """
+
+    session: str
+    resumed: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a redelivery is known by: packet id, digest of topic and payload, and DUP flag of a QoS 1 PUBLISH, which was
+    read at `at` on the monotonic clock."""
 
     packet_id: int
     digest: str
-    redelivered: bool
+    dup: bool
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +50,9 @@ class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
     `moments` are in the order in which they are to be mapped. `done` runs on the event loop, only after moments,
-    notices and what they caused are on disk, and never raises. `new_session` says that the broker has forgotten our
-    session: receipts from before mean nothing any more.
+    notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
+    its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
+    processed, by their numbers on the connection, from 1 on.
     """
 
     source: str
@@ -48,7 +60,8 @@ class Arrival:
     notices: tuple[Notice, ...] = ()
     receipt: Receipt | None = None
     done: Callable[[], None] | None = None
-    new_session: bool = False
+    connected: Connected | None = None
+    confirmed: tuple[int, ...] = ()
 
     @property
     def samples(self) -> Iterator[Sample]:
@@ -69,7 +82,8 @@ class SourceHealth:
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present.
+    has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
+    that the broker leaves open whether it has taken acknowledgements.
     """
 
     connected: bool = False
@@ -79,6 +93,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    unconfirmed: str | None = None
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"

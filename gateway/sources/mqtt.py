@@ -1,8 +1,8 @@
 """MQTT: a persistent session at QoS 1 whose messages are acknowledged only after they are committed (P1).
 
 Each message becomes one Arrival that carries its Receipt and, as `done`, its PUBACK on the connection it came by. What
-a lost connection had already brought is still delivered; the broker sends it again, and the receipts tell. What
-messages of Sparkplug edge nodes mean is decided in `sparkplug`.
+a lost connection had already brought is still delivered; the broker sends it again, and the receipts tell, until the
+broker has confirmed the PUBACKs. What messages of Sparkplug edge nodes mean is decided in `sparkplug`.
 """
 
 import asyncio
@@ -18,8 +18,9 @@ from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import MqttConfig
 from gateway.model import Moment, Notice, Sample
-from gateway.sources.base import TURN, Arrival, Receipt, Source, SourceHealth, Take, moments_of
-from gateway.sources.mqtt_connection import MqttConnection, Publish, Suback
+from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
+from gateway.sources.mqtt_confirmation import TOLD, Confirmation
+from gateway.sources.mqtt_connection import Confirmed, MqttConnection, Publish, Suback, address_of
 from gateway.sources.mqtt_decode import decode, excerpt
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
@@ -47,21 +48,24 @@ class MqttSource(Source):
         self._host = host
         self._topics = dict.fromkeys(topics)
         self._had_session = False
+        self._confirmation = Confirmation()
 
     async def _serve(self, take: Take) -> NoReturn:
-        connection = MqttConnection(self._config, self._clock, self._lost)
+        connection = MqttConnection(self._config, self._clock, self._lost, self._confirmation)
         try:
             with self._waiting():
                 connack = await connection.open()
             self._connected()
-            if not connack.resumed:
-                await take(Arrival(self.name, notices=self._session_lost(), new_session=True))
+            host, port = address_of(self._config)
+            session = f"{self._config.client_id} at {host}:{port}"
+            connected = Connected(session, connack.resumed, self._clock.monotonic())
+            await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             for topic in self._topics:
                 self.health.failed.pop(topic, None)
             if self._host is not None:
                 await self._report_gap(take, SPARKPLUG)
-            await self._deliver(connection, take, resumed=connack.resumed)
+            await self._deliver(connection, take)
         finally:
             connection.close()
 
@@ -72,15 +76,16 @@ class MqttSource(Source):
     def _lost(self, reason: str) -> None:
         """Shown at once, although messages that came before may still wait to be taken."""
         self.health.set_disconnected(self._clock.now(), reason)
+        self.health.unconfirmed = None
 
-    def _session_lost(self) -> tuple[Notice, ...]:
+    def _session_lost(self, *, resumed: bool) -> tuple[Notice, ...]:
         """A first connection may be the first ever; a later one without its session is a gap."""
-        if not self._had_session:
+        if resumed or not self._had_session:
             return ()
         text = "the broker has forgotten the session; messages since the connection was lost may be missing"
         return (Notice("gap", self._clock.now(), self.name, "", text),)
 
-    async def _deliver(self, connection: MqttConnection, take: Take, *, resumed: bool) -> NoReturn:
+    async def _deliver(self, connection: MqttConnection, take: Take) -> NoReturn:
         """Hand over what arrives, and ask again for topics that are not granted (yet); ends by raising why."""
         missing = dict.fromkeys((*self._topics, *(self._host.topics if self._host is not None else ())))
         if missing:
@@ -93,6 +98,7 @@ class MqttSource(Source):
             self._turn()
             host_due = await self._serve_host(connection, take)
             now = self._clock.monotonic()
+            self._note_unconfirmed(now)
             if missing and retry_at <= now:
                 connection.subscribe(missing)
                 pause = min(2 * pause, _RETRY_LONGEST)
@@ -105,11 +111,18 @@ class MqttSource(Source):
             except TimeoutError:
                 continue
             if isinstance(packet, Publish):
-                arrival = self._arrival(packet, connection, resumed=resumed)
+                arrival = self._arrival(packet, connection)
                 if arrival.moments or arrival.notices or arrival.receipt:
                     await take(arrival)
+            elif isinstance(packet, Confirmed):
+                await take(Arrival(self.name, confirmed=packet.numbers))
             elif isinstance(packet, Suback):
                 self._note(packet, missing)
+
+    def _note_unconfirmed(self, now: float) -> None:
+        overdue = self._confirmation.overdue(now)
+        text = f"it has not answered for more than {TOLD:.0f} s whether it has taken acknowledgements"
+        self.health.unconfirmed = text if overdue else None
 
     async def _serve_host(self, connection: MqttConnection, take: Take) -> float:
         """Say which devices are gone, and ask edge nodes for their births, where that is due.
@@ -148,15 +161,15 @@ class MqttSource(Source):
         failed = len(self.health.failed)
         log.info("source_connected", source=self.name, topics=len(self._topics), devices=devices, failed=failed)
 
-    def _arrival(self, publish: Publish, connection: MqttConnection, *, resumed: bool) -> Arrival:
+    def _arrival(self, publish: Publish, connection: MqttConnection) -> Arrival:
         moments, notices = self._interpret(publish)
         if moments:
             self.health.last_sample_at = publish.received
         if publish.packet_id is None:
             return Arrival(self.name, moments, notices)
-        # In a session that is new, packet ids are too: what a DUP flag says there is not about what we know.
-        receipt = Receipt(publish.packet_id, _digest(publish), redelivered=publish.dup and resumed)
-        return Arrival(self.name, moments, notices, receipt, partial(connection.acknowledge, publish.packet_id))
+        receipt = Receipt(publish.packet_id, _digest(publish), publish.dup, publish.at)
+        done = partial(connection.acknowledge, publish.packet_id, publish.number)
+        return Arrival(self.name, moments, notices, receipt, done)
 
     def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
         """What the message says; nothing where nobody wants it."""

@@ -7,18 +7,22 @@ true: what goes wrong in a callback reaches the reader of `next`. Nor is there a
 Bounded: beyond HELD_MESSAGES or HELD_BYTES that nobody has read yet, nothing more is read from the socket and the
 broker has to wait. It takes QoS 0 or a broker that ignores the window to get there. If that lasts longer than the
 keep-alive, the connection is given up; the broker sends again what was not acknowledged.
+
+After PUBACKs the broker is asked whether it has processed them (`mqtt_confirmation`).
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -26,12 +30,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 from gateway.clock import Clock
 from gateway.config.schema import MqttConfig
 from gateway.errors import SourceError
+from gateway.sources.mqtt_confirmation import PING, Confirmation
+from gateway.sources.mqtt_engine import Engine, tls_context
 
 WINDOW = 500
 """Messages that an MQTT 5 broker may send without an acknowledgement (ReceiveMaximum)."""
 
 HELD_MESSAGES = 2 * WINDOW
 HELD_BYTES = 16 * 2**20
+
+NEVER_SUBSCRIBED = "oden-gateway/never/subscribed"
+"""The filter of which an UNSUBSCRIBE asks whether PUBACKs are processed."""
 
 _CONNECT_TIMEOUT = 10.0
 _TICK = 1.0
@@ -57,7 +66,8 @@ class Suback:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """A message. `packet_id` is None at QoS 0, where there is nothing to acknowledge."""
+    """A message. `packet_id` is None at QoS 0, where there is nothing to acknowledge; else `number` is how many
+    messages at QoS 1 the connection has brought with it. `at` is when it was read, on the monotonic clock."""
 
     topic: str
     payload: bytes
@@ -65,9 +75,18 @@ class Publish:
     dup: bool
     retained: bool
     received: float
+    number: int
+    at: float
 
 
-Packet = Connack | Suback | Publish
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """The broker has processed the PUBACKs of the messages with these numbers."""
+
+    numbers: tuple[int, ...]
+
+
+Packet = Connack | Suback | Publish | Confirmed
 """What comes from the broker, in the order in which it sent it."""
 
 
@@ -75,13 +94,19 @@ class MqttConnection:
     """A connection, from `open` to `close`, which must follow; never used again after that.
 
     `on_loss` is called at once with the reason when the connection is lost, while what arrived before may still
-    wait in `next`.
+    wait in `next`. `confirmation` is that of the broker, over all connections to it.
     """
 
-    def __init__(self, config: MqttConfig, clock: Clock, on_loss: Callable[[str], None]) -> None:
+    def __init__(
+        self, config: MqttConfig, clock: Clock, on_loss: Callable[[str], None], confirmation: Confirmation | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
         self._on_loss = on_loss
+        self._confirmation = confirmation or Confirmation()
+        self._confirmation.begin()
+        self._asking: asyncio.Handle | None = None
+        self._number = 0
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Packet | Exception] = asyncio.Queue()
         self._held_bytes = 0
@@ -145,17 +170,23 @@ class MqttConnection:
                     self._loop.call_soon(self._readable)
         return packet
 
-    def acknowledge(self, packet_id: int) -> None:
-        """Send the PUBACK; none if this connection is gone, because its packet ids may mean other messages by now.
+    def acknowledge(self, packet_id: int, number: int) -> None:
+        """Send the PUBACK of a message; none if this connection is gone, because its packet ids may mean other
+        messages by now. The broker is asked about it once this turn of the event loop is over, with all others of the
+        batch.
 
         Never raises: should the engine fail, that ends the connection.
         """
         if self._usable:
             self._guarded(partial(self._client.ack, packet_id, 1))
+            self._confirmation.wrote(number, self._clock.monotonic())
+            if self._asking is None:
+                self._asking = self._loop.call_soon(self._ask)
 
     def close(self) -> None:
         """Say farewell, after which the broker keeps the session, and close the socket."""
         self._unwatch()
+        self._stop_asking()
         client = self._client
         client.on_disconnect = client.on_socket_close = None
         client.on_socket_register_write = client.on_socket_unregister_write = None
@@ -167,11 +198,12 @@ class MqttConnection:
             finally:
                 sock.close()
 
-    def _engine(self) -> Client:
+    def _engine(self) -> Engine:
         config = self._config
         is_v5 = config.version == "5"
-        client = Client(
-            CallbackAPIVersion.VERSION2,
+        client = Engine(
+            self._pinged,
+            self._pong,
             config.client_id,
             clean_session=None if is_v5 else False,
             protocol=MQTTProtocolVersion.MQTTv5 if is_v5 else MQTTProtocolVersion.MQTTv311,
@@ -185,17 +217,17 @@ class MqttConnection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_unsubscribe
         client.on_message = self._on_message
         return client
 
     def _connect(self) -> Callable[[], object]:
         """How to connect; to be called in a thread."""
-        url = urlsplit(self._config.url)
-        if url.scheme == "mqtts":
-            self._client.tls_set_context(_tls(self._config))
+        if urlsplit(self._config.url).scheme == "mqtts":
+            self._client.tls_set_context(tls_context(self._config))
         # Half the configured time: the engine waits as long again for the answer to its ping.
         keepalive = max(1, int(self._config.keepalive / 2))
-        address = (url.hostname or "", url.port or _PORTS[url.scheme], keepalive)
+        address = (*address_of(self._config), keepalive)
         if self._config.version != "5":
             return partial(self._client.connect, *address)
         properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -210,6 +242,8 @@ class MqttConnection:
         if sock is None:
             raise SourceError("cannot connect: the broker closed the connection")
         self._socket = sock.fileno()
+        with suppress(OSError):  # without it a question waits for the acknowledgement of the PUBACKs, 40 ms
+            cast("socket.socket", sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._usable = True
         client.on_socket_close = lambda *_: self._unwatch()
         client.on_socket_register_write = lambda *_: self._loop.add_writer(self._socket, self._writable)
@@ -242,10 +276,45 @@ class MqttConnection:
         self._guarded(self._client.loop_write)
 
     def _tick(self) -> None:
-        """Keep-alive: send a ping, or notice that the last one was not answered."""
+        """Keep-alive: send a ping, or notice that the last one was not answered. Ask once more where that is due."""
         self._guarded(self._client.loop_misc)
+        if self._asking is None:
+            self._ask()
         if self._usable:
             self._timer = self._loop.call_later(_TICK, self._tick)
+
+    def _ask(self) -> None:
+        """Ask whether the PUBACKs so far are processed, now or when it is time."""
+        self._asking = None
+        wait = self._confirmation.wait(self._clock.monotonic()) if self._usable else None
+        if wait:
+            if wait < _TICK:
+                self._asking = self._loop.call_later(wait, self._ask)
+        elif wait is not None:
+            self._guarded(self._client.ping if self._confirmation.by_ping else self._unsubscribe)
+
+    def _unsubscribe(self) -> None:
+        _, mid = self._client.unsubscribe(NEVER_SUBSCRIBED)
+        if mid is not None:
+            self._confirmation.asked(mid, self._clock.monotonic())
+
+    def _pinged(self) -> None:
+        self._confirmation.asked(PING, self._clock.monotonic())
+
+    def _pong(self) -> None:
+        self._answered(PING)
+
+    def _answered(self, packet_id: int) -> None:
+        numbers = self._confirmation.answered(packet_id, self._clock.monotonic())
+        if numbers:
+            self._inbox.put_nowait(Confirmed(numbers))
+        if self._asking is None:
+            self._ask()
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
 
     def _guarded(self, step: Callable[[], object]) -> None:
         try:
@@ -257,6 +326,8 @@ class MqttConnection:
         self._unwatch()
         if not self._lost:  # the first reason is the one that says most
             self._lost = True
+            self._stop_asking()
+            self._confirmation.lost(self._clock.monotonic())
             self._on_loss(str(error))
             self._inbox.put_nowait(error)
 
@@ -286,16 +357,29 @@ class MqttConnection:
         filters = self._subscribing.pop(mid, [])
         self._inbox.put_nowait(Suback({topic: _refusal(code) for topic, code in zip(filters, codes, strict=True)}))
 
+    def _on_unsubscribe(
+        self, client: Client, userdata: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
+    ) -> None:
+        self._answered(mid)  # whatever it says
+
     def _on_message(self, client: Client, userdata: Any, message: MQTTMessage) -> None:
         packet_id = message.mid if message.qos else None
+        self._number += message.qos > 0
         payload = bytes(message.payload)
+        now, at = self._clock.now(), self._clock.monotonic()
         self._inbox.put_nowait(
-            Publish(message.topic, payload, packet_id, message.dup, message.retain, self._clock.now())
+            Publish(message.topic, payload, packet_id, message.dup, message.retain, now, self._number, at)
         )
         self._held_bytes += len(message.payload)
         if not self._paused and (self.held >= HELD_MESSAGES or self._held_bytes >= HELD_BYTES):
             self._paused = True
             self._loop.remove_reader(self._socket)
+
+
+def address_of(config: MqttConfig) -> tuple[str, int]:
+    """Host and port of the broker."""
+    url = urlsplit(config.url)
+    return url.hostname or "", url.port or _PORTS[url.scheme]
 
 
 def _refusal(code: ReasonCode) -> str | None:
@@ -304,23 +388,3 @@ def _refusal(code: ReasonCode) -> str | None:
     if code.is_failure:
         return f"the broker refuses it: {code}"
     return "the broker grants only QoS 0, where messages can be lost"
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """Closes itself when the handshake fails, which the engine leaves to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the signature of the base class
-        try:
-            super().do_handshake(block)
-        except OSError:
-            self.close()
-            raise
-
-
-def _tls(config: MqttConfig) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=config.ca)
-    except OSError as error:  # also what ssl raises for a file that holds no certificate
-        raise SourceError(f"cannot use the CA certificate {config.ca}: {error.strerror or error}") from error
-    context.sslsocket_class = _TlsSocket
-    return context

@@ -55,7 +55,9 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
         if not source.connected:
             text = f"Source {source.name} is not connected: {source.detail}"
             yield Condition("source_away", source.name, text)
-        elif source.failed:
+        if source.unconfirmed is not None:
+            yield Condition("unconfirmed", source.name, f"Source {source.name}: {source.unconfirmed}.")
+        if source.connected and source.failed:
             # What stands for others goes first: an edge node before its devices, a device before its metrics.
             address, reason = min(source.failed.items(), key=lambda item: (item[0].count("#"), item[0].count("/")))
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""

@@ -116,6 +116,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         samples=counted,
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
+        unconfirmed=connection.unconfirmed,
     )
 
 

@@ -30,7 +30,8 @@ class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
     `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
-    although it works, by kind of problem.
+    although it works, by kind of problem,
+    `unconfirmed` that the broker leaves acknowledgements open.
     """
 
     name: str
@@ -42,6 +43,7 @@ class SourceStatus:
     last_sample_at: float | None
     samples: Mapping[Quality, int]
     gaps: int
+    unconfirmed: str | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
 
 

@@ -13,14 +13,13 @@ from gateway.errors import OutboxError, OutboxFull
 from gateway.model import Moment, Record, Sample
 from gateway.outbox import record_rules
 from gateway.outbox.store import Outbox
-from gateway.sources.base import Arrival, Receipt, Take
+from gateway.sources.base import Arrival, Connected, Receipt, Take
 from tests.campaign.plant import EPOCH, FLOOR, PLC, Message, Story
 from tests.campaign.storage import InLine
 
 WINDOW = 20
 """Messages under way at the most."""
-PACKET_IDS = 60
-"""Few, so that they are used again soon."""
+PACKET_IDS = 65_535
 SAMPLING = 2.0
 """Seconds between two looks of the PLC's server at its values."""
 
@@ -34,6 +33,11 @@ class Broker:
         self._next = 0
         self._packet_id = 0
         self._sent: dict[int, Message] = {}
+        self._known = False
+        self._number = 0
+        """Messages on this connection."""
+        self._processed: list[int] = []
+        """Numbers whose acknowledgement was processed, to be confirmed before the next message."""
         self._room = asyncio.Event()
 
     @property
@@ -45,6 +49,10 @@ class Broker:
         """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client
         are lost.
         """
+        self._number, self._processed = 0, []
+        connected = Connected("gateway at broker", self._known, clock.monotonic())
+        self._known = True
+        await take(Arrival(FLOOR, connected=connected))
         for packet_id in [*self._sent]:
             await self._publish(take, clock, alive, packet_id, again=True)
         while self._next < len(self._messages):
@@ -64,16 +72,22 @@ class Broker:
     ) -> None:
         message = self._sent[packet_id]
         sample = Sample(FLOOR, message.topic, message.payload, clock.now())
+        if self._processed:
+            confirmed, self._processed = tuple(self._processed), []
+            await take(Arrival(FLOOR, confirmed=confirmed))
+        self._number += 1
+        number = self._number
 
         def acknowledged() -> None:
             if alive() and self._sent.get(packet_id) is message:
                 del self._sent[packet_id]
+                self._processed.append(number)
                 self._room.set()
 
         def done() -> None:
             asyncio.get_running_loop().call_later(self._chances.choice((0.0, 0.01, 0.5)), acknowledged)
 
-        receipt = Receipt(packet_id, f"{message.topic} {message.text}", again)
+        receipt = Receipt(packet_id, f"{message.topic} {message.text}", again, clock.monotonic())
         await take(Arrival(FLOOR, (Moment((sample,)),), receipt=receipt, done=done))
 
 

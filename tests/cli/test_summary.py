@@ -45,6 +45,10 @@ def sentences_about(text: str) -> list[str]:
             "a is the field job.no of each message on t of mes, which happened when its field at says.",
         ),
         ("  a: {source: mes, topic: t}", "a is each message on t of mes."),
+        (
+            "  a: {source: mes, topic: t, id: [press, number]}",
+            "a is each message on t of mes; one whose press and number came before is left out.",
+        ),
         ("  a: {expr: 'speed > 5.0'}", "a is what follows from speed > 5.0."),
         (
             "  a: {source: mes, topic: t, field: f, only: {type: [scrap, 7], ok: true}}",

@@ -48,6 +48,8 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
             "x: {source: floor, device: G/E/D, metric: Good, only: ▲{type: a}}",
             "'only' means nothing beside 'device' and 'metric'",
         ),
+        ("x: {source: plc, node: i=1, id: ▲number}", "'id' means nothing here: the source 'plc' is OPC UA"),
+        ("x: {source: floor, topic: t, id: ▲[a, b.]}", "write the name of a field, with single dots"),
         ("x: {source: floor, topic: t, only: {type: ▲[]}}", "write a value, or several: scrap or [start, stop]"),
         ("x: {source: floor, topic: t, only: {type: ▲{a: 1}}}", "write a value, or several: scrap or [start, stop]"),
         ("x: {source: floor, topic: t, only: {a..b: ▲1}}", "write the name of a field, with single dots"),

@@ -1,5 +1,6 @@
 """P10 for files that are not what their names say, and for files that may not be read: told at the file where it is."""
 
+import io
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from gateway.__main__ import main
 from gateway.cli import run
 from gateway.cli.startup import read_config
 from gateway.errors import ConfigError
+from gateway.log_sink import LogStream
 from tests.config.command import GOOD, TOKEN, check, environment, written
 from tests.config.plant import PLANT, planted
 
@@ -79,8 +81,9 @@ def test_p10_permission_denied(name: str, tmp_path: Path) -> None:
     (tmp_path / name).chmod(0)
     once = "main(['check', '-c', 'gateway.yaml', '--json'])"  # what is imported late is there before the user changes
     script = f"import os; from gateway.__main__ import main; {once}; os.getuid() or os.setuid(65534); {once}"
-    for folder in [tmp_path, *tmp_path.parents][:3]:
-        folder.chmod(0o755)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder.stat().st_uid == os.getuid() and not folder.stat().st_mode & 0o001:
+            folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=tmp_path,
@@ -135,7 +138,8 @@ def test_p10_run_logs_warnings_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise Stopped
 
     monkeypatch.setattr("gateway.app.App.run", stopped)
-    monkeypatch.setattr(run, "configure_logging", lambda _: None)
+    monkeypatch.setattr(run, "configure_logging", lambda _: LogStream(io.StringIO()))
+    monkeypatch.setattr(run, "EXIT_WITHIN", 1e6)
     with structlog.testing.capture_logs() as logged, pytest.raises(Stopped):
         main(["run", "-c", str(path)])
     said = [entry for entry in logged if entry["event"] == "configuration_warning"]

@@ -55,6 +55,11 @@ def entry(count: str = "good", **raw_data: Any) -> dict[str, Any]:
         (entry(good="{n} parts", n="{n}"), ("scrap_yield", "entries", 0, "raw_data", "good"), "stands alone"),
         (entry(good="{n.x}", n="{n}"), ("scrap_yield", "entries", 0, "raw_data", "good"), '"n" is not an input'),
         (entry(good=5), ("scrap_yield", "entries", 0, "raw_data"), "amount is missing"),
+        (
+            {"inputs": {**LINE["inputs"], **{name: {"source": "floor", "topic": "t", "id": name} for name in "xy"}}},
+            ("inputs", "y", "id"),
+            "another input of this topic has another 'id'",
+        ),
         ({"run": None}, ("scrap_yield",), "belongs to a run"),
     ],
 )

@@ -9,12 +9,13 @@ import pytest
 
 from gateway.errors import CommitConflict, DamagedRow, OutboxError, OutboxFull
 from gateway.model import Notice
-from gateway.outbox.entries import Commit, LineRef, ReceiptId
+from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.key_value import KeyValueStore, MemoryStore
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import drop, retry
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
+from gateway.receipts import Changes
 from tests.outbox.floor import LINE, Floor, Oden, attempt_for, begun, commit, drain, next_commit, packable, work_in
 
 
@@ -72,8 +73,8 @@ def full_commit(outbox: Outbox, floor: Floor) -> Commit:
         states={LINE: "new"},
         records=(run, floor.output(run, 3), floor.setting("Film", lsl=1)),
         notices=(Notice("gap", 1.0, "plc", "s=Good", "a gap"),),
-        receipts=(("mqtt", ReceiptId(7, "abc")),),
-        new_sessions=("mqtt",),
+        sessions={"mqtt": Changes("{}", {0: "[]"})},
+        old_rings=("mqtt",),
     )
 
 
@@ -83,7 +84,7 @@ def agrees(outbox: Outbox, rows: Failing) -> bool:
     return (
         (fresh.work(), fresh.counts(), fresh.totals, fresh.lanes, fresh.last_commit())
         == (outbox.work(), outbox.counts(), outbox.totals, outbox.lanes, outbox.last_commit())
-        and fresh.has_receipt("mqtt", ReceiptId(7, "abc")) == outbox.has_receipt("mqtt", ReceiptId(7, "abc"))
+        and fresh.session("mqtt") == outbox.session("mqtt")
     )  # fmt: skip
 
 
@@ -107,8 +108,8 @@ def test_p4_the_same_commit_made_again_is_stored_once(rows: Failing) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"states": {LINE: "other"}}, {"records": ()}, {"notices": ()}, {"receipts": (("mqtt", ReceiptId(8, "abc")),)},
-        {"new_sessions": ()}, {"number": 0}, {"number": 3}, {"number": -1},
+        {"states": {LINE: "other"}}, {"records": ()}, {"notices": ()}, {"sessions": {"mqtt": Changes("{}")}},
+        {"old_rings": ()}, {"number": 0}, {"number": 3}, {"number": -1},
     ],
 )  # fmt: skip
 def test_a_commit_that_does_not_follow_is_refused(rows: Failing, other: Mapping[str, object]) -> None:
@@ -187,7 +188,7 @@ def changes(outbox: Outbox, floor: Floor) -> dict[str, Callable[[], object]]:
     output, stuck = work_in(outbox, "output"), next(work for work in outbox.work() if work.stuck)
     return {
         "commit": lambda: outbox.commit(full_commit(outbox, floor)),
-        "commit of a receipt": lambda: outbox.commit(next_commit(outbox, receipts=(("mqtt", ReceiptId(7, "abc")),))),
+        "commit of a receipt": lambda: outbox.commit(next_commit(outbox, sessions={"mqtt": Changes("{}")})),
         "begin": lambda: outbox.begin(output, attempt_for(output)),
         "begin again": lambda: outbox.begin(held_start, attempt_for(held_start)),
         "settle": lambda: outbox.settle(held_start, {held_start.positions[0]: "id"}),
@@ -272,7 +273,7 @@ class Damaged(MemoryStore):
         pytest.param("interval/", lambda outbox, floor, run: outbox.interval(run.key), id="interval"),
         pytest.param("line/", lambda outbox, floor, run: outbox.line_state(LINE), id="line state"),
         pytest.param("lines-at-oden", lambda outbox, floor, run: outbox.line_refs(), id="lines"),
-        pytest.param("receipt/", lambda outbox, floor, run: outbox.has_receipt("mqtt", ReceiptId(1, "")), id="receipt"),
+        pytest.param("session/", lambda outbox, floor, run: outbox.session("mqtt"), id="session"),
         pytest.param("interval/", lambda outbox, floor, run: commit(outbox, floor.end(run)), id="commit"),
         pytest.param("record/", lambda outbox, floor, run: outbox.resume(), id="resume"),
     ],

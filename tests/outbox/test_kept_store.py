@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Notice, Setting, StartInterval, UpdateInterval
-from gateway.outbox.entries import Attempt, Counts, Interval, LineRef, ReceiptId, Totals, Work
+from gateway.outbox.entries import Attempt, Counts, Interval, LineRef, Totals, Work
 from gateway.outbox.lanes import Lane
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
@@ -80,7 +80,7 @@ def test_everything_in_a_kept_store_is_there(directory: Path) -> None:
         Notice("reject", 6.0, "mqtt", "order", "not JSON"),
         Notice("gap", 5.0, "plc", "s=Good", "a gap"),
     ]
-    assert outbox.has_receipt("mqtt", ReceiptId(7, "abc"))
+    assert outbox.old_ring("mqtt") == [(7, "abc"), (8, "def")]
     assert [outbox.line_state(line) for line in (LINE, OTHER)] == ['{"seq":2}', '{"seq":9}']
     assert outbox.line_refs() == {
         LINE: LineRef("Factory A", "Line 01", "line-1"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.outbox.entries import DEAD_LETTER, Attempt, Interval, LineRef, ReceiptId
+from gateway.outbox.entries import DEAD_LETTER, Attempt, Interval, LineRef
 from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
@@ -92,7 +92,7 @@ def test_the_outbox_goes_on_where_format_1_was(tmp_path: Path) -> None:
     assert totals.records == {"start": 7, "output": 6, "update": 4}
     assert (totals.delivered, totals.dead, totals.notices, totals.gaps, totals.rejects) == (9, 1, 2, {"plc": 1}, 1)
     assert [notice.kind for notice in outbox.notices(9)] == ["reject", "gap"]
-    assert outbox.has_receipt("floor", ReceiptId(8, "def"))
+    assert outbox.old_ring("floor")[-1] == (8, "def")
     assert outbox.line_state(B) == before[f"line/{B}"]
     assert outbox.line_refs()[A] == LineRef("Factory A", "Line 01", "line-1")
     outbox.close()

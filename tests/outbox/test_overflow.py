@@ -16,12 +16,12 @@ from gateway.intake import Intake
 from gateway.mapping.compile import compile_line
 from gateway.model import Moment, Output, Record, Sample
 from gateway.outbox import record_rules
-from gateway.outbox.entries import ReceiptId
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.overflow import DROPPED_AT_ONCE
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
-from gateway.sources.base import Arrival, Receipt
+from gateway.receipts import Session
+from gateway.sources.base import Arrival, Connected, Receipt
 from tests.outbox.floor import OTHER, Floor, Oden, begun, commit, drain, work_in
 from tests.peers import PATIENCE
 
@@ -144,12 +144,13 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
     await intake.load()
     task = asyncio.create_task(intake.run())
     acked: list[int] = []
+    await intake.take(Arrival("floor", connected=Connected("edge at broker", False, 0.0)))
     for number in range(5):
         await outbox(fill, Floor(now=2_000_000 + 10_000 * number), 600, append)
         values = {"number": "4711"} if not number else {"qty": 3}
         sample = Sample("floor", "scrap" if number else "order", values, 1_800_000_000.0 + number)
         done = lambda number=number: acked.append(number)  # noqa: E731 - each its own
-        receipt = Receipt(number + 1, "digest", redelivered=False)
+        receipt = Receipt(number + 1, "digest", False, float(number))
         await intake.take(Arrival("floor", (Moment((sample,)),), receipt=receipt, done=done))
     async with asyncio.timeout(PATIENCE):
         while len(acked) < 5:
@@ -159,5 +160,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
     summary = await outbox(Outbox.summary, 9)
     assert (intake.health.blocked, summary.full) == (None, None)
     assert summary.totals.given_up > before > 0
-    assert await outbox(Outbox.has_receipt, "floor", ReceiptId(5, "digest"))
+    stored = await outbox(Outbox.session, "floor/edge at broker")
+    assert stored is not None
+    assert [receipt.packet_id for receipt in Session.stored(stored.head, stored.blocks).receipts] == [1, 2, 3, 4, 5]
     await outbox.close()

@@ -12,14 +12,14 @@ import pytest
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.model import Notice, NoticeKind, Output, StartInterval, UpdateInterval
-from gateway.outbox.cache import RECEIPTS_KEPT
-from gateway.outbox.entries import LineRef, ReceiptId
+from gateway.outbox.entries import LineRef, StoredSession
 from gateway.outbox.key_value import KeyValueStore, MemoryStore
 from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
 from gateway.outbox.record_rules import CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import MOST_PARTS, Outbox
+from gateway.receipts import Changes, Session
 from tests.outbox.floor import (
     LINE,
     OTHER,
@@ -75,7 +75,7 @@ def offered(outbox: Outbox) -> list[str]:
 
 def test_what_is_committed_is_there_after_reopening(box: Box, floor: Floor) -> None:
     """Line state, records, notices and receipts of one commit survive a kill, and nothing that was not in it."""
-    run, notice, receipt = floor.start(), Notice("gap", 1.0, "plc", "s=Good", "a gap"), ReceiptId(7, "abc")
+    run, notice, receipt = floor.start(), Notice("gap", 1.0, "plc", "s=Good", "a gap"), Changes("{}", {0: "[]"})
     output = floor.output(run, 3)
     box.outbox.commit(
         next_commit(
@@ -83,15 +83,14 @@ def test_what_is_committed_is_there_after_reopening(box: Box, floor: Floor) -> N
             states={LINE: '{"seq":3}'},
             records=(run, output),
             notices=(notice,),
-            receipts=(("mqtt", receipt),),
+            sessions={"mqtt/edge at broker": receipt},
         )
     )
     outbox = box.reopened()
     assert (outbox.line_state(LINE), outbox.line_state(OTHER)) == ('{"seq":3}', None)
     assert work_in(outbox, "runs").records == (run,)
-    assert (outbox.has_receipt("mqtt", receipt), outbox.has_receipts("mqtt")) == (True, True)
-    assert not outbox.has_receipt("mqtt", ReceiptId(8, "abc"))
-    assert (outbox.has_receipt("other", receipt), outbox.has_receipts("other")) == (False, False)
+    assert outbox.session("mqtt/edge at broker") == StoredSession("{}", {})
+    assert (outbox.session("other/edge at broker"), outbox.old_ring("mqtt")) == (None, [])
     summary = outbox.summary(10)
     assert summary.notices == (notice,)
     assert (summary.counts.waiting, summary.totals.records) == (2, {"start": 1, "output": 1})
@@ -423,20 +422,27 @@ def test_p7_lines_and_their_ids_are_remembered(box: Box) -> None:
     assert {key: ref.oden_id for key, ref in box.reopened().line_refs().items()} == {LINE: "id-1", OTHER: "id-2"}
 
 
-# Rings
+# Rings and receipts
 
 
-def test_p2_receipts_are_a_ring_and_end_with_their_session(box: Box) -> None:
-    """The newest deliveries are known also after a kill, older ones and those of a lost session are not."""
-    deliveries = tuple(("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))
-    box.outbox.commit(next_commit(box.outbox, receipts=deliveries))
+def test_p2_blocks_of_receipts_are_kept_and_dropped_as_a_commit_says(box: Box) -> None:
+    """Each session has its own; a block that is dropped is gone also after a kill."""
+    session, name = Session(), "mqtt/edge at broker"
+    session.connect(0.0, resumed=False)
+    for number in (1, 2):
+        session.deliver(number, f"digest {number}", dup=False, at=0.0)
+        box.outbox.commit(next_commit(box.outbox, sessions={name: session.take_changes()}))
     outbox = box.reopened()
-    known = [n for n in range(RECEIPTS_KEPT + 5) if outbox.has_receipt("mqtt", ReceiptId(n, "d"))]
-    assert known == list(range(5, RECEIPTS_KEPT + 5))
-    outbox.commit(next_commit(outbox, receipts=(("mqtt", ReceiptId(1, "new")),), new_sessions=("mqtt",)))
+    stored = outbox.session(name)
+    assert stored is not None
+    assert len(stored.blocks) == 2
+    session.confirm((1,))
+    outbox.commit(next_commit(outbox, sessions={name: session.take_changes(), "mqtt/other": Changes("{}")}))
     for now in (outbox, box.reopened()):
-        assert now.has_receipt("mqtt", ReceiptId(1, "new"))
-        assert not any(now.has_receipt("mqtt", ReceiptId(n, "d")) for n in range(RECEIPTS_KEPT + 5))
+        stored = now.session(name)
+        assert stored is not None
+        assert [left.packet_id for left in Session.stored(stored.head, stored.blocks).receipts] == [2]
+        assert now.session("mqtt/other") == StoredSession("{}", {})
 
 
 def test_p12_notices_are_bounded_and_all_counted(box: Box) -> None:
@@ -459,7 +465,6 @@ import sys
 from pathlib import Path
 from gateway.model import StartInterval, record_key
 from gateway.outbox.sqlite_store import SqliteStore
-from gateway.outbox.cache import RECEIPTS_KEPT
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 outbox = Outbox(SqliteStore(Path(sys.argv[1])))

@@ -24,6 +24,8 @@ QUIET = 3.0
 LONGEST = 240.0
 """Seconds after which it is judged although it has not come to rest."""
 
+QUESTIONS: tuple[Kind, ...] = ("UNSUBSCRIBE", "PINGREQ")
+"""Packets whose answers prove to a client that the broker has what was sent before."""
 KEEPALIVE = 5.0
 """Of the scenario that blocks for longer than that."""
 
@@ -146,10 +148,17 @@ async def broker_restarted(stage: Stage) -> None:
         await stage.back()
 
 
+def _without_pubacks(stage: Stage) -> Rule:
+    """PUBACKs vanish, and what would ask about them with them: a stream has no holes."""
+    for question in QUESTIONS:
+        stage.tap.swallow(TO_PEER, question)
+    return stage.tap.swallow(TO_PEER, "PUBACK")
+
+
 async def swallow_and_cut(stage: Stage) -> None:
     """PUBACKs of a whole batch vanish, then the connection is reset; more of the same comes meanwhile."""
     for _ in range(3):
-        swallowed = stage.tap.swallow(TO_PEER, "PUBACK")
+        swallowed = _without_pubacks(stage)
         messages = stage.mixed(8, 8)
         await stage.broker.publish(*messages)
         await stage.until_done(swallowed, stage.sent_of(16))
@@ -203,7 +212,7 @@ async def broker_killed(stage: Stage) -> None:
         messages = stage.mixed(6, 10)
         await stage.broker.publish(*messages)
         await stage.back()
-        swallowed = stage.tap.swallow(TO_PEER, "PUBACK")
+        swallowed = _without_pubacks(stage)
         await stage.broker.publish(*_more(stage, messages, 9))
         await stage.until_done(swallowed, stage.sent_of(10))
         stage.tap.swallow(TO_GATEWAY, "PUBLISH")
@@ -236,7 +245,7 @@ async def frozen_and_killed(stage: Stage) -> None:
 
 async def many_unacknowledged(stage: Stage) -> None:
     """The broker lacks the PUBACKs of as many messages as it will send, up to 3,000, when the gateway is killed."""
-    stage.tap.swallow(TO_PEER, "PUBACK")
+    _without_pubacks(stage)
     await stage.broker.publish(*stage.mixed(2_500, 500))
     await stage.until_sent_no_more()
     await stage.run.kill_gateway()

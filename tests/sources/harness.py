@@ -9,6 +9,7 @@ from typing import Any
 from gateway.clock import AnchoredClock
 from gateway.config.schema import MqttConfig, OpcuaConfig
 from gateway.model import Notice, Sample
+from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Source
 from gateway.sources.mqtt import MqttSource
 from tests.peers import PATIENCE, Mosquitto, wait_until
@@ -31,7 +32,8 @@ class HandClock:
 
 
 class Intake:
-    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true.
+    """Takes arrivals and acknowledges them at once, as long as `open` is set and `acknowledge` is true. Its receipts
+    are in memory: `session` can be handed from one to the next.
 
     While `fault` is set, taking raises it.
     """
@@ -42,6 +44,8 @@ class Intake:
         self.fault: Exception | None = None
         self.open = asyncio.Event()
         self.open.set()
+        self.session = Session()
+        self.verdicts: list[tuple[Arrival, Verdict]] = []
 
     async def take(self, arrival: Arrival) -> None:
         await self.open.wait()
@@ -49,7 +53,15 @@ class Intake:
             fault, self.fault = self.fault, None
             raise fault
         self.arrivals.append(arrival)
-        if self.acknowledge and arrival.done is not None:
+        verdict: Verdict = "new"
+        if arrival.connected is not None:
+            self.session.connect(arrival.connected.at, resumed=arrival.connected.resumed)
+        self.session.confirm(arrival.confirmed)
+        if arrival.receipt is not None:
+            receipt = arrival.receipt
+            verdict = self.session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
+            self.verdicts.append((arrival, verdict))
+        if self.acknowledge and arrival.done is not None and verdict != "twice":
             arrival.done()
 
     @property
@@ -62,8 +74,13 @@ class Intake:
 
     def first_deliveries(self) -> list[object]:
         """The values of messages that are no redeliveries."""
-        first = [arrival for arrival in self.arrivals if arrival.receipt and not arrival.receipt.redelivered]
+        first = [arrival for arrival, verdict in self.verdicts if verdict == "new"]
         return [sample.value for arrival in first for sample in arrival.samples]
+
+    @property
+    def new_sessions(self) -> list[bool]:
+        """Of each connection, whether the broker had forgotten the session."""
+        return [not arrival.connected.resumed for arrival in self.arrivals if arrival.connected is not None]
 
     def values(self, address: str) -> list[object]:
         """The usable values of one address, in order."""

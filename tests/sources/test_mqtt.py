@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.clock import AnchoredClock
-from gateway.sources.base import TURN, Arrival
+from gateway.sources.base import TURN
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, MqttConnection, Publish, Suback
 from tests.peers import PATIENCE, Link, Mosquitto, wait_until
@@ -35,12 +35,12 @@ async def test_a_json_message_arrives_as_one_sample(broker: Mosquitto, version: 
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, json.dumps({"number": 4711, "sku": "A-1"}))
         await wait_until(lambda: intake.samples)
-    arrival = intake.arrivals[-1]
+    ((arrival, _),) = intake.verdicts
     (sample,) = arrival.samples
     assert (sample.source, sample.address, sample.retained) == ("floor", ORDER, False)
     assert sample.value == {"number": 4711, "sku": "A-1"}
     assert arrival.receipt is not None
-    assert not arrival.receipt.redelivered
+    assert not arrival.receipt.dup
     assert source.health.last_sample_at == sample.received
 
 
@@ -55,11 +55,11 @@ async def test_p1_what_was_not_done_is_sent_again_and_marked(broker: Mosquitto, 
     second = Intake()
     async with running(mqtt_source(broker, ORDER, version=version), second):
         await wait_until(lambda: second.values(ORDER) == [1, 2])
-    assert [a.receipt.redelivered for a in second.arrivals if a.receipt] == [True, True]
+    assert [a.receipt.dup for a in second.arrivals if a.receipt] == [True, True]
     assert [a.receipt.digest for a in second.arrivals if a.receipt] == [
         a.receipt.digest for a in first.arrivals if a.receipt
     ]
-    assert not any(a.new_session for a in second.arrivals)
+    assert second.new_sessions == [False]
 
 
 @BOTH
@@ -70,7 +70,7 @@ async def test_p1_what_was_done_is_not_sent_again(broker: Mosquitto, version: st
         await wait_until(lambda: first.arrivals)
         await broker.publish(ORDER, "1", "2")
         await wait_until(lambda: first.values(ORDER) == [1, 2])
-        done = first.arrivals[1].done
+        done = first.verdicts[0][0].done
         assert done is not None
         done()
     second = Intake()
@@ -88,13 +88,13 @@ async def test_p1_an_acknowledgement_for_an_older_connection_is_dropped(broker: 
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-        old = intake.arrivals[-1]
+        old = intake.verdicts[-1][0]
         link.cut()
         await wait_until(lambda: intake.values(ORDER) == [1, 1])
         assert old.receipt is not None
-        assert intake.arrivals[-1].receipt is not None
-        assert intake.arrivals[-1].receipt.packet_id == old.receipt.packet_id
-        assert intake.arrivals[-1].receipt.redelivered
+        again = intake.verdicts[-1][0].receipt
+        assert again is not None
+        assert (again.packet_id, again.dup) == (old.receipt.packet_id, True)
         assert old.done is not None
         old.done()
         await broker.publish(ORDER, "2")
@@ -111,12 +111,13 @@ async def test_p1_a_resumed_session_brings_what_was_published_meanwhile(broker: 
     source = mqtt_source(broker, ORDER, version=version)
     async with running(source, first):
         await wait_until(lambda: source.health.connected)
-    assert first.arrivals == [Arrival("floor", new_session=True)]
+    assert (len(first.arrivals), first.new_sessions) == (1, [True])
     await broker.publish(ORDER, "1", "2", "3")
     second = Intake()
     async with running(mqtt_source(broker, ORDER, version=version), second):
         await wait_until(lambda: second.values(ORDER) == [1, 2, 3])
-    assert not any(a.new_session or (a.receipt and a.receipt.redelivered) for a in second.arrivals)
+    assert second.new_sessions == [False]
+    assert not any(a.receipt.dup for a in second.arrivals if a.receipt)
 
 
 async def test_p2_a_lost_session_is_said_before_anything_else(broker: Mosquitto) -> None:
@@ -131,8 +132,9 @@ async def test_p2_a_lost_session_is_said_before_anything_else(broker: Mosquitto)
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-    assert [a.new_session for a in intake.arrivals] == [True, True, False]
-    assert [[n.kind for n in a.notices] for a in intake.arrivals] == [[], ["gap"], []]
+    assert [bool(a.connected) for a in intake.arrivals[:3]] == [True, True, False]
+    assert intake.new_sessions == [True, True]
+    assert [[n.kind for n in a.notices] for a in intake.arrivals[:3]] == [[], ["gap"], []]
 
 
 @BOTH
@@ -154,7 +156,8 @@ async def test_a_message_at_qos_0_needs_no_acknowledgement(broker: Mosquitto) ->
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1", qos=0)
         await wait_until(lambda: intake.values(ORDER) == [1])
-    assert (intake.arrivals[-1].receipt, intake.arrivals[-1].done) == (None, None)
+    (arrival,) = (arrival for arrival in intake.arrivals if arrival.moments)
+    assert (arrival.receipt, arrival.done) == (None, None)
 
 
 async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(broker: Mosquitto) -> None:
@@ -213,7 +216,7 @@ async def test_the_broker_may_go_and_come_back(broker: Mosquitto, version: str) 
         await broker.publish(ORDER, "2")
         # The broker may have gone before the first acknowledgement reached it.
         await wait_until(lambda: intake.first_deliveries() == [1, 2])
-    assert [a.new_session for a in intake.arrivals].count(True) == 1
+    assert intake.new_sessions.count(True) == 1
     assert intake.notices == []
 
 
@@ -293,7 +296,7 @@ async def test_a_thousand_messages_arrive_in_order(broker: Mosquitto, version: s
         await broker.publish(ORDER, *(str(n) for n in range(1000)))
         await wait_until(lambda: len(intake.samples) >= 1000)
     assert intake.values(ORDER) == list(range(1000))
-    assert not any(a.receipt.redelivered for a in intake.arrivals if a.receipt)
+    assert not any(a.receipt.dup for a in intake.arrivals if a.receipt)
 
 
 async def test_p12_while_nothing_is_taken_no_more_than_a_window_is_fetched(broker: Mosquitto) -> None:
@@ -364,9 +367,9 @@ async def test_p9_an_acknowledgement_that_fails_ends_the_connection_and_raises_n
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-        done = intake.arrivals[-1].done
+        done = intake.verdicts[-1][0].done
         assert isinstance(done, partial)
-        done.func("no packet id")  # which the engine cannot write
+        done.func("no packet id", 1)  # which the engine cannot write
         assert not source.health.connected
         intake.acknowledge = True
         await wait_until(lambda: intake.values(ORDER) == [1, 1])
@@ -393,8 +396,9 @@ async def test_p2_dup_in_a_new_session_is_no_redelivery() -> None:
         intake = Intake()
         async with running(MqttSource("floor", mqtt_config(url), [ORDER], AnchoredClock()), intake):
             await wait_until(lambda: intake.values(ORDER))
-    receipt = next(arrival.receipt for arrival in intake.arrivals if arrival.receipt)
-    assert (receipt.packet_id, receipt.redelivered) == (7, False)
+    ((arrival, verdict),) = intake.verdicts
+    assert arrival.receipt is not None
+    assert (arrival.receipt.packet_id, arrival.receipt.dup, verdict) == (7, True, "new")
 
 
 async def test_p9_a_source_that_hears_nothing_turns(broker: Mosquitto) -> None:
@@ -416,5 +420,5 @@ async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
         await broker.publish(SCRAP, b"\xff not text")
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-    assert [arrival.receipt is not None for arrival in intake.arrivals if not arrival.moments] == [True]
+    assert [arrival.moments == () for arrival, _ in intake.verdicts] == [True, False]
     assert not intake.notices

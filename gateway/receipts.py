@@ -1,0 +1,340 @@
+"""Which MQTT deliveries are redeliveries, decided from the unconfirmed receipts of one session. Pure.
+
+A packet id is no identity: brokers use ids again, give a message another id when they send it once more, and leave out
+the DUP flag. What holds on all of them is that they send nothing again of which they have processed the PUBACK. So only
+*unconfirmed* receipts are compared: of messages that are committed and of which the broker has not provably processed
+the PUBACK. Proof is its answer to a packet that was sent after the PUBACK on the same connection; what a later
+connection says proves nothing about an earlier one.
+
+How brokers differ decides how a delivery is compared (measured; docs/mqtt.md has the table):
+
+- **Counting** sessions, in which ids begin at 1 on each connection (RabbitMQ): ids mean nothing across connections, but
+  what comes again comes first, in order and with DUP: the last of what was sent. So it agrees with the receipts from
+  one of them on; while several will do, it is not new if it agrees from any of them. Anything else ends it: from there
+  on all is new.
+- All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
+  are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
+  to count again.
+
+Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
+the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
+when the session has been connected for LEFTOVER since, never by the time away.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from pydantic import TypeAdapter
+
+LEFTOVER = 600.0
+"""Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
+broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
+_LOOK_EVERY = 10.0
+MOST_BLOCKS = 100
+"""Blocks of receipts that are kept apart on disk; then they are joined into one."""
+
+
+Verdict = Literal["new", "again", "twice"]
+"""new: it counts. again: it has counted, and is to be acknowledged. twice: this connection has brought it before, and
+its one PUBACK is written or about to be; another one could acknowledge the next message that gets its id."""
+
+
+class Unconfirmed(NamedTuple):
+    """The receipt of a committed message.
+
+    `left_at` is how long the session had been connected in all, in seconds, when the connection by which it came last
+    had ended; None while that stands. `epoch` and `number` say which QoS 1 PUBLISH of which connection it was. Those
+    of other lives of the gateway have epoch 0."""
+
+    packet_id: int
+    digest: str
+    left_at: float | None
+    epoch: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What is stored of a session beside its receipts: what its broker has shown, and where the receipts are.
+
+    `blocks` are the first and one more than the last place of each block, in their order.
+    """
+
+    counting: bool = True
+    dup_seen: bool = False
+    age: float = 0.0
+    blocks: tuple[tuple[int, int], ...] = ()
+
+
+HEAD = TypeAdapter(Head)
+BLOCK = TypeAdapter(tuple[tuple[int, str, float | None, int], ...])
+"""The receipts of a block: packet id, digest, `left_at`, place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be written of a session: its head, and blocks by their first places, None for one that is to go."""
+
+    head: str
+    blocks: Mapping[int, str | None] = field(default_factory=dict)
+
+
+class Session:
+    """The unconfirmed receipts of one session at one broker, in the order of their deliveries; changed in place.
+
+    Calls are made in the order in which things happened. Times are seconds on one clock that never goes back while the
+    process lives.
+    """
+
+    def __init__(self) -> None:
+        self.counting = True
+        """Each id so far was the number of its message on its connection."""
+        self.dup_seen = False
+        self._receipts: dict[int, Unconfirmed] = {}
+        """By place; places only grow."""
+        self._by_id: dict[int, int] = {}
+        """Packet id -> place."""
+        self._by_number: dict[int, int] = {}
+        """Number on this connection -> place."""
+        self._age = 0.0
+        self._epoch = 0
+        self._number = 0
+        self._connected_at: float | None = None
+        self._age_before = 0.0
+        """When this connection began."""
+        self._passed = 0.0
+        """When it was last looked whether something has expired."""
+        self._view: tuple[tuple[int, str], ...] = ()
+        """The places and digests there were when this connection began."""
+        self._begins: list[int] = []
+        """Of a counting session: where in the view what comes again may have begun."""
+        self._again: list[tuple[int, int]] = []
+        """What has come again: number and packet id."""
+        self._closed = False
+        """Of a counting session: nothing comes again on this connection any more."""
+        self._blocks: dict[int, int] = {}
+        self._next = 0
+        self._stored_to = 0
+        self._changed: set[int] = set()
+        self._head_changed = True
+
+    @classmethod
+    def stored(cls, head: str, blocks: Mapping[int, str]) -> "Session":
+        """The session whose head and blocks, by their first places, are on disk. Raises ValueError for other texts."""
+        session, known = cls(), HEAD.validate_json(head)
+        session.counting, session.dup_seen, session._age = known.counting, known.dup_seen, known.age
+        for first, end in known.blocks:
+            session._blocks[first] = end
+            for packet_id, digest, left_at, place in BLOCK.validate_json(blocks.get(first, "[]")):
+                left = known.age if left_at is None else left_at
+                session._receipts[place] = Unconfirmed(packet_id, digest, left, 0, 0)
+                session._by_id[packet_id] = place
+        session._next = session._stored_to = max(session._blocks.values(), default=0)
+        session._passed, session._head_changed = session._age, False
+        return session
+
+    @classmethod
+    def of_deliveries(cls, deliveries: Iterable[tuple[int, str]]) -> "Session":
+        """A session of which only the last committed deliveries are known, packet id and digest, the oldest first: each
+        may be unconfirmed. How its broker counts is not known."""
+        session = cls()
+        for place, (packet_id, digest) in enumerate(deliveries):
+            session._receipts[place] = Unconfirmed(packet_id, digest, 0.0, 0, 0)
+            session._by_id[packet_id] = place
+            session._next = place + 1
+        return session
+
+    @property
+    def changed(self) -> bool:
+        """Whether something is to be written."""
+        return self._head_changed or bool(self._changed) or self._next > self._stored_to
+
+    def __len__(self) -> int:
+        return len(self._receipts)
+
+    @property
+    def receipts(self) -> tuple[Unconfirmed, ...]:
+        """What is unconfirmed, in order."""
+        return tuple(self._receipts.values())
+
+    def copy(self) -> "Session":
+        """Another one, which can be changed without this one."""
+        other = Session()
+        for name, value in vars(self).items():
+            setattr(other, name, value.copy() if isinstance(value, dict | set | list) else value)
+        return other
+
+    # What happens
+
+    def connect(self, at: float, *, resumed: bool) -> None:
+        """A connection begins. Where the broker has not kept the session, nothing from before means anything."""
+        if not resumed:
+            self._forget()
+        for place, receipt in self._receipts.items():
+            if receipt.left_at is None:
+                self._receipts[place] = receipt._replace(left_at=self._age)
+                self._changed.add(place)
+        self._epoch += 1
+        self._number = 0
+        self._by_number = {}
+        self._connected_at = at
+        self._age_before = self._age
+        self._view = tuple((place, receipt.digest) for place, receipt in self._receipts.items())
+        self._begins, self._again, self._closed = [], [], False
+
+    def deliver(self, packet_id: int, digest: str, *, dup: bool, at: float) -> Verdict:
+        """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever
+        becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
+        self._number += 1
+        before = self.counting, self.dup_seen
+        self.counting &= packet_id == self._number
+        self.dup_seen |= dup
+        self._head_changed |= before != (self.counting, self.dup_seen)
+        self._pass(at)
+        place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
+        verdict: Verdict = "new" if place is None else "again"
+        if place is None:
+            if packet_id in self._by_id:
+                self._remove(self._by_id[packet_id])
+            place = self._next
+            self._next += 1
+        elif self._receipts[place].epoch == self._epoch:
+            return "twice"
+        self._put(place, digest, packet_id, self._number)
+        return verdict
+
+    def confirm(self, numbers: Iterable[int]) -> None:
+        """The broker has processed the PUBACKs of these messages of this connection, by their numbers from 1 on."""
+        for number in numbers:
+            place = self._by_number.pop(number, None)
+            receipt = self._receipts.get(place) if place is not None else None
+            if place is not None and receipt is not None and (receipt.epoch, receipt.number) == (self._epoch, number):
+                self._remove(place)
+
+    # Comparing
+
+    def _counted(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
+        """The place of the message in a counting session, None where it is new."""
+        if self._closed:
+            return None
+        at = len(self._again)
+        # Where what comes again may begin: what was seen of it agrees with the receipts from there on.
+        begins = range(len(self._view)) if not at else self._begins
+        agree = [begin for begin in begins if dup and self._agrees(begin + at, digest)]
+        if not agree:
+            self._closed = True
+            self._align([begin for begin in begins if begin + at == len(self._view)])
+            return None
+        self._align(agree)
+        self._again.append((self._number, packet_id))
+        return self._view[agree[0] + at][0]
+
+    def _agrees(self, at: int, digest: str) -> bool:
+        return at < len(self._view) and self._view[at][1] == digest and self._view[at][0] in self._receipts
+
+    def _align(self, begins: list[int]) -> None:
+        """What came again begins at the first of `begins`: what stood before was processed, and each that came has the
+        receipt from there on."""
+        first = self._begins[0] if self._begins else None
+        if not begins or begins[0] == first:
+            self._begins = begins or self._begins
+            return
+        self._begins = begins
+        self._remove_all([place for place, _ in self._view[: begins[0]]])
+        for (place, digest), (number, packet_id) in zip(self._view[begins[0] :], self._again, strict=False):
+            if number in self._by_number and place in self._receipts:
+                self._put(place, digest, packet_id, number)
+            else:  # confirmed meanwhile
+                self._remove(place)
+
+    def _put(self, place: int, digest: str, packet_id: int, number: int) -> None:
+        """The message of `place` has come with this packet id, as this message of the connection."""
+        before = self._receipts.get(place)
+        if before is not None:
+            self._changed.add(place)
+            if self._by_id.get(before.packet_id) == place:
+                del self._by_id[before.packet_id]
+        self._receipts[place] = Unconfirmed(packet_id, digest, None, self._epoch, number)
+        self._by_id[packet_id] = place
+        self._by_number[number] = place
+
+    def _same(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
+        """The place of the message in a session that keeps ids, None where it is new."""
+        place = self._by_id.get(packet_id)
+        if place is None or self._receipts[place].digest != digest:
+            return None
+        silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and packet_id > self._number
+        return place if dup or silent else None
+
+    # Time
+
+    def _now(self, at: float) -> float:
+        """How long the session has been connected in all."""
+        return self._age if self._connected_at is None else max(self._age, self._age_before + at - self._connected_at)
+
+    def _pass(self, at: float) -> None:
+        """Let what earlier connections have left expire."""
+        self._age = self._now(at)
+        if self._age - self._passed < _LOOK_EVERY:
+            return
+        self._passed = self._age
+        old = self._age - LEFTOVER
+        expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
+        self._remove_all(expired)
+
+    # Rows
+
+    def take_changes(self) -> Changes:
+        """What is to be written for the receipts as they are now; to be called once for each commit."""
+        touched = self._touched()
+        if self._next > self._stored_to:
+            self._blocks[self._stored_to] = self._next
+            touched.add(self._stored_to)
+            self._stored_to = self._next
+        if len(self._blocks) > MOST_BLOCKS:
+            touched |= self._blocks.keys()
+            self._blocks = {min(self._blocks): self._next}
+        rows: dict[int, str | None] = {}
+        for block in touched:
+            text = self._block(block) if block in self._blocks else None
+            if text is None:
+                self._blocks.pop(block, None)
+            rows[block] = text
+        self._changed, self._head_changed = set(), False
+        head = Head(self.counting, self.dup_seen, round(self._age, 3), tuple(self._blocks.items()))
+        return Changes(HEAD.dump_json(head).decode(), rows)
+
+    def _touched(self) -> set[int]:
+        changed = sorted(self._changed)
+        touched, at = set[int](), 0
+        for first, end in self._blocks.items():
+            while at < len(changed) and changed[at] < end:
+                if changed[at] >= first:
+                    touched.add(first)
+                at += 1
+        return touched
+
+    def _block(self, first: int) -> str | None:
+        places = range(first, self._blocks[first])
+        present = (place for place in self._receipts if place in places) if len(places) > len(self) else places
+        content = tuple((*self._receipts[place][:3], place) for place in present if place in self._receipts)
+        return BLOCK.dump_json(content).decode() if content else None
+
+    # Inside
+
+    def _remove_all(self, places: Collection[int]) -> None:
+        for place in places:
+            self._remove(place)
+
+    def _remove(self, place: int) -> None:
+        receipt = self._receipts.pop(place, None)
+        if receipt is None:
+            return
+        self._changed.add(place)
+        if self._by_id.get(receipt.packet_id) == place:
+            del self._by_id[receipt.packet_id]
+
+    def _forget(self) -> None:
+        self._remove_all(tuple(self._receipts))
+        self.counting, self.dup_seen, self._head_changed = True, False, True

@@ -1,0 +1,142 @@
+"""What intake has taken before: redeliveries of MQTT messages, and messages whose id has come.
+
+A batch decides on copies. Nothing of it counts before it is stored; given up and mapped again, it decides the same
+again."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.values import find, scalar, text
+from gateway.message_ids import IdsOfCommit, MessageIds, NewIds, digest
+from gateway.model import Notice, Sample
+from gateway.outbox.store import Outbox
+from gateway.receipts import Changes, Session, Verdict
+from gateway.sources.base import Arrival, Connected
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_FORGOTTEN = "the broker has forgotten the session; messages since the gateway was last connected may be missing"
+
+
+class Ask(Protocol):
+    """Asks the outbox, as often as it takes."""
+
+    async def __call__(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is to be stored of a batch: changes of receipts by session, ids by source, and sources whose deliveries an
+    earlier version has kept."""
+
+    sessions: dict[str, Changes]
+    ids: dict[str, IdsOfCommit]
+    old_rings: tuple[str, ...]
+
+
+class Repeats:
+    """What has been stored so far, of all sources."""
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.sessions: dict[str, Session] = {}
+        self.connected: dict[str, str] = {}
+        """Source -> the session that its connection has."""
+        self.ids: dict[str, MessageIds] = {}
+
+    async def load(self, plans: Iterable[LinePlan]) -> None:
+        """Read the ids of the sources whose messages have some."""
+        for source in {source for plan in plans for source, _ in plan.ids}:
+            self.ids[source] = await self.ask(Outbox.message_ids, source)
+
+    def stored(self, batch: "BatchRepeats") -> None:
+        """`batch` is over; where it had a commit, that is on disk."""
+        self.sessions.update(batch.sessions)
+        self.connected.update(batch.connected)
+        for source, ids in batch.known.ids.items() if batch.known is not None else ():
+            self.ids[source].add(ids)
+
+
+@dataclass(slots=True)
+class BatchRepeats:
+    """The same while a batch is mapped."""
+
+    before: Repeats
+    sessions: dict[str, Session] = field(default_factory=dict)
+    """Those of which something has come."""
+    connected: dict[str, str] = field(default_factory=dict)
+    old_rings: list[str] = field(default_factory=list)
+    new_ids: NewIds = field(init=False)
+    at_once: bool = False
+    """There is something that must be on disk before anything is acknowledged."""
+    known: Known | None = None
+    """What is stored of it, once that is taken."""
+
+    def __post_init__(self) -> None:
+        self.new_ids = NewIds(self.before.ids)
+
+    async def begin(self, arrival: Arrival, connected: Connected, now: float) -> list[Notice]:
+        """A connection begins. A lost session is a gap where there was one, also before this process; the source knows
+        only its own life."""
+        name = f"{arrival.source}/{connected.session}"
+        known = name in self.sessions or name in self.before.sessions
+        if not known:
+            stored = await self.before.ask(Outbox.session, name)
+            ring = await self.before.ask(Outbox.old_ring, arrival.source) if stored is None else []
+            known = stored is not None or bool(ring)
+            loaded = Session.stored(stored.head, stored.blocks) if stored else Session.of_deliveries(ring)
+            self.sessions[name] = loaded
+            if ring:
+                self.old_rings.append(arrival.source)
+        session = self._session(name)
+        session.connect(connected.at, resumed=connected.resumed)
+        self.connected[arrival.source] = name
+        self.at_once |= session.changed
+        if arrival.notices or connected.resumed or not known:
+            return []
+        return [Notice("gap", now, arrival.source, "", _FORGOTTEN)]
+
+    def verdict(self, arrival: Arrival) -> Verdict:
+        """What the receipts say of an arrival; takes note of what it confirms. Without a receipt it is new."""
+        receipt = arrival.receipt
+        if receipt is None and not arrival.confirmed:
+            return "new"
+        name = self.connected.get(arrival.source) or self.before.connected[arrival.source]
+        session = self._session(name)
+        session.confirm(arrival.confirmed)
+        if receipt is None:
+            return "new"
+        verdict = session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
+        self.at_once |= verdict == "new"
+        return verdict
+
+    def is_repeat(self, plan: LinePlan, sample: Sample) -> bool:
+        """Whether a message with the id of this one has come before; from now on it has. What the broker had kept says
+        nothing new anyway."""
+        paths = plan.ids.get((sample.source, sample.address))
+        if not paths or sample.retained or sample.quality == "bad":
+            return False
+        values = [scalar(find(sample.value, path)) for path in paths]
+        if None in values:
+            return False
+        id_ = digest(plan.key, sample.address, [text(value) for value in values])
+        repeat = self.new_ids.is_known(sample.source, id_)
+        self.at_once |= not repeat
+        return repeat
+
+    def take(self) -> Known:
+        """What is to be stored, with what batches without a commit have left. To be called once."""
+        for name, session in self.before.sessions.items():
+            if session.changed:
+                self._session(name)
+        changed = {name: session.take_changes() for name, session in self.sessions.items() if session.changed}
+        self.known = Known(changed, dict(self.new_ids.commits()), tuple(self.old_rings))
+        return self.known
+
+    def _session(self, name: str) -> Session:
+        if name not in self.sessions:
+            self.sessions[name] = self.before.sessions[name].copy()
+        return self.sessions[name]

@@ -1,0 +1,104 @@
+"""When a broker is asked whether it has processed our PUBACKs, and what its answers prove. Pure, for one broker.
+
+The question is an UNSUBSCRIBE of a filter that was never subscribed, or a PINGREQ, after the PUBACKs of a batch: a
+broker works through a connection in order, so the answer proves that it has processed every PUBACK that was written
+before. Whatever the answer says will do. One question is under way at a time, at most one each GAP. Where the
+UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connection right after one gets pings only.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+GAP = 0.05
+"""Seconds between two questions at the least."""
+ANSWER = 5.0
+"""Seconds after which another question is asked beside one that is not answered."""
+TOLD = 60.0
+"""Seconds without an answer after which that is a problem."""
+MOST_STRIKES = 2
+PING = 0
+"""What a PINGREQ is known by; an UNSUBSCRIBE is by its packet id."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    packet_id: int
+    numbers: tuple[int, ...]
+    at: float
+
+
+class Confirmation:
+    """Questions and answers; times are seconds on a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._strikes = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A connection begins: nothing was written on it."""
+        self._written: list[int] = []
+        self._questions: deque[_Question] = deque()
+        self._asked_at = float("-inf")
+        self._answered = False
+        self._since: float | None = None
+
+    @property
+    def pings_only(self) -> bool:
+        """Whether this broker bears no UNSUBSCRIBE of what was never subscribed."""
+        return self._strikes >= MOST_STRIKES
+
+    def wrote(self, number: int, now: float) -> None:
+        """The PUBACK of a message was written, by its number on this connection."""
+        self._written.append(number)
+        if self._since is None:
+            self._since = now
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until the next question is to be asked; None where there is nothing to ask before an answer comes."""
+        if self._questions:
+            last = self._questions[-1]
+            open_to_pings = last.packet_id != PING and any(question.numbers for question in self._questions)
+            if not (open_to_pings or self._written) or self._ping_under_way:
+                return None
+            return max(0.0, last.at + ANSWER - now)
+        return max(0.0, self._asked_at + GAP - now) if self._written else None
+
+    @property
+    def by_ping(self) -> bool:
+        """Whether the next question is a PINGREQ."""
+        return self.pings_only or bool(self._questions)
+
+    @property
+    def _ping_under_way(self) -> bool:
+        return any(question.packet_id == PING for question in self._questions)
+
+    def asked(self, packet_id: int, now: float) -> None:
+        """A question was written: the packet id of the UNSUBSCRIBE, or PING, also for a PINGREQ of the keep-alive."""
+        self._questions.append(_Question(packet_id, tuple(self._written), now))
+        self._written = []
+        self._asked_at = now
+
+    def answered(self, packet_id: int, now: float) -> tuple[int, ...]:
+        """The messages whose PUBACKs this answer proves to be processed, by their numbers."""
+        if all(question.packet_id != packet_id for question in self._questions):
+            return ()
+        numbers: list[int] = []
+        while self._questions:
+            question = self._questions.popleft()
+            numbers += question.numbers
+            if question.packet_id == packet_id:
+                break
+        if packet_id != PING:
+            self._answered, self._strikes = True, 0
+        self._since = now if self._written or any(question.numbers for question in self._questions) else None
+        return tuple(numbers)
+
+    def lost(self, now: float) -> None:
+        """The connection has ended. Right after an UNSUBSCRIBE, and where none was answered, that may be the cause."""
+        open_ = [question for question in self._questions if question.packet_id != PING]
+        if open_ and not self._answered and now - open_[-1].at < ANSWER:
+            self._strikes += 1
+
+    def overdue(self, now: float) -> bool:
+        """Whether the broker has left a question open for longer than TOLD."""
+        return self._since is not None and now - self._since > TOLD

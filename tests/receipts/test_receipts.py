@@ -1,0 +1,239 @@
+"""The rule of receipts, case by case as brokers were measured, and what is stored of it."""
+
+import pytest
+
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.store import Outbox
+from gateway.receipts import LEFTOVER, MOST_BLOCKS, Session, Verdict
+from tests.outbox.floor import next_commit
+
+WEEKEND = 3 * 86_400.0
+
+
+class Life:
+    """A session over connections and lives of the gateway, with what is on disk."""
+
+    def __init__(self) -> None:
+        self.rows = MemoryStore()
+        self.session = Session()
+        self.now = 0.0
+        self.outbox = Outbox(self.rows)
+
+    def connect(self, *, resumed: bool = True) -> None:
+        self.session.connect(self.now, resumed=resumed)
+
+    def comes(self, *deliveries: tuple[int, str], dup: bool = False) -> list[Verdict]:
+        """What the rule says of packet ids and payloads; each is committed where it is new."""
+        verdicts = []
+        for packet_id, payload in deliveries:
+            verdicts.append(self.session.deliver(packet_id, payload, dup=dup, at=self.now))
+        if "new" in verdicts:
+            self.commit()
+        return verdicts
+
+    def commit(self) -> None:
+        self.outbox.commit(next_commit(self.outbox, sessions={"floor": self.session.take_changes()}))
+
+    def killed(self) -> None:
+        """The next life knows what is on disk."""
+        self.outbox = Outbox(self.rows)
+        stored = self.outbox.session("floor")
+        assert stored is not None
+        self.session = Session.stored(stored.head, stored.blocks)
+
+
+@pytest.fixture
+def life() -> Life:
+    life = Life()
+    life.connect(resumed=False)
+    return life
+
+
+def messages(*numbers: int, first_id: int = 1) -> list[tuple[int, str]]:
+    return [(first_id + at, f"payload {number}") for at, number in enumerate(numbers)]
+
+
+def test_p2_a_barrier_confirms_nothing_of_another_connection(life: Life) -> None:
+    """Number 1 of the second connection is another message than number 1 of the first, which may come again later."""
+    life.comes((1, "a"))
+    life.connect()
+    assert life.comes((2, "b")) == ["new"]
+    life.session.confirm((1,))
+    assert [receipt.digest for receipt in life.session.receipts] == ["a"]
+    assert life.comes((1, "a"), dup=True) == ["again"]
+
+
+def test_p2_nats_sends_new_ones_first_and_old_ones_later(life: Life) -> None:
+    """Also half a minute later, on a connection that stands, and twice: one PUBACK a connection, because a second one
+    could acknowledge the next message with that id."""
+    life.comes((1, "a"), (2, "b"))
+    life.connect()
+    assert life.comes((3, "c")) == ["new"]
+    life.session.confirm((1,))
+    life.now += 30.0
+    assert life.comes((1, "a"), (2, "b"), dup=True) == ["again", "again"]
+    assert life.comes((1, "a"), dup=True) == ["twice"]
+    life.session.confirm((2, 3))
+    assert life.comes((1, "a")) == ["new"]
+
+
+def test_p2_rabbitmq_sends_again_under_new_ids_after_two_cuts_in_a_row(life: Life) -> None:
+    """Old ones come first, in order and with DUP; after the first that is new, nothing comes again."""
+    life.comes(*messages(1, 2, 3, 4))
+    life.killed()
+    life.connect()
+    assert life.comes(*messages(3, 4), dup=True) == ["again", "again"]
+    life.killed()
+    life.connect()
+    assert life.comes(*messages(4), dup=True) == ["again"]
+    assert life.comes((2, "payload 5")) == ["new"]
+    assert life.comes((3, "payload 6"), dup=True) == ["new"]
+
+
+def test_p2_rabbitmq_after_a_cut_between_two_equal_messages(life: Life) -> None:
+    """Equal messages of which none is acknowledged come in their order: each is taken for its own receipt."""
+    life.comes((1, "scrap"), (2, "scrap"), (3, "order"))
+    life.connect()
+    assert life.comes((1, "scrap"), (2, "scrap"), (3, "order"), dup=True) == ["again"] * 3
+    assert life.comes((4, "scrap")) == ["new"]
+
+
+def test_p2_rabbitmq_sends_again_from_one_of_several_equal_messages_on(life: Life) -> None:
+    """Which of them it is shows only at the next that differs: until then each of them will do, and then the receipts
+    of what was processed are gone."""
+    life.comes((1, "scrap"), (2, "order 1"), (3, "scrap"), (4, "order 2"), (5, "scrap"))
+    life.connect()
+    assert life.comes((1, "scrap"), (2, "order 2"), (3, "scrap"), dup=True) == ["again"] * 3
+    assert [(receipt.packet_id, receipt.digest) for receipt in life.session.receipts] == [
+        (1, "scrap"), (2, "order 2"), (3, "scrap"),
+    ]  # fmt: skip
+    assert life.comes((4, "scrap"), dup=True) == ["new"]
+    life.session.confirm((1, 2, 3, 4))
+    assert len(life.session) == 0
+
+
+def test_p2_aedes_never_says_dup(life: Life) -> None:
+    """Its ids are kept, so the same one with the same content, among new ones, is a redelivery."""
+    life.comes((4001, "a"), (4002, "a"))
+    life.connect()
+    assert life.comes((4003, "a"), (4001, "a"), (4004, "b"), (4002, "a")) == ["new", "again", "new", "again"]
+
+
+def test_p2_an_id_that_a_broker_has_rolled_back_is_new(life: Life) -> None:
+    """mosquitto, killed after an old save, sends confirmed messages again, and then new ones with old ids and no DUP:
+    these are new, whatever they say."""
+    life.comes((1, "a"), (2, "b"), (3, "scrap"))
+    life.session.confirm((1,))
+    life.connect()
+    assert life.comes((2, "b"), dup=True) == ["again"]
+    assert life.comes((3, "scrap")) == ["new"]
+
+
+def test_p2_five_thousand_unconfirmed_are_all_known(life: Life) -> None:
+    """Nothing is evicted because there is much of it; nor is it after a kill."""
+    many = messages(*range(5_000))
+    for at in range(0, 5_000, 500):
+        assert life.comes(*many[at : at + 500]) == ["new"] * 500
+    life.killed()
+    life.connect()
+    assert life.comes(*many, dup=True) == ["again"] * 5_000
+    assert len(life.session) == 5_000
+    life.session.confirm(range(1, 5_001))
+    life.commit()
+    life.killed()
+    assert (len(life.session), [key for key, _ in life.rows.items() if key.startswith("receipts/")]) == (0, [])
+
+
+def test_p2_a_kill_between_the_answer_and_its_row(life: Life) -> None:
+    """What was confirmed, and is on disk as unconfirmed, hides no new message that comes without DUP, or differs."""
+    life.comes((1, "a"), (2, "b"))
+    life.session.confirm((1, 2))
+    life.killed()
+    assert len(life.session) == 2
+    life.connect()
+    assert life.comes((3, "a")) == ["new"]
+    assert life.comes((1, "c"), dup=True) == ["new"]
+
+
+def test_p12_there_are_no_more_receipts_than_packet_ids(life: Life) -> None:
+    """A message with the id of another proves that the broker is done with that one; ids begin again after 65,535."""
+    for at in range(0, 70_000, 10_000):
+        ids = [(number % 65_535 + 1, f"payload {number}") for number in range(at, at + 10_000)]
+        assert life.comes(*ids) == ["new"] * 10_000
+    assert len(life.session) == 65_535
+    life.connect()
+    assert life.comes((1, "payload 65535"), (2, "payload 1"), dup=True) == ["again", "new"]
+
+
+def test_p2_a_lost_session_clears_all(life: Life) -> None:
+    """Packet ids of a session that the broker has forgotten mean nothing."""
+    life.comes((1, "a"), (7, "b"))
+    life.connect(resumed=False)
+    assert life.comes((1, "a"), dup=True) == ["new"]
+    life.killed()
+    assert [receipt.digest for receipt in life.session.receipts] == ["a"]
+
+
+def test_p2_time_away_expires_nothing(life: Life) -> None:
+    """Three days without a connection, and the broker sends again what it had sent before."""
+    life.comes((5, "a"))
+    life.now += WEEKEND
+    life.killed()
+    life.connect()
+    assert life.comes((5, "a"), dup=True) == ["again"]
+
+
+def test_p12_time_connected_expires_what_earlier_connections_left(life: Life) -> None:
+    """Also in several connections, over lives; of this connection nothing expires."""
+    life.comes((5, "a"))
+    life.now += 2 * LEFTOVER
+    life.comes((6, "b"))
+    life.killed()
+    for at in range(1, 4):
+        life.now += WEEKEND
+        life.connect()
+        life.now += 0.3 * LEFTOVER
+        life.comes((100 + at, f"message {at}"))
+        assert "a" in {receipt.digest for receipt in life.session.receipts}
+    life.now += 0.2 * LEFTOVER
+    life.comes((200, "last"))
+    left = [receipt.digest for receipt in life.session.receipts]
+    assert left == ["message 1", "message 2", "message 3", "last"]
+
+
+def test_p2_what_was_long_unconfirmed_on_its_own_connection_has_expired_on_none(life: Life) -> None:
+    """A broker that leaves everything open for an hour, and then cuts: the time counts from the next connection on."""
+    for kill in (False, True):
+        life.comes((5, "a"))
+        life.now += 6 * LEFTOVER
+        life.comes((6, "b"))
+        if kill:
+            life.killed()
+        life.connect()
+        life.now += LEFTOVER / 2
+        assert life.comes((5, "a"), (6, "b"), dup=True) == ["again", "again"]
+        life.connect(resumed=False)
+
+
+def test_blocks_are_joined_and_say_the_same(life: Life) -> None:
+    """One row a commit, and not without end: what is read again is what was there, in its order."""
+    for number in range(3 * MOST_BLOCKS):
+        life.comes((number + 1, f"payload {number}"))
+        if number % 3:
+            life.session.confirm((number,))
+    before = [(left.packet_id, left.digest) for left in life.session.receipts]
+    life.commit()
+    rows = [key for key, _ in life.rows.items() if key.startswith("receipts/")]
+    assert 0 < len(rows) <= MOST_BLOCKS
+    life.killed()
+    assert [(left.packet_id, left.digest) for left in life.session.receipts] == before
+
+
+def test_a_block_that_damage_has_taken(life: Life) -> None:
+    """The others are read; what was in it is unknown, so that it counts again."""
+    life.comes((5, "a"))
+    life.comes((6, "b"))
+    life.rows.apply({}, ["receipts/floor/0"])
+    life.killed()
+    life.connect()
+    assert life.comes((5, "a"), (6, "b"), dup=True) == ["new", "again"]
