@@ -80,10 +80,10 @@ class SourceHealth:
 
     `since` is when it was last connected or lost its connection, 0 before the first attempt has ended. `detail` is the
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
-    although the source is connected, by their addresses. `unconfirmed` says that the broker leaves open whether it has
-    taken acknowledgements. `concerns` are sentences about what is wrong with the source
+    although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present.
+    has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
+    that the broker leaves open whether it has taken acknowledgements.
     """
 
     connected: bool = False
@@ -91,9 +91,9 @@ class SourceHealth:
     detail: str = "not connected yet"
     failed: dict[str, str] = field(default_factory=dict)
     last_sample_at: float | None = None
-    unconfirmed: str | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    unconfirmed: str | None = None
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"

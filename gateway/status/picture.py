@@ -115,8 +115,8 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         last_sample_at=connection.last_sample_at,
         samples=counted,
         gaps=summary.totals.gaps.get(source.name, 0),
-        unconfirmed=connection.unconfirmed,
         concerns=dict(connection.concerns),
+        unconfirmed=connection.unconfirmed,
     )
 
 

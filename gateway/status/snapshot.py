@@ -29,8 +29,9 @@ LONGEST_VALUE = 200
 class SourceStatus:
     """One source. `since` is when it was last connected or lost, None before the first attempt.
 
-    `failed` says of an address (a node id, a topic) why it is not being received, `unconfirmed` that the broker leaves
-    acknowledgements open, `concerns` what is wrong with it although it works, by kind of problem.
+    `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
+    although it works, by kind of problem,
+    `unconfirmed` that the broker leaves acknowledgements open.
     """
 
     name: str
