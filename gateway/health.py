@@ -56,6 +56,7 @@ KINDS: dict[str, Kind] = {
         Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
         Kind("address_refused", remedy="oden-gateway check"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
+        Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
         Kind("table_wrong", remedy="oden-gateway check"),
         Kind("clock_set", remedy="timedatectl"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),

@@ -24,7 +24,8 @@ mend."""
 ALARM = 10
 """So many dead letters in a row with one cause are a fault of the configuration, not of the records."""
 MOST_FAILING = 5
-"""Requests in a row without an answer, or with an error that settles nothing, after which Oden counts as away."""
+"""Requests in a row without an answer, or with one that settles nothing or that nobody can tell to be Oden's, after
+which Oden counts as away."""
 OUTAGE = 60.0
 """Seconds without delivery after which what waited is backlog, and what comes then goes first."""
 FORBIDDEN = 403
@@ -119,7 +120,7 @@ class CircuitBreaker:
         if outcome.hold == "line":
             self.hold_line(line, outcome.reason)
             self._forbidden |= {line} if answer.status == FORBIDDEN else set()
-        self._failing = self._failing + 1 if outcome.unsettled else 0
+        self._failing = self._failing + 1 if outcome.unsettled or outcome.foreign else 0
         everywhere = outcome.hold == "line" and self._line_count > 1 and len(self._forbidden) >= self._line_count
         if (
             outcome.hold in ("api", "token")

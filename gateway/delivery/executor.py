@@ -205,10 +205,16 @@ class RequestExecutor:
         """Oden did not take the request, or nobody knows; it was sent before at `since`."""
         settlement, now, reason = self.settlement, self._clock.now(), outcome.reason
         asked = outcome.retry_after or 0.0
+        if outcome.foreign:
+            attempt = settlement.answered_foreign(work, attempt, since)
         match outcome.fate:
             case "retry":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"))
-                if isinstance(work.records[0], Setting) and settlement.is_hopeless_setting(attempt, since):
+                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"), reason=reason)
+                is_setting = isinstance(work.records[0], Setting)
+                if is_setting and settlement.is_hopeless_setting(attempt, since):
+                    await settlement.give_up(work, attempt)
+                    return
+                if outcome.foreign and not is_setting and settlement.is_hopeless(attempt):
                     await settlement.give_up(work, attempt)
                     return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
@@ -225,7 +231,7 @@ class RequestExecutor:
     async def _settle_refused_bulk(self, work: Work, endpoint: Endpoint, answer: Answer) -> None:
         """Oden refused a bulk request as a whole: because of one of its records, or because it does not know the
         endpoint."""
-        status = answer.status if answer.own and answer.status in (404, NOT_IMPLEMENTED) else None
+        status = answer.status if answer.status in (404, NOT_IMPLEMENTED) and (answer.own or answer.foreign) else None
         if status and self._bulk.is_unknown(endpoint, status):
             await self.settlement.settle(work, {})
         else:

@@ -43,7 +43,8 @@ class LookUps:
         result = look_up_result(work, attempt, answer, settlement.options.wording)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
-            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
+            answered = outcome.fate in ("dead", "delivered") or outcome.foreign
+            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, answered=answered)
             return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):

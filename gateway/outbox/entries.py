@@ -50,7 +50,11 @@ class Attempt:
     """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing,
     or one that it says may pass."""
     confirmed: bool = False
-    """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
+    """Oden has said that it took it: it is looked up until its id is found, and long not sent again."""
+    foreign: int = 0
+    """How often it was answered with no in a shape that is not Oden's, while Oden took others."""
+    blind: int = 0
+    """How often a look-up was answered in a way that settles nothing, while Oden took others."""
 
     @property
     def number(self) -> int:
@@ -151,6 +155,8 @@ class DeadLetter:
     field_versions: Annotated[Mapping[str, int] | None, Field(alias="said")] = None
     """Of an update: `Interval.field_versions` of each field that nothing later has set; None where that is not
     known."""
+    unsettled: bool = False
+    """It may be at Oden, and could not be looked up: a person says, or it is looked up before it is sent."""
 
 
 @dataclass(slots=True)
@@ -170,6 +176,8 @@ class Totals:
     """Records that were added to one that waited already."""
     dead: int = 0
     """Dead letters ever made."""
+    unsettled: int = 0
+    """Dead letters of now that are unsettled."""
     notices: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
@@ -269,6 +277,8 @@ class Counts:
     parked: int
     dead: int
     oldest_at: float | None
+    unsettled: int = 0
+    """Dead letters that may be at Oden; no part of `dead`."""
 
 
 @dataclass(frozen=True, slots=True)

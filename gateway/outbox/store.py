@@ -68,7 +68,8 @@ The life of a record
                    ▲  ▲              ├─► retry ────► sending           Oden certainly did not take it
                    │  │              ├─► in doubt ─┬─► delivered       it may have; a look-up showed it
                    │  │              │             └─► retry           a look-up showed that it is not there
-                   │  └──────────────┴─► dead letter                   refused for good; a person sends it once more
+                   │  └──────────────┴─► dead letter                   refused for good, or *unsettled*: it may be at
+                   │                                                   Oden and cannot be looked up; a person decides
                    └─ parked                                           its interval's start is in doubt or a dead letter
 
 All calls belong to the thread that made the object.
@@ -281,11 +282,17 @@ class Outbox:
         return True
 
     def settle(
-        self, work: Work, delivered: Mapping[int, str | None], dead: Mapping[int, str] | None = None, at: float = 0.0
+        self,
+        work: Work,
+        delivered: Mapping[int, str | None],
+        dead: Mapping[int, str] | None = None,
+        at: float = 0.0,
+        *,
+        unsettled: bool = False,
     ) -> None:
         """Oden has the records at the positions `delivered`, with their ids where they are starts; it refused those
-        that are `dead` for good, with the reason, at `at`. The others wait again, and an attempt has come to its
-        end."""
+        that are `dead` for good, with the reason, at `at`, or they are `unsettled`. The others wait again, and an
+        attempt has come to its end."""
         attempt = work.attempt
         with self.transaction() as transaction:
             if attempt is not None:
@@ -296,7 +303,7 @@ class Outbox:
                     record_rules.delivered(transaction, stored, delivered[position])
                 elif dead and position in dead:
                     sent = (attempt.endpoint, attempt.body, attempt.tries) if attempt else ("", "", 0)
-                    letter = DeadLetter(stored.record, at, dead[position], *sent)
+                    letter = DeadLetter(stored.record, at, dead[position], *sent, unsettled=unsettled)
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
                     record_rules.put_back(transaction, stored)

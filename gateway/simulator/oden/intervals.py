@@ -50,7 +50,18 @@ def set_interval(store: Store, body: Fields) -> object:
     if "id" in body or match == "last":
         return [update(store, body, resolve_interval(store, body)).answer()]
     new = parse_interval(store, body, interval_type, line)
-    return [(_equal(store, new) or create(store, new)).answer()]
+    old = _equal(store, new)
+    if old is None:
+        _check_overlap(store, new)
+    return [(old or create(store, new)).answer()]
+
+
+def _check_overlap(store: Store, new: Interval) -> None:
+    """By manner, a run, batch or state is refused where one of its type goes on that began before it."""
+    status = store.manners.overlap
+    before = store.intervals_of(new.type, new.line) if status >= 400 and new.type in BUILT_IN else []
+    if any(old.start < new.start and (old.end is None or old.end > new.start) for old in before):
+        raise ErrorAnswer(status, "another interval is still open then")
 
 
 def update_interval(store: Store, body: Fields) -> object:
