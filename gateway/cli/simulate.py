@@ -51,6 +51,7 @@ FAULTS = """faults, each as often as you like:
   --fault "error status=403 line='Line 01'"                 one line is forbidden
   --fault "error status=400 holding=4711"                   a body that holds this text is refused
   --fault "html status=407"                                 a proxy, portal or load balancer answers instead of Oden
+  --fault "swallow at=interval/set times=1"                 says 200 with an empty body, and does nothing
   --fault "foreign status=404 at=*/search"                 an ingress without a route for searches
   also: redirect [to=], truncated, content_type [type=], no_id
   commit=no (default) | yes | SECONDS says whether and how long after the answer the request takes effect.

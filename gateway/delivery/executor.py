@@ -11,17 +11,17 @@ from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
-from gateway.delivery.reconcile import confirmation_of
+from gateway.delivery.reconcile import EMPTY, confirmation_of
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
-from gateway.model import Setting
+from gateway.model import Setting, UpdateInterval
 from gateway.oden.answers import Confirmation
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.limits import MOST_INTERVALS
-from gateway.oden.requests import can_share, request_for
+from gateway.oden.requests import can_share, request_for, row_of
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -29,6 +29,7 @@ from gateway.record_kinds import creates
 
 log = structlog.get_logger()
 
+_SILENT = {True: EMPTY, False: "the answer could not be read"}
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
 
@@ -149,7 +150,12 @@ class RequestExecutor:
         outcome = outcome_of(endpoint, answer, creates=creates(work.records[0]))
         if outcome.unsettled:
             self._settled_at[work.lane, attempt.number] = self._clock.monotonic() + self._options.settle
-        if endpoint in BULK and outcome.fate == "dead":
+        if outcome.silent and answer.empty and self._is_trusted(work):
+            outcome = Outcome("delivered")
+        if endpoint == INTERVALS_UPDATE and outcome.silent:
+            await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
+            await self._settle_silent_bulk(work, endpoint)
+        elif endpoint in BULK and outcome.fate == "dead":
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_refused_bulk(work, endpoint, answer)
         elif outcome.fate == "delivered":
@@ -161,6 +167,10 @@ class RequestExecutor:
             outcome = self.breaker.alarm(outcome, endpoint.path)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_failure(work, attempt, answer, outcome, since)
+
+    def _is_trusted(self, work: Work) -> bool:
+        """Whether a success without a body is one: of a single change, where a look-up has shown that once."""
+        return self.settlement.trusts_empty and len(work.records) == 1 and isinstance(work.records[0], UpdateInterval)
 
     def _alarmed(
         self, work: Work, endpoint: Endpoint, confirmation: Confirmation, outcome: Outcome
@@ -220,6 +230,12 @@ class RequestExecutor:
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
                 pause = max(pause, self._options.settle) if outcome.unsettled else pause
                 not_before = self.breaker.next_probe() or now + pause
+                if outcome.silent and row_of(work.records[0]).look_up is not None:
+                    later = now + self._options.settle
+                    await settlement.put_off(
+                        work, attempt, phase="in_doubt", not_before=later, reason=_SILENT[answer.empty]
+                    )
+                    return
                 await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
             case "in_doubt":
                 attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
@@ -233,6 +249,14 @@ class RequestExecutor:
         endpoint."""
         status = answer.status if answer.status in (404, NOT_IMPLEMENTED) and (answer.own or answer.foreign) else None
         if status and self._bulk.is_unknown(endpoint, status):
+            await self.settlement.settle(work, {})
+        else:
+            await self._take_apart(work)
+
+    async def _settle_silent_bulk(self, work: Work, endpoint: Endpoint) -> None:
+        """A success that does not tell which were updated: each is sent by itself. Where that is the rule, no more are
+        sent together for a day."""
+        if self._bulk.is_unknown(endpoint, 404):
             await self.settlement.settle(work, {})
         else:
             await self._take_apart(work)

@@ -46,6 +46,8 @@ class Outcome:
     foreign: bool = False
     """Nobody can tell whether Oden itself answered: only what becomes of others shows whether it is about these
     records."""
+    silent: bool = False
+    """It seems to be a success, and says nothing of what became of the records: to look shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class _Rule:
     lost: bool = False
     unsettled: bool = False
     pauses: bool = False
+    silent: bool = False
 
 
 _RULES: Mapping[AnswerClass, _Rule] = {
@@ -66,7 +69,7 @@ _RULES: Mapping[AnswerClass, _Rule] = {
     AnswerClass.UNAUTHORIZED: _Rule("token"),
     AnswerClass.FORBIDDEN: _Rule("line"),
     AnswerClass.NO_ANSWER: _Rule(lost=True, unsettled=True),
-    AnswerClass.UNREADABLE: _Rule(lost=True),
+    AnswerClass.UNREADABLE: _Rule(lost=True, silent=True),
     AnswerClass.FOREIGN: _Rule(lost=True),
     AnswerClass.INTERCEPTED: _Rule("api", lost=True, unsettled=True),
     AnswerClass.UPSTREAM_FAILED: _Rule(lost=True, unsettled=True, pauses=True),
@@ -96,4 +99,5 @@ def outcome_of(endpoint: Endpoint, answer: Answer, *, creates: bool, none_is_suc
         return Outcome("retry" if says_retryable(answer) else "dead", "none", reason, pause)
     hold: Hold = "api" if answer.status == UNAVAILABLE and pause else rule.hold
     fate: Fate = "in_doubt" if rule.lost and creates else "retry"
-    return Outcome(fate, hold, reason, pause if rule.pauses else None, rule.unsettled, answer.foreign)
+    asked = pause if rule.pauses else None
+    return Outcome(fate, hold, reason, asked, rule.unsettled, answer.foreign, rule.silent)

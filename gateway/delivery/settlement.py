@@ -157,8 +157,8 @@ class Settlement:
         blind = answered and self.took_any(attempt.not_before - self.options.settle)
         attempt = replace(attempt, looks=attempt.looks + 1, blind=attempt.blind + blind)
         if attempt.blind >= MOST_BLIND:
-            never_sent = bool(attempt.body) and not attempt.tries
-            await (self.refuse if never_sent else self.unsettle)(work, reason)
+            may_be_there = creates(work.records[0]) and (attempt.tries > 0 or not attempt.body)
+            await (self.unsettle if may_be_there else self.refuse)(work, reason)
             return
         not_before = self.clock.now() + max(self.options.settle + backoff(attempt.looks), pause)
         await self.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)

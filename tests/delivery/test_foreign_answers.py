@@ -1,6 +1,7 @@
 """Answers of which nobody can tell whether they are Oden's: what becomes of others decides, and nothing is doubled."""
 
 import asyncio
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -10,7 +11,8 @@ from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import Filter
 from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
-from tests.delivery.simulated import Plant, live
+from gateway.simulator.oden.store import Interval
+from tests.delivery.simulated import Plant, T, live
 
 ALL_SHAPES = [*SHAPES, "success"]
 
@@ -158,3 +160,116 @@ def test_p4_a_person_settles_what_may_be_at_oden(*, there: bool) -> None:
     assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("one", 1_800_000_050)]
     assert plant.total() == 5
     assert plant.outbox.counts().unsettled == 0
+
+
+@pytest.mark.parametrize("answer", ["empty", "text"])
+def test_p4_a_change_that_is_answered_with_nothing_is_settled_by_looking(answer: str) -> None:
+    """An Oden that answers changes with an empty body, or with a text that is no JSON: ends, names and details arrive; none
+    is sent more than twice, and where the body is empty it is looked at once only."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(20):
+            run = plant.start(60 * number, name=f"order {number}")
+            plant.commit(run)
+            await plant.drained()
+            more = {"product": "Film 30"} if number % 2 else {}
+            plant.commit(replace(plant.end(run, 60 * number + 50), name=f"lot {number}", metadata=more))
+            await plant.drained()
+
+    plant = live(story, Manners(updated=answer))
+    shown = [(run.name, run.end, _product(run)) for run in plant.intervals("RUN")]
+    wanted = [(f"lot {n}", T + 60 * n + 50, "Film 30" if n % 2 else "Film 20") for n in range(20)]
+    assert shown == wanted
+    changes = [body for path, body in plant.seen if path.endswith(("/set", "/update")) and "start_time" not in body]
+    assert len(changes) <= 20 + 3, "sent again and again"
+    assert plant.paths.count("interval/search") == (1 if answer == "empty" else 20)
+    assert plant.outbox.counts().dead == 0
+
+
+def test_p4_a_change_that_was_not_made_is_sent_again_and_ends_at_last() -> None:
+    """Something takes the changes of one run with an empty success and does nothing: the look-up shows it, it is sent
+    again, and ends as a dead letter while the others arrive."""
+
+    async def story(plant: Plant) -> None:
+        bad = plant.start(1, name="lost")
+        plant.commit(bad)
+        await plant.drained()
+        plant.commit(replace(plant.end(bad, 20), name="swallowed"))
+        for number in count(1):
+            run = plant.start(60 * number, name=f"order {number}")
+            plant.commit(run)
+            await asyncio.sleep(60)
+            plant.commit(plant.end(run, 60 * number + 30))
+            if plant.outbox.counts().dead:
+                break
+            assert number < 400
+        await plant.drained()
+
+    plant = live(story, faults=["swallow at=interval*/* holding=swallowed"])
+    (letter,) = plant.letters()
+    assert letter.record.kind == "update"
+    assert not letter.unsettled
+    assert [run.end is None for run in plant.intervals("RUN")] == [True, *[False] * (len(plant.intervals("RUN")) - 1)]
+
+
+@pytest.mark.parametrize("shape", ["success", "detail"])
+def test_p4_a_success_with_an_error_is_none_for_a_change_either(shape: str) -> None:
+    """The end of one run is refused so: it becomes a dead letter with the answer, and the others arrive."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="one")
+        plant.commit(run)
+        await plant.drained()
+        plant.commit(replace(plant.end(run, 20), name="forbidden"))
+        await runs_go_on(plant, until_dead=1)
+
+    plant = live(story, Manners(refuse="forbidden", errors=shape))
+    (letter,) = plant.letters()
+    assert (letter.record.kind, "not allowed here" in letter.error) == ("update", True)
+    assert len(plant.intervals("RUN")) > 2
+
+
+def test_p4_what_oden_has_confirmed_and_never_shows_is_unsettled() -> None:
+    """A success without an id, and a search that does not show it, ever: after ten look-ups a person is told, and a retry
+    looks before it sends."""
+
+    async def story(plant: Plant) -> None:
+        plant.commit(plant.start(1, name="one"))
+        for number in count(1):
+            plant.commit(plant.start(60 * number, "STATE"))
+            await asyncio.sleep(60)
+            if plant.outbox.counts().unsettled:
+                break
+            assert number < 400
+        assert plant.intervals("RUN") == []
+        await plant.ask("retry", Question(Filter(where="unsettled")))
+        await plant.drained()
+
+    plant = live(story, faults=["swallow at=interval/set holding=RUN times=1 as=object"])
+    assert named(plant) == ["one"]
+    assert plant.outbox.counts().unsettled == 0
+
+
+def _product(run: Interval) -> object:
+    product = run.metadata["product"]
+    return product["name"] if isinstance(product, dict) else None
+
+
+@pytest.mark.parametrize("answer", ["empty", "text"])
+def test_p4_many_changes_in_one_request_are_settled_one_by_one(answer: str) -> None:
+    """Where the answer does not tell which were made, each is sent by itself; after the second such answer no more are
+    sent together for a day."""
+
+    async def story(plant: Plant) -> None:
+        for batch in range(4):
+            states = [plant.start(1000 * batch + 10 * number, "STATE") for number in range(5)]
+            plant.commit(*states)
+            await plant.drained()
+            plant.commit(*(plant.end(state, 1000 * batch + 10 * number + 10) for number, state in enumerate(states)))
+            await plant.drained()
+
+    plant = live(story, Manners(updated=answer))
+    states = plant.intervals("STATE")
+    assert [state.end for state in states] == [state.start + 10 for state in states]
+    assert plant.paths.count("intervals/update") == 2
+    assert plant.outbox.counts().dead == 0

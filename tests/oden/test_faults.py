@@ -74,6 +74,7 @@ FAULTS: Sequence[tuple[str, type[OdenError], bool, Effect]] = [
     ("foreign status=400", errors.InDoubt, True, "none"),
     ("foreign status=404 shape=text", errors.InDoubt, True, "none"),
     ("foreign status=422 shape=detail commit=yes", errors.InDoubt, True, "done"),
+    ("swallow", errors.InDoubt, True, "none"),
     ("redirect", errors.InDoubt, True, "none"),
     ("hang", errors.InDoubt, True, "none"),
     ("hang commit=yes", errors.InDoubt, True, "done"),

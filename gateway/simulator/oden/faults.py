@@ -203,6 +203,11 @@ def _foreign(options: _Options, words: str) -> Fault:
     return Fault(words, _commit(options), Reply(status, body.encode(), content_type))
 
 
+def _swallow(options: _Options, words: str) -> Fault:
+    body = {"nothing": b"", "object": b"{}", "list": b"[{}]"}[str(options.get("as", "nothing"))]
+    return Fault(words, _commit(options), Reply(200, body))
+
+
 def _html(options: _Options, words: str) -> Fault:
     status = int(str(options.get("status", 502)))
     headers = (("Proxy-Authenticate", 'Basic realm="factory"'),) if status == 407 else ()
@@ -244,6 +249,7 @@ KINDS: Mapping[str, tuple[Callable[[_Options, str], Fault], tuple[str, ...]]] = 
     "latency": (_latency, ("seconds",)),
     "error": (_error, ("status", "retryable", "retry_after", "commit")),
     "foreign": (_foreign, ("status", "shape", "commit")),
+    "swallow": (_swallow, ("as", "commit")),
     "html": (_html, ("status", "commit")),
     "redirect": (_redirect, ("to",)),
     "hang": (_hang, ("commit",)),
@@ -316,6 +322,12 @@ def _not_empty(text: str) -> str:
     return text
 
 
+def _swallowed(text: str) -> str:
+    if text not in {"nothing", "object", "list"}:
+        raise ValueError(text)
+    return text
+
+
 def _shape(text: str) -> str:
     if text not in SHAPES:
         raise ValueError(text)
@@ -344,6 +356,7 @@ class _Option(NamedTuple):
 _OPTIONS: Mapping[str, _Option] = {
     "seconds": _Option(_range, "seconds such as 0.5, or 0.1..3 for a time by chance"),
     "status": _Option(_status, "an HTTP status from 200 to 599 that comes with a body"),
+    "as": _Option(_swallowed, "nothing, object or list"),
     "shape": _Option(_shape, f"one of {', '.join(SHAPES)}"),
     "retryable": _Option(_yes, "yes or no"),
     "retry_after": _Option(_count, "whole seconds, 1 or more"),

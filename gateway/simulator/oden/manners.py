@@ -107,7 +107,11 @@ def _updated(value: str, call: Call, answer: Answer) -> Answer:
 
 
 def _refuse(value: str, call: Call) -> Answer | None:
-    if not value or not call.path.endswith("/set") or value not in call.body.decode(errors="replace").lower():
+    if (
+        not value
+        or not call.path.endswith(("/set", "/update"))
+        or value not in call.body.decode(errors="replace").lower()
+    ):
         return None
     return ErrorAnswer(400, "this is not allowed here", name="body").answer
 
