@@ -14,7 +14,7 @@ from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, confirmation_of
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
-from gateway.model import Setting, UpdateInterval
+from gateway.model import Setting, StartInterval, UpdateInterval
 from gateway.oden.answers import Confirmation
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
@@ -30,6 +30,8 @@ from gateway.record_kinds import creates
 log = structlog.get_logger()
 
 _SILENT = {True: EMPTY, False: "the answer could not be read"}
+OVERLAPS = (400, 409)
+"""With what Oden may refuse a start because the interval before it is open there."""
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
 
@@ -163,10 +165,26 @@ class RequestExecutor:
             refused, outcome = self._alarmed(work, endpoint, confirmation, outcome)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_success(work, attempt, endpoint, confirmation, refused)
+        elif (
+            outcome.fate == "dead"
+            and answer.status in OVERLAPS
+            and await self.settlement.wait_for_ends(work, attempt, outcome.reason)
+        ):
+            await self.settlement.note_answer(endpoint, work, answer, replace(outcome, fate="retry"), chosen)
         else:
             outcome = self.breaker.alarm(outcome, endpoint.path)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_failure(work, attempt, answer, outcome, since)
+
+    async def _learn_ends(self, work: Work, attempt: Attempt) -> None:
+        """A start was taken: what that says of ends."""
+        ends_first, interval_type = self.settlement.ends_first, work.records[0].type
+        if attempt.after and not (attempt.failed or attempt.foreign):
+            ends_first.learn(interval_type)
+        elif attempt.after:
+            ends_first.suspect(interval_type)
+        elif ends_first.suspects(interval_type) and any((await self.settlement.open_before(work)).values()):
+            ends_first.acquit(interval_type)
 
     def _is_trusted(self, work: Work) -> bool:
         """Whether a success without a body is one: of a single change, where a look-up has shown that once."""
@@ -206,6 +224,8 @@ class RequestExecutor:
             await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason=confirmation.unclear)
         else:
             settlement.accepted(attempt.endpoint)
+            if isinstance(work.records[0], StartInterval):
+                await self._learn_ends(work, attempt)
             self._bulk.accepted(endpoint)
             await settlement.settle(work, confirmation.delivered, refused)
 
@@ -239,6 +259,8 @@ class RequestExecutor:
                 await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
             case "in_doubt":
                 attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
+                if answer.own or outcome.foreign:
+                    attempt = replace(attempt, after=tuple(await settlement.open_before(work)))
                 not_before = now + max(self._options.settle, asked)
                 await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
             case _:

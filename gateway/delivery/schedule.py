@@ -6,7 +6,7 @@ depends on is at Oden, so two requests that depend on each other are never under
 whatever can be sent is sent when no better use of the slot is there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,6 +53,7 @@ def plan(
     held: Mapping[str, float],
     has_line: Callable[[str], bool],
     ends_first: bool = False,
+    ends_first_of: Container[str] = (),
     span: float,
 ) -> Plan:
     """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
@@ -60,10 +61,15 @@ def plan(
 
     `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a
     line's id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later
-    start of its lane, with `ends_first` any end does.
+    start of its lane; any end does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends.
     """
     works = list(works)
-    ending = {_family(work) for work in works if _ends_first(work, ends_first=ends_first)}
+    awaited = {_family(work) for work in works if work.awaits_ends}
+
+    def goes_first(work: Work) -> bool:
+        return ends_first or work.records[0].type in ends_first_of or _family(work) in awaited
+
+    ending = awaited | {_family(work) for work in works if _ends_first(work, ends_first=goes_first(work))}
     best: tuple[tuple[int, float, str, int], Choice] | None = None
     wake: float | None = None
     finding = {work.line for work in works if work.lane in busy and not has_line(work.line)}
@@ -79,7 +85,7 @@ def plan(
         if ready_at > now and step not in ("park", "bury"):
             wake = ready_at if wake is None else min(wake, ready_at)
             continue
-        first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=ends_first)
+        first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
         rank = (first, work.records[0].at, work.lane, work.positions[0])
         if best is None or rank < best[0]:
             best = (rank, Choice(step, work))
@@ -134,7 +140,7 @@ def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
     if work.attempt is not None and work.attempt.phase == "in_doubt":
         return "look_up"
     if work.attempt is not None:
-        return "resend" if work.attempt.phase == "retry" else None
+        return "resend" if work.attempt.phase == "retry" and not work.awaits_ends else None
     if work.stuck:
         return "bury" if work.interval is None else "park"
     return "send" if has_line(work.line) else "find_line"

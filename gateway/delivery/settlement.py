@@ -12,9 +12,10 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
+from gateway.delivery.ends import EndsFirst, EndsOrder
 from gateway.delivery.outcome import Outcome
 from gateway.errors import DamagedRow, OutboxError
-from gateway.model import Setting
+from gateway.model import Setting, StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
@@ -51,7 +52,7 @@ class DeliveryOptions:
     wording: Wording = DEFAULT
     span: float = SPAN
     in_order: bool = False
-    ends_first: bool = False
+    ends: EndsOrder = "auto"
 
 
 class Settlement:
@@ -67,6 +68,7 @@ class Settlement:
         self.options = options
         self.breaker = breaker
         self.lines: dict[str, LineRef] = {}
+        self.ends_first = EndsFirst(clock, options.ends)
         self.trusts_empty = False
         """An answer without a body was seen to be true."""
         self.giving_up = asyncio.Event()
@@ -147,6 +149,26 @@ class Settlement:
         """Store `attempt` with its next step: a repeat, or a look-up, at `not_before` (epoch)."""
         attempt = replace(attempt, phase=phase, not_before=not_before, reason=reason)
         await self.persist(Outbox.begin, replace(work, attempt=attempt), attempt)
+
+    async def wait_for_ends(self, work: Work, attempt: Attempt, reason: str) -> bool:
+        """Oden refuses a start, perhaps because an interval before it is open there. Where the end of one is still to
+        come, the start waits for that and is sent again; whether that is so."""
+        before = await self.open_before(work)
+        if not before:
+            return False
+        record = work.records[0]
+        log.warning("start_waits_for_ends", record=record.key, line=work.line, type=record.type, ends=len(before))
+        attempt = replace(attempt, after=tuple(before))
+        await self.put_off(work, attempt, phase="retry", not_before=self.clock.now(), reason=reason)
+        return True
+
+    async def open_before(self, work: Work) -> Mapping[str, bool]:
+        """The keys of the intervals whose ends may have to go before the start in `work`, and whether Oden has them; none
+        where it is none, or the user has chosen that it does not matter."""
+        record = work.records[0]
+        if not isinstance(record, StartInterval) or len(work.records) > 1 or not self.ends_first.minds_refusals:
+            return {}
+        return await self.outbox(Outbox.open_before, record)
 
     async def look_up_later(
         self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, answered: bool = False

@@ -53,6 +53,9 @@ class Attempt:
     """Oden has said that it took it: it is looked up until its id is found, and long not sent again."""
     foreign: int = 0
     """How often it was answered with no in a shape that is not Oden's, while Oden took others."""
+    after: tuple[str, ...] = ()
+    """Oden refused or failed it, perhaps because these intervals are open there: it is sent again once none of their
+    ends is to come any more."""
     blind: int = 0
     """How often a look-up was answered in a way that settles nothing, while Oden took others."""
 
@@ -208,6 +211,8 @@ class Work:
     oden_ids: tuple[str | None, ...] = ()
     """Of the intervals of `records`, where no attempt carries these yet."""
     live: bool = True
+    awaits_ends: bool = False
+    """An end of `attempt.after` is still to come."""
 
     @property
     def line(self) -> str:

@@ -81,8 +81,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
-from gateway.model import Notice, Record
-from gateway.outbox import overflow, record_rules, statistics
+from gateway.model import Notice, Record, StartInterval
+from gateway.outbox import ends, overflow, record_rules, statistics
 from gateway.outbox.cache import RECEIPTS_KEPT, OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
@@ -253,6 +253,11 @@ class Outbox:
         """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in
         all."""
         return self._cache.ready.gather(work, fits, most)
+
+    def open_before(self, start: StartInterval) -> dict[str, bool]:
+        """The keys of the intervals of its line and type that began before `start` and whose ends are still to come to
+        Oden; and whether Oden has the interval."""
+        return ends.open_before(self._cache, start)
 
     def line_refs(self) -> dict[str, LineRef]:
         """Every line that ever had records here, by its key: also those that the configuration no longer names."""
