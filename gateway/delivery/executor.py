@@ -19,7 +19,6 @@ from gateway.oden.answers import Confirmation
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
-from gateway.oden.errors import InvalidRequest
 from gateway.oden.limits import MOST_INTERVALS
 from gateway.oden.requests import can_share, request_for, row_of
 from gateway.outbox.entries import Attempt, LineRef, Work
@@ -118,7 +117,7 @@ class RequestExecutor:
             )
             # Of what is looked up first, only that shows whether the request is complete.
             body = request.draft() if is_looked_up_first else request.text()
-        except InvalidRequest as error:
+        except Exception as error:  # noqa: BLE001 - whatever a record is, it must not hold its line
             if len(work.records) > 1:
                 self._bulk.send_singly(work.lane, len(work.records))
             else:

@@ -9,11 +9,10 @@ import structlog
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
-from gateway.delivery.settlement import Settlement
+from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Setting
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
-from gateway.oden.errors import InvalidRequest
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
@@ -36,8 +35,14 @@ class LookUps:
             raise ValueError("only an attempt can be in doubt")
         chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None
-        request = requests.look_up(work.records, settlement.line_id(work.line), interval_id)
-        answer = await self._client.post(request.endpoint, request.text(), written)
+        try:
+            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id)
+            body = request.text()
+        except Exception as error:  # whatever a record is, it must not hold its line
+            log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
+            await settlement.unsettle(work, unsaid(error))
+            return
+        answer = await self._client.post(request.endpoint, body, written)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         result = look_up_result(work, attempt, answer, settlement.options.wording)
@@ -71,7 +76,7 @@ class LookUps:
             return
         try:
             body = requests.setting_request(record, settlement.line_id(work.line), oden_id).text()
-        except InvalidRequest as error:
+        except Exception as error:  # noqa: BLE001 - whatever a record is, it must not hold its line
             await settlement.refuse_unsent(work, error)
             return
         attempt = replace(attempt, body=body)

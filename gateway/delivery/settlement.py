@@ -55,6 +55,13 @@ class DeliveryOptions:
     ends: EndsOrder = "auto"
 
 
+def unsaid(error: Exception) -> str:
+    """Why a request cannot be made, in words."""
+    if isinstance(error, InvalidRequest):
+        return str(error)
+    return f"no request can be made of it, by a fault of the gateway's own, see the log ({type(error).__name__})"
+
+
 class Settlement:
     """Settles requests, each by itself: one that cannot be settled yet does not disturb the others.
 
@@ -138,10 +145,13 @@ class Settlement:
         """All records of `work` become dead letters."""
         await self.settle(work, {}, dict.fromkeys(work.positions, reason))
 
-    async def refuse_unsent(self, work: Work, error: InvalidRequest) -> None:
+    async def refuse_unsent(self, work: Work, error: Exception) -> None:
         """What `work` says cannot be said to Oden: its records become dead letters, unless there are too many such."""
-        if self.breaker.refuse_unsent(work.line, error.endpoint, str(error)):
-            await self.refuse(work, str(error))
+        if not isinstance(error, InvalidRequest):
+            log.error("request_not_built", record=work.records[0].key, line=work.line, exc_info=error)
+        endpoint = error.endpoint if isinstance(error, InvalidRequest) else work.records[0].kind
+        if self.breaker.refuse_unsent(work.line, endpoint, unsaid(error)):
+            await self.refuse(work, unsaid(error))
 
     async def put_off(
         self, work: Work, attempt: Attempt, *, phase: Literal["retry", "in_doubt"], not_before: float, reason: str
