@@ -24,7 +24,7 @@ from gateway.oden.requests import can_share, request_for, row_of
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.record_kinds import creates
+from gateway.record_kinds import creates, kind_of
 
 log = structlog.get_logger()
 
@@ -106,7 +106,11 @@ class RequestExecutor:
             await self._outbox(Outbox.begin, work, attempt)
 
     async def _send(self, work: Work, written: asyncio.Event) -> None:
-        """Send the records of `work`, with others that can share the request."""
+        """Send the records of `work`, with others that can share the request. What belongs to an interval that is gone
+        costs no request."""
+        if kind_of(work.records[0]).needs_interval and self._look_ups.is_gone(work.records[0]):
+            await self.settlement.refuse(work, "its interval is not at Oden any more: somebody has deleted it there")
+            return
         if self._bulk.may_share(work.lane, work.records[0]):
             work = await self._outbox(Outbox.gather, work, can_share, MOST_INTERVALS)
         chosen = self._clock.now()
@@ -168,10 +172,10 @@ class RequestExecutor:
             outcome.fate == "dead"
             and answer.status in OVERLAPS
             and await self.settlement.wait_for_ends(work, attempt, outcome.reason)
-        ):
+        ) or (outcome.fate == "dead" and await self._look_ups.is_elsewhere(work, attempt, answer)):
             await self.settlement.note_answer(endpoint, work, answer, replace(outcome, fate="retry"), chosen)
         else:
-            outcome = self.breaker.alarm(outcome, endpoint.path)
+            outcome = self.breaker.alarm(outcome, endpoint.path, work.records[0])
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_failure(work, attempt, answer, outcome, since)
 
@@ -195,10 +199,10 @@ class RequestExecutor:
         """The refusals within a success that become dead letters, and the outcome as a whole: an alarm where they are
         too many."""
         refused: dict[int, str] = {}
-        for position in work.positions:
+        for position, record in zip(work.positions, work.records, strict=True):
             reason = confirmation.refused.get(position)
             of_record = Outcome("dead", "none", reason) if reason else Outcome("delivered")
-            of_record = self.breaker.alarm(of_record, endpoint.path)
+            of_record = self.breaker.alarm(of_record, endpoint.path, record)
             if of_record.fate == "dead":
                 refused[position] = of_record.reason
             elif of_record.fate != "delivered":

@@ -150,7 +150,7 @@ class Settlement:
         if not isinstance(error, InvalidRequest):
             log.error("request_not_built", record=work.records[0].key, line=work.line, exc_info=error)
         endpoint = error.endpoint if isinstance(error, InvalidRequest) else work.records[0].kind
-        if self.breaker.refuse_unsent(work.line, endpoint, unsaid(error)):
+        if self.breaker.refuse_unsent(work.records[0], endpoint, unsaid(error)):
             await self.refuse(work, unsaid(error))
 
     async def put_off(

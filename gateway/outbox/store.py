@@ -313,6 +313,13 @@ class Outbox:
                 else:
                     record_rules.put_back(transaction, stored)
 
+    def adopt(self, key: str, oden_id: str) -> None:
+        """Oden has the interval `key` under another id than was known."""
+        with self.transaction() as transaction:
+            interval = transaction.interval(key)
+            if interval is not None:
+                interval.oden_id = oden_id
+
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""
         with self.transaction() as transaction:
