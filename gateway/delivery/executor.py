@@ -251,7 +251,7 @@ class RequestExecutor:
                     await settlement.give_up(work, attempt)
                     return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
-                pause = max(pause, self._options.settle) if outcome.unsettled else pause
+                pause = max(pause, self._options.settle) if outcome.unsettled or outcome.foreign else pause
                 not_before = self.breaker.next_probe() or now + pause
                 if outcome.silent and row_of(work.records[0]).look_up is not None:
                     later = now + self._options.settle

@@ -196,7 +196,7 @@ class Manners:
         200,
         Manner(
             "200, or the status with which a run, batch or state is refused while one of its type that began before "
-            "has not ended by then; `intervals.set_interval` asks",
+            "has not ended by then; `intervals.parse_interval` asks",
             "200, 400, 409 or 500",
             {"200": 200, "400": 400, "409": 409, "500": 500}.__getitem__,
         ),
