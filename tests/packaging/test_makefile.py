@@ -12,7 +12,21 @@ from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NAMED = [
-    *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "laws", "bodies", "contract"),
+    *(
+        "help",
+        "demo",
+        "test",
+        "promises",
+        "lint",
+        "bench",
+        "walk",
+        "figures",
+        "campaign",
+        "manners",
+        "laws",
+        "bodies",
+        "contract",
+    ),
     *("lock", "clean"),
 ]
 

@@ -91,6 +91,9 @@ def text_type(answer: Answer) -> str:
     return CSV_TYPE if answer.status == 200 and answer.text else TEXT_TYPE
 
 
+_SWALLOWED: Mapping[str, bytes] = {"nothing": b"", "object": b"{}", "error": b'{"error": "under maintenance"}'}
+"""What a success says that is none."""
+
 Sees = Genuine | Reply | Literal["closed", "hanging"]
 """What the client gets: the model's answer, another one, a connection that is closed, or one on which nothing comes."""
 
@@ -204,7 +207,7 @@ def _foreign(options: _Options, words: str) -> Fault:
 
 
 def _swallow(options: _Options, words: str) -> Fault:
-    body = {"nothing": b"", "object": b"{}", "list": b"[{}]"}[str(options.get("as", "nothing"))]
+    body = _SWALLOWED[str(options.get("as", "nothing"))]
     return Fault(words, _commit(options), Reply(200, body))
 
 
@@ -323,7 +326,7 @@ def _not_empty(text: str) -> str:
 
 
 def _swallowed(text: str) -> str:
-    if text not in {"nothing", "object", "list"}:
+    if text not in _SWALLOWED:
         raise ValueError(text)
     return text
 
@@ -356,7 +359,7 @@ class _Option(NamedTuple):
 _OPTIONS: Mapping[str, _Option] = {
     "seconds": _Option(_range, "seconds such as 0.5, or 0.1..3 for a time by chance"),
     "status": _Option(_status, "an HTTP status from 200 to 599 that comes with a body"),
-    "as": _Option(_swallowed, "nothing, object or list"),
+    "as": _Option(_swallowed, f"one of {', '.join(_SWALLOWED)}"),
     "shape": _Option(_shape, f"one of {', '.join(SHAPES)}"),
     "retryable": _Option(_yes, "yes or no"),
     "retry_after": _Option(_count, "whole seconds, 1 or more"),
