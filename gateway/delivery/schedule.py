@@ -19,6 +19,10 @@ PATIENCE = 300.0
 STARVED = 3600.0
 """Seconds after which they are as urgent as anything: more states come than one token can carry."""
 
+ENDS_WAIT = 120.0
+"""Seconds after which a start that waits for ends is sent again without them: what keeps them back may wait for what
+comes after the start."""
+
 Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
 """send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the
 line's id must be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
@@ -61,10 +65,11 @@ def plan(
 
     `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a
     line's id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later
-    start of its lane; any end does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends.
+    start of its lane; any end does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends
+    for the first time.
     """
     works = list(works)
-    awaited = {_family(work) for work in works if work.awaits_ends}
+    awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
 
     def goes_first(work: Work) -> bool:
         return ends_first or work.records[0].type in ends_first_of or _family(work) in awaited
@@ -79,7 +84,7 @@ def plan(
         if isinstance(work.records[0], StartInterval) and work.attempt is None and _family(work) in ending:
             continue
         step = _step(work, has_line=has_line)
-        if step is None:
+        if step is None or _awaits_ends(work, now):
             continue
         ready_at = max(held.get(work.line, 0.0), work.attempt.not_before if work.attempt else 0.0)
         if ready_at > now and step not in ("park", "bury"):
@@ -129,6 +134,11 @@ def _awaited(work: Work, *, ends_first: bool) -> bool:
     return is_last and (ends_first or not work.live)
 
 
+def _awaits_ends(work: Work, now: float) -> bool:
+    """Whether it is a start that is not sent again yet, because Oden may want the ends before it first."""
+    return work.awaits_ends and work.attempt is not None and now < work.attempt.begun + ENDS_WAIT
+
+
 def _family(work: Work) -> tuple[str, str]:
     """What intervals follow each other in: a line and a type."""
     return work.line, work.records[0].type
@@ -140,7 +150,7 @@ def _step(work: Work, *, has_line: Callable[[str], bool]) -> Step | None:
     if work.attempt is not None and work.attempt.phase == "in_doubt":
         return "look_up"
     if work.attempt is not None:
-        return "resend" if work.attempt.phase == "retry" and not work.awaits_ends else None
+        return "resend" if work.attempt.phase == "retry" else None
     if work.stuck:
         return "bury" if work.interval is None else "park"
     return "send" if has_line(work.line) else "find_line"
