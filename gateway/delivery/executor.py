@@ -182,7 +182,7 @@ class RequestExecutor:
     async def _learn_ends(self, work: Work, attempt: Attempt) -> None:
         """A start was taken: what that says of ends."""
         ends_first, interval_type = self.settlement.ends_first, work.records[0].type
-        if attempt.after and not (attempt.failed or attempt.foreign):
+        if attempt.after and attempt.refused:
             ends_first.learn(interval_type)
         elif attempt.after:
             ends_first.suspect(interval_type)
@@ -238,7 +238,8 @@ class RequestExecutor:
         """Oden did not take the request, or nobody knows; it was sent before at `since`."""
         settlement, now, reason = self.settlement, self._clock.now(), outcome.reason
         asked = outcome.retry_after or 0.0
-        if outcome.foreign:
+        before = await settlement.open_before(work) if answer.own or outcome.foreign else {}
+        if outcome.foreign and not before:
             attempt = settlement.answered_foreign(work, attempt, since)
         match outcome.fate:
             case "retry":
@@ -261,9 +262,9 @@ class RequestExecutor:
                     return
                 await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
             case "in_doubt":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
-                if answer.own or outcome.foreign:
-                    attempt = replace(attempt, after=tuple(await settlement.open_before(work)))
+                # While ends are still to come that may be why, so that it is no try.
+                tried = (outcome.hold == "none" or answer.own) and not before
+                attempt = replace(attempt, failed=attempt.failed + tried, after=tuple(before))
                 not_before = now + max(self._options.settle, asked)
                 await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
             case _:

@@ -168,7 +168,7 @@ class Settlement:
             return False
         record = work.records[0]
         log.warning("start_waits_for_ends", record=record.key, line=work.line, type=record.type, ends=len(before))
-        attempt = replace(attempt, after=tuple(before))
+        attempt = replace(attempt, after=tuple(before), refused=True)
         await self.put_off(work, attempt, phase="retry", not_before=self.clock.now(), reason=reason)
         return True
 

@@ -21,6 +21,10 @@ _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
 
 
+SPARED = Field(exclude_if=lambda value: not value)
+"""Of a field that came later than its row: it is written only where it says something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request for the records at `positions` of `lane`; on disk before its first byte leaves.
@@ -51,12 +55,14 @@ class Attempt:
     or one that it says may pass."""
     confirmed: bool = False
     """Oden has said that it took it: it is looked up until its id is found, and long not sent again."""
-    foreign: int = 0
+    foreign: Annotated[int, SPARED] = 0
     """How often it was answered with no in a shape that is not Oden's, while Oden took others."""
-    after: tuple[str, ...] = ()
+    after: Annotated[tuple[str, ...], SPARED] = ()
     """Oden refused or failed it, perhaps because these intervals are open there: it is sent again once none of their
     ends is to come any more."""
-    blind: int = 0
+    refused: Annotated[bool, SPARED] = False
+    """That was by a refusal in so many words."""
+    blind: Annotated[int, SPARED] = 0
     """How often a look-up was answered in a way that settles nothing, while Oden took others."""
 
     @property
@@ -158,7 +164,7 @@ class DeadLetter:
     field_versions: Annotated[Mapping[str, int] | None, Field(alias="said")] = None
     """Of an update: `Interval.field_versions` of each field that nothing later has set; None where that is not
     known."""
-    unsettled: bool = False
+    unsettled: Annotated[bool, SPARED] = False
     """It may be at Oden, and could not be looked up: a person says, or it is looked up before it is sent."""
 
 
@@ -179,7 +185,7 @@ class Totals:
     """Records that were added to one that waited already."""
     dead: int = 0
     """Dead letters ever made."""
-    unsettled: int = 0
+    unsettled: Annotated[int, SPARED] = 0
     """Dead letters of now that are unsettled."""
     notices: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
