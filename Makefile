@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign laws search bodies contract peers lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -44,6 +44,9 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 	@$(BIN)/python -m tests.campaign outage
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
+
+manners: $(READY) ## print what each manner of Oden's costs: records lost, doubled, dead or stuck, requests, and what the page says
+	@$(BIN)/python -m tests.campaign manners
 
 laws: $(READY) ## try the laws of mapping on 25 times as many made plants
 	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping -k properties

@@ -166,7 +166,7 @@ class App:
             Wording(config.oden.raw_data, config.oden.reference),
             span=config.outbox.merge_span,
             in_order=config.outbox.backlog == "in_order",
-            ends_first=config.outbox.ends == "before_next",
+            ends=config.outbox.ends,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         return Drain(outbox, client, self._clock, settings, lines)

@@ -28,6 +28,7 @@ WHERE = {
     "doubt": "Oden may have it, which is looked up",
     "parked": "it waits for its interval to be known at Oden",
     "dead": "Oden has refused it: `oden-gateway outbox show {key}`",
+    "unsettled": "it may be at Oden, which could not be looked up: `oden-gateway outbox show {key}`",
 }
 GONE = (
     "it is not in the outbox: Oden has it, or what it says was merged into a record that waited, and is sent with that"

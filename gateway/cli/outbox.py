@@ -60,6 +60,17 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command = _add(group, "drop", _drop, "give dead letters up, with what depends on them", "01KAQ3V5ZP4K7R")
     _choice(command)
     command.add_argument("--yes", action="store_true", help="do not ask")
+    command = _add(
+        group,
+        "settle",
+        _settle,
+        "say of an unsettled record, which may be at Oden, whether it is there",
+        "01KAQ3V5ZP4K7R --absent",
+    )
+    command.add_argument("key", metavar="KEY", help="the record's key, or its beginning as `list` shows it")
+    found = command.add_mutually_exclusive_group(required=True)
+    found.add_argument("--id", metavar="ID", help="it is there, under this id")
+    found.add_argument("--absent", action="store_true", help="it is not there: it is sent")
     command = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
     _filters(command)
     command = _add(
@@ -206,6 +217,13 @@ def _drop(arguments: argparse.Namespace) -> int:
         question = Question(Filter(keys=frozenset(item["keys"])))
     (item,) = _ask(arguments, "drop", question)
     print(f"Dropped {_dropped(item)}.")
+    return 0
+
+
+def _settle(arguments: argparse.Namespace) -> int:
+    question = Question(Filter(keys=frozenset({arguments.key.upper()})), oden_id=arguments.id)
+    (item,) = _ask(arguments, "settle", question)
+    print(f"{item['settled']} {'will be sent' if arguments.id is None else 'counts as delivered'}.")
     return 0
 
 

@@ -15,7 +15,7 @@ from gateway.model import BUILT_IN, RECORD, Output, Record, Setting, UpdateInter
 from gateway.oden.limits import MOST_INTERVALS
 from gateway.outbox.control_handlers import STANDING
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
-from gateway.outbox.listing import Listed
+from gateway.outbox.listing import LETTERS, Listed
 
 WIDTH = 100
 MIN_KEY = 14
@@ -191,9 +191,10 @@ def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figure
         shared = "/updates " in name or "/custom " in name
         waiting = counts["waiting"] + counts["parked"]
         requests += lane["requests_begun"] + (math.ceil(waiting / MOST_INTERVALS) if shared else waiting)
-    for line, dead in answer["dead"].items():
-        where["dead"] += dead
-        lines.setdefault(line, Counter())["dead"] += dead
+    for place in LETTERS:
+        for line, number in answer.get(place, {}).items():
+            where[place] += number
+            lines.setdefault(line, Counter())[place] += number
     per_hour = answer["records_per_hour"]
     bytes_per_hour = None if per_hour is None else per_hour * BYTES_A_RECORD
     return Figures(
@@ -213,7 +214,7 @@ def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figure
 
 def stats(figures: Figures) -> Iterator[str]:
     """The figures as text."""
-    columns = ("waiting", "sending", "again", "doubt", "parked", "dead")
+    columns = ("waiting", "sending", "again", "doubt", "parked", "dead", "unsettled")
     yield f"{figures.bytes / MB:.1f} MB on disk, {figures.records} records"
     if figures.full:
         yield f"Nothing more is taken in: {figures.full}"

@@ -51,17 +51,21 @@ FAULTS = """faults, each as often as you like:
   --fault "error status=403 line='Line 01'"                 one line is forbidden
   --fault "error status=400 holding=4711"                   a body that holds this text is refused
   --fault "html status=407"                                 a proxy, portal or load balancer answers instead of Oden
+  --fault "swallow at=interval/set times=1"                 says 200 with an empty body, and does nothing
+  --fault "foreign status=404 at=*/search"                 an ingress without a route for searches
   also: redirect [to=], truncated, content_type [type=], no_id
   commit=no (default) | yes | SECONDS says whether and how long after the answer the request takes effect.
   at= (with *), line=, holding=, since=, until=, chance=, times= say which requests are struck.
 
-modes: nothing=by_match|empty|404  range=overlap|start  ids=yes|no  bulk_update=200|404|501  search_lag=SECONDS
+manners: nothing=by_match|empty|404  range=overlap|start  ids=yes|no  bulk_update=200|404|501  search_lag=SECONDS
+  errors=documented|message|detail|text|framework|success  updated=whole|empty|text  overlap=200|400|409|500
+  refuse=TEXT
 
 admin port:
   curl -d '{"kind": "close", "commit": 5, "times": 1}' http://127.0.0.1:8401/faults
   curl http://127.0.0.1:8401/faults                         what is in force, how often it struck, requests so far
   curl -X DELETE http://127.0.0.1:8401/faults               end all; /faults/3 ends one
-  curl -d '{"range": "start"}' http://127.0.0.1:8401/modes
+  curl -d '{"range": "start"}' http://127.0.0.1:8401/manners
 """
 
 
@@ -116,14 +120,16 @@ def _register_oden(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--seed", type=int, default=0, help="what faults with a chance follow from (default: %(default)s)"
     )
     oden.add_argument(
+        "--manner",
         "--mode",
-        type=_mode,
+        dest="manner",
+        type=_manner,
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="how it does what Oden's document leaves open",
     )
-    oden.add_argument("--admin-port", type=_port, help="port for changing faults and modes while it runs")
+    oden.add_argument("--admin-port", type=_port, help="port for changing faults and manners while it runs")
     oden.set_defaults(call=simulate_oden)
 
 
@@ -166,7 +172,7 @@ def _fault(text: str) -> Fault:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _mode(text: str) -> tuple[str, str]:
+def _manner(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     try:
         read_manners({name: value})
@@ -181,13 +187,13 @@ def simulate_oden(arguments: argparse.Namespace) -> int:
     state: Path | None = arguments.state
     plant = read_organization(arguments.plant) if arguments.plant else Organization()
     plant = replace(plant, interval_types=tuple(dict.fromkeys([*plant.interval_types, *arguments.interval_type])))
-    modes = read_manners(dict(arguments.mode))
+    manners = read_manners(dict(arguments.manner))
     try:
         model, lines = resume(plant, state, path)
         ledger = Ledger(path) if path else None
     except OSError as error:
         raise LedgerError(f"The ledger {path} cannot be used: {error.strerror}.") from None
-    model.manners = modes
+    model.manners = manners
     if state:
         save(state, model, lines)
     try:

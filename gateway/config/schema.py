@@ -220,11 +220,12 @@ class OutboxConfig(Section):
         "`in_order`: everything in the order in which it happened; what happens now is at Oden only when the "
         "backlog is.",
     )
-    ends: Literal["bulk", "before_next"] = Field(
-        "bulk",
-        description="When Oden is told that a state or run has ended. `bulk`: ends share requests with each "
-        "other, which saves requests, so that one may come a little after the next start. `before_next`: each end "
-        "before the next start.",
+    ends: Literal["auto", "bulk", "before_next"] = Field(
+        "auto",
+        description="When Oden is told that a state or run has ended. `auto`: ends share requests with each "
+        "other, which saves requests, so that one may come a little after the next start; where Oden refuses a start "
+        "while the one before is open, they go first, which is tried anew once a day. `bulk`: always so that they "
+        "share requests. `before_next`: each end before the next start.",
     )
 
     @field_validator("size_limit")

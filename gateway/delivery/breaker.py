@@ -8,7 +8,9 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.outcome import Fate, Outcome
+from gateway.model import Record
 from gateway.oden.classification import Answer
+from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
 
@@ -22,9 +24,11 @@ FIRST_LINE_HOLD = 3
 """A line is held for as long as if it had failed so often already: what is wrong with one line alone takes a person to
 mend."""
 ALARM = 10
-"""So many dead letters in a row with one cause are a fault of the configuration, not of the records."""
+"""Dead letters in a row of so many different intervals with one cause are a fault of the configuration, not of the
+records. Those of one interval are about that."""
 MOST_FAILING = 5
-"""Requests in a row without an answer, or with an error that settles nothing, after which Oden counts as away."""
+"""Requests in a row without an answer, or with one that settles nothing or that nobody can tell to be Oden's, after
+which Oden counts as away."""
 OUTAGE = 60.0
 """Seconds without delivery after which what waited is backlog, and what comes then goes first."""
 FORBIDDEN = 403
@@ -71,7 +75,7 @@ class DeliveryHealth:
     seconds_sum: float = 0.0
     sent_at: deque[float] = field(default_factory=lambda: deque(maxlen=300))
     in_a_row: int = 0
-    """Dead letters in a row with the cause `cause`."""
+    """Of how many intervals, or settings, there were dead letters in a row with the cause `cause`."""
     cause: str = ""
 
     def count(self, path: str, outcome: str, seconds: float, now: float) -> None:
@@ -98,6 +102,8 @@ class CircuitBreaker:
         self._held_since: float | None = None
         self._forbidden: set[str] = set()
         self._failing = 0
+        self._refused: set[str] = set()
+        """What the dead letters in a row are about."""
 
     def note_answer(self, path: str, line: str, answer: Answer, outcome: Outcome, chosen: float) -> bool:
         """Count a request, which was `chosen` (epoch) to be sent then, and set or lift what holds delivery up.
@@ -119,7 +125,7 @@ class CircuitBreaker:
         if outcome.hold == "line":
             self.hold_line(line, outcome.reason)
             self._forbidden |= {line} if answer.status == FORBIDDEN else set()
-        self._failing = self._failing + 1 if outcome.unsettled else 0
+        self._failing = self._failing + 1 if outcome.unsettled or outcome.foreign else 0
         everywhere = outcome.hold == "line" and self._line_count > 1 and len(self._forbidden) >= self._line_count
         if (
             outcome.hold in ("api", "token")
@@ -138,31 +144,36 @@ class CircuitBreaker:
         pause = backoff(failures + FIRST_LINE_HOLD)
         self.health.lines[line] = Hold(reason, self._clock.now() + pause, failures)
 
-    def alarm(self, outcome: Outcome, path: str) -> Outcome:
-        """The outcome for one record sent to `path`: more than ten refusals in a row with one cause hold everything
-        instead of burying an eleventh record."""
+    def alarm(self, outcome: Outcome, path: str, record: Record) -> Outcome:
+        """The outcome for `record`, sent to `path`: refusals of more than ten intervals in a row with one cause hold
+        everything instead of burying what belongs to an eleventh."""
         health, cause = self.health, f"{path} {outcome.reason}"
         if outcome.fate == "delivered":
+            self._refused.clear()
             health.in_a_row = 0
         if outcome.fate != "dead":
             return outcome
-        health.in_a_row = health.in_a_row + 1 if cause == health.cause else 1
-        health.cause = cause
+        if cause != health.cause:
+            self._refused.clear()
+        self._refused.add(record.key if kind_of(record).interval == "none" else record.interval)
+        health.in_a_row, health.cause = len(self._refused), cause
         if health.in_a_row <= ALARM:
             return outcome
+        if len(self._refused) > ALARM + 1:
+            self._refused.pop()
         reason = f"Oden refuses one record after another: {outcome.reason}. This looks like the configuration."
         return Outcome("retry", "api", reason)
 
-    def refuse_unsent(self, line: str, path: str, reason: str) -> bool:
-        """A record of `line` cannot be said to Oden, so that nothing is sent. Whether it becomes a dead letter: as in
+    def refuse_unsent(self, record: Record, path: str, reason: str) -> bool:
+        """A record cannot be said to Oden, so that nothing is sent. Whether it becomes a dead letter: as in
         `alarm`, an eleventh in a row holds everything instead, and its line so that another's record is the next
         probe."""
-        outcome = self.alarm(Outcome("dead", "none", reason), path)
+        outcome = self.alarm(Outcome("dead", "none", reason), path, record)
         if outcome.fate == "dead":
             return True
         now = self._clock.now()
         self._hold_api(outcome, now, now)
-        self.hold_line(line, outcome.reason)
+        self.hold_line(record.line, outcome.reason)
         return False
 
     def next_probe(self) -> float | None:

@@ -206,7 +206,8 @@ class Drain:
             busy=frozenset(self._busy),
             held={line: line_hold.until for line, line_hold in self.health.lines.items()},
             has_line=lambda line: line in lines and lines[line].oden_id is not None,
-            ends_first=self._options.ends_first,
+            ends_first=self._executor.settlement.ends_first.always,
+            ends_first_of=self._executor.settlement.ends_first.types,
             span=self._options.span,
         )
         if chosen.choice is None and not self._busy:

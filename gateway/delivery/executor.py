@@ -11,24 +11,26 @@ from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
-from gateway.delivery.reconcile import confirmation_of
+from gateway.delivery.reconcile import EMPTY, confirmation_of
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
-from gateway.model import Setting
+from gateway.model import Setting, StartInterval, UpdateInterval
 from gateway.oden.answers import Confirmation
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
-from gateway.oden.errors import InvalidRequest
 from gateway.oden.limits import MOST_INTERVALS
-from gateway.oden.requests import can_share, request_for
+from gateway.oden.requests import can_share, request_for, row_of
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.record_kinds import creates
+from gateway.record_kinds import creates, kind_of
 
 log = structlog.get_logger()
 
+_SILENT = {True: EMPTY, False: "the answer could not be read"}
+OVERLAPS = (400, 409)
+"""With what Oden may refuse a start because the interval before it is open there."""
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
 
@@ -104,7 +106,11 @@ class RequestExecutor:
             await self._outbox(Outbox.begin, work, attempt)
 
     async def _send(self, work: Work, written: asyncio.Event) -> None:
-        """Send the records of `work`, with others that can share the request."""
+        """Send the records of `work`, with others that can share the request. What belongs to an interval that is gone
+        costs no request."""
+        if kind_of(work.records[0]).needs_interval and self._look_ups.is_gone(work.records[0]):
+            await self.settlement.refuse(work, "its interval is not at Oden any more: somebody has deleted it there")
+            return
         if self._bulk.may_share(work.lane, work.records[0]):
             work = await self._outbox(Outbox.gather, work, can_share, MOST_INTERVALS)
         chosen = self._clock.now()
@@ -115,7 +121,7 @@ class RequestExecutor:
             )
             # Of what is looked up first, only that shows whether the request is complete.
             body = request.draft() if is_looked_up_first else request.text()
-        except InvalidRequest as error:
+        except Exception as error:  # noqa: BLE001 - whatever a record is, it must not hold its line
             if len(work.records) > 1:
                 self._bulk.send_singly(work.lane, len(work.records))
             else:
@@ -149,7 +155,12 @@ class RequestExecutor:
         outcome = outcome_of(endpoint, answer, creates=creates(work.records[0]))
         if outcome.unsettled:
             self._settled_at[work.lane, attempt.number] = self._clock.monotonic() + self._options.settle
-        if endpoint in BULK and outcome.fate == "dead":
+        if outcome.silent and answer.empty and self._is_trusted(work):
+            outcome = Outcome("delivered")
+        if endpoint == INTERVALS_UPDATE and outcome.silent:
+            await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
+            await self._settle_silent_bulk(work, endpoint)
+        elif endpoint in BULK and outcome.fate == "dead":
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_refused_bulk(work, endpoint, answer)
         elif outcome.fate == "delivered":
@@ -157,10 +168,30 @@ class RequestExecutor:
             refused, outcome = self._alarmed(work, endpoint, confirmation, outcome)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_success(work, attempt, endpoint, confirmation, refused)
+        elif (
+            outcome.fate == "dead"
+            and answer.status in OVERLAPS
+            and await self.settlement.wait_for_ends(work, attempt, outcome.reason)
+        ) or (outcome.fate == "dead" and await self._look_ups.is_elsewhere(work, attempt, answer)):
+            await self.settlement.note_answer(endpoint, work, answer, replace(outcome, fate="retry"), chosen)
         else:
-            outcome = self.breaker.alarm(outcome, endpoint.path)
+            outcome = self.breaker.alarm(outcome, endpoint.path, work.records[0])
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
             await self._settle_failure(work, attempt, answer, outcome, since)
+
+    async def _learn_ends(self, work: Work, attempt: Attempt) -> None:
+        """A start was taken: what that says of ends."""
+        ends_first, interval_type = self.settlement.ends_first, work.records[0].type
+        if attempt.after and attempt.refused:
+            ends_first.learn(interval_type)
+        elif attempt.after:
+            ends_first.suspect(interval_type)
+        elif ends_first.suspects(interval_type) and any((await self.settlement.open_before(work)).values()):
+            ends_first.acquit(interval_type)
+
+    def _is_trusted(self, work: Work) -> bool:
+        """Whether a success without a body is one: of a single change, where a look-up has shown that once."""
+        return self.settlement.trusts_empty and len(work.records) == 1 and isinstance(work.records[0], UpdateInterval)
 
     def _alarmed(
         self, work: Work, endpoint: Endpoint, confirmation: Confirmation, outcome: Outcome
@@ -168,10 +199,10 @@ class RequestExecutor:
         """The refusals within a success that become dead letters, and the outcome as a whole: an alarm where they are
         too many."""
         refused: dict[int, str] = {}
-        for position in work.positions:
+        for position, record in zip(work.positions, work.records, strict=True):
             reason = confirmation.refused.get(position)
             of_record = Outcome("dead", "none", reason) if reason else Outcome("delivered")
-            of_record = self.breaker.alarm(of_record, endpoint.path)
+            of_record = self.breaker.alarm(of_record, endpoint.path, record)
             if of_record.fate == "dead":
                 refused[position] = of_record.reason
             elif of_record.fate != "delivered":
@@ -196,6 +227,8 @@ class RequestExecutor:
             await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason=confirmation.unclear)
         else:
             settlement.accepted(attempt.endpoint)
+            if isinstance(work.records[0], StartInterval):
+                await self._learn_ends(work, attempt)
             self._bulk.accepted(endpoint)
             await settlement.settle(work, confirmation.delivered, refused)
 
@@ -205,18 +238,33 @@ class RequestExecutor:
         """Oden did not take the request, or nobody knows; it was sent before at `since`."""
         settlement, now, reason = self.settlement, self._clock.now(), outcome.reason
         asked = outcome.retry_after or 0.0
+        before = await settlement.open_before(work) if answer.own or outcome.foreign else {}
+        if outcome.foreign and not before:
+            attempt = settlement.answered_foreign(work, attempt, since)
         match outcome.fate:
             case "retry":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"))
-                if isinstance(work.records[0], Setting) and settlement.is_hopeless_setting(attempt, since):
+                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none"), reason=reason)
+                is_setting = isinstance(work.records[0], Setting)
+                if is_setting and settlement.is_hopeless_setting(attempt, since):
+                    await settlement.give_up(work, attempt)
+                    return
+                if outcome.foreign and not is_setting and settlement.is_hopeless(attempt):
                     await settlement.give_up(work, attempt)
                     return
                 pause = max(asked, backoff(attempt.tries) if outcome.hold == "none" else 0.0)
-                pause = max(pause, self._options.settle) if outcome.unsettled else pause
+                pause = max(pause, self._options.settle) if outcome.unsettled or outcome.foreign else pause
                 not_before = self.breaker.next_probe() or now + pause
+                if outcome.silent and row_of(work.records[0]).look_up is not None:
+                    later = now + self._options.settle
+                    await settlement.put_off(
+                        work, attempt, phase="in_doubt", not_before=later, reason=_SILENT[answer.empty]
+                    )
+                    return
                 await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
             case "in_doubt":
-                attempt = replace(attempt, failed=attempt.failed + (outcome.hold == "none" or answer.own))
+                # While ends are still to come that may be why, so that it is no try.
+                tried = (outcome.hold == "none" or answer.own) and not before
+                attempt = replace(attempt, failed=attempt.failed + tried, after=tuple(before))
                 not_before = now + max(self._options.settle, asked)
                 await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
             case _:
@@ -225,8 +273,16 @@ class RequestExecutor:
     async def _settle_refused_bulk(self, work: Work, endpoint: Endpoint, answer: Answer) -> None:
         """Oden refused a bulk request as a whole: because of one of its records, or because it does not know the
         endpoint."""
-        status = answer.status if answer.own and answer.status in (404, NOT_IMPLEMENTED) else None
+        status = answer.status if answer.status in (404, NOT_IMPLEMENTED) and (answer.own or answer.foreign) else None
         if status and self._bulk.is_unknown(endpoint, status):
+            await self.settlement.settle(work, {})
+        else:
+            await self._take_apart(work)
+
+    async def _settle_silent_bulk(self, work: Work, endpoint: Endpoint) -> None:
+        """A success that does not tell which were updated: each is sent by itself. Where that is the rule, no more are
+        sent together for a day."""
+        if self._bulk.is_unknown(endpoint, 404):
             await self.settlement.settle(work, {})
         else:
             await self._take_apart(work)

@@ -43,6 +43,11 @@ class Outcome:
     reason: str = ""
     retry_after: float | None = None
     unsettled: bool = False
+    foreign: bool = False
+    """Nobody can tell whether Oden itself answered: only what becomes of others shows whether it is about these
+    records."""
+    silent: bool = False
+    """It seems to be a success, and says nothing of what became of the records: to look shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ class _Rule:
     lost: bool = False
     unsettled: bool = False
     pauses: bool = False
+    silent: bool = False
 
 
 _RULES: Mapping[AnswerClass, _Rule] = {
@@ -63,7 +69,8 @@ _RULES: Mapping[AnswerClass, _Rule] = {
     AnswerClass.UNAUTHORIZED: _Rule("token"),
     AnswerClass.FORBIDDEN: _Rule("line"),
     AnswerClass.NO_ANSWER: _Rule(lost=True, unsettled=True),
-    AnswerClass.UNREADABLE: _Rule(lost=True),
+    AnswerClass.UNREADABLE: _Rule(lost=True, silent=True),
+    AnswerClass.FOREIGN: _Rule(lost=True),
     AnswerClass.INTERCEPTED: _Rule("api", lost=True, unsettled=True),
     AnswerClass.UPSTREAM_FAILED: _Rule(lost=True, unsettled=True, pauses=True),
     AnswerClass.SERVER_FAILED: _Rule(lost=True, unsettled=True, pauses=True),
@@ -85,9 +92,12 @@ def outcome_of(endpoint: Endpoint, answer: Answer, *, creates: bool, none_is_suc
     pause = None if pause is None else min(pause, LONGEST_PAUSE)
     if endpoint in BULK and (answer.status == TOO_LARGE or answer_class is AnswerClass.UNIMPLEMENTED):
         return Outcome("dead", "none", reason)
+    if endpoint == INTERVALS_UPDATE and answer_class is AnswerClass.FOREIGN:
+        return Outcome("dead", "none", reason, foreign=True)
     rule = _RULES.get(answer_class)
     if rule is None:
         return Outcome("retry" if says_retryable(answer) else "dead", "none", reason, pause)
     hold: Hold = "api" if answer.status == UNAVAILABLE and pause else rule.hold
     fate: Fate = "in_doubt" if rule.lost and creates else "retry"
-    return Outcome(fate, hold, reason, pause if rule.pauses else None, rule.unsettled)
+    asked = pause if rule.pauses else None
+    return Outcome(fate, hold, reason, asked, rule.unsettled, answer.foreign, rule.silent)

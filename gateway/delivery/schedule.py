@@ -6,7 +6,7 @@ depends on is at Oden, so two requests that depend on each other are never under
 whatever can be sent is sent when no better use of the slot is there.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,6 +19,10 @@ PATIENCE = 300.0
 """Seconds that updates may wait while there is something of more use; those that come meanwhile share their request."""
 STARVED = 3600.0
 """Seconds after which they are as urgent as anything: more states come than one token can carry."""
+
+ENDS_WAIT = 120.0
+"""Seconds after which a start that waits for ends is sent again without them: what keeps them back may wait for what
+comes after the start."""
 
 Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
 """send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the
@@ -54,6 +58,7 @@ def plan(
     held: Mapping[str, float],
     has_line: Callable[[str], bool],
     ends_first: bool = False,
+    ends_first_of: Container[str] = (),
     span: float,
 ) -> Plan:
     """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
@@ -61,10 +66,16 @@ def plan(
 
     `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a
     line's id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later
-    start of its lane, with `ends_first` any end does.
+    start of its lane; any end does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends
+    for the first time.
     """
     works = list(works)
-    ending = {_family(work) for work in works if _ends_first(work, ends_first=ends_first)}
+    awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
+
+    def goes_first(work: Work) -> bool:
+        return ends_first or work.records[0].type in ends_first_of or _family(work) in awaited
+
+    ending = awaited | {_family(work) for work in works if _ends_first(work, ends_first=goes_first(work))}
     best: tuple[tuple[int, float, str, int], Choice] | None = None
     wake: float | None = None
     finding = {work.line for work in works if work.lane in busy and not has_line(work.line)}
@@ -74,13 +85,13 @@ def plan(
         if isinstance(work.records[0], StartInterval) and work.attempt is None and _family(work) in ending:
             continue
         step = _step(work, has_line=has_line)
-        if step is None:
+        if step is None or _awaits_ends(work, now):
             continue
         ready_at = max(held.get(work.line, 0.0), work.attempt.not_before if work.attempt else 0.0)
         if ready_at > now and step not in ("park", "bury"):
             wake = ready_at if wake is None else min(wake, ready_at)
             continue
-        first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=ends_first)
+        first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
         rank = (first, work.records[0].at, work.lane, work.positions[0])
         if best is None or rank < best[0]:
             best = (rank, Choice(step, work))
@@ -123,6 +134,11 @@ def _awaited(work: Work, *, ends_first: bool) -> bool:
     if kind_of(work.records[0]).interval != "adds" or interval is None:
         return False
     return interval.ended and not interval.closed and (ends_first or not work.live)
+
+
+def _awaits_ends(work: Work, now: float) -> bool:
+    """Whether it is a start that is not sent again yet, because Oden may want the ends before it first."""
+    return work.awaits_ends and work.attempt is not None and now < work.attempt.begun + ENDS_WAIT
 
 
 def _family(work: Work) -> tuple[str, str]:

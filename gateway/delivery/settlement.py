@@ -12,8 +12,10 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
+from gateway.delivery.ends import EndsFirst, EndsOrder
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
+from gateway.model import Setting, StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
@@ -31,6 +33,13 @@ T = TypeVar("T")
 MOST_SENDS = 10
 """A create that Oden fails so often, and that was not there each time it was looked up, is a dead letter, provided that
 Oden took others of its kind meanwhile."""
+MOST_FOREIGN = 5
+"""A record that is answered so often with no, in a shape that is not Oden's, while the same endpoint takes others from
+one send to the next, is a dead letter."""
+MOST_BLIND = 10
+"""Look-ups that were answered and settled nothing, while Oden took other requests from one to the next, after which
+what is in doubt is unsettled.
+"""
 OUTBOX_PAUSE = 1.0
 """Seconds until an outbox that could not be written is tried again."""
 
@@ -44,7 +53,14 @@ class DeliveryOptions:
     wording: Wording = DEFAULT
     span: float = SPAN
     in_order: bool = False
-    ends_first: bool = False
+    ends: EndsOrder = "auto"
+
+
+def unsaid(error: Exception) -> str:
+    """Why a request cannot be made, in words."""
+    if isinstance(error, InvalidRequest):
+        return str(error)
+    return f"no request can be made of it, by a fault of the gateway's own, see the log ({type(error).__name__})"
 
 
 class Settlement:
@@ -60,6 +76,7 @@ class Settlement:
         self.options = options
         self.breaker = breaker
         self.lines: dict[str, LineRef] = {}
+        self.ends_first = EndsFirst(clock, options.ends)
         self.trusts_empty = False
         """An answer without a body was seen to be true."""
         self.giving_up = asyncio.Event()
@@ -114,14 +131,26 @@ class Settlement:
                 log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
 
+    async def unsettle(self, work: Work, reason: str) -> None:
+        """All records of `work` may be at Oden, and cannot be looked up: a person has to see."""
+        reason = f"it may be at Oden, and that could not be looked up: {reason}"
+        log.error(
+            "record_unsettled", record=work.records[0].key, line=work.line, number=len(work.records), reason=reason
+        )
+        refused = dict.fromkeys(work.positions, reason)
+        await self.persist(Outbox.settle, work, {}, refused, self.clock.now(), unsettled=True)
+
     async def refuse(self, work: Work, reason: str) -> None:
         """All records of `work` become dead letters."""
         await self.settle(work, {}, dict.fromkeys(work.positions, reason))
 
-    async def refuse_unsent(self, work: Work, error: InvalidRequest) -> None:
+    async def refuse_unsent(self, work: Work, error: Exception) -> None:
         """What `work` says cannot be said to Oden: its records become dead letters, unless there are too many such."""
-        if self.breaker.refuse_unsent(work.line, error.endpoint, str(error)):
-            await self.refuse(work, str(error))
+        if not isinstance(error, InvalidRequest):
+            log.error("request_not_built", record=work.records[0].key, line=work.line, exc_info=error)
+        endpoint = error.endpoint if isinstance(error, InvalidRequest) else work.records[0].kind
+        if self.breaker.refuse_unsent(work.records[0], endpoint, unsaid(error)):
+            await self.refuse(work, unsaid(error))
 
     async def put_off(
         self, work: Work, attempt: Attempt, *, phase: Literal["retry", "in_doubt"], not_before: float, reason: str
@@ -130,15 +159,46 @@ class Settlement:
         attempt = replace(attempt, phase=phase, not_before=not_before, reason=reason)
         await self.persist(Outbox.begin, replace(work, attempt=attempt), attempt)
 
-    async def look_up_later(self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0) -> None:
-        """It is still in doubt: look it up after `settle` and a backoff, or `pause` where that is longer (seconds)."""
-        attempt = replace(attempt, looks=attempt.looks + 1)
+    async def wait_for_ends(self, work: Work, attempt: Attempt, reason: str) -> bool:
+        """Oden refuses a start, perhaps because an interval before it is open there. Where the end of one is still to
+        come, the start waits for that and is sent again; whether that is so."""
+        before = await self.open_before(work)
+        if not before:
+            return False
+        record = work.records[0]
+        log.warning("start_waits_for_ends", record=record.key, line=work.line, type=record.type, ends=len(before))
+        attempt = replace(attempt, after=tuple(before), refused=True)
+        await self.put_off(work, attempt, phase="retry", not_before=self.clock.now(), reason=reason)
+        return True
+
+    async def open_before(self, work: Work) -> Mapping[str, bool]:
+        """The keys of the intervals whose ends may have to go before the start in `work`, and whether Oden has them;
+        none where it is none, or the user has chosen that it does not matter.
+        """
+        record = work.records[0]
+        if not isinstance(record, StartInterval) or len(work.records) > 1 or not self.ends_first.minds_refusals:
+            return {}
+        return await self.outbox(Outbox.open_before, record)
+
+    async def look_up_later(
+        self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, answered: bool = False
+    ) -> None:
+        """It is still in doubt: look it up after `settle` and a backoff, or `pause` where that is longer (seconds).
+        Where look-ups are `answered` in vain too often while Oden takes other requests, it is unsettled.
+        """
+        # The one before was at the latest so long before this one was due.
+        blind = answered and self.took_any(attempt.not_before - self.options.settle)
+        attempt = replace(attempt, looks=attempt.looks + 1, blind=attempt.blind + blind)
+        if attempt.blind >= MOST_BLIND:
+            may_be_there = creates(work.records[0]) and (attempt.tries > 0 or not attempt.body)
+            await (self.unsettle if may_be_there else self.refuse)(work, reason)
+            return
         not_before = self.clock.now() + max(self.options.settle + backoff(attempt.looks), pause)
         await self.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
 
     async def give_up(self, work: Work, attempt: Attempt) -> None:
         """It was tried too often."""
-        await self.refuse(work, f"given up after {attempt.failed} tries: {attempt.reason}")
+        await self.refuse(work, f"given up after {max(attempt.failed, attempt.foreign)} tries: {attempt.reason}")
 
     def accepted(self, path: str) -> None:
         """Oden took a request to `path`."""
@@ -147,12 +207,25 @@ class Settlement:
     def is_hopeless(self, attempt: Attempt) -> bool:
         """Whether Oden failed so often over a create, while it took others of its kind since, that this one must be
         why."""
+        if attempt.foreign >= MOST_FOREIGN:
+            return True
         return attempt.failed >= MOST_SENDS and self._accepted_at.get(attempt.endpoint, 0.0) > attempt.begun
+
+    def answered_foreign(self, work: Work, attempt: Attempt, since: float) -> Attempt:
+        """The attempt, sent before at `since` (epoch) and answered with no in a shape that is not Oden's: that counts
+        where the same endpoint has taken others since then. Of settings there are few: others of any kind count."""
+        is_setting = isinstance(work.records[0], Setting)
+        took = self.took_any(since) if is_setting else self._accepted_at.get(attempt.endpoint, 0.0) > since
+        return replace(attempt, foreign=attempt.foreign + (took or attempt.tries == 1))
+
+    def took_any(self, since: float) -> bool:
+        """Whether Oden has taken a request of any record since then (epoch)."""
+        return max(self._accepted_at.values(), default=0.0) > since
 
     def is_hopeless_setting(self, attempt: Attempt, since: float) -> bool:
         """The same of a setting, of which there are few: others of any kind count, that were taken since then
         (epoch)."""
-        return attempt.failed >= MOST_SENDS and max(self._accepted_at.values(), default=0.0) > since
+        return attempt.foreign >= MOST_FOREIGN or (attempt.failed >= MOST_SENDS and self.took_any(since))
 
     def line_id(self, line: str) -> str:
         """The line's id at Oden; empty where it is not known, which Oden refuses in words."""

@@ -103,6 +103,25 @@ def shows_start(answer: object, record: StartInterval, reference: str | None = N
     return _shows_time(answer, "start_time", record.start, record.key, reference)
 
 
+def shows_update(answer: object, record: UpdateInterval, _: str | None = None) -> bool | None:
+    """Whether the answer to a search by id shows the interval as the update has it."""
+    entries = _entries(answer)
+    if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
+        return None
+    return any(_is_as_told(entry, record) for entry in entries if isinstance(entry, Mapping))
+
+
+def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
+    metadata = entry.get("metadata")
+    shown = metadata if isinstance(metadata, Mapping) else {}
+    names = {key: value.get("name") if isinstance(value, Mapping) else value for key, value in shown.items()}
+    return (
+        (record.end is None or _epoch(entry.get("end_time")) == record.end)
+        and (not record.name or entry.get("name") == record.name)
+        and all(_as_text(names.get(key)) == _as_text(value) for key, value in record.metadata.items())
+    )
+
+
 def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:
     """The same of an entry of output or of a test, by its time stamp."""
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)

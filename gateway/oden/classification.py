@@ -16,8 +16,9 @@ class Answer:
 
     `sent` is False only where certainly no byte of the request left. `status` is None where no answer came; then
     `error` says what happened. `body` is the parsed JSON, `readable` says that there was one, `empty` that there was no
-    body. `own` is whether Oden itself answered, as opposed to a proxy, a portal or a load balancer. `retry_after` is in
-    seconds. `detail` is the library's own text, for the log.
+    body. `own` is whether Oden itself answered, as opposed to a proxy, a portal or a load balancer; `foreign` that it
+    cannot be told: the shape is not as documented, and it is no web page. `retry_after` is in seconds. `detail` is the
+    library's own text, for the log.
     """
 
     sent: bool
@@ -27,6 +28,7 @@ class Answer:
     readable: bool = False
     empty: bool = False
     own: bool = False
+    foreign: bool = False
     retry_after: float | None = None
     error: str = ""
     detail: str = ""
@@ -51,12 +53,14 @@ class AnswerClass(Enum):
     NOT_UNIQUE = auto()
     REFUSED = auto()
     """Any other 4xx by Oden."""
+    FOREIGN = auto()
+    """4xx, or 2xx with an error, in a shape that the document does not have: by Oden, or by what stands before it."""
     UNIMPLEMENTED = auto()
     """501 by Oden: it does not have the endpoint."""
     NO_ANSWER = auto()
     """It was sent, and no answer came, or only a part of one."""
     UNREADABLE = auto()
-    """2xx by Oden where JSON must come and none could be read."""
+    """2xx where JSON must come and none could be read, and no web page either."""
     INTERCEPTED = auto()
     """Something between here and Oden answered: a redirect, a portal, an error page."""
     UPSTREAM_FAILED = auto()
@@ -82,11 +86,15 @@ def classify(endpoint: Endpoint, answer: Answer) -> AnswerClass:
     if status is None:
         return AnswerClass.NO_ANSWER
     if 200 <= status < 300:
+        if answer.foreign:
+            return AnswerClass.FOREIGN if answer.readable else AnswerClass.UNREADABLE
         if not answer.own:
             return AnswerClass.INTERCEPTED
         return AnswerClass.SUCCESS if answer.readable or not endpoint.answers_json else AnswerClass.UNREADABLE
     if status in (425, 429):
         return AnswerClass.THROTTLED
+    if answer.foreign and status != 408:
+        return AnswerClass.UNAUTHORIZED if status == 401 else AnswerClass.FOREIGN
     if status == 408 or (status >= 500 and not answer.own):
         return AnswerClass.UPSTREAM_FAILED
     if status >= 500:
@@ -108,8 +116,10 @@ def says_retryable(answer: Answer) -> bool | None:
 def explanation(answer: Answer) -> str:
     """Why `answer` is no success, in words for a person."""
     success = answer.status is not None and 200 <= answer.status < 300
-    if success and answer.own:
+    if success and not answer.error and (answer.own or answer.foreign):
         return f"{answer.status} without readable JSON"
+    if answer.foreign:
+        return answer.error
     if answer.status is not None and not answer.own and answer.sent:
         text = f"{answer.status}, not Oden's JSON" if success else answer.error
         return f"something between here and Oden answered: {text}"

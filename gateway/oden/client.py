@@ -45,6 +45,7 @@ CONNECT_TIMEOUT = 10.0
 ANSWER_TIMEOUT = 30.0
 """Seconds, for the write and the answer."""
 TOO_FAST = 429
+NOT_OPEN = "the client is not open: use it within `async with`"
 
 
 class OdenClient(Objects):
@@ -114,15 +115,18 @@ class OdenClient(Objects):
         `written` is set as soon as the request no longer stands in the way of the next one. `query` is the value of the
         endpoint's parameter in the address; with the format `csv` the answer's body is text.
         """
-        if self._session is None:
-            raise RuntimeError("the client is not open")
+        session = self._session
+        if session is None or session.closed:
+            if written is not None:
+                written.set()
+            return Answer(sent=False, seconds=0.0, error=NOT_OPEN)
         mark = _Mark()
         loop = asyncio.get_running_loop()
         async with self._turn:
             # Once more after each sleep: a 429 to another request may have slowed the pace meanwhile.
             while (pause := self.pace.wait(loop.time())) > 0:  # noqa: ASYNC110 - a time is waited for, not an event
                 await asyncio.sleep(pause)
-            under_way = asyncio.create_task(self._exchange(self._session, endpoint, body, query, mark))
+            under_way = asyncio.create_task(self._exchange(session, endpoint, body, query, mark))
             # Only the write is taken in turns; answers may take as long as they take, several at once.
             leaving = asyncio.create_task(mark.written.wait())
             try:
@@ -193,6 +197,10 @@ class OdenClient(Objects):
             return failed(reason, sent=mark.left, detail=type(error).__name__ + words)
         except GatewayError as error:
             return failed(str(error), sent=mark.left)
+        except RuntimeError:
+            if not session.closed:
+                raise
+            return failed(NOT_OPEN, sent=mark.left)
         except ValueError as error:
             # Not a word of the library's: it could quote what was not accepted, and that may be the token.
             return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.left)

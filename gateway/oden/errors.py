@@ -6,7 +6,8 @@ OdenError
 ├── Refused              Oden answered, and did nothing
 │   ├── BadRequest (400)  Unauthorized (401)  Forbidden (403)  NotFound (404)  NotUnique (409)
 │   └── TooManyRequests (425, 429)  Unimplemented (501)
-├── InDoubt              it was sent and may have taken effect: no answer, half of one, one that is not Oden's
+├── InDoubt              it was sent and may have taken effect: no answer, half of one, one that is not Oden's, or
+│   │                    an error in a shape that Oden's document does not have
 │   └── ServerFailed     the same, with Oden's own 5xx
 └── UnexpectedAnswer     it did take effect, and the answer is not as documented
 """
@@ -132,6 +133,7 @@ BY_CLASS: Mapping[AnswerClass, type[OdenError] | None] = {
     AnswerClass.NOT_FOUND: NotFound,
     AnswerClass.NOT_UNIQUE: NotUnique,
     AnswerClass.REFUSED: Refused,
+    AnswerClass.FOREIGN: InDoubt,
     AnswerClass.UNIMPLEMENTED: Unimplemented,
     AnswerClass.NO_ANSWER: InDoubt,
     AnswerClass.UNREADABLE: InDoubt,

@@ -48,7 +48,12 @@ def part(endpoint: Endpoint, place: str, model: type[Part], value: object) -> Pa
 
 
 def fields(endpoint: Call[Takes, Any], request: Takes) -> dict[str, Any]:
-    """What is sent of `request`. InvalidRequest where it breaks a rule of the document."""
+    """What is sent of `request`. InvalidRequest where it breaks a rule of the document, or is no model."""
+    if not isinstance(request, endpoint.takes):
+        name, given = endpoint.takes.__name__, type(request).__name__
+        raise InvalidRequest(
+            endpoint.path, [f"the request must be a {name}, not a {given}: {name}.model_validate(…) makes one of JSON"]
+        )
     problems = list(endpoint.limit(request)) if endpoint.limit else []
     if problems:
         raise InvalidRequest(endpoint.path, problems)

@@ -42,8 +42,14 @@ _CERTIFICATE_TEXTS = {
 }
 """By X509_V_ERR_…, the verification codes of OpenSSL (X509_STORE_CTX_get_error(3)); all others: not trusted."""
 
+LONGEST_ERROR = 500
+"""Characters of what an answer says that are kept."""
+
 _DOCUMENTED = ("error", "retryable", "name", "id", "entity_name", "num_matches")
 """What the document names in the body of a failure."""
+_SAYS = ("error", "message", "detail", "title", "errorMessage", "error_description")
+"""Where others say in the body of a failure what is wrong."""
+_PAGE = re.compile(rb"\s*<(!doctype html|html|head|body|\?xml)", re.IGNORECASE)
 
 
 def read_response(response: aiohttp.ClientResponse, raw: bytes, seconds: float, *, text: bool = False) -> Answer:
@@ -51,9 +57,16 @@ def read_response(response: aiohttp.ClientResponse, raw: bytes, seconds: float, 
     status = response.status
     success = 200 <= status < 300
     body, readable = _text(raw) if text and success else _parse(raw)
-    names_error = isinstance(body, dict) and isinstance(body.get("error"), str)
-    html = "html" in response.content_type
-    own = (success and not html and (readable or not raw)) or (status >= 400 and names_error)
+    failure = _named_failure(body)
+    page = "html" in response.content_type or _PAGE.match(raw) is not None
+    if success:
+        own = not page and (readable or not raw) and failure is None
+    elif status < 500:
+        own = status >= 400 and failure is not None and isinstance(failure.get("retryable"), bool)
+    else:
+        own = failure is not None
+    # 407 is always a proxy's; 3xx and 5xx say for themselves what they are.
+    foreign = not own and not page and status != 407 and (success or 400 <= status < 500)
     return Answer(
         sent=True,
         seconds=seconds,
@@ -62,9 +75,17 @@ def read_response(response: aiohttp.ClientResponse, raw: bytes, seconds: float, 
         readable=readable,
         empty=not raw,
         own=own,
+        foreign=foreign,
         retry_after=_retry_after(response.headers.get("Retry-After")),
-        error="" if success else _failure_text(status, body, response.content_type),
+        error="" if success and failure is None else _failure_text(status, body, response.content_type, raw, page=page),
     )
+
+
+def _named_failure(body: object) -> dict[str, object] | None:
+    """The object that says `error` in words: the body, or the one item of a list that says nothing else."""
+    if isinstance(body, list) and len(body) == 1 and isinstance(body[0], dict) and body[0].keys() <= {*_DOCUMENTED}:
+        body = body[0]
+    return body if isinstance(body, dict) and isinstance(body.get("error"), str) and body["error"] else None
 
 
 def redacted(answer: Answer, token: str) -> Answer:
@@ -81,7 +102,7 @@ def redacted(answer: Answer, token: str) -> Answer:
 
     fields = answer.body if isinstance(answer.body, dict) else {}
     body = {key: clean(fields[key]) for key in _DOCUMENTED if isinstance(fields.get(key), str | int)}
-    return replace(answer, error=str(clean(answer.error)), body=body or None)
+    return replace(answer, error=str(clean(answer.error))[:LONGEST_ERROR], body=body or None)
 
 
 def _parse(raw: bytes) -> tuple[object, bool]:
@@ -102,11 +123,25 @@ def _text(raw: bytes) -> tuple[object, bool]:
         return None, False
 
 
-def _failure_text(status: int, body: object, content_type: str) -> str:
-    if isinstance(body, dict) and isinstance(body.get("error"), str):
-        name = f" ({body['name']})" if isinstance(body.get("name"), str) else ""
-        return f"{status}: {body['error']}{name}"[:500]
-    return f"{status} with {content_type}, not an answer of Oden's"
+def _failure_text(status: int, body: object, content_type: str, raw: bytes, *, page: bool) -> str:
+    """What a failure says. It is shortened once it is cleaned: half a token is one too."""
+    failure = _named_failure(body)
+    if failure is not None:
+        name = f" ({failure['name']})" if isinstance(failure.get("name"), str) else ""
+        return f"{status}: {failure['error']}{name}"
+    words = "" if page else _words(body, raw)
+    return f"{status} with {content_type}{': ' + words if words else ''}, not an answer of Oden's"
+
+
+def _words(body: object, raw: bytes) -> str:
+    """What an answer of another shape than Oden's says: one text of it, never all that is in it."""
+    if isinstance(body, dict):
+        said = next((body[name] for name in _SAYS if body.get(name)), None)
+        items = said if isinstance(said, list) else [said]
+        texts = [item.get("msg") if isinstance(item, dict) else item for item in items]
+        return "; ".join(text for text in texts if isinstance(text, str))
+    text = body if isinstance(body, str) else raw.decode(errors="replace") if body is None else ""
+    return " ".join(text.split()) if text.replace("\n", " ").replace("\r", " ").isprintable() else ""
 
 
 def _retry_after(value: str | None) -> float | None:

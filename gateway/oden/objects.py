@@ -171,8 +171,8 @@ class QualityTests(_Object):
 class Oql(_Object):
     """`oql/…`."""
 
-    async def query(self, request: models.OQLQuery, form: models.Format = "json") -> object:
-        return await self._call(table.OQL_QUERY, request, form)
+    async def query(self, request: models.OQLQuery, format: models.Format = "json") -> object:  # noqa: A002 - Oden's name
+        return await self._call(table.OQL_QUERY, request, format)
 
 
 class Dashboard(_Object):

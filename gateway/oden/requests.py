@@ -234,6 +234,11 @@ def _search_intervals(records: Sequence[StartInterval], line_id: str, _: str | N
     return Request(endpoints.INTERVAL_SEARCH, around)
 
 
+def _find_interval(records: Sequence[UpdateInterval], line_id: str, interval_id: str | None) -> Request:
+    by_id = models.Interval(**_place(records[0], line_id), id=interval_id, match="all")
+    return Request(endpoints.INTERVAL_SEARCH, by_id)
+
+
 # Output and quality tests
 
 
@@ -339,6 +344,8 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
         can_share=lambda _: True,
+        look_up=_find_interval,
+        is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,
     ),
     record_kinds.OUTPUT: RecordRow(

@@ -15,8 +15,8 @@ from gateway.errors import OutboxError
 from gateway.outbox import verify
 from gateway.outbox.entries import Totals
 from gateway.outbox.lanes import DEAD, Lane, is_parked
-from gateway.outbox.listing import DETAILS, KEY_LENGTH, LISTED, WHERE, Cursor, Filter, Listed, details, page
-from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry
+from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
+from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry, settle
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.record_kinds import kind_of
@@ -45,6 +45,8 @@ class Question:
     lines: tuple[str, ...] = ()
     dry: bool = False
     """Only say what would be dropped."""
+    oden_id: str | None = None
+    """Under which id a person has found the record at Oden; None: it is not there."""
 
 
 QUESTION = TypeAdapter(Question)
@@ -62,6 +64,7 @@ class ControlHandlers:
             "show": self._show,
             "retry": self._retry,
             "drop": self._drop,
+            "settle": self._settle,
             "export": self._export,
             "import": self._import,
             "stats": self._stats,
@@ -120,11 +123,11 @@ class ControlHandlers:
         were out of date, wholly or in part."""
         done = Retried()
         if arguments.wanted.keys:
-            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "dead", "again")]
+            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, *LETTERS, "again")]
             done = await self._outbox(retry, named)
         else:
-            _only(arguments.wanted, "dead", "again")
-            for where in (arguments.wanted.where,) if arguments.wanted.where else ("dead", "again"):
+            _only(arguments.wanted, *LETTERS, "again")
+            for where in (arguments.wanted.where,) if arguments.wanted.where else (*LETTERS, "again"):
                 async for matches in self._pages(replace(arguments.wanted, where=where), still=True):
                     done += await self._outbox(retry, matches)
         self._wake()
@@ -134,11 +137,11 @@ class ControlHandlers:
         """How many dead letters and how many that depend on them were dropped, or would be, with their keys."""
         letters = dependents = 0
         keys: list[str] = []
-        _only(arguments.wanted, "dead")
+        _only(arguments.wanted, *LETTERS)
         if arguments.wanted.keys:
-            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "dead")]
+            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, *LETTERS)]
             arguments = replace(arguments, wanted=Filter(keys=frozenset(listed.record.key for listed in named)))
-        async for matches in self._pages(replace(arguments.wanted, where="dead"), still=True):
+        async for matches in self._letters(arguments.wanted):
             others = await self._dependents(matches)
             letters, dependents = letters + len(matches), dependents + len(others)
             if not arguments.dry:
@@ -149,6 +152,18 @@ class ControlHandlers:
                 raise OutboxError(f"more than {MOST} dead letters fit: narrow it down, or answer for all with --yes")
         self._wake()
         yield {"letters": letters, "dependents": dependents, **({"keys": keys} if arguments.dry else {})}
+
+    async def _letters(self, wanted: Filter) -> AsyncIterator[list[Listed]]:
+        """Dead letters that fit, a page at a time."""
+        for where in (wanted.where,) if wanted.where else LETTERS:
+            async for matches in self._pages(replace(wanted, where=where), still=True):
+                yield matches
+
+    async def _settle(self, arguments: Question) -> AsyncIterator[Answer]:
+        (listed,) = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "unsettled")]
+        await self._outbox(settle, listed, arguments.oden_id)
+        self._wake()
+        yield {"settled": listed.record.key}
 
     async def _dependents(self, letters: list[Listed]) -> list[Listed]:
         """What waits, and is dropped with those of `letters` that take their interval along."""
@@ -178,10 +193,11 @@ class ControlHandlers:
 
     async def _stats(self, _: Question) -> AsyncIterator[Answer]:
         bytes_used, full, lanes = await self._outbox(_figures)
-        dead: Counter[str] = Counter()
-        async for listed in self._all(Filter(where="dead")):
-            dead[listed.record.line] += 1
-        yield {"bytes": bytes_used, "full": full, "lanes": lanes, "dead": dict(dead), "records_per_hour": self._rate()}
+        letters: dict[str, Counter[str]] = {where: Counter() for where in LETTERS}
+        for where in LETTERS:
+            async for listed in self._all(Filter(where=where)):
+                letters[where][listed.record.line] += 1
+        yield {"bytes": bytes_used, "full": full, "lanes": lanes, **letters, "records_per_hour": self._rate()}
 
     async def _verify(self, arguments: Question) -> AsyncIterator[Answer]:
         """Problems, notes and damage reports; then how many records were read."""
@@ -234,10 +250,10 @@ class ControlHandlers:
         while True:
             matches, begin = await self._outbox(page, wanted, begin)
             if still:
-                matches = [listed for listed in matches if listed.where != "dead" or listed.position < end]
+                matches = [listed for listed in matches if listed.where not in LETTERS or listed.position < end]
             if matches:
                 yield matches
-            if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where == "dead"):
+            if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where in LETTERS):
                 return
 
     async def _all(self, wanted: Filter) -> AsyncIterator[Listed]:
@@ -268,7 +284,8 @@ class ControlHandlers:
         """Raises OutboxError where the record is elsewhere."""
         if listed.where not in where:
             standing = STANDING[listed.where]
-            raise OutboxError(f"{listed.record.key} is not a dead letter: {standing}. Nothing was changed.")
+            wanted = "unsettled" if where == ("unsettled",) else "a dead letter"
+            raise OutboxError(f"{listed.record.key} is not {wanted}: {standing}. Nothing was changed.")
         return True
 
     async def _verdict(self, line: str | None) -> verify.Verdict:
@@ -293,6 +310,7 @@ STANDING = {
     "doubt": "Oden may have it, which is looked up by itself",
     "parked": "it waits for the start of its interval, which is a dead letter or in doubt",
     "dead": "Oden refused it",
+    "unsettled": "it may be at Oden, which could not be looked up",
 }
 """Where a record is, as a clause."""
 

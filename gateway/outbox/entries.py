@@ -23,6 +23,10 @@ _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
 
 
+SPARED = Field(exclude_if=lambda value: not value)
+"""Of a field that came later than its row: it is written only where it says something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One request for the records at `positions` of `lane`; on disk before its first byte leaves.
@@ -52,7 +56,16 @@ class Attempt:
     """How often it was sent and Oden itself, not what stands in between, gave no answer, an error that settles nothing,
     or one that it says may pass."""
     confirmed: bool = False
-    """Oden has said that it took it: it is looked up until its id is found, and never sent again."""
+    """Oden has said that it took it: it is looked up until its id is found, and long not sent again."""
+    foreign: Annotated[int, SPARED] = 0
+    """How often it was answered with no in a shape that is not Oden's, while Oden took others."""
+    after: Annotated[tuple[str, ...], SPARED] = ()
+    """Oden refused or failed it, perhaps because these intervals are open there: it is sent again once none of their
+    ends is to come any more."""
+    refused: Annotated[bool, SPARED] = False
+    """That was by a refusal in so many words."""
+    blind: Annotated[int, SPARED] = 0
+    """How often a look-up was answered in a way that settles nothing, while Oden took others."""
 
     @property
     def number(self) -> int:
@@ -153,6 +166,8 @@ class DeadLetter:
     field_versions: Annotated[Mapping[str, int] | None, Field(alias="said")] = None
     """Of an update: `Interval.field_versions` of each field that nothing later has set; None where that is not
     known."""
+    unsettled: Annotated[bool, SPARED] = False
+    """It may be at Oden, and could not be looked up: a person says, or it is looked up before it is sent."""
 
 
 @dataclass(slots=True)
@@ -172,6 +187,8 @@ class Totals:
     """Records that were added to one that waited already."""
     dead: int = 0
     """Dead letters ever made."""
+    unsettled: Annotated[int, SPARED] = 0
+    """Dead letters of now that are unsettled."""
     notices: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
@@ -202,6 +219,8 @@ class Work:
     oden_ids: tuple[str | None, ...] = ()
     """Of the intervals of `records`, where no attempt carries these yet."""
     live: bool = True
+    awaits_ends: bool = False
+    """An end of `attempt.after` is still to come."""
 
     @property
     def line(self) -> str:
@@ -273,6 +292,8 @@ class Counts:
     parked: int
     dead: int
     oldest_at: float | None
+    unsettled: int = 0
+    """Dead letters that may be at Oden; no part of `dead`."""
 
 
 @dataclass(frozen=True, slots=True)

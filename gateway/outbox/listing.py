@@ -19,7 +19,7 @@ from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import kind_of
 
-Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead"]
+Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead", "unsettled"]
 """Where a record is, in the words of the commands."""
 
 WHERE: Mapping[Phase, Where] = {"sending": "sending", "retry": "again", "in_doubt": "doubt"}
@@ -66,7 +66,7 @@ class Filter:
     def reaches(self, name: str, lane: Lane) -> bool:
         """Whether a lane can hold any that fit."""
         here = "dead" if name == DEAD else "parked" if is_parked(name) else "others"
-        wanted = self.where if self.where in (None, "dead", "parked") else "others"
+        wanted = "dead" if self.where in LETTERS else self.where if self.where in (None, "parked") else "others"
         return wanted in (None, here) and (name == DEAD or not self.lines or lane.line in self.lines)
 
     def fits(self, listed: Listed) -> bool:
@@ -100,6 +100,9 @@ class Details:
     letter: DeadLetter | None
     interval: Interval | None
 
+
+LETTERS: tuple[Where, ...] = ("dead", "unsettled")
+"""Where a record is that a person decides about."""
 
 LISTED = TypeAdapter(Listed)
 DETAILS = TypeAdapter(Details)
@@ -144,7 +147,7 @@ def positions(outbox: Outbox, name: str, first: int = 0) -> Iterator[int]:
 
 def details(outbox: Outbox, listed: Listed) -> Details:
     """What stands beside the record."""
-    letter = dead_letter_at(outbox, listed.position) if listed.where == "dead" else None
+    letter = dead_letter_at(outbox, listed.position) if listed.where in LETTERS else None
     return Details(attempt_of(outbox, listed), letter, outbox.interval(listed.record.interval))
 
 
@@ -187,7 +190,8 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
             return None
         if name == DEAD:
             letter = DEAD_LETTER.validate_json(text)
-            return Listed("dead", letter.record, letter.error, name, position, letter.tries)
+            where: Where = "unsettled" if letter.unsettled else "dead"
+            return Listed(where, letter.record, letter.error, name, position, letter.tries)
         record = RECORD.validate_json(text)
     except DamagedStore:
         raise
@@ -195,5 +199,4 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
         return None
     if attempt is None:
         return Listed("parked" if is_parked(name) else "waiting", record, "", name, position)
-    where = WHERE[attempt.phase]
-    return Listed(where, record, attempt.reason, name, position, attempt.tries, attempt.not_before)
+    return Listed(WHERE[attempt.phase], record, attempt.reason, name, position, attempt.tries, attempt.not_before)

@@ -1,4 +1,4 @@
-"""What a person does with records: tries dead letters again, changed or not, or drops them.
+"""What a person does with records: tries dead letters again, changed or not, drops them, or settles them.
 
 Every function that changes something is one short call to the outbox and one transaction. The records were looked
 through before, a page at a time (`listing`), and may have moved since: each is looked at once more within the
@@ -16,7 +16,7 @@ from gateway.model import RECORD, Addition, Record, Setting, StartInterval, Upda
 from gateway.outbox import record_rules, settings_index
 from gateway.outbox.entries import DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
-from gateway.outbox.listing import Listed, attempt_of, dead_letter_at
+from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import Transaction
@@ -43,7 +43,7 @@ class Retried:
 
 def retry(outbox: Outbox, records: Sequence[Listed], changed: Mapping[str, Record] | None = None) -> Retried:
     """Send those of `records` that are dead letters once more, as `changed` says by key where it does, and those that
-    wait for their next try at once. One transaction.
+    wait for their next try at once. One transaction. What is unsettled is looked up before it is sent.
 
     An update or a setting says nothing of fields that later ones have set, unless `changed` says something else of them
     than before. Of `changed`, all are sent or none: OutboxError where one is no dead letter any more, or its interval
@@ -52,7 +52,7 @@ def retry(outbox: Outbox, records: Sequence[Listed], changed: Mapping[str, Recor
     done = Retried()
     with outbox.transaction() as transaction:
         for listed in records:
-            if listed.where == "dead":
+            if listed.where in LETTERS:
                 done += _retry(outbox, transaction, listed, changed)
             elif listed.where == "again":
                 done += Retried(sent=_hurry(outbox, transaction, listed))
@@ -75,20 +75,43 @@ def _retry(outbox: Outbox, transaction: Transaction, listed: Listed, changed: Ma
             raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
         return Retried(hopeless=1)
     _take(transaction, listed)
-    interval.dead = max(0, interval.dead - 1)
-    late = kind_of(record).interval == "adds" and interval.ended
+    late = _counted_again(record, interval)
     outdated = False
-    if kind_of(record).interval == "adds":
-        interval.count_in(late=late)
-    elif isinstance(record, UpdateInterval):
+    if isinstance(record, UpdateInterval):
         record, outdated = _of_today(record, letter, interval)
         if not set_fields(record):
             transaction.totals.outdated += 1
             record_rules.retire(transaction, record.interval, interval)
             return Retried(outdated=1)
     interval.ended = interval.ended or end_of(record) is not None
-    record_rules.put_back(transaction, StoredRecord(record, late))
+    record_rules.put_back(transaction, StoredRecord(record, late, unsure=letter.unsettled))
     return Retried(sent=1, outdated=outdated)
+
+
+def _counted_again(record: Record, interval: Interval) -> bool:
+    """Count the record of a dead letter as one that is still to be delivered; whether it is so late that the end does
+    not wait for it."""
+    interval.dead = max(0, interval.dead - 1)
+    late = kind_of(record).interval == "adds" and interval.ended
+    if kind_of(record).interval == "adds":
+        interval.count_in(late=late)
+    return late
+
+
+def settle(outbox: Outbox, listed: Listed, oden_id: str | None) -> None:
+    """A person has looked: the unsettled record is at Oden, an interval under the id `oden_id`; or, where that is None,
+    it is not, and is sent. One transaction. OutboxError where it is unsettled no more."""
+    letter = dead_letter_at(outbox, listed.position)
+    if letter is None or not letter.unsettled:
+        raise OutboxError(f"{listed.record.key} is not unsettled any more. Nothing was changed.")
+    with outbox.transaction() as transaction:
+        record, interval = letter.record, transaction.interval_of(letter.record)
+        _take(transaction, listed)
+        late = interval is not None and _counted_again(record, interval)
+        if oden_id is None:
+            record_rules.put_back(transaction, StoredRecord(record, late))
+        else:
+            record_rules.delivered(transaction, StoredRecord(record, late), oden_id)
 
 
 def _of_today(record: UpdateInterval, letter: DeadLetter, interval: Interval) -> tuple[UpdateInterval, bool]:
@@ -123,7 +146,7 @@ def drop(outbox: Outbox, records: Sequence[Listed], dependents: Sequence[Listed]
         before = transaction.totals.dropped
         withdrawn: set[str] = set()
         for listed in records:
-            if listed.where != "dead" or dead_letter_at(outbox, listed.position) is None:
+            if listed.where not in LETTERS or dead_letter_at(outbox, listed.position) is None:
                 continue
             _take(transaction, listed)
             transaction.totals.dropped += 1
@@ -158,6 +181,7 @@ def _withdraw_interval(transaction: Transaction, key: str) -> None:
 def _take(transaction: Transaction, letter: Listed) -> None:
     """Take a dead letter out of its lane."""
     transaction.take(DEAD, letter.position)
+    transaction.totals.unsettled -= letter.where == "unsettled"
     if isinstance(letter.record, Setting):
         entry = transaction.setting_entry(letter.record)
         entry.refused = [at for at in entry.refused if at != letter.position]

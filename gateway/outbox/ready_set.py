@@ -191,7 +191,7 @@ class ReadySet:
             attempts = self._source.attempts(name)
             works = [self._begun(name, attempt) for attempt in attempts]
             since = [record.at for work in works for record in work.records]
-            seen = {work.records[0].interval for work in works}
+            seen = {work.records[0].interval for work in works} | {key for one in attempts for key in one.after}
             offered: set[bool] = set()
             for first, last, live in self._source.lanes[name].parts():
                 if live in offered:
@@ -210,7 +210,9 @@ class ReadySet:
             texts = (self._source.row(f"record/{name}/{position}") or "" for position in attempt.positions)
             self._carried[key] = tuple(RECORD.validate_json(text) for text in texts)
         records = self._carried[key]
-        return Work(name, records, attempt.positions, self._source.interval(records[0].interval), attempt)
+        awaits_ends = attempt.phase == "retry" and any(is_pending(self._source.interval(key)) for key in attempt.after)
+        interval = self._source.interval(records[0].interval)
+        return Work(name, records, attempt.positions, interval, attempt, awaits_ends=awaits_ends)
 
     def _first_ready(
         self, name: str, first: int, last: int, seen: set[str], *, live: bool
@@ -267,6 +269,15 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
     young = sum(attempt.tries + attempt.looks < LASTING for attempt in attempts)
     carried = sum(len(attempt.positions) for attempt in attempts)
     return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
+
+
+def is_pending(interval: Interval | None) -> bool:
+    """Whether the end of an interval may still come to Oden by itself. Not, where it or the start is a dead letter."""
+    if interval is None or interval.closed or not interval.ended:
+        return False
+    if interval.oden_id is None:
+        return interval.dead == 0
+    return interval.update_at is not None or interval.updating or interval.parked > 0 or interval.outputs > 0
 
 
 def is_ready(record: Record, interval: Interval | None) -> bool:

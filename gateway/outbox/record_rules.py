@@ -158,6 +158,7 @@ def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False)
         letter = replace(letter, record=left)
     transaction.append_to(DEAD, "", DEAD_LETTER.dump_json(letter).decode())
     transaction.totals.dead += 1
+    transaction.totals.unsettled += letter.unsettled
     if interval is None:
         return
     interval.dead += 1

@@ -87,6 +87,8 @@ class _Structure:
     """Attempts that create something."""
     counts: dict[str, int] = field(default_factory=dict)
     """Records by kind."""
+    unsettled: int = 0
+    """Dead letters that are unsettled."""
     put: dict[str, str] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
     nonsense: list[str] = field(default_factory=list)
@@ -122,8 +124,9 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     _attempts(structure, damaged=damaged)
     _lanes(structure)
     _intervals(structure)
-    if structure.totals is None:
-        structure.put["totals"] = TOTALS.dump_json(_counted(structure)).decode()
+    totals = structure.totals or _counted(structure)
+    if structure.totals is None or totals.unsettled != structure.unsettled:
+        structure.put["totals"] = TOTALS.dump_json(replace(totals, unsettled=structure.unsettled)).decode()
     entries = structure.setting_entries.items()
     structure.put |= {key: SETTING_ENTRY.dump_json(entry).decode() for key, entry in entries}
     rows.apply(structure.put, [*structure.drop, *structure.nonsense])
@@ -166,11 +169,13 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
     lane, _, number = rest.rpartition("/")
     try:
         position = int(number)
-        stored = StoredRecord(DEAD_LETTER.validate_json(text).record) if lane == DEAD else stored_record(text)
+        letter = DEAD_LETTER.validate_json(text) if lane == DEAD else None
+        stored = StoredRecord(letter.record) if letter is not None else stored_record(text)
     except ValueError:
         structure.nonsense.append(key)
         return
     record = stored.record
+    structure.unsettled += letter is not None and letter.unsettled
     attempt = structure.carried.get((lane, position))
     structure.counts[record.kind] = structure.counts.get(record.kind, 0) + 1
     line = "" if lane == DEAD else record.line

@@ -45,7 +45,9 @@ def counts(cache: OutboxCache) -> Counts:
             since = cache.ready.since(name)
             oldest += [since] if since is not None else []
     dead = cache.lanes[DEAD].waiting if DEAD in cache.lanes else 0
-    return Counts(waiting - sending - in_doubt, sending, in_doubt, parked, dead, min(oldest, default=None))
+    unsettled = cache.totals.unsettled
+    waiting -= sending + in_doubt
+    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, min(oldest, default=None), unsettled)
 
 
 def notices(cache: OutboxCache, newest: int) -> list[Notice]:

@@ -71,7 +71,8 @@ The life of a record
                    ▲  ▲              ├─► retry ────► sending           Oden certainly did not take it
                    │  │              ├─► in doubt ─┬─► delivered       it may have; a look-up showed it
                    │  │              │             └─► retry           a look-up showed that it is not there
-                   │  └──────────────┴─► dead letter                   refused for good; a person sends it once more
+                   │  └──────────────┴─► dead letter                   refused for good, or *unsettled*: it may be at
+                   │                                                   Oden and cannot be looked up; a person decides
                    └─ parked                                           its interval's start is in doubt or a dead letter
 
 All calls belong to the thread that made the object.
@@ -84,8 +85,8 @@ from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
 from gateway.message_ids import COMMITS_KEPT, MessageIds
-from gateway.model import Notice, Record
-from gateway.outbox import overflow, record_rules, statistics
+from gateway.model import Notice, Record, StartInterval
+from gateway.outbox import ends, overflow, record_rules, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
@@ -260,6 +261,11 @@ class Outbox:
         all."""
         return self._cache.ready.gather(work, fits, most)
 
+    def open_before(self, start: StartInterval) -> dict[str, bool]:
+        """The keys of the intervals of its line and type that began before `start` and whose ends are still to come to
+        Oden; and whether Oden has the interval."""
+        return ends.open_before(self._cache, start)
+
     def line_refs(self) -> dict[str, LineRef]:
         """Every line that ever had records here, by its key: also those that the configuration no longer names."""
         return LINE_REFS.validate_json(self.row("lines-at-oden") or "{}")
@@ -288,11 +294,17 @@ class Outbox:
         return True
 
     def settle(
-        self, work: Work, delivered: Mapping[int, str | None], dead: Mapping[int, str] | None = None, at: float = 0.0
+        self,
+        work: Work,
+        delivered: Mapping[int, str | None],
+        dead: Mapping[int, str] | None = None,
+        at: float = 0.0,
+        *,
+        unsettled: bool = False,
     ) -> None:
         """Oden has the records at the positions `delivered`, with their ids where they are starts; it refused those
-        that are `dead` for good, with the reason, at `at`. The others wait again, and an attempt has come to its
-        end."""
+        that are `dead` for good, with the reason, at `at`, or they are `unsettled`. The others wait again, and an
+        attempt has come to its end."""
         attempt = work.attempt
         with self.transaction() as transaction:
             if attempt is not None:
@@ -303,10 +315,17 @@ class Outbox:
                     record_rules.delivered(transaction, stored, delivered[position])
                 elif dead and position in dead:
                     sent = (attempt.endpoint, attempt.body, attempt.tries) if attempt else ("", "", 0)
-                    letter = DeadLetter(stored.record, at, dead[position], *sent)
+                    letter = DeadLetter(stored.record, at, dead[position], *sent, unsettled=unsettled)
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
                     record_rules.put_back(transaction, stored)
+
+    def adopt(self, key: str, oden_id: str) -> None:
+        """Oden has the interval `key` under another id than was known."""
+        with self.transaction() as transaction:
+            interval = transaction.interval(key)
+            if interval is not None:
+                interval.oden_id = oden_id
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""

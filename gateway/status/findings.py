@@ -76,6 +76,17 @@ def dead_letters(outbox: OutboxStatus) -> Iterator[Condition]:
         yield Condition("dead_letters", "", text)
 
 
+def unsettled(outbox: OutboxStatus) -> Iterator[Condition]:
+    """Records of which nobody can tell whether Oden has them."""
+    number = outbox.records["unsettled"]
+    if number:
+        text = (
+            f"{counted(number, 'record', 'records')} may be at Oden, and that could not be looked up: see whether it "
+            "is there, and say so with `oden-gateway outbox settle`."
+        )
+        yield Condition("unsettled", "", text)
+
+
 def damage(folders: Sequence[str]) -> Iterator[Condition]:
     """Damage to the outbox that nobody has seen to."""
     for folder in folders:

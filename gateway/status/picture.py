@@ -67,6 +67,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.delivery(oden, lines, outbox, now),
             *findings.connections(sources),
             *findings.dead_letters(outbox),
+            *findings.unsettled(outbox),
             *findings.losses(summary.notices, now),
         ]
     )
@@ -161,6 +162,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
             "in_doubt": counts.in_doubt,
             "parked": counts.parked,
             "dead": counts.dead,
+            "unsettled": counts.unsettled,
         },
         oldest_at=counts.oldest_at,
         drain_seconds=seconds,

@@ -18,8 +18,9 @@ from gateway.model import Notice, Quality
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Waiting = Literal["waiting", "sending", "in_doubt", "parked", "dead"]
-"""Where a record in the outbox stands: `parked` needs the interval of a dead letter, `dead` is one."""
+Waiting = Literal["waiting", "sending", "in_doubt", "parked", "dead", "unsettled"]
+"""Where a record in the outbox stands: `parked` needs the interval of a dead letter, `dead` is one, `unsettled` may be
+at Oden, which could not be looked up."""
 
 LONGEST_VALUE = 200
 """Characters of an input's value that are shown; a message can be far longer."""

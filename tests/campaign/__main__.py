@@ -3,6 +3,7 @@
     python -m tests.campaign 17          one schedule of faults and kills, and what came of it; --log shows the log
     python -m tests.campaign 0..499      many of them, on all processors
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
+    python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
     python -m tests.campaign real 3      the same in real time, with real processes; FIRST..LAST for more of them
     python -m tests.campaign pace        the smallest gap and the slots used under backlog, in real time on loopback
@@ -23,6 +24,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.campaign.load import carry, largest
+from tests.campaign.matrix import rows, table
 from tests.campaign.outage import drain
 from tests.campaign.real import real
 from tests.campaign.real_pace import LATENCIES, measure
@@ -39,7 +41,7 @@ MINUTES = {"real": 4.0, "pace": 5.0}
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    parser.add_argument("what", help="SEED, FIRST..LAST, outage, lines, real or pace")
+    parser.add_argument("what", help="SEED, FIRST..LAST, outage, manners, lines, real or pace")
     parser.add_argument("seeds", nargs="?", default="0", help="real: SEED or FIRST..LAST")
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
@@ -49,6 +51,8 @@ def main() -> int:
     given = parser.parse_args()
     if given.what == "outage":
         return outage()
+    if given.what == "manners":
+        return manners()
     if given.what == "lines":
         return lines(given.hours)
     if given.what in MINUTES:
@@ -90,6 +94,14 @@ def campaign(seeds: range) -> int:
         f"{seconds / 3600:.0f} h of simulated time in {time.monotonic() - begun:.0f} s"
     )
     return 1 if failed else 0
+
+
+def manners() -> int:
+    """The table of manners."""
+    told = rows()
+    for line in table(told):
+        say(line)
+    return 1 if any(row.wrong for row in told) else 0
 
 
 def _result(seed: int) -> Result:

@@ -89,7 +89,7 @@ class Oden:
 
     def _take(self, path: str, body: bytes) -> Reply:
         answer = self._model.answer(path, body, asyncio.get_running_loop().time())
-        if answer.status == 200 and not path.endswith("/search"):
+        if answer.took_effect and not path.endswith("/search"):
             self._effective.append((path, body))
             if self._effect is not None:
                 self._effect(path, body)

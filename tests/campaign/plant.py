@@ -104,6 +104,11 @@ def recorded(name: str, seed: int, length: float) -> Story:
     return _Recorded(name, random.Random(seed), length).story
 
 
+def calm(name: str, length: float) -> Story:
+    """A line on which every minute something begins and ends of which no Oden refuses anything."""
+    return _Calm(name, length).story
+
+
 def described(name: str) -> dict[str, Any]:
     """A line that is mapped, as the configuration has it."""
     message = {"source": FLOOR, "time": "at"}
@@ -325,6 +330,25 @@ class _Recorded:
                     details = details | {"by": "operator"}
                 self.story.shown.append(Shown(CUSTOM, second, end, "Check", tuple(sorted(details.items()))))
             self.at(at, partial(tuple, made))
+
+
+class _Calm(_Recorded):
+    """A run with output, a state and a check every minute."""
+
+    def __init__(self, name: str, length: float) -> None:
+        self.story, self.number = Story(name), 0
+        for at in range(30, int(length), 60):
+            for kind, details in (("RUN", {"product": "Film 1"}), ("STATE", {"category": "Uptime"}), (CUSTOM, {})):
+                begun, end = int(EPOCH) + at, int(EPOCH) + at + 20
+                key, line = self.key(), self.story.key
+                start = StartInterval(key, line, EPOCH + at, kind, begun, None, dict(details))
+                ended = UpdateInterval(self.key(), line, EPOCH + at + 20, kind, key, end)
+                output = Output(self.key(), line, EPOCH + at + 9, kind, key, begun + 9, {"yield": 1}, ("yield",))
+                of_run = kind == "RUN"
+                self.story.records += [(at, (start,)), *([(at + 9, (output,))] if of_run else []), (at + 20, (ended,))]
+                self.story.shown.append(Shown(kind, begun, end, None, tuple(sorted(details.items()))))
+                self.story.totals |= {(kind, begun): Counter({"yield": 1})} if of_run else {}
+        self.story.records.sort(key=lambda told: told[0])
 
 
 def _both(*records: Record | None) -> tuple[Record, ...]:

@@ -26,10 +26,11 @@ from gateway.simulator.oden.faults import read_fault
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
+from tests.campaign import refused
 from tests.campaign.compare import differences
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.oden import Oden, Wire
-from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, mapped, recorded
+from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, calm, mapped, recorded
 from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
@@ -44,6 +45,8 @@ PATIENCE = 24 * 3600.0
 """Seconds of the loop in which everything must be delivered once nothing goes wrong any more."""
 IDLE = 60.0
 """Seconds without anything to do after which nothing more will come."""
+CALM = 3600.0
+"""Seconds for which a calm line goes on after the last fault."""
 GAP = 1.000
 """Seconds between two requests at the least."""
 
@@ -77,6 +80,10 @@ class _World:
         length = schedule.length
         self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
+        if schedule.modes.refuse:
+            # What an Oden refuses in words of its own ends only where others are taken from one send to the next.
+            names.append("Calm line")
+            self.recorded.append(calm(names[-1], schedule.quiet + CALM))
         self.plant = Organization((Factory(FACTORY, tuple(names)),), interval_types=(CUSTOM,))
         injector = FaultInjector(self.plant, schedule.seed, map(read_fault, schedule.faults))
         self.oden = Oden(OdenModel(self.plant, schedule.modes), injector)
@@ -116,7 +123,7 @@ class _World:
     def _compare(self) -> None:
         wrong = self.result.wrong
         left = Outbox(self.rows).counts()
-        if left.waiting or left.sending or left.in_doubt or left.parked or left.dead:
+        if left.waiting or left.sending or left.in_doubt:
             wrong.append(f"left in the outbox: {left}")
         if not self.broker.empty:
             wrong.append("messages were not acknowledged")
@@ -124,7 +131,9 @@ class _World:
         if min(gaps, default=GAP) < GAP:
             wrong.append(f"requests {min(gaps):.4f} s apart")
         for story in self.stories:
-            wrong += differences(story, self.oden.model)
+            what = refused.refused(story, self.schedule.modes.refuse)
+            wrong += differences(refused.spared(story, what), self.oden.model)
+            wrong += refused.differences(story, what, self.rows)
 
 
 class _Process:

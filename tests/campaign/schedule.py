@@ -2,11 +2,13 @@
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
+from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
 from tests.campaign.fuse import POINTS
+from tests.campaign.refused import REFUSED, REFUSED_OF_RECORDS
 from tests.campaign.storage import Trouble
 
 SETTLE = 60.0
@@ -73,7 +75,7 @@ def schedule(seed: int) -> Schedule:
         length=length,
         mapped=mapped,
         recorded=chances.randint(0 if mapped else 1, 3),
-        modes=modes(chances, 5.0),
+        modes=manners(chances, modes(chances, 5.0), mapped),
         timeout=chances.choice((5.0, 30.0)),
         settle=SETTLE,
         in_order=chances.random() < 0.2,
@@ -103,6 +105,25 @@ def modes(chances: random.Random, lag: float) -> Manners:
     )
 
 
+def manners(chances: random.Random, before: Manners, mapped: int) -> Manners:
+    """Also how this Oden refuses, and what. Where its errors are not in the documented shape, a search that finds
+    nothing answers a list: else nobody could tell "none" from an ingress without a route, and what is in doubt is
+    for a person.
+    """
+    errors = chances.choice(("documented", "documented", "documented", *SHAPES, "success"))
+    refuse = (
+        chances.choice(("", "", "", *REFUSED)) if mapped else chances.choice(("", "", *REFUSED, *REFUSED_OF_RECORDS))
+    )
+    return replace(
+        before,
+        nothing=before.nothing if errors == "documented" else "empty",
+        errors=errors,
+        updated=chances.choice(("whole", "whole", "whole", "empty", "text")),
+        overlap=chances.choice((200, 200, 400, 409, 500)),
+        refuse=refuse,
+    )
+
+
 def _latency(chances: random.Random) -> str:
     low = chances.choice((0.01, 0.05, 0.5))
     return f"latency seconds={low}..{low * chances.choice((1, 3, 10))}"
@@ -125,6 +146,7 @@ def kinds(chances: random.Random, latest: float, slow: Sequence[str]) -> list[Ca
         lambda: f"html status={chances.choice((200, 502, 503))} commit={effect}",
         lambda: f"html status={chances.choice((200, 403, 404, 407, 511))}",
         lambda: "redirect",
+        lambda: f"foreign status={chances.choice((400, 404, 404, 422))} shape={chances.choice((*SHAPES,))}",
         lambda: "truncated",
         lambda: f"content_type type={chances.choice(('text/plain', 'text/html'))}",
         lambda: "no_id",

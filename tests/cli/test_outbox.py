@@ -250,7 +250,9 @@ def test_retry_on_the_files(refused: Site) -> None:
     assert {item["where"] for item in refused.json("list")["records"]} == {"waiting"}
     # The end has become part of its start, which waits again.
     assert {item["record"]["key"] for item in refused.json("list")["records"]} == refused_keys
-    assert "records that are dead or again, not parked" in refused.outbox("retry", "--where", "parked", code=1)
+    assert "records that are dead or unsettled or again, not parked" in refused.outbox(
+        "retry", "--where", "parked", code=1
+    )
     for arguments in (["retry"], ["drop"], ["retry", RUN.key, "--all"], ["drop", "--all", "--line", "Line 01"]):
         assert "say which" in refused.outbox(*arguments, code=2)
     refused.outbox("verify")
@@ -263,7 +265,9 @@ def test_drop_asks_and_takes_what_depends_on_it(refused: Site) -> None:
         printed = refused.outbox("drop", "--where", "dead", text=answer, code=1)
         assert asked in printed
         assert "Nothing was dropped." in printed
-    assert "records that are dead, not waiting" in refused.outbox("drop", "--where", "waiting", "--yes", code=1)
+    assert "records that are dead or unsettled, not waiting" in refused.outbox(
+        "drop", "--where", "waiting", "--yes", code=1
+    )
     assert len(refused.json("list")["records"]) == 4
     printed = refused.outbox("drop", RUN.key, text="y\n")
     assert asked in printed

@@ -23,7 +23,7 @@ def test_what_holds_when_nothing_is_said(tmp_path: Path) -> None:
     outbox = config.outbox
     assert (config.oden.rate, config.oden.allow_faster_for_tests) == (1.0, False)
     assert (outbox.size_limit, outbox.min_free, outbox.merge_span) == (2 * 2**30, 0.05, 900.0)
-    assert (outbox.backlog, outbox.ends) == ("after_live", "bulk")
+    assert (outbox.backlog, outbox.ends) == ("after_live", "auto")
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ CASES: dict[str, Wrong] = {
     "backlog": edit(
         "sources:", "outbox: {backlog: ▲live}\nsources:", "'after_live' or 'in_order'", "did you mean 'after_live'"
     ),
-    "ends": edit("sources:", "outbox: {ends: ▲before}\nsources:", "'bulk' or 'before_next'", "mean 'before_next'"),
+    "ends": edit(
+        "sources:", "outbox: {ends: ▲before}\nsources:", "'auto', 'bulk' or 'before_next'", "mean 'before_next'"
+    ),
     "too short": edit("client_id: edge-01", "client_id: edge-01, keepalive: ▲1s", "at least 5 s"),
     "rollover of zero": edit("{rollover: 65536, max_rate: 5/s}", "{rollover: ▲0, max_rate: 5/s}", "more than 0"),
     "opcua url": edit('"opc.tcp://10.1.4.20:4840"', '▲"10.1.4.20:4840"', "opc.tcp://host:port"),

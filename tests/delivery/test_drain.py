@@ -10,7 +10,7 @@ import pytest
 from gateway.delivery.breaker import ALARM
 from gateway.delivery.settlement import MOST_SENDS
 from gateway.outbox.store import Outbox
-from tests.delivery.harness import FACTORY, LINE, TOKEN, Fault, Oden, Rig
+from tests.delivery.harness import FACTORY, TOKEN, Fault, Oden, Rig
 from tests.peers import PATIENCE, Tap, free_port
 
 
@@ -347,19 +347,36 @@ async def test_p5_an_answer_that_cannot_be_handled_stops_only_its_line(tmp_path:
     assert len(oden.runs()) == 1
 
 
-async def test_p5_a_fault_of_the_gateways_own_stops_only_its_line(tmp_path: Path, oden: Oden) -> None:
-    """A record from which no request can be made holds its line, in words and with the log's help; the other line's
-    flow."""
+async def test_p5_a_request_that_cannot_be_built_never_holds_its_line(tmp_path: Path, oden: Oden) -> None:
+    """A record at which building a request breaks is a dead letter, in words and with the log's help; what follows
+    on its line arrives.
+    """
     rig = Rig(tmp_path, oden)
-    odd = replace(rig.start(1_800_000_000, "STATE"), start=10**18)
-    other = replace(rig.start(1_800_000_000, "STATE"), line=f"{FACTORY}/Line 02")
+    odd, later = replace(rig.start(1_800_000_000, "STATE"), start=10**18), rig.start(1_800_000_060, "STATE")
     async with rig.running() as drain:
-        await rig.commit(drain, odd, other)
-        async with asyncio.timeout(PATIENCE):
-            while not oden.model.intervals("STATE", FACTORY, "Line 02"):
-                await asyncio.sleep(0.01)
-        assert "gateway's own" in drain.health.lines[LINE].reason
-        assert (await rig.counts()).waiting == 1
+        await rig.commit(drain, odd, later)
+        await rig.drained()
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+        assert not drain.health.lines
+    assert (letter.record, "a fault of the gateway's own" in letter.error) == (odd, True)
+    assert [state.start for state in oden.states()] == [later.start]
+
+
+async def test_p5_one_that_breaks_the_builder_takes_no_other_of_its_request_with_it(rig: Rig, oden: Oden) -> None:
+    """Of ends that would share a request, the one at which building breaks is a dead letter, and the others reach
+    Oden.
+    """
+    states = [rig.start(1_800_000_000 + 60 * number, "STATE") for number in range(5)]
+    async with rig.running() as drain:
+        await rig.commit(drain, *states)
+        await rig.drained()
+        ends = [rig.end(state, state.start + 60) for state in states]
+        await rig.commit(drain, *ends[:2], replace(ends[2], end=10**18), *ends[3:])
+        await rig.drained()
+        (letter,) = await rig.outbox(Outbox.dead_letters, 5)
+        assert not drain.health.lines
+    assert letter.record.key == ends[2].key
+    assert [state.end is None for state in oden.states()] == [False, False, True, False, False]
 
 
 async def test_the_pause_that_oden_asks_for_is_kept(tmp_path: Path, oden: Oden) -> None:

@@ -20,6 +20,10 @@ def other(status: int) -> Answer:
     return Answer(sent=True, seconds=0.1, status=status, own=False, error=f"{status} with text/html")
 
 
+def foreign(status: int, *, readable: bool = True) -> Answer:
+    return replace(other(status), readable=readable, foreign=True)
+
+
 LOST = Answer(sent=True, seconds=30.0, error="ServerDisconnectedError")
 NOT_SENT = Answer(sent=False, seconds=0.0, error="ClientConnectorError")
 
@@ -35,6 +39,12 @@ TABLE = [
     pytest.param(other(404), ("in_doubt", "api"), ("retry", "api"), id="404 HTML"),
     pytest.param(other(407), ("retry", "api"), ("retry", "api"), id="407"),
     pytest.param(other(403), ("in_doubt", "api"), ("retry", "api"), id="403 HTML"),
+    pytest.param(foreign(200), ("in_doubt", "none"), ("retry", "none"), id="200 with an error"),
+    pytest.param(foreign(200, readable=False), ("in_doubt", "none"), ("retry", "none"), id="200 OK as text"),
+    pytest.param(foreign(400), ("in_doubt", "none"), ("retry", "none"), id="400 of another shape"),
+    pytest.param(foreign(401), ("retry", "token"), ("retry", "token"), id="401 of another shape"),
+    pytest.param(foreign(403), ("in_doubt", "none"), ("retry", "none"), id="403 of another shape"),
+    pytest.param(foreign(404), ("in_doubt", "none"), ("retry", "none"), id="404 of another shape"),
     pytest.param(oden(425, RETRYABLE), ("retry", "api"), ("retry", "api"), id="425"),
     pytest.param(oden(429, RETRYABLE), ("retry", "api"), ("retry", "api"), id="429"),
     pytest.param(other(429), ("retry", "api"), ("retry", "api"), id="429 HTML"),
@@ -66,9 +76,10 @@ def test_outcomes(answer: Answer, create: tuple[str, str], update: tuple[str, st
 
 
 def test_nothing_found_is_an_answer() -> None:
-    """On a search Oden's own 404 means none; an HTML 404 does not."""
+    """On a search Oden's own 404 means none; a web page, or any 4xx of another shape, does not."""
     assert outcome_of(INTERVAL_SEARCH, oden(404, REFUSED), creates=False, none_is_success=True) == Outcome("delivered")
-    assert outcome_of(INTERVAL_SEARCH, other(404), creates=False, none_is_success=True).fate == "retry"
+    for answer in (other(404), *(foreign(status) for status in range(200, 500))):
+        assert outcome_of(INTERVAL_SEARCH, answer, creates=False, none_is_success=True).fate == "retry"
 
 
 def test_an_empty_success_counts_where_no_answer_is_documented() -> None:
@@ -82,7 +93,7 @@ def test_p4_no_answer_sends_a_create_again_unless_it_surely_had_no_effect() -> N
     """Over all statuses: a create that left and is to be sent again was refused by Oden, a proxy or a rate limit."""
     for status in range(200, 600):
         for body in (None, REFUSED, RETRYABLE):
-            for answer in (oden(status, body), other(status)):
+            for answer in (oden(status, body), other(status), foreign(status)):
                 if outcome_of(INTERVAL_SET, answer, creates=True).fate == "retry":
                     assert status in (401, 403, 407, 425, 429) or (body == RETRYABLE and 400 <= status < 500)
 

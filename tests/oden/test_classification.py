@@ -16,6 +16,12 @@ def other(status: int) -> Answer:
     return Answer(sent=True, seconds=0.1, status=status, error=f"{status} with text/html")
 
 
+def foreign(status: int, *, readable: bool = True) -> Answer:
+    """In a shape that Oden's document does not have, and no web page."""
+    error = "" if status < 300 and not readable else f"{status} with application/json: as told"
+    return Answer(sent=True, seconds=0.1, status=status, readable=readable, foreign=True, error=error)
+
+
 TABLE = [
     (Answer(sent=False, seconds=0.0), AnswerClass.NOT_SENT),
     (Answer(sent=False, seconds=0.0, status=407), AnswerClass.NOT_SENT),
@@ -24,6 +30,15 @@ TABLE = [
     (oden(204), AnswerClass.SUCCESS),
     (oden(200, readable=False), AnswerClass.UNREADABLE),
     (other(200), AnswerClass.INTERCEPTED),
+    (foreign(200), AnswerClass.FOREIGN),
+    (foreign(200, readable=False), AnswerClass.UNREADABLE),
+    (foreign(400), AnswerClass.FOREIGN),
+    (foreign(401), AnswerClass.UNAUTHORIZED),
+    (foreign(403), AnswerClass.FOREIGN),
+    (foreign(404), AnswerClass.FOREIGN),
+    (foreign(404, readable=False), AnswerClass.FOREIGN),
+    (foreign(408), AnswerClass.UPSTREAM_FAILED),
+    (foreign(429), AnswerClass.THROTTLED),
     (other(302), AnswerClass.INTERCEPTED),
     (other(401), AnswerClass.INTERCEPTED),
     (other(404), AnswerClass.INTERCEPTED),

@@ -8,6 +8,8 @@ import pytest
 
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
+from gateway.oden.errors import InvalidRequest, NotSent
+from gateway.oden.models import Factory, Line
 from gateway.oden.pace import Pace
 from tests.oden.wire import SECRET, Talk, cut, hang, http, post, reply, request, server
 from tests.peers import PATIENCE
@@ -156,3 +158,22 @@ async def test_p3_a_slow_connection_does_not_shift_the_next_write() -> None:
             await asyncio.gather(*(client.post(INTERVAL_SET, "{}") for _ in range(6)))
     assert len(writes) == 6
     assert min(after - before for before, after in itertools.pairwise(writes)) >= 0.3
+
+
+async def test_p4_a_client_that_is_not_open_sends_nothing_and_says_so() -> None:
+    """Before it is entered, and after it was left: an OdenError, by which nothing was sent."""
+    client = OdenClient("http://127.0.0.1:9/v2", lambda: "token", pace=Pace(0.0, -0.01))
+    request = Line(name="Line 01", factory=Factory(name="Factory A"))
+    with pytest.raises(NotSent, match="not open"):
+        await client.line.search(request)
+    async with client:
+        pass
+    with pytest.raises(NotSent, match="not open"):
+        await client.line.search(request)
+
+
+async def test_a_dict_in_the_place_of_a_model_is_refused_in_words() -> None:
+    """Nothing is sent, and the error names the model."""
+    async with OdenClient("http://127.0.0.1:9/v2", lambda: "token", pace=Pace(0.0, -0.01)) as client:
+        with pytest.raises(InvalidRequest, match=r"must be a Line, not a dict: Line\.model_validate"):
+            await client.line.search({"name": "Line 01"})  # type: ignore[arg-type] # as programs do it

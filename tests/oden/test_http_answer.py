@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 import pytest
@@ -18,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
-from gateway.oden.http_answer import why_no_answer
+from gateway.oden.http_answer import read_response, redacted, why_no_answer
 from gateway.oden.pace import Pace
 from tests.peers import PATIENCE, free_port
 
@@ -198,3 +200,58 @@ KEY = aiohttp.client_reqrep.ConnectionKey("api.example", 443, True, True, None, 
 def test_what_a_test_cannot_make_happen(error: Exception, why: str) -> None:
     """Networks that are not there, as the library tells them; of several addresses, each reason; never its own text."""
     assert why_no_answer(error, sent=False) == f"Oden cannot be reached ({why})"
+
+
+def answered(status: int, text: str, content_type: str = "application/json") -> Answer:
+    response = SimpleNamespace(status=status, content_type=content_type, headers={})
+    return read_response(cast("aiohttp.ClientResponse", response), text.encode(), 0.1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "own", "foreign"),
+    [
+        (answered(400, '{"error": "no", "retryable": false}'), True, False),
+        (answered(400, '{"error": "no"}'), False, True),
+        (answered(404, '{"timestamp": 1, "status": 404, "error": "Not Found"}'), False, True),
+        (answered(404, '{"message": "no Route matched with those values"}'), False, True),
+        (answered(422, '{"detail": [{"loc": ["body"], "msg": "field required"}]}'), False, True),
+        (answered(404, "404 page not found", "text/plain"), False, True),
+        (answered(404, "", "application/octet-stream"), False, True),
+        (answered(404, "<html>no</html>", "text/plain"), False, False),
+        (answered(404, "<!DOCTYPE html>", "application/json"), False, False),
+        (answered(407, '{"message": "no"}'), False, False),
+        (answered(302, ""), False, False),
+        (answered(502, '{"message": "Bad Gateway"}'), False, False),
+        (answered(500, '{"error": "no"}'), True, False),
+        (answered(200, "[]"), True, False),
+        (answered(200, ""), True, False),
+        (answered(200, '{"error": "no"}'), False, True),
+        (answered(200, '[{"error": "no", "retryable": false}]'), False, True),
+        (answered(200, '{"error": ""}'), True, False),
+        (answered(200, '[{"error": "no", "rows": []}]'), True, False),
+        (answered(200, "OK", "text/plain"), False, True),
+        (answered(200, "<html>", "text/plain"), False, False),
+    ],
+)
+def test_who_answered(answer: Answer, own: bool, foreign: bool) -> None:
+    """Oden's own answers have its document's shape; a web page, a redirect and 407 come from in between; of all other
+    shapes nobody can tell."""
+    assert (answer.own, answer.foreign) == (own, foreign)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('{"message": "no Route"}', "no Route"),
+        ('{"detail": [{"loc": ["body"], "msg": "field required"}, {"msg": "too long"}]}', "field required; too long"),
+        ("404 page\nnot found", "404 page not found"),
+        ('{"headers": {"Authorization": "Token secret-token"}}', ""),
+        ('{"message": "Bearer secret-token is not known"}', "(the token) is not known"),
+        ('{"message": "' + "x" * 480 + 'secret-token"}', "x"),
+    ],
+)
+def test_p8_what_is_told_of_an_answer_of_another_shape(text: str, says: str) -> None:
+    """What it says in words, without the token or a part of it."""
+    error = redacted(answered(404, text), "secret-token").error
+    assert says in error
+    assert "secret" not in error

@@ -12,7 +12,7 @@ from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 NAMED = [
-    *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "laws", "search"),
+    *("help", "demo", "test", "promises", "lint", "bench", "walk", "figures", "campaign", "manners", "laws", "search"),
     *("bodies", "contract"),
     *("peers", "lock", "clean"),
 ]

@@ -29,11 +29,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What Oden answers: an HTTP status and a JSON value or, as `text`, a table of comma-separated values."""
+    """What Oden answers: an HTTP status and a JSON value or, as `text`, what is no JSON: with 200 a table of
+    comma-separated values, or nothing at all. `refused`: it took no effect, whatever the status says."""
 
     status: int
     body: object
     text: str | None = None
+    refused: bool = False
+
+    @property
+    def took_effect(self) -> bool:
+        """Whether the request did what it asked for."""
+        return self.status == 200 and not self.refused
 
 
 class ErrorAnswer(Exception):

@@ -28,6 +28,17 @@ from gateway.simulator.oden.store import derived_id
 
 JSON_TYPE = "application/json"
 CSV_TYPE = "text/csv"
+TEXT_TYPE = "text/plain"
+
+SHAPES: Mapping[str, Callable[[str], str]] = {
+    "message": lambda text: json.dumps({"message": text}),
+    "detail": lambda text: json.dumps({"detail": [{"loc": ["body"], "msg": text, "type": "value_error"}]}),
+    "text": lambda text: text,
+    "framework": lambda text: json.dumps({"timestamp": "2026-11-02T08:00:00Z", "status": 404, "error": text}),
+}
+"""How errors look that are not in the shape of Oden's document: of API gateways, of web frameworks, of plain
+servers.
+"""
 
 
 class FaultError(GatewayError):
@@ -59,7 +70,7 @@ class Genuine:
 
     def of(self, reply: Reply) -> Reply:
         """`reply`, spoilt so. A table of comma-separated values keeps its ids."""
-        is_table = reply.content_type == CSV_TYPE
+        is_table = reply.content_type != JSON_TYPE
         if self.content_type is not None:
             reply = replace(reply, content_type=self.content_type)
         if not self.ids and not is_table:
@@ -73,9 +84,17 @@ class Genuine:
 def reply_of(answer: Answer) -> Reply:
     """The model's answer as it goes to the client where no fault strikes."""
     if answer.text is not None:
-        return Reply(answer.status, answer.text.encode(errors="replace"), CSV_TYPE)
+        return Reply(answer.status, answer.text.encode(errors="replace"), text_type(answer))
     return Reply(answer.status, json.dumps(answer.body).encode())
 
+
+def text_type(answer: Answer) -> str:
+    """The content type of an answer that is no JSON."""
+    return CSV_TYPE if answer.status == 200 and answer.text else TEXT_TYPE
+
+
+_SWALLOWED: Mapping[str, bytes] = {"nothing": b"", "object": b"{}", "error": b'{"error": "under maintenance"}'}
+"""What a success says that is none."""
 
 Sees = Genuine | Reply | Literal["closed", "hanging"]
 """What the client gets: the model's answer, another one, a connection that is closed, or one on which nothing comes."""
@@ -182,6 +201,18 @@ def _error(options: _Options, words: str) -> Fault:
     return Fault(words, _commit(options), Reply(status, json.dumps(body).encode(), headers=headers))
 
 
+def _foreign(options: _Options, words: str) -> Fault:
+    shape, status = str(options.get("shape", "message")), int(str(options.get("status", 404)))
+    body = SHAPES[shape]("no Route matched with those values")
+    content_type = TEXT_TYPE if shape == "text" else JSON_TYPE
+    return Fault(words, _commit(options), Reply(status, body.encode(), content_type))
+
+
+def _swallow(options: _Options, words: str) -> Fault:
+    body = _SWALLOWED[str(options.get("as", "nothing"))]
+    return Fault(words, _commit(options), Reply(200, body))
+
+
 def _html(options: _Options, words: str) -> Fault:
     status = int(str(options.get("status", 502)))
     headers = (("Proxy-Authenticate", 'Basic realm="factory"'),) if status == 407 else ()
@@ -222,6 +253,8 @@ def _commit(options: _Options) -> float | None:
 KINDS: Mapping[str, tuple[Callable[[_Options, str], Fault], tuple[str, ...]]] = {
     "latency": (_latency, ("seconds",)),
     "error": (_error, ("status", "retryable", "retry_after", "commit")),
+    "foreign": (_foreign, ("status", "shape", "commit")),
+    "swallow": (_swallow, ("as", "commit")),
     "html": (_html, ("status", "commit")),
     "redirect": (_redirect, ("to",)),
     "hang": (_hang, ("commit",)),
@@ -294,6 +327,18 @@ def _not_empty(text: str) -> str:
     return text
 
 
+def _swallowed(text: str) -> str:
+    if text not in _SWALLOWED:
+        raise ValueError(text)
+    return text
+
+
+def _shape(text: str) -> str:
+    if text not in SHAPES:
+        raise ValueError(text)
+    return text
+
+
 def _header(text: str) -> str:
     if not re.fullmatch(r"[!-~]+", text):
         raise ValueError(text)
@@ -316,6 +361,8 @@ class _Option(NamedTuple):
 _OPTIONS: Mapping[str, _Option] = {
     "seconds": _Option(_range, "seconds such as 0.5, or 0.1..3 for a time by chance"),
     "status": _Option(_status, "an HTTP status from 200 to 599 that comes with a body"),
+    "as": _Option(_swallowed, f"one of {', '.join(_SWALLOWED)}"),
+    "shape": _Option(_shape, f"one of {', '.join(SHAPES)}"),
     "retryable": _Option(_yes, "yes or no"),
     "retry_after": _Option(_count, "whole seconds, 1 or more"),
     "commit": _Option(_commit_after, "no, yes, or the seconds after the answer at which the request takes effect"),

@@ -153,9 +153,18 @@ def parse_interval(store: Store, body: Fields, interval_type: str, line: Line) -
     if start is None:
         raise body.missing("start_time")
     _check_order(body, start, end)
+    _check_overlap(store, interval_type, line, start)
     given = body.fields("metadata") or Fields({}, "metadata.")
     metadata = _resolved_metadata(store, interval_type, line, given, {})
     return Interval("", interval_type, line, name, start, end, metadata)
+
+
+def _check_overlap(store: Store, interval_type: str, line: Line, start: int) -> None:
+    """By manner, a run, batch or state is refused where one of its type goes on that began before it."""
+    status = store.manners.overlap
+    before = store.intervals_of(interval_type, line) if status >= 400 and interval_type in BUILT_IN else []
+    if any(old.start < start and (old.end is None or old.end > start) for old in before):
+        raise ErrorAnswer(status, "another interval is still open then")
 
 
 def create(store: Store, new: Interval) -> Interval:

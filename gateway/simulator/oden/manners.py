@@ -10,6 +10,7 @@ A manner is a field of `Manners`, and its row says what it does, which values it
 So a client can be tried against each possibility. Pure.
 """
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -25,7 +26,11 @@ from gateway.simulator.oden.bodies import (
     to_internal_ids,
     without_ids,
 )
+from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.store import Store
+
+UPDATES = ("/v2/interval/set", "/v2/interval/update", "/v2/intervals/update")
+"""The endpoints that change intervals."""
 
 T = TypeVar("T")
 
@@ -86,6 +91,31 @@ def _ids(value: bool, call: Call, answer: Answer) -> Answer:  # noqa: FBT001 - t
     return Answer(answer.status, without_ids(answer.body))
 
 
+def _errors(value: str, call: Call, answer: Answer) -> Answer:
+    if value == "documented" or not 400 <= answer.status < 500 or not isinstance(answer.body, dict):
+        return answer
+    text = str(answer.body.get("error"))
+    if value == "success":
+        return Answer(200, {"error": text}, refused=True)
+    shown = SHAPES[value](text)
+    return Answer(answer.status, None, shown) if value == "text" else Answer(answer.status, json.loads(shown))
+
+
+def _updated(value: str, call: Call, answer: Answer) -> Answer:
+    changes = call.path in UPDATES and answer.took_effect and (call.path != "/v2/interval/set" or "id" in call.fields())
+    return Answer(200, None, {"empty": "", "text": "OK"}[value]) if changes and value != "whole" else answer
+
+
+def _refuse(value: str, call: Call) -> Answer | None:
+    if (
+        not value
+        or not call.path.endswith(("/set", "/update"))
+        or value not in call.body.decode(errors="replace").lower()
+    ):
+        return None
+    return ErrorAnswer(400, "this is not allowed here", name="body").answer
+
+
 def _bulk_update(value: int, call: Call) -> Answer | None:
     if value == 200 or call.path != "/v2/intervals/update":
         return None
@@ -142,6 +172,44 @@ class Manners:
             _seconds,
         ),
     )
+    errors: str = _manner(
+        "documented",
+        Manner(
+            "what the body of a 4xx is: `error` and `retryable` as the document has them (documented); `message`, "
+            "`detail`, a web framework's own or plain text; or none at all, but 200 with `error` (success)",
+            ", ".join(("documented", *SHAPES, "success")),
+            {text: text for text in ("documented", *SHAPES, "success")}.__getitem__,
+            after=_errors,
+        ),
+    )
+    updated: str = _manner(
+        "whole",
+        Manner(
+            "what a success of a change of intervals answers: what the document says (whole), nothing (empty), or a "
+            "text that is no JSON (text)",
+            "whole, empty or text",
+            {text: text for text in ("whole", "empty", "text")}.__getitem__,
+            after=_updated,
+        ),
+    )
+    overlap: int = _manner(
+        200,
+        Manner(
+            "200, or the status with which a run, batch or state is refused while one of its type that began before "
+            "has not ended by then; `intervals.parse_interval` asks",
+            "200, 400, 409 or 500",
+            {"200": 200, "400": 400, "409": 409, "500": 500}.__getitem__,
+        ),
+    )
+    refuse: str = _manner(
+        "",
+        Manner(
+            "a text: what is set and has it somewhere is refused, whatever the rest",
+            "a text",
+            str,
+            before=_refuse,
+        ),
+    )
 
     def before(self, call: Call) -> Answer | None:
         """The answer of the first manner that answers in the place of the endpoint; None where none does."""
@@ -168,9 +236,11 @@ def read_manners(given: Mapping[str, object], manners: Manners = Manners()) -> M
     changes: dict[str, object] = {}
     for name, value in given.items():
         if name not in MANNERS:
-            raise MannerError(f"there is no mode {name!r}: the modes are {', '.join(MANNERS)}")
+            raise MannerError(f"there is no manner {name!r}: the manners are {', '.join(MANNERS)}")
         try:
             changes[name] = MANNERS[name].read(str(value).lower())
         except (ValueError, KeyError):
-            raise MannerError(f"{value!r} is no value for the mode {name}: it can be {MANNERS[name].values}") from None
+            raise MannerError(
+                f"{value!r} is no value for the manner {name}: it can be {MANNERS[name].values}"
+            ) from None
     return replace(manners, **changes)  # type: ignore[arg-type] # each row reads its field's type

@@ -221,6 +221,6 @@ class LaggingModel:
             self._searched.manners = manners
             return self._searched.answer(path, body)
         answer = self.model.answer(path, body)
-        if answer.status == 200:
+        if answer.took_effect:
             self._not_searched.append((now, path, body))
         return answer

@@ -8,7 +8,7 @@ The admin port shows and changes, in JSON, what holds while the stand-in runs:
     GET    /faults      {"faults": [{"number", "fault", "struck"}], "requests": {endpoint: count}}
     POST   /faults      {"kind": "close", "commit": 5, "at": "interval/set", ...} -> {"number"}
     DELETE /faults      ends all of them; /faults/3 ends that one
-    GET    /modes       the manners; POST changes those that are given
+    GET    /manners     the manners; POST changes those that are given (`/modes` is the same)
 
 Whatever is wrong there is answered with 400 (404 for a fault that is not there) and {"error"}. It is open to whoever
 reaches it: the stand-in guards nothing.
@@ -31,13 +31,15 @@ from gateway.clock import AnchoredClock
 from gateway.errors import GatewayError
 from gateway.simulator.oden.bodies import ErrorAnswer
 from gateway.simulator.oden.fault_injection import FaultInjector
-from gateway.simulator.oden.faults import FaultError, make_fault
+from gateway.simulator.oden.faults import FaultError, make_fault, text_type
 from gateway.simulator.oden.manners import read_manners
 from gateway.simulator.oden.model import LaggingModel, OdenModel
 from gateway.simulator.oden.persistence import Ledger, LedgerEntry, readable_body
 
 LARGEST_BODY = 4 * 2**20
 """Bytes that a request may hold: 2,500 intervals, which is the most the document allows, are about 1 MiB."""
+
+MANNERS_AT = ("/manners", "/modes")
 
 _RECEIVED = web.RequestKey("received", float)
 _IN_LEDGER = web.RequestKey("in_ledger", bool)
@@ -114,9 +116,11 @@ class _Api:
             return _error(401, "the token is missing or not valid")
         body = await request.read()
         answer = self._model.answer(request.path_qs, body, self._clock.now())
-        self._log(request, body, answer.status)
+        # A success that had no effect must not be replayed as if it had.
+        self._log(request, body, 0 if answer.refused else answer.status)
         if answer.text is not None:
-            return web.Response(body=answer.text.encode(errors="replace"), content_type="text/csv", charset="utf-8")
+            text = answer.text.encode(errors="replace")
+            return web.Response(status=answer.status, body=text, content_type=text_type(answer), charset="utf-8")
         return web.json_response(answer.body, status=answer.status)
 
     def _log(self, request: web.Request, body: bytes, status: int) -> None:
@@ -163,8 +167,8 @@ def make_admin(injector: FaultInjector, model: OdenModel) -> web.Application:
             web.post("/faults", admin.add_fault),
             web.delete("/faults", admin.clear_faults),
             web.delete(r"/faults/{number:\d{1,9}}", admin.remove_fault),
-            web.get("/modes", admin.show_manners),
-            web.post("/modes", admin.change_manners),
+            *(web.get(path, admin.show_manners) for path in MANNERS_AT),
+            *(web.post(path, admin.change_manners) for path in MANNERS_AT),
         ]
     )
     return app

@@ -111,16 +111,17 @@ function showSource(element, source) {
 }
 
 function waiting(now) {
-  const { dead, ...others } = now.outbox.records;
+  const { dead, unsettled, ...others } = now.outbox.records;
   return sum(others);
 }
 
 function showOutbox(now) {
   const element = document.getElementById("outbox");
-  const { sending = 0, in_doubt = 0, parked = 0, dead = 0 } = now.outbox.records;
+  const { sending = 0, in_doubt = 0, parked = 0, dead = 0, unsettled = 0 } = now.outbox.records;
   const total = waiting(now);
   const drain = now.outbox.drain_seconds;
   if (dead) mark(element, "warn", count(dead, "dead letter", "dead letters"));
+  else if (unsettled) mark(element, "warn", `${unsettled.toLocaleString("en")} may be at Oden`);
   else if (total && drain === null) mark(element, "warn", "not draining");
   else mark(element, "ok", total ? "draining" : "empty");
   const parts = [count(total, "record waits", "records wait")];

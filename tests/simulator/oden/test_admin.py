@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
 import pytest
 
 from gateway.simulator.oden.fault_injection import FaultInjector, inject_faults
+from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.server import listening, make_admin, make_app
 from gateway.simulator.oden.store import Organization
@@ -68,14 +70,11 @@ async def test_faults_are_added_listed_with_counts_and_ended(client: Client) -> 
     assert (await client.ask("GET", "/faults"))[1]["faults"] == []
 
 
-async def test_modes_are_changed_and_shown(client: Client) -> None:
-    """POST changes what it gives and answers all; GET shows them."""
-    status, modes = await client.ask("POST", "/modes", {"range": "start", "bulk_update": 501})
-    assert (status, modes) == (
-        200,
-        {"nothing": "by_match", "range": "start", "ids": True, "bulk_update": 501, "search_lag": 0.0},
-    )
-    assert await client.ask("GET", "/modes") == (200, modes)
+async def test_manners_are_changed_and_shown(client: Client) -> None:
+    """POST changes what it gives and answers all; GET shows them, also under the address of before."""
+    status, manners = await client.ask("POST", "/manners", {"range": "start", "bulk_update": 501})
+    assert (status, manners) == (200, asdict(Manners(range="start", bulk_update=501)))
+    assert await client.ask("GET", "/manners") == await client.ask("GET", "/modes") == (200, manners)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ STATUSES = (400, 401, 403, 404, 409, 429, 500, 501, 503)
 FAULTS = (
     *("latency seconds=0.001", "redirect", "truncated", "content_type", "no_id"),
     *(f"error status={status} commit=no" for status in STATUSES),
-    *(f"{kind} commit={when}" for kind in ("error", "html", "hang", "close") for when in ("no", "yes", "0.001")),
+    *(
+        f"{kind} commit={when}"
+        for kind in ("error", "foreign", "swallow", "html", "hang", "close")
+        for when in ("no", "yes", "0.001")
+    ),
 )
 PATIENCE = 60
 """Seconds within which everything happens that does happen."""
@@ -136,6 +140,12 @@ async def test_a_fault_at_every_endpoint(running: Running, words: str) -> None:
             case "html":
                 assert isinstance(seen, tuple)
                 assert seen[:2] == (502, "text/html")
+            case "foreign":
+                assert isinstance(seen, tuple)
+                assert seen[:2] == (404, "application/json")
+                assert json.loads(seen[2]).keys() == {"message"}
+            case "swallow":
+                assert seen == (200, "application/json", b"")
             case "error":
                 sees = read_fault(words).sees
                 assert isinstance(sees, Reply)

@@ -1,0 +1,158 @@
+"""What each manner of Oden's costs: an hour of one line, told in simulated time, and a row of a table for each."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from gateway.model import Record, StartInterval
+from gateway.simulator.oden.faults import SHAPES
+from gateway.simulator.oden.manners import Manners
+from gateway.status import findings
+from gateway.status.snapshot import Histogram, OdenStatus, OutboxStatus
+from tests.delivery.simulated import Plant, T, live
+
+MINUTES = 60
+LOST_ANSWERS = (
+    "close commit=yes at=interval/set times=2 since=200",
+    "close commit=yes at=scrap_yield/set times=2 since=300",
+    "close commit=yes at=interval*/* times=2 since=600",
+    "error status=500 commit=yes at=interval/set times=1 since=900",
+)
+"""In every row some answers are lost, of which nobody knows whether they took effect."""
+FORBIDDEN = "forbidden"
+"""What one run is called, and the scrap code of one entry, where something is refused."""
+
+
+@dataclass
+class Row:
+    """One way that Oden can be, and what became of the hour. `said` are the problems on the page, the first first."""
+
+    name: str
+    manners: Manners = field(default_factory=Manners)
+    faults: Sequence[str] = ()
+    lost: int = 0
+    doubled: int = 0
+    dead: int = 0
+    unsettled: int = 0
+    stuck: int = 0
+    requests: int = 0
+    wanted_dead: int = 0
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is lost, doubled or left, or more or less is dead than this Oden refuses."""
+        return bool(self.lost or self.doubled or self.stuck or self.unsettled or self.dead != self.wanted_dead)
+
+
+def rows() -> list[Row]:
+    """Every value of every manner by itself, and some faults that last."""
+    refuses = [
+        Row(f"errors={shape}, one run and one entry refused", Manners(errors=shape, refuse=FORBIDDEN), wanted_dead=2)
+        for shape in ("documented", *SHAPES, "success")
+    ]
+    return [
+        Row("as the document's examples"),
+        *(Row(f"nothing={value}", Manners(nothing=value)) for value in ("empty", "404")),
+        Row("range=start", Manners(range="start")),
+        Row("ids=no", Manners(ids=False)),
+        *(Row(f"bulk_update={value}", Manners(bulk_update=value)) for value in (404, 501)),
+        Row("search_lag=30", Manners(search_lag=30.0)),
+        *refuses,
+        *(Row(f"updated={value}", Manners(updated=value)) for value in ("empty", "text")),
+        *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 500)),
+        *(
+            Row(
+                f"5 min without a route, shape={shape}",
+                faults=[f"foreign status=404 shape={shape} since=900 until=1200"],
+            )
+            for shape in SHAPES
+        ),
+        Row("5 min without a route for searches", faults=["foreign status=404 at=*/search since=190 until=490"]),
+        Row("5 min of 200 with an error", faults=["swallow as=error since=900 until=1200"]),
+        Row("5 min of a web page", faults=["html status=200 since=900 until=1200"]),
+        Row("10 min of 401 in another shape", faults=["foreign status=401 since=900 until=1500"]),
+    ]
+
+
+def measure(row: Row) -> Row:
+    """Let the hour pass with this Oden."""
+    told: list[StartInterval] = []
+    amounts: Counter[str] = Counter()
+
+    async def hour(plant: Plant) -> None:
+        watching = asyncio.create_task(_watch(plant, row.said))
+        open_: list[StartInterval] = []
+        for minute in range(MINUTES + 1):
+            ends: list[Record] = [plant.end(one, 60 * minute) for one in open_]
+            open_ = (
+                []
+                if minute == MINUTES
+                else [plant.start(60 * minute, name=str(minute)), plant.start(60 * minute, "STATE")]
+            )
+            plant.commit(*ends, *open_)
+            told.extend(open_)
+            await asyncio.sleep(30)
+            if open_:
+                plant.commit(plant.output(open_[0], 60 * minute + 30, 1))
+                amounts["RUN"] += 1
+            if minute == 2 and row.manners.refuse:
+                plant.commit(
+                    plant.start(60 * minute + 7, "RUN", FORBIDDEN),
+                    plant.output(open_[0], 155, 100, scrap_code=FORBIDDEN),
+                )
+            await asyncio.sleep(30)
+        await plant.until(lambda: not _to_do(plant) or asyncio.get_running_loop().time() > 6 * 3600)
+        watching.cancel()
+
+    plant = live(hour, row.manners, [*LOST_ANSWERS, *row.faults])
+    shown = Counter((one.type, one.start) for kind in ("RUN", "STATE") for one in plant.intervals(kind) if one.end)
+    wanted = Counter((one.type, one.start) for one in told)
+    difference = plant.total() - amounts["RUN"]
+    counts = plant.outbox.counts()
+    row.lost = (wanted - shown).total() + max(0, -difference)
+    row.doubled = (shown - wanted).total() + max(0, difference)
+    row.dead, row.unsettled, row.requests = counts.dead, counts.unsettled, len(plant.seen)
+    row.stuck = _to_do(plant) + (counts.parked if not counts.dead else 0)
+    return row
+
+
+def table(told: Sequence[Row]) -> Iterator[str]:
+    """The rows as lines of text, each once it is measured."""
+    width = max(len(row.name) for row in told)
+    yield f"{'Oden':{width}}  lost  doubled  dead  unsettled  stuck  requests  the page says"
+    for row in map(measure, told):
+        figures = f"{row.lost:4}  {row.doubled:7}  {row.dead:4}  {row.unsettled:9}  {row.stuck:5}  {row.requests:8}"
+        said = "; ".join(dict.fromkeys(row.said)) or "all is well"
+        yield f"{row.name:{width}}  {figures}  {'WRONG: ' if row.wrong else ''}{said}"
+
+
+async def _watch(plant: Plant, said: list[str]) -> None:
+    """Note what the page says, looked at each half minute."""
+    while True:
+        held, counts = plant.drain.health.api, plant.outbox.counts()
+        records = {
+            "waiting": 0,
+            "sending": 0,
+            "in_doubt": 0,
+            "parked": 0,
+            "dead": counts.dead,
+            "unsettled": counts.unsettled,
+        }
+        outbox = OutboxStatus(records, None, 0.0, 0)  # type: ignore[arg-type] # the keys are those of Waiting
+        oden = OdenStatus("", held.reason if held else None, None, None, None, None, {}, Histogram((), (0,), 0.0), 0.0)
+        conditions = [
+            *findings.delivery(oden, (), outbox, T),
+            *findings.dead_letters(outbox),
+            *findings.unsettled(outbox),
+        ]
+        said.extend(
+            condition.text.partition(";")[0] for condition in conditions if condition.text.partition(";")[0] not in said
+        )
+        await asyncio.sleep(30.0)
+
+
+def _to_do(plant: Plant) -> int:
+    counts = plant.outbox.counts()
+    return counts.waiting + counts.sending + counts.in_doubt

@@ -1,0 +1,22 @@
+"""A sample of the manners' table; `make manners` prints all of it."""
+
+import pytest
+
+from tests.campaign.matrix import Row, measure, rows
+
+SAMPLE = (
+    "ids=no",
+    "errors=detail, one run and one entry refused",
+    "overlap=409",
+    "5 min without a route, shape=framework",
+)
+
+
+@pytest.mark.parametrize("row", [row for row in rows() if row.name in SAMPLE], ids=lambda row: row.name)
+def test_p4_no_manner_loses_doubles_or_stops_anything(row: Row) -> None:
+    """Of an hour everything is at Oden once, but for what this Oden refuses, which is a dead letter; and the page
+    says so.
+    """
+    measure(row)
+    assert not row.wrong
+    assert bool(row.said) == bool(row.wanted_dead or row.faults)

@@ -1,0 +1,142 @@
+"""Delivery in simulated time against the stand-in with manners and faults: what takes minutes takes none."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import cast
+
+from gateway.clock import LoopClock
+from gateway.delivery.drain import DeliveryOptions, Drain
+from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+from gateway.oden.client import OdenClient
+from gateway.oden.pace import Pace
+from gateway.outbox.control_handlers import ControlHandlers, Question
+from gateway.outbox.entries import Commit, Counts, DeadLetter
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.simulator.oden.fault_injection import FaultInjector
+from gateway.simulator.oden.faults import read_fault
+from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.model import OdenModel
+from gateway.simulator.oden.store import Interval, Organization
+from tests.campaign.fuse import Fuse
+from tests.campaign.oden import Oden, Wire
+from tests.campaign.quiet import silent
+from tests.campaign.storage import InLine
+from tests.campaign.virtual import simulate
+from tests.delivery.harness import FACTORY, LINE, LINES, NAME
+
+T = 1_800_000_000
+"""The time at which the loop's time is 0."""
+LONG = 24 * 3600.0
+"""Seconds of the loop that anything may take."""
+
+
+class Plant:
+    """An outbox, its delivery, and Oden; `seen` are the requests that were written, in order, with their bodies."""
+
+    def __init__(self, manners: Manners, faults: Sequence[str], rows: MemoryStore | None = None) -> None:
+        plant = Organization(interval_types=("CHECK",))
+        self.injector = FaultInjector(plant, 0, map(read_fault, faults))
+        self.oden = Oden(OdenModel(plant, manners), self.injector)
+        self.rows = rows or MemoryStore()
+        self.outbox = Outbox(self.rows)
+        self.seen: list[tuple[str, str]] = []
+        self.drain: Drain
+        self.number = 0
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.seen]
+
+    def begin(self, settings: DeliveryOptions) -> "asyncio.Task[None]":
+        loop = asyncio.get_running_loop()
+        wire = Wire(self.oden, Pace(loop.time()), settings.timeout, Fuse())
+        receive = self.oden.receive
+
+        def noted(path: str, body: bytes) -> "asyncio.Future[object]":
+            self.seen.append((path.removeprefix("/v2/"), body.decode()))
+            return cast("asyncio.Future[object]", receive(path, body))
+
+        self.oden.receive = noted  # type: ignore[method-assign,assignment] # it only takes note
+        outbox = cast("OutboxThread", InLine(self.outbox))
+        self.drain = Drain(outbox, cast("OdenClient", wire), LoopClock(T), settings, LINES)
+        return asyncio.create_task(self.drain.run())
+
+    def commit(self, *records: Record) -> None:
+        self.outbox.commit(Commit(number=self.outbox.last_commit() + 1, records=records))
+        self.drain.wake()
+
+    async def until(self, condition: Callable[[], bool], seconds: float = LONG) -> None:
+        """Wait for `condition`, for so many seconds of the loop at the most."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.5)
+
+    async def drained(self) -> Counts:
+        """Wait until nothing waits or is under way any more; what is where then."""
+        await self.until(lambda: not _to_do(self.outbox.counts()))
+        return self.outbox.counts()
+
+    def letters(self) -> list[DeadLetter]:
+        return self.outbox.dead_letters(1000)
+
+    async def ask(self, command: str, question: Question) -> list[dict[str, object]]:
+        """What the gateway answers to `oden-gateway outbox COMMAND`."""
+        handlers = ControlHandlers(cast("OutboxThread", InLine(self.outbox)), live=True, wake=self.drain.wake)
+        return [item async for item in handlers.answer(command, question)]
+
+    def intervals(self, kind: str) -> list[Interval]:
+        return self.oden.model.intervals(kind, FACTORY, NAME)
+
+    def total(self, kind: str = "RUN") -> int:
+        """The yield of all intervals of a type."""
+        entries = (entry for interval in self.intervals(kind) for entry in self.oden.model.output(interval))
+        return sum(int(str(entry.raw_data.get("yield", 0))) for entry in entries)
+
+    def start(self, at: int, kind: str = "RUN", name: str | None = None, line: str = LINE) -> StartInterval:
+        details = {"RUN": {"product": "Film 20"}, "STATE": {"category": "Uptime"}}.get(kind, {})
+        return StartInterval(self.key(), line, T + at, kind, T + at, name, dict(details))
+
+    def output(self, of: StartInterval, at: int, amount: int, **more: str) -> Output:
+        stamp = T + at
+        raw: dict[str, Scalar] = {"yield": amount, **more}
+        return Output(self.key(), of.line, stamp, of.type, of.key, stamp, raw, ("yield",))
+
+    def end(self, of: StartInterval, at: int) -> UpdateInterval:
+        return UpdateInterval(self.key(), of.line, T + at, of.type, of.key, T + at)
+
+    def key(self) -> str:
+        self.number += 1
+        return record_key(LINE, self.number, 1.0)
+
+
+def live(
+    story: Callable[[Plant], Awaitable[None]],
+    manners: Manners = Manners(),  # noqa: B008 - frozen
+    faults: Sequence[str] = (),
+    *,
+    settings: DeliveryOptions = DeliveryOptions(60.0, 30.0),  # noqa: B008 - frozen
+) -> Plant:
+    """Let delivery run while `story` is told, in simulated time; what there is afterwards."""
+    plant = Plant(manners, faults)
+
+    async def told() -> None:
+        running = plant.begin(settings)
+        try:
+            await story(plant)
+        finally:
+            running.cancel()
+            with suppress(asyncio.CancelledError):
+                await running
+
+    random.seed(1)  # the jitter of delivery
+    with silent():
+        simulate(told())
+    return plant
+
+
+def _to_do(counts: Counts) -> int:
+    return counts.waiting + counts.sending + counts.in_doubt

@@ -1,0 +1,122 @@
+"""`ends: auto`: ends share requests until this Oden refuses a start because of the interval before it, and no record is
+lost over finding that out."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from gateway.delivery.ends import ENDS_AGAIN, EndsOrder
+from gateway.delivery.settlement import DeliveryOptions
+from gateway.model import StartInterval
+from gateway.simulator.oden.manners import Manners
+from tests.delivery.simulated import Plant, T, live
+
+RUNS = 40
+
+
+async def shift(plant: Plant, runs: int = RUNS, name: str = "order", begin: int = 0, every: int = 60) -> None:
+    """Runs and states one after another, each begun in the commit in which the last one ends, with output."""
+    run: StartInterval | None = None
+    state: StartInterval | None = None
+    for number in range(runs + 1):
+        at = begin + every * number
+        ends = [plant.end(one, at) for one in (run, state) if one is not None]
+        if number == runs:
+            plant.commit(*ends)
+            break
+        run, state = plant.start(at, name=f"{name} {number}"), plant.start(at, "STATE")
+        plant.commit(*ends, run, state)
+        await asyncio.sleep(every / 2)
+        plant.commit(plant.output(run, at + every // 2, 1))
+        await asyncio.sleep(every / 2)
+    await plant.drained()
+
+
+def settings(ends: EndsOrder) -> DeliveryOptions:
+    return DeliveryOptions(60.0, 30.0, ends=ends)
+
+
+def whole(plant: Plant, runs: int = RUNS) -> bool:
+    """Whether every run and state is there once, ended by the next, with its output, and nothing is left."""
+    wanted = [(T + 60 * number, T + 60 * number + 60) for number in range(runs)]
+    counts = plant.outbox.counts()
+    return (
+        all([(one.start, one.end) for one in plant.intervals(kind)] == wanted for kind in ("RUN", "STATE"))
+        and [run.name for run in plant.intervals("RUN")] == [f"order {number}" for number in range(runs)]
+        and plant.total() == runs
+        and (counts.dead, counts.unsettled, counts.parked) == (0, 0, 0)
+    )
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+@pytest.mark.parametrize("errors", ["documented", "detail", "success"])
+def test_p5_where_overlaps_are_refused_no_record_is_lost(status: int, errors: str) -> None:
+    """The start that is refused is sent again once the ends before it are at Oden: every interval is there, once.
+    What was learned holds for the type: later starts are not refused.
+    """
+    plant = live(shift, Manners(overlap=status, errors=errors))
+    assert whole(plant)
+    starts = Counter(body for path, body in plant.seen if path == "interval/set" and "start_time" in body)
+    again = sum(starts.values()) - len(starts)
+    assert again <= 8, "what was learned is not kept to"
+
+
+def test_a_backlog_of_an_outage_is_taken_where_overlaps_are_refused() -> None:
+    """Oden is away for a quarter of an hour while runs and states follow each other."""
+    plant = live(shift, Manners(overlap=400), faults=["error status=503 retryable=yes since=100 until=1000"])
+    assert whole(plant)
+
+
+def test_ends_auto_costs_nothing_where_overlaps_are_allowed() -> None:
+    """The same requests in the same order as with `ends: bulk`."""
+    auto, bulk = (live(shift, settings=settings(ends)) for ends in ("auto", "bulk"))
+    assert auto.seen == bulk.seen
+    assert whole(auto)
+
+
+def test_starts_that_are_refused_for_other_reasons_teach_nothing() -> None:
+    """200 of them between others: each is a dead letter, once the ends before it were sent, and ends share requests as
+    before."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(200):
+            await shift(plant, 2, name="order", begin=400 * number)
+            good = plant.start(400 * number + 150, name="order")
+            plant.commit(good)
+            await plant.drained()
+            bad = plant.start(400 * number + 200, name="forbidden")
+            plant.commit(plant.end(good, 400 * number + 200), bad)
+            await plant.drained()
+            learned.append(bool(plant.drain._executor.settlement.ends_first.types))
+
+    learned: list[bool] = []
+    plant = live(story, Manners(refuse="forbidden"))
+    assert not any(learned)
+    assert plant.outbox.counts().dead == 200
+    assert len(plant.intervals("RUN")) == 600
+    assert all(run.end is not None for run in plant.intervals("RUN"))
+
+
+def test_what_was_learned_is_tried_anew_after_a_day() -> None:
+    """An Oden that allows overlaps since: after a day ends share requests again."""
+
+    async def story(plant: Plant) -> None:
+        first_ends = plant.drain._executor.settlement.ends_first
+        await shift(plant, 5)
+        assert first_ends.types == {"RUN", "STATE"}
+        plant.oden.model.manners = Manners()
+        await asyncio.sleep(ENDS_AGAIN)
+        assert not first_ends.types
+        await shift(plant, 5, begin=100_000)
+        assert not first_ends.types
+
+    plant = live(story, Manners(overlap=409))
+    assert len(plant.intervals("RUN")) == len(plant.intervals("STATE")) == 10
+    assert plant.outbox.counts().dead == 0
+
+
+def test_with_bulk_a_refused_start_is_a_dead_letter() -> None:
+    """Who chose `bulk` has said that this Oden takes overlaps."""
+    plant = live(shift, Manners(overlap=400), settings=settings("bulk"))
+    assert plant.outbox.counts().dead > 0

@@ -1,0 +1,94 @@
+"""Intervals that somebody deletes or makes anew at Oden: what belongs to them concerns nobody else."""
+
+import asyncio
+import json
+
+from gateway.simulator.oden.store import Interval
+from tests.delivery.harness import FACTORY
+from tests.delivery.simulated import Plant, T, live
+
+OTHER = f"{FACTORY}/Line 02"
+
+
+def ask(plant: Plant, action: str, run: Interval, **fields: object) -> None:
+    """What a person does in Oden."""
+    place = {"type": {"name": "RUN"}, "line": {"name": "Line 01", "factory": {"name": FACTORY}}}
+    body = json.dumps({**place, **fields} if fields else {**place, "id": run.id}).encode()
+    assert plant.oden.model.answer(f"/v2/interval/{action}", body).status == 200
+
+
+def test_p5_a_deleted_run_concerns_nobody_else() -> None:
+    """60 codes for a run of line 1 that somebody has deleted: each is a dead letter of that run, after one look for
+    it; the records of line 2 are at Oden within 15 seconds, and no alarm is raised.
+    """
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="deleted")
+        plant.commit(run)
+        await plant.drained()
+        ask(plant, "delete", plant.intervals("RUN")[0])
+        plant.commit(*(plant.output(run, 10 + number, 1, scrap_code=f"code {number}") for number in range(60)))
+        other = plant.start(80, name="other", line=OTHER)
+        plant.commit(other, *(plant.output(other, 90 + n, 5, scrap_code=f"code {n}") for n in range(3)))
+        begun = asyncio.get_running_loop().time()
+        await plant.until(lambda: len(_output(plant)) == 3)
+        assert asyncio.get_running_loop().time() - begun <= 15.0
+        assert plant.drain.health.api is None
+        plant.commit(plant.end(run, 100))
+        await plant.drained()
+
+    plant = live(story)
+    letters = plant.letters()
+    assert len(letters) == plant.outbox.counts().dead == 61
+    assert len({letter.record.interval for letter in letters}) == 1
+    assert all("not at Oden any more" in letter.error or "404" in letter.error for letter in letters)
+    assert plant.paths.count("interval/search") == 1
+    assert plant.paths.count("scrap_yield/set") == 1 + 3
+
+
+def _output(plant: Plant) -> list[object]:
+    runs = plant.oden.model.intervals("RUN", FACTORY, "Line 02")
+    return [entry for run in runs for entry in plant.oden.model.output(run)]
+
+
+def test_p4_a_run_that_somebody_has_made_anew_goes_on_under_its_new_id() -> None:
+    """Deleted and made again with the same start: its output and its end go there, and nothing is a dead letter."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="one")
+        plant.commit(run)
+        await plant.drained()
+        (old,) = plant.intervals("RUN")
+        # Another takes its id, so that the new one gets the next.
+        ask(plant, "delete", old)
+        start = "2027-01-15T08:00:01Z"
+        for name in ("other", "by hand"):
+            ask(plant, "set", old, name=name, start_time=start, metadata={"product": {"name": "Film 9"}})
+        ask(plant, "delete", old)
+        plant.commit(plant.output(run, 10, 5), plant.output(run, 11, 7, scrap_code="Gel"))
+        await plant.drained()
+        plant.commit(plant.end(run, 50))
+        await plant.drained()
+
+    plant = live(story)
+    assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("by hand", T + 50)]
+    assert plant.total() == 12
+    assert plant.outbox.counts().dead == 0
+
+
+def test_p5_many_refusals_of_one_interval_are_no_alarm_and_of_many_are_one() -> None:
+    """Sixty entries of one run are refused: sixty dead letters. An entry each of twelve runs: held after ten."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="one")
+        plant.commit(run, *(plant.output(run, 10 + n, 1, scrap_code=f"bad {n}") for n in range(60)))
+        await plant.until(lambda: plant.outbox.counts().dead == 60)
+        assert plant.drain.health.api is None
+        runs = [plant.start(1000 + 60 * n, name=str(n)) for n in range(12)]
+        plant.commit(*runs)
+        await plant.drained()
+        plant.commit(*(plant.output(one, 2000 + n, 1, scrap_code="bad") for n, one in enumerate(runs)))
+        await plant.until(lambda: plant.drain.health.api is not None)
+        assert plant.outbox.counts().dead == 70
+
+    live(story, faults=["error status=400 at=scrap_yield/set holding=bad"])
