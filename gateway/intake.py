@@ -24,8 +24,10 @@ import structlog
 from gateway.clock import Clock
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
+from gateway.mapping.feeder import due, feed
+from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.provenance import ProvenanceLog
+from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
@@ -62,10 +64,10 @@ class IntakeHealth:
 
 @dataclass(slots=True)
 class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `states` are those of the lines that moved."""
+    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
 
     arrivals: Sequence[Arrival]
-    states: dict[str, LineState] = field(default_factory=dict)
+    lines: dict[str, Feed] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     receipts: list[tuple[str, ReceiptId]] = field(default_factory=list)
@@ -97,7 +99,7 @@ class Intake:
         self.follow(plans)
         self._poke = asyncio.Event()
         self._stopping = False
-        self.states: dict[str, LineState] = {}
+        self._lines: dict[str, Feed] = {}
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._mapped: _Batch | None = None
@@ -130,8 +132,12 @@ class Intake:
         self._number = await self._outbox(Outbox.last_commit)
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
-            self.states[plan.key] = load(plan, text) if text else LineState()
-        return max((state.now for state in self.states.values()), default=0.0)
+            self._lines[plan.key] = Feed(load(plan, text) if text else LineState())
+        return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    def state(self, line: str) -> LineState:
+        """What is remembered of the line with the key `line`, as it was last stored or found out since."""
+        return self._lines[line].state
 
     async def run(self) -> None:
         """Map and commit until `stop`. Never cancel it: what is mapped but not committed must not be forgotten.
@@ -169,9 +175,9 @@ class Intake:
         pause = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
         return min(max(pause, 0.0), STATE_WRITE)
 
-    def _due(self, plan: LinePlan, state: LineState | None = None) -> float | None:
+    def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, state or self.states[plan.key])
+        timer = due(plan, line or self._lines[plan.key])
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
@@ -191,9 +197,9 @@ class Intake:
             self._dirty.clear()
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
-        self.states.update(batch.states)
+        self._lines.update(batch.lines)
         if batch.commit is None:
-            self._dirty |= batch.states.keys()
+            self._dirty |= batch.lines.keys()
         self._mapped = None
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
@@ -232,7 +238,7 @@ class Intake:
                     self._step(plan, sample, batch)
         now = self._clock.now()
         for plan in self._plans:
-            timer = self._due(plan, batch.states.get(plan.key))
+            timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
                 self._step(plan, Tick(now), batch)
         batch.commit = self._commit_of(batch)
@@ -240,14 +246,14 @@ class Intake:
 
     def _commit_of(self, batch: "_Batch") -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
-        moved = self._dirty | batch.states.keys()
+        moved = self._dirty | batch.lines.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
         at_once = batch.records or batch.notices or batch.receipts or batch.new_sessions
         if not at_once and not (moved and (old or self._stopping)):
             return None
         return Commit(
             number=self._number + 1,
-            states={key: dump(batch.states.get(key, self.states[key])) for key in moved},
+            states={key: dump(batch.lines.get(key, self._lines[key]).state) for key in moved},
             records=tuple(batch.records),
             notices=tuple(batch.notices),
             receipts=tuple(batch.receipts),
@@ -274,9 +280,9 @@ class Intake:
         return await self._patiently(Outbox.has_receipt, arrival.source, receipt)
 
     def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
-        before = batch.states.get(plan.key, self.states[plan.key])
+        before = batch.lines.get(plan.key, self._lines[plan.key])
         try:
-            result = step(plan, before, event)
+            after, result = feed(plan, before, event)
         except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
@@ -288,8 +294,8 @@ class Intake:
             batch.notices.append(Notice("reject", now, source, address, text))
             return
         self.health.faults.pop(plan.key, None)
-        if result.state is not before:
-            batch.states[plan.key] = result.state
+        if after is not before:
+            batch.lines[plan.key] = after
         if result.records:
             batch.steps.append((plan.key, result, event))
             batch.records += result.records

@@ -14,7 +14,8 @@ from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import Intake
-from gateway.mapping.compile import compile_line
+from gateway.mapping import feeder
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import RECORD, Moment, Notice, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
@@ -52,7 +53,8 @@ def opened(directory: Path) -> Outbox:
 class Rig:
     """One life of an intake on an outbox directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, plan: LinePlan = PLAN) -> None:
+        self.plan = plan
         self.outbox = OutboxThread()
         self.directory = directory
         self.stored = 0
@@ -67,7 +69,7 @@ class Rig:
         def stored() -> None:
             self.stored += 1
 
-        intake = Intake(self.outbox, [PLAN], self.clock, stored, self.noticed.extend)
+        intake = Intake(self.outbox, [self.plan], self.clock, stored, self.noticed.extend)
         await intake.load()
         self.task = asyncio.create_task(intake.run())
         try:
@@ -84,8 +86,8 @@ class Rig:
         receipt = Receipt(packet_id, f"{topic}{value}", redelivered)
         return Arrival("floor", (Moment((sample,)),), receipt=receipt, done=lambda: self.acked.append(packet_id))
 
-    def count(self, value: int) -> Arrival:
-        return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now()),)),))
+    def count(self, value: int, ago: float = 0.0) -> Arrival:
+        return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now() - ago),)),))
 
     async def delivered_yield(self) -> int:
         """Take what waits out of the outbox as if it had been delivered; the yield among it."""
@@ -226,7 +228,7 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
     rig = Rig(tmp_path)
     total = 0
     async with rig.running() as intake:
-        assert intake.states[PLAN.key].inputs["good"].value == 109
+        assert intake.state(PLAN.key).inputs["good"].value == 109
         await intake.take(rig.count(112))
         async with asyncio.timeout(PATIENCE):
             while total < 12:
@@ -264,7 +266,7 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
         await until(lambda: rig.acked == [1, 2])
-        monkeypatch.setattr("gateway.intake.step", broken)
+        monkeypatch.setattr("gateway.intake.feed", broken)
         await until(lambda: calls > 0)
         assert intake.health.faults == {PLAN.key: "RuntimeError: a fault of ours"}
         await intake.take(rig.message("scrap", {"qty": 4}, 3))
@@ -391,3 +393,47 @@ async def test_p1_a_read_that_fails_is_tried_again(tmp_path: Path, monkeypatch: 
         broken = False
         await until(lambda: rig.acked == [2])
         assert (intake.health.redelivered, intake.health.blocked) == (1, None)
+
+
+TIMED = compile_line(
+    Line.model_validate(
+        {
+            "factory": "Factory A",
+            "line": "Line 01",
+            "inputs": {
+                "good": {"source": "plc", "node": "ns=2;s=Good", "counter": {"rollover": 65536}},
+                "order": {"source": "floor", "topic": "order", "field": "number", "time": "at"},
+            },
+            "run": {"key": "order", "product": "{order}", "name": "{order}", "settle": "0s"},
+            "scrap_yield": {"every": "1s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
+        }
+    ),
+    ("lines", 0),
+)
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["running", "stopped while it waits"])
+async def test_p13_a_late_message_is_stored_and_put_in_its_place(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stopped: bool,
+) -> None:
+    """It is acknowledged at once, and what it moves is told when no more come; also where the gateway was stopped
+    meanwhile, it is heard, and nothing is told twice."""
+    monkeypatch.setattr(feeder, "QUIET", 60.0 if stopped else 0.2)
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running() as intake:
+        now = rig.clock.now()
+        await intake.take(rig.message("order", {"number": "X", "at": now - 100}, 1))
+        await intake.take(rig.count(0, 90.0))
+        await intake.take(rig.count(7, 50.0))
+        await intake.take(rig.message("order", {"number": "B", "at": now - 60}, 2))
+        await until(lambda: rig.acked == [1, 2])
+        if not stopped:
+            await until(lambda: not intake.state(TIMED.key).late)
+    monkeypatch.setattr(feeder, "QUIET", 0.2)
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running() as intake:
+        await until(lambda: not intake.state(TIMED.key).late)
+        assert (await rig.made())["start"] == 2
+        assert await rig.delivered_yield() == 7

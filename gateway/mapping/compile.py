@@ -18,7 +18,7 @@ from gateway.mapping.output_track import OutputPlan
 from gateway.mapping.rules import RulePlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import Ladder, StatesPlan
-from gateway.model import NO_LOOKUPS, Lookups
+from gateway.model import NO_LOOKUPS, Lookups, Sample
 
 REMEMBERED_INTERVALS = 8
 """Runs, and batches, that have ended and of which a quality test can still be told."""
@@ -29,7 +29,8 @@ class LinePlan:
     """A line as configured.
 
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `derived` are the inputs
-    that follow from others, each after those; `watched` those of which something is expected in time.
+    that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
+    addresses whose messages have a time of their own, so that they can come late.
     """
 
     key: str
@@ -47,6 +48,12 @@ class LinePlan:
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
+    timed: frozenset[tuple[str, str]] = frozenset()
+
+    def counts_each(self, message: Sample) -> bool:
+        """Whether the message counts each time that it comes, also where it says the same again."""
+        fed = self.subscriptions.get((message.source, message.address), ())
+        return any(plan.counts_each and plan.accepts(message) for plan in fed)
 
 
 def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
@@ -122,4 +129,5 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         derived=tuple(plan for plan in inputs.values() if plan.expression is not None or plan.stale_of is not None),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None),
         rules=rules,
+        timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
     )

@@ -47,6 +47,7 @@ states        the state that is on and what may follow it (`StatesState`)
 output        amounts that wait for their run, the end of the window, time stamps (`OutputState`); so is `batch_output`
 last_heard    by source when something was last heard of it while it was watched
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
+late          messages that came late and wait until no more do; `feeder` puts them in their place, not `step`
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
@@ -69,7 +70,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Readings, Recorder, StepContext
+from gateway.mapping.context import AT_ONCE, NONE_TOLD, Readings, Recorder, Share, StepContext, ToldKeys
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
@@ -103,17 +104,19 @@ class LineState:
     batch_output: OutputState = field(default_factory=OutputState)
     last_heard: Annotated[Mapping[str, float], Field(alias="heard")] = field(default_factory=dict)
     rules: RulesState = field(default_factory=RulesState)
+    late: Annotated[tuple[Sample, ...], Field(exclude_if=lambda late: not late)] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The state after an event, and what it caused, in order; `rules` has by the key of a record
-    that of the rule that made it."""
+    """The state after an event, and what it caused, in order; by the key of a record, `rules` has that of the rule that
+    made it, and `shares` the sums that an entry of output holds."""
 
     state: LineState
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -142,9 +145,12 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Tick) -> Step:
-    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice."""
-    line = _LineStep(plan, state)
+def step(plan: LinePlan, state: LineState, event: Sample | Tick, told: ToldKeys = NONE_TOLD) -> Step:
+    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice.
+
+    Where a step is taken again, intervals that it begins have the keys under which they were `told`.
+    """
+    line = _LineStep(plan, state, told)
     if isinstance(event, Tick):
         line.advance(event.at)
     else:
@@ -167,10 +173,11 @@ class _LineStep:
     It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
-    def __init__(self, plan: LinePlan, state: LineState) -> None:
+    def __init__(self, plan: LinePlan, state: LineState, told: ToldKeys = NONE_TOLD) -> None:
         self.plan = plan
         self.state = state
-        self.context = context = StepContext(state.now, state.inputs, plan.inputs, Recorder(plan.key, state.seq))
+        recorder = Recorder(plan.key, state.seq, told)
+        self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = _output(plan.output, state.output, state.runs, context)
         self.batch_output = _output(plan.batch_output, state.batch_output, state.batches, context)
@@ -214,8 +221,9 @@ class _LineStep:
             batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
+            late=before.late,
         )
-        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules)
+        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
 
     # The stages
 

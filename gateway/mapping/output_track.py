@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
-from gateway.mapping.context import Readings, Recorder, StepContext
+from gateway.mapping.context import Readings, Recorder, Share, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.interval_track import IntervalTrack
@@ -207,7 +207,7 @@ def report(
     """Report to `interval` what it has by now, in as few entries as can hold it; what is too little waits until it has
     ended.
 
-    No two entries of an interval have the same whole second (`_stamp`).
+    No two entries of an interval have the same whole second (`free_stamp`).
     """
     owned: list[Amount] = []
     rest: list[Amount] = []
@@ -222,16 +222,21 @@ def report(
         for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
             rest += amounts.pop(shape)
     taken = state.stamps.get(interval.interval, ())
-    for raw_data, names in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
-        stamp = _stamp(interval, taken, now)
-        taken = tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
-        recorder.output(now, plan.type, interval.interval, stamp, raw_data, names)
+    for shares in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
+        stamp = free_stamp(interval, taken, now)
+        taken = with_stamp(taken, stamp)
+        recorder.output(now, plan.type, interval.interval, stamp, shares)
     known = {other.interval for other in (intervals.last, intervals.current) if other is not None}
     stamps = {key: others for key, others in state.stamps.items() if key in known}
     return OutputState(tuple(rest), state.flush_at, stamps | {interval.interval: taken})
 
 
-def _stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
+def with_stamp(taken: Stamps, stamp: int) -> Stamps:
+    """The time stamps of an interval with one more."""
+    return tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
+
+
+def free_stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
     """The time stamp of the next entry of `interval`, of which `taken` are those that it has.
 
     While the interval is on that is `now`, or the second after the latest. Once it has ended it is the last second of
@@ -256,22 +261,24 @@ def rounded_total(amounts: Sequence[Number]) -> Number:
     return whole(round(total(amounts), DECIMALS))
 
 
-def _packed(amounts: Mapping[EntryShape, Sequence[Number]]) -> list[tuple[dict[str, Scalar], tuple[str, ...]]]:
-    """The raw data with the sums filled in, and the names of these; kinds that have no name in common share one entry,
-    first come first put."""
-    packed: list[tuple[dict[str, Scalar], tuple[str, ...]]] = []
+def _packed(amounts: Mapping[EntryShape, Sequence[Number]]) -> list[list[Share]]:
+    """The sums, by the entries that hold them; kinds that have no name in common share one, first come first put."""
+    packed: list[list[Share]] = []
     for (raw_data, amount_names), parts in amounts.items():
         amount = rounded_total(parts)
         if amount == 0:
             continue
-        data: dict[str, Scalar] = {**dict.fromkeys(amount_names, amount), **dict(raw_data)}
-        room = next((place for place, (entry, _) in enumerate(packed) if not entry.keys() & data.keys()), None)
+        names = {*amount_names, *dict(raw_data)}
+        room = next((entry for entry in packed if names.isdisjoint(_names(entry))), None)
         if room is None:
-            packed.append((data, amount_names))
+            packed.append([(raw_data, amount_names, amount)])
         else:
-            entry, names = packed[room]
-            packed[room] = ({**entry, **data}, (*names, *amount_names))
+            room.append((raw_data, amount_names, amount))
     return packed
+
+
+def _names(entry: Sequence[Share]) -> set[str]:
+    return {name for raw_data, amount_names, _ in entry for name in (*amount_names, *dict(raw_data))}
 
 
 def _place(amount: Amount) -> int:

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, Tick, step
+from gateway.mapping.feeder import at_rest, feed
+from gateway.mapping.line import LineState, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
+from gateway.mapping.trail import Feed
 from gateway.model import Notice, Sample, StartInterval
 from gateway.oden.requests import Wording, iso, request_for
 
@@ -28,12 +30,11 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
 
     No sample that a recording can hold makes it fail.
     """
-    states = [LineState()] * len(plans)
+    lines = [Feed(LineState())] * len(plans)
     playback = Playback()
 
     def advance(number: int, event: Sample | Tick) -> None:
-        result = step(plans[number], states[number], event)
-        states[number] = result.state
+        lines[number], result = feed(plans[number], lines[number], event)
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
@@ -45,6 +46,9 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
             elif (event.source, event.address) in plan.subscriptions:
                 advance(number, Tick(now))  # what was due before is not caused by this sample
                 advance(number, event)
+    for number in range(len(plans)):
+        if (late := at_rest(lines[number])) is not None:
+            advance(number, Tick(late))
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback

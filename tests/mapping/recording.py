@@ -10,7 +10,9 @@ from ruamel.yaml import YAML
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.feeder import at_rest, feed
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
+from gateway.mapping.trail import Feed
 from gateway.model import Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
 
 T0 = 1_767_592_800.0
@@ -132,6 +134,27 @@ def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None,
         played.state = load(line, dump(result.state)) if restarts else result.state
         played.records += result.records
         played.notices += result.notices
+    return played
+
+
+def fed(line: LinePlan, *events: Sample | Tick, ticks: bool = False) -> Played:
+    """What comes of `events` as they come to a line, until it is at rest: what comes late is put in its place. With
+    `ticks`, time passes before each sample too, as it does in a running gateway."""
+    played, known = Played(LineState()), Feed(LineState())
+
+    def take(event: Sample | Tick) -> None:
+        nonlocal known
+        known, result = feed(line, known, event)
+        played.records += result.records
+        played.notices += result.notices
+
+    for event in events:
+        if ticks and isinstance(event, Sample):
+            take(Tick(event.received))
+        take(event)
+    if (late := at_rest(known)) is not None:
+        take(Tick(late))
+    played.state = known.state
     return played
 
 

@@ -7,7 +7,7 @@ from ulid import ULID
 
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.model import RECORD, Sample
-from tests.mapping.recording import GOLDEN, LINE, PLC, T0, golden, next_due, order, plan, play, scrap, tag, tick
+from tests.mapping.recording import GOLDEN, LINE, PLC, T0, fed, golden, next_due, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
 SHIFT = (
@@ -31,14 +31,14 @@ def test_golden(folder: Path) -> None:
     """A line's configuration and a recording give exactly these records and notices, and the same where the gateway
     restarts after each event."""
     line, events = golden(folder)
-    played = play(line, *events)
+    played = fed(line, *events)
     texts = [
         *played.texts,
         *(f"{notice.kind} {notice.source} {notice.address}: {notice.text}" for notice in played.notices),
     ]
     assert texts == (folder / "expected.txt").read_text().splitlines()
-    restarted = play(line, *events, restarts=True)
-    assert (restarted.records, restarted.notices) == (played.records, played.notices)
+    stepped, restarted = play(line, *events), play(line, *events, restarts=True)
+    assert (restarted.records, restarted.notices) == (stepped.records, stepped.notices)
 
 
 def test_p2_restart_anywhere_changes_nothing() -> None:
