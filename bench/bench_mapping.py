@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.config.schema import Line
+from gateway.mapping import feeder
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import at_rest, feed
-from gateway.mapping.line import LineState, Tick, dump, step
+from gateway.mapping.feeder import feed
+from gateway.mapping.line import LineState, dump, step
 from gateway.mapping.trail import Feed
 from gateway.model import Sample
 
@@ -116,10 +117,7 @@ def late() -> Iterator[tuple[float, float]]:
         said = T0 + 899.0 - seconds
         order = Sample("mes", "L0/order", {"number": "late", "sku": "FILM", "at": said}, T0 + 899.0)
         begun = time.perf_counter()
-        after, _ = feed(one, line, order)
-        rest = at_rest(after)
-        if rest is not None:
-            feed(one, after, Tick(rest))
+        feeder.fed(one, line, order)
         yield seconds, time.perf_counter() - begun
 
 

@@ -14,8 +14,8 @@ is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, 
 import asyncio
 import sqlite3
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -24,11 +24,11 @@ import structlog
 from gateway.clock import Clock
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import due, feed
-from gateway.mapping.line import LineState, Step, Tick, dump, load
+from gateway.mapping.feeder import feed, settled
+from gateway.mapping.line import LineState, Step, Tick, due, dump, load
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Notice, Record, Sample
+from gateway.model import Moment, Notice, Record, Sample
 from gateway.outbox.entries import Commit, ReceiptId
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -72,7 +72,7 @@ class _Batch:
     notices: list[Notice] = field(default_factory=list)
     receipts: list[tuple[str, ReceiptId]] = field(default_factory=list)
     new_sessions: list[str] = field(default_factory=list)
-    steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
+    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     commit: Commit | None = None
@@ -177,7 +177,7 @@ class Intake:
 
     def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, line or self._lines[plan.key])
+        timer = due(plan, (line or self._lines[plan.key]).state)
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
@@ -232,17 +232,30 @@ class Intake:
             if arrival.receipt:
                 receipt = ReceiptId(arrival.receipt.packet_id, arrival.receipt.digest)
                 batch.receipts.append((arrival.source, receipt))
-            for sample in arrival.samples:
-                batch.samples[sample.source, sample.quality] += 1
-                for plan in self._routes.get((sample.source, sample.address), ()):
-                    self._step(plan, sample, batch)
+            for moment in arrival.moments:
+                for sample in moment.samples:
+                    batch.samples[sample.source, sample.quality] += 1
+                for plan, part in self._parts(moment):
+                    self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
                 self._step(plan, Tick(now), batch)
+        for plan in self._plans:
+            if plan.key in batch.lines and batch.lines[plan.key].late:
+                self._step(plan, None, batch)
         batch.commit = self._commit_of(batch)
         return batch
+
+    def _parts(self, moment: Moment) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is."""
+        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
+        for sample in moment.samples:
+            for plan in self._routes.get((sample.source, sample.address), ()):
+                parts.setdefault(plan.key, (plan, []))[1].append(sample)
+        for plan, samples in parts.values():
+            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 
     def _commit_of(self, batch: "_Batch") -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
@@ -279,17 +292,21 @@ class Intake:
             return False
         return await self._patiently(Outbox.has_receipt, arrival.source, receipt)
 
-    def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
+    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
+        """Take `event` into a batch; None: put the messages in their places that came late in it."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         try:
-            after, result = feed(plan, before, event)
+            after, result = settled(plan, before) if event is None else feed(plan, before, event)
         except Exception as error:  # one value must not stop a plant: it is logged, counted and shown as rejected
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
             now = self._clock.now()
             self._resting[plan.key] = now + REST
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            source, address = (event.source, event.address) if isinstance(event, Sample) else ("", "")
+            sample = event.samples[0] if isinstance(event, Moment) else event
+            source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+            if event is None:
+                batch.lines[plan.key] = replace(before, late=())
             text = f"line {plan.key}: internal error: {type(error).__name__}"
             batch.notices.append(Notice("reject", now, source, address, text))
             return
@@ -297,7 +314,7 @@ class Intake:
         if after is not before:
             batch.lines[plan.key] = after
         if result.records:
-            batch.steps.append((plan.key, result, event))
+            batch.steps.append((plan.key, result, event or before.late[-1][0]))
             batch.records += result.records
         batch.notices += result.notices
 

@@ -15,6 +15,8 @@ from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, wit
 from gateway.mapping.values import excerpt
 from gateway.model import Notice, Sample
 
+LISTED = 5.0
+"""A message that corrects what was told is listed where it comes later than that, in seconds."""
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
 
@@ -71,7 +73,7 @@ class Again:
             if one.sample is not None:
                 result = step(self.plan, state, one.sample, keys)
                 state = result.state
-                entry = replace(one, at=state.now, after=state, own=told_by(result), later=())
+                entry = replace(one, after=state, own=told_by(result), later=())
         last = step(self.plan, state, Tick(self.line.state.now), keys)
         self.state = last.state
         if entry is not None:
@@ -95,12 +97,12 @@ class Again:
         notices = [*facts.untold_notices(told, now)]
         corrects = facts.corrects(told, now)
         for sample, said in self.late:
-            if not corrects or self.plan.counts_each(sample):
+            if not corrects or sample.received - said <= LISTED or self.plan.counts_each(sample):
                 continue
             text = f"came {sample.received - said:.0f} s late and corrects what was told: {excerpt(sample.value)}"
             notices.append(Notice("time", at, sample.source, sample.address, text))
         state = self._with_stamps(self.state, stamps)
-        state = replace(state, seq=recorder.number, late=self.line.state.late)
+        state = replace(state, seq=recorder.number)
         rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
         told_now = Step(state, tuple(recorder.records), tuple(notices), rules)

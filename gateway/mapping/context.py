@@ -20,6 +20,7 @@ from gateway.model import (
     NoticeKind,
     Output,
     Record,
+    Sample,
     Scalar,
     Setting,
     SettingType,
@@ -43,8 +44,11 @@ ToldKeys = Mapping[tuple[IntervalType, int], str]
 
 NONE_TOLD: ToldKeys = {}
 
+Fed = tuple[InputPlan, Sample]
+"""An input, and the sample that it takes."""
+
 Readings = Mapping[str, Reading]
-"""What the sample at hand said, by the name of the input; only inputs for which it brought a usable value."""
+"""What the moment at hand said, by the name of the input; only inputs for which it brought a usable value."""
 
 
 class Recorder:

@@ -7,8 +7,9 @@ again, and what was told of that time is compared with what should have been (`f
 
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that a
 broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it comes in
-order or is put there later. One that is late by more than AT_ONCE waits until no more come, as part of the line state,
-so that a backlog is put in its place at once.
+order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it comes, so that
+nothing runs out between it and the next. Messages that come late are gathered in `Feed.late`, until `settled` puts them in
+their places together.
 
 What was told is not taken back: where an interval that was told would be none, the message counts from now on, by the
 line's rules for times that lie in the past, if it is the newest of its topic; else it is left out. Either is listed, and
@@ -22,112 +23,74 @@ from operator import itemgetter
 
 from gateway.mapping.again import Again, Late
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import plant_time
+from gateway.mapping.inputs import is_outdated, plant_time
 from gateway.mapping.line import Step, Tick, step
-from gateway.mapping.line import due as line_due
-from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
+from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
-from gateway.model import Notice, Sample
+from gateway.model import Moment, Notice, Sample
 
 BEHIND = 5.0
-"""While messages come in order, but later than that in seconds, a backlog is heard out: time stands until it is."""
-HEARD_OUT = 2.0
-"""A backlog is heard out when no message has been so much behind for so many seconds."""
-LONGEST_BACKLOG = 60.0
-"""Time stands for so many seconds at most."""
-AT_ONCE = 2.0
-"""A message that comes later than that, in seconds, waits for others that do."""
-QUIET = 5.0
-"""Messages that came late are put in their place when so many seconds have passed without another."""
-LONGEST_WAIT = 30.0
-"""They wait for so many seconds at most."""
-MOST_LATE = 1000
-"""So many of them wait at most."""
+"""A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
 MOST_MISPLACED = 100
 """So many messages that contradict what was told are tried once more with others."""
 MOST_TRIES = 8
 """So often at most they are tried by parts, where they contradict what was told."""
 
 
-def due(plan: LinePlan, line: Feed) -> float | None:
-    """When something happens next without a sample; None where nothing does."""
-    timer, late = line_due(plan, line.state), _late_due(line.state.late)
-    if timer is not None and line.behind is not None:
-        timer = max(timer, line.behind[1])
-    return min((at for at in (timer, late) if at is not None), default=None)
+def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
+    """What `event` makes of a line: the line after it, and what is to be told.
 
-
-def at_rest(line: Feed) -> float | None:
-    """When the messages that wait, because they came late, are put in their place; None where none does."""
-    return _late_due(line.state.late)
-
-
-def feed(plan: LinePlan, line: Feed, event: Sample | Tick) -> tuple[Feed, Step]:
-    """What `event` makes of a line: the line after it, and what is to be told."""
+    The samples of a moment are one step, but for messages that have times of their own: each of these is one.
+    """
+    if isinstance(event, Moment) and any((sample.source, sample.address) in plan.timed for sample in event.samples):
+        told = Step(line.state)
+        for sample in event.samples:
+            line, result = feed(plan, line, sample)
+            told = _both(told, result)
+        return line, told
     if not plan.timed:
         result = step(plan, line.state, event)
         return Feed(result.state), result
     if line.plan is not plan:
-        line = Feed(line.state, plan, Entry(line.state.now, None, line.state))
-    late, now = _late_due(line.state.late), event.at if isinstance(event, Tick) else event.received
-    if late is not None and late <= now:
-        line, first = _with_late(plan, line, late)
-        line, then = _fed(plan, line, event)
-        return line, _both(first, then)
-    return _fed(plan, line, event)
-
-
-def _fed(plan: LinePlan, line: Feed, event: Sample | Tick) -> tuple[Feed, Step]:
+        line = Feed(line.state, plan, Entry(0.0, None, line.state))
     if isinstance(event, Tick):
-        if line.behind is not None and event.at < line.behind[1]:
-            return line, Step(line.state)
         result = step(plan, line.state, event)
         return with_time(line, result), result
-    said = own_time(plan, event)
-    if said is None:
+    said = own_time(plan, event) if isinstance(event, Sample) else None
+    if said is None or isinstance(event, Moment):
         return _in_order(plan, line, event, None)
-    line, passed = _fed(plan, line, Tick(event.received))
-    if line.base is None or said < line.base.at:
-        line, result = _in_order(plan, line, event, said)
-    elif (before := _before(line, said)) is not None:
-        line, result = _in_order(plan, before, replace(event, received=said), said)
-        if event.received - said > BEHIND:
-            since = line.behind[0] if line.behind is not None else event.received
-            line = replace(line, behind=(since, min(event.received + HEARD_OUT, since + LONGEST_BACKLOG)))
-    elif event.received - said <= AT_ONCE:
-        line, result = _put_in_place(plan, line, ((event, said),))
+    line, passed = feed(plan, line, Tick(event.received))
+    is_backlog = event.received - said > BEHIND
+    if said < line.heard or (line.told_since and not is_backlog):
+        return replace(line, late=(*line.late, (event, said))), passed
+    if is_backlog:
+        line, result = _in_order(plan, line, event, said, at=said)
     else:
-        line = replace(line, state=replace(line.state, late=(*line.state.late, event)))
-        if len(line.state.late) < MOST_LATE:
-            return line, replace(passed, state=line.state)
-        line, result = _with_late(plan, line, event.received)
+        line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
     return line, _both(passed, result)
 
 
-def _before(line: Feed, said: float) -> Feed | None:
-    """The line as it was when a message comes that says the time `said`, where that is in order: nothing speaks of a
-    later time, and nothing was told meanwhile."""
-    last = line.newest[-1] if line.newest else line.base
-    if said >= line.state.now:
-        return line
-    if last is None or last.after is None or last.later or said < last.at:
-        return None
-    return replace(line, state=replace(last.after, seq=line.state.seq, late=line.state.late))
+def fed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
+    """What `event` makes of a line by itself, also where it comes late."""
+    line, told = feed(plan, line, event)
+    line, then = settled(plan, line)
+    return line, _both(told, then)
 
 
-def _late_due(late: Sequence[Sample]) -> float | None:
-    """When messages that came late are put in their place."""
-    return min(late[-1].received + QUIET, late[0].received + LONGEST_WAIT) if late else None
+def settled(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
+    """Put the messages that came late in their places: what that makes of a line. To be called before what it has told is
+    stored, so that no message is stored that has yet to be put in its place."""
+    if not line.late:
+        return line, Step(line.state)
+    late = sorted(line.late, key=itemgetter(1))
+    return _put_in_place(plan, replace(line, late=()), late)
 
 
-def _with_late(plan: LinePlan, line: Feed, at: float) -> tuple[Feed, Step]:
-    """Put the messages that came late in their place at the time `at`."""
-    line, passed = _fed(plan, line, Tick(at))
-    said = [(sample, own_time(plan, sample)) for sample in line.state.late]
-    late = [(sample, at if time is None else time) for sample, time in said]
-    line = replace(line, state=replace(line.state, late=()))
-    line, result = _put_in_place(plan, line, sorted(late, key=itemgetter(1)), others=True)
-    return line, _both(passed, result)
+def time_of(event: Sample | Moment | Tick) -> float:
+    """When the event came, on the gateway's clock."""
+    if isinstance(event, Tick):
+        return event.at
+    return event.received if isinstance(event, Sample) else max(sample.received for sample in event.samples)
 
 
 def _both(first: Step, then: Step) -> Step:
@@ -154,19 +117,28 @@ def own_time(plan: LinePlan, sample: Sample) -> float | None:
 
 
 def _in_order(
-    plan: LinePlan, line: Feed, sample: Sample, said: float | None, *, again: bool = False, misplaced: bool = False
+    plan: LinePlan,
+    line: Feed,
+    sample: Sample | Moment,
+    said: float | None,
+    *,
+    at: float | None = None,
+    again: bool = False,
+    misplaced: bool = False,
 ) -> tuple[Feed, Step]:
+    """Step a sample as it comes. Its place is at the line's time, or `at` another."""
     result = step(plan, line.state, sample)
-    entry = Entry(result.state.now, sample, result.state, said, told_by(result), again=again, misplaced=misplaced)
+    place = result.state.now if at is None else at
+    entry = Entry(place, sample, result.state, said, told_by(result), again=again, misplaced=misplaced)
     return shortened(line.with_newest(result.state, (*line.newest, entry))), result
 
 
 # What comes late
 
 
-def _put_in_place(plan: LinePlan, line: Feed, late: Late, *, others: bool = False) -> tuple[Feed, Step]:
-    """Put messages in their places; their times lie before what the line has stepped. With `others`, also those that
-    could not be put there before, where they can be now."""
+def _put_in_place(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step]:
+    """Put messages in their places; their times lie before what the line has stepped. Where they come from an outage, also
+    those that could not be put there before, where they can be now."""
     result = Step(line.state)
     new: list[tuple[Sample, float]] = []
     entries = line.since(late[0][1])
@@ -177,14 +149,24 @@ def _put_in_place(plan: LinePlan, line: Feed, late: Late, *, others: bool = Fals
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = _both(result, taken)
-        elif is_repeat:
+        elif is_repeat or (not known and _is_outdated(plan, entries[0], sample, said)):
             text = f"an older message came again, which is left out: {excerpt(sample.value)}"
             notice = Notice("reject", sample.received, sample.source, sample.address, text)
             result = _both(result, Step(line.state, notices=(notice,)))
         else:
             new.append((sample, said))
-    line, placed = (others and _place_all(plan, line, new)) or _place(plan, line, new, MOST_TRIES)
+    are_backlog = any(sample.received - said > BEHIND for sample, said in new)
+    line, placed = (are_backlog and _place_all(plan, line, new)) or _place(plan, line, new, MOST_TRIES)
     return line, _both(result, placed)
+
+
+def _is_outdated(plan: LinePlan, first: Entry, sample: Sample, said: float) -> bool:
+    """Whether the message is older than what was known of its inputs before the trail. What counts each time never is, nor
+    is what is very old: then a clock is wrong rather than a message late."""
+    if first.after is None or plan.counts_each(sample) or sample.received - said > HORIZON:
+        return False
+    fed = [each for each in plan.subscriptions[sample.source, sample.address] if each.accepts(sample)]
+    return is_outdated(fed, first.after.inputs, sample) is True
 
 
 def _newest(known: Sequence[Entry]) -> float:
@@ -237,4 +219,4 @@ def _is_repeat(plan: LinePlan, known: Sequence[Entry], sample: Sample, said: flo
     if plan.counts_each(sample):
         return False
     same = (entry.sample for entry in known if entry.said == said)
-    return any(entry is not None and entry.value == sample.value for entry in same)
+    return any(isinstance(entry, Sample) and entry.value == sample.value for entry in same)

@@ -11,7 +11,7 @@ counts, every timer that is due by then fires, in order and each at its own time
 are the same however a recording is cut into batches, ticks and restarts. When something was so is the plant's time,
 which each input's memory has (`inputs.plant_time`).
 
-*A step* takes a sample through the stages that `_LineStep.take` lists:
+*A step* takes a sample, or the samples of one moment together, through the stages that `_LineStep.take` lists:
 
 1. Timers that are due by the time of the sample fire.
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
@@ -47,7 +47,6 @@ states        the state that is on and what may follow it (`StatesState`)
 output        amounts that wait for their run, the end of the window, time stamps (`OutputState`); so is `batch_output`
 last_heard    by source when something was last heard of it while it was watched
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
-late          messages that came late and wait until no more do; `feeder` puts them in their place, not `step`
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
@@ -62,7 +61,7 @@ starts anew with a notice; the state of a section that was taken out stays as it
 wait for their run are still reported.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated
@@ -70,7 +69,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, NONE_TOLD, Readings, Recorder, Share, StepContext, ToldKeys
+from gateway.mapping.context import AT_ONCE, NONE_TOLD, Fed, Readings, Recorder, Share, StepContext, ToldKeys
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
@@ -79,7 +78,7 @@ from gateway.mapping.output_track import OutputPlan, OutputState, OutputTrack
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
-from gateway.model import Notice, Record, Sample
+from gateway.model import Moment, Notice, Record, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,6 @@ class LineState:
     batch_output: OutputState = field(default_factory=OutputState)
     last_heard: Annotated[Mapping[str, float], Field(alias="heard")] = field(default_factory=dict)
     rules: RulesState = field(default_factory=RulesState)
-    late: Annotated[tuple[Sample, ...], Field(exclude_if=lambda late: not late)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +143,9 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Tick, told: ToldKeys = NONE_TOLD) -> Step:
-    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice.
+def step(plan: LinePlan, state: LineState, event: Sample | Moment | Tick, told: ToldKeys = NONE_TOLD) -> Step:
+    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
+    of a moment change what is known together, so that it makes no difference which is first.
 
     Where a step is taken again, intervals that it begins have the keys under which they were `told`.
     """
@@ -154,7 +153,7 @@ def step(plan: LinePlan, state: LineState, event: Sample | Tick, told: ToldKeys 
     if isinstance(event, Tick):
         line.advance(event.at)
     else:
-        line.take(event)
+        line.take(event.samples if isinstance(event, Moment) else (event,))
     return line.result()
 
 
@@ -221,50 +220,45 @@ class _LineStep:
             batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
-            late=before.late,
         )
         return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
 
     # The stages
 
-    def take(self, sample: Sample) -> None:
-        """Take a sample through the stages of a step."""
-        self.advance(sample.received)
-        fed = self.inputs.fed_by(sample)
+    def take(self, samples: Sequence[Sample]) -> None:
+        """Take the samples of a moment through the stages of a step."""
+        self.advance(max(sample.received for sample in samples))
+        fed = [(sample, plans) for sample in samples if (plans := self.inputs.fed_by(sample))]
         if not fed:
             return
-        admitted = self.inputs.admitted(fed, sample, self.tracks, self.runs)
+        admitted: list[Fed] = []
+        for sample, plans in fed:
+            admitted += [(plan, sample) for plan in self.inputs.admitted(plans, sample, self.tracks, self.runs)]
         if admitted:
-            memory, readings = self.inputs.read(admitted, sample)
-            self._settle_overdue(admitted, memory, readings, sample)
-            self.evaluate(memory, readings, sample)
+            memory, readings = self.inputs.read(admitted)
+            self._settle_overdue(admitted, memory, readings)
+            self.evaluate(memory, readings)
         self.advance(self.context.now)  # what is due at once, also where the sample had to wait before it came here
 
-    def _settle_overdue(
-        self,
-        fed: tuple[InputPlan, ...],
-        memory: dict[str, InputMemory],
-        readings: Readings,
-        sample: Sample,
-    ) -> None:
-        """Settle the changes that `sample` shows to be overdue; what it does not say of a new run
-        is forgotten of the old one."""
+    def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
+        """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
+        old one."""
         for track in self.tracks:
-            track.settle_overdue(readings, sample)
+            track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
 
-    def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings, sample: Sample) -> None:
+    def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""
         self.context.inputs = memory
         for output in self.outputs:
-            output.on_sample(readings, sample)
+            output.on_sample(readings)
         for track in self.tracks:
-            track.on_sample(readings, sample)
+            track.on_sample(readings)
         if self.states is not None:
-            self.states.on_sample(readings, sample)
+            self.states.on_sample(readings)
         if self.rules is not None:
-            self.rules.on_sample(readings, sample)
+            self.rules.on_sample(readings)
             self.rules.retry_tests()
         for output in self.outputs:
             output.open_window()
@@ -318,7 +312,7 @@ class _LineStep:
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""
         memory, readings = self.inputs.turn_quiet(plan)
-        self.evaluate(memory, readings, Sample(plan.source, plan.address, None, self.context.now))
+        self.evaluate(memory, readings)
 
     # Beside the runs
 

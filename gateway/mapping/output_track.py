@@ -12,7 +12,7 @@ step is taken.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import floor
+from math import floor, inf, nextafter
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -24,13 +24,16 @@ from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
 from gateway.mapping.templates import Pattern, Resolver
 from gateway.mapping.values import DECIMALS, Number, excerpt, find, number, total, whole
-from gateway.model import IntervalType, Sample, Scalar
+from gateway.model import IntervalType, Scalar
 
 EXACT_AMOUNTS = 32
 """So many amounts at least keep their own time; older equal ones become one, at the time of the first."""
 
 MOST_AMOUNTS = 1_000
 """How many different amounts can wait; more are refused with a notice."""
+
+SEAM = 2.0
+"""A counter that is reset at most so many seconds before what it restarts with changes is reset by that change."""
 
 MOST_STAMPS = 64
 """Time stamps that are remembered of one run: the latest ones. So of these it is known which
@@ -306,23 +309,25 @@ class OutputTrack:
 
     # What a sample counts
 
-    def on_sample(self, readings: Readings, sample: Sample) -> None:
+    def on_sample(self, readings: Readings) -> None:
         """Keep what the inputs counted until it is reported. To be called before what the same
-        sample means for runs is carried out."""
+        moment means for runs is carried out."""
+        self._move_to_change(readings)
         for name, reading in readings.items():
             for entry in self.plan.entries.get(name, ()):
-                self._count(entry, self.context.plans[name], reading, sample)
+                self._count(entry, self.context.plans[name], reading)
 
-    def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading, sample: Sample) -> None:
+    def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading) -> None:
         at = reading.memory.at
         if plan.counter is not None:
+            at = at if reading.begins else nextafter(at, -inf)  # made before what begins at that time
             if self.plan.gap_start and reading.gap_began is not None:
                 at = max(reading.before.at, min(reading.gap_began, at))
             self._add(entry, plan, reading.counted, at)
         elif entry.each is not None:
-            if is_event(plan, reading, sample):
+            if is_event(plan, reading):
                 self._add(entry, plan, entry.each, at)
-        elif not sample.retained:  # a retained message is one that was sent before, not one more event
+        elif not reading.sample.retained:  # a retained message is one that was sent before, not one more event
             amount = number(find(reading.memory.value, entry.path))
             if amount is not None:
                 self._add(entry, plan, amount, at)
@@ -330,6 +335,23 @@ class OutputTrack:
                 field_name = ".".join((plan.name, *entry.path))
                 text = f"{field_name} is not a number, so nothing is counted: {excerpt(reading.memory.value)}"
                 self.context.notice("reject", plan.name, text)
+
+    def _move_to_change(self, readings: Readings) -> None:
+        """Where a counter was reset shortly before what it restarts with has changed, what it counted since is made after
+        the change."""
+        for name, entries in self.plan.entries.items():
+            counter, memory = self.context.plans[name].counter, self.context.inputs.get(name)
+            changed = readings.get(counter.restarts_with or "") if counter is not None else None
+            if memory is None or memory.reset_at is None or changed is None or not changed.changed:
+                continue
+            at, places = changed.memory.at, {entry.place for entry in entries}
+            reset_at = nextafter(memory.reset_at, -inf)
+            if reset_at <= at <= memory.reset_at + SEAM:
+                pending = (
+                    amount._replace(at=at) if amount.key.place in places and reset_at <= amount.at < at else amount
+                    for amount in self.state.pending
+                )
+                self.state = replace(self.state, pending=tuple(pending))
 
     def _add(self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float) -> None:
         amount = counted * entry.factor
@@ -355,12 +377,19 @@ class OutputTrack:
         self.state = with_window(self.state, self.intervals, self.plan, self.context.now)
 
     def flush(self) -> None:
-        """The window ends: report what each run has by now."""
+        """The window ends: report what each run has by now, unless a counter was reset just now."""
+        resets = [
+            memory.reset_at for name in self.plan.entries if (memory := self.context.inputs.get(name)) is not None
+        ]
+        later = max((at + SEAM for at in resets if at is not None), default=0.0)
+        if self.context.now < later <= self.context.now + SEAM:
+            self.state = replace(self.state, flush_at=later)
+            return
         self._end_window()
         if self.plan.between == "unassigned" and self.track is not None:
             amounts = unassigned_amounts(self.state, self.intervals)
             if amounts:
-                self.track.open_stand_in(min(amount.at for amount in amounts))
+                self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
                 self._end_window()
         self.open_window()
 

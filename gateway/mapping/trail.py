@@ -13,7 +13,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.line import LineState, Step
 from gateway.mapping.output_track import Stamps
-from gateway.model import Sample
+from gateway.model import Moment, Sample
 
 HORIZON = 900.0
 """For so many seconds at least samples are remembered."""
@@ -25,15 +25,15 @@ PART = 32
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A sample that was stepped at `at`, the line's time, and the state `after` it, where that is remembered.
+    """A sample, its place `at` a time of the plant, and the state `after` it, where that is remembered.
 
     `own` is what its step told, `later` what time told after it and before the next. `said`: the message's own time;
     `again`: what was said last came again; `misplaced`: it is not in its place, for there it contradicted what was told.
     """
 
     at: float
-    sample: Sample | None
-    """None: the beginning of the trail."""
+    sample: Sample | Moment | None
+    """None: the beginning of the trail. What has a time of its own is one sample."""
     after: LineState | None
     said: float | None = None
     own: Told = NOTHING
@@ -44,12 +44,13 @@ class Entry:
     def is_of(self, sample: Sample) -> bool:
         """Whether it is of the source and address of `sample`."""
         known = self.sample
-        return known is not None and (known.source, known.address) == (sample.source, sample.address)
+        return isinstance(known, Sample) and (known.source, known.address) == (sample.source, sample.address)
 
     @property
     def place(self) -> tuple[float, str, str]:
         """Where it is among messages with times of their own, also of one time."""
-        return (self.at, self.sample.source, self.sample.address) if self.sample is not None else (self.at, "", "")
+        known = self.sample
+        return (self.at, known.source, known.address) if isinstance(known, Sample) else (self.at, "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,36 @@ class Feed:
     """The time stamps that output had before corrections, and that these have, by interval."""
     misplaced: tuple[tuple[Sample, float], ...] = ()
     """The messages that are not in their places, with their own times."""
-    behind: tuple[float, float] | None = None
-    """Since when a backlog is heard out, and until when at least: the line's time stands."""
+    late: tuple[tuple[Sample, float], ...] = ()
+    """Messages that came late and are yet to be put in their places, with their own times."""
+
+    @property
+    def heard(self) -> float:
+        """The latest time that anything has spoken of."""
+        last = self.last
+        return last.at if last is not None else 0.0
+
+    @property
+    def last(self) -> Entry | None:
+        """The newest entry."""
+        return self.newest[-1] if self.newest else self.base
+
+    @property
+    def told_since(self) -> bool:
+        """Whether time has told something since the newest entry."""
+        last = self.last
+        return last is not None and bool(last.later)
+
+    def before(self, said: float) -> "Feed":
+        """The line as it was after its newest entry, where its time has gone beyond `said` since."""
+        last = self.last
+        if said >= self.state.now or last is None or last.after is None:
+            return self
+        return replace(self, state=replace(last.after, seq=self.state.seq))
 
     def with_newest(self, state: LineState, newest: tuple[Entry, ...]) -> "Feed":
         """The line as it is now, with these newest entries: what `replace` does, but this is for each sample."""
-        return Feed(state, self.plan, self.base, self.parts, newest, self.stamps, self.misplaced, self.behind)
+        return Feed(state, self.plan, self.base, self.parts, newest, self.stamps, self.misplaced, self.late)
 
     def since(self, said: float) -> list[Entry]:
         """The entries from before the time `said` on, and in any case the one before the trail or the newest."""
@@ -84,12 +109,12 @@ def with_time(line: Feed, result: Step) -> Feed:
     """Time has passed: what that told belongs to the newest entry."""
     told = told_by(result)
     if told is NOTHING or line.base is None:
-        return replace(line, state=result.state, behind=None)
+        return replace(line, state=result.state)
     if not line.newest:
         base = replace(line.base, later=(*line.base.later, told))
-        return replace(line, state=result.state, behind=None, base=base)
+        return replace(line, state=result.state, base=base)
     last = replace(line.newest[-1], later=(*line.newest[-1].later, told))
-    return replace(line, state=result.state, behind=None, newest=(*line.newest[:-1], last))
+    return replace(line, state=result.state, newest=(*line.newest[:-1], last))
 
 
 def told_by(result: Step) -> Told:
