@@ -20,6 +20,8 @@ from gateway.model import Notice, Quality, Sample, Scalar
 DAY = 86_400.0
 AHEAD = 300.0
 """How far a time may lie in the future, in seconds: clocks differ."""
+SOON = 5.0
+"""A device's time that is later than its arrival by more than that, in seconds, is listed: its clock is ahead."""
 DEVICE_AGE = DAY
 """How old a device's time may be: a tag that rests keeps the time of its last change."""
 MESSAGE_AGE = 31 * DAY
@@ -329,8 +331,8 @@ def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str 
     at = sample.source_time
     if at is None:
         return now, None
-    if now - DEVICE_AGE <= at <= now + AHEAD:
-        return at, None
+    if now - DEVICE_AGE <= at <= now + SOON:
+        return min(at, now), None  # what has arrived was so by then
     if now - CLOCK_LOST <= at <= now:
         return now, None
     return now, f"the clock of the device is off by {at - now:+.0f} s, so the time of arrival counts"

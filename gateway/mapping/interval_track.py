@@ -208,14 +208,17 @@ class IntervalTrack:
             return
         self.state = replace(self.state, counted_undecided=0)
         if self.state.current is None:
-            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=at))
+            full = self.state.last if self.state.number else None  # the one before ended with its last part
+            begin = at if full is None else full.ended
+            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=begin))
         counted = self.state.counted + amount
         if counted < start.every:
             self.state = replace(self.state, counted=whole(counted))
         else:
             after = nextafter(at, inf)  # the last part of a batch is in it
-            self._carry_out(Decision(self.state, end=after, begin=after))
-            self.state = replace(self.state, counted=whole(counted % start.every))
+            rest = whole(counted % start.every)  # without any, the next begins once something is made
+            self._carry_out(Decision(self.state, end=after, begin=after if rest else None))
+            self.state = replace(self.state, counted=rest)
 
     def _on_end(self, readings: Readings) -> None:
         end = self.plan.end
