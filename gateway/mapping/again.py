@@ -10,7 +10,7 @@ from gateway.mapping.context import Recorder
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
-from gateway.mapping.output_track import MOST_STAMPS, OutputState, Stamps, free_stamp, with_stamp
+from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries
 from gateway.mapping.values import excerpt
 from gateway.model import Notice, Sample

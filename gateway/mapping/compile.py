@@ -14,7 +14,7 @@ from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
-from gateway.mapping.output_track import OutputPlan
+from gateway.mapping.output import OutputPlan
 from gateway.mapping.rules import RulePlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import Ladder, StatesPlan

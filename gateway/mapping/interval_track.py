@@ -121,8 +121,7 @@ class IntervalTrack:
         return is_older_repeat(self.plan, self.state, self.context.inputs, fed, sample)
 
     def settle_overdue(self, readings: Readings) -> None:
-        """Before what a moment said is known: the change that it shows to have held for long enough by then is settled,
-        so that the interval is recorded by what was known then."""
+        """Before what a moment said is known: settle the change that it shows to have held for long enough by then."""
         change, start = self.state.pending_change, self.plan.start
         if change is None or isinstance(start, ShiftCalendar):
             return
@@ -135,17 +134,13 @@ class IntervalTrack:
             self._settle(change)
 
     def inputs_of_previous(self, fed: Sequence[Fed], readings: Readings) -> Iterator[str]:
-        """The inputs whose value is of the run before, because the message names another run but
-        not, say, its product."""
+        """The inputs whose value is of the run before: the message names another run but not, say, its product."""
         start = self.plan.start
         if self.plan.needed and isinstance(start, ByKey) and start.input in readings and readings[start.input].changed:
             needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
             message = readings[start.input].sample
-            yield from (
-                plan.name
-                for plan, sample in fed
-                if sample is message and plan.name in needed and plan.name not in readings
-            )
+            names = [plan.name for plan, sample in fed if sample is message]
+            yield from (name for name in names if name in needed and name not in readings)
 
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""
@@ -242,7 +237,7 @@ class IntervalTrack:
                     self.context.notice("reject", end.input, text)
                 elif reading is not None:
                     self.state = replace(self.state, past_events=events_with(self.state, reading))
-                    self._report_untold(self.state.pending_start)
+                    self._report_untold(self.state.pending_start, reading.memory.at)
                     self._carry_out(end_without_successor(self.state, reading.memory.at, keyed=self._keyed))
             case None:
                 pass
@@ -273,7 +268,7 @@ class IntervalTrack:
     # Carrying out
 
     def _settle(self, change: PendingChange) -> None:
-        self._report_untold(self.state.pending_start)
+        self._report_untold(self.state.pending_start, change.previous_end)
         self._carry_out(on_key_settled(self.state, change))
         self._schedule_next_shift(change.at)
 
@@ -372,12 +367,16 @@ class IntervalTrack:
             known = replace(current, name=name or current.name, metadata={**current.metadata, **metadata})
             self.state = replace(self.state, current=known)
 
-    def _report_untold(self, pending: PendingStart | None) -> None:
-        """Give notice that an interval is not reported, because it was over before what is needed was known."""
+    def _report_untold(self, pending: PendingStart | None, ended: float) -> None:
+        """Give notice of an interval that was over before what is needed was known, and of what was made in it."""
         if pending is not None and self.plan.needed:
             title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
             missing = " and ".join(sorted(self.plan.needed))
-            self.context.notice("gap", self.plan.main_input, f"{title} is not reported: its {missing} was never known")
+            made = self.listener.on_untold(pending.begun, ended) if self.listener is not None else ""
+            text = f"{title} is not reported: its {missing} was never known"
+            self.context.notice(
+                "gap", self.plan.main_input, f"{text}, nor is what was made in it: {made}" if made else text
+            )
 
     # Inside runs
 

@@ -74,7 +74,8 @@ from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
-from gateway.mapping.output_track import OutputPlan, OutputState, OutputTrack
+from gateway.mapping.output import OutputPlan, OutputState
+from gateway.mapping.output_track import OutputTrack
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
@@ -327,6 +328,10 @@ class _LineStep:
         """A run has ended: it gets its last output before its end is recorded."""
         if self.output is not None:
             self.output.on_closed(ended)
+
+    def on_untold(self, begun: float, ended: float) -> str:
+        """A run will never be recorded: what was made in it is nobody's."""
+        return self.output.on_untold(begun, ended) if self.output is not None else ""
 
     def on_opened(self, begun: float) -> None:
         """A run has begun."""

@@ -12,7 +12,7 @@ from itertools import chain
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.line import LineState, Step
-from gateway.mapping.output_track import Stamps
+from gateway.mapping.output import Stamps
 from gateway.model import Moment, Sample
 
 HORIZON = 900.0

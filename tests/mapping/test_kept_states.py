@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.output_track import OutputState
+from gateway.mapping.output import OutputState
 from tests.mapping.recording import GOLDEN, golden, order, plan, play, tag, texts_of, tick
 
 KEPT = Path(__file__).parent / "kept"

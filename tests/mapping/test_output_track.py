@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from gateway.mapping.context import Recorder
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
-from gateway.mapping.output_track import (
+from gateway.mapping.output import (
     EXACT_AMOUNTS,
     MOST_AMOUNTS,
     MOST_STAMPS,
