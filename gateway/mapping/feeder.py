@@ -24,7 +24,7 @@ from operator import itemgetter
 from gateway.mapping.again import Again, Late
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import is_outdated, plant_time
-from gateway.mapping.line import Step, Tick, step
+from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Moment, Notice, Sample
@@ -63,6 +63,8 @@ def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Fee
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, (event, said))), passed
+    if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
+        return line, _both(passed, Step(line.state, notices=(_left_out(event),)))
     if is_backlog:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
@@ -149,10 +151,8 @@ def _put_in_place(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step]:
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = _both(result, taken)
-        elif is_repeat or (not known and _is_outdated(plan, entries[0], sample, said)):
-            text = f"an older message came again, which is left out: {excerpt(sample.value)}"
-            notice = Notice("reject", sample.received, sample.source, sample.address, text)
-            result = _both(result, Step(line.state, notices=(notice,)))
+        elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
+            result = _both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append((sample, said))
     are_backlog = any(sample.received - said > BEHIND for sample, said in new)
@@ -160,13 +160,18 @@ def _put_in_place(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step]:
     return line, _both(result, placed)
 
 
-def _is_outdated(plan: LinePlan, first: Entry, sample: Sample, said: float) -> bool:
-    """Whether the message is older than what was known of its inputs before the trail. What counts each time never is, nor
+def _left_out(sample: Sample) -> Notice:
+    text = f"an older message came again, which is left out: {excerpt(sample.value)}"
+    return Notice("reject", sample.received, sample.source, sample.address, text)
+
+
+def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:
+    """Whether the message is older than what was known of its inputs in `state`. What counts each time never is, nor
     is what is very old: then a clock is wrong rather than a message late."""
-    if first.after is None or plan.counts_each(sample) or sample.received - said > HORIZON:
+    if state is None or plan.counts_each(sample) or sample.received - said > HORIZON:
         return False
     fed = [each for each in plan.subscriptions[sample.source, sample.address] if each.accepts(sample)]
-    return is_outdated(fed, first.after.inputs, sample) is True
+    return is_outdated(fed, state.inputs, sample) is True
 
 
 def _newest(known: Sequence[Entry]) -> float:
