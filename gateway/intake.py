@@ -14,9 +14,9 @@ made once.
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -25,9 +25,11 @@ import structlog
 from gateway.clock import Clock
 from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, Step, Tick, due, dump, load, step
+from gateway.mapping.feeder import feed, settled
+from gateway.mapping.line import LineState, Step, Tick, due, dump, load
 from gateway.mapping.provenance import ProvenanceLog
-from gateway.model import Notice, Record, Sample
+from gateway.mapping.trail import Feed
+from gateway.model import Moment, Notice, Record, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -69,16 +71,16 @@ class IntakeHealth:
 
 @dataclass(slots=True)
 class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `states` are those of the lines that moved."""
+    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
 
     arrivals: Sequence[Arrival]
     repeats: BatchRepeats
-    states: dict[str, LineState] = field(default_factory=dict)
+    lines: dict[str, Feed] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     done: list[Callable[[], None]] = field(default_factory=list)
     """How arrivals are acknowledged."""
-    steps: list[tuple[str, Step, Sample | Tick]] = field(default_factory=list)
+    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
@@ -113,7 +115,7 @@ class Intake:
         self.follow(plans)
         self._poke = asyncio.Event()
         self._stopping = False
-        self.states: dict[str, LineState] = {}
+        self._lines: dict[str, Feed] = {}
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._mapped: _Batch | None = None
@@ -167,9 +169,13 @@ class Intake:
         self._number = await self._outbox(Outbox.last_commit)
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
-            self.states[plan.key] = load(plan, text) if text else LineState()
+            self._lines[plan.key] = Feed(load(plan, text) if text else LineState())
         await self._repeats.load(self._plans)
-        return max((state.now for state in self.states.values()), default=0.0)
+        return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    def state(self, line: str) -> LineState:
+        """What is remembered of the line with the key `line`, as it was last stored or found out since."""
+        return self._lines[line].state
 
     async def run(self) -> None:
         """Map and commit until `stop`. Never cancel it: what is mapped but not committed must not be forgotten.
@@ -221,9 +227,9 @@ class Intake:
         pause = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
         return min(max(pause, 0.0), STATE_WRITE)
 
-    def _due(self, plan: LinePlan, state: LineState | None = None) -> float | None:
+    def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, state or self.states[plan.key])
+        timer = due(plan, (line or self._lines[plan.key]).state)
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
@@ -247,10 +253,10 @@ class Intake:
             self._dirty.clear()
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
-        self.states.update(batch.states)
+        self._lines.update(batch.lines)
         self._repeats.stored(batch.repeats)
         if batch.commit is None:
-            self._dirty |= batch.states.keys()
+            self._dirty |= batch.lines.keys()
         self._mapped = None
         self._unstored += batch.done
         if not self._dirty:
@@ -294,24 +300,37 @@ class Intake:
             if verdict != "new":
                 batch.redelivered += 1
                 continue
-            for sample in arrival.samples:
-                batch.samples[sample.source, sample.quality] += 1
-                for plan in self._routes.get((sample.source, sample.address), ()):
-                    if batch.repeats.is_repeat(plan, sample):
-                        batch.repeated += 1
-                    else:
-                        self._step(plan, sample, batch)
+            for moment in arrival.moments:
+                for sample in moment.samples:
+                    batch.samples[sample.source, sample.quality] += 1
+                for plan, part in self._parts(moment, batch):
+                    self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
-            timer = self._due(plan, batch.states.get(plan.key))
+            timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
                 self._step(plan, Tick(now), batch)
+        for plan in self._plans:
+            if plan.key in batch.lines and batch.lines[plan.key].late:
+                self._step(plan, None, batch)
         batch.commit = self._commit_of(batch)
         return batch
 
+    def _parts(self, moment: Moment, batch: "_Batch") -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is, but for messages that came before."""
+        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
+        for sample in moment.samples:
+            for plan in self._routes.get((sample.source, sample.address), ()):
+                if batch.repeats.is_repeat(plan, sample):
+                    batch.repeated += 1
+                else:
+                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
+        for plan, samples in parts.values():
+            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
+
     def _commit_of(self, batch: "_Batch") -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
-        moved = self._dirty | batch.states.keys()
+        moved = self._dirty | batch.lines.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
         at_once = batch.records or batch.notices or batch.repeats.at_once
         if not at_once and not (moved and (old or self._stopping)):
@@ -319,7 +338,7 @@ class Intake:
         known = batch.repeats.take()
         return Commit(
             number=self._number + 1,
-            states={key: dump(batch.states.get(key, self.states[key])) for key in moved},
+            states={key: dump(batch.lines.get(key, self._lines[key]).state) for key in moved},
             records=tuple(batch.records),
             notices=tuple(batch.notices),
             sessions=known.sessions,
@@ -327,10 +346,11 @@ class Intake:
             old_rings=known.old_rings,
         )
 
-    def _step(self, plan: LinePlan, event: Sample | Tick, batch: "_Batch") -> None:
-        before = batch.states.get(plan.key, self.states[plan.key])
+    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
+        """Take `event` into a batch; None: put the messages in their places that came late in it."""
+        before = batch.lines.get(plan.key, self._lines[plan.key])
         try:
-            result = step(plan, before, event)
+            after, result = settled(plan, before) if event is None else feed(plan, before, event)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
@@ -339,15 +359,18 @@ class Intake:
             now = self._clock.now()
             self._resting[plan.key] = now + REST
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            source, address = (event.source, event.address) if isinstance(event, Sample) else ("", "")
+            sample = event.samples[0] if isinstance(event, Moment) else event
+            source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+            if event is None:
+                batch.lines[plan.key] = replace(before, late=())
             text = f"line {plan.key}: internal error: {type(error).__name__}"
             batch.notices.append(Notice("reject", now, source, address, text))
             return
         self.health.faults.pop(plan.key, None)
-        if result.state is not before:
-            batch.states[plan.key] = result.state
+        if after is not before:
+            batch.lines[plan.key] = after
         if result.records:
-            batch.steps.append((plan.key, result, event))
+            batch.steps.append((plan.key, result, event or before.late[-1][0]))
             batch.records += result.records
         batch.notices += result.notices
 

@@ -92,8 +92,8 @@ class Rig:
     def connected(self, *, resumed: bool = True, session: str = "edge at broker") -> Arrival:
         return Arrival("floor", connected=Connected(session, resumed, self.clock.monotonic()))
 
-    def count(self, value: int) -> Arrival:
-        return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now()),)),))
+    def count(self, value: int, ago: float = 0.0) -> Arrival:
+        return Arrival("plc", (Moment((Sample("plc", "ns=2;s=Good", value, self.clock.now() - ago),)),))
 
     async def delivered_yield(self) -> int:
         """Take what waits out of the outbox as if it had been delivered; the yield among it."""
@@ -147,7 +147,7 @@ async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_o
         before = await rig.outbox(Outbox.line_state, PLAN.key)
         done = asyncio.Event()
         await intake.take(replace(rig.count(7), done=done.set))
-        await until(lambda: intake.states[PLAN.key].inputs != {} and intake.health.samples["plc", "good"] == 1)
+        await until(lambda: intake.state(PLAN.key).inputs != {} and intake.health.samples["plc", "good"] == 1)
         assert await rig.outbox(Outbox.line_state, PLAN.key) == before
         assert not done.is_set()
         await done.wait()
@@ -339,7 +339,7 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
     rig = Rig(tmp_path)
     total = 0
     async with rig.running() as intake:
-        assert intake.states[PLAN.key].inputs["good"].value == 109
+        assert intake.state(PLAN.key).inputs["good"].value == 109
         await intake.take(rig.count(112))
         async with asyncio.timeout(PATIENCE):
             while total < 12:
@@ -377,7 +377,7 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
         await until(lambda: rig.acked == [1, 2])
-        monkeypatch.setattr("gateway.intake.step", broken)
+        monkeypatch.setattr("gateway.intake.feed", broken)
         await until(lambda: calls > 0)
         assert intake.health.faults == {PLAN.key: "RuntimeError: a fault of ours"}
         await intake.take(rig.message("scrap", {"qty": 4}, 3))
@@ -402,7 +402,7 @@ async def test_p5_a_value_on_which_an_extension_crashes_is_rejected(
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         with monkeypatch.context() as patch:
-            patch.setattr("gateway.intake.step", crashes)
+            patch.setattr("gateway.intake.feed", crashes)
             await intake.take(rig.message("scrap", {"qty": 3}, 1))
             await until(lambda: rig.acked == [1])
         await intake.take(rig.message("order", {"number": "A1"}, 2))
@@ -571,3 +571,38 @@ async def test_p1_an_orderly_stop_acknowledges_before_sources_end(tmp_path: Path
         await asyncio.sleep(0)
         assert not late.done()
         late.cancel()
+
+
+TIMED = compile_line(
+    Line.model_validate(
+        {
+            "factory": "Factory A",
+            "line": "Line 01",
+            "inputs": {
+                "good": {"source": "plc", "node": "ns=2;s=Good", "counter": {"rollover": 65536}},
+                "order": {"source": "floor", "topic": "order", "field": "number", "time": "at"},
+            },
+            "run": {"key": "order", "product": "{order}", "name": "{order}", "settle": "0s"},
+            "scrap_yield": {"every": "1s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
+        }
+    ),
+    ("lines", 0),
+)
+
+
+async def test_p13_what_a_late_message_moves_is_stored_with_it(tmp_path: Path) -> None:
+    """Once it is acknowledged, what was told is put right on disk; a restart tells nothing twice."""
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running() as intake:
+        now = rig.clock.now()
+        await intake.take(rig.message("order", {"number": "X", "at": now - 100}, 1))
+        await intake.take(rig.count(0, 90.0))
+        await intake.take(rig.count(7, 50.0))
+        await until(lambda: rig.acked == [1])
+        await intake.take(rig.message("order", {"number": "B", "at": now - 60}, 2))
+        await until(lambda: rig.acked == [1, 2] and not intake.state(TIMED.key).output.pending)
+        assert (await rig.made())["start"] == 2
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running():
+        assert (await rig.made())["start"] == 2
+        assert await rig.delivered_yield() == 7

@@ -14,11 +14,11 @@ from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
-from gateway.mapping.output_track import OutputPlan
+from gateway.mapping.output import OutputPlan
 from gateway.mapping.rules import RulePlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.states import Ladder, StatesPlan
-from gateway.model import NO_LOOKUPS, Lookups
+from gateway.model import NO_LOOKUPS, Lookups, Sample
 
 REMEMBERED_INTERVALS = 8
 """Runs, and batches, that have ended and of which a quality test can still be told."""
@@ -30,7 +30,8 @@ class LinePlan:
 
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
-    that follow from others, each after those; `watched` those of which something is expected in time.
+    that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
+    addresses whose messages have a time of their own, so that they can come late.
     """
 
     key: str
@@ -49,6 +50,12 @@ class LinePlan:
     watched: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    timed: frozenset[tuple[str, str]] = frozenset()
+
+    def counts_each(self, message: Sample) -> bool:
+        """Whether the message counts each time that it comes, also where it says the same again."""
+        fed = self.subscriptions.get((message.source, message.address), ())
+        return any(plan.counts_each and plan.accepts(message) for plan in fed)
 
 
 def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
@@ -126,4 +133,5 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None),
         rules=rules,
         ids=ids,
+        timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
     )

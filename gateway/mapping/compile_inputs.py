@@ -6,7 +6,7 @@ from gateway.config.schema_io import Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
-from gateway.mapping.output_track import EntryPlan, OutputPlan
+from gateway.mapping.output import EntryPlan, OutputPlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.templates import Pattern, Reference
 from gateway.mapping.values import text

@@ -2,10 +2,10 @@
 notices made so far.
 
 A record's identity is its line, its number there and its time: `Recorder` gives each record the next number of its
-line.
+line. An interval that is derived again keeps the key under which it was told.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pydantic import JsonValue
@@ -13,12 +13,14 @@ from pydantic import JsonValue
 from gateway.mapping.expressions import Condition
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, is_unavailable, resolver_of
 from gateway.mapping.templates import Resolver
+from gateway.mapping.values import Number
 from gateway.model import (
     IntervalType,
     Notice,
     NoticeKind,
     Output,
     Record,
+    Sample,
     Scalar,
     Setting,
     SettingType,
@@ -33,22 +35,37 @@ AT_ONCE = 1.0
 JsonObject = Mapping[str, JsonValue]
 NO_METADATA: JsonObject = {}
 
+Share = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...], Number]
+"""A part of an entry of output that is a sum by itself: raw data without the amount, the names of the amount, and the
+amount."""
+
+ToldKeys = Mapping[tuple[IntervalType, int], str]
+"""The keys of intervals that were told, by type and start: no two of one line have both in common."""
+
+NONE_TOLD: ToldKeys = {}
+
+Fed = tuple[InputPlan, Sample]
+"""An input, and the sample that it takes."""
+
 Readings = Mapping[str, Reading]
-"""What the sample at hand said, by the name of the input; only inputs for which it brought a usable value."""
+"""What the moment at hand said, by the name of the input; only inputs for which it brought a usable value."""
 
 
 class Recorder:
     """Gathers the records of one step, in order.
 
     `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
-    where one is.
+    where one is; `shares` by the key of an entry of output the sums that it holds. An interval that has one of the
+    `told` keys gets that.
     """
 
-    def __init__(self, line: str, number: int) -> None:
+    def __init__(self, line: str, number: int, told: ToldKeys = NONE_TOLD) -> None:
         self.line = line
         self.number = number
         self.records: list[Record] = []
         self.rules: dict[str, str] = {}
+        self.shares: dict[str, tuple[Share, ...]] = {}
+        self._told = told
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
@@ -57,7 +74,7 @@ class Recorder:
 
     def start(self, at: float, kind: IntervalType, start: int, name: str | None, metadata: JsonObject) -> str:
         """Record the start of an interval; answers the interval's key."""
-        key = self._key(at)
+        key = self._told.get((kind, start)) or self._key(at)
         self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata))
         return key
 
@@ -84,11 +101,16 @@ class Recorder:
         kind: IntervalType,
         interval: str,
         timestamp: int,
-        raw_data: Mapping[str, Scalar],
-        amount_names: tuple[str, ...],
+        shares: Sequence[Share],
     ) -> None:
-        """Record what was made in an interval; `amount_names` are the names in `raw_data` that hold amounts."""
-        self.records.append(Output(self._key(at), self.line, at, kind, interval, timestamp, raw_data, amount_names))
+        """Record what was made in an interval: one entry with the sums `shares`, which have no name in common."""
+        raw_data: dict[str, Scalar] = {}
+        for fixed, names, amount in shares:
+            raw_data |= {**dict.fromkeys(names, amount), **dict(fixed)}
+        names = tuple(name for _, amount_names, _ in shares for name in amount_names)
+        key = self._key(at)
+        self.records.append(Output(key, self.line, at, kind, interval, timestamp, raw_data, names))
+        self.shares[key] = tuple(shares)
 
     def test(
         self,

@@ -16,8 +16,8 @@ from gateway.mapping.values import ABSENT, digest, epoch_seconds, excerpt, find,
 from gateway.model import Sample
 
 
-def is_event(plan: InputPlan, reading: Reading, sample: Sample) -> bool:
-    """Whether what `sample` said of the input is an event: something that happens once, not a value that is so for a
+def is_event(plan: InputPlan, reading: Reading) -> bool:
+    """Whether what was said of the input is an event: something that happens once, not a value that is so for a
     time.
 
     With `edge`, the changes that it names are events. Else a message is one, unless the broker had kept it: then it was
@@ -25,7 +25,7 @@ def is_event(plan: InputPlan, reading: Reading, sample: Sample) -> bool:
     The first value ever seen is no change, for nobody knows since when.
     """
     if plan.message and plan.edge is None:
-        return not sample.retained
+        return not reading.sample.retained
     if reading.before.value is None or not reading.changed:
         return False
     was_on, is_on = _is_on(reading.before.value), _is_on(reading.memory.value)
@@ -80,26 +80,24 @@ def _was_key(state: IntervalsState, key: str, at: float) -> bool:
     return not key and 0 < len(state.key_history) < PAST_KEYS
 
 
-def event_by(
-    way: ByEvent, state: IntervalsState, context: StepContext, readings: Readings, sample: Sample
-) -> Reading | None:
+def event_by(way: ByEvent, state: IntervalsState, context: StepContext, readings: Readings) -> Reading | None:
     """The reading that is the event by which an interval begins or ends.
 
-    None where `sample` is no such event, or where it has begun or ended something before, of which notice is given.
+    None where there is no such event, or where it has begun or ended something before, of which notice is given.
     """
     reading, plan = readings.get(way.input), context.plans[way.input]
-    if reading is None or not is_event(plan, reading, sample):
+    if reading is None or not is_event(plan, reading):
         return None
     if way.when is not None and context.holds(way.when, readings) is not True:
         return None
-    if plan.time is not None and (reading.memory.at, digest(sample.value)) in state.past_events:
-        text = f"{plan.name} came again, which begins and ends nothing: {excerpt(sample.value)}"
+    if plan.time is not None and (reading.memory.at, digest(reading.sample.value)) in state.past_events:
+        text = f"{plan.name} came again, which begins and ends nothing: {excerpt(reading.sample.value)}"
         context.notice("reject", plan.name, text, once=True)
         return None
     return reading
 
 
-def events_with(state: IntervalsState, reading: Reading, sample: Sample) -> tuple[tuple[float, str], ...]:
-    """The newest events that began or ended something, with the one that `sample` is: its time and
-    a digest of the message."""
-    return (*state.past_events, (reading.memory.at, digest(sample.value)))[-PAST_KEYS:]
+def events_with(state: IntervalsState, reading: Reading) -> tuple[tuple[float, str], ...]:
+    """The newest events that began or ended something, with the one that was read: its time and a
+    digest of the message."""
+    return (*state.past_events, (reading.memory.at, digest(reading.sample.value)))[-PAST_KEYS:]

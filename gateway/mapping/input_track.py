@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import StepContext
+from gateway.mapping.context import Fed, StepContext
 from gateway.mapping.inputs import (
     InputMemory,
     InputPlan,
@@ -81,40 +81,43 @@ class InputTrack:
 
     # What is known after it
 
-    def read(self, fed: tuple[InputPlan, ...], sample: Sample) -> tuple[Memory, dict[str, Reading]]:
-        """What is known after `sample`, and what it said, by the names of the inputs."""
+    def read(self, fed: Sequence[Fed]) -> tuple[Memory, dict[str, Reading]]:
+        """What is known after a moment, and what it said, by the names of the inputs."""
         context = self.context
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        for plan in fed:
+        for plan, sample in fed:
             reading = read(plan, memory.get(plan.name), sample, context.now)
             memory[plan.name] = reading.memory
             # What is wrong with one message is said once, however many inputs it feeds.
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
-        for plan in fed:
+        for plan, _ in fed:
             if plan.counter is not None and plan.name in readings:
-                self._count(plan, plan.counter, memory, readings, sample)
-        self._derive(memory, readings, {name for name, reading in readings.items() if reading.changed})
-        live = not (sample.initial or sample.retained)
-        if live and (readings or any(memory[plan.name].bad_since == context.now for plan in fed)):
-            self.last_heard = {**self.last_heard, sample.source: context.now}
+                self._count(plan, plan.counter, memory, readings)
+        self._derive(memory, readings, {name for name, reading in readings.items() if reading.changed}, fed[0][1])
+        for plan, sample in fed:
+            live = not (sample.initial or sample.retained)
+            if live and (plan.name in readings or memory[plan.name].bad_since == context.now):
+                self.last_heard = {**self.last_heard, sample.source: context.now}
+                break
         return memory, readings
 
-    def _count(
-        self, plan: InputPlan, counter: Counter, memory: Memory, readings: dict[str, Reading], sample: Sample
-    ) -> None:
-        """Find out what the counter has counted, now that all that the sample says is known."""
+    def _count(self, plan: InputPlan, counter: Counter, memory: Memory, readings: dict[str, Reading]) -> None:
+        """Find out what the counter has counted, now that all that the moment says is known."""
         reading, basis = readings[plan.name], memory.get(counter.restarts_with or "")
-        last_heard = self.last_heard.get(sample.source, self.context.now)
+        changed = readings.get(counter.restarts_with or "")
+        changed = changed if changed is not None and changed.changed else None
+        last_heard = self.last_heard.get(reading.sample.source, self.context.now)
         basis_value = basis.value if basis is not None else None
-        counted = with_count(plan, counter, reading, sample, self.context.now, last_heard, basis_value)
+        counted = with_count(plan, counter, reading, self.context.now, last_heard, basis_value, changed)
         self.context.notices.extend(counted.notices[len(reading.notices) :])
         readings[plan.name], memory[plan.name] = counted, counted.memory
 
-    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str]) -> None:
-        """Find out what follows from what has `changed`; what has not is not looked at."""
+    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
+        """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is
+        not looked at."""
         now = self.context.now
         for plan in self.plan.derived:
             causes = [
@@ -124,7 +127,9 @@ class InputTrack:
             if known is not None and not causes:
                 continue
             at = max((readings[name].memory.at for name in causes if name in readings), default=now)
-            reading = derive(plan, known, memory, at, now, self.plan.inputs[(causes or plan.relies_on)[0]])
+            cause = (causes or plan.relies_on)[0]
+            by = readings[cause].sample if cause in readings else sample
+            reading = derive(plan, known, memory, at, now, self.plan.inputs[cause], by)
             if reading is None or reading.memory == known:
                 continue
             memory[plan.name] = reading.memory
@@ -149,5 +154,6 @@ class InputTrack:
         memory[plan.name] = replace(memory[plan.name], quiet_at=None, stale=True)
         self.context.notices.append(silence_notice(plan, self.context.now))
         readings: dict[str, Reading] = {}
-        self._derive(memory, readings, {plan.name})
+        silence = Sample(plan.source, plan.address, None, self.context.now)
+        self._derive(memory, readings, {plan.name}, silence)
         return memory, readings

@@ -20,6 +20,8 @@ from gateway.model import Notice, Quality, Sample, Scalar
 DAY = 86_400.0
 AHEAD = 300.0
 """How far a time may lie in the future, in seconds: clocks differ."""
+SOON = 5.0
+"""A device's time that is later than its arrival by more than that, in seconds, is listed: its clock is ahead."""
 DEVICE_AGE = DAY
 """How old a device's time may be: a tag that rests keeps the time of its last change."""
 MESSAGE_AGE = 31 * DAY
@@ -84,9 +86,10 @@ class InputMemory:
     """The last good `value` of an input (JSON; None: none yet), since when it is so (`at`), and how far the newest
     sample can be trusted.
 
-    `clock_trusted`: the newest time that the device or message gave was usable. `untimed`: whether the newest message
-    had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is bad.
-    `restart_basis`: what the input said at the time with which this counter restarts.
+    `clock_trusted`: the newest time that the device or message gave was usable. `untimed`: whether the newest
+    message had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is
+    bad. `restart_basis`: what the input said at the time with which this counter restarts; `reset_at`: when it last
+    went back before that changed.
 
     On the gateway's clock: `received` is when the value came; `quiet_at` when it will be quiet unless something comes;
     `stale`: it is.
@@ -103,21 +106,24 @@ class InputMemory:
     restart_basis: Annotated[str | None, Field(alias="basis")] = None
     received: Annotated[float, Field(alias="seen")] = 0.0
     untimed: bool | None = None
+    reset_at: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
 
 
 class Reading(NamedTuple):
-    """What a sample said about an input: the memory before and after, and whether it brought a `usable` value.
+    """What a `sample` said about an input: the memory before and after, and whether it brought a `usable` value.
 
     Of a counter, `counted` is how far it moved, in its unit; `gap_began` is when the gap began in which that was, if
-    there was one.
+    there was one; `begins`: it was counted from zero, where what it restarts with changed in the same moment.
     """
 
+    sample: Sample
     before: InputMemory
     memory: InputMemory
     usable: bool
     notices: tuple[Notice, ...] = ()
     counted: Number = 0
     gap_began: float | None = None
+    begins: bool = False
 
     @property
     def changed(self) -> bool:
@@ -138,19 +144,19 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         return reading._replace(notices=(_notice("gap", plan, now, moved), *reading.notices))
     if sample.quality == "bad" or sample.value is None:
         bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
-        return Reading(memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
+        return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
     value = find(sample.value, plan.field)
     problem = _why_unusable(plan, value)
     if problem is not None:
         text = f"{plan.name} {problem}: {excerpt(sample.value)}"
-        return Reading(memory, memory, usable=False, notices=(_notice("reject", plan, now, text),))
+        return Reading(sample, memory, memory, usable=False, notices=(_notice("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
         before = number(memory.value)
         if sample.retained and before is not None and value is not None and value < before:
             # A broker can keep an older count than the one that came live. The next live one tells what is true.
             text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
-            return Reading(memory, memory, usable=False, notices=(_notice("gap", plan, now, text),))
+            return Reading(sample, memory, memory, usable=False, notices=(_notice("gap", plan, now, text),))
     at, distrust = plant_time(plan, sample, now)
     changed = value != memory.value
     if changed and not plan.message and memory.value is not None and at < memory.at - SET_BACK:
@@ -172,29 +178,46 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         restart_basis=memory.restart_basis,
         received=now,
         untimed=untimed if untimed or memory.untimed is not None else None,
+        reset_at=memory.reset_at,
     )
     notices = () if distrust is None or known_already else (_notice("time", plan, now, distrust),)
-    return Reading(memory, after, usable=True, notices=notices)
+    return Reading(sample, memory, after, usable=True, notices=notices)
 
 
 def with_count(
-    plan: InputPlan, counter: Counter, reading: Reading, sample: Sample, now: float, last_heard: float, basis: object
+    plan: InputPlan,
+    counter: Counter,
+    reading: Reading,
+    now: float,
+    last_heard: float,
+    basis: object,
+    changed: Reading | None,
 ) -> Reading:
     """The reading of a counter with what was counted since the one before.
 
-    `last_heard` is when its source was last heard; `basis` what the input says with which the counter restarts.
+    `last_heard` is when its source was last heard; `basis` what the input says with which the counter restarts, and
+    `changed` the reading by which that has just changed. Where both are in one message, what the counter shows was
+    counted since; where they are two tags of one moment, that is so if it shows less than before.
     """
+    sample = reading.sample
     before, memory = reading.before, reading.memory
     restart_basis = text(scalar(basis)) if counter.restarts_with is not None else None
     if restart_basis != memory.restart_basis:
         reading = reading._replace(memory=replace(memory, restart_basis=restart_basis))
     last, value = number(before.value), number(memory.value)
     if last is None or value is None:
+        if counter.restarts_with is not None and value:
+            stood = (
+                f"{plan.name} stood at {value} when it was first seen: "
+                "what of that is of the order that is on is not known"
+            )
+            return reading._replace(notices=(*reading.notices, _notice("gap", plan, now, stood)))
         return reading
     away = sample.initial or sample.retained
     gap_began = before.bad_since if before.bad_since is not None else last_heard if away else None
     known_bases = None not in (restart_basis, before.restart_basis)
-    restarted = gap_began is not None and known_bases and restart_basis != before.restart_basis
+    begins = changed is not None and known_bases and (changed.sample is sample or value < last)
+    restarted = begins or (gap_began is not None and known_bases and restart_basis != before.restart_basis)
     elapsed = memory.at - before.at
     if elapsed < 0 or not (before.clock_trusted and memory.clock_trusted):
         elapsed = now - before.received  # a clock was set, so its times cannot be subtracted
@@ -203,7 +226,10 @@ def with_count(
     if delta.gap is not None:
         notices = (*notices, _notice("gap", plan, now, f"{plan.name} {delta.gap}"))
     counted = delta.amount * counter.scale
-    return reading._replace(notices=notices, counted=counted, gap_began=None if restarted else gap_began)
+    if counter.restarts_with is not None and value < last and not restarted:
+        reading = reading._replace(memory=replace(reading.memory, reset_at=memory.at))
+    gap_began = None if restarted else gap_began
+    return reading._replace(notices=notices, counted=counted, gap_began=gap_began, begins=begins)
 
 
 def derive(
@@ -213,9 +239,10 @@ def derive(
     at: float,
     now: float,
     cause: InputPlan,
+    sample: Sample,
 ) -> Reading | None:
-    """What follows from `memory` for a derived input, as `cause` changed at `at`; None where that
-    cannot be told yet."""
+    """What follows from `memory` for a derived input, as `cause` changed at `at` by `sample`; None where that cannot be
+    told yet."""
     if known is None or known.origin != plan.origin:
         known = InputMemory(plan.origin)
     if plan.expression is None:
@@ -230,8 +257,8 @@ def derive(
             operands = ", ".join(f"{name} = {excerpt(operand)}" for name, operand in values.items())
             text = f'{plan.name}: "{plan.expression.source}" has no value for {operands}'
             notices = (_notice("reject", cause, now, text),) if known.quality != "bad" else ()
-            return Reading(known, replace(known, quality="bad"), usable=False, notices=notices)
-    return Reading(known, InputMemory(plan.origin, value, at), usable=True)
+            return Reading(sample, known, replace(known, quality="bad"), usable=False, notices=notices)
+    return Reading(sample, known, InputMemory(plan.origin, value, at), usable=True)
 
 
 def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
@@ -307,8 +334,8 @@ def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str 
     at = sample.source_time
     if at is None:
         return now, None
-    if now - DEVICE_AGE <= at <= now + AHEAD:
-        return at, None
+    if now - DEVICE_AGE <= at <= now + SOON:
+        return min(at, now), None  # what has arrived was so by then
     if now - CLOCK_LOST <= at <= now:
         return now, None
     return now, f"the clock of the device is off by {at - now:+.0f} s, so the time of arrival counts"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from math import inf, nextafter
 from typing import Literal
 
-from gateway.mapping.context import Readings, StepContext, changed_at
+from gateway.mapping.context import Fed, Readings, StepContext, changed_at
 from gateway.mapping.events import event_by, events_with, is_older_repeat
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.intervals import (
@@ -120,9 +120,8 @@ class IntervalTrack:
         """Whether a message says again what it said before others said something newer."""
         return is_older_repeat(self.plan, self.state, self.context.inputs, fed, sample)
 
-    def settle_overdue(self, readings: Readings, sample: Sample) -> None:
-        """Before what `sample` said is known: the change that it shows to have held for long enough by then is settled,
-        so that the interval is recorded by what was known then."""
+    def settle_overdue(self, readings: Readings) -> None:
+        """Before what a moment said is known: settle the change that it shows to have held for long enough by then."""
         change, start = self.state.pending_change, self.plan.start
         if change is None or isinstance(start, ShiftCalendar):
             return
@@ -131,21 +130,22 @@ class IntervalTrack:
             differs = key_text(scalar(reading.memory.value)) != change.key
             if differs and reading.memory.at - change.at >= self.plan.settle_time(change.key):
                 self._settle(change)
-        elif any(self._event(way, readings, sample) is not None for way in (start, self.plan.end)):
+        elif any(self._event(way, readings) is not None for way in (start, self.plan.end)):
             self._settle(change)
 
-    def inputs_of_previous(self, fed: Sequence[InputPlan], readings: Readings) -> Iterator[str]:
-        """The inputs whose value is of the run before, because the message names another run but
-        not, say, its product."""
+    def inputs_of_previous(self, fed: Sequence[Fed], readings: Readings) -> Iterator[str]:
+        """The inputs whose value is of the run before: the message names another run but not, say, its product."""
         start = self.plan.start
         if self.plan.needed and isinstance(start, ByKey) and start.input in readings and readings[start.input].changed:
             needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
-            yield from (plan.name for plan in fed if plan.name in needed and plan.name not in readings)
+            message = readings[start.input].sample
+            names = [plan.name for plan, sample in fed if sample is message]
+            yield from (name for name in names if name in needed and name not in readings)
 
-    def on_sample(self, readings: Readings, sample: Sample) -> None:
-        """What the inputs say after `sample`."""
-        self._on_end(readings, sample)
-        self._on_start(readings, sample)
+    def on_sample(self, readings: Readings) -> None:
+        """What the inputs say after a moment."""
+        self._on_end(readings)
+        self._on_start(readings)
         if self.state.current is not None and changed_at(self.plan.inputs, readings) is not None:
             self.state = replace(self.state, correction_due=self.context.now + self.plan.settle)
         self.retry_start()
@@ -155,7 +155,7 @@ class IntervalTrack:
         if self.state.pending_start is not None and self.state.pending_change is None:
             self._open(self.state.pending_start)
 
-    def _on_start(self, readings: Readings, sample: Sample) -> None:
+    def _on_start(self, readings: Readings) -> None:
         now, start = self.context.now, self.plan.start
         match start:
             case ByKey() if start.input in readings:
@@ -168,12 +168,12 @@ class IntervalTrack:
                 if at is not None and holds is not None:
                     self._on_start_condition(start, at, holds=holds)
             case ByEvent():
-                reading = self._event(start, readings, sample)
+                reading = self._event(start, readings)
                 if reading is not None:
                     self.state = replace(
                         self.state,
                         pending_change=PendingChange(KEYLESS, reading.memory.at, now + self.plan.settle),
-                        past_events=events_with(self.state, reading, sample),
+                        past_events=events_with(self.state, reading),
                     )
             case ByCount() if start.input in readings:
                 self._on_count(start, readings[start.input])
@@ -203,16 +203,19 @@ class IntervalTrack:
             return
         self.state = replace(self.state, counted_undecided=0)
         if self.state.current is None:
-            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=at))
+            full = self.state.last if self.state.number else None  # the one before ended with its last part
+            begin = at if full is None else full.ended
+            self._carry_out(Decision(replace(self.state, key=KEYLESS), begin=begin))
         counted = self.state.counted + amount
         if counted < start.every:
             self.state = replace(self.state, counted=whole(counted))
         else:
             after = nextafter(at, inf)  # the last part of a batch is in it
-            self._carry_out(Decision(self.state, end=after, begin=after))
-            self.state = replace(self.state, counted=whole(counted % start.every))
+            rest = whole(counted % start.every)  # without any, the next begins once something is made
+            self._carry_out(Decision(self.state, end=after, begin=after if rest else None))
+            self.state = replace(self.state, counted=rest)
 
-    def _on_end(self, readings: Readings, sample: Sample) -> None:
+    def _on_end(self, readings: Readings) -> None:
         end = self.plan.end
         match end:
             case ByCondition():
@@ -223,17 +226,18 @@ class IntervalTrack:
             case ByIdleness():
                 at = changed_at(end.inputs, readings)
                 if at is not None:
-                    self._on_end_condition(end.hold, at, holds=False, watched=not sample.initial)
+                    watched = not any(readings[name].sample.initial for name in end.inputs if name in readings)
+                    self._on_end_condition(end.hold, at, holds=False, watched=watched)
                     self._on_end_condition(end.hold, nextafter(at, inf), holds=True, watched=True)
             case ByEvent():
-                reading = self._event(end, readings, sample)
+                reading = self._event(end, readings)
                 if reading is not None and self._began_later(end, reading.memory.at):
                     kind = self.plan.type.lower()
                     text = f"{end.input} ends an earlier {kind} than the one that is on, which goes on"
                     self.context.notice("reject", end.input, text)
                 elif reading is not None:
-                    self.state = replace(self.state, past_events=events_with(self.state, reading, sample))
-                    self._report_untold(self.state.pending_start)
+                    self.state = replace(self.state, past_events=events_with(self.state, reading))
+                    self._report_untold(self.state.pending_start, reading.memory.at)
                     self._carry_out(end_without_successor(self.state, reading.memory.at, keyed=self._keyed))
             case None:
                 pass
@@ -253,9 +257,9 @@ class IntervalTrack:
         begun = current.begun if current is not None else pending.begun if pending is not None else None
         return begun is not None and at < begun
 
-    def _event(self, way: StartPlan | EndPlan | None, readings: Readings, sample: Sample) -> Reading | None:
+    def _event(self, way: StartPlan | EndPlan | None, readings: Readings) -> Reading | None:
         """The reading that is the event by which something begins or ends, where `way` is by an event."""
-        return event_by(way, self.state, self.context, readings, sample) if isinstance(way, ByEvent) else None
+        return event_by(way, self.state, self.context, readings) if isinstance(way, ByEvent) else None
 
     @property
     def _keyed(self) -> bool:
@@ -264,7 +268,7 @@ class IntervalTrack:
     # Carrying out
 
     def _settle(self, change: PendingChange) -> None:
-        self._report_untold(self.state.pending_start)
+        self._report_untold(self.state.pending_start, change.previous_end)
         self._carry_out(on_key_settled(self.state, change))
         self._schedule_next_shift(change.at)
 
@@ -363,12 +367,16 @@ class IntervalTrack:
             known = replace(current, name=name or current.name, metadata={**current.metadata, **metadata})
             self.state = replace(self.state, current=known)
 
-    def _report_untold(self, pending: PendingStart | None) -> None:
-        """Give notice that an interval is not reported, because it was over before what is needed was known."""
+    def _report_untold(self, pending: PendingStart | None, ended: float) -> None:
+        """Give notice of an interval that was over before what is needed was known, and of what was made in it."""
         if pending is not None and self.plan.needed:
             title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
             missing = " and ".join(sorted(self.plan.needed))
-            self.context.notice("gap", self.plan.main_input, f"{title} is not reported: its {missing} was never known")
+            made = self.listener.on_untold(pending.begun, ended) if self.listener is not None else ""
+            text = f"{title} is not reported: its {missing} was never known"
+            self.context.notice(
+                "gap", self.plan.main_input, f"{text}, nor is what was made in it: {made}" if made else text
+            )
 
     # Inside runs
 

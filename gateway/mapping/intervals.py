@@ -247,6 +247,10 @@ class IntervalListener(Protocol):
     def on_opened(self, begun: float) -> None:
         """An interval has begun, and its start is recorded."""
 
+    def on_untold(self, begun: float, ended: float) -> str:
+        """An interval that was on from `begun` to `ended` will never be recorded: what was made in it is nobody's. The
+        answer says how much that is; empty where it is nothing."""
+
 
 # What is decided
 

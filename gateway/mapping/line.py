@@ -11,7 +11,7 @@ counts, every timer that is due by then fires, in order and each at its own time
 are the same however a recording is cut into batches, ticks and restarts. When something was so is the plant's time,
 which each input's memory has (`inputs.plant_time`).
 
-*A step* takes a sample through the stages that `_LineStep.take` lists:
+*A step* takes a sample, or the samples of one moment together, through the stages that `_LineStep.take` lists:
 
 1. Timers that are due by the time of the sample fire.
 2. The inputs that it feeds are found. A message that the broker had kept and newer ones have followed is left out, and
@@ -61,7 +61,7 @@ starts anew with a notice; the state of a section that was taken out stays as it
 wait for their run are still reported.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated
@@ -69,16 +69,17 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Readings, Recorder, StepContext
+from gateway.mapping.context import AT_ONCE, NONE_TOLD, Fed, Readings, Recorder, Share, StepContext, ToldKeys
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
-from gateway.mapping.output_track import OutputPlan, OutputState, OutputTrack
+from gateway.mapping.output import OutputPlan, OutputState
+from gateway.mapping.output_track import OutputTrack
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
-from gateway.model import Notice, Record, Sample
+from gateway.model import Moment, Notice, Record, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +108,14 @@ class LineState:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The state after an event, and what it caused, in order; `rules` has by the key of a record
-    that of the rule that made it."""
+    """The state after an event, and what it caused, in order; by the key of a record, `rules` has that of the rule that
+    made it, and `shares` the sums that an entry of output holds."""
 
     state: LineState
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -142,13 +144,17 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Tick) -> Step:
-    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice."""
-    line = _LineStep(plan, state)
+def step(plan: LinePlan, state: LineState, event: Sample | Moment | Tick, told: ToldKeys = NONE_TOLD) -> Step:
+    """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
+    of a moment change what is known together, so that it makes no difference which is first.
+
+    Where a step is taken again, intervals that it begins have the keys under which they were `told`.
+    """
+    line = _LineStep(plan, state, told)
     if isinstance(event, Tick):
         line.advance(event.at)
     else:
-        line.take(event)
+        line.take(event.samples if isinstance(event, Moment) else (event,))
     return line.result()
 
 
@@ -167,10 +173,11 @@ class _LineStep:
     It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
-    def __init__(self, plan: LinePlan, state: LineState) -> None:
+    def __init__(self, plan: LinePlan, state: LineState, told: ToldKeys = NONE_TOLD) -> None:
         self.plan = plan
         self.state = state
-        self.context = context = StepContext(state.now, state.inputs, plan.inputs, Recorder(plan.key, state.seq))
+        recorder = Recorder(plan.key, state.seq, told)
+        self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = _output(plan.output, state.output, state.runs, context)
         self.batch_output = _output(plan.batch_output, state.batch_output, state.batches, context)
@@ -215,48 +222,44 @@ class _LineStep:
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
         )
-        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules)
+        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
 
     # The stages
 
-    def take(self, sample: Sample) -> None:
-        """Take a sample through the stages of a step."""
-        self.advance(sample.received)
-        fed = self.inputs.fed_by(sample)
+    def take(self, samples: Sequence[Sample]) -> None:
+        """Take the samples of a moment through the stages of a step."""
+        self.advance(max(sample.received for sample in samples))
+        fed = [(sample, plans) for sample in samples if (plans := self.inputs.fed_by(sample))]
         if not fed:
             return
-        admitted = self.inputs.admitted(fed, sample, self.tracks, self.runs)
+        admitted: list[Fed] = []
+        for sample, plans in fed:
+            admitted += [(plan, sample) for plan in self.inputs.admitted(plans, sample, self.tracks, self.runs)]
         if admitted:
-            memory, readings = self.inputs.read(admitted, sample)
-            self._settle_overdue(admitted, memory, readings, sample)
-            self.evaluate(memory, readings, sample)
+            memory, readings = self.inputs.read(admitted)
+            self._settle_overdue(admitted, memory, readings)
+            self.evaluate(memory, readings)
         self.advance(self.context.now)  # what is due at once, also where the sample had to wait before it came here
 
-    def _settle_overdue(
-        self,
-        fed: tuple[InputPlan, ...],
-        memory: dict[str, InputMemory],
-        readings: Readings,
-        sample: Sample,
-    ) -> None:
-        """Settle the changes that `sample` shows to be overdue; what it does not say of a new run
-        is forgotten of the old one."""
+    def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
+        """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
+        old one."""
         for track in self.tracks:
-            track.settle_overdue(readings, sample)
+            track.settle_overdue(readings)
             for name in track.inputs_of_previous(fed, readings):
                 memory[name] = replace(memory[name], value=None)
 
-    def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings, sample: Sample) -> None:
+    def evaluate(self, memory: Mapping[str, InputMemory], readings: Readings) -> None:
         """`memory` is what is known from now on: each part of the line evaluates what that means."""
         self.context.inputs = memory
         for output in self.outputs:
-            output.on_sample(readings, sample)
+            output.on_sample(readings)
         for track in self.tracks:
-            track.on_sample(readings, sample)
+            track.on_sample(readings)
         if self.states is not None:
-            self.states.on_sample(readings, sample)
+            self.states.on_sample(readings)
         if self.rules is not None:
-            self.rules.on_sample(readings, sample)
+            self.rules.on_sample(readings)
             self.rules.retry_tests()
         for output in self.outputs:
             output.open_window()
@@ -310,7 +313,7 @@ class _LineStep:
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""
         memory, readings = self.inputs.turn_quiet(plan)
-        self.evaluate(memory, readings, Sample(plan.source, plan.address, None, self.context.now))
+        self.evaluate(memory, readings)
 
     # Beside the runs
 
@@ -325,6 +328,10 @@ class _LineStep:
         """A run has ended: it gets its last output before its end is recorded."""
         if self.output is not None:
             self.output.on_closed(ended)
+
+    def on_untold(self, begun: float, ended: float) -> str:
+        """A run will never be recorded: what was made in it is nobody's."""
+        return self.output.on_untold(begun, ended) if self.output is not None else ""
 
     def on_opened(self, begun: float) -> None:
         """A run has begun."""

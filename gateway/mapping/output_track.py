@@ -1,284 +1,32 @@
-"""Output of a line's runs, or of its batches: amounts wait with their times, and are reported to the interval that was
-on then.
+"""Output of a line's runs, or of its batches, while a step is taken: what readings count, and when it is reported.
 
-An amount is given to a run only when it is reported: at the end of a window, or at the end of the run. Until then a
-change of order that comes to light late still splits the amounts where it happened. Amounts that no run can have yet,
-because none is on or because a change is settling, wait for longer; nothing is lost. All of this holds for batches too,
-where an entry is output of the batch.
-
-First what is configured and remembered, then what becomes of amounts (pure), then `OutputTrack`, which does so while a
-step is taken.
+What becomes of amounts is in `output`; here it is found out what was counted, and to whom it is told.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import floor
-from typing import Annotated, Literal, NamedTuple
+from dataclasses import replace
+from math import inf, nextafter
 
-from pydantic import BeforeValidator
-
-from gateway.mapping.context import Readings, Recorder, StepContext
+from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
-from gateway.mapping.templates import Pattern, Resolver
-from gateway.mapping.values import DECIMALS, Number, excerpt, find, number, total, whole
-from gateway.model import IntervalType, Sample, Scalar
-
-EXACT_AMOUNTS = 32
-"""So many amounts at least keep their own time; older equal ones become one, at the time of the first."""
-
-MOST_AMOUNTS = 1_000
-"""How many different amounts can wait; more are refused with a notice."""
-
-MOST_STAMPS = 64
-"""Time stamps that are remembered of one run: the latest ones. So of these it is known which
-seconds between them are free."""
-
-RawData = tuple[tuple[str, Scalar], ...]
-"""Raw data as pairs, so that amounts can be summed by it."""
-
-EntryShape = tuple[RawData, tuple[str, ...]]
-"""Raw data without the amount, and the names in it that hold the amount."""
-
-
-class AmountKey(NamedTuple):
-    """What amounts are summed by: the place of their entry in the configuration, `raw_data` without the amount, and the
-    names in `raw_data` that hold the amount."""
-
-    place: int
-    raw_data: RawData
-    amount_names: tuple[str, ...]
-
-
-class Amount(NamedTuple):
-    """So much at `at`, the sample's time."""
-
-    at: float
-    amount: Number
-    key: AmountKey
-
-
-@dataclass(frozen=True, slots=True)
-class EntryPlan:
-    """One kind of output as configured: `fixed` raw data, raw data to be filled in, and where the amount goes.
-
-    `path` is where the amount is in an event's message; `each`: every event counts so many instead; a counter's
-    movement is the amount itself. It is multiplied by `factor`.
-    """
-
-    place: int
-    input: str
-    path: tuple[str, ...]
-    fixed: RawData
-    patterns: tuple[tuple[str, Pattern], ...]
-    amount_names: tuple[str, ...]
-    each: Number | None = None
-    factor: Number = 1
-
-    def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:
-        """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
-        if not self.patterns:
-            return AmountKey(self.place, self.fixed, self.amount_names), ()
-        filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
-        known = tuple((name, value) for name, value in filled if value is not None)
-        absent = {name for name, value in filled if value is None}
-        missing = tuple(f"{name} ({pattern.why_unknown(resolve)})" for name, pattern in self.patterns if name in absent)
-        return AmountKey(self.place, self.fixed + known, self.amount_names), missing
-
-
-@dataclass(frozen=True, slots=True)
-class OutputPlan:
-    """Output of runs, or of batches, as configured: the length of a window in seconds, and the entries by the input
-    that counts.
-
-    `from_start`: windows are counted from the start of the run, not by the clock. `between` is what becomes of what is
-    made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
-    is by the place of an entry the least that is reported while the run is on.
-    """
-
-    type: IntervalType
-    every: float
-    entries: Mapping[str, tuple[EntryPlan, ...]]
-    from_start: bool = False
-    between: Literal["next", "unassigned", "report"] = "next"
-    gap_start: bool = True
-    minimums: Mapping[int, Number] = field(default_factory=dict)
-
-
-def _stamps_of_older_version(stamps: object) -> object:
-    """It remembered the latest one: none before that is known to be free, as where all that are
-    remembered are this one."""
-    return (stamps,) * MOST_STAMPS if isinstance(stamps, int) else stamps
-
-
-Stamps = Annotated[tuple[int, ...], BeforeValidator(_stamps_of_older_version)]
-"""The MOST_STAMPS latest time stamps of a run, in order; all of them where they are fewer."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutputState:
-    """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
-    and the time stamps of each run that can still have output."""
-
-    pending: tuple[Amount, ...] = ()
-    flush_at: float | None = None
-    stamps: Mapping[str, Stamps] = field(default_factory=dict)
-
-
-# What becomes of amounts
-
-
-def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState) -> OutputState | None:
-    """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
-    pending = (*state.pending, amount)
-    if len(pending) > 2 * EXACT_AMOUNTS:
-        pending = _condensed(pending[:-EXACT_AMOUNTS], intervals) + pending[-EXACT_AMOUNTS:]
-    if len(pending) > MOST_AMOUNTS:
-        pending = _condensed(pending, intervals)
-    return OutputState(pending, state.flush_at, state.stamps) if len(pending) <= MOST_AMOUNTS else None
-
-
-def _condensed(amounts: Sequence[Amount], intervals: IntervalsState) -> tuple[Amount, ...]:
-    """The amounts with those made one that go to one run by all that is known, at the time of the first of them."""
-    groups: dict[tuple[str | None, AmountKey], list[Amount]] = {}
-    for amount in amounts:
-        interval = owner(intervals, amount.at)
-        groups.setdefault((interval.interval if interval is not None else None, amount.key), []).append(amount)
-    return tuple(
-        Amount(min(amount.at for amount in group), total([amount.amount for amount in group]), key)
-        for (_, key), group in groups.items()
-    )
-
-
-def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float) -> OutputState:
-    """See to it that what a run can have by now is reported at the end of the window."""
-    if state.flush_at is not None or not state.pending:
-        return state
-    owned = any(owner(intervals, amount.at) is not None for amount in state.pending)
-    if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
-        return state
-    interval = intervals.current or intervals.last
-    first = float(interval.start) if plan.from_start and interval is not None else 0.0
-    end = first + (now - first) // plan.every * plan.every  # of the window before, or now where that is rounded
-    while end <= now:
-        end += plan.every
-    return replace(state, flush_at=end)
-
-
-def unassigned_amounts(state: OutputState, intervals: IntervalsState) -> tuple[Amount, ...]:
-    """The amounts that are not of any run by all that is known; none while that is about to be decided."""
-    if (intervals.current or intervals.pending_change or intervals.pending_start) is not None:
-        return ()
-    return tuple(amount for amount in state.pending if owner(intervals, amount.at) is None)
-
-
-def without_unowned(state: OutputState, intervals: IntervalsState, begun: float) -> tuple[OutputState, Number]:
-    """Without what was made before the run that is on began at `begun` and after the one before it
-    had ended; how much that was."""
-    kept: list[Amount] = []
-    unowned: list[Amount] = []
-    for amount in state.pending:
-        is_between = amount.at < begun and owner(intervals, amount.at) is intervals.current
-        (unowned if is_between else kept).append(amount)
-    return replace(state, pending=tuple(kept)), rounded_total([amount.amount for amount in unowned])
-
-
-def end_window(
-    state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float, recorder: Recorder
-) -> OutputState:
-    """Report to each run what it has by now."""
-    state = replace(state, flush_at=None)
-    for interval in (intervals.last, intervals.current):
-        if interval is not None:
-            state = report(state, intervals, plan, interval, now, recorder)
-    return state
-
-
-def report(
-    state: OutputState,
-    intervals: IntervalsState,
-    plan: OutputPlan,
-    interval: OpenInterval | EndedInterval,
-    now: float,
-    recorder: Recorder,
-) -> OutputState:
-    """Report to `interval` what it has by now, in as few entries as can hold it; what is too little waits until it has
-    ended.
-
-    No two entries of an interval have the same whole second (`_stamp`).
-    """
-    owned: list[Amount] = []
-    rest: list[Amount] = []
-    for amount in state.pending:
-        (owned if owner(intervals, amount.at) is interval else rest).append(amount)
-    if not owned:
-        return state
-    amounts: dict[EntryShape, list[Amount]] = {}
-    for amount in sorted(owned, key=_place):
-        amounts.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount)
-    if plan.minimums and isinstance(interval, OpenInterval):
-        for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
-            rest += amounts.pop(shape)
-    taken = state.stamps.get(interval.interval, ())
-    for raw_data, names in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
-        stamp = _stamp(interval, taken, now)
-        taken = tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
-        recorder.output(now, plan.type, interval.interval, stamp, raw_data, names)
-    known = {other.interval for other in (intervals.last, intervals.current) if other is not None}
-    stamps = {key: others for key, others in state.stamps.items() if key in known}
-    return OutputState(tuple(rest), state.flush_at, stamps | {interval.interval: taken})
-
-
-def _stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
-    """The time stamp of the next entry of `interval`, of which `taken` are those that it has.
-
-    While the interval is on that is `now`, or the second after the latest. Once it has ended it is the last second of
-    it that is free; where none is known to be, the second after the latest here too, which then lies at its end or
-    after it.
-    """
-    newest = max(taken, default=interval.start - 1)
-    if isinstance(interval, OpenInterval):
-        return max(floor(now), newest + 1)
-    last = min(floor(now), interval.end - 1)
-    first = interval.start if len(taken) < MOST_STAMPS else min(taken)
-    return next((second for second in range(last, first - 1, -1) if second not in taken), max(last, newest + 1))
-
-
-def _is_too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:
-    minimum = max(plan.minimums.get(amount.key.place, 0) for amount in amounts)
-    return 0 < abs(rounded_total([amount.amount for amount in amounts])) < minimum
-
-
-def rounded_total(amounts: Sequence[Number]) -> Number:
-    """The sum as it is reported."""
-    return whole(round(total(amounts), DECIMALS))
-
-
-def _packed(amounts: Mapping[EntryShape, Sequence[Number]]) -> list[tuple[dict[str, Scalar], tuple[str, ...]]]:
-    """The raw data with the sums filled in, and the names of these; kinds that have no name in common share one entry,
-    first come first put."""
-    packed: list[tuple[dict[str, Scalar], tuple[str, ...]]] = []
-    for (raw_data, amount_names), parts in amounts.items():
-        amount = rounded_total(parts)
-        if amount == 0:
-            continue
-        data: dict[str, Scalar] = {**dict.fromkeys(amount_names, amount), **dict(raw_data)}
-        room = next((place for place, (entry, _) in enumerate(packed) if not entry.keys() & data.keys()), None)
-        if room is None:
-            packed.append((data, amount_names))
-        else:
-            entry, names = packed[room]
-            packed[room] = ({**entry, **data}, (*names, *amount_names))
-    return packed
-
-
-def _place(amount: Amount) -> int:
-    return amount.key.place
-
-
-# While a step is taken
+from gateway.mapping.intervals import EndedInterval, IntervalsState, owner
+from gateway.mapping.output import (
+    SEAM,
+    Amount,
+    EntryPlan,
+    EntryShape,
+    OutputPlan,
+    OutputState,
+    end_window,
+    report,
+    rounded_total,
+    unassigned_amounts,
+    with_amount,
+    with_window,
+    without_unowned,
+)
+from gateway.mapping.values import Number, excerpt, find, number
 
 
 class OutputTrack:
@@ -299,23 +47,25 @@ class OutputTrack:
 
     # What a sample counts
 
-    def on_sample(self, readings: Readings, sample: Sample) -> None:
+    def on_sample(self, readings: Readings) -> None:
         """Keep what the inputs counted until it is reported. To be called before what the same
-        sample means for runs is carried out."""
+        moment means for runs is carried out."""
+        self._move_to_change(readings)
         for name, reading in readings.items():
             for entry in self.plan.entries.get(name, ()):
-                self._count(entry, self.context.plans[name], reading, sample)
+                self._count(entry, self.context.plans[name], reading)
 
-    def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading, sample: Sample) -> None:
+    def _count(self, entry: EntryPlan, plan: InputPlan, reading: Reading) -> None:
         at = reading.memory.at
         if plan.counter is not None:
+            at = at if reading.begins else nextafter(at, -inf)  # made before what begins at that time
             if self.plan.gap_start and reading.gap_began is not None:
                 at = max(reading.before.at, min(reading.gap_began, at))
             self._add(entry, plan, reading.counted, at)
         elif entry.each is not None:
-            if is_event(plan, reading, sample):
+            if is_event(plan, reading):
                 self._add(entry, plan, entry.each, at)
-        elif not sample.retained:  # a retained message is one that was sent before, not one more event
+        elif not reading.sample.retained:  # a retained message is one that was sent before, not one more event
             amount = number(find(reading.memory.value, entry.path))
             if amount is not None:
                 self._add(entry, plan, amount, at)
@@ -323,6 +73,24 @@ class OutputTrack:
                 field_name = ".".join((plan.name, *entry.path))
                 text = f"{field_name} is not a number, so nothing is counted: {excerpt(reading.memory.value)}"
                 self.context.notice("reject", plan.name, text)
+
+    def _move_to_change(self, readings: Readings) -> None:
+        """Where a counter was reset shortly before what it restarts with has changed, what it counted since is made
+        after the change.
+        """
+        for name, entries in self.plan.entries.items():
+            counter, memory = self.context.plans[name].counter, self.context.inputs.get(name)
+            changed = readings.get(counter.restarts_with or "") if counter is not None else None
+            if memory is None or memory.reset_at is None or changed is None or not changed.changed:
+                continue
+            at, places = changed.memory.at, {entry.place for entry in entries}
+            reset_at = nextafter(memory.reset_at, -inf)
+            if reset_at <= at <= memory.reset_at + SEAM:
+                pending = (
+                    amount._replace(at=at) if amount.key.place in places and reset_at <= amount.at < at else amount
+                    for amount in self.state.pending
+                )
+                self.state = replace(self.state, pending=tuple(pending))
 
     def _add(self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float) -> None:
         amount = counted * entry.factor
@@ -348,12 +116,19 @@ class OutputTrack:
         self.state = with_window(self.state, self.intervals, self.plan, self.context.now)
 
     def flush(self) -> None:
-        """The window ends: report what each run has by now."""
+        """The window ends: report what each run has by now, unless a counter was reset just now."""
+        resets = [
+            memory.reset_at for name in self.plan.entries if (memory := self.context.inputs.get(name)) is not None
+        ]
+        later = max((at + SEAM for at in resets if at is not None), default=0.0)
+        if self.context.now < later <= self.context.now + SEAM:
+            self.state = replace(self.state, flush_at=later)
+            return
         self._end_window()
         if self.plan.between == "unassigned" and self.track is not None:
             amounts = unassigned_amounts(self.state, self.intervals)
             if amounts:
-                self.track.open_stand_in(min(amount.at for amount in amounts))
+                self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
                 self._end_window()
         self.open_window()
 
@@ -382,3 +157,18 @@ class OutputTrack:
         if self.plan.from_start:
             self.state = replace(self.state, flush_at=None)
         self.open_window()
+
+    def on_untold(self, begun: float, ended: float) -> str:
+        """An interval will never be recorded: what was made in it is taken out. Answers what that is."""
+        untold = [amount for amount in self.state.pending if begun <= amount.at < ended]
+        self.state = replace(self.state, pending=tuple(each for each in self.state.pending if each not in untold))
+        sums: dict[EntryShape, list[Number]] = {}
+        for amount in untold:
+            sums.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
+        made = (
+            " ".join(
+                (f"{rounded_total(amounts)} {' and '.join(names)}", *(f"({key} {value})" for key, value in raw_data))
+            )
+            for (raw_data, names), amounts in sums.items()
+        )
+        return ", ".join(made)

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Output, Record, Sample, Setting
+from gateway.model import Moment, Output, Record, Sample, Setting
 
 REMEMBERED_RECORDS = 50
 """Records of a line whose provenance the running gateway remembers."""
@@ -39,8 +39,9 @@ class SampleExcerpt:
 class Provenance:
     """A record, and what made it.
 
-    `event` is the sample, or None where time passed; `inputs` are the inputs as they were known then; `rule` is the key
-    of the line's rule by which the record was made, empty where it was by none.
+    `event` is the sample, the last of those of one moment, or None where time passed; `inputs` are the inputs as
+    they were known then; `rule` is the key of the line's rule by which the record was made, empty where it was by
+    none.
     """
 
     record: Record
@@ -72,7 +73,7 @@ class Provenance:
 PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
 
 
-def provenance_of(result: Step, event: Sample | Tick) -> Iterator[Provenance]:
+def provenance_of(result: Step, event: Sample | Moment | Tick) -> Iterator[Provenance]:
     """The provenance of each record of one step."""
     if not result.records:
         return
@@ -81,7 +82,9 @@ def provenance_of(result: Step, event: Sample | Tick) -> Iterator[Provenance]:
         yield Provenance(record, _excerpt_of(record, event), inputs, result.rules.get(record.key, ""))
 
 
-def _excerpt_of(record: Record, event: Sample | Tick) -> SampleExcerpt | None:
+def _excerpt_of(record: Record, event: Sample | Moment | Tick) -> SampleExcerpt | None:
+    if isinstance(event, Moment):
+        event = event.samples[-1]
     if isinstance(event, Tick) or record.at < event.received:
         return None  # what was due before a sample is not its doing
     return SampleExcerpt(event.source, event.address, excerpt(event.value), event.received, event.source_time)
@@ -93,7 +96,7 @@ class ProvenanceLog:
     def __init__(self) -> None:
         self._newest: dict[str, deque[Provenance]] = {}
 
-    def add(self, line: str, result: Step, event: Sample | Tick) -> None:
+    def add(self, line: str, result: Step, event: Sample | Moment | Tick) -> None:
         """Remember what made the records of a step of the line with the key `line`."""
         if result.records:
             self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(provenance_of(result, event))

@@ -19,7 +19,7 @@ from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, OwnerKind, is_undecided
 from gateway.mapping.templates import Pattern, Reference, Template, filled_mapping
 from gateway.mapping.values import digest
-from gateway.model import Sample, Scalar, SettingType
+from gateway.model import Scalar, SettingType
 
 EVENT_TIME = Reference("at")
 """The placeholder for the time of an event."""
@@ -120,11 +120,11 @@ class RulesTrack:
         recorded[plan.key] = fact or recorded.get(plan.key, "")
         self.state = replace(state, due=due, recorded=recorded)
 
-    def on_sample(self, readings: Readings, sample: Sample) -> None:
-        """What the inputs say after `sample`."""
+    def on_sample(self, readings: Readings) -> None:
+        """What the inputs say after a moment."""
         for plan in self.plans:
             if plan.event is not None:
-                self._on_event(plan, plan.event, readings, sample)
+                self._on_event(plan, plan.event, readings)
             elif plan.key not in self.state.due and (
                 plan.key not in self.state.recorded
                 or any(name in readings and readings[name].changed for name in plan.inputs)
@@ -134,9 +134,9 @@ class RulesTrack:
 
     # Events
 
-    def _on_event(self, plan: RulePlan, event: str, readings: Readings, sample: Sample) -> None:
+    def _on_event(self, plan: RulePlan, event: str, readings: Readings) -> None:
         reading = readings.get(event)
-        if reading is None or not is_event(self.context.plans[event], reading, sample):
+        if reading is None or not is_event(self.context.plans[event], reading):
             return
         if plan.when is not None and self.context.holds(plan.when, readings) is not True:
             return

@@ -22,7 +22,6 @@ from gateway.mapping.states import (
     merged_description,
 )
 from gateway.mapping.values import excerpt
-from gateway.model import Sample
 
 Timer = Literal["hold", "interruption", "offline"]
 
@@ -66,15 +65,15 @@ class StateTrack:
 
     # What a sample means
 
-    def on_sample(self, readings: Readings, sample: Sample) -> None:
-        """What the inputs say after `sample`."""
+    def on_sample(self, readings: Readings) -> None:
+        """What the inputs say after a moment."""
         came_back = self._source_came_back()
         changed = changed_at(self.plan.inputs, readings)
         concerned = changed is not None or any(name in readings for name in self.plan.selector.inputs)
         if came_back or (concerned and not self.state.offline):
             self._choose(readings, changed, came_back=came_back)
         if self.plan.description is not None and self.plan.description.input in readings:
-            self._on_description(self.plan.description, readings, sample)
+            self._on_description(self.plan.description, readings)
 
     def _source_came_back(self) -> bool:
         """Whether the source has come back for whose loss the line was recorded as offline; keeps track of losses."""
@@ -200,10 +199,10 @@ class StateTrack:
 
     # What a person says
 
-    def _on_description(self, plan: DescriptionPlan, readings: Readings, sample: Sample) -> None:
+    def _on_description(self, plan: DescriptionPlan, readings: Readings) -> None:
         reading, input_plan = readings[plan.input], self.context.plans[plan.input]
-        has_own_time = sample.retained and input_plan.time is not None
-        if not (has_own_time or is_event(input_plan, reading, sample)):
+        has_own_time = reading.sample.retained and input_plan.time is not None
+        if not (has_own_time or is_event(input_plan, reading)):
             return
         if plan.when is not None and self.context.holds(plan.when) is not True:
             return

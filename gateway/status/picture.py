@@ -122,7 +122,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
 
 
 def _line(parts: Parts, plan: LinePlan) -> LineStatus:
-    state = parts.intake.states[plan.key]
+    state = parts.intake.state(plan.key)
     run, meaning = state.runs.current, state.states.meaning
     hold = parts.drain.health.lines.get(plan.key)
     ref = parts.drain.lines.get(plan.key)

@@ -7,12 +7,18 @@ merges them.
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, Tick, step
+from gateway.mapping.feeder import fed
+from gateway.mapping.line import LineState, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
-from gateway.model import Notice, Sample, StartInterval
+from gateway.mapping.trail import Feed
+from gateway.model import Moment, Notice, Sample, StartInterval
 from gateway.oden.requests import Wording, iso, request_for
+from gateway.sources.base import moments_of
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -23,28 +29,54 @@ class Playback:
     notices: list[Notice] = field(default_factory=list)
 
 
+def moments(plans: Sequence[LinePlan], events: Iterable[T]) -> Iterator[T | Moment]:
+    """The events with tags and metrics put together that came from one source at once, at one time of the plant:
+    they are one moment. A message is one by itself.
+    """
+    gathered: list[Sample] = []
+    for event in events:
+        sample = event if isinstance(event, Sample) and not _is_message(plans, event) else None
+        if gathered and (sample is None or (sample.source, sample.received) != _came(gathered[0])):
+            yield from moments_of(gathered)
+            gathered = []
+        if sample is not None:
+            gathered.append(sample)
+        else:
+            yield event
+    yield from moments_of(gathered)
+
+
+def _came(sample: Sample) -> tuple[str, float]:
+    return sample.source, sample.received
+
+
+def _is_message(plans: Sequence[LinePlan], sample: Sample) -> bool:
+    route = (sample.source, sample.address)
+    return any(fed.message for plan in plans for fed in plan.subscriptions.get(route, ()))
+
+
 def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playback:
     """Map `events`, which are samples and bare times, from the lines' initial states on.
 
     No sample that a recording can hold makes it fail.
     """
-    states = [LineState()] * len(plans)
+    lines = [Feed(LineState())] * len(plans)
     playback = Playback()
 
-    def advance(number: int, event: Sample | Tick) -> None:
-        result = step(plans[number], states[number], event)
-        states[number] = result.state
+    def advance(number: int, event: Sample | Moment | Tick) -> None:
+        lines[number], result = fed(plans[number], lines[number], event)
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
-    for event in events:
-        now = event.received if isinstance(event, Sample) else event
+    for event in moments(plans, events):
+        samples = event.samples if isinstance(event, Moment) else (event,) if isinstance(event, Sample) else ()
         for number, plan in enumerate(plans):
-            if not isinstance(event, Sample):
-                advance(number, Tick(now))
-            elif (event.source, event.address) in plan.subscriptions:
-                advance(number, Tick(now))  # what was due before is not caused by this sample
-                advance(number, event)
+            if isinstance(event, float | int):
+                advance(number, Tick(event))
+            part = tuple(sample for sample in samples if (sample.source, sample.address) in plan.subscriptions)
+            if part:
+                advance(number, Tick(max(sample.received for sample in part)))  # what was due before is not its doing
+                advance(number, part[0] if len(part) == 1 else Moment(part))
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback

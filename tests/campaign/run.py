@@ -202,8 +202,9 @@ class _Process:
         )
 
     def _noticed(self, notices: Sequence[Notice]) -> None:
-        """A story holds nothing that a person would have to be told of."""
-        self.world.result.wrong += [f"noticed: {notice}" for notice in notices]
+        """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
+        ahead."""
+        self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind != "time"]
 
     async def _take_in(self) -> None:
         """Once the clock is past all that was seen, connect the sources and map what they say."""

@@ -10,8 +10,12 @@ from ruamel.yaml import YAML
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.feeder import fed as taken
+from gateway.mapping.feeder import time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
-from gateway.model import Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
+from gateway.mapping.trail import Feed
+from gateway.model import Moment, Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
+from gateway.trial.play import moments
 
 T0 = 1_767_592_800.0
 """2026-01-05T06:00:00Z: what times in the tests count from. A whole hour, so windows begin here."""
@@ -132,6 +136,25 @@ def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None,
         played.state = load(line, dump(result.state)) if restarts else result.state
         played.records += result.records
         played.notices += result.notices
+    return played
+
+
+def fed(line: LinePlan, *events: Sample | Tick, ticks: bool = False) -> Played:
+    """What comes of `events` as they come to a line, each by itself: what comes late is put in its place. With
+    `ticks`, time passes before each sample too, as it does in a running gateway."""
+    played, known = Played(LineState()), Feed(LineState())
+
+    def take(event: Sample | Moment | Tick) -> None:
+        nonlocal known
+        known, result = taken(line, known, event)
+        played.records += result.records
+        played.notices += result.notices
+
+    for event in moments([line], events):
+        if ticks and not isinstance(event, Tick):
+            take(Tick(time_of(event)))
+        take(event)
+    played.state = known.state
     return played
 
 

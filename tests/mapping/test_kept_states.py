@@ -1,12 +1,14 @@
 """What an earlier version remembered of a line is read by this one, and the line goes on."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.mapping.line import dump, load
+from gateway.mapping.line import LineState, dump, load
+from gateway.mapping.output import OutputState
 from tests.mapping.recording import GOLDEN, golden, order, plan, play, tag, texts_of, tick
 
 KEPT = Path(__file__).parent / "kept"
@@ -47,6 +49,17 @@ STATES = [json.loads(line) for line in (KEPT / "line_states.jsonl").read_text().
 that a state can have."""
 
 
+def in_milliseconds(state: LineState) -> LineState:
+    """The state with the times of amounts in milliseconds: what a counter moved by is just before the moment at
+    which it was read, which an earlier version did not say.
+    """
+
+    def rounded(output: OutputState) -> OutputState:
+        return replace(output, pending=tuple(each._replace(at=round(each.at, 3)) for each in output.pending))
+
+    return replace(state, output=rounded(state.output), batch_output=rounded(state.batch_output))
+
+
 @pytest.mark.parametrize("kept", STATES, ids=lambda kept: f"{kept['case']} after {kept['after']}")
 def test_p2_kept_state_goes_on_equal(kept: dict[str, Any]) -> None:
     """A state that an earlier version stored is the one that this version has at that place; from
@@ -54,11 +67,9 @@ def test_p2_kept_state_goes_on_equal(kept: dict[str, Any]) -> None:
     line, events = golden(GOLDEN / kept["case"])
     before = play(line, *events[: kept["after"]])
     state = load(line, json.dumps(kept["state"]))
-    assert state == before.state
+    assert in_milliseconds(state) == in_milliseconds(before.state)
     after = play(line, *events[kept["after"] :], state=state)
-    expected = (GOLDEN / kept["case"] / "expected.txt").read_text().splitlines()
-    records = texts_of([*before.records, *after.records])
-    assert records == expected[: len(records)]
+    assert texts_of([*before.records, *after.records]) == play(line, *events).texts
 
 
 @pytest.mark.parametrize("kept", STATES, ids=lambda kept: f"{kept['case']} after {kept['after']}")

@@ -1,13 +1,14 @@
 """The machine as a whole: time, memory as JSON, plans that change, recordings with their expected records."""
 
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from ulid import ULID
 
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
-from gateway.model import RECORD, Sample
-from tests.mapping.recording import GOLDEN, LINE, PLC, T0, golden, next_due, order, plan, play, scrap, tag, tick
+from gateway.model import RECORD, Moment, Output, Sample
+from tests.mapping.recording import GOLDEN, LINE, PLC, T0, fed, golden, next_due, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
 SHIFT = (
@@ -31,14 +32,14 @@ def test_golden(folder: Path) -> None:
     """A line's configuration and a recording give exactly these records and notices, and the same where the gateway
     restarts after each event."""
     line, events = golden(folder)
-    played = play(line, *events)
+    played = fed(line, *events)
     texts = [
         *played.texts,
         *(f"{notice.kind} {notice.source} {notice.address}: {notice.text}" for notice in played.notices),
     ]
     assert texts == (folder / "expected.txt").read_text().splitlines()
-    restarted = play(line, *events, restarts=True)
-    assert (restarted.records, restarted.notices) == (played.records, played.notices)
+    stepped, restarted = play(line, *events), play(line, *events, restarts=True)
+    assert (restarted.records, restarted.notices) == (stepped.records, stepped.notices)
 
 
 def test_p2_restart_anywhere_changes_nothing() -> None:
@@ -101,6 +102,39 @@ def test_foreign_sample_is_only_time() -> None:
     played = play(EXAMPLE, order(10, "A"), Sample("plc", "Other", 5, T0 + 11))
     assert played.texts == ["start RUN 1 at 10: A, FILM"]
     assert played.state.now == T0 + 11
+
+
+def test_p13_in_a_moment_it_makes_no_difference_which_is_first() -> None:
+    """State, counters and order of one scan, in each order, are one step with one result."""
+    tags = {"source": "plc", "node": "Order"}
+    line = plan(inputs={**PLC, "order": tags, "product": {"source": "plc", "node": "Product"}})
+    before = play(line, tag(0, "Order", "A"), tag(0, "Product", "FILM"), tag(1, "Good", 0), tag(1, "State", 1)).state
+    change = (tag(50, "Order", "B"), tag(50, "Product", "PIPE"), tag(50, "Good", 10), tag(50, "State", 3))
+    results = [step(line, before, Moment(samples)) for samples in permutations(change)]
+    assert all((result.records, result.state) == (results[0].records, results[0].state) for result in results)
+    played = play(line, tag(60, "Good", 15), tick(200), state=results[0].state)
+    assert [text for text in played.texts if "output" in text] == [
+        "output of 1 at 49: yield 10",
+        "output of 2 at 120: yield 5",
+    ]
+
+
+@pytest.mark.parametrize(("reset", "of_old"), [(48.5, 10), (47.5, 12)], ids=["within two seconds", "longer before"])
+def test_p13_a_reset_just_before_the_order_is_the_orders(reset: float, of_old: int) -> None:
+    """Also where a window ends in between: what is counted since waits for two seconds."""
+    made = {"source": "plc", "node": "Good", "counter": {"restarts_with": "order"}}
+    line = plan(
+        inputs={**PLC, "good": made, "order": {"source": "plc", "node": "Order"}},
+        run={"key": "order", "product": "P", "settle": "0s"},
+        scrap_yield={"every": "7s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
+    )
+    counts = (tag(1, "Good", 0), tag(30, "Good", 10), tag(reset, "Good", 2))
+    played = play(line, tag(0, "Order", "A"), *counts, tag(50, "Order", "B"), tag(55, "Good", 6), tick(100))
+    sums: dict[str, int] = {}
+    for record in played.records:
+        if isinstance(record, Output):
+            sums[record.interval] = sums.get(record.interval, 0) + int(str(record.raw_data["yield"]))
+    assert [*sums.values()] == [of_old, 16 - of_old]
 
 
 def test_time_does_not_go_back() -> None:

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from gateway.mapping.context import Recorder
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
-from gateway.mapping.output_track import (
+from gateway.mapping.output import (
     EXACT_AMOUNTS,
     MOST_AMOUNTS,
     MOST_STAMPS,
@@ -418,8 +418,8 @@ def test_p12_old_amounts_that_became_one_stay_with_the_old_run() -> None:
     ]
     timely = play(line, order(0, "A"), *counts, order(102, "B", at=80), tick(3600))
     assert [text for text in timely.texts if "output" in text] == [
-        "output of 1 at 79: yield 78",
-        "output of 2 at 3600: yield 22",
+        "output of 1 at 79: yield 79",
+        "output of 2 at 3600: yield 21",
     ]
 
 

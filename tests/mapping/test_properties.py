@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.line import LineState, Tick, dump, load, step
-from gateway.mapping.output_track import Amount
+from gateway.mapping.output import Amount
 from gateway.model import RECORD, Output, Record, Sample, StartInterval, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, PLC, T0, message, order, plan, play, scrap, tag

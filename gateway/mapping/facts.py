@@ -1,0 +1,187 @@
+"""What a line has told, folded together, and how it differs from what is so once a message has come late. Pure.
+
+What is told of a stretch of time are its records. Deriving the same stretch again, with a message in its place that
+came late, gives others. The difference is what has to be told: an interval that is new begins; one whose end, name or
+metadata are others is updated; a sum that is another moves by an entry of the difference, in the same raw data.
+Settings, tests and notices are told once and never taken back.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from gateway.mapping.context import Recorder, Share, ToldKeys
+from gateway.mapping.values import DECIMALS, Number, whole
+from gateway.model import Notice, Output, Record, Scalar, Setting, StartInterval, UpdateInterval
+
+T = TypeVar("T", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one step has told, as `line.Step` has it."""
+
+    records: tuple[Record, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    rules: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
+
+
+NOTHING = Told()
+
+
+@dataclass(slots=True)
+class IntervalFact:
+    """What is known of an interval; `start` is None where it began before the stretch of time."""
+
+    type: str
+    start: StartInterval | None
+    end: int | None = None
+    name: str | None = None
+    metadata: dict[str, JsonValue] = field(default_factory=dict)
+
+
+SumKey = tuple[str, str, tuple[tuple[str, Scalar], ...], tuple[str, ...]]
+"""The key and the type of an interval, raw data without amounts, and the names of these."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What the records of a stretch of time amount to; `stamps` are the time stamps of output by interval."""
+
+    intervals: dict[str, IntervalFact] = field(default_factory=dict)
+    sums: dict[SumKey, Number] = field(default_factory=dict)
+    stamps: dict[str, list[int]] = field(default_factory=dict)
+    settings: list[Setting] = field(default_factory=list)
+    tests: list[Output] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    rules: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> ToldKeys:
+        """The keys of the intervals that began."""
+        begun = ((key, fact.start) for key, fact in self.intervals.items())
+        return {(start.type, start.start): key for key, start in begun if start is not None}
+
+
+def fold(told: Iterable[Told]) -> Facts:
+    """What was told, in this order, amounts to."""
+    facts = Facts()
+    for part in told:
+        facts.notices += part.notices
+        facts.rules |= part.rules
+        for record in part.records:
+            _take(facts, record, part.shares)
+    return facts
+
+
+def _take(facts: Facts, record: Record, shares: Mapping[str, tuple[Share, ...]]) -> None:
+    match record:
+        case Setting():
+            facts.settings.append(record)
+        case StartInterval():
+            fact = IntervalFact(record.type, record, record.end, record.name, {**record.metadata})
+            facts.intervals[record.key] = fact
+        case UpdateInterval():
+            fact = facts.intervals.setdefault(record.interval, IntervalFact(record.type, None))
+            fact.end = record.end if record.end is not None else fact.end
+            fact.name = record.name if record.name is not None else fact.name
+            fact.metadata |= record.metadata
+        case Output() if record.quality_schema is not None:
+            facts.tests.append(record)
+        case Output():
+            facts.stamps.setdefault(record.interval, []).append(record.timestamp)
+            for raw_data, names, amount in shares.get(record.key, ()):
+                key = (record.interval, record.type, raw_data, names)
+                facts.sums[key] = facts.sums.get(key, 0) + amount
+
+
+def contradicts(told: Facts, now: Facts) -> bool:
+    """Whether an interval that was told is none by what is known now: it cannot be taken back."""
+    return any(fact.start is not None and key not in now.intervals for key, fact in told.intervals.items())
+
+
+def corrects(told: Facts, now: Facts) -> bool:
+    """Whether something that was told is not so, rather than that something is to be added."""
+    for key, fact in now.intervals.items():
+        before = told.intervals.get(key)
+        if before is None:
+            continue
+        was = {"end": before.end, "name": before.name, **before.metadata}
+        is_so = {"end": fact.end, "name": fact.name, **fact.metadata}
+        if any(value is not None and is_so.get(item, value) != value for item, value in was.items()):
+            return True
+    return any(amount < 0 < told.sums.get(key, 0) for key, amount in moved(told, now))
+
+
+def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float) -> None:
+    """Record at `at` what is to be said of intervals: what those that others follow are now first, then the others."""
+    for key in [key for key in now.intervals if key in told.intervals]:
+        _update(key, told.intervals[key], now.intervals[key], recorder, at)
+    for key, fact in now.intervals.items():
+        if key in told.intervals:
+            continue
+        if fact.start is None:
+            _update(key, IntervalFact(fact.type, None), fact, recorder, at)
+        else:
+            start = fact.start
+            recorder.records.append(replace(start, at=at))
+            _update(key, IntervalFact(fact.type, start, start.end, start.name, {**start.metadata}), fact, recorder, at)
+
+
+def _update(key: str, before: IntervalFact, fact: IntervalFact, recorder: Recorder, at: float) -> None:
+    end = fact.end if fact.end != before.end else None
+    name = fact.name if fact.name != before.name else None
+    metadata = {item: value for item, value in fact.metadata.items() if before.metadata.get(item) != value}
+    if end is not None or name is not None or metadata:
+        recorder.update(at, fact.type, key, end=end, name=name, metadata=metadata)
+
+
+def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
+    """By how much sums are others, what is more before what is less: Oden rather shows too much for a moment."""
+    keys = dict.fromkeys([*now.sums, *told.sums])
+    amounts = [(key, whole(round(now.sums.get(key, 0) - told.sums.get(key, 0), DECIMALS))) for key in keys]
+    return sorted((entry for entry in amounts if entry[1]), key=lambda entry: entry[1] < 0)
+
+
+def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
+    """Settings that were not told yet; of one thing, the last that is so."""
+    known = Counter(map(_setting, told.settings))
+    news = {_about(setting) for setting in now.settings if not _counted_off(known, _setting(setting))}
+    last = {_about(setting): setting for setting in now.settings}
+    yield from (setting for about, setting in last.items() if about in news)
+
+
+def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:
+    """Tests that were not told yet, of whatever interval."""
+    known = Counter(map(_test, told.tests))
+    yield from (test for test in now.tests if not _counted_off(known, _test(test)))
+
+
+def untold_notices(told: Facts, now: Facts) -> Iterator[Notice]:
+    """Notices that were not given yet."""
+    known = Counter((notice.kind, notice.source, notice.address, notice.text) for notice in told.notices)
+    for notice in now.notices:
+        if not _counted_off(known, (notice.kind, notice.source, notice.address, notice.text)):
+            yield notice
+
+
+def _about(setting: Setting) -> str:
+    return repr((setting.type, setting.about))
+
+
+def _setting(setting: Setting) -> str:
+    return repr((setting.type, sorted(setting.fields.items(), key=repr)))
+
+
+def _test(test: Output) -> str:
+    return repr((test.quality_schema, sorted(test.raw_data.items(), key=repr)))
+
+
+def _counted_off(known: Counter[T], key: T) -> bool:
+    """Whether `key` is among what is known; each is so once."""
+    known[key] -= 1
+    return known[key] >= 0

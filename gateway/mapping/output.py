@@ -1,0 +1,285 @@
+"""Output of a line's runs, or of its batches: amounts wait with their times, and are reported to the interval that was
+on then.
+
+An amount is given to a run only when it is reported: at the end of a window, or at the end of the run. Until then a
+change of order that comes to light late still splits the amounts where it happened. Amounts that no run can have yet,
+because none is on or because a change is settling, wait for longer; nothing is lost. All of this holds for batches too,
+where an entry is output of the batch.
+
+First what is configured and remembered, then what becomes of amounts. Pure; `output_track` does so while a step is
+taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import floor
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import BeforeValidator
+
+from gateway.mapping.context import Recorder, Share
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
+from gateway.mapping.templates import Pattern, Resolver
+from gateway.mapping.values import DECIMALS, Number, total, whole
+from gateway.model import IntervalType, Scalar
+
+EXACT_AMOUNTS = 32
+"""So many amounts at least keep their own time; older equal ones become one, at the time of the first."""
+
+MOST_AMOUNTS = 1_000
+"""How many different amounts can wait; more are refused with a notice."""
+
+SEAM = 2.0
+"""A counter that is reset at most so many seconds before what it restarts with changes is reset by that change."""
+
+MOST_STAMPS = 64
+"""Time stamps that are remembered of one run: the latest ones. So of these it is known which
+seconds between them are free."""
+
+RawData = tuple[tuple[str, Scalar], ...]
+"""Raw data as pairs, so that amounts can be summed by it."""
+
+EntryShape = tuple[RawData, tuple[str, ...]]
+"""Raw data without the amount, and the names in it that hold the amount."""
+
+
+class AmountKey(NamedTuple):
+    """What amounts are summed by: the place of their entry in the configuration, `raw_data` without the amount, and the
+    names in `raw_data` that hold the amount."""
+
+    place: int
+    raw_data: RawData
+    amount_names: tuple[str, ...]
+
+
+class Amount(NamedTuple):
+    """So much at `at`, the sample's time."""
+
+    at: float
+    amount: Number
+    key: AmountKey
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPlan:
+    """One kind of output as configured: `fixed` raw data, raw data to be filled in, and where the amount goes.
+
+    `path` is where the amount is in an event's message; `each`: every event counts so many instead; a counter's
+    movement is the amount itself. It is multiplied by `factor`.
+    """
+
+    place: int
+    input: str
+    path: tuple[str, ...]
+    fixed: RawData
+    patterns: tuple[tuple[str, Pattern], ...]
+    amount_names: tuple[str, ...]
+    each: Number | None = None
+    factor: Number = 1
+
+    def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:
+        """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
+        if not self.patterns:
+            return AmountKey(self.place, self.fixed, self.amount_names), ()
+        filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
+        known = tuple((name, value) for name, value in filled if value is not None)
+        absent = {name for name, value in filled if value is None}
+        missing = tuple(f"{name} ({pattern.why_unknown(resolve)})" for name, pattern in self.patterns if name in absent)
+        return AmountKey(self.place, self.fixed + known, self.amount_names), missing
+
+
+@dataclass(frozen=True, slots=True)
+class OutputPlan:
+    """Output of runs, or of batches, as configured: the length of a window in seconds, and the entries by the input
+    that counts.
+
+    `from_start`: windows are counted from the start of the run, not by the clock. `between` is what becomes of what is
+    made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
+    is by the place of an entry the least that is reported while the run is on.
+    """
+
+    type: IntervalType
+    every: float
+    entries: Mapping[str, tuple[EntryPlan, ...]]
+    from_start: bool = False
+    between: Literal["next", "unassigned", "report"] = "next"
+    gap_start: bool = True
+    minimums: Mapping[int, Number] = field(default_factory=dict)
+
+
+def _stamps_of_older_version(stamps: object) -> object:
+    """It remembered the latest one: none before that is known to be free, as where all that are
+    remembered are this one."""
+    return (stamps,) * MOST_STAMPS if isinstance(stamps, int) else stamps
+
+
+Stamps = Annotated[tuple[int, ...], BeforeValidator(_stamps_of_older_version)]
+"""The MOST_STAMPS latest time stamps of a run, in order; all of them where they are fewer."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputState:
+    """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
+    and the time stamps of each run that can still have output."""
+
+    pending: tuple[Amount, ...] = ()
+    flush_at: float | None = None
+    stamps: Mapping[str, Stamps] = field(default_factory=dict)
+
+
+# What becomes of amounts
+
+
+def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState) -> OutputState | None:
+    """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
+    pending = (*state.pending, amount)
+    if len(pending) > 2 * EXACT_AMOUNTS:
+        pending = _condensed(pending[:-EXACT_AMOUNTS], intervals) + pending[-EXACT_AMOUNTS:]
+    if len(pending) > MOST_AMOUNTS:
+        pending = _condensed(pending, intervals)
+    return OutputState(pending, state.flush_at, state.stamps) if len(pending) <= MOST_AMOUNTS else None
+
+
+def _condensed(amounts: Sequence[Amount], intervals: IntervalsState) -> tuple[Amount, ...]:
+    """The amounts with those made one that go to one run by all that is known, at the time of the first of them."""
+    groups: dict[tuple[str | None, AmountKey], list[Amount]] = {}
+    for amount in amounts:
+        interval = owner(intervals, amount.at)
+        groups.setdefault((interval.interval if interval is not None else None, amount.key), []).append(amount)
+    return tuple(
+        Amount(min(amount.at for amount in group), total([amount.amount for amount in group]), key)
+        for (_, key), group in groups.items()
+    )
+
+
+def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float) -> OutputState:
+    """See to it that what a run can have by now is reported at the end of the window."""
+    if state.flush_at is not None or not state.pending:
+        return state
+    owned = any(owner(intervals, amount.at) is not None for amount in state.pending)
+    if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
+        return state
+    interval = intervals.current or intervals.last
+    first = float(interval.start) if plan.from_start and interval is not None else 0.0
+    end = first + (now - first) // plan.every * plan.every  # of the window before, or now where that is rounded
+    while end <= now:
+        end += plan.every
+    return replace(state, flush_at=end)
+
+
+def unassigned_amounts(state: OutputState, intervals: IntervalsState) -> tuple[Amount, ...]:
+    """The amounts that are not of any run by all that is known; none while that is about to be decided."""
+    if (intervals.current or intervals.pending_change or intervals.pending_start) is not None:
+        return ()
+    return tuple(amount for amount in state.pending if owner(intervals, amount.at) is None)
+
+
+def without_unowned(state: OutputState, intervals: IntervalsState, begun: float) -> tuple[OutputState, Number]:
+    """Without what was made before the run that is on began at `begun` and after the one before it
+    had ended; how much that was."""
+    kept: list[Amount] = []
+    unowned: list[Amount] = []
+    for amount in state.pending:
+        is_between = amount.at < begun and owner(intervals, amount.at) is intervals.current
+        (unowned if is_between else kept).append(amount)
+    return replace(state, pending=tuple(kept)), rounded_total([amount.amount for amount in unowned])
+
+
+def end_window(
+    state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float, recorder: Recorder
+) -> OutputState:
+    """Report to each run what it has by now."""
+    state = replace(state, flush_at=None)
+    for interval in (intervals.last, intervals.current):
+        if interval is not None:
+            state = report(state, intervals, plan, interval, now, recorder)
+    return state
+
+
+def report(
+    state: OutputState,
+    intervals: IntervalsState,
+    plan: OutputPlan,
+    interval: OpenInterval | EndedInterval,
+    now: float,
+    recorder: Recorder,
+) -> OutputState:
+    """Report to `interval` what it has by now, in as few entries as can hold it; what is too little waits until it has
+    ended.
+
+    No two entries of an interval have the same whole second (`free_stamp`).
+    """
+    owned: list[Amount] = []
+    rest: list[Amount] = []
+    for amount in state.pending:
+        (owned if owner(intervals, amount.at) is interval else rest).append(amount)
+    if not owned:
+        return state
+    amounts: dict[EntryShape, list[Amount]] = {}
+    for amount in sorted(owned, key=_place):
+        amounts.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount)
+    if plan.minimums and isinstance(interval, OpenInterval):
+        for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
+            rest += amounts.pop(shape)
+    taken = state.stamps.get(interval.interval, ())
+    for shares in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
+        stamp = free_stamp(interval, taken, now)
+        taken = with_stamp(taken, stamp)
+        recorder.output(now, plan.type, interval.interval, stamp, shares)
+    known = {other.interval for other in (intervals.last, intervals.current) if other is not None}
+    stamps = {key: others for key, others in state.stamps.items() if key in known}
+    return OutputState(tuple(rest), state.flush_at, stamps | {interval.interval: taken})
+
+
+def with_stamp(taken: Stamps, stamp: int) -> Stamps:
+    """The time stamps of an interval with one more."""
+    return tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
+
+
+def free_stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
+    """The time stamp of the next entry of `interval`, of which `taken` are those that it has.
+
+    While the interval is on that is `now`, or the second after the latest. Once it has ended it is the last second of
+    it that is free; where none is known to be, the second after the latest here too, which then lies at its end or
+    after it.
+    """
+    newest = max(taken, default=interval.start - 1)
+    if isinstance(interval, OpenInterval):
+        return max(floor(now), newest + 1)
+    last = min(floor(now), interval.end - 1)
+    first = interval.start if len(taken) < MOST_STAMPS else min(taken)
+    return next((second for second in range(last, first - 1, -1) if second not in taken), max(last, newest + 1))
+
+
+def _is_too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:
+    minimum = max(plan.minimums.get(amount.key.place, 0) for amount in amounts)
+    return 0 < abs(rounded_total([amount.amount for amount in amounts])) < minimum
+
+
+def rounded_total(amounts: Sequence[Number]) -> Number:
+    """The sum as it is reported."""
+    return whole(round(total(amounts), DECIMALS))
+
+
+def _packed(amounts: Mapping[EntryShape, Sequence[Number]]) -> list[list[Share]]:
+    """The sums, by the entries that hold them; kinds that have no name in common share one, first come first put."""
+    packed: list[list[Share]] = []
+    for (raw_data, amount_names), parts in amounts.items():
+        amount = rounded_total(parts)
+        if amount == 0:
+            continue
+        names = {*amount_names, *dict(raw_data)}
+        room = next((entry for entry in packed if names.isdisjoint(_names(entry))), None)
+        if room is None:
+            packed.append([(raw_data, amount_names, amount)])
+        else:
+            room.append((raw_data, amount_names, amount))
+    return packed
+
+
+def _names(entry: Sequence[Share]) -> set[str]:
+    return {name for raw_data, amount_names, _ in entry for name in (*amount_names, *dict(raw_data))}
+
+
+def _place(amount: Amount) -> int:
+    return amount.key.place

@@ -1,0 +1,69 @@
+"""Messages that come late: what becomes of those that cannot be put in their places, and what is remembered for
+them.
+"""
+
+from gateway.mapping.feeder import feed, settled
+from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.trail import MOST_REMEMBERED, PART, Feed
+from gateway.model import Sample
+from tests.mapping.recording import PLC, T0, fed, message, order, plan, scrap, tag, tick
+
+STATE = {"source": "mes", "topic": "state", "field": "code", "time": "at"}
+LINE = plan(inputs={**PLC, "state": STATE})
+
+
+def state(seconds: float, code: int, at: float) -> Sample:
+    return message(seconds, "state", {"code": code, "at": T0 + at})
+
+
+def test_p13_after_a_restart_older_is_not_the_present() -> None:
+    """What was known of a topic before is newer than the message: it is left out and listed."""
+    before = fed(LINE, state(10, 1, 10), state(100, 3, 100), tick(150)).state
+    line, told = feed(LINE, Feed(load(LINE, dump(before))), state(200, 1, 50))
+    assert not told.records
+    assert [notice.kind for notice in told.notices] == ["reject"]
+    assert line.state.inputs["state"].value == 3
+
+
+def test_p13_what_contradicts_what_was_told_is_listed() -> None:
+    """A jam was told; that its topic had spoken of uptime shortly before it comes late, so that the jam was none in
+    itself.
+    """
+    played = fed(LINE, state(10, 3, 10), state(100, 3, 100), tick(150), state(160, 3, 5), tick(200))
+    assert played.texts == ["start STATE 1 at 10: Unplanned Downtime, Jam"]
+    assert [notice.text.split(":")[0] for notice in played.notices] == [
+        "came after what it contradicts was told, so it is left out"
+    ]
+
+
+def test_p13_two_equal_bookings_of_scrap_are_two_also_where_they_are_late() -> None:
+    """Both belong to the order of their time."""
+    late = [scrap(seconds, 2, at=50) for seconds in (120, 121)]
+    played = fed(LINE, order(10, "A"), order(100, "B"), tick(110), *late, order(200, None, at=200), tick(400))
+    assert [text for text in played.texts if "output" in text] == [
+        "output of 1 at 99: scrap 2, scrap_code Splice",
+        "output of 1 at 98: scrap 2, scrap_code Splice",
+    ]
+
+
+def test_p12_the_trail_is_bounded() -> None:
+    """However much a line hears, and however late messages are, no more is remembered than is said."""
+    line = Feed(LineState())
+    for number in range(2 * MOST_REMEMBERED):
+        line, _ = feed(LINE, line, tag(number / 10, "Good", number))
+        if number % 500 == 0:
+            line, _ = feed(LINE, line, order(number / 10, f"A{number}", at=number / 10 - 0.5))
+            line, _ = settled(LINE, line)
+    assert sum(len(part) for part in line.parts) <= MOST_REMEMBERED
+    assert len(line.newest) < 2 * PART
+    kept = [entry for part in line.parts for entry in part[:-1]]
+    assert not any(entry.after for entry in kept)
+
+
+def test_p13_another_plan_begins_a_new_trail() -> None:
+    """What was told by other tables is not told anew by these."""
+    line, _ = feed(LINE, Feed(LineState()), order(10, "A"))
+    other = plan(inputs={**PLC, "state": STATE})
+    line, _ = feed(other, line, Tick(T0 + 20))
+    assert not line.newest
+    assert line.plan is other

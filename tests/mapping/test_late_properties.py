@@ -1,0 +1,157 @@
+"""The law of late messages over made plants: whatever the order in which messages with times of their own arrive,
+once no more are on their way the same is told, as if each had arrived at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.line import Tick
+from gateway.model import Output, Record, Sample, Setting, StartInterval, UpdateInterval
+from tests.mapping.laws import examples
+from tests.mapping.recording import T0, Played, fed, message, plan, tag, tick
+
+INPUTS: Mapping[str, Mapping[str, Any]] = {
+    "state": {"source": "mes", "topic": "state", "field": "code", "time": "at"},
+    "good": {"source": "mes", "topic": "count", "field": "n", "time": "at", "counter": {}},
+    "reject": {"source": "plc", "node": "Reject", "counter": {}},
+    "order": {"source": "mes", "topic": "order", "field": "number", "time": "at"},
+    "product": {"source": "mes", "topic": "order", "field": "sku"},
+    "tank": {"source": "mes", "topic": "tank", "field": "number", "time": "at"},
+    "operator": {"source": "mes", "topic": "operator", "field": "name", "time": "at"},
+    "scrap": {"source": "mes", "topic": "scrap", "time": "at"},
+}
+PLANT = plan(
+    inputs=INPUTS,
+    run={"key": "order", "product": "{product}", "name": "{order}", "settle": "500ms"},
+    batches={"key": "tank", "name": "Tank {tank}", "without_run": True, "settle": "500ms"},
+    intervals=[{"type": "Operator", "key": "operator", "name": "{operator}", "settle": "500ms"}],
+)
+END = 4000.0
+
+
+class Made(NamedTuple):
+    """A message of a made plant: what is said `at` a time, and how much later it arrives."""
+
+    at: float
+    topic: str
+    said: Mapping[str, object]
+    delay: float
+
+
+def _times(most: int) -> st.SearchStrategy[list[float]]:
+    """Times at least six seconds apart: what is on is on for longer than anything has to hold."""
+    return st.lists(st.integers(6, 120), max_size=most).map(lambda gaps: [*accumulate(map(float, gaps))])
+
+
+DELAYS = st.one_of(st.just(0.0), st.floats(0.0, 1.5), st.floats(0.0, 800.0))
+
+
+@st.composite
+def _messages(draw: st.DrawFn) -> list[Made]:
+    """A shift: orders, states, tanks and operators that change, counts and bookings of scrap."""
+    made: list[Made] = []
+
+    def add(topic: str, at: float, said: Mapping[str, object]) -> None:
+        made.append(Made(at + 0.25 * len({*INPUTS} & {topic}), topic, said, draw(DELAYS)))
+
+    for number, at in enumerate(draw(_times(8))):
+        add("order", at, {"number": f"A{number}", "sku": draw(st.sampled_from(["FILM", "PIPE"]))})
+    for number, at in enumerate(draw(_times(8))):
+        add("state", at + 1, {"code": number % 3 + 1})
+    for number, at in enumerate(draw(_times(4))):
+        add("tank", at + 2, {"number": number + 1})
+    for number, at in enumerate(draw(_times(4))):
+        add("operator", at + 3, {"name": "ann" if number % 2 else "bob"})
+    total = 0
+    for at in draw(_times(8)):
+        total += draw(st.integers(0, 20))
+        add("count", at + 4, {"n": total})
+    for at in draw(_times(4)):
+        add("scrap", at + 5, {"qty": draw(st.integers(1, 9)), "code": draw(st.sampled_from(["Gel", "Splice"]))})
+    return made
+
+
+def arrivals(messages: Iterable[Made], *, late: bool) -> list[Sample | Tick]:
+    """The messages as they arrive, between the counts of a tag that is live all the time."""
+    samples: list[Sample | Tick] = [
+        message(each.at + each.delay * late, each.topic, {**each.said, "at": T0 + each.at}) for each in messages
+    ]
+    live = (tag(30.0 * number + 0.5, "Reject", number) for number in range(40))
+    ended = (
+        message(END, "order", {"number": "", "sku": "", "at": T0 + END}),
+        message(END, "tank", {"number": 0, "at": T0 + END}),
+    )
+    samples += [*live, *ended]
+    return [*sorted(samples, key=lambda event: event.received if isinstance(event, Sample) else 0.0), tick(END + 200)]
+
+
+def facts(records: Iterable[Record]) -> tuple[set[object], dict[object, float]]:
+    """What Oden has in the end: intervals with all that is known of them, and sums by interval and raw data."""
+    intervals: dict[str, dict[str, object]] = {}
+    sums: dict[object, float] = {}
+    for record in records:
+        match record:
+            case StartInterval():
+                known = {"type": record.type, "start": record.start, "end": record.end, "name": record.name}
+                intervals[record.key] = known | dict(record.metadata)
+            case UpdateInterval():
+                known = {"end": record.end, "name": record.name, **record.metadata}
+                intervals[record.interval] |= {name: value for name, value in known.items() if value is not None}
+            case Output():
+                of = intervals[record.interval]
+                code = record.raw_data.get("scrap_code")
+                for name in record.amounts:
+                    key = (of["type"], of["start"], name, code if name == "scrap" else None)
+                    sums[key] = sums.get(key, 0) + float(str(record.raw_data[name]))
+            case Setting():
+                pass
+    told = {tuple(sorted((key, str(value)) for key, value in known.items())) for known in intervals.values()}
+    return {*told}, {key: amount for key, amount in sums.items() if amount}
+
+
+def told(line: LinePlan, events: Iterable[Sample | Tick]) -> tuple[set[object], dict[object, float]]:
+    played = fed(line, *events)
+    _stamps_are_unique(played)
+    return facts(played.records)
+
+
+def _stamps_are_unique(played: Played) -> None:
+    stamps = [(record.interval, record.timestamp) for record in played.records if isinstance(record, Output)]
+    assert len(set(stamps)) == len(stamps)
+    keys = [record.key for record in played.records]
+    assert len(set(keys)) == len(keys)
+
+
+@given(_messages())
+@examples(60)
+def test_p13_late_messages_tell_what_those_in_order_tell(messages: list[Made]) -> None:
+    """Late by up to 800 s, in any order: the same intervals with the same details, and the same sums of each."""
+    assert told(PLANT, arrivals(messages, late=True)) == told(PLANT, arrivals(messages, late=False))
+
+
+@given(_messages(), st.data())
+@examples(30)
+def test_p13_messages_that_come_again_change_nothing(messages: list[Made], data: st.DataObject) -> None:
+    """Keys, states and counts that are sent again after newer ones, as often as you like."""
+    values = [each for each in messages if each.topic != "scrap"]
+    again = data.draw(st.lists(st.sampled_from(values), max_size=8)) if values else []
+    later = [each._replace(delay=each.delay + data.draw(st.floats(0.01, 400.0))) for each in again]
+    assert told(PLANT, arrivals([*messages, *later], late=True)) == told(PLANT, arrivals(messages, late=False))
+
+
+@given(_messages(), st.lists(st.floats(0.0, END), max_size=30))
+@examples(30)
+def test_p13_ticks_change_nothing(messages: list[Made], times: list[float]) -> None:
+    """The same arrivals tell the same, to the record, whenever anybody looks at the time."""
+    events = arrivals(messages, late=True)
+    ticked = sorted([*events[:-1], *map(tick, times)], key=_at)
+    assert fed(PLANT, *ticked, events[-1]).records == fed(PLANT, *events, ticks=True).records
+
+
+def _at(event: Sample | Tick) -> float:
+    return event.received if isinstance(event, Sample) else event.at
