@@ -150,7 +150,7 @@ class Intake:
             self._room.clear()
             await self._room.wait()
         self._queue.append(arrival)
-        self._queued += _size(arrival)
+        self._queued += arrival.size
         self._idle.clear()
         self._poke.set()
 
@@ -215,11 +215,11 @@ class Intake:
         arrivals: list[Arrival] = []
         size = 0
         while self._queue and len(arrivals) < MOST_GATHERED:
-            size += _size(self._queue[0])
+            size += self._queue[0].size
             if arrivals and size > MOST_MAPPED:
                 break
             arrivals.append(self._queue.popleft())
-        self._queued -= sum(map(_size, arrivals))
+        self._queued -= sum(arrival.size for arrival in arrivals)
         self._room.set()
         return arrivals
 
@@ -393,10 +393,5 @@ class Intake:
             else:
                 if self.health.blocked is not None:
                     log.info("outbox_works_again")
-                self.health.blocked = None
+                    self.health.blocked = None
                 return answer
-
-
-def _size(arrival: Arrival) -> int:
-    """What an arrival counts for: itself, and its samples."""
-    return 1 + sum(len(moment.samples) for moment in arrival.moments)

@@ -89,7 +89,7 @@ def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
     if kind == "s":
         return text
     if kind == "i":
-        if not text.isdigit() and "=" not in text:
+        if not text.removeprefix("-").isdigit() and "=" not in text:
             raise ValueError(f"the numeric identifier '{text}' is no number: did you mean 's={text}'?")
         return _number(text, "numeric identifier", _MAX_NUMBER)
     if kind == "g":

@@ -86,7 +86,7 @@ from dataclasses import replace
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
 from gateway.message_ids import COMMITS_KEPT, MessageIds
 from gateway.model import Notice, Record, StartInterval
-from gateway.outbox import ends, overflow, record_rules, statistics
+from gateway.outbox import ends, known_messages, overflow, record_rules, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
@@ -113,8 +113,6 @@ SPAN = 900.0
 """Seconds; the default of `merge_span`."""
 MOST_PARTS = 16
 """Per lane: how many outages are told apart."""
-RING = 1000
-"""Deliveries of a source that an earlier version has kept."""
 
 
 class Outbox:
@@ -193,7 +191,10 @@ class Outbox:
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
         number = self._cache.totals.receipts.get(source, 0)
-        rows = (self.row(f"receipt/{source}/{at % RING}") for at in range(max(0, number - RING), number))
+        rows = (
+            self.row(f"receipt/{source}/{at % known_messages.RING}")
+            for at in range(max(0, number - known_messages.RING), number)
+        )
         return [tuple(json.loads(row)) for row in rows if row]
 
     def last_commit(self) -> int:
@@ -224,7 +225,7 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, state in commit.states.items():
                 transaction.put[f"line/{line}"] = state
-            _take_receipts(transaction, commit)
+            known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
             for record in commit.records:
@@ -373,8 +374,6 @@ class Outbox:
         """Counts, and the `newest` notices and dead letters."""
         return statistics.summary(self._cache, self._rows, newest)
 
-    # Inside
-
     @property
     def _cache(self) -> OutboxCache:
         if self._held is None:
@@ -399,18 +398,3 @@ class Outbox:
         been dropped."""
         texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
         return [(position, stored_record(text)) for position, text in texts if text]
-
-
-def _take_receipts(transaction: Transaction, commit: Commit) -> None:
-    for name, changes in commit.sessions.items():
-        transaction.put[f"session/{name}"] = changes.head
-        for first, text in changes.blocks.items():
-            if text is None:
-                transaction.drop.add(f"receipts/{name}/{first}")
-            else:
-                transaction.put[f"receipts/{name}/{first}"] = text
-    for source, ids in commit.ids.items():
-        transaction.put[f"ids/{source}/{ids.number % COMMITS_KEPT}"] = IDS_OF_COMMIT.dump_json(ids).decode()
-    for source in commit.old_rings:
-        number = transaction.totals.receipts.pop(source, 0)
-        transaction.drop |= {f"receipt/{source}/{slot}" for slot in range(min(number, RING))}

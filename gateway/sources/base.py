@@ -64,6 +64,11 @@ class Arrival:
     confirmed: tuple[int, ...] = ()
 
     @property
+    def size(self) -> int:
+        """What an arrival counts for: itself, and its samples."""
+        return 1 + sum(len(moment.samples) for moment in self.moments)
+
+    @property
     def samples(self) -> Iterator[Sample]:
         """The samples of all moments, in their order."""
         for moment in self.moments:
