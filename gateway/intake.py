@@ -354,6 +354,8 @@ class Intake:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
+            if event is None:  # what could not be put in its place must not break the line again and again
+                batch.lines[plan.key] = replace(before, late=())
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
             now = self._clock.now()

@@ -411,6 +411,32 @@ async def test_p5_a_value_on_which_an_extension_crashes_is_rejected(
         assert await rig.made() == {"start": 1}
 
 
+async def test_p5_a_late_message_that_cannot_be_put_in_its_place_breaks_its_line_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed, and what comes afterwards is mapped as ever."""
+
+    def fails(*_: object) -> None:
+        raise IndexError("a fault of ours")
+
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(lambda: rig.acked == [1])
+        line = intake._lines[PLAN.key]
+        late = Sample("floor", "order", {"number": "A0"}, rig.clock.now())
+        intake._lines[PLAN.key] = replace(line, late=((late, rig.clock.now() - 5.0),))
+        with monkeypatch.context() as patch:
+            patch.setattr("gateway.intake.settled", fails)
+            await intake.take(rig.message("scrap", {"qty": 3}, 2))
+            await until(lambda: rig.acked == [1, 2])
+        assert intake._lines[PLAN.key].late == ()
+        await intake.take(rig.message("order", {"number": "A2"}, 3))
+        await until(lambda: rig.acked == [1, 2, 3])
+        assert (await rig.made())["start"] == 2
+        assert not intake.health.faults
+
+
 async def test_p1_a_batch_outlives_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a commit fails in a way that nobody foresaw, the next run begins with the same arrivals, and acknowledges
     them.

@@ -113,7 +113,7 @@ class Again:
             self.entries[-1] = replace(last, after=self._with_stamps(last.after, stamps))
         entries = [*self._known[: self.first], *self.entries]
         line = replace(self.line, state=state, stamps=newest)
-        if self._known[0] is self.line.newest[0]:
+        if self.line.newest and self._known[0] is self.line.newest[0]:
             return shortened(replace(line, newest=tuple(entries))), told_now
         return with_entries(line, entries), told_now
 

@@ -25,9 +25,12 @@ async def test_p3_p4_p6_real_processes_in_real_time(tmp_path: Path) -> None:
 def test_four_minutes_have_room_for_every_kind_of_fault(seed: int) -> None:
     """Whatever the seed, each kind that the stand-in has gets its turn, none lasts beyond the story, and while a
     line's last counts are on their way the gateway is left alone.
+
+    Changes that are answered with nothing are a manner of an Oden, which the campaign in simulated time draws.
     """
     schedule = real_schedule(seed, 240.0)
-    assert {read_fault(spell.what).words.split()[0] for spell in schedule.faults} == {*KINDS}
+    kinds = {read_fault(spell.what).words.split()[0] for spell in schedule.faults}
+    assert kinds == {*KINDS} - {"swallow"}
     assert all(spell.since + spell.seconds <= schedule.length for spell in schedule.faults)
     ends = [max(one.end or 0 for one in story.shown if one.type == "RUN") for story in schedule.stories(0.0)]
     counting = [(end - REACH, end - REACH / 2) for end in ends]

@@ -2,6 +2,9 @@
 them.
 """
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import MOST_REMEMBERED, PART, Feed
@@ -67,3 +70,41 @@ def test_p13_another_plan_begins_a_new_trail() -> None:
     line, _ = feed(other, line, Tick(T0 + 20))
     assert not line.newest
     assert line.plan is other
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["order", "state", "scrap", "tag", "tick", "restart"]),
+        st.sampled_from([0.0, 0.01, 0.5, 3.0, 30.0, 100.0]),
+        st.sampled_from([0.0, 0.0, 0.2, 1.0, 5.0, 40.0, 200.0]),
+        st.integers(0, 2),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@given(EVENTS)
+def test_p13_whatever_comes_late_and_whenever_a_line_begins_anew_breaks_nothing(
+    events: list[tuple[str, float, float, int, bool]],
+) -> None:
+    """Late messages right after a start, with an empty trail, among others and after restarts: all are taken."""
+    line, now = Feed(LineState()), 10.0
+    for kind, pause, late, number, at_once in events:
+        now += pause
+        said = now - late
+        if kind == "restart":
+            line = Feed(load(LINE, dump(settled(LINE, line)[0].state)))
+            continue
+        made: dict[str, Sample | Tick] = {
+            "order": order(now, f"A{number}", at=said),
+            "state": state(now, (1, 3, 1)[number], said),
+            "scrap": scrap(now, number + 1, at=said),
+            "tag": tag(now, "Good", 100 * number),
+            "tick": tick(now),
+        }
+        line, _ = feed(LINE, line, made[kind])
+        if at_once:
+            line, _ = settled(LINE, line)
+    line, _ = settled(LINE, line)
+    assert line.late == ()

@@ -77,6 +77,9 @@ def reported(played: Played) -> Counter[str]:
         match = re.match(r"(-?\d+) were made while no (run|batch)", notice.text)
         if match:
             sums[f"no {match[2]}"] += int(match[1])
+        if "was never known, nor is what was made in it: " in notice.text:
+            for amount, name in re.findall(r"(-?\d+) (\w+)(?: \(|,|$)", notice.text.split("made in it: ")[1]):
+                sums[name] += int(amount)
         untold = re.search(r"a quality test is not told: no (run|batch) that is known", notice.text)
         if untold:
             sums[RUN_TEST if untold[1] == "run" else BATCH_TEST] += 1

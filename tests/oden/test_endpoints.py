@@ -55,7 +55,7 @@ def test_a_method_has_the_types_of_the_table(path: str, method: object) -> None:
     endpoint = ENDPOINTS[path]
     assert hints.pop("return") == endpoint.gives
     assert hints.pop("request") == endpoint.takes
-    names = {"pattern": "pattern", "format": "form", None: None}[endpoint.query]
+    names = {"pattern": "pattern", "format": "format", None: None}[endpoint.query]
     assert set(hints) == ({names} if names else set())
 
 
