@@ -16,7 +16,8 @@ from tests.real_peers.brokers import BROKERS, Broker
 from tests.real_peers.scenarios import perform
 
 EACH = ["mosquitto", "mosquitto-3.1.1", "rabbitmq", "nats", "aedes"]
-DURABLE = ["mosquitto", "rabbitmq", "nats", "aedes-durable"]
+# Not aedes on LevelDB: now and then it keeps a message unsent until the next connect, also in calm weather.
+DURABLE = ["mosquitto", "rabbitmq", "nats"]
 HOLD = ["broker-restarted", "swallow-and-cut", "gateway-killed", "broker-killed", "frozen-and-killed"]
 """What mosquitto and the gateway get right together."""
 
@@ -77,7 +78,7 @@ async def test_a_broker_keeps_sessions_over_an_end_and_a_kill(broker: Broker) ->
         await end()
         await broker.start()
         again = Subscriber(broker.port)
-        await wait_until(lambda: len(again.payloads) >= 5, 40)  # noqa: B023 - it is over before the next round
+        await wait_until(lambda: len(again.payloads) >= 5, 120)  # noqa: B023 - it is over before the next round
         again.close()
         assert (again.resumed, again.payloads) == ([True], expected)
 
