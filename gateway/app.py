@@ -129,7 +129,7 @@ class App:
 
         async def take_in() -> None:
             await self._clock_watch.wait_until_possible(seen_until)
-            for child in (_intake(intake), *(_source(source, intake) for source in sources)):
+            for child in (_core("intake", intake), *(_source(source, intake) for source in sources)):
                 supervisor.start(child)
             supervisor.start(_edge("clock", self._clock_watch))
 
@@ -145,7 +145,7 @@ class App:
         log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
         self._systemd.ready()
         try:
-            for child in (*edges, _delivery(drain)):
+            for child in (*edges, _core("delivery", drain)):
                 supervisor.start(child)
             waiting = self._clock_watch
             supervisor.start(
@@ -191,26 +191,14 @@ def _source(source: Source, intake: Intake) -> Child:
     return Child(name=f"source {source.name}", run=run, turned_at=lambda: source.turned_at, stage=SOURCES)
 
 
-def _intake(intake: Intake) -> Child:
+def _core(name: str, part: Intake | Drain) -> Child:
     return Child(
-        name="intake",
-        run=intake.run,
-        turned_at=lambda: intake.turned_at,
+        name=name,
+        run=part.run,
+        turned_at=lambda: part.turned_at,
         vital=True,
         stage=CORE,
-        request_stop=intake.stop,
-        grace=GRACE,
-    )
-
-
-def _delivery(drain: Drain) -> Child:
-    return Child(
-        name="delivery",
-        run=drain.run,
-        turned_at=lambda: drain.turned_at,
-        vital=True,
-        stage=CORE,
-        request_stop=drain.stop,
+        request_stop=part.stop,
         grace=GRACE,
     )
 
