@@ -1,7 +1,6 @@
 """The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
 ones follow from each other, and the output of runs and of batches."""
 
-from gateway.config.addresses import sparkplug_address
 from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
@@ -70,7 +69,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         _check_counter(scope, section, counter, loc)
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
-    address = sparkplug_address(section.device) if section.device else section.node or section.topic or ""
+    address = section.address
     path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
     return InputPlan(
         name=name,
@@ -82,7 +81,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         field=path,
         time=tuple(section.time.split(".")) if section.time else None,
         counter=counter,
-        message=section.topic is not None,
+        message=section.is_message,
         metric=section.metric is not None,
         only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
@@ -225,7 +224,8 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
             fixed.append((key, pattern.render(lambda _: None)))
     if not amount_names:
         scope.fault((*loc, "raw_data"), 'the amount is missing: one value must be "{n}"')
-    each = 1 if section is not None and section.edge is not None else entry.each
+    is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
+    each = 1 if is_tag_event else entry.each
     names = tuple(amount_names)
     return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), names, each, entry.factor, entry.max)
 
@@ -233,8 +233,8 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
 def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
     """Whether there is anything to count in this input."""
     at = (*loc, "count")
-    if section.counter is not None or section.edge is not None:
-        kind = "a counter" if section.counter is not None else "counted by its edges"
+    if section.counter is not None or section.edge is not None or section.trigger == "timestamp":
+        kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
         if entry.each is not None:
