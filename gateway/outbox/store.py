@@ -108,7 +108,7 @@ from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, store
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
-FORMAT = "2"
+FORMAT = "3"
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
 MOST_PARTS = 16
@@ -171,9 +171,12 @@ class Outbox:
 
     # What intake needs
 
-    def line_state(self, line: str) -> str | None:
-        """The line's state as it was last committed."""
-        return self.row(f"line/{line}")
+    def line_state(self, line: str) -> dict[str, str]:
+        """The rows of the line's state as they were last committed, by their names."""
+        key = f"line/{line}"
+        rows = {name: text for name, text in self._rows.get_under(f"{key}/").items() if "/" not in name[len(key) + 1 :]}
+        whole = self.row(key)
+        return {name[len(key) + 1 :]: text for name, text in rows.items()} | ({"": whole} if whole is not None else {})
 
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
@@ -223,8 +226,8 @@ class Outbox:
         with self.transaction() as transaction:
             transaction.commit_mark = mark
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
-            for line, state in commit.states.items():
-                transaction.put[f"line/{line}"] = state
+            for line, rows in commit.states.items():
+                transaction.set_line_state(line, rows)
             known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)

@@ -81,7 +81,7 @@ def test_everything_in_a_kept_store_is_there(directory: Path) -> None:
         Notice("gap", 5.0, "plc", "s=Good", "a gap"),
     ]
     assert outbox.old_ring("mqtt") == [(7, "abc"), (8, "def")]
-    assert [outbox.line_state(line) for line in (LINE, OTHER)] == ['{"seq":2}', '{"seq":9}']
+    assert [outbox.line_state(line) for line in (LINE, OTHER)] == [{"": '{"seq":2}'}, {"": '{"seq":9}'}]
     assert outbox.line_refs() == {
         LINE: LineRef("Factory A", "Line 01", "line-1"),
         OTHER: LineRef("Factory A", "Line 02"),
@@ -157,7 +157,7 @@ def test_what_is_stored_now_has_the_names_of_the_kept_store(directory: Path) -> 
     before = dict(outbox.rows())
     for work in [work for work in outbox.work() if work.attempt]:
         touch(outbox, work)
-    outbox.commit(next_commit(outbox, states={LINE: '{"seq":3}', OTHER: '{"seq":9}'}))
+    outbox.commit(next_commit(outbox, states={LINE: {"head": '{"seq":3}'}, OTHER: {"head": '{"seq":9}', "": None}}))
     outbox.resume()
     after = dict(outbox.rows())
     assert {key: text for key, text in after.items() if key.startswith("attempt/")} == {
