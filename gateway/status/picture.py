@@ -68,6 +68,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.connections(sources),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
+            *findings.held(outbox),
             *findings.losses(summary.notices, now),
         ]
     )
@@ -167,6 +168,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
         oldest_at=counts.oldest_at,
         drain_seconds=seconds,
         bytes=summary.bytes,
+        held=counts.held,
     )
 
 

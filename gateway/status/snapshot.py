@@ -102,6 +102,8 @@ class OutboxStatus:
     oldest_at: float | None
     drain_seconds: float
     bytes: int
+    held: int = 0
+    """Intervals that somebody has deleted at Oden while they were open."""
 
     @property
     def to_do(self) -> int:

@@ -192,6 +192,15 @@ class Manners:
             after=_updated,
         ),
     )
+    metadata: str = _manner(
+        "merge",
+        Manner(
+            "what becomes of metadata that a change of an interval does not name: they stay (merge), or are gone "
+            "(replace); what an interval must have is then taken to stay, too. `intervals.update` asks",
+            "merge or replace",
+            {text: text for text in ("merge", "replace")}.__getitem__,
+        ),
+    )
     overlap: int = _manner(
         200,
         Manner(
