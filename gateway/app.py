@@ -224,8 +224,9 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
             from gateway.sources.opcua.source import OpcuaSource as Opcua
+            from gateway.sources.opcua.tags import tags_of
 
-            sources.append(Opcua(name, section, list(addresses[name]), clock))
+            sources.append(Opcua(name, section, tags_of(name, section, config.lines), clock))
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 

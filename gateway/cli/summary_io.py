@@ -45,6 +45,25 @@ def inputs(line: Line) -> Iterator[str]:
             )
         if given.counter is not None:
             yield from _counter(name, given.counter)
+        yield from _watched(name, given)
+
+
+def _watched(name: str, given: Input) -> Iterator[str]:
+    """How the server watches a tag, where the input says so."""
+    if given.trigger == "timestamp":
+        yield f"Each writing of {name} is an event, also of the same value with a new timestamp."
+    if given.deadband is not None:
+        size = f"{given.deadband.size:g}{' % of its range' if given.deadband.percent else ''}"
+        yield f"{name} says nothing while it moves by no more than {size}."
+    parts = []
+    if given.sampling is not None:
+        parts.append(f"looks at it {f'every {span(given.sampling)}' if given.sampling else 'as often as it can'}")
+    if given.queue is not None:
+        parts.append(f"keeps {given.queue} of its values until they are taken")
+    if given.publishing_interval is not None:
+        parts.append(f"reports it every {span(given.publishing_interval)}")
+    if parts:
+        yield f"Of {name} the server {', '.join(parts)}."
 
 
 def event(line: Line, name: str) -> str:
@@ -54,6 +73,8 @@ def event(line: Line, name: str) -> str:
         return f"event of {name}"
     if given.topic is not None:
         return f"message of {name}"
+    if given.trigger == "timestamp":
+        return f"writing of {name}"
     return f"change of {name} to something other than 0, false and empty"
 
 
@@ -63,7 +84,7 @@ def _origin(given: Input) -> str:
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
     if given.node is not None:
-        return f"the tag {given.node} of {given.source}"
+        return f"the tag {given.address} of {given.source}"
     if given.metric is not None and given.device is not None:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     value = f"the field {given.field} of each message" if given.field else "each message"

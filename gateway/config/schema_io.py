@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.schema_base import Duration, Identifier, Name, OneOrMore, Rate, Section
+from gateway.config.addresses import sparkplug_address, tag_address
+from gateway.config.schema_base import Duration, Identifier, Index, Moved, Name, OneOrMore, Rate, Sampling, Section
 from gateway.model import Scalar
 
 
@@ -52,6 +53,12 @@ class Counter(Section):
     )
 
 
+WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
+"""The keys of an input that say how an OPC UA server watches its tag."""
+OPCUA_KEYS = ("node", "index", *WATCHED_BY)
+"""The keys of an input that only an OPC UA source understands."""
+
+
 class Input(Section):
     """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, a metric of a Sparkplug
     device, or what follows from other inputs."""
@@ -59,6 +66,39 @@ class Input(Section):
     source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
     node: str | None = Field(
         None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
+    )
+    index: Index | None = Field(
+        None,
+        description="OPC UA only: which element of an array the input is, counted from 0: `3`; `2,0` in one of two "
+        "dimensions; of a text, `0:7` are its first eight characters.",
+    )
+    publishing_interval: Duration | None = Field(
+        None,
+        gt=0,
+        description="OPC UA only: how often the server reports this tag, if not as its source does.",
+    )
+    sampling: Sampling | None = Field(
+        None,
+        ge=0,
+        description="OPC UA only: how often the server looks at this tag, `0`: as fast as it can, where that differs "
+        "from its source.",
+    )
+    queue: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="OPC UA only: how many values of this tag the server keeps until they can be taken, where that "
+        "differs from its source.",
+    )
+    deadband: Moved | None = Field(
+        None,
+        description="OPC UA only: how far the value must move to be told of, in its own unit or, as `2%`, of the range "
+        "that the server states for it. Not for what is counted.",
+    )
+    trigger: Literal["value", "timestamp"] = Field(
+        "value",
+        description="OPC UA only: whether a tag says something when its value changes, or also when the same value is "
+        "written with a new time. With `timestamp` each writing is an event, as a message is.",
     )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
     device: str | None = Field(
@@ -121,6 +161,20 @@ class Input(Section):
         description="How soon the value must change again, for a tag that shows that the PLC's program runs. Quiet for "
         "longer, all inputs of its source count as gone, as for `states.offline`.",
     )
+
+    @property
+    def address(self) -> str:
+        """What its samples name as their address; empty where it follows from other inputs."""
+        if self.device is not None:
+            return sparkplug_address(self.device)
+        if self.node is not None:
+            return tag_address(self.node, self.index)
+        return self.topic or ""
+
+    @property
+    def is_message(self) -> bool:
+        """Whether each time that it comes is an event, also where it says the same again."""
+        return self.topic is not None or self.trigger == "timestamp"
 
 
 class Entry(Section):

@@ -1,7 +1,6 @@
 """The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
 ones follow from each other, and the output of runs and of batches."""
 
-from gateway.config.addresses import sparkplug_address
 from gateway.config.schema_io import Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
@@ -53,7 +52,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
             scope.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
-    address = sparkplug_address(section.device) if section.device else section.node or section.topic or ""
+    address = section.address
     path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
     return InputPlan(
         name=name,
@@ -65,7 +64,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         field=path,
         time=tuple(section.time.split(".")) if section.time else None,
         counter=counter,
-        message=section.topic is not None,
+        message=section.is_message,
         metric=section.metric is not None,
         only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
@@ -178,15 +177,16 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
             fixed.append((key, pattern.render(lambda _: None)))
     if not amount_names:
         scope.fault((*loc, "raw_data"), 'the amount is missing: one value must be "{n}"')
-    each = 1 if section is not None and section.edge is not None else entry.each
+    is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
+    each = 1 if is_tag_event else entry.each
     return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), tuple(amount_names), each, entry.factor)
 
 
 def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
     """Whether there is anything to count in this input."""
     at = (*loc, "count")
-    if section.counter is not None or section.edge is not None:
-        kind = "a counter" if section.counter is not None else "counted by its edges"
+    if section.counter is not None or section.edge is not None or section.trigger == "timestamp":
+        kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
         if entry.each is not None:
