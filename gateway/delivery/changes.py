@@ -57,6 +57,11 @@ def change_of(record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapp
     return Change(write, frozenset(theirs), beside)
 
 
+def still_to_write(record: UpdateInterval, shown: Mapping[str, JsonValue], sent: Mapping[str, JsonValue]) -> bool:
+    """Whether anything that was `sent` of an update is not shown."""
+    return bool(change_of(record, shown, None).write.keys() & sent.keys())
+
+
 def vanished(beside: Mapping[str, JsonValue], shown: Mapping[str, JsonValue]) -> bool:
     """Whether any of the metadata that were there `beside` a change is gone afterwards."""
     return bool(beside.keys() - shown_metadata(shown).keys())

@@ -16,6 +16,7 @@ from gateway.delivery.changes import (
     asks,
     change_of,
     shown_metadata,
+    still_to_write,
     vanished,
     writes_whole,
 )
@@ -75,8 +76,8 @@ class Changing:
         if attempt.beside is None:
             await self._told(work, attempt)
             return
-        attempt = replace(attempt, confirmed=True)
-        await settlement.put_off(work, attempt, phase="in_doubt", not_before=settlement.clock.now(), reason="")
+        attempt, later = replace(attempt, confirmed=True), settlement.clock.now() + settlement.options.settle
+        await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason="")
 
     async def refuse(self, work: Work, reason: str) -> None:
         """Oden refuses the change for good; an end in the same record is told by itself."""
@@ -90,7 +91,7 @@ class Changing:
     async def _seek(self, work: Work, attempt: Attempt) -> None:
         """Oden shows no interval with the id."""
         settlement = self._settlement
-        match await self._whereabouts.find(work, work.records[0], says_none=True):
+        match await self._whereabouts.find(work, work.records[0], says_none=False):
             case "gone":
                 await settlement.refuse_gone(work)
             case "elsewhere":
@@ -108,7 +109,11 @@ class Changing:
             await self._write(work, replace(attempt, beside=None), record, sent, attempt.beside)
             return
         if attempt.beside is not None and attempt.confirmed:
-            await settlement.learn(metadata="merged")
+            if not still_to_write(record, shown, sent):
+                await settlement.learn(metadata="merged")
+            elif attempt.looks + 1 < MOST_UNSEEN:
+                await settlement.look_up_later(work, attempt, "Oden has taken it, and a search does not show it yet")
+                return
             await self._told(work, attempt)
             return
         change = change_of(record, shown, work.interval.told if work.interval else None)
@@ -152,6 +157,7 @@ class Changing:
         record = work.records[0]
         if isinstance(record, UpdateInterval):
             done = frozenset(set_fields(record).keys() - {"end"})
+            self._settlement.note_told(record.interval)
             await self._settlement.persist(told.told_in_part, work, done, self._sent(attempt, record))
 
     async def _nothing_to_write(self, work: Work, record: UpdateInterval, change: Change) -> None:

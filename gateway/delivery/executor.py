@@ -140,9 +140,10 @@ class RequestExecutor:
             await self._post(work, attempt, chosen, chosen, written)
             return
         # Whether it is there already decides what is sent.
-        attempt = replace(attempt, phase="in_doubt")
+        early = 0.0 if creates_once else max(0.0, self.settlement.shown_after(work.records[0].interval))
+        attempt = replace(attempt, phase="in_doubt", not_before=chosen + early if early else 0.0)
         work = replace(work, attempt=attempt)
-        if await self._outbox(Outbox.begin, work, attempt):
+        if await self._outbox(Outbox.begin, work, attempt) and not early:
             await self._look_ups.look_up(work, written)
 
     async def _resend(self, work: Work, attempt: Attempt, written: asyncio.Event) -> None:

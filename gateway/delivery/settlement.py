@@ -86,6 +86,9 @@ class Settlement:
         """An answer without a body was seen to be true."""
         self.giving_up = asyncio.Event()
         self._accepted_at: dict[str, float] = {}
+        self._began = clock.monotonic()
+        self._told_at: dict[str, float] = {}
+        """When Oden was told something of an interval last, the oldest first, by the clock that nobody sets."""
 
     async def recall(self) -> None:
         """Take up what was learned of Oden before."""
@@ -158,7 +161,22 @@ class Settlement:
             if refused and position in refused:
                 reason = refused[position]
                 log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
+            if position in delivered:
+                self.note_told(record.interval)
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
+
+    def note_told(self, interval: str) -> None:
+        """Oden has been told something of the interval just now."""
+        now = self.clock.monotonic()
+        self._told_at.pop(interval, None)
+        self._told_at[interval] = now
+        while self._told_at[oldest := next(iter(self._told_at))] < now - self.options.settle:
+            del self._told_at[oldest]
+
+    def shown_after(self, interval: str) -> float:
+        """In how many seconds a search certainly shows what Oden was told of the interval; after a restart nobody knows
+        when that was."""
+        return self._told_at.get(interval, self._began) + self.options.settle - self.clock.monotonic()
 
     async def unsettle(self, work: Work, reason: str) -> None:
         """All records of `work` may be at Oden, and cannot be looked up: a person has to see."""

@@ -41,7 +41,8 @@ class Whereabouts:
 
     async def find(self, work: Work, record: Record, *, says_none: bool) -> Place:
         """Look for the interval of `record`, which is one of `work`. `says_none`: Oden has answered as if it did not
-        know the id; else that is asked, too, before an interval counts as gone."""
+        know the id; else that is asked, too, and a search that may lag behind does not count, before an interval counts
+        as gone."""
         interval = await self._settlement.outbox(Outbox.interval, record.interval)
         if interval is None or interval.oden_id is None:
             return "gone" if interval is not None and interval.gone else "unknown"
@@ -63,6 +64,8 @@ class Whereabouts:
             log.warning("interval_replaced", interval=record.interval, line=work.line, now=oden_id)
             await self._settlement.persist(gone.adopt, record.interval, oden_id)
             return "elsewhere"
+        if oden_id is None and not says_none and self._settlement.shown_after(record.interval) > 0:
+            return "unknown"
         if oden_id is None and (says_none or not await self._has_id(work, record, interval)):
             held = await self._settlement.persist(gone.note_gone, record.interval)
             log.warning(
