@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from gateway.delivery.learned import Learned
+from gateway.delivery.learned import Effect
 from gateway.model import Record, UpdateInterval
 from gateway.oden.answers import plain_metadata, says_same
 from gateway.outbox.merge import set_fields
@@ -19,6 +19,8 @@ UpdatesOrder = Literal["auto", "fields", "whole"]
 """auto: fields, until it is seen that this Oden drops what a change does not name. fields: a change names what is new.
 whole: it names all that there is."""
 
+NEEDED = frozenset({"category", "product"})
+"""Metadata without which Oden has no state, or no run: that they stay says nothing of others."""
 PREFIX = "details "
 """What metadata are called by in `set_fields`."""
 
@@ -74,11 +76,17 @@ def shown_metadata(shown: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     return {name: value for name, value in items if value is not None and name != "metadata_type"}
 
 
-def writes_whole(chosen: UpdatesOrder, learned: Learned) -> bool:
+def writes_whole(chosen: UpdatesOrder, learned: Effect | None) -> bool:
     """Whether a change names everything that there is."""
-    return chosen == "whole" or (chosen == "auto" and learned.metadata == "replaced")
+    return chosen == "whole" or (chosen == "auto" and learned == "replaced")
 
 
-def asks(chosen: UpdatesOrder, learned: Learned, beside: Mapping[str, JsonValue]) -> bool:
+def asks(chosen: UpdatesOrder, learned: Effect | None, beside: Mapping[str, JsonValue]) -> bool:
     """Whether it is to be seen what a change does to the metadata `beside` it."""
-    return chosen == "auto" and learned.metadata is None and bool(beside)
+    unknown = learned is None or (learned == "needed" and bool(beside.keys() - NEEDED))
+    return chosen == "auto" and unknown and bool(beside)
+
+
+def effect_of(beside: Mapping[str, JsonValue]) -> Effect:
+    """What it says that all metadata `beside` a change are there afterwards."""
+    return "merged" if beside.keys() - NEEDED else "needed"

@@ -15,6 +15,7 @@ from gateway.delivery.changes import (
     Change,
     asks,
     change_of,
+    effect_of,
     shown_metadata,
     still_to_write,
     vanished,
@@ -101,16 +102,16 @@ class Changing:
                 await settlement.look_up_later(work, attempt, reason, answered=True)
 
     async def _go_on(self, work: Work, attempt: Attempt, record: UpdateInterval, shown: Mapping[str, Any]) -> None:
-        settlement, learned = self._settlement, self._settlement.learned
-        chosen = settlement.options.updates
+        settlement, chosen = self._settlement, self._settlement.options.updates
+        learned = settlement.learned.metadata.get(record.type)
         sent = self._sent(attempt, record)
         if attempt.beside is not None and vanished(attempt.beside, shown):
-            await settlement.learn(metadata="replaced")
+            await settlement.learn(metadata=(record.type, "replaced"))
             await self._write(work, replace(attempt, beside=None), record, sent, attempt.beside)
             return
         if attempt.beside is not None and attempt.confirmed:
             if not still_to_write(record, shown, sent):
-                await settlement.learn(metadata="merged")
+                await settlement.learn(metadata=(record.type, effect_of(attempt.beside)))
             elif attempt.looks + 1 < MOST_UNSEEN:
                 await settlement.look_up_later(work, attempt, "Oden has taken it, and a search does not show it yet")
                 return

@@ -9,6 +9,10 @@ from pydantic import TypeAdapter, ValidationError
 AGAIN = 86_400.0
 """Seconds after which it is tried anew whether Oden still wants what costs more requests."""
 
+Effect = Literal["merged", "replaced", "needed"]
+"""merged: what a change does not name stays. replaced: it is gone. needed: what an interval must have has stayed, and
+there was nothing else."""
+
 
 @dataclass(slots=True)
 class Learned:
@@ -16,8 +20,8 @@ class Learned:
 
     ends_first: dict[str, float] = field(default_factory=dict)
     """Types of which an interval has to be ended before the next begins, and since when that is known."""
-    metadata: Literal["merged", "replaced"] | None = None
-    """What a change does to the metadata that it does not name: they stay, or they are gone. None: not seen yet."""
+    metadata: dict[str, Effect] = field(default_factory=dict)
+    """By type of intervals, what a change does to the metadata that it does not name; without those not seen yet."""
     start_step: int = 0
     """To how many seconds Oden rounds the starts of intervals; 0: it takes them as they are."""
 

@@ -14,7 +14,7 @@ from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.changes import UpdatesOrder, is_change
 from gateway.delivery.ends import EndsFirst, EndsOrder
-from gateway.delivery.learned import Learned, learned
+from gateway.delivery.learned import Effect, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
 from gateway.model import Record, Setting, StartInterval
@@ -97,16 +97,16 @@ class Settlement:
     async def learn(
         self,
         *,
-        metadata: Literal["merged", "replaced"] | None = None,
+        metadata: tuple[str, Effect] | None = None,
         ends_first: str | None = None,
         start_step: int | None = None,
     ) -> None:
-        """Something of Oden's manners has shown itself: what changes do to metadata, a type whose ends go first, or to
-        how many seconds starts are rounded."""
+        """Something of Oden's manners has shown itself: what changes do to metadata of a type, a type whose ends go
+        first, or to how many seconds starts are rounded."""
         now = self.learned
         new = Learned(
             {**now.ends_first, **({ends_first: self.clock.now()} if ends_first else {})},
-            metadata or now.metadata,
+            {**now.metadata, **dict([metadata] if metadata else ())},
             now.start_step if start_step is None else start_step,
         )
         if new != now:

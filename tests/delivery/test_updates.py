@@ -70,7 +70,7 @@ def test_what_people_write_in_oden_stays_and_what_the_machine_says_arrives(manne
     assert all(state.end is not None for state in plant.intervals("STATE"))
     assert plant.outbox.counts().dead == 0
     assert 2 * 20 < costs[0] <= 2 * 20 + (1 if manner == "merge" else 2)
-    assert learned(told.learned(plant.outbox)).metadata == {"merge": "merged", "replace": "replaced"}[manner]
+    assert learned(told.learned(plant.outbox)).metadata == {"STATE": {"merge": "merged", "replace": "replaced"}[manner]}
 
 
 @pytest.mark.parametrize("manner", BOTH)
@@ -169,10 +169,10 @@ def test_changes_arrive_where_no_search_is_understood() -> None:
 def test_what_was_learned_is_on_disk() -> None:
     """It is there at the next start; what cannot be read counts as nothing."""
     outbox = Outbox(MemoryStore())
-    assert learned(told.learned(outbox)).metadata is None
-    told.keep_learned(outbox, '{"metadata": "replaced", "ends_first": {"RUN": 100.0}, "start_step": 60}')
+    assert learned(told.learned(outbox)).metadata == {}
+    told.keep_learned(outbox, '{"metadata": {"RUN": "replaced"}, "ends_first": {"RUN": 100.0}, "start_step": 60}')
     known = learned(told.learned(outbox))
-    assert (known.metadata, known.start_step, set(known.wants_ends_first(200.0))) == ("replaced", 60, {"RUN"})
+    assert (known.metadata, known.start_step, set(known.wants_ends_first(200.0))) == ({"RUN": "replaced"}, 60, {"RUN"})
     assert not set(known.wants_ends_first(50.0)), "learned by a clock that ran ahead"
     assert not set(known.wants_ends_first(100.0 + 86_400.0)), "tried anew after a day"
     assert learned("[]") == learned(None)

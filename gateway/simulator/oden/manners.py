@@ -220,6 +220,10 @@ class Manners:
         ),
     )
 
+    def accepting(self) -> "Manners":
+        """The same without those that refuse what is set."""
+        return replace(self, bulk_update=200, overlap=200, refuse="")
+
     def before(self, call: Call) -> Answer | None:
         """The answer of the first manner that answers in the place of the endpoint; None where none does."""
         for name, row in MANNERS.items():
