@@ -182,7 +182,7 @@ class App:
             faults += (ConfigFault(("outbox", "directory"), text),)
         if faults:
             raise loaded.error(faults)
-        receives = wanted(self._plans), wanted(plans)
+        receives = wanted(old, self._plans), wanted(new, plans)
         change = difference(old, new, receives, tables=loaded.lookups != self._loaded.lookups)
         self._systemd.reloading()
         try:
@@ -303,8 +303,9 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> dic
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
             from gateway.sources.opcua.source import OpcuaSource as Opcua
+            from gateway.sources.opcua.tags import tags_of
 
-            sources[name] = Opcua(name, section, list(addresses[name]), clock)
+            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock)
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 

@@ -17,10 +17,11 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.config.loader import Loaded
-from gateway.config.schema import Config, Line, OutboxConfig
+from gateway.config.schema import Config, Line, OpcuaConfig, OutboxConfig
 from gateway.errors import ConfigError, ConfigFault
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan
+from gateway.sources.opcua.tags import Tag, tags_of
 
 log = structlog.get_logger()
 
@@ -32,8 +33,8 @@ Configuration = tuple[Loaded, Sequence[LinePlan]]
 EVERY = 5.0
 """Seconds between two turns of the loop while nobody asks."""
 
-Wanted = Mapping[str, frozenset[tuple[str, str]]]
-"""By source, what is to be received: addresses, and of each device (`spBv1.0/...`) the metrics."""
+Wanted = Mapping[str, frozenset[Tag | tuple[str, str]]]
+"""By source, what is to be received: OPC UA tags with how they are watched; topics, and of each device the metrics."""
 
 _LIVE = frozenset({"backlog", "ends"})
 """Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
@@ -139,13 +140,16 @@ class Reload:
             yield Condition("restart_needed", "", f"These settings have changed and count after a restart: {names}.")
 
 
-def wanted(plans: Iterable[LinePlan]) -> dict[str, frozenset[tuple[str, str]]]:
-    """What the inputs of `plans` receive of each source."""
-    found: dict[str, set[tuple[str, str]]] = {}
+def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag | tuple[str, str]]]:
+    """What the inputs of `config`, which `plans` were compiled from, receive of each source."""
+    found: dict[str, set[Tag | tuple[str, str]]] = {}
     for plan in plans:
         for (source, address), inputs in plan.subscriptions.items():
-            for input_ in inputs:
-                found.setdefault(source, set()).add((address, input_.field[0] if input_.metric else ""))
+            metrics = {input_.field[0] if input_.metric else "" for input_ in inputs}
+            found.setdefault(source, set()).update((address, metric) for metric in metrics)
+    for name, section in config.sources.items():
+        if isinstance(section, OpcuaConfig):
+            found[name] = set(tags_of(name, section, config.lines))
     return {source: frozenset(addresses) for source, addresses in found.items()}
 
 

@@ -234,7 +234,9 @@ def changes(plant: Plant, before: list[dict[str, str]], after: list[dict[str, st
     old, old_plans = read_config(plant.folder / "gateway.yaml", {})
     plant.configure(*after, **more)
     new, new_plans = read_config(plant.folder / "gateway.yaml", {})
-    return difference(old.config, new.config, (wanted(old_plans), wanted(new_plans)), tables=False)
+    return difference(
+        old.config, new.config, (wanted(old.config, old_plans), wanted(new.config, new_plans)), tables=False
+    )
 
 
 @pytest.fixture

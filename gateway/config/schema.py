@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Section, Share, Size
+from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Sampling, Section, Share, Size
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
@@ -98,7 +98,22 @@ class OpcuaConfig(Section):
     url: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s]+$")] = Field(
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
-    publishing_interval: Duration = Field(0.25, gt=0, description="How often the server reports changed values.")
+    publishing_interval: Duration = Field(
+        0.25, gt=0, description="How often the server reports changed values; an input can have another."
+    )
+    sampling: Sampling = Field(
+        0.05,
+        ge=0,
+        description="How often the server looks at each tag, `0`: as fast as it can; an input can have another. What "
+        "changes and changes back in between is not seen.",
+    )
+    queue: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="How many values of a tag the server keeps until they can be taken; an input can have another. "
+        "With `sampling` this says how long an outage may be of which every change is told afterwards.",
+    )
     timeout: Duration = Field(
         10.0,
         gt=0,
