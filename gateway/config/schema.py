@@ -172,6 +172,12 @@ class Line(Section):
     factory: Name = Field(description="Name of the factory at Oden.")
     line: Name = Field(description="Name of the line at Oden.")
     id: str | None = Field(None, description="Id of the line at Oden. Absent, it is looked up once by name.")
+    renamed_from: Name | None = Field(
+        None,
+        description="What the line was called in this file before: `Line 01`, with the factory where that had another "
+        "name too (`Factory A/Line 01`), or its `id`. It goes on with the run, the counts and the records that wait "
+        "under that name; leave it in.",
+    )
     inputs: dict[Identifier, Input] = Field(min_length=1)
     run: Run | None = None
     batches: Batches | None = None
@@ -184,8 +190,12 @@ class Line(Section):
 
     @property
     def key(self) -> str:
-        """By what the line's state and records are stored."""
-        return self.id or f"{self.factory}/{self.line}"
+        """By what the line's state and records are stored: it stays when the line is renamed."""
+        name = f"{self.factory}/{self.line}"
+        if self.renamed_from is None:
+            return self.id or name
+        is_whole = "/" in self.renamed_from or self.renamed_from == self.id
+        return self.renamed_from if is_whole else f"{self.factory}/{self.renamed_from}"
 
 
 class LookupTable(Section):
