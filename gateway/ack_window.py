@@ -53,7 +53,7 @@ class AckWindow:
     def taken(self) -> int:
         """A commit takes up what waits; answers how many these are."""
         number, self.waiting = self.waiting, 0
-        self._before = number
+        self._before = number or self._before
         return number
 
     def acknowledged(self, at: float) -> None:

@@ -75,10 +75,22 @@ class Committer:
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for commits that are stored."""
 
-    def load(self, number: int, rows: Mapping[str, StateRows]) -> None:
-        """The number of the last commit, and what is stored of the lines."""
+    def load(self, number: int) -> None:
+        """The number of the last commit."""
         self._number = number
-        self._rows = dict(rows)
+
+    def rows(self, line: str) -> StateRows | None:
+        """What is stored of a line; None where that was not read."""
+        return self._rows.get(line)
+
+    def follow(self, line: str, rows: StateRows) -> None:
+        """What is stored of a line, from which on its changes are stored."""
+        self._rows[line] = rows
+
+    def forget(self, lines: Iterable[str]) -> None:
+        """Lines that have gone, of which everything is stored."""
+        for line in lines:
+            self._rows.pop(line, None)
 
     def take_over(
         self,

@@ -8,24 +8,25 @@ batches are gathered and mapped.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from gateway.batch import Batch, IntakeHealth, Replan
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Step, Tick, due
+from gateway.mapping.line import LineState, Tick, due
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Moment, Notice, Sample
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -46,38 +47,6 @@ MOST_QUEUED = 20_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
-
-
-@dataclass(slots=True)
-class IntakeHealth:
-    """What intake says of itself; counts since the process started."""
-
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By source and quality."""
-    redelivered: int = 0
-    repeated: int = 0
-    """Messages that were left out because of their id."""
-    blocked: str | None = None
-    """Why nothing can be stored at the moment."""
-    faults: dict[str, str] = field(default_factory=dict)
-    """Line -> the gateway's own error in mapping it, until it maps again."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
-
-    arrivals: Sequence[Arrival]
-    repeats: BatchRepeats
-    lines: dict[str, Feed] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    taken: list[Arrival] = field(default_factory=list)
-    """The arrivals that are to be acknowledged."""
-    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    redelivered: int = 0
-    repeated: int = 0
 
 
 class Intake:
@@ -103,6 +72,8 @@ class Intake:
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self.follow(plans)
+        self._asked: Replan | None = None
+        self._running = False
         self._poke = asyncio.Event()
         self._stopping = False
         self._lines: dict[str, Feed] = {}
@@ -126,6 +97,18 @@ class Intake:
         for plan in plans:
             for route in plan.subscriptions:
                 self._routes[route].append(plan)
+
+    async def replan(self, plans: Sequence[LinePlan], changed: Collection[str]) -> None:
+        """Map by `plans` from the next batch on, and return once that is so. Lines may have come and gone; `changed`
+        are the keys of those whose plan is another now, which go on with what is remembered of them. What is
+        remembered of a line that has gone is on disk.
+        """
+        asked = self._asked = Replan(plans, frozenset(changed))
+        if self._running:
+            self._poke.set()
+            await asked.done.wait()
+        else:
+            await self._take_plans()
 
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
@@ -151,12 +134,19 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         number = await self._outbox(Outbox.last_commit)
-        rows = {plan.key: StateRows(await self._outbox(Outbox.line_state, plan.key)) for plan in self._plans}
-        self._committer.load(number, rows)
-        for plan in self._plans:
-            self._lines[plan.key] = Feed(rows[plan.key].state(plan))
+        self._committer.load(number)
+        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    async def _line(self, plan: LinePlan, changed: Collection[str] = ()) -> Feed:
+        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now."""
+        known = self._lines.get(plan.key)
+        if known is not None and plan.key not in changed:
+            return known
+        rows = self._committer.rows(plan.key) or StateRows(await self._outbox(Outbox.line_state, plan.key))
+        self._committer.follow(plan.key, rows)
+        return Feed(rows.state(plan))
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -167,17 +157,22 @@ class Intake:
 
         Called again after it raised, it goes on where it was.
         """
-        await self._committer.stored()
-        await self._turn()
-        while not self._stopping:
-            self.turned_at = self._clock.monotonic()
-            self._gathered += await self._gather()
+        self._running = True
+        try:
+            await self._committer.stored()
             await self._turn()
-        while self._queue:
-            self._gathered += self._taken_out()
+            while not self._stopping:
+                self.turned_at = self._clock.monotonic()
+                self._gathered += await self._gather()
+                await self._turn()
+                await self._take_plans()
+            while self._queue:
+                self._gathered += self._taken_out()
+                await self._turn()
             await self._turn()
-        await self._turn()
-        await self._committer.stored()
+            await self._committer.stored()
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
@@ -237,16 +232,34 @@ class Intake:
         if not self._queue and self._committer.is_idle:
             self._idle.set()
 
-    def _count(self, batch: "_Batch") -> None:
+    async def _take_plans(self) -> None:
+        """Go on by other plans where that was asked for. Whatever moved is stored first: a line may be gone then."""
+        asked = self._asked
+        if asked is None:
+            return
+        await self._turn()
+        await self._committer.commit(all_=True)
+        await self._committer.stored()
+        lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
+        await self._repeats.load(asked.plans)
+        self._committer.forget(self._lines.keys() - lines.keys())
+        self._lines = lines
+        for gone in self.health.faults.keys() - lines.keys():
+            del self.health.faults[gone]
+        self.follow(asked.plans)
+        self._asked = None
+        asked.done.set()
+
+    def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
 
-    async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
+    async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals), BatchRepeats(self._repeats))
+        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
         for arrival in arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
@@ -260,7 +273,7 @@ class Intake:
             for moment in arrival.moments:
                 for sample in moment.samples:
                     batch.samples[sample.source, sample.quality] += 1
-                for plan, part in self._parts(moment, batch):
+                for plan, part in batch.parts(moment, self._routes):
                     self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
@@ -272,19 +285,7 @@ class Intake:
                 self._step(plan, None, batch)
         return batch
 
-    def _parts(self, moment: Moment, batch: "_Batch") -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
-        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
-        for sample in moment.samples:
-            for plan in self._routes.get((sample.source, sample.address), ()):
-                if batch.repeats.is_repeat(plan, sample):
-                    batch.repeated += 1
-                else:
-                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
-        for plan, samples in parts.values():
-            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
-
-    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
+    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: Batch) -> None:
         """Take `event` into a batch; None: put the messages in their places that came late in it."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         try:

@@ -465,7 +465,7 @@ async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: p
     async with rig.running() as intake:
         rows: Any = await rig.outbox(lambda outbox: outbox._rows)
         database = Path(rows._database.directory) / "cache.db"
-        await rig.outbox(lambda _: rows._cache._sql("PRAGMA busy_timeout = 50"))
+        await rig.outbox(lambda _: rows._database._sql("PRAGMA busy_timeout = 50"))
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await intake.take(rig.message("order", {"number": "A1"}, 1))

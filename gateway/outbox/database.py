@@ -132,11 +132,10 @@ class Database(Cache):  # type: ignore[misc]  # diskcache has no types
 
     def values(self, keys: Sequence[str]) -> list[Stored]:
         """The rows with these keys that are there."""
-        select = "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM Rows WHERE key"
-        if len(keys) == 1:
-            rows: list[Stored] = self._sql(f"{select} = ?", (keys[0],)).fetchall()
-        else:
-            rows = self._sql(f"{select} IN (SELECT value FROM json_each(?))", (json.dumps(keys),)).fetchall()
+        one = "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM Rows WHERE key = ?"
+        some = "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM Rows WHERE key IN (SELECT value FROM json_each(?))"
+        statement, given = (one, keys[0]) if len(keys) == 1 else (some, json.dumps(keys))
+        rows: list[Stored] = self._sql(statement, (given,)).fetchall()
         return rows
 
     def values_under(self, prefix: str) -> list[Stored]:

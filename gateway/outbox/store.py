@@ -43,7 +43,7 @@ Rows and format
 
 All rows are JSON text; names in them never change within a format.
 
-    format                  "2"
+    format                  "3"
     commit                  number and digest of the last commit
     lanes                   the names of all lanes
     lane/LANE               a lane's bounds, attempts and closed intervals
@@ -51,8 +51,9 @@ All rows are JSON text; names in them never change within a format.
     attempt/LANE/POSITION   an attempt, known by the position of its first record
     interval/KEY            what is known of an interval, by the key of its start
     thing/DIGEST            what there is of one thing that settings are about
-    line/LINE               a line's state, as mapping wrote it
+    line/LINE/NAME          a row of a line's state, as mapping wrote it; earlier versions had one, line/LINE
     lines-at-oden           names and ids of lines at Oden
+    learned                 what delivery has learned of Oden's manners
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
     receipts/SESSION/PLACE  a block of them, by the place of its first
     ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
@@ -61,8 +62,9 @@ All rows are JSON text; names in them never change within a format.
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
 
-Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), and replaces a damaged one by what
-can be read of it (`salvage`), with bounds and counts made anew from the records (`reindex`).
+Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
+(`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
+the records (`reindex`).
 
 The life of a record
 --------------------
@@ -323,13 +325,6 @@ class Outbox:
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
                     record_rules.put_back(transaction, stored)
-
-    def adopt(self, key: str, oden_id: str) -> None:
-        """Oden has the interval `key` under another id than was known."""
-        with self.transaction() as transaction:
-            interval = transaction.interval(key)
-            if interval is not None:
-                interval.oden_id = oden_id
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""

@@ -57,7 +57,8 @@ def test_everything_in_a_kept_store_is_there(directory: Path) -> None:
     outbox = opened(directory)
     assert problems(outbox) == []
     assert not list(directory.glob("outbox-damaged-*"))
-    assert outbox.counts() == Counts(waiting=15, sending=2, in_doubt=1, parked=2, dead=2, oldest_at=1_000_005.0)
+    by_line = {LINE: 13, OTHER: 7}
+    assert outbox.counts() == Counts(15, 2, in_doubt=1, parked=2, dead=2, oldest_at=1_000_005.0, by_line=by_line)
     assert outbox.totals == Totals(
         {"start": 12, "output": 6, "update": 6, "setting": 4},
         delivered=5, merged=1, dead=2, notices=2, gaps={"plc": 1}, rejects=1, receipts={"mqtt": 2},
