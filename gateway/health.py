@@ -41,6 +41,7 @@ KindName = Literal[
     "task_failed",
     "line_not_mapped",
     "outbox_damaged",
+    "certificate_dates",
     "oden_held",
     "oden_silent",
     "line_held",
@@ -53,6 +54,7 @@ KindName = Literal[
     "unsettled",
     "dead_letters",
     "table_wrong",
+    "clock_unconfirmed",
     "clock_set",
     "output_lost",
     "log_unwritable",
@@ -79,7 +81,7 @@ KINDS: dict[KindName, Kind] = {
     kind.name: kind
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
-        Kind("clock_wrong", _IN, by_design=True, remedy="timedatectl"),
+        Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
         Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
@@ -88,6 +90,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
+        Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("line_held", remedy="oden-gateway outbox list"),
@@ -100,7 +103,8 @@ KINDS: dict[KindName, Kind] = {
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
         Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
         Kind("table_wrong", remedy="oden-gateway check"),
-        Kind("clock_set", remedy="timedatectl"),
+        Kind("clock_unconfirmed", remedy="oden-gateway clock show"),
+        Kind("clock_set", remedy="oden-gateway clock show"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
     )
