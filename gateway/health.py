@@ -40,6 +40,7 @@ KindName = Literal[
     "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
+    "configuration_refused",
     "outbox_damaged",
     "certificate_dates",
     "oden_held",
@@ -49,6 +50,7 @@ KindName = Literal[
     "source_away",
     "unconfirmed",
     "address_refused",
+    "watched_otherwise",
     "certificate_expires",
     "source_unprotected",
     "unsettled",
@@ -58,6 +60,7 @@ KindName = Literal[
     "clock_set",
     "output_lost",
     "log_unwritable",
+    "restart_needed",
 ]
 """The kinds of problems, the gravest first: the order in which they are shown."""
 
@@ -89,6 +92,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("configuration_refused", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
         Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
@@ -98,6 +102,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
         Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
         Kind("address_refused", remedy="oden-gateway check"),
+        Kind("watched_otherwise", remedy="oden-gateway check"),
         Kind("certificate_expires", remedy="oden-gateway pki list"),
         Kind("source_unprotected", remedy="oden-gateway pki create"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
@@ -107,6 +112,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("clock_set", remedy="oden-gateway clock show"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
+        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
     )
 }
 """What is to be known of each kind."""

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
-from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
