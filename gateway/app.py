@@ -266,6 +266,7 @@ class App:
             span=config.outbox.merge_span,
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
+            updates=config.outbox.updates,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         may_send = self._clock_watch.may_send
