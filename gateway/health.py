@@ -40,7 +40,9 @@ KindName = Literal[
     "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
+    "configuration_refused",
     "outbox_damaged",
+    "certificate_dates",
     "oden_held",
     "oden_silent",
     "line_held",
@@ -52,11 +54,14 @@ KindName = Literal[
     "certificate_expires",
     "source_unprotected",
     "unsettled",
+    "deleted_at_oden",
     "dead_letters",
     "table_wrong",
+    "clock_unconfirmed",
     "clock_set",
     "output_lost",
     "log_unwritable",
+    "restart_needed",
 ]
 """The kinds of problems, the gravest first: the order in which they are shown."""
 
@@ -80,7 +85,7 @@ KINDS: dict[KindName, Kind] = {
     kind.name: kind
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
-        Kind("clock_wrong", _IN, by_design=True, remedy="timedatectl"),
+        Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
         Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
@@ -88,7 +93,9 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("configuration_refused", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
+        Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("line_held", remedy="oden-gateway outbox list"),
@@ -101,10 +108,13 @@ KINDS: dict[KindName, Kind] = {
         Kind("source_unprotected", remedy="oden-gateway pki create"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
         Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
+        Kind("deleted_at_oden", remedy="oden-gateway outbox list --where deleted"),
         Kind("table_wrong", remedy="oden-gateway check"),
-        Kind("clock_set", remedy="timedatectl"),
+        Kind("clock_unconfirmed", remedy="oden-gateway clock show"),
+        Kind("clock_set", remedy="oden-gateway clock show"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
+        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
     )
 }
 """What is to be known of each kind."""

@@ -114,6 +114,8 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
             yield ConfigFault(("lines", index, "id"), text)
         elif (line.factory, line.line) in names or line.key in keys:
             text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
+            if line.renamed_from is not None and line.key in keys:
+                text = f"another line above goes on with what {quoted(line.renamed_from)} had; only one can"
             yield ConfigFault(("lines", index, "line"), text)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
