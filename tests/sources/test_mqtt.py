@@ -355,9 +355,9 @@ async def test_p9_an_exception_in_a_callback_is_seen_and_the_connection_rebuilt(
         url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         source = MqttSource("floor", mqtt_config(url), [ORDER], AnchoredClock())
         async with running(source, Intake()) as errors:
+            await wait_until(lambda: source.health.detail.startswith("internal error: ValueError"))
             await wait_until(lambda: connections >= 2)
         assert [type(error) for error in errors[:1]] == [ValueError]
-        assert source.health.detail.startswith("internal error: ValueError")
 
 
 async def test_p9_an_acknowledgement_that_fails_ends_the_connection_and_raises_nothing(broker: Mosquitto) -> None:
