@@ -18,7 +18,8 @@ from gateway.errors import ConfigFault
 MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+_SECURE = ("mqtts", "wss")
 
 
 def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault]:
