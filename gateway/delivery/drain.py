@@ -81,6 +81,13 @@ class Drain:
         """Seconds between two requests at present."""
         return self._client.pace.gap
 
+    def silent_for(self) -> float | None:
+        """Seconds since a request left that has had no answer, and none has come to any other since; None while
+        nothing is waited for.
+        """
+        since = self._client.silent_since
+        return None if since is None else max(0.0, self._clock.monotonic() - since)
+
     def wake(self) -> None:
         """Something new waits in the outbox."""
         self._news.set()

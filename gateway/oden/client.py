@@ -77,6 +77,8 @@ class OdenClient(Objects):
         self._proxy = proxy
         self._trust: ssl.SSLContext | None = None
         self.pace = pace or Pace(time.monotonic())
+        self.silent_since: float | None = None
+        """When the first of the requests left that Oden has left without any answer since, on the loop's clock."""
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -140,9 +142,12 @@ class OdenClient(Objects):
                     # Taken after the write, so that nothing that delays this process can shorten the gap.
                     mark.at = loop.time()
                     self.pace.written(mark.at)
+                    self.silent_since = mark.at if self.silent_since is None else self.silent_since
                 if written is not None:
                     written.set()
         answer = await under_way
+        if answer.status is not None:
+            self.silent_since = None
         if answer.sent:
             self._learn(answer, mark.at)
         return answer

@@ -294,6 +294,8 @@ class Counts:
     oldest_at: float | None
     unsettled: int = 0
     """Dead letters that may be at Oden; no part of `dead`."""
+    by_line: Mapping[str, int] = field(default_factory=dict)
+    """What is not at Oden yet, by line: waiting, sending, in doubt or parked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """How many records are where, and what lately was out of the ordinary."""
 
 import json
+from collections import defaultdict
 
 from gateway.model import Notice
 from gateway.outbox.cache import OutboxCache
@@ -34,7 +35,10 @@ def counts(cache: OutboxCache) -> Counts:
     """How many records are where."""
     waiting = sending = in_doubt = parked = 0
     oldest: list[float] = []
+    by_line: dict[str, int] = defaultdict(int)
     for name, lane in cache.lanes.items():
+        if name != DEAD and lane.waiting:
+            by_line[lane.line] += lane.waiting
         if is_parked(name):
             parked += lane.waiting
         elif takes_turns(name) and lane.waiting:
@@ -47,7 +51,7 @@ def counts(cache: OutboxCache) -> Counts:
     dead = cache.lanes[DEAD].waiting if DEAD in cache.lanes else 0
     unsettled = cache.totals.unsettled
     waiting -= sending + in_doubt
-    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, min(oldest, default=None), unsettled)
+    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, min(oldest, default=None), unsettled, by_line)
 
 
 def notices(cache: OutboxCache, newest: int) -> list[Notice]:

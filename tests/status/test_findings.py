@@ -49,6 +49,23 @@ def test_a_line_that_is_held(picture: Snapshot) -> None:
     assert condition.text == "Factory A, Line 02: nothing is delivered: 403: not allowed"
 
 
+def test_a_plant_of_which_each_line_is_held_delivers_nothing(picture: Snapshot) -> None:
+    """What holds each of the lines holds delivery: health says so, and each line is named as well."""
+    lines = tuple(replace(line, held="403: not allowed") for line in picture.lines)
+    kinds = [condition.kind for condition in findings.delivery(picture.oden, lines, picture.outbox, NOW)]
+    assert kinds == ["oden_held", "line_held", "line_held"]
+
+
+def test_oden_that_never_answers_is_said_after_a_while(picture: Snapshot) -> None:
+    """Requests that leave without an answer are told after SILENT; while all is held anyway, that is the reason."""
+    silent = replace(picture.oden, silent_seconds=findings.SILENT)
+    [said] = texts(findings.silence(silent, picture.outbox))
+    assert said.startswith("Oden has not answered for 20 s; 15 records are safe on disk")
+    assert texts(findings.silence(replace(silent, silent_seconds=19.0), picture.outbox)) == []
+    assert texts(findings.silence(replace(silent, held="401"), picture.outbox)) == []
+    assert texts(findings.silence(picture.oden, picture.outbox)) == []
+
+
 def test_a_refused_tag_is_named(picture: Snapshot) -> None:
     """A connected source with a refused tag is a problem that names the tag and says how many more there are."""
     [plc, floor] = picture.sources
