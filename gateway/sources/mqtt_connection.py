@@ -288,6 +288,9 @@ class MqttConnection:
     def _received(self, data: bytes) -> None:
         self._reader.feed(data)
         self._keep_alive.heard()
+        beginning = self._reader.beginning
+        if not self._greeted and beginning[:1] != packets.CONNACK:
+            self._lose(SourceError(f"cannot connect: no MQTT is spoken there: it sent {ascii(beginning)[2:-1]}"))
         self._read()
 
     def _read(self) -> None:
@@ -305,7 +308,7 @@ class MqttConnection:
                 else:
                     self._take(packet, at)
         except Malformed as error:
-            self._lose(SourceError(self._not_mqtt(error)))
+            self._lose(SourceError(f"the broker does not keep to MQTT: it sent {error}"))
         except Exception as error:  # noqa: BLE001  # not handled here: `pop` raises it in front of the supervisor
             self._lose(error)
         if self._inbox:
@@ -357,13 +360,6 @@ class MqttConnection:
             self._lose(SourceError(f"{ending}, while it had to wait because nothing is taken in"))
         else:
             self._lose(SourceError(ending))
-
-    def _not_mqtt(self, error: Malformed) -> str:
-        if not self._greeted:
-            return (
-                f"cannot connect: what answers there does not speak MQTT: it sent {ascii(self._reader.beginning)[2:-1]}"
-            )
-        return f"the broker does not keep to MQTT: it sent {error}"
 
     def _lose(self, error: Exception) -> None:
         if self._lost is None:  # the first reason is the one that says most

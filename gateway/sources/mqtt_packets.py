@@ -20,6 +20,8 @@ LONGEST = 16 * 2**20
 _BEGINNING = 2 * 2**16
 """Of a longer one: topic (at most 64 KiB) and packet id are in here, and the beginning of the payload as a rule."""
 
+CONNACK = b"\x20"
+"""What the first answer of a broker begins with."""
 PINGREQ = b"\xc0\x00"
 
 _PUBLISH = 3
