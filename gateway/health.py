@@ -40,6 +40,7 @@ KindName = Literal[
     "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
+    "configuration_refused",
     "outbox_damaged",
     "oden_held",
     "oden_silent",
@@ -50,6 +51,7 @@ KindName = Literal[
     "unconfirmed",
     "session_short",
     "address_refused",
+    "watched_otherwise",
     "certificate_expires",
     "source_unprotected",
     "unsettled",
@@ -58,6 +60,7 @@ KindName = Literal[
     "clock_set",
     "output_lost",
     "log_unwritable",
+    "restart_needed",
 ]
 """The kinds of problems, the gravest first: the order in which they are shown."""
 
@@ -89,6 +92,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("configuration_refused", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
@@ -99,6 +103,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
         Kind("session_short", remedy="oden-gateway check"),
         Kind("address_refused", remedy="oden-gateway check"),
+        Kind("watched_otherwise", remedy="oden-gateway check"),
         Kind("certificate_expires", remedy="oden-gateway pki list"),
         Kind("source_unprotected", remedy="oden-gateway pki create"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
@@ -107,6 +112,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("clock_set", remedy="timedatectl"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
+        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
     )
 }
 """What is to be known of each kind."""

@@ -5,8 +5,8 @@ snapshot's parts.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
-from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.oden.http_answer import UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
