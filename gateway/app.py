@@ -224,6 +224,7 @@ class App:
             span=config.outbox.merge_span,
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
+            updates=config.outbox.updates,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         self._drain = Drain(self._outbox, self._client, self._clock, settings, lines)

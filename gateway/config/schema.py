@@ -286,6 +286,14 @@ class OutboxConfig(Section):
         "while the one before is open, they go first, which is tried anew once a day. `bulk`: always so that they "
         "share requests. `before_next`: each end before the next start.",
     )
+    updates: Literal["auto", "fields", "whole"] = Field(
+        "auto",
+        description="How Oden is told that the name or the metadata of something have changed. What somebody has "
+        "changed in Oden since stays as it is: before each change it is looked at, which is one request more. `auto`: "
+        "a change names only what is new; the first one shows whether this Oden drops metadata that a change does "
+        "not name, and where it does, each change names everything that is there. `fields`: always only what is new. "
+        "`whole`: always everything.",
+    )
 
     @field_validator("size_limit")
     @classmethod

@@ -102,6 +102,16 @@ def unsettled(outbox: OutboxStatus) -> Iterator[Condition]:
         yield Condition("unsettled", "", text)
 
 
+def held(outbox: OutboxStatus) -> Iterator[Condition]:
+    """Intervals that somebody has deleted at Oden while they were open."""
+    if outbox.held:
+        text = (
+            f"{counted(outbox.held, 'interval was', 'intervals were')} deleted at Oden while open at the machine: "
+            "what belongs there is held. Say what becomes of it with `oden-gateway outbox recreate` or `drop`."
+        )
+        yield Condition("deleted_at_oden", "", text)
+
+
 def damage(folders: Sequence[str]) -> Iterator[Condition]:
     """Damage to the outbox that nobody has seen to."""
     for folder in folders:
