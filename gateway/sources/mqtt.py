@@ -24,6 +24,7 @@ from gateway.model import Moment, Notice, Sample
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
 from gateway.sources.mqtt_connection import (
+    CLOSED,
     Confirmed,
     MqttConnection,
     NoAnswer,
@@ -45,6 +46,7 @@ log = structlog.get_logger()
 _AT_ONCE = 500
 """Packets that are handed over before others of the process have their turn."""
 _WATCH = 1.0
+_SHORT, _FEW = 30.0, 3
 _LASTING = 5.0
 """Seconds after which it is told that a broker has to wait."""
 
@@ -71,18 +73,28 @@ class MqttSource(Source):
         self._address = 0
         """The one that is tried, or stands."""
         self._version: Version = "3.1.1" if config.version == "3.1.1" else "5"
+        self._short = 0
+        """Connections in a row that stood, and were closed soon without a word."""
         self._handing_over_since: float | None = None
 
     async def _serve(self, take: Take) -> NoReturn:
         url = self._addresses[self._address]
         connection = MqttConnection(
-            self._config, self._clock, self._lost, self._confirmation, version=self._version, url=url
+            self._config,
+            self._clock,
+            self._lost,
+            self._confirmation,
+            version=self._version,
+            url=url,
+            closed=self._closed(),
         )
+        stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))
         try:
             with self._waiting():
                 connack = await self._open(connection)
             self._connected()
+            stood_at = self._clock.monotonic()
             host, port = address_of(self._config.url)
             session = f"{self._config.client_id} at {host}:{port}"
             connected = Connected(session, connack.resumed, self._clock.monotonic())
@@ -98,6 +110,16 @@ class MqttSource(Source):
         finally:
             watching.cancel()
             connection.close()
+            short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
+            self._short = self._short + 1 if short else 0
+
+    def _closed(self) -> str:
+        """What is said where the broker closes the connection without a word: what other reason would it have for
+        doing so again and again, right after the connection stood?"""
+        if self._short < _FEW:
+            return CLOSED
+        twin = f"as brokers do where another client has the client_id {self._config.client_id}"
+        return f"{CLOSED}, for the {self._short + 1}th time shortly after it stood, {twin}"
 
     async def _open(self, connection: MqttConnection) -> Connack:
         """Connect; where that fails, the next attempt is made at another address or with another version of MQTT."""

@@ -32,6 +32,8 @@ HELD_BYTES = 16 * 2**20
 NEVER_SUBSCRIBED = "oden-gateway/never/subscribed"
 """The filter of which an UNSUBSCRIBE asks whether PUBACKs are processed."""
 
+CLOSED = "the broker closed the connection"
+
 _TICK = 1.0
 _LONGEST_EXPIRY = 0xFFFF_FFFF
 _MOST_IDS = 0xFFFF
@@ -82,7 +84,8 @@ class MqttConnection:
     """A connection, from `open` to `close`, which must follow; never used again after that.
 
     `on_loss` is called at once with the reason when the connection is lost, while what arrived before may still
-    wait in `pop`. `confirmation` is that of the broker, over all connections to it.
+    wait in `pop`. `confirmation` is that of the broker, over all connections to it. `closed` is what is said when the
+    broker closes the connection without a word.
     """
 
     def __init__(
@@ -94,9 +97,10 @@ class MqttConnection:
         *,
         version: Version = "5",
         url: str | None = None,
+        closed: str = CLOSED,
     ) -> None:
         self._config, self._clock, self._on_loss = config, clock, on_loss
-        self._version, self._url = version, url or config.url
+        self._version, self._url, self._closed = version, url or config.url, closed
         self._confirmation = confirmation or Confirmation()
         self._confirmation.begin()
         self._loop = asyncio.get_running_loop()
@@ -117,6 +121,8 @@ class MqttConnection:
         self._timer: asyncio.TimerHandle | None = None
         # The broker may be silent for half the time, and its answer is awaited for the other half.
         self._keep_alive = KeepAlive(max(1, int(config.keepalive / 2)), clock.monotonic())
+        self.closed_without_a_word = False
+        """The broker has ended a connection that stood, and did not say why."""
         self.paused_since: float | None = None
         """Since when nothing is read, on the monotonic clock; None while it is."""
 
@@ -353,13 +359,14 @@ class MqttConnection:
 
     def _ended(self, why: str) -> None:
         """The stream has ended."""
-        ending = f"the connection was lost: {why}" if why else "the broker closed the connection"
+        ending = f"the connection was lost: {why}" if why else CLOSED
         if not self._greeted:
             self._lose(NoAnswer(f"cannot connect: {ending} before it answered"))
         elif self.paused_since is not None:
             self._lose(SourceError(f"{ending}, while it had to wait because nothing is taken in"))
         else:
-            self._lose(SourceError(ending))
+            self.closed_without_a_word = not why and self._lost is None
+            self._lose(SourceError(ending if why else self._closed))
 
     def _lose(self, error: Exception) -> None:
         if self._lost is None:  # the first reason is the one that says most

@@ -278,12 +278,12 @@ async def test_p9_a_refused_topic_is_shown_and_asked_for_again(tmp_path: Path, v
 
 
 async def test_two_clients_with_one_name_are_told_so(broker: Mosquitto) -> None:
-    """Two gateways with the same client_id throw each other out for ever: the reason names the cause."""
+    """Two gateways with the same client_id throw each other out for ever: where that repeats, the reason names it."""
     first, second = mqtt_source(broker, ORDER), mqtt_source(broker, ORDER)
     async with running(first, Intake()):
         await wait_until(lambda: first.health.connected)
         async with running(second, Intake()):
-            await wait_until(lambda: "another client has connected with this client_id" in first.health.detail)
+            await wait_until(lambda: "another client has the client_id edge-test" in first.health.detail)
 
 
 @BOTH
