@@ -8,6 +8,7 @@ import asyncio
 import signal
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import structlog
 
@@ -104,7 +105,7 @@ class App:
         drain = self._delivery(outbox, client)
         intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
         seen_until = await intake.load()
-        sources = make_sources(self._loaded.config, self._plans, self._clock)
+        sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
         handlers = ControlHandlers(outbox, live=True, wake=drain.wake)
         status = StatusLoop(
             Parts(
@@ -207,8 +208,9 @@ def _edge(name: str, part: StatusLoop | StatusServer | control.Control | ClockWa
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
 
 
-def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> list[Source]:
-    """The sources of `config`, each with the addresses that the inputs of `plans` name."""
+def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None) -> list[Source]:
+    """The sources of `config`, each with the addresses that the inputs of `plans` name. What must not outlive a start
+    of the machine is kept in `runtime`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -222,10 +224,13 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
+            from gateway.sources.opcua.channel import Channel
+            from gateway.sources.opcua.session_key import key_file
             from gateway.sources.opcua.source import OpcuaSource as Opcua
             from gateway.sources.opcua.tags import tags_of
 
-            sources.append(Opcua(name, section, tags_of(name, section, config.lines), clock))
+            channel = Channel(section, key_file(runtime, name))
+            sources.append(Opcua(name, section, tags_of(name, section, config.lines), clock, channel))
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 
