@@ -40,6 +40,7 @@ KindName = Literal[
     "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
+    "configuration_refused",
     "outbox_damaged",
     "oden_held",
     "oden_silent",
@@ -52,11 +53,13 @@ KindName = Literal[
     "certificate_expires",
     "source_unprotected",
     "unsettled",
+    "deleted_at_oden",
     "dead_letters",
     "table_wrong",
     "clock_set",
     "output_lost",
     "log_unwritable",
+    "restart_needed",
 ]
 """The kinds of problems, the gravest first: the order in which they are shown."""
 
@@ -88,6 +91,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("configuration_refused", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
@@ -101,10 +105,12 @@ KINDS: dict[KindName, Kind] = {
         Kind("source_unprotected", remedy="oden-gateway pki create"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
         Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
+        Kind("deleted_at_oden", remedy="oden-gateway outbox list --where deleted"),
         Kind("table_wrong", remedy="oden-gateway check"),
         Kind("clock_set", remedy="timedatectl"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
+        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
     )
 }
 """What is to be known of each kind."""

@@ -13,23 +13,25 @@ made once.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from gateway.batch import Batch, IntakeHealth, Replan
 from gateway.clock import Clock
 from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Step, Tick, due, dump, load
+from gateway.mapping.line import LineState, Tick, due, dump, load
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Moment, Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -52,40 +54,6 @@ MOST_QUEUED = 20_000
 STATE_WRITE = 5.0
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
-
-
-@dataclass(slots=True)
-class IntakeHealth:
-    """What intake says of itself; counts since the process started."""
-
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By source and quality."""
-    redelivered: int = 0
-    repeated: int = 0
-    """Messages that were left out because of their id."""
-    blocked: str | None = None
-    """Why nothing can be stored at the moment."""
-    faults: dict[str, str] = field(default_factory=dict)
-    """Line -> the gateway's own error in mapping it, until it maps again."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
-
-    arrivals: Sequence[Arrival]
-    repeats: BatchRepeats
-    lines: dict[str, Feed] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
-    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    redelivered: int = 0
-    repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
 
 
 class Intake:
@@ -113,12 +81,14 @@ class Intake:
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self.follow(plans)
+        self._asked: Replan | None = None
+        self._running = False
         self._poke = asyncio.Event()
         self._stopping = False
         self._lines: dict[str, Feed] = {}
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
-        self._mapped: _Batch | None = None
+        self._mapped: Batch | None = None
         """Mapped, and not known to be stored."""
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for batches that are stored."""
@@ -144,6 +114,18 @@ class Intake:
             for route in plan.subscriptions:
                 self._routes[route].append(plan)
 
+    async def replan(self, plans: Sequence[LinePlan], changed: Collection[str]) -> None:
+        """Map by `plans` from the next batch on, and return once that is so. Lines may have come and gone; `changed`
+        are the keys of those whose plan is another now, which go on with what is remembered of them. What is
+        remembered of a line that has gone is on disk.
+        """
+        asked = self._asked = Replan(plans, frozenset(changed))
+        if self._running:
+            self._poke.set()
+            await asked.done.wait()
+        else:
+            await self._take_plans()
+
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
         while self._closed or self._queued >= MOST_QUEUED:
@@ -167,11 +149,17 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         self._number = await self._outbox(Outbox.last_commit)
-        for plan in self._plans:
-            text = await self._outbox(Outbox.line_state, plan.key)
-            self._lines[plan.key] = Feed(load(plan, text) if text else LineState())
+        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    async def _line(self, plan: LinePlan, changed: Collection[str] = ()) -> Feed:
+        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now."""
+        known = self._lines.get(plan.key)
+        if known is not None and plan.key not in changed:
+            return known
+        text = dump(known.state) if known is not None else await self._outbox(Outbox.line_state, plan.key)
+        return Feed(load(plan, text) if text else LineState())
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -182,15 +170,20 @@ class Intake:
 
         Called again after it raised, it goes on where it was.
         """
-        await self._turn()
-        while not self._stopping:
-            self.turned_at = self._clock.monotonic()
-            self._gathered += await self._gather()
+        self._running = True
+        try:
             await self._turn()
-        while self._queue:
-            self._gathered += self._taken_out()
+            while not self._stopping:
+                self.turned_at = self._clock.monotonic()
+                self._gathered += await self._gather()
+                await self._turn()
+                await self._take_plans()
+            while self._queue:
+                self._gathered += self._taken_out()
+                await self._turn()
             await self._turn()
-        await self._turn()
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
@@ -245,7 +238,23 @@ class Intake:
         if not self._queue:
             self._idle.set()
 
-    async def _store(self, batch: "_Batch") -> None:
+    async def _take_plans(self) -> None:
+        """Go on by other plans where that was asked for. Whatever moved is stored first: a line may be gone then."""
+        asked = self._asked
+        if asked is None:
+            return
+        self._written_at = -math.inf
+        await self._turn()
+        lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
+        await self._repeats.load(asked.plans)
+        self._lines = lines
+        for gone in self.health.faults.keys() - lines.keys():
+            del self.health.faults[gone]
+        self.follow(asked.plans)
+        self._asked = None
+        asked.done.set()
+
+    async def _store(self, batch: Batch) -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
         if batch.commit is not None:
             await self._patiently(Outbox.commit, batch.commit)
@@ -280,16 +289,16 @@ class Intake:
         if errors:
             raise ExceptionGroup("after a commit", errors)
 
-    def _count(self, batch: "_Batch") -> None:
+    def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
 
-    async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
+    async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals), BatchRepeats(self._repeats))
+        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
         for arrival in arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
@@ -303,7 +312,7 @@ class Intake:
             for moment in arrival.moments:
                 for sample in moment.samples:
                     batch.samples[sample.source, sample.quality] += 1
-                for plan, part in self._parts(moment, batch):
+                for plan, part in batch.parts(moment, self._routes):
                     self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
@@ -316,19 +325,7 @@ class Intake:
         batch.commit = self._commit_of(batch)
         return batch
 
-    def _parts(self, moment: Moment, batch: "_Batch") -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
-        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
-        for sample in moment.samples:
-            for plan in self._routes.get((sample.source, sample.address), ()):
-                if batch.repeats.is_repeat(plan, sample):
-                    batch.repeated += 1
-                else:
-                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
-        for plan, samples in parts.values():
-            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
-
-    def _commit_of(self, batch: "_Batch") -> Commit | None:
+    def _commit_of(self, batch: Batch) -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
         moved = self._dirty | batch.lines.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
@@ -346,7 +343,7 @@ class Intake:
             old_rings=known.old_rings,
         )
 
-    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
+    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: Batch) -> None:
         """Take `event` into a batch; None: put the messages in their places that came late in it."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         try:

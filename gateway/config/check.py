@@ -18,6 +18,13 @@ from gateway.errors import ConfigFault
 MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
+DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
+    "expr": ("edge", "counter"),
+    "words": ("edge", "counter", "word_bits"),
+    "stale": ("edge",),
+}
+"""What else a derived input can say."""
+
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
@@ -107,6 +114,8 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
             yield ConfigFault(("lines", index, "id"), text)
         elif (line.factory, line.line) in names or line.key in keys:
             text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
+            if line.renamed_from is not None and line.key in keys:
+                text = f"another line above goes on with what {quoted(line.renamed_from)} had; only one can"
             yield ConfigFault(("lines", index, "line"), text)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
@@ -125,14 +134,14 @@ def _line(
 
 
 def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
-    derived = [key for key in ("expr", "stale") if getattr(given, key) is not None]
+    derived = [key for key in ("expr", "words", "stale") if getattr(given, key)]
     if derived:
-        allowed = {derived[0], "edge"}
+        allowed = {derived[0], *DERIVED_KEYS[derived[0]]}
         for key in sorted(given.model_fields_set - allowed):
             text = f"'{key}' means nothing beside '{derived[0]}', which says it all; remove it"
             yield ConfigFault((*loc, key), text)
     elif given.source is None:
-        remedy = "one of the names under `sources`; what follows from other inputs has 'expr' instead"
+        remedy = "one of the names under `sources`; what follows from other inputs has 'expr' or 'words' instead"
         yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}")
     else:
         match sources.get(given.source):

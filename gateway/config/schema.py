@@ -172,6 +172,12 @@ class Line(Section):
     factory: Name = Field(description="Name of the factory at Oden.")
     line: Name = Field(description="Name of the line at Oden.")
     id: str | None = Field(None, description="Id of the line at Oden. Absent, it is looked up once by name.")
+    renamed_from: Name | None = Field(
+        None,
+        description="What the line was called in this file before: `Line 01`, with the factory where that had another "
+        "name too (`Factory A/Line 01`), or its `id`. It goes on with the run, the counts and the records that wait "
+        "under that name; leave it in.",
+    )
     inputs: dict[Identifier, Input] = Field(min_length=1)
     run: Run | None = None
     batches: Batches | None = None
@@ -184,8 +190,12 @@ class Line(Section):
 
     @property
     def key(self) -> str:
-        """By what the line's state and records are stored."""
-        return self.id or f"{self.factory}/{self.line}"
+        """By what the line's state and records are stored: it stays when the line is renamed."""
+        name = f"{self.factory}/{self.line}"
+        if self.renamed_from is None:
+            return self.id or name
+        is_whole = "/" in self.renamed_from or self.renamed_from == self.id
+        return self.renamed_from if is_whole else f"{self.factory}/{self.renamed_from}"
 
 
 class LookupTable(Section):
@@ -241,6 +251,14 @@ class OutboxConfig(Section):
         "other, which saves requests, so that one may come a little after the next start; where Oden refuses a start "
         "while the one before is open, they go first, which is tried anew once a day. `bulk`: always so that they "
         "share requests. `before_next`: each end before the next start.",
+    )
+    updates: Literal["auto", "fields", "whole"] = Field(
+        "auto",
+        description="How Oden is told that the name or the metadata of something have changed. What somebody has "
+        "changed in Oden since stays as it is: before each change it is looked at, which is one request more. `auto`: "
+        "a change names only what is new; the first one shows whether this Oden drops metadata that a change does "
+        "not name, and where it does, each change names everything that is there. `fields`: always only what is new. "
+        "`whole`: always everything.",
     )
 
     @field_validator("size_limit")

@@ -13,6 +13,19 @@ class Counter(Section):
     """A number that only grows, until it rolls over or is reset. All of this but `unit` is in the numbers that the PLC
     shows."""
 
+    signed: Literal[16, 32] | None = Field(
+        None,
+        description="For a count in a whole number with a sign (`INT`, `DINT`) that goes from 32767 to -32768 and on: "
+        "of how many bits that is. It says the `rollover` as well.",
+    )
+    direction: Literal["up", "down"] = Field(
+        "up",
+        description="`down`: what was made is what the value went down by, as where it shows what is left to do. A "
+        "larger value means that it was set anew, and counts nothing.",
+    )
+    number: Literal["text"] | None = Field(
+        None, description='`text`: the count is written as text, such as `"105"`. The same as `number` of the input.'
+    )
     rollover: int | float | None = Field(
         None,
         gt=0,
@@ -32,8 +45,8 @@ class Counter(Section):
     )
     too_fast: Literal["count", "ignore"] = Field(
         "count",
-        description="What becomes of a jump that is more than `max_rate` allows: it is counted, or nothing is. "
-        "Either way it is listed as a gap.",
+        description="What becomes of a jump that is more than `max_rate` allows or, without one, more than 100 times "
+        "the largest of the last 100 moves: it is counted, or nothing is. Either way it is listed as a gap.",
     )
     restarts_with: Identifier | None = Field(
         None,
@@ -51,6 +64,11 @@ class Counter(Section):
         description="The unit of what is counted, after `scale`: `m`, `kg`. It is for people: `check` and "
         "`explain` say it, Oden is not told.",
     )
+
+    @property
+    def turn(self) -> int | float | None:
+        """After how many counts it shows the same again; None where it never does."""
+        return self.rollover if self.signed is None else 1 << self.signed
 
 
 WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
@@ -138,9 +156,22 @@ class Input(Section):
         description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw '
         '* 0.1".',
     )
+    words: list[Identifier] = Field(
+        [],
+        min_length=2,
+        max_length=4,
+        description="Instead of `source`: one number that stands in several words of a PLC, each an input, the highest "
+        "first: `[good_high, good_low]`.",
+    )
+    word_bits: Literal[8, 16, 32] = Field(16, description="With `words`: how many bits each has.")
     stale: Identifier | None = Field(
         None,
         description="Instead of `source`: true while this other input, which has `fresh` or `heartbeat`, is quiet.",
+    )
+    number: Literal["text"] | None = Field(
+        None,
+        description='`text`: a number that is written as text, such as `"105"` or `"-2.5"`, counts as that number; in '
+        "a whole message, where an amount is asked for.",
     )
     counter: Counter | None = Field(None, description="Present when the value is a running count.")
     edge: Literal["rising", "falling", "any"] | None = Field(
@@ -209,6 +240,12 @@ class Entry(Section):
         ge=0,
         description="An amount of less than this waits for the next window. At the end of the run or batch it is sent "
         "anyway.",
+    )
+    max: int | float | None = Field(
+        None,
+        gt=0,
+        description="The largest amount that one message can mean, before `factor`. What says more, such as a number "
+        "that was scanned into the wrong field, is listed and counts nothing.",
     )
 
 

@@ -46,12 +46,13 @@ def counts(cache: OutboxCache) -> Counts:
             for attempt in cache.attempts(name):
                 sending += len(attempt.positions) if attempt.phase == "sending" else 0
                 in_doubt += len(attempt.positions) if attempt.phase == "in_doubt" else 0
-            since = cache.ready.since(name)
-            oldest += [since] if since is not None else []
+            oldest_of_lane = cache.ready.since(name)
+            oldest += [oldest_of_lane] if oldest_of_lane is not None else []
     dead = cache.lanes[DEAD].waiting if DEAD in cache.lanes else 0
     unsettled = cache.totals.unsettled
     waiting -= sending + in_doubt
-    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, min(oldest, default=None), unsettled, by_line)
+    since, held = min(oldest, default=None), cache.totals.held
+    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, since, unsettled, by_line, held)
 
 
 def notices(cache: OutboxCache, newest: int) -> list[Notice]:

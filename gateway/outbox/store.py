@@ -53,6 +53,7 @@ All rows are JSON text; names in them never change within a format.
     thing/DIGEST            what there is of one thing that settings are about
     line/LINE               a line's state, as mapping wrote it
     lines-at-oden           names and ids of lines at Oden
+    learned                 what delivery has learned of Oden's manners
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
     receipts/SESSION/PLACE  a block of them, by the place of its first
     ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
@@ -320,13 +321,6 @@ class Outbox:
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
                     record_rules.put_back(transaction, stored)
-
-    def adopt(self, key: str, oden_id: str) -> None:
-        """Oden has the interval `key` under another id than was known."""
-        with self.transaction() as transaction:
-            interval = transaction.interval(key)
-            if interval is not None:
-                interval.oden_id = oden_id
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""

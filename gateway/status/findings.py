@@ -5,8 +5,8 @@ snapshot's parts.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
-from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.oden.http_answer import UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
@@ -100,6 +100,16 @@ def unsettled(outbox: OutboxStatus) -> Iterator[Condition]:
             "is there, and say so with `oden-gateway outbox settle`."
         )
         yield Condition("unsettled", "", text)
+
+
+def held(outbox: OutboxStatus) -> Iterator[Condition]:
+    """Intervals that somebody has deleted at Oden while they were open."""
+    if outbox.held:
+        text = (
+            f"{counted(outbox.held, 'interval was', 'intervals were')} deleted at Oden while open at the machine: "
+            "what belongs there is held. Say what becomes of it with `oden-gateway outbox recreate` or `drop`."
+        )
+        yield Condition("deleted_at_oden", "", text)
 
 
 def damage(folders: Sequence[str]) -> Iterator[Condition]:

@@ -69,6 +69,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.connections(sources),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
+            *findings.held(outbox),
             *findings.losses(summary.notices, now),
         ]
     )
@@ -172,6 +173,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> Outbo
         drain_seconds=seconds,
         bytes=summary.bytes,
         limit=limit,
+        held=counts.held,
     )
 
 

@@ -107,6 +107,8 @@ class OutboxStatus:
     drain_seconds: float
     bytes: int
     limit: int = 0
+    held: int = 0
+    """Intervals that somebody has deleted at Oden while they were open."""
 
     @property
     def to_do(self) -> int:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.batch import IntakeHealth
 from gateway.health import Condition
-from gateway.intake import IntakeHealth
 from gateway.model import Notice
 from gateway.status import findings
 from gateway.status.findings import LATELY
