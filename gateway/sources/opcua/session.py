@@ -244,6 +244,7 @@ class Session:
                     if self._refused.get(node) != reading:
                         self._refused[node] = self._health.failed[node] = reading
                         notices.append(Notice("reject", now, self._name, node, reading))
+                    samples.append(Sample(self._name, node, None, now, quality="bad"))
                     continue
                 if self._refused.pop(node, None) is not None:
                     self._health.failed.pop(node, None)
