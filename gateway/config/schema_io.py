@@ -173,6 +173,11 @@ class Input(Section):
         description='`text`: a number that is written as text, such as `"105"` or `"-2.5"`, counts as that number; in '
         "a whole message, where an amount is asked for.",
     )
+    default: Scalar = Field(
+        None,
+        description="The value where the machine lacks this input: where nothing has come of it five seconds after its "
+        'source was first heard, or where a message lacks the field. `""` is empty.',
+    )
     counter: Counter | None = Field(None, description="Present when the value is a running count.")
     edge: Literal["rising", "falling", "any"] | None = Field(
         None,

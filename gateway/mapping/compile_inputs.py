@@ -67,6 +67,9 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         scope.kinds[name] = "number"
     if counter is not None:
         _check_counter(scope, section, counter, loc)
+    if section.default is not None and (counter is not None or section.edge is not None):
+        text = "an input that is not there counts nothing and changes nothing: leave out 'default'"
+        scope.fault((*loc, "default"), text)
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
@@ -88,6 +91,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         fresh=section.fresh,
         heartbeat=section.heartbeat,
         reads_text=reads_text,
+        default=section.default,
         relies_on=beats,
     )
 

@@ -6,6 +6,7 @@ compared with the memory, which is stored with the records, they change nothing 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -59,7 +60,7 @@ class InputPlan:
     `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
-    `reads_text`: a number that is written as text is that number.
+    `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
 
     A derived input has no address, but an `expression`; or `words`, the inputs of `word_bits` each that hold a number
     together, the highest first; or `stale_of`, the input that is quiet while it is true. `relies_on` are the inputs
@@ -82,6 +83,7 @@ class InputPlan:
     fresh: float | None = None
     heartbeat: float | None = None
     reads_text: bool = False
+    default: Scalar = None
     expression: Expression | None = None
     words: tuple[str, ...] = ()
     word_bits: int = 16
@@ -156,7 +158,8 @@ class Reading(NamedTuple):
 def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
     """Take `sample`, which feeds this input, into its memory.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice.
+    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
+    message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
@@ -164,14 +167,20 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         moved = f"{plan.name} was read from {memory.origin} before: the gateway compares it with nothing it knows"
         reading = read(plan, None, sample, now)
         return reading._replace(notices=(notice_of("gap", plan, now, moved), *reading.notices))
-    if sample.quality == "bad" or sample.value is None:
+    if sample.quality == "bad" or _says_nothing(plan, memory, sample):
+        if plan.default is not None and not memory.received:
+            return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
         bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
     value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
         text = f"{plan.name} {problem}: {excerpt(sample.value)}"
-        return Reading(sample, memory, memory, usable=False, notices=(notice_of("reject", plan, now, text),))
+        after = memory
+        if not plan.message and _is_no_value(value):
+            bad_since = memory.bad_since if memory.bad_since is not None else now
+            after = replace(memory, quality="bad", bad_since=bad_since)
+        return Reading(sample, memory, after, usable=False, notices=(notice_of("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
         before = number(memory.value)
@@ -187,7 +196,7 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         at, distrust = now, f"the clock of the device was set back by {back:.0f} s, so the time of arrival counts"
     untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
     known_already = memory.untimed is not None if untimed else not (memory.clock_trusted or memory.untimed)
-    quiet_at, stale = memory.quiet_at, memory.stale
+    quiet_at, stale = memory.quiet_at if plan.quiet_after is not None else None, memory.stale
     if plan.quiet_after is not None and (changed or plan.fresh is not None or memory.value is None):
         quiet_at, stale = now + plan.quiet_after, False
     after = InputMemory(
@@ -251,10 +260,25 @@ def notice_of(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: floa
 def _said(plan: InputPlan, sample: Sample) -> object:
     """What the sample says of the input; ABSENT where it says nothing."""
     value = find(sample.value, plan.field)
+    if value is None:
+        return ""
+    if value is ABSENT and plan.default is not None:
+        return plan.default
     if plan.reads_text and isinstance(value, str):
         as_number = number_in(value)
         return value if as_number is None else as_number
     return value
+
+
+def _says_nothing(plan: InputPlan, memory: InputMemory, sample: Sample) -> bool:
+    """Whether the sample has no value, which is not the same as that there is nothing: a message that says null says
+    so, and a tag that is null and was a text."""
+    return sample.value is None and not plan.message and not isinstance(memory.value, str)
+
+
+def _is_no_value(value: object) -> bool:
+    """Whether it is nothing that a tag can be read as: then the sample is bad, whatever its quality says."""
+    return isinstance(value, dict | list) or (isinstance(value, float) and not isfinite(value))
 
 
 def _why_unusable(plan: InputPlan, value: object) -> str | None:
@@ -272,7 +296,8 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     if plan.reads_text and isinstance(value, str) and value.strip():
         return f"is text that is no number{text_remedy(value, has_key=True)}"
     if plan.plain and isinstance(value, dict | list):
-        return "is an object or list where a plain value is needed; name one field of it"
+        remedy = "name one field of it" if plan.message else "write 'index' for one element of it"
+        return f"is an object or list where a plain value is needed; {remedy}"
     return None
 
 
