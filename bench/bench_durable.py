@@ -310,7 +310,7 @@ class Plant:
         """As many events as fast as the broker takes them; returns once it has them."""
         for one in range(number):
             self.event(what, one % LINES)
-        until(lambda: not self._client._out_messages)
+        until(lambda: not self._client._out_messages)  # noqa: SLF001 - paho has no other word for it
 
 
 @dataclass(slots=True)
@@ -443,7 +443,9 @@ async def _tags(folder: Path, scenario: str) -> bool:
         for line in range(LINES)
         for tag, value in (("Order", "A"), ("State", 1), ("Good", 0))
     }
-    await server.start(**values)
+    await server.start()
+    for name, value in values.items():
+        await server.add(name, value)
     gateway = Gateway(folder / "taker", 0, opcua=server.port)
     await asyncio.to_thread(gateway.start)
     await asyncio.sleep(5.0)
@@ -487,8 +489,12 @@ SCENARIOS: dict[str, Callable[[Path, str], bool]] = {
     "spaced": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "lab")),
     "counted": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "good")),
     "states": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "state", 4.0)),
-    "summed": lambda folder, name: beside(folder, name, lambda *both: backlog(*both, "scrap", EVENTS["summed"])),
-    "recorded": lambda folder, name: beside(folder, name, lambda *both: backlog(*both, "lab", EVENTS["recorded"])),
+    "summed": lambda folder, name: beside(
+        folder, name, lambda taker, plant: backlog(taker, plant, "scrap", EVENTS["summed"])
+    ),
+    "recorded": lambda folder, name: beside(
+        folder, name, lambda taker, plant: backlog(taker, plant, "lab", EVENTS["recorded"])
+    ),
     "steady": steady,
     "tags": tags,
     "latency": latency,

@@ -18,9 +18,9 @@ database.execute("PRAGMA journal_mode = WAL")
 database.execute("PRAGMA synchronous = FULL")
 database.execute("CREATE TABLE IF NOT EXISTS events (id INTEGER PRIMARY KEY, topic TEXT, payload BLOB)")
 client = Client(CallbackAPIVersion.VERSION2, "yardstick", protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True)
-client.on_connect = lambda *_: client.subscribe("#", qos=1)
+client.on_connect = lambda *_: client.subscribe("#", qos=1) and None
 client.on_message = lambda *call: arrived.put(call[2])
-properties = Properties(PacketTypes.CONNECT)
+properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
 properties.SessionExpiryInterval, properties.ReceiveMaximum = 3600, 1000
 client.connect("127.0.0.1", int(sys.argv[1]), clean_start=False, properties=properties)
 client.loop_start()

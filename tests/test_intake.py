@@ -140,7 +140,7 @@ async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
 async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_on_disk(tmp_path: Path) -> None:
     """Line states are written every few seconds: until then the source must not say that the value is ours."""
     rig = Rig(tmp_path)
-    seen: list[str | None] = []
+    seen: list[dict[str, str]] = []
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         await until(lambda: rig.acked == [1])

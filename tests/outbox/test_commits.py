@@ -1,7 +1,7 @@
 """Commits have numbers, so that one whose outcome was not learned is made again and stored once; memory and disk agree
 after every error."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,14 @@ class Failing:
     def get(self, key: str) -> str | None:
         self._read()
         return self._rows.get(key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        self._read()
+        return self._rows.get_all(keys)
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        self._read()
+        return self._rows.get_under(prefix)
 
     def items(self) -> Iterator[tuple[str, str]]:
         self._read()

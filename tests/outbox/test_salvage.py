@@ -141,7 +141,7 @@ def test_p7_a_whole_store_is_left_alone(killed: Killed, tmp_path: Path) -> None:
     assert {path.name for path in box.iterdir()} == {"lock", "outbox"}
 
 
-def page_of(content: bytes, text: bytes) -> tuple[int, int]:
+def page_of(content: bytearray, text: bytes) -> tuple[int, int]:
     """Where the page begins and ends that has the middle one of the places at which a text is."""
     at = content.index(text, len(content) // 2) // 4096 * 4096
     return at, at + 4096
