@@ -19,7 +19,7 @@ from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
 from gateway.delivery.whereabouts import NOT_THERE, Whereabouts, says_none
 from gateway.model import Setting, StartInterval, UpdateInterval
-from gateway.oden.answers import Confirmation
+from gateway.oden.answers import Confirmation, shown_start
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
@@ -177,7 +177,7 @@ class RequestExecutor:
             gone = await self._gone_of(work, confirmation)
             refused, outcome = self._alarmed(work, endpoint, confirmation, outcome, gone)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
-            await self._settle_success(work, attempt, endpoint, confirmation, refused)
+            await self._settle_success(work, attempt, endpoint, answer, confirmation, refused)
         elif (
             outcome.fate == "dead"
             and answer.status in OVERLAPS
@@ -232,11 +232,14 @@ class RequestExecutor:
         work: Work,
         attempt: Attempt,
         endpoint: Endpoint,
+        answer: Answer,
         confirmation: Confirmation,
         refused: Mapping[int, str],
     ) -> None:
         """Oden took the request: put on disk what it says of each record."""
-        settlement = self.settlement
+        settlement, record = self.settlement, work.records[0]
+        if isinstance(record, StartInterval) and len(work.records) == 1:
+            await settlement.learn_start(record, shown_start(answer.body, record))
         if confirmation.unclear and endpoint == INTERVALS_UPDATE:
             await self._take_apart(work)  # to say it again of each does no harm
         elif confirmation.unclear:
