@@ -21,12 +21,12 @@ from gateway.delivery.changes import (
     vanished,
     writes_whole,
 )
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.settlement import Settlement
 from gateway.delivery.whereabouts import Whereabouts
 from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
-from gateway.oden.client import OdenClient
 from gateway.outbox import told
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import set_fields, without
@@ -41,7 +41,7 @@ class Changing:
     """Takes the steps of a change, each with one request at the most: look, write, and where something is to be learned
     by it, look again."""
 
-    def __init__(self, settlement: Settlement, client: OdenClient, whereabouts: Whereabouts) -> None:
+    def __init__(self, settlement: Settlement, client: LimitedClient, whereabouts: Whereabouts) -> None:
         self._settlement = settlement
         self._client = client
         self._whereabouts = whereabouts

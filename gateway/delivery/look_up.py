@@ -9,12 +9,12 @@ import structlog
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import Changing
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Setting
 from gateway.oden import answers, requests
-from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
@@ -27,7 +27,7 @@ NOT_UNIQUE = 409
 class LookUps:
     """Searches, one at a time for each lane, and goes on from what Oden shows."""
 
-    def __init__(self, settlement: Settlement, client: OdenClient, bulk: Bulk, changing: Changing) -> None:
+    def __init__(self, settlement: Settlement, client: LimitedClient, bulk: Bulk, changing: Changing) -> None:
         self._settlement = settlement
         self._changing = changing
         self._client = client
