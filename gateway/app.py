@@ -5,16 +5,19 @@ committed and what is under way at Oden is answered, then everything that only s
 """
 
 import asyncio
+import math
 import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import structlog
 
-from gateway import __version__, control
+from gateway import __version__, clock_control, control, ntp
 from gateway.clock import AnchoredClock, Clock
-from gateway.clock_watch import ClockWatch
+from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
@@ -23,11 +26,13 @@ from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mending import mend
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
+from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
@@ -63,7 +68,7 @@ class App:
         self._plans = plans
         self._clock = AnchoredClock()
         self._problems = Problems(self._clock)
-        self._clock_watch = ClockWatch(self._clock, self._problems)
+        self._clock_watch = ClockWatch(self._clock, self._problems, self._witnesses())
         self._systemd = Systemd()
         self._watchdog = Watchdog(self._systemd)
         self._supervisor = Supervisor(self._clock, self._watchdog.alive)
@@ -99,7 +104,13 @@ class App:
             if config.oden.rate > MAX_RATE:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
             async with self._clients:
-                await self._serve(stop)
+                await self._serve(stop, await self._outbox(known_time))
+                while self._clock_watch.leap.is_set() and self._supervisor.fatal is None and not stop.is_set():
+                    leap = self._clock_watch.land()
+                    if leap.retiming is not None:
+                        await mend(self._outbox, self._plans, leap.retiming)
+                    self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
+                    await self._serve(stop, None)
         finally:
             self._journal.close()
             await self._outbox.close()
@@ -108,13 +119,15 @@ class App:
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
-    async def _serve(self, stop: asyncio.Event) -> None:
+    async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
+        """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
+        known of the time at boot; None: the clock is set."""
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
         await self._begin_delivery()
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        self._sources = make_sources(self._loaded.config, self._plans, self._clock)
+        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
         handlers = ControlHandlers(outbox, live=True, wake=self._wake)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
@@ -137,10 +150,9 @@ class App:
                 self._page(),
                 _edge("control", await self._control(handlers)),
                 *self._table_children(),
-                _core("delivery", self._drain),
                 Child(
                     name="start",
-                    run=partial(self._take_in, seen_until),
+                    run=partial(self._begin, known, seen_until),
                     turned_at=lambda: waiting.turned_at,
                     once=True,
                     stage=SOURCES,
@@ -153,8 +165,9 @@ class App:
                 ),
             ):
                 supervisor.start(child)
-            await supervisor.run(stop)
-            self._systemd.stopping()
+            await supervisor.run(stop, waiting.leap)
+            if stop.is_set():
+                self._systemd.stopping()
             log.info("gateway_stopping")
             await intake.close(CLOSING)
         finally:
@@ -163,13 +176,42 @@ class App:
     def _wake(self) -> None:
         self._drain.wake()
 
-    async def _take_in(self, seen_until: float) -> None:
-        await self._clock_watch.wait_until_possible(seen_until)
-        self._supervisor.start(_core("intake", self._intake))
+    async def _begin(self, known: KnownTime | None, seen_until: float) -> None:
+        """Once it is known what time it is, take in and deliver."""
+        supervisor, watch = self._supervisor, self._clock_watch
+        if known is not None:
+            await watch.begin(known, seen_until)
+            if seen_until > self._clock.now():  # a clock was ahead, and nobody had confirmed it
+                since = math.floor(known.since or self._clock.now())
+                await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
+                await self._intake.load()
+        for child in (_core("intake", self._intake), _core("delivery", self._drain)):
+            supervisor.start(child)
         for source in self._sources.values():
-            self._supervisor.start(_source(source, self._intake))
-        self._supervisor.start(_edge("clock", self._clock_watch))
+            supervisor.start(_source(source, self._intake))
+        watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
+        supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
+
+    def _witnesses(self) -> Witnesses:
+        """Who is asked about the time. By an address without TLS anybody could answer."""
+
+        def now_by(distance: float | None) -> float | None:
+            return None if distance is None else self._clock.monotonic() + distance
+
+        def oden_at_once() -> float | Literal["unasked", "silent"]:
+            oden = self._client.server_time
+            unasked = self._loaded.config.oden.url.startswith("https:") and not oden.answers
+            return now_by(oden.latest(self._clock.monotonic())) or ("unasked" if unasked else "silent")
+
+        return Witnesses(
+            ntp=ntp.synchronised,
+            has_own_clock=ntp.has_clock_of_its_own,
+            uptime=ntp.uptime,
+            oden=lambda: now_by(self._client.server_time.distance(self._clock.monotonic())),
+            oden_at_once=oden_at_once,
+            devices=lambda: [(name, source.health.newest_at) for name, source in self._sources.items()],
+        )
 
     async def _change(self, loaded: Loaded, plans: Sequence[LinePlan]) -> Difference:
         """Run on by another configuration: what was fed by a source that changes comes again, or is found by the
@@ -191,13 +233,14 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             self._loaded, self._plans = loaded, plans
             await self._intake.replan(plans, change.lines.changed)
-            made = make_sources(new, plans, self._clock)
+            made = make_sources(new, plans, self._clock, control.runtime_directory())
             touched = {*change.sources.new, *change.sources.changed}
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             if change.delivery:
                 await supervisor.stop("delivery")
                 await self._begin_delivery()
-                supervisor.start(_core("delivery", self._drain))
+                if self._takes_in:
+                    supervisor.start(_core("delivery", self._drain))
             self._status.follow(self._parts())
             for name in touched if self._takes_in else ():
                 supervisor.start(_source(self._sources[name], self._intake))
@@ -227,7 +270,8 @@ class App:
             updates=config.outbox.updates,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
-        self._drain = Drain(self._outbox, self._client, self._clock, settings, lines)
+        may_send = self._clock_watch.may_send
+        self._drain = Drain(self._outbox, self._client, self._clock, settings, lines, may_send)
 
     def _parts(self) -> Parts:
         """What is to be looked at."""
@@ -256,6 +300,8 @@ class App:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == call_handlers.CALL:
                 return call_handlers.handle_call(self._client, question)
+            if command == clock_control.COMMAND:
+                return clock_control.answer(self._clock_watch, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             return handlers.answer(command, question)
@@ -284,12 +330,15 @@ def _core(name: str, part: Intake | Drain) -> Child:
     )
 
 
-def _edge(name: str, part: StatusLoop | StatusServer | control.Control | ClockWatch) -> Child:
+def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child:
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
 
 
-def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> dict[str, Source]:
-    """The sources of `config` by name, each with the addresses that the inputs of `plans` name."""
+def make_sources(
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+) -> dict[str, Source]:
+    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
+    start of the machine is kept in `runtime`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -303,10 +352,13 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> dic
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
+            from gateway.sources.opcua.channel import Channel
+            from gateway.sources.opcua.session_key import key_file
             from gateway.sources.opcua.source import OpcuaSource as Opcua
             from gateway.sources.opcua.tags import tags_of
 
-            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock)
+            channel = Channel(section, key_file(runtime, name))
+            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 

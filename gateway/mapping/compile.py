@@ -106,6 +106,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         plain |= {*states.selector.inputs}
     counting = {name for plan in (output, batch_output) if plan is not None for name in plan.entries}
     counting |= {rule.event for rule in rules if rule.event is not None}
+    counting |= {learned.input for learned in scope.learned.values()}
     counting |= {states.description.input} if states is not None and states.description is not None else set()
     inputs = {
         name: replace(plan, plain=name in plain, counts_each=name in counting and plan.counter is None)
@@ -130,7 +131,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         intervals=intervals,
         batch_output=batch_output,
         derived=tuple(plan for plan in inputs.values() if not plan.source),
-        watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None),
+        watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None or plan.default is not None),
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),

@@ -24,6 +24,10 @@ from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
 
+LACKING = 5.0
+"""So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
+lacks."""
+
 
 class InputTrack:
     """The inputs of a line; what is known of them becomes the step's `context.inputs` only when the line evaluates it.
@@ -93,6 +97,7 @@ class InputTrack:
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
+        self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])
         for plan, sample in fed:
@@ -107,17 +112,18 @@ class InputTrack:
         not looked at. Then what counters have counted, now that all is known."""
         now = self.context.now
         for plan in self.plan.derived:
-            causes = [
-                name for name in plan.relies_on if name in changed or (name in readings and name == plan.stale_of)
-            ]
+            heard = plan.stale_of is not None or plan.learned is not None
+            causes = [name for name in plan.relies_on if name in changed or (heard and name in readings)]
             known = memory.get(plan.name)
-            if known is not None and not causes:
+            if (known is not None or plan.learned is not None) and not causes:
                 continue
             reading = derive(plan, known, memory, self._cause(plan, causes, readings, sample), now)
-            if reading is None or reading.memory == known:
+            if reading is None:
+                continue
+            self.context.notices.extend(reading.notices)
+            if reading.memory == known:
                 continue
             memory[plan.name] = reading.memory
-            self.context.notices.extend(reading.notices)
             if reading.usable and reading.changed:
                 readings[plan.name] = reading
                 changed.add(plan.name)
@@ -148,6 +154,16 @@ class InputTrack:
 
     # Silence
 
+    def _await_lacking(self, memory: Memory, sources: set[str]) -> None:
+        """What has a default and was never heard of counts as lacking a little after its source was first heard."""
+        for plan in self.plan.watched:
+            known = memory.get(plan.name)
+            if plan.default is None or plan.source not in sources:
+                continue
+            if known is None or (known.value is None and known.quiet_at is None):
+                now = self.context.now
+                memory[plan.name] = InputMemory(plan.origin, None, now, quiet_at=now + LACKING)
+
     def timers(self) -> Iterator[tuple[float, InputPlan]]:
         """When which input will be quiet unless something comes."""
         for plan in self.plan.watched:
@@ -156,12 +172,17 @@ class InputTrack:
                 yield memory.quiet_at, plan
 
     def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
-        """What is known once nothing has come of the input for longer than is expected of it, and
-        what follows from that."""
+        """What is known once nothing has come of the input for longer than is expected of it, and what follows from
+        that: it is quiet or, where nothing has ever come and it has a default, that holds."""
         memory = dict(self.context.inputs)
-        memory[plan.name] = replace(memory[plan.name], quiet_at=None, stale=True)
-        self.context.notices.append(silence_notice(plan, self.context.now))
+        before = memory[plan.name]
         readings: dict[str, Reading] = {}
         silence = Sample(plan.source, plan.address, None, self.context.now)
+        if before.value is None and plan.default is not None:
+            memory[plan.name] = replace(before, value=plan.default, quiet_at=None)
+            readings[plan.name] = Reading(silence, before, memory[plan.name], usable=True)
+        else:
+            memory[plan.name] = replace(before, quiet_at=None, stale=True)
+            self.context.notices.append(silence_notice(plan, self.context.now))
         self._derive(memory, readings, {plan.name}, silence)
         return memory, readings

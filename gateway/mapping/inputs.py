@@ -4,8 +4,10 @@ Retained messages and the initial values after a subscribe pass through here lik
 compared with the memory, which is stored with the records, they change nothing that is already known.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
@@ -18,6 +20,7 @@ from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import (
     ABSENT,
     Number,
+    captured,
     epoch_seconds,
     excerpt,
     find,
@@ -28,7 +31,7 @@ from gateway.mapping.values import (
     text,
     text_remedy,
 )
-from gateway.model import Notice, Quality, Sample, Scalar
+from gateway.model import Learned, Notice, Quality, Sample, Scalar
 
 DAY = 86_400.0
 AHEAD = 300.0
@@ -59,10 +62,12 @@ class InputPlan:
     `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
-    `reads_text`: a number that is written as text is that number.
+    `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
+    Of a text, what `capture` captures is the value.
 
     A derived input has no address, but an `expression`; or `words`, the inputs of `word_bits` each that hold a number
-    together, the highest first; or `stale_of`, the input that is quiet while it is true. `relies_on` are the inputs
+    together, the highest first; or `stale_of`, the input that is quiet while it is true; or it is a table that is
+    `learned` from the messages of an input. `relies_on` are the inputs
     that it follows from, and the heartbeats of its source.
     """
 
@@ -82,10 +87,13 @@ class InputPlan:
     fresh: float | None = None
     heartbeat: float | None = None
     reads_text: bool = False
+    default: Scalar = None
+    capture: re.Pattern[str] | None = None
     expression: Expression | None = None
     words: tuple[str, ...] = ()
     word_bits: int = 16
     stale_of: str | None = None
+    learned: Learned | None = None
     relies_on: tuple[str, ...] = ()
 
     def accepts(self, sample: Sample) -> bool:
@@ -109,7 +117,7 @@ class InputMemory:
     message had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is
     bad. `restart_basis`: what the input said at the time with which this counter restarts; `reset_at`: when it last
     went back before that changed; `counting`: what else is known of the counter. `torn_since`: since when the words of
-    a count do not fit together.
+    a count do not fit together. `learned`: when each row of a table was last learned, by its key.
 
     On the gateway's clock: `received` is when the value came; `quiet_at` when it will be quiet unless something comes;
     `stale`: it is.
@@ -129,6 +137,7 @@ class InputMemory:
     reset_at: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
     torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
+    learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
 
 
 class Reading(NamedTuple):
@@ -156,7 +165,8 @@ class Reading(NamedTuple):
 def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
     """Take `sample`, which feeds this input, into its memory.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice.
+    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
+    message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
@@ -164,14 +174,20 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         moved = f"{plan.name} was read from {memory.origin} before: the gateway compares it with nothing it knows"
         reading = read(plan, None, sample, now)
         return reading._replace(notices=(notice_of("gap", plan, now, moved), *reading.notices))
-    if sample.quality == "bad" or sample.value is None:
+    if sample.quality == "bad" or _says_nothing(plan, memory, sample):
+        if plan.default is not None and not memory.received:
+            return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
         bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
     value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
         text = f"{plan.name} {problem}: {excerpt(sample.value)}"
-        return Reading(sample, memory, memory, usable=False, notices=(notice_of("reject", plan, now, text),))
+        after = memory
+        if not plan.message and _is_no_value(value):
+            bad_since = memory.bad_since if memory.bad_since is not None else now
+            after = replace(memory, quality="bad", bad_since=bad_since)
+        return Reading(sample, memory, after, usable=False, notices=(notice_of("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
         before = number(memory.value)
@@ -187,7 +203,7 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         at, distrust = now, f"the clock of the device was set back by {back:.0f} s, so the time of arrival counts"
     untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
     known_already = memory.untimed is not None if untimed else not (memory.clock_trusted or memory.untimed)
-    quiet_at, stale = memory.quiet_at, memory.stale
+    quiet_at, stale = memory.quiet_at if plan.quiet_after is not None else None, memory.stale
     if plan.quiet_after is not None and (changed or plan.fresh is not None or memory.value is None):
         quiet_at, stale = now + plan.quiet_after, False
     after = InputMemory(
@@ -251,10 +267,27 @@ def notice_of(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: floa
 def _said(plan: InputPlan, sample: Sample) -> object:
     """What the sample says of the input; ABSENT where it says nothing."""
     value = find(sample.value, plan.field)
+    if value is None:
+        return ""
+    if value is ABSENT and plan.default is not None:
+        return plan.default
+    if plan.capture is not None and scalar(value) is not None:
+        value = captured(plan.capture, text(scalar(value)))
     if plan.reads_text and isinstance(value, str):
         as_number = number_in(value)
         return value if as_number is None else as_number
     return value
+
+
+def _says_nothing(plan: InputPlan, memory: InputMemory, sample: Sample) -> bool:
+    """Whether the sample has no value, which is not the same as that there is nothing: a message that says null says
+    so, and a tag that is null and was a text."""
+    return sample.value is None and not plan.message and not isinstance(memory.value, str)
+
+
+def _is_no_value(value: object) -> bool:
+    """Whether it is nothing that a tag can be read as: then the sample is bad, whatever its quality says."""
+    return isinstance(value, dict | list) or (isinstance(value, float) and not isfinite(value))
 
 
 def _why_unusable(plan: InputPlan, value: object) -> str | None:
@@ -272,7 +305,8 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     if plan.reads_text and isinstance(value, str) and value.strip():
         return f"is text that is no number{text_remedy(value, has_key=True)}"
     if plan.plain and isinstance(value, dict | list):
-        return "is an object or list where a plain value is needed; name one field of it"
+        remedy = "name one field of it" if plan.message else "write 'index' for one element of it"
+        return f"is an object or list where a plain value is needed; {remedy}"
     return None
 
 

@@ -61,6 +61,7 @@ All rows are JSON text; names in them never change within a format.
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
+    clock                   what is known of the time: the last that was confirmed
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), and replaces a damaged one by what
 can be read of it (`salvage`), with bounds and counts made anew from the records (`reindex`).
@@ -137,8 +138,6 @@ class Outbox:
 
     def close(self) -> None:
         self._rows.close()
-
-    # What there is
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -385,7 +384,7 @@ class Outbox:
         self._held = None
         self._rows.apply(*rows)
         cache.follow(transaction)
-        self._held = cache
+        self._held = None if transaction.changes_all else cache
 
     def _read(self, work: Work) -> list[tuple[int, StoredRecord]]:
         """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or

@@ -4,11 +4,12 @@ snapshot's parts.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
 from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
 from gateway.model import Notice
-from gateway.oden.http_answer import UNREACHABLE
+from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 LATELY = 3600.0
@@ -55,6 +56,9 @@ def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus
         safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
         wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0
         again = "by itself" if not oden.held else f"in {wait:.0f} s" if wait >= 0.5 else "now"
+        if any(words in held for words in CERTIFICATE_DATES):
+            shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {safe}.")
         yield Condition("oden_held", "", f"{reason}; {safe}; tried again {again}.")
     for line in lines:
         if line.held:

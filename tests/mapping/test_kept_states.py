@@ -52,13 +52,17 @@ that a state can have."""
 
 def in_its_terms(state: LineState) -> LineState:
     """The state with the times of amounts in milliseconds: what a counter moved by is just before the moment at
-    which it was read, which an earlier version did not say. Nor did it remember how far a counter usually moves.
+    which it was read, which an earlier version did not say. Nor did it remember how far a
+    counter usually moves, or take what is null for empty.
     """
 
     def rounded(output: OutputState) -> OutputState:
         return replace(output, pending=tuple(each._replace(at=round(each.at, 3)) for each in output.pending))
 
-    inputs = {name: replace(memory, counting=NOTHING_KNOWN) for name, memory in state.inputs.items()}
+    inputs = {
+        name: replace(memory, value=None if memory.value == "" else memory.value, counting=NOTHING_KNOWN)
+        for name, memory in state.inputs.items()
+    }
     return replace(state, inputs=inputs, output=rounded(state.output), batch_output=rounded(state.batch_output))
 
 

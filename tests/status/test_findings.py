@@ -8,6 +8,7 @@ import pytest
 from gateway.batch import IntakeHealth
 from gateway.health import Condition
 from gateway.model import Notice
+from gateway.oden.http_answer import CERTIFICATE_DATES
 from gateway.status import findings
 from gateway.status.findings import LATELY
 from gateway.status.snapshot import Snapshot
@@ -33,6 +34,15 @@ def test_oden_cannot_be_reached(picture: Snapshot) -> None:
     said = held(picture, UNREACHABLE, NOW + 12.2)
     assert said == [f"{UNREACHABLE}; 412 records are safe on disk; tried again in 12 s."]
     assert held(picture, UNREACHABLE, NOW - 3.0, 1) == [f"{UNREACHABLE}; 1 record is safe on disk; tried again now."]
+
+
+def test_p11_a_certificate_that_is_refused_for_its_dates_is_a_problem_with_its_name(picture: Snapshot) -> None:
+    """It may be the clock of this machine that is wrong: what it shows is said."""
+    for words in CERTIFICATE_DATES:
+        oden = replace(picture.oden, held=f"Oden cannot be reached ({words})")
+        kinds = {found.kind: found.text for found in findings.delivery(oden, picture.lines, picture.outbox, NOW)}
+        assert next(iter(kinds)) == "certificate_dates"
+        assert f"({words}); for the gateway it is 20" in kinds["certificate_dates"]
 
 
 def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
