@@ -21,6 +21,7 @@ from gateway.simulator.oden.store import Organization
 
 TOKEN = {"Authorization": "Token secret-7f3a"}
 HEAD = "HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Token secret-7f3a\r\n"
+SLOWLY = "Content-Type: application/json\r\nExpect: 100-continue"
 RUN = {
     "type": {"name": "RUN"},
     "line": {"name": "Line 01", "factory": {"name": "Factory A"}},
@@ -190,9 +191,7 @@ async def test_arrival_is_when_the_head_arrived(model: OdenModel, path: Path) ->
 
     async with serving(model, path, note) as at:
         reader, writer = await connect(at)
-        writer.write(
-            f"POST /v2/factory/search {HEAD}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 16\r\n\r\n".encode()
-        )
+        writer.write(f"POST /v2/factory/search {HEAD}{SLOWLY}\r\nContent-Length: 16\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")  # 100 Continue: the head has been taken in
         await asyncio.sleep(0.5)
         writer.write(b'{"match": "all"}')
@@ -317,9 +316,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(model: OdenModel, 
     """Half a request changes nothing and is in the ledger as refused."""
     async with serving(model, path) as at:
         reader, writer = await connect(at)
-        writer.write(
-            f"POST /v2/interval/set {HEAD}Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 500\r\n\r\n".encode()
-        )
+        writer.write(f"POST /v2/interval/set {HEAD}{SLOWLY}\r\nContent-Length: 500\r\n\r\n".encode())
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"{")
         writer.close()
