@@ -52,7 +52,6 @@ TURNS = 2
 """How often the script and the gateway take turns."""
 SECONDS = 15.0
 """Of a scenario in which events come one after another."""
-EVENTS = {"summed": 20_000, "recorded": 10_000}
 LIMITS = {
     "spaced disk": 1.5,
     "counted disk": 0.1,
@@ -388,7 +387,8 @@ def beside(folder: Path, scenario: str, measure: Callable[[Taker, Plant], Figure
             right &= holds
             verdict = f"; {'at least' if name == 'rate' else 'at most'} {limit}: {'yes' if holds else 'NO'}"
         print(
-            f"{scenario:9} {name:4} script {theirs * scale:9.0f}, gateway {ours * scale:9.0f} {unit}, {ratio:.2f} times{verdict}",
+            f"{scenario:9} {name:4} script {theirs * scale:9.0f}, gateway {ours * scale:9.0f} {unit}, "
+            f"{ratio:.2f} times{verdict}",
             flush=True,
         )
     return right
@@ -489,12 +489,8 @@ SCENARIOS: dict[str, Callable[[Path, str], bool]] = {
     "spaced": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "lab")),
     "counted": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "good")),
     "states": lambda folder, name: beside(folder, name, lambda taker, plant: spaced(taker, plant, "state", 4.0)),
-    "summed": lambda folder, name: beside(
-        folder, name, lambda taker, plant: backlog(taker, plant, "scrap", EVENTS["summed"])
-    ),
-    "recorded": lambda folder, name: beside(
-        folder, name, lambda taker, plant: backlog(taker, plant, "lab", EVENTS["recorded"])
-    ),
+    "summed": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "scrap", 20_000)),
+    "recorded": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "lab", 10_000)),
     "steady": steady,
     "tags": tags,
     "latency": latency,
