@@ -21,7 +21,9 @@ BOTH = pytest.mark.parametrize("version", ["5", "3.1.1"])
 @asynccontextmanager
 async def tapped(tmp_path: Path) -> AsyncIterator[tuple[Mosquitto, MqttTap]]:
     """A broker that sends any number of messages without acknowledgement, behind a tap."""
-    with Mosquitto(tmp_path / "broker", ["max_inflight_messages 0"]) as broker:
+    # Saved at once, each acknowledgement would cost the broker a file of all messages.
+    settings = ["max_inflight_messages 0", "autosave_on_changes false", "autosave_interval 0"]
+    with Mosquitto(tmp_path / "broker", settings) as broker:
         tap = MqttTap(broker.port)
         await tap.start()
         yield broker, tap
