@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from gateway.mapping.expressions import Condition
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, is_unavailable, resolver_of
-from gateway.mapping.templates import Resolver
+from gateway.mapping.templates import Missed, NotingResolver, Resolver
 from gateway.mapping.values import Number
 from gateway.model import (
     IntervalType,
@@ -72,10 +72,19 @@ class Recorder:
         self.number += 1
         return key
 
-    def start(self, at: float, kind: IntervalType, start: int, name: str | None, metadata: JsonObject) -> str:
-        """Record the start of an interval; answers the interval's key."""
+    def start(
+        self,
+        at: float,
+        kind: IntervalType,
+        start: int,
+        name: str | None,
+        metadata: JsonObject,
+        *,
+        within: str | None = None,
+    ) -> str:
+        """Record the start of an interval, of a batch `within` the run with that key; answers the interval's key."""
         key = self._told.get((kind, start)) or self._key(at)
-        self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata))
+        self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata, within=within))
         return key
 
     def end(self, at: float, kind: IntervalType, interval: str, end: int, metadata: JsonObject = NO_METADATA) -> None:
@@ -144,11 +153,14 @@ class StepContext:
     plans: Mapping[str, InputPlan]
     recorder: Recorder
     notices: list[Notice] = field(default_factory=list)
+    missed: dict[Missed, bool] = field(default_factory=dict)
+    """What was looked up and is not in its table; whether that was said."""
 
     @property
     def resolve(self) -> Resolver:
-        """Finds the values of placeholders by what is known now."""
-        return resolver_of(self.inputs)
+        """Finds the values of placeholders by what is known now; notes what is not in the table in which it is looked
+        up."""
+        return NotingResolver(resolver_of(self.inputs), self.missed)
 
     def value(self, name: str) -> object:
         """The last good value of an input; None where it has none yet."""

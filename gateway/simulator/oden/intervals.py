@@ -152,6 +152,7 @@ def parse_interval(store: Store, body: Fields, interval_type: str, line: Line) -
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     if start is None:
         raise body.missing("start_time")
+    start -= start % max(1, store.manners.rounds)
     _check_order(body, start, end)
     _check_overlap(store, interval_type, line, start)
     given = body.fields("metadata") or Fields({}, "metadata.")
@@ -253,7 +254,7 @@ def _batch(store: Store, line: Line, given: Fields, _old: Mapping[str, object]) 
     run = store.intervals.get(("RUN", line), {}).get(named.text("id") or "")
     if run is None:
         raise not_found("run")
-    return {"run": {"id": run.id}}
+    return {"run": {name: value for name, value in run.answer().items() if name in ("id", "type", "line", "name")}}
 
 
 def _state(store: Store, _line: Line, given: Fields, _old: Mapping[str, object]) -> dict[str, object]:
