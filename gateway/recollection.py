@@ -15,7 +15,7 @@ import structlog
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import KnownOutput, RawData, credited, known_output
-from gateway.mapping.line import LineState, dump, load
+from gateway.mapping.state_rows import StateRows
 from gateway.model import IntervalType, Notice, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
@@ -46,9 +46,9 @@ async def recollect(outbox: OutboxThread, client: OdenClient, plans: Sequence[Li
 
 
 async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float) -> None:
-    text = await outbox(Outbox.line_state, plan.key)
+    rows = StateRows(await outbox(Outbox.line_state, plan.key))
     ref = (await outbox(Outbox.line_refs)).get(plan.key)
-    state = load(plan, text) if text else LineState()
+    state = rows.state(plan)
     known = known_output(plan, state)
     if ref is None or ref.oden_id is None or not known:
         return
@@ -75,7 +75,7 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
         notice = Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know")
         number = await outbox(Outbox.last_commit) + 1
-        await outbox(Outbox.commit, Commit(number=number, states={plan.key: dump(after)}, notices=(notice,)))
+        await outbox(Outbox.commit, Commit(number=number, states={plan.key: rows.changes(after)}, notices=(notice,)))
         log.warning("counters_compared", line=plan.key, taken_off=taken)
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.mapping.line import Tick, dump, load
+from gateway.mapping.line import Tick
+from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
@@ -54,10 +55,10 @@ class Gateway:
 
     def map(self, *samples: Sample | Tick) -> None:
         outbox = Outbox(self.rig.rows)
-        text = outbox.line_state(LINE)
-        played = play(PLAN, *samples, state=load(PLAN, text) if text else None)
+        rows = StateRows(outbox.line_state(LINE))
+        played = play(PLAN, *samples, state=rows.state(PLAN))
         commit = Commit(
-            number=outbox.last_commit() + 1, states={LINE: dump(played.state)}, records=tuple(played.records)
+            number=outbox.last_commit() + 1, states={LINE: rows.changes(played.state)}, records=tuple(played.records)
         )
         outbox.commit(commit)
 

@@ -24,7 +24,7 @@ def outbox(tmp_path: Path) -> Outbox:
     floor, outbox = Floor(), opened(tmp_path / "box")
     run = floor.start()
     records: list[Record] = [run, *(floor.output(run, code=f"Ü {number}") for number in range(20))]
-    outbox.commit(Commit(number=1, records=tuple(records), states={run.line: '{"seq": 21}'}))
+    outbox.commit(Commit(number=1, records=tuple(records), states={run.line: {"": '{"seq": 21}'}}))
     return outbox
 
 
