@@ -18,18 +18,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.errors import OutboxError
+from gateway.intake_batch import Batch
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Step, Tick, due, dump, load
+from gateway.mapping.feeder import Event, due, feed, settled
+from gateway.mapping.line import LineState, Tick, after_absence, dump, load
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Moment, Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -50,6 +52,8 @@ MOST_MAPPED = 2_000
 MOST_QUEUED = 20_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
 STATE_WRITE = 5.0
+ABSENT = 20.0
+"""Where nothing turned for so many seconds, the process was stopped, and nobody heard what the sources said."""
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
 
@@ -67,25 +71,6 @@ class IntakeHealth:
     """Why nothing can be stored at the moment."""
     faults: dict[str, str] = field(default_factory=dict)
     """Line -> the gateway's own error in mapping it, until it maps again."""
-
-
-@dataclass(slots=True)
-class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
-
-    arrivals: Sequence[Arrival]
-    repeats: BatchRepeats
-    lines: dict[str, Feed] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
-    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    redelivered: int = 0
-    repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
 
 
 class Intake:
@@ -118,7 +103,7 @@ class Intake:
         self._lines: dict[str, Feed] = {}
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
-        self._mapped: _Batch | None = None
+        self._mapped: Batch | None = None
         """Mapped, and not known to be stored."""
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for batches that are stored."""
@@ -169,7 +154,7 @@ class Intake:
         self._number = await self._outbox(Outbox.last_commit)
         for plan in self._plans:
             text = await self._outbox(Outbox.line_state, plan.key)
-            self._lines[plan.key] = Feed(load(plan, text) if text else LineState())
+            self._lines[plan.key] = Feed(after_absence(plan, load(plan, text)) if text else LineState())
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
 
@@ -183,10 +168,12 @@ class Intake:
         Called again after it raised, it goes on where it was.
         """
         await self._turn()
+        self.turned_at = self._clock.monotonic()
         while not self._stopping:
-            self.turned_at = self._clock.monotonic()
             self._gathered += await self._gather()
+            self._note_absence()
             await self._turn()
+            self.turned_at = self._clock.monotonic()
         while self._queue:
             self._gathered += self._taken_out()
             await self._turn()
@@ -198,6 +185,15 @@ class Intake:
         """
         self._stopping = True
         self._poke.set()
+
+    def _note_absence(self) -> None:
+        """Where the process was stopped, what was said meanwhile is yet to be heard: no wait has run out."""
+        if self._clock.monotonic() - self.turned_at < ABSENT:
+            return
+        now = self._clock.now()
+        for plan in self._plans:
+            line = self._lines[plan.key]
+            self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
 
     async def _gather(self) -> list[Arrival]:
         """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
@@ -229,7 +225,7 @@ class Intake:
 
     def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, (line or self._lines[plan.key]).state)
+        timer = due(plan, line or self._lines[plan.key])
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
@@ -245,7 +241,7 @@ class Intake:
         if not self._queue:
             self._idle.set()
 
-    async def _store(self, batch: "_Batch") -> None:
+    async def _store(self, batch: Batch) -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
         if batch.commit is not None:
             await self._patiently(Outbox.commit, batch.commit)
@@ -280,16 +276,16 @@ class Intake:
         if errors:
             raise ExceptionGroup("after a commit", errors)
 
-    def _count(self, batch: "_Batch") -> None:
+    def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
 
-    async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
+    async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals), BatchRepeats(self._repeats))
+        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
         for arrival in arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
@@ -300,12 +296,16 @@ class Intake:
             if verdict != "new":
                 batch.redelivered += 1
                 continue
+            for contact in arrival.contacts:
+                for plan in self._plans:
+                    if any(source == contact.source for source, _ in plan.subscriptions):
+                        self._step(plan, contact, batch)
             for moment in arrival.moments:
                 for sample in moment.samples:
                     batch.samples[sample.source, sample.quality] += 1
                 for plan, part in self._parts(moment, batch):
                     self._step(plan, part, batch)
-        now = self._clock.now()
+        now = self._heard_until()
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
@@ -316,7 +316,11 @@ class Intake:
         batch.commit = self._commit_of(batch)
         return batch
 
-    def _parts(self, moment: Moment, batch: "_Batch") -> Iterator[tuple[LinePlan, Sample | Moment]]:
+    def _heard_until(self) -> float:
+        """To where time has come for the lines: not beyond what waits to be mapped."""
+        return min(next((sample.received for each in self._queue for sample in each.samples), inf), self._clock.now())
+
+    def _parts(self, moment: Moment, batch: Batch) -> Iterator[tuple[LinePlan, Sample | Moment]]:
         """The lines that a moment is about, each with what is, but for messages that came before."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
@@ -328,7 +332,7 @@ class Intake:
         for plan, samples in parts.values():
             yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 
-    def _commit_of(self, batch: "_Batch") -> Commit | None:
+    def _commit_of(self, batch: Batch) -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
         moved = self._dirty | batch.lines.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
@@ -346,7 +350,7 @@ class Intake:
             old_rings=known.old_rings,
         )
 
-    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
+    def _step(self, plan: LinePlan, event: Event | None, batch: Batch) -> None:
         """Take `event` into a batch; None: put the messages in their places that came late in it."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         try:
@@ -358,13 +362,10 @@ class Intake:
                 batch.lines[plan.key] = replace(before, late=())
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
-            now = self._clock.now()
-            self._resting[plan.key] = now + REST
+            self._resting[plan.key] = (now := self._clock.now()) + REST
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
             sample = event.samples[0] if isinstance(event, Moment) else event
             source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-            if event is None:
-                batch.lines[plan.key] = replace(before, late=())
             text = f"line {plan.key}: internal error: {type(error).__name__}"
             batch.notices.append(Notice("reject", now, source, address, text))
             return

@@ -131,8 +131,10 @@ class Reading(NamedTuple):
         return self.memory.value != self.before.value
 
 
-def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
-    """Take `sample`, which feeds this input, into its memory.
+def read(
+    plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float, lost_at: float | None = None
+) -> Reading:
+    """Take `sample`, which feeds this input, into its memory. `lost_at`: when its source was lost, where it is.
 
     A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice.
     """
@@ -143,7 +145,8 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         reading = read(plan, None, sample, now)
         return reading._replace(notices=(_notice("gap", plan, now, moved), *reading.notices))
     if sample.quality == "bad" or sample.value is None:
-        bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
+        since = memory.bad_since if memory.bad_since is not None else now if lost_at is None else lost_at
+        bad_since = since if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
     value = find(sample.value, plan.field)
     problem = _why_unusable(plan, value)
@@ -259,19 +262,6 @@ def derive(
             notices = (_notice("reject", cause, now, text),) if known.quality != "bad" else ()
             return Reading(sample, known, replace(known, quality="bad"), usable=False, notices=notices)
     return Reading(sample, known, InputMemory(plan.origin, value, at), usable=True)
-
-
-def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
-    """Whether what is known of the input does not hold at the moment: its source is lost, or it or
-    what it relies on is quiet."""
-    known, plan = memory.get(name), plans.get(name)
-    if known is not None and (known.quality == "bad" or known.stale):
-        return True
-    if plan is None or plan.stale_of is not None:  # that something is quiet is known
-        return False
-    if plan.expression is not None:
-        return any(is_unavailable(plans, memory, other) for other in plan.relies_on)
-    return any(heartbeat in memory and memory[heartbeat].stale for heartbeat in plan.relies_on)
 
 
 def silence_notice(plan: InputPlan, now: float) -> Notice:

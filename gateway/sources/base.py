@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
@@ -13,7 +13,7 @@ from typing import NoReturn
 from gateway.clock import Clock
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
@@ -49,7 +49,8 @@ class Receipt:
 class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
-    `moments` are in the order in which they are to be mapped. `done` runs on the event loop, only after moments,
+    `contacts` say whether sources are heard; what they say comes before the `moments`, which are in the order in which
+    they are to be mapped. `done` runs on the event loop, only after moments,
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
     processed, by their numbers on the connection, from 1 on.
@@ -62,6 +63,7 @@ class Arrival:
     done: Callable[[], None] | None = None
     connected: Connected | None = None
     confirmed: tuple[int, ...] = ()
+    contacts: tuple[Contact, ...] = ()
 
     @property
     def size(self) -> int:
@@ -123,6 +125,8 @@ class Source(ABC):
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
         self._stands = False
+        self._heard_at = -math.inf
+        self._back: Contact | None = None
         self._lost_at: float | None = None
         self._loss_told = False
         self._interrupted = False
@@ -159,7 +163,7 @@ class Source(ABC):
                 raise RuntimeError("a wait inside was cancelled, which nobody had asked for") from error
             finally:
                 if self._stands:
-                    self._stands, self._lost_at = False, self._clock.now()
+                    self._stands, self._lost_at = False, min(self._heard_at, self._clock.now())
                     self.health.set_disconnected(self._lost_at, "the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
@@ -171,16 +175,22 @@ class Source(ABC):
     async def _serve(self, take: Take) -> NoReturn:
         """Serve one connection until it is lost, and raise why.
 
-        Calls `_connected` once it stands, and `_turn` at least every TURN seconds.
+        Calls `_connected` once it stands, `_heard` whenever something comes, and `_turn` at least every TURN seconds.
         """
 
     @abstractmethod
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """The samples of bad quality by which the mapping learns that nothing is known of the source any more."""
 
+    def _heard(self) -> None:
+        """Something has come of the peer, whatever it says: should it be silent from here on, the gap begins now."""
+        self._heard_at = self._clock.now()
+
     def _connected(self) -> None:
-        """The connection stands: what comes from here on is something to be lost."""
+        """The connection stands: what comes from here on is something to be lost. The next arrival says so."""
         self._stands, self._loss_told = True, False
+        self._heard_at = now = self._clock.now()
+        self._back = Contact(self.name, now, "back", now)
 
     async def _report_gap(self, take: Take, address: str = "") -> None:
         """List the time since the last connection was lost, for values that nobody has kept for us meanwhile."""
@@ -204,6 +214,8 @@ class Source(ABC):
             self._turn()
 
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
+        if self._back is not None:
+            arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
         with self._waiting(math.inf):
             await take(arrival)
 
@@ -211,9 +223,9 @@ class Source(ABC):
         now = self._clock.now()
         self.health.set_disconnected(now, reason)
         if not self._loss_told:
-            samples = self._unknown(now)
-            if samples:
-                await take(Arrival(self.name, moments_of(samples)))
+            since = now if self._lost_at is None else min(self._lost_at, now)
+            contact, self._back = Contact(self.name, now, "lost", since), None
+            await take(Arrival(self.name, moments_of(self._unknown(now)), contacts=(contact,)))
             self._loss_told = True
 
 

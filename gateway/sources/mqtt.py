@@ -67,6 +67,7 @@ class MqttSource(Source):
                 await self._report_gap(take, SPARKPLUG)
             await self._deliver(connection, take)
         finally:
+            self._heard_at = connection.heard_at
             connection.close()
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:

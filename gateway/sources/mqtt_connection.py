@@ -107,6 +107,8 @@ class MqttConnection:
         self._confirmation.begin()
         self._asking: asyncio.Handle | None = None
         self._number = 0
+        self.heard_at = clock.now()
+        """When anything last came of the broker, be it the end of the connection."""
         self._loop = asyncio.get_running_loop()
         self._inbox: asyncio.Queue[Packet | Exception] = asyncio.Queue()
         self._held_bytes = 0
@@ -266,6 +268,7 @@ class MqttConnection:
             self._timer.cancel()
 
     def _readable(self) -> None:
+        self.heard_at = self._clock.now()
         while self._usable and not self._paused:
             self._guarded(self._client.loop_read)
             sock = self._client.socket()

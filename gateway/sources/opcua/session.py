@@ -77,8 +77,9 @@ class Session:
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
-    async def deliver(self, take: Take, turn: Callable[[], None]) -> NoReturn:
-        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost."""
+    async def deliver(self, take: Take, turn: Callable[[], None], heard: Callable[[], None]) -> NoReturn:
+        """Hand over what arrives, for each of which `heard` is called; ask again for items that failed. Raises
+        SourceError when the session is lost."""
         pause = _RETRY
         retry_at = self._clock.monotonic() + pause
         while True:
@@ -92,6 +93,8 @@ class Session:
             except TimeoutError:
                 self._see_that_it_lives()
             else:
+                if isinstance(incoming, Buffer):
+                    heard()
                 if await self._use(incoming, take):
                     retry_at = self._clock.monotonic()
             if not self._items.missing:

@@ -68,7 +68,7 @@ class OpcuaSource(Source):
             clock = read_clock(channel, items, self._clock, self.health)
             work = [*(publisher.loop() for _ in range(OUTSTANDING)), channel.keep(), audit.run(inbox.put), clock]
             beside += [asyncio.create_task(self._beside(each, inbox)) for each in work]
-            await session.deliver(take, self._turn)
+            await session.deliver(take, self._turn, self._heard)
         finally:
             for task in beside:
                 task.cancel()
