@@ -13,25 +13,25 @@ made once.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from gateway.batch import Batch, IntakeHealth, Replan
 from gateway.clock import Clock
 from gateway.errors import OutboxError
-from gateway.intake_batch import Batch
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, due, feed, settled
 from gateway.mapping.line import LineState, Tick, after_absence, dump, load
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Notice
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -56,21 +56,6 @@ ABSENT = 20.0
 """Where nothing turned for so many seconds, the process was stopped, and nobody heard what the sources said."""
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
-
-
-@dataclass(slots=True)
-class IntakeHealth:
-    """What intake says of itself; counts since the process started."""
-
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By source and quality."""
-    redelivered: int = 0
-    repeated: int = 0
-    """Messages that were left out because of their id."""
-    blocked: str | None = None
-    """Why nothing can be stored at the moment."""
-    faults: dict[str, str] = field(default_factory=dict)
-    """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
 class Intake:
@@ -98,6 +83,8 @@ class Intake:
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self.follow(plans)
+        self._asked: Replan | None = None
+        self._running = False
         self._poke = asyncio.Event()
         self._stopping = False
         self._lines: dict[str, Feed] = {}
@@ -129,6 +116,18 @@ class Intake:
             for route in plan.subscriptions:
                 self._routes[route].append(plan)
 
+    async def replan(self, plans: Sequence[LinePlan], changed: Collection[str]) -> None:
+        """Map by `plans` from the next batch on, and return once that is so. Lines may have come and gone; `changed`
+        are the keys of those whose plan is another now, which go on with what is remembered of them. What is
+        remembered of a line that has gone is on disk.
+        """
+        asked = self._asked = Replan(plans, frozenset(changed))
+        if self._running:
+            self._poke.set()
+            await asked.done.wait()
+        else:
+            await self._take_plans()
+
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
         while self._closed or self._queued >= MOST_QUEUED:
@@ -152,11 +151,18 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         self._number = await self._outbox(Outbox.last_commit)
-        for plan in self._plans:
-            text = await self._outbox(Outbox.line_state, plan.key)
-            self._lines[plan.key] = Feed(after_absence(plan, load(plan, text)) if text else LineState())
+        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    async def _line(self, plan: LinePlan, changed: Collection[str] = ()) -> Feed:
+        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now."""
+        known = self._lines.get(plan.key)
+        if known is not None and plan.key not in changed:
+            return known
+        text = dump(known.state) if known is not None else await self._outbox(Outbox.line_state, plan.key)
+        state = load(plan, text) if text else LineState()
+        return Feed(state if known is not None else after_absence(plan, state))
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -167,17 +173,22 @@ class Intake:
 
         Called again after it raised, it goes on where it was.
         """
-        await self._turn()
-        self.turned_at = self._clock.monotonic()
-        while not self._stopping:
-            self._gathered += await self._gather()
-            self._note_absence()
+        self._running = True
+        try:
             await self._turn()
             self.turned_at = self._clock.monotonic()
-        while self._queue:
-            self._gathered += self._taken_out()
+            while not self._stopping:
+                self._gathered += await self._gather()
+                self._note_absence()
+                await self._turn()
+                self.turned_at = self._clock.monotonic()
+                await self._take_plans()
+            while self._queue:
+                self._gathered += self._taken_out()
+                await self._turn()
             await self._turn()
-        await self._turn()
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
@@ -188,12 +199,10 @@ class Intake:
 
     def _note_absence(self) -> None:
         """Where the process was stopped, what was said meanwhile is yet to be heard: no wait has run out."""
-        if self._clock.monotonic() - self.turned_at < ABSENT:
-            return
-        now = self._clock.now()
-        for plan in self._plans:
-            line = self._lines[plan.key]
-            self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
+        if self._clock.monotonic() - self.turned_at >= ABSENT:
+            for plan in self._plans:
+                line, now = self._lines[plan.key], self._clock.now()
+                self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
 
     async def _gather(self) -> list[Arrival]:
         """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
@@ -240,6 +249,22 @@ class Intake:
         await self._store(self._mapped)
         if not self._queue:
             self._idle.set()
+
+    async def _take_plans(self) -> None:
+        """Go on by other plans where that was asked for. Whatever moved is stored first: a line may be gone then."""
+        asked = self._asked
+        if asked is None:
+            return
+        self._written_at = -math.inf
+        await self._turn()
+        lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
+        await self._repeats.load(asked.plans)
+        self._lines = lines
+        for gone in self.health.faults.keys() - lines.keys():
+            del self.health.faults[gone]
+        self.follow(asked.plans)
+        self._asked = None
+        asked.done.set()
 
     async def _store(self, batch: Batch) -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
@@ -296,16 +321,10 @@ class Intake:
             if verdict != "new":
                 batch.redelivered += 1
                 continue
-            for contact in arrival.contacts:
-                for plan in self._plans:
-                    if any(source == contact.source for source, _ in plan.subscriptions):
-                        self._step(plan, contact, batch)
-            for moment in arrival.moments:
-                for sample in moment.samples:
-                    batch.samples[sample.source, sample.quality] += 1
-                for plan, part in self._parts(moment, batch):
-                    self._step(plan, part, batch)
-        now = self._heard_until()
+            for plan, event in batch.events(arrival, self._plans, self._routes):
+                self._step(plan, event, batch)
+        waiting = (sample.received for each in self._queue for sample in each.samples)
+        now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
@@ -315,22 +334,6 @@ class Intake:
                 self._step(plan, None, batch)
         batch.commit = self._commit_of(batch)
         return batch
-
-    def _heard_until(self) -> float:
-        """To where time has come for the lines: not beyond what waits to be mapped."""
-        return min(next((sample.received for each in self._queue for sample in each.samples), inf), self._clock.now())
-
-    def _parts(self, moment: Moment, batch: Batch) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
-        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
-        for sample in moment.samples:
-            for plan in self._routes.get((sample.source, sample.address), ()):
-                if batch.repeats.is_repeat(plan, sample):
-                    batch.repeated += 1
-                else:
-                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
-        for plan, samples in parts.values():
-            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 
     def _commit_of(self, batch: Batch) -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
@@ -364,10 +367,7 @@ class Intake:
                 log.exception("mapping_failed", line=plan.key)
             self._resting[plan.key] = (now := self._clock.now()) + REST
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            sample = event.samples[0] if isinstance(event, Moment) else event
-            source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-            text = f"line {plan.key}: internal error: {type(error).__name__}"
-            batch.notices.append(Notice("reject", now, source, address, text))
+            batch.reject(plan, event, error, now)
             return
         self.health.faults.pop(plan.key, None)
         if after is not before:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Section, Share, Size
+from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Sampling, Section, Share, Size
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
@@ -98,7 +98,22 @@ class OpcuaConfig(Section):
     url: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s]+$")] = Field(
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
-    publishing_interval: Duration = Field(0.25, gt=0, description="How often the server reports changed values.")
+    publishing_interval: Duration = Field(
+        0.25, gt=0, description="How often the server reports changed values; an input can have another."
+    )
+    sampling: Sampling = Field(
+        0.05,
+        ge=0,
+        description="How often the server looks at each tag, `0`: as fast as it can; an input can have another. What "
+        "changes and changes back in between is not seen.",
+    )
+    queue: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="How many values of a tag the server keeps until they can be taken; an input can have another. "
+        "With `sampling` this says how long an outage may be of which every change is told afterwards.",
+    )
     timeout: Duration = Field(
         10.0,
         gt=0,
@@ -157,6 +172,12 @@ class Line(Section):
     factory: Name = Field(description="Name of the factory at Oden.")
     line: Name = Field(description="Name of the line at Oden.")
     id: str | None = Field(None, description="Id of the line at Oden. Absent, it is looked up once by name.")
+    renamed_from: Name | None = Field(
+        None,
+        description="What the line was called in this file before: `Line 01`, with the factory where that had another "
+        "name too (`Factory A/Line 01`), or its `id`. It goes on with the run, the counts and the records that wait "
+        "under that name; leave it in.",
+    )
     inputs: dict[Identifier, Input] = Field(min_length=1)
     run: Run | None = None
     batches: Batches | None = None
@@ -169,8 +190,12 @@ class Line(Section):
 
     @property
     def key(self) -> str:
-        """By what the line's state and records are stored."""
-        return self.id or f"{self.factory}/{self.line}"
+        """By what the line's state and records are stored: it stays when the line is renamed."""
+        name = f"{self.factory}/{self.line}"
+        if self.renamed_from is None:
+            return self.id or name
+        is_whole = "/" in self.renamed_from or self.renamed_from == self.id
+        return self.renamed_from if is_whole else f"{self.factory}/{self.renamed_from}"
 
 
 class LookupTable(Section):
@@ -226,6 +251,14 @@ class OutboxConfig(Section):
         "other, which saves requests, so that one may come a little after the next start; where Oden refuses a start "
         "while the one before is open, they go first, which is tried anew once a day. `bulk`: always so that they "
         "share requests. `before_next`: each end before the next start.",
+    )
+    updates: Literal["auto", "fields", "whole"] = Field(
+        "auto",
+        description="How Oden is told that the name or the metadata of something have changed. What somebody has "
+        "changed in Oden since stays as it is: before each change it is looked at, which is one request more. `auto`: "
+        "a change names only what is new; the first one shows whether this Oden drops metadata that a change does "
+        "not name, and where it does, each change names everything that is there. `fields`: always only what is new. "
+        "`whole`: always everything.",
     )
 
     @field_validator("size_limit")

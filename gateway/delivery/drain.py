@@ -5,7 +5,7 @@ lane goes on. Each request is settled by itself: whatever goes wrong with one do
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
@@ -37,12 +37,18 @@ TURN = 2.0
 """Seconds after which `turned_at` is set anew, whatever is waited for."""
 LONGEST_IDLE = 4.0
 """Seconds after which the outbox is looked at again, though nothing has been said to be new."""
+ASK_EVERY = 20.0
+"""Seconds between two searches that are made only for the time of their answers."""
 LONGEST_WAIT = 3600.0
 """Seconds that anything of the process before waits for its next step at the most."""
 
 
 class Drain:
-    """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration."""
+    """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration.
+
+    While the present time is not known, by `time_known`, nothing leaves that holds a time: only searches for lines,
+    whose answers tell the time.
+    """
 
     def __init__(
         self,
@@ -51,12 +57,16 @@ class Drain:
         clock: Clock,
         options: DeliveryOptions,
         lines: Mapping[str, LineRef],
+        time_known: Callable[[], bool] = lambda: True,
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._clock = clock
         self._options = options
         self._executor = RequestExecutor(outbox, client, clock, options, lines)
+        self._time_known = time_known
+        self._ask_at = 0.0
+        """When the time is asked for again (monotonic)."""
         self._busy: set[str] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -80,6 +90,13 @@ class Drain:
     def gap(self) -> float:
         """Seconds between two requests at present."""
         return self._client.pace.gap
+
+    def silent_for(self) -> float | None:
+        """Seconds since a request left that has had no answer, and none has come to any other since; None while
+        nothing is waited for.
+        """
+        since = self._client.silent_since
+        return None if since is None else max(0.0, self._clock.monotonic() - since)
 
     def wake(self) -> None:
         """Something new waits in the outbox."""
@@ -193,6 +210,9 @@ class Drain:
             return None, hold.until
         if (pause := self._outbox_retry_at - self._clock.monotonic()) > 0.0:
             return None, now + pause
+        time_known = self._time_known()
+        if not time_known and (pause := self._ask_at - self._clock.monotonic()) > 0.0:
+            return None, now + pause
         try:
             works = await self._turning(self._outbox(Outbox.work))
         except OutboxError as error:
@@ -205,11 +225,13 @@ class Drain:
             now,
             busy=frozenset(self._busy),
             held={line: line_hold.until for line, line_hold in self.health.lines.items()},
-            has_line=lambda line: line in lines and lines[line].oden_id is not None,
+            has_line=lambda line: time_known and line in lines and lines[line].oden_id is not None,
             ends_first=self._executor.settlement.ends_first.always,
             ends_first_of=self._executor.settlement.ends_first.types,
             span=self._options.span,
         )
+        if chosen.choice is not None and not time_known:
+            self._ask_at = self._clock.monotonic() + ASK_EVERY
         if chosen.choice is None and not self._busy:
             self.health.outbox = None  # it can be read, and there is nothing to write
         return chosen.choice, chosen.wake

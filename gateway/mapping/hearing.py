@@ -58,6 +58,10 @@ def with_all_unheard(losses: Losses, sources: Iterable[str], at: float, back: fl
     return {source: loss(losses.get(source)) for source in sources}
 
 
+def _is_derived(plan: InputPlan) -> bool:
+    return plan.expression is not None or bool(plan.words)
+
+
 def is_unavailable(
     plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], losses: Losses, name: str
 ) -> bool:
@@ -68,7 +72,7 @@ def is_unavailable(
         return True
     if plan is None or plan.stale_of is not None:  # that something is quiet is known
         return False
-    if plan.expression is not None:
+    if _is_derived(plan):
         return any(is_unavailable(plans, memory, losses, other) for other in plan.relies_on)
     loss = losses.get(plan.source)
     if loss is not None and loss.since is not None and (known is None or known.received <= loss.until):
@@ -86,7 +90,7 @@ def lost_since(
         loss = losses.get(plan.source)
         if loss is not None and loss.since is not None:
             times.append(loss.since)
-        if plan.expression is not None:
+        if _is_derived(plan):
             times += filter(None, (lost_since(plans, memory, losses, other) for other in plan.relies_on))
     return min(times, default=None)
 
@@ -104,7 +108,7 @@ def known_until(
             until = min(until, known.received)
         if plan is None or plan.stale_of is not None:
             continue
-        if plan.expression is not None:
+        if _is_derived(plan):
             until = min(until, known_until(plans, memory, losses, plan.relies_on))
             continue
         if losses and plan.source in losses:
@@ -122,7 +126,7 @@ def back_at(plans: Mapping[str, InputPlan], losses: Losses, names: Iterable[str]
         loss = losses.get(plan.source) if plan is not None else None
         if loss is not None:
             at = max(at, loss.back if loss.back is not None else inf)
-        if plan is not None and plan.expression is not None:
+        if plan is not None and _is_derived(plan):
             at = max(at, back_at(plans, losses, plan.relies_on))
     return at if at > -inf else inf
 

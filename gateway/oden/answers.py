@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
 
 LONGEST_REASON = 500
 """Characters of Oden's reason for a refusal that are kept."""
+SHORTENED = 16
+"""Characters of a text that is taken to be another one's beginning, because Oden has shortened that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,36 @@ def shows_update(answer: object, record: UpdateInterval, _: str | None = None) -
 def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
     metadata = entry.get("metadata")
     shown = metadata if isinstance(metadata, Mapping) else {}
-    names = {key: value.get("name") if isinstance(value, Mapping) else value for key, value in shown.items()}
     return (
         (record.end is None or _epoch(entry.get("end_time")) == record.end)
-        and (not record.name or entry.get("name") == record.name)
-        and all(_as_text(names.get(key)) == _as_text(value) for key, value in record.metadata.items())
+        and (not record.name or says_same(entry.get("name"), record.name))
+        and all(says_same(plain_metadata(shown.get(key)), value) for key, value in record.metadata.items())
     )
+
+
+def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal["none"] | None:
+    """The interval with that id, as the answer to a search shows it; "none" where it shows none, and None where the
+    answer cannot be told to mean either."""
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer)
+    if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
+        return None
+    found = (entry for entry in entries if isinstance(entry, Mapping) and str(entry["id"]) == oden_id)
+    return next(found, "none")
+
+
+def plain_metadata(value: object) -> object:
+    """A metadatum as a record has it: of an object that is known by its name, the name."""
+    return value["name"] if isinstance(value, Mapping) and "name" in value else value
+
+
+def says_same(shown: object, told: object) -> bool:
+    """Whether Oden shows what it was told: a number may come back as a text, and a text with other capitals and spaces,
+    or shortened."""
+    shown, told = _as_text(shown), _as_text(plain_metadata(told))
+    if shown == told or not isinstance(shown, str) or not isinstance(told, str):
+        return shown == told
+    one, other = (" ".join(text.casefold().split()) for text in (shown, told))
+    return one == other or (len(one) >= SHORTENED and other.startswith(one.rstrip(".…")))
 
 
 def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:

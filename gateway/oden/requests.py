@@ -7,9 +7,11 @@ of setting is one in `SETTINGS`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from pydantic import JsonValue
 
 from gateway import record_kinds
 from gateway.model import (
@@ -139,7 +141,7 @@ def request_for(
 
 
 def can_share(record: Record) -> bool:
-    """Whether it may share a request with others of its line and type: updates of any interval, and starts of custom
+    """Whether it may share a request with others of its line and type: ends of any interval, and starts of custom
     intervals whose end is known. An open one is sent alone, because `interval/set` says for certain which id is
     whose."""
     return row_of(record).can_share(record)
@@ -157,6 +159,19 @@ def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) ->
 def find_line(factory: str, line: str) -> Request:
     """The search for one line by its names."""
     return Request(endpoints.LINE_SEARCH, models.Line(name=line, factory=models.Factory(name=factory), match="unique"))
+
+
+def change_request(
+    record: UpdateInterval, line_id: str, interval_id: str, wording: Wording, beside: Mapping[str, JsonValue]
+) -> Request:
+    """The request for a change that also names the metadata `beside` it, as Oden shows them."""
+    return _set_interval(replace(record, metadata={**beside, **record.metadata}), line_id, interval_id, wording)
+
+
+def find_interval(interval_type: str, line_id: str, interval_id: str) -> Request:
+    """The search for one interval by its id."""
+    of, line = models.IntervalType(name=interval_type), models.Line(id=line_id)
+    return Request(endpoints.INTERVAL_SEARCH, models.Interval(type=of, line=line, id=interval_id))
 
 
 def setting_request(record: Setting, line_id: str, oden_id: str | None) -> Request:
@@ -235,8 +250,7 @@ def _search_intervals(records: Sequence[StartInterval], line_id: str, _: str | N
 
 
 def _find_interval(records: Sequence[UpdateInterval], line_id: str, interval_id: str | None) -> Request:
-    by_id = models.Interval(**_place(records[0], line_id), id=interval_id, match="all")
-    return Request(endpoints.INTERVAL_SEARCH, by_id)
+    return find_interval(records[0].type, line_id, interval_id or "")
 
 
 # Output and quality tests
@@ -343,7 +357,7 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         request=_set_interval,
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
-        can_share=lambda _: True,
+        can_share=lambda record: not record.metadata and not record.name,
         look_up=_find_interval,
         is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,

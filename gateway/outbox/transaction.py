@@ -63,6 +63,8 @@ class Transaction:
         """Where the newest entry with a merge key is, by lane and key."""
         self.taken: list[tuple[str, int]] = []
         self.commit_mark: CommitMark | None = None
+        self.changes_all = False
+        """Rows are changed otherwise than in the life of a record: what is held of them in memory counts no more."""
 
     # Rows
 

@@ -121,6 +121,7 @@ def manners(chances: random.Random, before: Manners, mapped: int) -> Manners:
         updated=chances.choice(("whole", "whole", "whole", "empty", "text")),
         overlap=chances.choice((200, 200, 400, 409, 500)),
         refuse=refuse,
+        metadata=chances.choice(("merge", "replace")),
     )
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from gateway.delivery.ends import ENDS_AGAIN, EndsOrder
+from gateway.delivery.ends import EndsOrder
+from gateway.delivery.learned import AGAIN
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval
 from gateway.simulator.oden.manners import Manners
@@ -106,7 +107,7 @@ def test_what_was_learned_is_tried_anew_after_a_day() -> None:
         await shift(plant, 5)
         assert first_ends.types == {"RUN", "STATE"}
         plant.oden.model.manners = Manners()
-        await asyncio.sleep(ENDS_AGAIN)
+        await asyncio.sleep(AGAIN)
         assert not first_ends.types
         await shift(plant, 5, begin=100_000)
         assert not first_ends.types

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import due, feed
+from gateway.mapping.feeder import due, time_of
+from gateway.mapping.feeder import fed as taken
 from gateway.mapping.line import LineState, Tick, after_absence, dump, load
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Record, Sample
@@ -185,7 +186,7 @@ def test_p13_a_backlog_is_heard_out_for_a_minute_at_most() -> None:
     events += [said(MESSAGES, "state", at - 100, 3 if at > 1010 else 1, at) for at in range(1001, 1100, 1)]
     state, told_at = Feed(LineState()), None
     for event in events:
-        state, result = feed(line, state, event)
+        state, result = taken(line, state, event)
         if any("Jam" in str(record) for record in result.records):
             told_at = told_at or time_of(event) - T0
     assert told_at is not None
@@ -206,7 +207,7 @@ def test_p13_a_gateway_that_was_off_lets_nothing_run_out() -> None:
     later.append(tick(1100))
     texts: list[Record] = []
     for event in later:
-        started, result = feed(line, started, event)
+        started, result = taken(line, started, event)
         texts += result.records
     assert texts == []
     assert not started.state.lost
@@ -220,7 +221,7 @@ def test_p13_no_data_is_not_told_of_the_time_that_the_gateway_was_off() -> None:
     told: list[Record] = []
     later = (tick(5000), back(5001, "plc"), tag(5001.2, "state", 1, source=0, initial=True), tick(5100))
     for event in later:
-        started, result = feed(line, started, event)
+        started, result = taken(line, started, event)
         told += result.records
     assert told == []
 

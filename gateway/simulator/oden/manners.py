@@ -192,6 +192,15 @@ class Manners:
             after=_updated,
         ),
     )
+    metadata: str = _manner(
+        "merge",
+        Manner(
+            "what becomes of metadata that a change of an interval does not name: they stay (merge), or are gone "
+            "(replace); what an interval must have is then taken to stay, too. `intervals.update` asks",
+            "merge or replace",
+            {text: text for text in ("merge", "replace")}.__getitem__,
+        ),
+    )
     overlap: int = _manner(
         200,
         Manner(
@@ -210,6 +219,10 @@ class Manners:
             before=_refuse,
         ),
     )
+
+    def accepting(self) -> "Manners":
+        """The same without those that refuse what is set."""
+        return replace(self, bulk_update=200, overlap=200, refuse="")
 
     def before(self, call: Call) -> Answer | None:
         """The answer of the first manner that answers in the place of the endpoint; None where none does."""

@@ -1,9 +1,9 @@
 """The life of one session: what its subscriptions bring becomes arrivals, until it is lost.
 
 One consumer takes everything in its order: responses of the publish loops, findings of the audit, and in the end that
-the session is lost. While `take` waits nothing more is asked for, so values wait in the queues of the server, QUEUE per
-item. It marks what it had to drop, which becomes a gap; after its lifetime it drops the subscription, which becomes a
-new connection and a gap.
+the session is lost. While `take` waits nothing more is asked for, so values wait in the queues of the server. It marks
+what it had to drop, which becomes a gap; after its lifetime it drops the subscription, which becomes a new connection
+and a gap.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from gateway.model import Notice, NoticeKind, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.channel import translated
-from gateway.sources.opcua.items import QUEUE, WatchedItems
+from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
 from gateway.sources.opcua.wire import Message
@@ -170,8 +170,8 @@ class Session:
             return set()
         nodes = list(self._items.subscriptions[published.subscription].items)
         with translated("the tags could not be read"):
-            ids = [self._items.ids[node] for node in nodes]
-            values = await read_values(self._link, ids, self._items.limits)
+            wanted = [self._items.wanted[node] for node in nodes]
+            values = await read_values(self._link, wanted, self._items.limits)
             culprits = {node for node, value in zip(nodes, values, strict=True) if value == UNREADABLE}
             culprits = culprits or self._named(spoilt)
             if not culprits:
@@ -207,13 +207,12 @@ class Session:
                     if self._refused.get(node) != reading:
                         self._refused[node] = self._health.failed[node] = reading
                         notices.append(Notice("reject", now, self._name, node, reading))
+                    samples.append(Sample(self._name, node, None, now, quality="bad"))
                     continue
                 if self._refused.pop(node, None) is not None:
                     self._health.failed.pop(node, None)
                 if reading.overflowed:
-                    text = (
-                        f"more than {QUEUE} values came faster than they could be taken; the server dropped older ones"
-                    )
+                    text = "more values came than the server keeps until they are taken: it dropped older ones"
                     notices.append(Notice("gap", now, self._name, node, text))
                 if reading.status == _GONE:
                     self._items.lose(node, "the server has removed the node")
@@ -227,10 +226,15 @@ class Session:
             self._health.last_sample_at = now
             times = [sample.source_time for sample in samples if sample.source_time is not None]
             self._health.newest_at = max((*times, self._health.newest_at or 0.0)) or None
-        moments = moments_of(samples, self._items.sampling / 2)
+        moments = moments_of(samples, self._resolution(samples))
         return Arrival(
             self._name, moments, tuple(notices), done=partial(self._publisher.acknowledge, published.numbers)
         )
+
+    def _resolution(self, samples: list[Sample]) -> float:
+        """How far the times of values can differ although they are of one moment: the tags are looked at one after the
+        other. Where some are looked at more often, these say how exact a time is."""
+        return min((self._items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2
 
     def _gaps(self, published: Published, now: float) -> list[Notice]:
         texts = []

@@ -11,7 +11,6 @@ from typing import NoReturn
 import structlog
 
 from gateway.clock import Clock
-from gateway.config.addresses import parse_node_id
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Sample
@@ -22,25 +21,26 @@ from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
 from gateway.sources.opcua.services import read_limits
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
+from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.watch import Audit, read_clock
 
 log = structlog.get_logger()
 
 
 class OpcuaSource(Source):
-    """The tags of one OPC UA server; `nodes` as they are written in the configuration."""
+    """The tags of one OPC UA server."""
 
     def __init__(
         self,
         name: str,
         config: OpcuaConfig,
-        nodes: Sequence[str],
+        tags: Sequence[Tag],
         clock: Clock,
         connect: Callable[[OpcuaConfig], Connection] = Channel,
     ) -> None:
         super().__init__(name, clock, SourceHealth())
         self._config = config
-        self._addresses = {node: parse_node_id(node) for node in nodes}
+        self._tags = tuple(tags)
         self._set_ups = SetUps()
         self._connect = connect
 
@@ -76,7 +76,7 @@ class OpcuaSource(Source):
             await channel.close()
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
-        return tuple(Sample(self.name, node, None, now, quality="bad") for node in self._addresses)
+        return tuple(Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags)
 
     async def _spare_the_server(self) -> None:
         """Wait until a session may be set up again."""
@@ -90,7 +90,7 @@ class OpcuaSource(Source):
     async def _watch(self, channel: Connection, publisher: Publisher) -> WatchedItems:
         with translated("cannot subscribe"):
             limits = await read_limits(channel)
-            items = WatchedItems(channel, self._addresses, self.health.failed, publisher.follow, limits)
+            items = WatchedItems(channel, self._tags, self.health.failed, publisher.follow, limits)
             interval, timeout = self._config.publishing_interval, self._config.timeout
             await items.start(interval, timeout, channel.session_timeout, self._clock.monotonic())
         return items

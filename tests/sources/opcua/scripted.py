@@ -68,6 +68,14 @@ class Server:
         self.sessions = 0
         self.created: list[str] = []
         """Nodes for which an item was created, in order."""
+        self.asked_items: dict[str, ua.MonitoringParameters] = {}
+        """How the item of a node was asked for, the last time."""
+        self.asked_subscriptions: list[ua.CreateSubscriptionParameters] = []
+        self.least_sampling = 0.0
+        """Seconds, whatever was asked."""
+        self.longest_queue = 10_000
+        self.refused_filters: dict[str, int] = {}
+        """By what nodes refuse any filter."""
         self.subscriptions: dict[int, _Subscription] = {}
         self._requests: deque[tuple[asyncio.Future[Buffer], Any]] = deque()
         self._ids = 0
@@ -119,6 +127,7 @@ class Server:
     async def _createsubscription(self, request: ua.CreateSubscriptionRequest) -> Buffer:
         self._ids += 1
         self.subscriptions[self._ids] = _Subscription()
+        self.asked_subscriptions.append(request.Parameters)
         response = ua.CreateSubscriptionResponse()
         response.Parameters = ua.CreateSubscriptionResult(
             ua.UInt32(self._ids), self.publishing * 1000, ua.UInt32(1000), ua.UInt32(self.keepalive)
@@ -133,6 +142,9 @@ class Server:
         for item in asked.ItemsToCreate:
             node, handle = _name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
             code = self._refusal(subscription, node)
+            if isinstance(item.RequestedParameters.Filter, ua.DataChangeFilter):
+                code = code or self.refused_filters.get(node, 0)
+            self.asked_items[node] = item.RequestedParameters
             self._ids += 1
             if not code:
                 subscription.items[self._ids] = handle, asked.SubscriptionId, node
@@ -142,8 +154,8 @@ class Server:
                 ua.MonitoredItemCreateResult(
                     ua.StatusCode(ua.UInt32(code)),
                     ua.UInt32(self._ids),
-                    item.RequestedParameters.SamplingInterval,
-                    item.RequestedParameters.QueueSize,
+                    max(item.RequestedParameters.SamplingInterval, self.least_sampling * 1000),
+                    min(item.RequestedParameters.QueueSize, self.longest_queue),
                 )
             )
         return _sent(response)

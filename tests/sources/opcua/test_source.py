@@ -15,12 +15,11 @@ from asyncua.ua.status_codes import StatusCodes
 
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.channel import Channel
-from gateway.sources.opcua.items import QUEUE
 from gateway.sources.opcua.publishing import OUTSTANDING
 from gateway.sources.opcua.session import RESPONSES
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import Link, OpcuaServer, free_port, wait_until
-from tests.sources.harness import Intake, opcua_config, running
+from tests.sources.harness import Intake, opcua_config, opcua_tags, running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -54,7 +53,7 @@ def node(name: str) -> str:
 
 def make(server: OpcuaServer, *names: str, url: str | None = None, **settings: str) -> OpcuaSource:
     config = opcua_config(url or server.url, **settings)
-    return OpcuaSource("plc", config, [node(name) for name in names], AnchoredClock())
+    return OpcuaSource("plc", config, opcua_tags(map(node, names), config), AnchoredClock())
 
 
 async def test_values_with_quality_and_source_time_arrive(server: OpcuaServer, tag: str) -> None:
@@ -222,7 +221,8 @@ async def test_p9_a_missing_node_is_shown_and_found_when_it_appears(server: Opcu
 async def test_p9_a_missing_namespace_is_shown_and_found_when_it_appears(server: OpcuaServer) -> None:
     """The namespaces are read again for what is missing: a server may load its program after it began to answer."""
     late = "nsu=urn:acme:late;s=L02.State"
-    source = OpcuaSource("plc", opcua_config(server.url), [late], AnchoredClock())
+    config = opcua_config(server.url)
+    source = OpcuaSource("plc", config, opcua_tags([late], config), AnchoredClock())
     intake = Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
@@ -322,13 +322,14 @@ async def test_p12_a_full_intake_leaves_values_at_the_server(server: OpcuaServer
         await wait_until(lambda: intake.values(node(tag))[-1:] == [2000])
     counts = [sample.value for sample in intake.samples if isinstance(sample.value, int)]
     assert counts == sorted(set(counts))
-    assert len(counts) <= (RESPONSES + OUTSTANDING + 2) * QUEUE
+    assert len(counts) <= (RESPONSES + OUTSTANDING + 2) * opcua_config(server.url).queue
 
 
 async def test_p8_a_failed_connection_is_said_without_the_password(tag: str) -> None:
     """The reason why there is no connection names neither user nor password of the address."""
     url = f"opc.tcp://user:hunter2@127.0.0.1:{free_port()}"
-    source = OpcuaSource("plc", opcua_config(url), [node(tag)], AnchoredClock())
+    config = opcua_config(url)
+    source = OpcuaSource("plc", config, opcua_tags([node(tag)], config), AnchoredClock())
     async with running(source, Intake()):
         await wait_until(lambda: "cannot connect" in source.health.detail)
         assert "hunter2" not in source.health.detail
@@ -377,7 +378,8 @@ async def test_the_channel_is_renewed_in_time(server: OpcuaServer, tag: str) -> 
     """A server that keeps keys for two seconds: no value is lost over many renewals, and no session."""
     await server.add(tag, 0)
     short = partial(Channel, lifetime=2.0)
-    source = OpcuaSource("plc", opcua_config(server.url), [node(tag)], AnchoredClock(), short)
+    config = opcua_config(server.url)
+    source = OpcuaSource("plc", config, opcua_tags([node(tag)], config), AnchoredClock(), short)
     intake = Intake()
     async with running(source, intake) as errors:
         await wait_until(lambda: intake.values(node(tag)) == [0])

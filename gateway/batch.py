@@ -1,0 +1,93 @@
+"""What intake works on: a batch of arrivals while it is mapped; other plans to map by; and what it says of itself."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.feeder import Event
+from gateway.mapping.line import Step
+from gateway.mapping.trail import Feed
+from gateway.model import Contact, Moment, Notice, Record, Sample
+from gateway.outbox.entries import Commit
+from gateway.repeats import BatchRepeats
+from gateway.sources.base import Arrival
+
+Routes = Mapping[tuple[str, str], Sequence[LinePlan]]
+"""By source and address, the plans of the lines that are fed from there."""
+
+
+@dataclass(slots=True)
+class IntakeHealth:
+    """What intake says of itself; counts since the process started."""
+
+    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By source and quality."""
+    redelivered: int = 0
+    repeated: int = 0
+    """Messages that were left out because of their id."""
+    blocked: str | None = None
+    """Why nothing can be stored at the moment."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """Line -> the gateway's own error in mapping it, until it maps again."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
+
+    arrivals: Sequence[Arrival]
+    repeats: BatchRepeats
+    lines: dict[str, Feed] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    done: list[Callable[[], None]] = field(default_factory=list)
+    """How arrivals are acknowledged."""
+    steps: list[tuple[str, Step, Event]] = field(default_factory=list)
+    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    redelivered: int = 0
+    repeated: int = 0
+    commit: Commit | None = None
+    """None where there is nothing to store."""
+
+    def events(
+        self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
+    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
+        """What an arrival says, and to which lines."""
+        for contact in arrival.contacts:
+            for plan in plans:
+                if any(source == contact.source for source, _ in plan.subscriptions):
+                    yield plan, contact
+        for moment in arrival.moments:
+            for sample in moment.samples:
+                self.samples[sample.source, sample.quality] += 1
+            yield from self._parts(moment, routes)
+
+    def reject(self, plan: LinePlan, event: Event | None, error: BaseException, now: float) -> None:
+        """Give notice of what a line could not take, because of a fault of our own."""
+        sample = event.samples[0] if isinstance(event, Moment) else event
+        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        text = f"line {plan.key}: internal error: {type(error).__name__}"
+        self.notices.append(Notice("reject", now, source, address, text))
+
+    def _parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is, but for messages that came before."""
+        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
+        for sample in moment.samples:
+            for plan in routes.get((sample.source, sample.address), ()):
+                if self.repeats.is_repeat(plan, sample):
+                    self.repeated += 1
+                else:
+                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
+        for plan, samples in parts.values():
+            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
+
+
+@dataclass(slots=True)
+class Replan:
+    """Other plans by which to map, and which lines they change."""
+
+    plans: Sequence[LinePlan]
+    changed: frozenset[str]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
