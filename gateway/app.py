@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Literal
 
 import structlog
@@ -126,7 +127,7 @@ class App:
         await self._begin_delivery()
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        self._sources = make_sources(self._loaded.config, self._plans, self._clock)
+        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
         handlers = ControlHandlers(outbox, live=True, wake=self._wake)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
@@ -232,7 +233,7 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             self._loaded, self._plans = loaded, plans
             await self._intake.replan(plans, change.lines.changed)
-            made = make_sources(new, plans, self._clock)
+            made = make_sources(new, plans, self._clock, control.runtime_directory())
             touched = {*change.sources.new, *change.sources.changed}
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             if change.delivery:
@@ -333,8 +334,11 @@ def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
 
 
-def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> dict[str, Source]:
-    """The sources of `config` by name, each with the addresses that the inputs of `plans` name."""
+def make_sources(
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+) -> dict[str, Source]:
+    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
+    start of the machine is kept in `runtime`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -348,10 +352,13 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> dic
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
+            from gateway.sources.opcua.channel import Channel
+            from gateway.sources.opcua.session_key import key_file
             from gateway.sources.opcua.source import OpcuaSource as Opcua
             from gateway.sources.opcua.tags import tags_of
 
-            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock)
+            channel = Channel(section, key_file(runtime, name))
+            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 

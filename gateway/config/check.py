@@ -25,7 +25,8 @@ DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What else a derived input can say."""
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+_SECURE = ("mqtts", "wss")
 
 
 def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault]:
@@ -59,7 +60,10 @@ def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
 
 def _addresses(config: Config) -> Iterator[ConfigFault]:
     urls: list[tuple[Loc, str]] = [(("oden", "url"), config.oden.url)]
-    urls += [(("sources", name, "url"), source.url) for name, source in config.sources.items()]
+    for name, source in config.sources.items():
+        urls.append((("sources", name, "url"), source.url))
+        more = source.alternatives if isinstance(source, MqttConfig) else []
+        urls += [(("sources", name, "alternatives", index), url) for index, url in enumerate(more)]
     for loc, url in urls:
         if _host_and_port(url) is None:
             yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
@@ -92,15 +96,25 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
             continue
         loc = ("sources", name)
         scheme = urlsplit(source.url).scheme
-        if source.ca is not None and scheme == "mqtt":
-            yield ConfigFault((*loc, "ca"), "a CA certificate is for TLS: write mqtts:// in 'url', or remove it")
-        elif source.ca is not None and not source.ca.is_file():
-            yield ConfigFault((*loc, "ca"), f"there is no file {source.ca}; put the CA certificate (PEM) there")
+        yield from _tls_files(source, loc)
         session = (address[0], address[1] or _PORTS[scheme], source.client_id)
         first = sessions.setdefault(session, name)
         if first != name:
             problem = "has this client_id at the same broker, which would cut off each in turn; write another"
             yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
+
+
+def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
+    files = {"ca": source.ca, "certificate": source.certificate, "key": source.key}
+    plain = [url for url in (source.url, *source.alternatives) if urlsplit(url).scheme not in _SECURE]
+    for key, file in files.items():
+        if file is not None and plain:
+            text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
+            yield ConfigFault((*loc, key), text)
+        elif file is not None and not file.is_file():
+            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)")
+    if source.key is not None and source.certificate is None:
+        yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
 
 
 def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:

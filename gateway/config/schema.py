@@ -142,12 +142,32 @@ class OpcuaConfig(Section):
     password: SecretStr | None = Field(None, description="Password at the server; write `${secret:NAME}`.")
 
 
+_BROKER = r"^(mqtts?|wss?)://[^\s/:]+(:\d+)?(/[^\s]*)?$"
+BrokerUrl = Annotated[str, Field(pattern=_BROKER)]
+
+
+class Presence(Section):
+    """What others can see of the gateway at the broker: one retained message, and the broker's last will."""
+
+    topic: Name = Field(description="The topic of the message, such as `plant-a/oden-gateway/status`.")
+    online: str = Field("online", description="What is published when the gateway has connected.")
+    offline: str = Field(
+        "offline", description="What the broker publishes when it has lost the gateway, and the gateway when it stops."
+    )
+
+
 class MqttConfig(Section):
     """An MQTT broker."""
 
     type: Literal["mqtt"]
-    url: Annotated[str, Field(pattern=r"^mqtts?://[^\s/:]+(:\d+)?$")] = Field(
-        description="Address of the broker: `mqtt://host:1883` or, with TLS, `mqtts://host:8883`."
+    url: BrokerUrl = Field(
+        description="Address of the broker: `mqtt://host:1883` or, with TLS, `mqtts://host:8883`; under WebSocket "
+        "`ws://host:80/mqtt` or `wss://host:443/mqtt`."
+    )
+    alternatives: list[BrokerUrl] = Field(
+        [],
+        description="More addresses of the same broker: of a cluster whose members share sessions, or of a standby "
+        "that takes them over. The next one is tried when one cannot be connected to.",
     )
     client_id: Name = Field(
         description="The session's name at the broker. Keep it for ever and give each gateway its own: the broker "
@@ -156,10 +176,24 @@ class MqttConfig(Section):
     username: str | None = Field(None, description="User name at the broker.")
     password: SecretStr | None = Field(None, description="Password at the broker; write `${secret:NAME}`.")
     ca: Path | None = Field(None, description="CA certificate (PEM) that signed the broker's; the system's if absent.")
-    version: Literal["5", "3.1.1"] = Field("5", description="Protocol version that the broker speaks.")
+    certificate: Path | None = Field(
+        None,
+        description="The gateway's own certificate (PEM), for brokers that ask for one. It, the key and `ca` are read "
+        "at each connection, so that renewed files count from the next one on.",
+    )
+    key: Path | None = Field(
+        None, description="The private key (PEM, without a password) of `certificate`; absent, it is in the same file."
+    )
+    version: Literal["auto", "5", "3.1.1"] = Field(
+        "auto",
+        description="Protocol version that the broker speaks. `auto`: 5, or 3.1.1 where the broker does not take that.",
+    )
     keepalive: Duration = Field(30.0, ge=5, description="How soon a dead connection is noticed.")
     session_expiry: Duration = Field(
         604800.0, gt=0, description="How long the broker is asked to keep messages while the gateway is away (MQTT 5)."
+    )
+    presence: Presence | None = Field(
+        None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."
     )
 
 

@@ -90,7 +90,8 @@ class SourceHealth:
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
     has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements.
+    that the broker leaves open whether it has taken acknowledgements. `heard_at` is when anything last came of the
+    peer, be it the end of the connection.
     """
 
     connected: bool = False
@@ -100,6 +101,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    heard_at: float = 0.0
     unconfirmed: str | None = None
 
     def set_connected(self, now: float) -> None:
@@ -125,8 +127,8 @@ class Source(ABC):
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
         self._stands = False
-        self._heard_at = -math.inf
         self._back: Contact | None = None
+        """What is yet to be said: that the peer can be reached again."""
         self._lost_at: float | None = None
         self._loss_told = False
         self._interrupted = False
@@ -163,8 +165,7 @@ class Source(ABC):
                 raise RuntimeError("a wait inside was cancelled, which nobody had asked for") from error
             finally:
                 if self._stands:
-                    self._stands, self._lost_at = False, min(self._heard_at, self._clock.now())
-                    self.health.set_disconnected(self._lost_at, "the connection was given up")
+                    self._lose("the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
             await self._tell_loss(reason, hand_over)
@@ -175,22 +176,24 @@ class Source(ABC):
     async def _serve(self, take: Take) -> NoReturn:
         """Serve one connection until it is lost, and raise why.
 
-        Calls `_connected` once it stands, `_heard` whenever something comes, and `_turn` at least every TURN seconds.
+        Calls `_connected` once it stands, and `_turn` at least every TURN seconds.
         """
 
     @abstractmethod
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """The samples of bad quality by which the mapping learns that nothing is known of the source any more."""
 
-    def _heard(self) -> None:
-        """Something has come of the peer, whatever it says: should it be silent from here on, the gap begins now."""
-        self._heard_at = self._clock.now()
-
     def _connected(self) -> None:
         """The connection stands: what comes from here on is something to be lost. The next arrival says so."""
         self._stands, self._loss_told = True, False
-        self._heard_at = now = self._clock.now()
+        self.health.heard_at = now = self._clock.now()
         self._back = Contact(self.name, now, "back", now)
+
+    def _lose(self, reason: str) -> None:
+        """The connection stands no more. What a source does about it by itself, it does before it raises."""
+        if self._stands:
+            self._stands, self._lost_at = False, min(self.health.heard_at, self._clock.now())
+        self.health.set_disconnected(self._clock.now(), reason)
 
     async def _report_gap(self, take: Take, address: str = "") -> None:
         """List the time since the last connection was lost, for values that nobody has kept for us meanwhile."""

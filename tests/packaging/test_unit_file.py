@@ -79,6 +79,7 @@ def test_the_unit_starts_the_command_with_the_default_paths() -> None:
     assert service["ExecStart"] == [f"/opt/oden-gateway/bin/{command} run -c /etc/oden-gateway/gateway.yaml"]
     assert OutboxConfig().directory == Path("/var/lib") / service["StateDirectory"][0]
     assert (service["StateDirectoryMode"], service["RuntimeDirectory"]) == (["0700"], ["oden-gateway"])
+    assert service["RuntimeDirectoryPreserve"] == ["yes"], "a crash leaves what ends the sessions before it"
 
 
 def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configuration() -> None:

@@ -218,6 +218,26 @@ async def republish(link: Link, subscription: int, number: int) -> Buffer:
     return await link.request(request)
 
 
+async def transfer(link: Link, subscriptions: Sequence[int]) -> bool:
+    """Make `subscriptions` of another session of ours those of this one; False where the server does not. Those that it
+    has nevertheless are deleted."""
+    request = ua.TransferSubscriptionsRequest()
+    request.Parameters.SubscriptionIds = [ua.UInt32(number) for number in subscriptions]
+    request.Parameters.SendInitialValues = False
+    try:
+        results = (await call(link, request, ua.TransferSubscriptionsResponse)).Parameters.Results or ()
+    except (UaStatusCodeError, ValueError):
+        return False
+    moved = [number for number, result in zip(subscriptions, results, strict=False) if result.StatusCode.is_good()]
+    if len(moved) == len(subscriptions):
+        return True
+    if moved:
+        delete = ua.DeleteSubscriptionsRequest()
+        delete.Parameters.SubscriptionIds = [ua.UInt32(number) for number in moved]
+        await call(link, delete, ua.DeleteSubscriptionsResponse)
+    return False
+
+
 async def namespaces(link: Link) -> list[str]:
     """The server's namespace array."""
     request = ua.ReadRequest()

@@ -7,12 +7,11 @@ import structlog
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import Clock
-from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.alive import reading_interval
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import Connection, reason_of
+from gateway.sources.opcua.channel import Connection, LinkLost, reason_of
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values, standard
 from gateway.sources.opcua.session import Finding
@@ -116,10 +115,12 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
             continue
-        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"
         try:
             await read_values(connection, [standard(_CLOCK)], items.limits)
         except UaStatusCodeError:  # an answer is an answer
-            continue
+            pass
         except OSError as error:
-            raise SourceError(f"the server does not answer ({reason_of(error)})") from None
+            raise LinkLost(f"the server does not answer ({reason_of(error)})") from None
+        if not health.connected:
+            health.set_connected(clock.now())
+        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"

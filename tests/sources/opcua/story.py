@@ -32,7 +32,7 @@ async def connected(
     intake = intake or Intake()
     config = opcua_config("opc.tcp://plc:4840", **{"publishing_interval": "250ms", **settings})
     tags = [opcua_tag(node(name), config, **inputs.get(name, {})) for name in names]
-    source = OpcuaSource("plc", config, tags, scripted.clock(), server.connect)
+    source = OpcuaSource("plc", config, tags, scripted.clock(), server.connection())
 
     async def run() -> None:
         while True:
@@ -41,12 +41,15 @@ async def connected(
             except scripted.SourceError:
                 await asyncio.sleep(5)
 
+    living = asyncio.create_task(server.live())
     task = asyncio.create_task(run())
     try:
         yield source, intake
     finally:
         task.cancel()
         await asyncio.wait({task})
+        living.cancel()
+        assert not (server.session and server.reachable), "it was left in good order"
         assert not ASKED_TO_ACT & set(server.asked)
 
 
