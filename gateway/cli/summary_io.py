@@ -36,6 +36,8 @@ def inputs(line: Line) -> Iterator[str]:
         yield f"{name} is {_origin(given)}."
         if given.number is not None or (given.counter is not None and given.counter.number is not None):
             yield f"The number of {name} is written as text."
+        if given.capture is not None:
+            yield f"Of its text, what {one_line(given.capture)} captures is the value; what does not match is empty."
         if given.default is not None:
             yield f"Where the machine lacks {name}, it is {literal(given.default)}."
         if given.edge is not None:

@@ -235,11 +235,27 @@ class Line(Section):
 class LookupTable(Section):
     """A table in a file of its own, such as a product list. `{products[sku].name}` in a text is the value in the column
     `name` of the row for the value of the input `sku`. A file that has changed counts within seconds, without a
-    restart; one that is wrong is reported, and what was read before stays."""
+    restart; one that is wrong is reported, and what was read before stays.
 
-    file: Path = Field(description="A CSV table with a header line.")
+    With `from` it is no file: each line learns it from the messages of one of its inputs, and keeps it on its disk."""
+
+    file: Path | None = Field(None, description="A CSV table with a header line.")
     key: Name | None = Field(
-        None, description="The column by which rows are found; each value stands in it once. Absent, the first column."
+        None,
+        description="The column by which rows are found; each value stands in it once. Absent, the first column. With "
+        "`from`: the field of the message that says which row it is.",
+    )
+    learned_from: Identifier | None = Field(
+        None,
+        alias="from",
+        description="Instead of `file`: an input that takes whole messages, such as announced orders. Each is a row; "
+        "one with the key of another adds to that row, and what it says again is as it says.",
+    )
+    keep: int = Field(
+        500,
+        ge=1,
+        le=5_000,
+        description="With `from`: how many rows a line keeps. Beyond them the oldest are forgotten.",
     )
 
 

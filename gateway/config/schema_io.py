@@ -173,6 +173,12 @@ class Input(Section):
         description='`text`: a number that is written as text, such as `"105"` or `"-2.5"`, counts as that number; in '
         "a whole message, where an amount is asked for.",
     )
+    capture: str | None = Field(
+        None,
+        max_length=200,
+        description="A pattern (a regular expression) whose part in parentheses is the value: `^ALARM (.+)$` makes "
+        "`Jam` of `ALARM Jam`. A text that it does not match is empty.",
+    )
     default: Scalar = Field(
         None,
         description="The value where the machine lacks this input: where nothing has come of it five seconds after its "

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import DeliveryHealth
-from gateway.delivery.executor import RequestExecutor
+from gateway.delivery.executor import MOST_UNDER_WAY, RequestExecutor
 from gateway.delivery.schedule import Choice, plan
 from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-MOST_UNDER_WAY = 8
 LEAD = 0.05
 """Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a
 disk."""
@@ -213,17 +212,20 @@ class Drain:
         time_known = self._time_known()
         if not time_known and (pause := self._ask_at - self._clock.monotonic()) > 0.0:
             return None, now + pause
+        busy = frozenset(self._busy)
         try:
             works = await self._turning(self._outbox(Outbox.work))
         except OutboxError as error:
             self._wait_for_outbox(error)
             return None, now + OUTBOX_PAUSE
-        if await self._recover_abandoned(works):
+        busy |= self._busy  # what has ended meanwhile is not among `works` as it is now
+        if await self._recover_abandoned(works, busy):
             return None, now
+        self._forget_holds(works)
         chosen = plan(
             works,
             now,
-            busy=frozenset(self._busy),
+            busy=busy,
             held={line: line_hold.until for line, line_hold in self.health.lines.items()},
             has_line=lambda line: time_known and line in lines and lines[line].oden_id is not None,
             ends_first=self._executor.settlement.ends_first.always,
@@ -236,13 +238,21 @@ class Drain:
             self.health.outbox = None  # it can be read, and there is nothing to write
         return chosen.choice, chosen.wake
 
-    async def _recover_abandoned(self, works: Sequence[Work]) -> bool:
-        """Go on with attempts that say of themselves that they are being sent, while nobody sends them: their request
-        was stored although storing it seemed to fail, or its task has ended. Whether there were any."""
+    def _forget_holds(self, works: Sequence[Work]) -> None:
+        """A line on which nothing waits is not held up."""
+        waiting = {work.line for work in works}
+        for line in [*self.health.lines.keys() - waiting]:
+            if not any(lane.startswith(f"{line}/") for lane in self._busy):
+                del self.health.lines[line]
+
+    async def _recover_abandoned(self, works: Sequence[Work], busy: frozenset[str]) -> bool:
+        """Go on with attempts that say of themselves that they are being sent, while nobody sends them, their lanes not
+        being `busy`: their request was stored although storing it seemed to fail, or its task has ended. Whether there
+        were any."""
         abandoned = [
             (work, work.attempt)
             for work in works
-            if work.attempt is not None and work.attempt.phase == "sending" and work.lane not in self._busy
+            if work.attempt is not None and work.attempt.phase == "sending" and work.lane not in busy
         ]
         for work, attempt in abandoned:
             await self._turning(self._executor.settlement.recover(work, attempt, LONGEST_WAIT))

@@ -12,6 +12,7 @@ from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import Changing
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, confirmation_of
@@ -19,7 +20,7 @@ from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
 from gateway.delivery.whereabouts import NOT_THERE, Whereabouts, says_none
 from gateway.model import Setting, StartInterval, UpdateInterval
-from gateway.oden.answers import Confirmation
+from gateway.oden.answers import Confirmation, shown_start
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
@@ -35,6 +36,8 @@ log = structlog.get_logger()
 _SILENT = {True: EMPTY, False: "the answer could not be read"}
 OVERLAPS = (400, 409)
 """With what Oden may refuse a start because the interval before it is open there."""
+MOST_UNDER_WAY = 8
+"""Requests at once."""
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
 
@@ -52,16 +55,16 @@ class RequestExecutor:
         configured: Mapping[str, LineRef],
     ) -> None:
         self._outbox = outbox
-        self._client = client
+        self._client = LimitedClient(client, options.timeout, MOST_UNDER_WAY)
         self._clock = clock
         self._options = options
         self._configured = configured
         self.breaker = CircuitBreaker(clock, len(configured))
         self.settlement = Settlement(outbox, clock, options, self.breaker)
         self._bulk = Bulk(clock)
-        self._whereabouts = Whereabouts(self.settlement, client)
-        self._changing = Changing(self.settlement, client, self._whereabouts)
-        self._look_ups = LookUps(self.settlement, client, self._bulk, self._changing)
+        self._whereabouts = Whereabouts(self.settlement, self._client)
+        self._changing = Changing(self.settlement, self._client, self._whereabouts)
+        self._look_ups = LookUps(self.settlement, self._client, self._bulk, self._changing)
         self._settled_at: dict[tuple[str, int], float] = {}
 
     async def learn_lines(self) -> None:
@@ -177,7 +180,7 @@ class RequestExecutor:
             gone = await self._gone_of(work, confirmation)
             refused, outcome = self._alarmed(work, endpoint, confirmation, outcome, gone)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
-            await self._settle_success(work, attempt, endpoint, confirmation, refused)
+            await self._settle_success(work, attempt, endpoint, answer, confirmation, refused)
         elif (
             outcome.fate == "dead"
             and answer.status in OVERLAPS
@@ -232,11 +235,14 @@ class RequestExecutor:
         work: Work,
         attempt: Attempt,
         endpoint: Endpoint,
+        answer: Answer,
         confirmation: Confirmation,
         refused: Mapping[int, str],
     ) -> None:
         """Oden took the request: put on disk what it says of each record."""
-        settlement = self.settlement
+        settlement, record = self.settlement, work.records[0]
+        if isinstance(record, StartInterval) and len(work.records) == 1:
+            await settlement.learn_start(record, shown_start(answer.body, record))
         if confirmation.unclear and endpoint == INTERVALS_UPDATE:
             await self._take_apart(work)  # to say it again of each does no harm
         elif confirmation.unclear:

@@ -9,22 +9,25 @@ import structlog
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import Changing
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Setting
 from gateway.oden import answers, requests
-from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
 log = structlog.get_logger()
 
+NOT_UNIQUE = 409
+"""More than one thing fits."""
+
 
 class LookUps:
     """Searches, one at a time for each lane, and goes on from what Oden shows."""
 
-    def __init__(self, settlement: Settlement, client: OdenClient, bulk: Bulk, changing: Changing) -> None:
+    def __init__(self, settlement: Settlement, client: LimitedClient, bulk: Bulk, changing: Changing) -> None:
         self._settlement = settlement
         self._changing = changing
         self._client = client
@@ -42,7 +45,8 @@ class LookUps:
         chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None
         try:
-            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id)
+            step = settlement.learned.start_step
+            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id, max(1, step))
             body = request.text()
         except Exception as error:  # whatever a record is, it must not hold its line
             log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
@@ -51,7 +55,13 @@ class LookUps:
         answer = await self._client.post(request.endpoint, body, written)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        result = look_up_result(work, attempt, answer, settlement.options.wording)
+        if answer.status == NOT_UNIQUE and answer.own and isinstance(work.records[0], Setting):
+            request = requests.look_up_any(work.records[0], settlement.line_id(work.line))
+            answer = await self._client.post(request.endpoint, request.text(), written)
+            outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
+            await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        known = await settlement.known_ids(work) if step > 1 else frozenset()
+        result = look_up_result(work, attempt, answer, settlement.options.wording, step, known)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign

@@ -43,6 +43,8 @@ MOST_BLIND = 10
 """Look-ups that were answered and settled nothing, while Oden took other requests from one to the next, after which
 what is in doubt is unsettled.
 """
+MINUTE = 60
+"""Seconds to which Oden may round the starts of intervals."""
 OUTBOX_PAUSE = 1.0
 """Seconds until an outbox that could not be written is tried again."""
 
@@ -240,6 +242,22 @@ class Settlement:
         if not isinstance(record, StartInterval) or len(work.records) > 1 or not self.ends_first.minds_refusals:
             return {}
         return await self.outbox(Outbox.open_before, record)
+
+    async def known_ids(self, work: Work) -> frozenset[str]:
+        """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
+        record = work.records[0]
+        return await self.outbox(told.known_ids, record.line, record.type)
+
+    async def learn_start(self, record: StartInterval, shown: int | None) -> None:
+        """Oden has made an interval, and shows its start as `shown`."""
+        step = self.learned.start_step
+        if shown is None or shown == record.start:
+            if step and shown is not None and shown % MINUTE:
+                await self.learn(start_step=0)
+        elif abs(shown - record.start) < MINUTE:
+            await self.learn(start_step=MINUTE)
+        elif shown is not None:
+            log.warning("start_shown_otherwise", record=record.key, line=record.line, start=record.start, shown=shown)
 
     async def look_up_later(
         self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, answered: bool = False

@@ -7,12 +7,12 @@ from typing import Literal
 
 import structlog
 
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.settlement import Settlement
 from gateway.model import Record, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
-from gateway.oden.client import OdenClient
 from gateway.oden.requests import Request
 from gateway.outbox import gone
 from gateway.outbox.entries import Interval, Work
@@ -33,7 +33,7 @@ NOT_THERE = (404, 410)
 class Whereabouts:
     """Looks for intervals, and puts on disk what became of them."""
 
-    def __init__(self, settlement: Settlement, client: OdenClient) -> None:
+    def __init__(self, settlement: Settlement, client: LimitedClient) -> None:
         self._settlement = settlement
         self._client = client
         self._seen: dict[str, float] = {}

@@ -106,6 +106,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         plain |= {*states.selector.inputs}
     counting = {name for plan in (output, batch_output) if plan is not None for name in plan.entries}
     counting |= {rule.event for rule in rules if rule.event is not None}
+    counting |= {learned.input for learned in scope.learned.values()}
     counting |= {states.description.input} if states is not None and states.description is not None else set()
     inputs = {
         name: replace(plan, plain=name in plain, counts_each=name in counting and plan.counter is None)

@@ -1,6 +1,8 @@
 """The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
 ones follow from each other, and the output of runs and of batches."""
 
+import re
+
 from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
@@ -8,8 +10,8 @@ from gateway.mapping.intervals import OwnerKind
 from gateway.mapping.output import EntryPlan, OutputPlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.templates import Pattern, Reference
-from gateway.mapping.values import text
-from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
+from gateway.mapping.values import capture_pattern, text
+from gateway.model import NO_LOOKUPS, Learned, Lookup, Lookups, Scalar
 
 AMOUNT = Reference("n")
 """The placeholder for the amount in `raw_data`."""
@@ -27,6 +29,8 @@ def compile_inputs(scope: Scope, loc: Loc) -> dict[str, InputPlan]:
         if section.expr is None and section.stale is None and not section.words:
             beats = tuple(other for other, source in heartbeats.items() if source == section.source and other != name)
             plans[name] = _sourced(scope, name, section, beats, (*loc, name))
+    for table, learned in scope.learned.items():
+        plans[table] = _learning(scope, table, learned, loc)
     waiting = [name for name in scope.inputs if name not in plans]
     while waiting:
         ready = [name for name in waiting if _names_of(scope.inputs[name]).isdisjoint(waiting)]
@@ -39,6 +43,18 @@ def compile_inputs(scope: Scope, loc: Loc) -> dict[str, InputPlan]:
             scope.fault((*loc, waiting[0], key), text)
             break
     return plans
+
+
+def _learning(scope: Scope, table: str, learned: Learned, loc: Loc) -> InputPlan:
+    """The plan of a table that learns, which is kept as an input is: its value has a row for each key."""
+    section = scope.inputs[learned.input]
+    if table in scope.inputs:
+        scope.fault((*loc, table), f"there is a table '{table}' under 'tables', which learns: give one another name")
+    if section.topic is None or section.field is not None or section.counter is not None:
+        text = f"'{table}' learns from whole messages, each with its key: an input with a 'topic' and no 'field'"
+        scope.fault((*loc, learned.input), text)
+    origin = f"learned from {learned.input} by {'.'.join(learned.key)}"
+    return InputPlan(table, "", "", origin, learned=learned, relies_on=(learned.input,))
 
 
 def _names_of(section: Input) -> frozenset[str]:
@@ -92,8 +108,19 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         heartbeat=section.heartbeat,
         reads_text=reads_text,
         default=section.default,
+        capture=_capture(scope, section, loc),
         relies_on=beats,
     )
+
+
+def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
+    if section.capture is None:
+        return None
+    try:
+        return capture_pattern(section.capture)
+    except ValueError as error:
+        scope.fault((*loc, "capture"), f"'{section.capture}' {error}")
+        return None
 
 
 def _only(section: Input) -> dict[str, list[str]]:

@@ -1,5 +1,7 @@
-"""Derived inputs: what follows from others by an expression, from several words of a PLC, or from their silence."""
+"""Derived inputs: what follows from others by an expression, from several words of a PLC, from their silence, or from
+all that they have said: a table that learns."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -7,9 +9,11 @@ from typing import NamedTuple
 from gateway.config.schema_io import Counter
 from gateway.mapping import counters
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, notice_of
-from gateway.mapping.values import excerpt, number
-from gateway.model import Sample
+from gateway.mapping.values import excerpt, find, number, scalar, text
+from gateway.model import Learned, Sample
 
+LONGEST_ROW = 2_000
+"""How long a message may be that a table learns, as JSON in characters: it is kept in the line's memory."""
 TORN = 2.0
 """So long, in seconds, the words of a count may take to follow each other."""
 
@@ -30,6 +34,8 @@ def derive(
     """What follows from `memory` for a derived input; None where that cannot be told yet."""
     if known is None or known.origin != plan.origin:
         known = InputMemory(plan.origin)
+    if plan.learned is not None:
+        return _learn(plan, plan.learned, known, memory, cause, now)
     if plan.stale_of is not None:
         watched = memory.get(plan.stale_of)
         return _reading(plan, known, watched is not None and watched.stale, cause, now)
@@ -88,6 +94,48 @@ def _reading(plan: InputPlan, known: InputMemory, value: object, cause: Cause, n
         counting=known.counting,
     )
     return Reading(cause.sample, replace(known, bad_since=min(lost, default=None)), after, usable=True)
+
+
+# Tables that learn
+
+
+def _learn(
+    plan: InputPlan,
+    learned: Learned,
+    known: InputMemory,
+    memory: Mapping[str, InputMemory],
+    cause: Cause,
+    now: float,
+) -> Reading | None:
+    """The table with what the message says; None where nothing has been heard yet.
+
+    What two messages say of one key is one row: of each field, what the later one by the plant's time says.
+    """
+    if learned.input not in memory:
+        return None
+    message = memory[learned.input].value
+    key = text(scalar(find(message, learned.key))).strip()
+    problem = None
+    if not isinstance(message, dict) or not key:
+        problem = f"has no {'.'.join(learned.key)}, by which '{plan.name}' would know it"
+    elif len(json.dumps(message)) > LONGEST_ROW:
+        problem = f"is longer than {LONGEST_ROW} characters, which '{plan.name}' does not keep"
+    if problem is not None or not isinstance(message, dict):
+        text_ = f"{learned.input} {problem}: {excerpt(message)}"
+        return Reading(cause.sample, known, known, usable=False, notices=(notice_of("reject", cause.plan, now, text_),))
+    rows = known.value if isinstance(known.value, dict) else {}
+    learned_at = known.learned or {}
+    row, at = rows.get(key, {}), learned_at.get(key)
+    merged = {**row, **message} if at is None or at <= cause.at else {**message, **row}
+    times = {**learned_at, key: max(cause.at, at if at is not None else cause.at)}
+    kept = sorted(times, key=lambda other: (times[other], other))[-learned.keep :]
+    after = InputMemory(
+        plan.origin,
+        {other: merged if other == key else rows[other] for other in kept},
+        max(cause.at, known.at),
+        learned={other: times[other] for other in kept},
+    )
+    return Reading(cause.sample, known, after, usable=True)
 
 
 # Several words

@@ -113,17 +113,18 @@ class InputTrack:
         not looked at. Then what counters have counted, now that all is known."""
         now = self.context.now
         for plan in self.plan.derived:
-            causes = [
-                name for name in plan.relies_on if name in changed or (name in readings and name == plan.stale_of)
-            ]
+            heard = plan.stale_of is not None or plan.learned is not None
+            causes = [name for name in plan.relies_on if name in changed or (heard and name in readings)]
             known = memory.get(plan.name)
-            if known is not None and not causes:
+            if (known is not None or plan.learned is not None) and not causes:
                 continue
             reading = derive(plan, known, memory, self._cause(plan, causes, readings, sample), now)
-            if reading is None or reading.memory == known:
+            if reading is None:
+                continue
+            self.context.notices.extend(reading.notices)
+            if reading.memory == known:
                 continue
             memory[plan.name] = reading.memory
-            self.context.notices.extend(reading.notices)
             if reading.usable and reading.changed:
                 readings[plan.name] = reading
                 changed.add(plan.name)

@@ -4,6 +4,7 @@ Retained messages and the initial values after a subscribe pass through here lik
 compared with the memory, which is stored with the records, they change nothing that is already known.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -19,6 +20,7 @@ from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import (
     ABSENT,
     Number,
+    captured,
     epoch_seconds,
     excerpt,
     find,
@@ -29,7 +31,7 @@ from gateway.mapping.values import (
     text,
     text_remedy,
 )
-from gateway.model import Notice, Quality, Sample, Scalar
+from gateway.model import Learned, Notice, Quality, Sample, Scalar
 
 DAY = 86_400.0
 AHEAD = 300.0
@@ -61,9 +63,11 @@ class InputPlan:
     after how many seconds it is quiet.
 
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
+    Of a text, what `capture` captures is the value.
 
     A derived input has no address, but an `expression`; or `words`, the inputs of `word_bits` each that hold a number
-    together, the highest first; or `stale_of`, the input that is quiet while it is true. `relies_on` are the inputs
+    together, the highest first; or `stale_of`, the input that is quiet while it is true; or it is a table that is
+    `learned` from the messages of an input. `relies_on` are the inputs
     that it follows from, and the heartbeats of its source.
     """
 
@@ -84,10 +88,12 @@ class InputPlan:
     heartbeat: float | None = None
     reads_text: bool = False
     default: Scalar = None
+    capture: re.Pattern[str] | None = None
     expression: Expression | None = None
     words: tuple[str, ...] = ()
     word_bits: int = 16
     stale_of: str | None = None
+    learned: Learned | None = None
     relies_on: tuple[str, ...] = ()
 
     def accepts(self, sample: Sample) -> bool:
@@ -111,7 +117,7 @@ class InputMemory:
     message had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is
     bad. `restart_basis`: what the input said at the time with which this counter restarts; `reset_at`: when it last
     went back before that changed; `counting`: what else is known of the counter. `torn_since`: since when the words of
-    a count do not fit together.
+    a count do not fit together. `learned`: when each row of a table was last learned, by its key.
 
     On the gateway's clock: `received` is when the value came; `quiet_at` when it will be quiet unless something comes;
     `stale`: it is.
@@ -131,6 +137,7 @@ class InputMemory:
     reset_at: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
     torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
+    learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
 
 
 class Reading(NamedTuple):
@@ -254,6 +261,8 @@ def _said(plan: InputPlan, sample: Sample) -> object:
         return ""
     if value is ABSENT and plan.default is not None:
         return plan.default
+    if plan.capture is not None and scalar(value) is not None:
+        value = captured(plan.capture, text(scalar(value)))
     if plan.reads_text and isinstance(value, str):
         as_number = number_in(value)
         return value if as_number is None else as_number

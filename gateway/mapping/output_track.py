@@ -106,8 +106,10 @@ class OutputTrack:
         amount = counted * entry.factor
         if amount == 0:
             return
+        missed_before = {*self.context.missed}
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
+            self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))
             text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
             self.context.notice("reject", plan.name, text)
         state = with_amount(self.state, Amount(at, amount, key), self.intervals)

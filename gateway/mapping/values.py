@@ -89,6 +89,35 @@ def number_in(text: str) -> Number | None:
     return number(int(text) if text.strip().lstrip("+-").isdecimal() else float(text))
 
 
+LONGEST_CAPTURED = 500
+"""Of so many characters of a text a part is captured: the time that takes grows with a power of the length."""
+MOST_REPEATS = 3
+"""How many parts of a pattern can be repeated: that power."""
+_REPEAT = re.compile(r"(?<!\\)(?:\\\\)*((?:\[(?:\\.|[^\]\\])*\]|\\.|[^\\]))([*+]|\{\d*,?\d*\})")
+
+
+def capture_pattern(pattern: str) -> re.Pattern[str]:
+    """The compiled pattern. Raises ValueError, with a sentence, for one that is none, captures nothing, or could take
+    for ever on some text."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        where = f" at character {error.pos + 1}" if error.pos is not None else ""
+        raise ValueError(f"is no pattern: {error.msg}{where}") from None
+    if compiled.groups != 1:
+        raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
+    repeats = [match[1] for match in _REPEAT.finditer(pattern)]
+    if len(repeats) > MOST_REPEATS or ")" in repeats:
+        raise ValueError(f"repeats single characters only, and at most {MOST_REPEATS} times: with * or + or {{2,}}")
+    return compiled
+
+
+def captured(pattern: re.Pattern[str], text: str) -> str:
+    """What the pattern captures in the beginning of the text; empty where it does not match."""
+    match = pattern.search(text[:LONGEST_CAPTURED])
+    return (match[1] or "") if match is not None else ""
+
+
 def text_remedy(value: object, *, has_key: bool) -> str:
     """What would help where `value` is no number, as the end of a sentence; `has_key`: numbers in texts are read."""
     if not isinstance(value, str):

@@ -5,7 +5,7 @@ is searched for what is needed, and one that is not understood never counts as "
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class Confirmation:
 def confirmed_starts(answer: object, records: Sequence[StartInterval], request: Mapping[str, Any]) -> Confirmation:
     """Of `interval/set` and `intervals/set`, to `request`: the ids of the intervals."""
     in_bulk = "intervals" in request
-    ids = created_ids(answer, len(records)) if in_bulk else [interval_id(answer, records[0])]
+    ids = created_ids(answer, len(records)) if in_bulk else [created_id(answer, records[0])]
     if None in ids:
         # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
         return Confirmation(unclear="the answer had no id", confirmed=not in_bulk)
@@ -73,6 +73,73 @@ def interval_id(answer: object, record: StartInterval, reference: str | None = N
         if is_ours and "id" in item and _epoch(item.get("start_time")) == record.start:
             return str(item["id"])
     return None
+
+
+def created_id(answer: object, record: StartInterval) -> str | None:
+    """The id of the one interval that `interval/set` has made, also where its start is not repeated, or rounded: of the
+    interval with that start, else of the only thing that the answer shows."""
+    if (exact := interval_id(answer, record)) is not None:
+        return exact
+    sole = _sole(answer)
+    if isinstance(sole, Mapping):
+        named = [sole[name] for name in ("id", "interval_id") if isinstance(sole.get(name), str | int)]
+        return str(named[0]) if named else None
+    return str(sole) if isinstance(sole, str | int) and isinstance(answer, list | Mapping) else None
+
+
+def shown_start(answer: object, record: StartInterval) -> int | None:
+    """The start of the interval that `interval/set` has made, as the answer has it."""
+    if interval_id(answer, record) is not None:
+        return record.start
+    sole = _sole(answer)
+    return _epoch(sole.get("start_time")) if isinstance(sole, Mapping) else None
+
+
+def _sole(answer: object) -> object:
+    """The one thing that an answer shows: itself, the only item of a list, or what it wraps; None where it shows
+    several."""
+    while True:
+        if isinstance(answer, list):
+            if len(answer) != 1:
+                return None
+            answer = answer[0]
+        elif isinstance(answer, Mapping) and "id" not in answer:
+            inner = [value for value in answer.values() if isinstance(value, list | Mapping)]
+            if "start_time" in answer or "interval_id" in answer or len(inner) != 1:
+                return answer
+            answer = inner[0]
+        else:
+            return answer
+
+
+def with_own_starts(answer: object, records: Sequence[StartInterval], step: int, known: Collection[str]) -> object:
+    """The answer to a search where Oden rounds starts to `step` seconds: each of `records` has its own start in it, in
+    the place of the rounded one. An entry with a `known` id is another interval; so is one with another name."""
+    entries = _entries(answer)
+    if entries is None:
+        return answer
+    left = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("id")) not in known]
+    shown = [entry for entry in entries if entry not in left]
+    for record in records:
+        near = [entry for entry in left if _is_near(entry, record, step)]
+        best = min(near, key=lambda entry: abs((_epoch(entry.get("start_time")) or 0) - record.start), default=None)
+        if best is not None:
+            left.remove(best)
+            shown.append({**best, "start_time": record.start})
+    return [*shown, *left]
+
+
+def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> bool:
+    start, metadata = _epoch(entry.get("start_time")), entry.get("metadata")
+    details = metadata if isinstance(metadata, Mapping) else {}
+    return (
+        start is not None
+        and abs(start - record.start) < step
+        and (not record.name or says_same(entry.get("name"), record.name))
+        and all(
+            says_same(plain_metadata(details[key]), told) for key, told in record.metadata.items() if key in details
+        )
+    )
 
 
 def created_ids(answer: object, number: int) -> list[str | None]:

@@ -5,14 +5,16 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import UpdateInterval, record_key
+from gateway.model import StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules
 from gateway.outbox.entries import DeadLetter, Work
-from gateway.outbox.lanes import StoredRecord
+from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
 
 LEARNED = "learned"
+LATEST = 2**60
+"""A start after all others."""
 
 
 def learned(outbox: Outbox) -> str | None:
@@ -26,6 +28,15 @@ def keep_learned(outbox: Outbox, text: str) -> None:
         transaction.put[LEARNED] = text
 
 
+def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:
+    """The ids at Oden of the intervals of a line and type that are open, or were lately."""
+    lanes = (outbox.lanes.get(name) for name in (starts_lane(line, interval_type), updates_lane(line, interval_type)))
+    closed = [key for lane in lanes if lane is not None for key in lane.closed]
+    latest = StartInterval("", line, 0.0, interval_type, LATEST)
+    known = (outbox.interval(key) for key in (*closed, *outbox.open_before(latest)))
+    return frozenset(one.oden_id for one in known if one is not None and one.oden_id is not None)
+
+
 def told_in_part(outbox: Outbox, work: Work, done: frozenset[str], told: Mapping[str, JsonValue]) -> None:
     """Of the update that the attempt of `work` carries, the fields `done` need no more telling; `told` is what Oden was
     told of them. Fields are named as in `set_fields`. The attempt ends; what else the update says waits again, and
@@ -35,6 +46,8 @@ def told_in_part(outbox: Outbox, work: Work, done: frozenset[str], told: Mapping
         raise TypeError("only an update can be told in part")
     left = without(record, done)
     with outbox.transaction() as transaction:
+        if transaction.record(work.lane, work.positions[0]) is None:
+            return  # it was told before, and nobody knew that it was written
         transaction.end_attempt(work.attempt, work.records)
         interval = transaction.interval_of(record)
         transaction.take(work.lane, work.positions[0])
@@ -54,6 +67,8 @@ def refused_in_part(outbox: Outbox, work: Work, reason: str, at: float) -> None:
         raise TypeError("only an update can be refused in part")
     attempt, end = work.attempt, without(record, set_fields(record).keys() - {"end"})
     with outbox.transaction() as transaction:
+        if transaction.record(work.lane, work.positions[0]) is None:
+            return
         transaction.end_attempt(attempt, work.records)
         transaction.take(work.lane, work.positions[0])
         letter = DeadLetter(without(record, {"end"}), at, reason, attempt.endpoint, attempt.body, attempt.tries)

@@ -3,6 +3,7 @@ lost over finding that out."""
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -121,3 +122,28 @@ def test_with_bulk_a_refused_start_is_a_dead_letter() -> None:
     """Who chose `bulk` has said that this Oden takes overlaps."""
     plant = live(shift, Manners(overlap=400), settings=settings("bulk"))
     assert plant.outbox.counts().dead > 0
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_what_is_put_into_the_past_waits_until_what_overlaps_it_is_shortened(status: int) -> None:
+    """A state that is over was another for its second half, and for a while in its first: where Oden refuses overlaps,
+    the state is shortened first, and each is there, once."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(0, "STATE"), plant.start(100, "STATE")
+        plant.commit(first)
+        await plant.drained()
+        plant.commit(plant.end(first, 100))
+        await plant.drained()
+        plant.commit(second)
+        await plant.drained()
+        for at in (40, 20):
+            late = replace(plant.start(at, "STATE"), end=T + (100 if at == 40 else 40))
+            plant.commit(late, plant.end(first, at))
+            await asyncio.sleep(3)
+        await plant.drained()
+
+    plant = live(story, Manners(overlap=status))
+    wanted = [(T, T + 20), (T + 20, T + 40), (T + 40, T + 100), (T + 100, None)]
+    assert [(one.start, one.end) for one in plant.intervals("STATE")] == wanted
+    assert plant.outbox.counts().dead == 0

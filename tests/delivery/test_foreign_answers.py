@@ -12,6 +12,7 @@ from gateway.outbox.listing import Filter
 from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.store import Interval
+from tests.delivery.harness import FACTORY, LINES
 from tests.delivery.simulated import Plant, T, live
 
 ALL_SHAPES = [*SHAPES, "success"]
@@ -280,3 +281,26 @@ def test_p4_many_changes_in_one_request_are_settled_one_by_one(answer: str) -> N
     assert [state.end for state in states] == [state.start + 10 for state in states]
     assert plant.paths.count("intervals/update") == 2
     assert plant.outbox.counts().dead == 0
+
+
+def test_p5_many_that_are_refused_in_foreign_words_do_not_take_the_slots_of_all_others() -> None:
+    """Sixty custom intervals on each of two lines, each of which is refused in words that are not Oden's, and so might
+    be at Oden: they are dead letters in the end, and meanwhile a line that is in order is never more than minutes
+    behind."""
+
+    async def story(plant: Plant) -> None:
+        for line in LINES:
+            bad = (plant.start(n, "CHECK", line=line) for n in range(60))
+            plant.commit(*(replace(one, end=one.start + 1, metadata={"word": "forbidden"}) for one in bad))
+        for number in count(10):
+            run = plant.start(60 * number, name=f"order {number}", line=f"{FACTORY}/Line 02")
+            plant.commit(run, plant.end(run, 60 * number + 60))
+            await asyncio.sleep(60)
+            behind.append(60 * number + 60 - len(plant.oden.model.intervals("RUN", FACTORY, "Line 02")) * 60 - 600)
+            if plant.outbox.counts().dead == 120:
+                return
+            assert number < 400
+
+    behind: list[int] = []
+    live(story, Manners(errors="text", nothing="empty", refuse="forbidden"))
+    assert max(behind) <= 600

@@ -152,6 +152,7 @@ def parse_interval(store: Store, body: Fields, interval_type: str, line: Line) -
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     if start is None:
         raise body.missing("start_time")
+    start -= start % max(1, store.manners.rounds)
     _check_order(body, start, end)
     _check_overlap(store, interval_type, line, start)
     given = body.fields("metadata") or Fields({}, "metadata.")

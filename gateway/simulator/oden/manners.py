@@ -85,10 +85,15 @@ def _nothing(value: str, call: Call, answer: Answer) -> Answer:
     return answer
 
 
-def _ids(value: bool, call: Call, answer: Answer) -> Answer:  # noqa: FBT001 - the value of a manner
-    if value or call.path != "/v2/interval/set":
+def _ids(value: str, call: Call, answer: Answer) -> Answer:
+    if value == "yes" or call.path != "/v2/interval/set" or not answer.took_effect:
         return answer
-    return Answer(answer.status, without_ids(answer.body))
+    if value == "no":
+        return Answer(answer.status, without_ids(answer.body))
+    shown = (
+        [{"id": item["id"]} for item in answer.body if isinstance(item, dict)] if isinstance(answer.body, list) else []
+    )
+    return Answer(answer.status, {"data": shown[0]} if value == "only" and shown else answer.body)
 
 
 def _errors(value: str, call: Call, answer: Answer) -> Answer:
@@ -145,12 +150,12 @@ class Manners:
             {text: text for text in ("overlap", "start")}.__getitem__,
         ),
     )
-    ids: bool = _manner(
-        True,  # noqa: FBT003 - the value of a manner
+    ids: str = _manner(
+        "yes",
         Manner(
-            "whether the answer of `interval/set` has the interval's id",
-            "yes or no",
-            {"yes": True, "true": True, "no": False, "false": False}.__getitem__,
+            "whether the answer of `interval/set` has the interval's id: yes; no; or nothing but that (only)",
+            "yes, no or only",
+            {"yes": "yes", "true": "yes", "no": "no", "false": "no", "only": "only"}.__getitem__,
             after=_ids,
         ),
     )
@@ -190,6 +195,14 @@ class Manners:
             "whole, empty or text",
             {text: text for text in ("whole", "empty", "text")}.__getitem__,
             after=_updated,
+        ),
+    )
+    rounds: int = _manner(
+        0,
+        Manner(
+            "to how many seconds the starts of intervals are rounded down; `intervals.parse_interval` asks",
+            "0, 1 or 60",
+            {"0": 0, "1": 1, "60": 60}.__getitem__,
         ),
     )
     metadata: str = _manner(
