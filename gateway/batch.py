@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
@@ -10,7 +10,6 @@ from gateway.mapping.feeder import Event
 from gateway.mapping.line import Step
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Record, Sample
-from gateway.outbox.entries import Commit
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
 
@@ -42,14 +41,12 @@ class Batch:
     lines: dict[str, Feed] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
+    taken: list[Arrival] = field(default_factory=list)
+    """The arrivals that are to be acknowledged."""
     steps: list[tuple[str, Step, Event]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes

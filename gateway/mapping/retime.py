@@ -25,6 +25,7 @@ TIMES = frozenset(
         "flush_at",
         "key_history",
         "last_heard",
+        "learned",
         "left",
         "now",
         "past_events",

@@ -19,7 +19,6 @@ NO_TIMES = {
     "counted_undecided",
     "key",
     "largest",
-    "learned",
     "moved",
     "number",
     "place",
