@@ -267,6 +267,7 @@ class Intake:
 
     def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
+        self.health.unmatched.update(batch.unmatched)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
