@@ -13,7 +13,7 @@ from itertools import islice, product
 from typing import Literal, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import meant_name, why_unreadable
+from gateway.config.lint_expressions import EMPTY, meant_name, why_unreadable
 from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -169,6 +169,9 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         raise ValueError(
             f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
         )
+    null = next((token for token in _TOKENS.finditer(source) if token["names"] == "null"), None)
+    if null is not None:
+        raise ValueError(f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}')
     written, bits = _without_bits(source)
     try:
         program: Program = cel.compile(written)

@@ -59,7 +59,8 @@ class InputPlan:
     path, with the texts that they can have. `plain`: an object makes no sense here.
 
     What that means: `message`: it comes by MQTT, so that each is an event, unless `edge` says which changes are.
-    `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
+    `counts_each`: each time it comes counts for itself, also where it says the same again. `ignores_uncertain`: only a
+    value of good quality is one. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
@@ -84,6 +85,7 @@ class InputPlan:
     counts_each: bool = False
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
+    ignores_uncertain: bool = False
     fresh: float | None = None
     heartbeat: float | None = None
     reads_text: bool = False
@@ -167,8 +169,8 @@ def read(
 ) -> Reading:
     """Take `sample`, which feeds this input, into its memory. `lost_at`: when its source was lost, where it is.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
-    message that says null says that there is nothing, which is empty text.
+    A bad quality, an uncertain one where that is ignored, or an absent value leaves the last good value; so does one
+    that cannot be used, with a notice. A message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
@@ -182,6 +184,9 @@ def read(
         since = memory.bad_since if memory.bad_since is not None else now if lost_at is None else lost_at
         bad_since = since if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
+    if sample.quality == "uncertain" and plan.ignores_uncertain:
+        quality: Quality = "bad" if memory.quality == "bad" else "uncertain"
+        return Reading(sample, memory, replace(memory, quality=quality), usable=False)
     value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
