@@ -91,6 +91,11 @@ lines:
 outbox: {{directory: "{folder}/outbox", min_free: 0%}}
 status: {{listen: "127.0.0.1:{status}"}}
 """
+KNOWN_AT_ODEN = """
+categories: [Uptime, Unplanned Downtime]
+reasons: [Jam]
+products: [Film]
+"""
 MQTT_SOURCE = 'floor: {{type: mqtt, url: "mqtt://127.0.0.1:{mqtt}", client_id: bench}}'
 MQTT_INPUTS = """
       order: {source: floor, topic: "${plc}/order", field: number}
@@ -206,7 +211,11 @@ class Gateway(Taker):
         (folder / "gateway.yaml").write_text(text, encoding="utf-8")
         self.ledger = folder / "ledger.jsonl"
         self._page, self._oden_port = ports["status"], ports["oden"]
+        names = ", ".join(f"Line {n:02}" for n in range(number))
+        plant = f"factories: [{{name: Factory A, lines: [{names}]}}]\n{KNOWN_AT_ODEN}"
+        (folder / "plant.yaml").write_text(plant, encoding="utf-8")
         serve = ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self.ledger)]
+        serve += ["--plant", str(folder / "plant.yaml")]
         environment = os.environ | {"ODEN_STAND_IN_TOKEN": "bench"}
         self._oden = Part("the stand-in", serve, folder / "oden.log", environment)
         run = ["run", "-c", str(folder / "gateway.yaml")]
