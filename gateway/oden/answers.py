@@ -244,6 +244,31 @@ def shows_output(answer: object, record: Output, reference: str | None = None) -
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
 
 
+def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | None:
+    """The entries of output in the answer to a search, each with its time stamp and raw data; None where one cannot be
+    read."""
+    found = []
+    for entry in _entries(answer) or ():
+        times = {_epoch(item.get("timestamp")) for item in _objects(entry)} - {None}
+        data = [item["raw_data"] for item in _objects(entry) if "raw_data" in item]
+        raw = json.loads(data[0]) if data and isinstance(data[0], str) else data[0] if data else None
+        if len(times) != 1 or not isinstance(raw, Mapping):
+            return None
+        found.append((next(time for time in times if time is not None), raw))
+    return None if _entries(answer) is None else found
+
+
+def shown_starts(answer: object) -> list[tuple[str, int]] | None:
+    """The intervals in the answer to a search, each with its id and start; None where one cannot be read."""
+    found = []
+    for entry in _entries(answer) or ():
+        start = _epoch(entry.get("start_time")) if isinstance(entry, Mapping) else None
+        if start is None or not isinstance(entry, Mapping) or entry.get("id") is None:
+            return None
+        found.append((str(entry["id"]), start))
+    return None if _entries(answer) is None else found
+
+
 def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:
     """The same of the thing that a setting is about, by the one field that says which it is.
 
