@@ -87,8 +87,9 @@ class SourceHealth:
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements.
+    has a time of its own: how old it is shows whether what arrives is the present. `certificate_ends` is when the first
+    of the certificates ends by which the connection is protected. `unconfirmed` says that the broker leaves open
+    whether it has taken acknowledgements.
     """
 
     connected: bool = False
@@ -98,6 +99,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    certificate_ends: float | None = None
     unconfirmed: str | None = None
 
     def set_connected(self, now: float) -> None:
