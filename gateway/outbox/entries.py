@@ -218,6 +218,8 @@ class Totals:
     rejects: int = 0
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
+    transactions: Annotated[int, SPARED] = 0
+    """Of the outbox, those that moved records: by this a copy of it is known."""
     receipts: dict[str, int] = field(default_factory=dict)
     """By source whose last deliveries an earlier version has kept as a ring of rows: how many there were ever."""
 
