@@ -19,6 +19,10 @@ SILENT = 20.0
 """Seconds without an answer of Oden's to anything that was sent, after which that is said."""
 
 
+LATE = 60.0
+"""Seconds that the newest value of a source can be old when it arrives."""
+
+
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
     """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room."""
     if full and full.startswith(REMOVED):
@@ -94,6 +98,11 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
             yield Condition("address_refused", source.name, text)
+        if source.connected and source.newest_at is not None and source.last_sample_at is not None:
+            late = source.last_sample_at - source.newest_at
+            if late > LATE:
+                text = f"Source {source.name}: what arrives is {late:.0f} s old: it is slow, or its clock is wrong."
+                yield Condition("source_late", source.name, text)
         for kind, concern in source.concerns.items():
             yield Condition(kind, source.name, f"Source {source.name}: {concern}.")
 

@@ -123,6 +123,8 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
+        newest_at=connection.newest_at,
+        certificate_ends=connection.certificate_ends,
         unmatched={
             address: count for (name, address), count in parts.intake.health.unmatched.items() if name == source.name
         },

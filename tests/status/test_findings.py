@@ -11,8 +11,8 @@ from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES
 from gateway.outbox.directory import REMOVED
 from gateway.status import findings
-from gateway.status.findings import LATELY
-from gateway.status.snapshot import Snapshot
+from gateway.status.findings import LATE, LATELY
+from gateway.status.snapshot import Snapshot, SourceStatus
 from tests.status.conftest import NOW
 
 UNREACHABLE = "Oden cannot be reached (connection refused)"
@@ -95,6 +95,16 @@ def test_a_refused_tag_is_named(picture: Snapshot) -> None:
     assert texts(findings.connections((plc, refused, floor))) == [
         "Source press_plc: ns=2;s=A is not received (the server refuses it), and 1 more.",
         "Source floor is not connected: connection refused",
+    ]
+
+
+def test_values_that_arrive_late_are_a_problem_of_their_source() -> None:
+    """A minute is much for a line; a little is no matter, and a source that is away has another problem."""
+    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_at=NOW - 5 - LATE)
+    assert texts(findings.connections((plc,))) == []
+    late = replace(plc, newest_at=NOW - 5 - 90)
+    assert texts(findings.connections((late,))) == [
+        "Source plc: what arrives is 90 s old: it is slow, or its clock is wrong."
     ]
 
 
