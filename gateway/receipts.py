@@ -15,8 +15,8 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
 - All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
   are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
   to count again.
-- Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten which ids they had given
-  to what they still have to send, and send it with DUP and any id: so there, with DUP, equal content is enough.
+- Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
+  still have to send, and send it with DUP and any id: so there, with DUP, equal content is enough.
 
 Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
 the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
