@@ -88,7 +88,8 @@ class SourceHealth:
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
     has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements.
+    that the broker leaves open whether it has taken acknowledgements. `unwanted` counts messages of topics that no
+    input names.
     """
 
     connected: bool = False
@@ -99,6 +100,7 @@ class SourceHealth:
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
     unconfirmed: str | None = None
+    unwanted: dict[str, int] = field(default_factory=dict)
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"

@@ -124,7 +124,8 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
         unmatched={
-            address: count for (name, address), count in parts.intake.health.unmatched.items() if name == source.name
+            **connection.unwanted,
+            **{address: n for (name, address), n in parts.intake.health.unmatched.items() if name == source.name},
         },
     )
 
