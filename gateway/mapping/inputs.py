@@ -59,7 +59,8 @@ class InputPlan:
     path, with the texts that they can have. `plain`: an object makes no sense here.
 
     What that means: `message`: it comes by MQTT, so that each is an event, unless `edge` says which changes are.
-    `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
+    `counts_each`: each time it comes counts for itself, also where it says the same again. `ignores_uncertain`: only a
+    value of good quality is one. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
@@ -84,6 +85,7 @@ class InputPlan:
     counts_each: bool = False
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
+    ignores_uncertain: bool = False
     fresh: float | None = None
     heartbeat: float | None = None
     reads_text: bool = False
@@ -165,8 +167,8 @@ class Reading(NamedTuple):
 def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
     """Take `sample`, which feeds this input, into its memory.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
-    message that says null says that there is nothing, which is empty text.
+    A bad quality, an uncertain one where that is ignored, or an absent value leaves the last good value; so does one
+    that cannot be used, with a notice. A message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
@@ -179,6 +181,9 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
             return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
         bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
+    if sample.quality == "uncertain" and plan.ignores_uncertain:
+        quality: Quality = "bad" if memory.quality == "bad" else "uncertain"
+        return Reading(sample, memory, replace(memory, quality=quality), usable=False)
     value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:

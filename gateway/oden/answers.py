@@ -142,6 +142,11 @@ def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> b
     )
 
 
+def is_called(answer: object, name: str) -> bool:
+    """Whether the answer to a search shows something of that name."""
+    return any(isinstance(entry, Mapping) and entry.get("name") == name for entry in _entries(answer) or [])
+
+
 def created_ids(answer: object, number: int) -> list[str | None]:
     """The `number` ids that `intervals/set` answers with, in the order of the request; all None where they are not that
     many."""
@@ -236,9 +241,12 @@ def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool
 def setting_id(answer: object, record: Setting, _: str | None = None) -> str | None:
     """The id of that thing."""
     name, wanted = _identity(record)
-    things = (item for item in _entries(answer) or [] if isinstance(item, Mapping))
-    ids = (item.get("id") for item in things if name in item and _as_text(item[name]) == wanted)
-    return next((str(oden_id) for oden_id in ids if oden_id is not None), None)
+    things = [item for item in _entries(answer) or [] if isinstance(item, Mapping)]
+    ours = [item for item in things if name in item and _as_text(item[name]) == wanted and item.get("id") is not None]
+    if record.type == "maintenance_work_order":
+        # One that was begun again after its completion is another one at some Odens: the newest that is open.
+        ours = [item for item in ours if not item.get("completed_at")][-1:] or ours[-1:]
+    return str(ours[0]["id"]) if ours else None
 
 
 def line_id(answer: object) -> str | None:

@@ -6,7 +6,7 @@ waits.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -26,6 +26,8 @@ MOST_LASTING = 32
 """Per lane: attempts of any age, before the lane waits for them."""
 MOST_CARRIED = 20_000
 """Per lane: records that its attempts carry, and that are held in memory, before the lane waits for them."""
+MOST_READ = 64
+"""Rows that are read at once: one first, then twice as many each time."""
 MOST_AWAITING = 256
 """How many batches that wait for their run are passed over beside these."""
 GATHERED_FROM = 4
@@ -76,6 +78,8 @@ class LaneSource(Protocol):
     lanes: dict[str, Lane]
 
     def row(self, key: str) -> str | None: ...
+
+    def texts(self, lane: str, positions: Sequence[int]) -> list[str | None]: ...
 
     def interval(self, key: str) -> Interval | None: ...
 
@@ -143,14 +147,25 @@ class ReadySet:
 
     def waiting(self, name: str, first: int, last: int) -> Iterator[tuple[int, str]]:
         """The rows from `first` up to but excluding `last` that no attempt carries, in order, with their positions."""
-        gaps = self._gaps_of(name)
-        while (position := gaps.after(first)) < last:
+        gaps, most = self._gaps_of(name), 1
+        while positions := self._next(name, first, last, most):
+            first, most = positions[-1] + 1, min(2 * most, MOST_READ)
+            for position, text in zip(positions, self._source.texts(name, positions), strict=True):
+                if text is None:
+                    gaps.add(position, position + 1)
+                else:
+                    yield position, text
+
+    def _next(self, name: str, first: int, last: int, most: int) -> list[int]:
+        """The next positions at which something may wait that no attempt carries."""
+        gaps, positions = self._gaps_of(name), list[int]()
+        while len(positions) < most and (position := gaps.after(first)) < last:
             first = position + 1
-            text = None if self._source.is_carried(name, position) else self._source.row(f"record/{name}/{position}")
-            if text is None:
+            if self._source.is_carried(name, position):
                 gaps.add(position, first)
             else:
-                yield position, text
+                positions.append(position)
+        return positions
 
     def newest(self, name: str) -> Iterator[str]:
         """The rows of a lane from which nothing is sent, the newest first."""
@@ -209,8 +224,8 @@ class ReadySet:
     def _begun(self, name: str, attempt: Attempt) -> Work:
         key = name, attempt.number
         if key not in self._carried:
-            texts = (self._source.row(f"record/{name}/{position}") or "" for position in attempt.positions)
-            self._carried[key] = tuple(RECORD.validate_json(text) for text in texts)
+            texts = self._source.texts(name, attempt.positions)
+            self._carried[key] = tuple(RECORD.validate_json(text or "") for text in texts)
         records = self._carried[key]
         awaits_ends = attempt.phase == "retry" and any(is_pending(self._source.interval(key)) for key in attempt.after)
         interval = self._source.interval(records[0].interval)

@@ -184,22 +184,20 @@ class Outbox:
         head = self.row(f"session/{name}")
         if head is None:
             return None
-        blocks = ((first, self.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
-        return StoredSession(head, {first: text for first, text in blocks if text is not None})
+        firsts = {f"receipts/{name}/{first}": first for first, _ in HEAD.validate_json(head).blocks}
+        return StoredSession(head, {firsts[key]: text for key, text in self._rows.get_all([*firsts]).items()})
 
     def message_ids(self, source: str) -> MessageIds:
         """The ids of messages of `source` that are known."""
-        rows = (self.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
-        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
+        rows = self._rows.get_all([f"ids/{source}/{slot}" for slot in range(COMMITS_KEPT)])
+        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows.values())
 
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
         number = self._cache.totals.receipts.get(source, 0)
-        rows = (
-            self.row(f"receipt/{source}/{at % known_messages.RING}")
-            for at in range(max(0, number - known_messages.RING), number)
-        )
-        return [tuple(json.loads(row)) for row in rows if row]
+        keys = [f"receipt/{source}/{slot}" for slot in known_messages.old_slots(number)]
+        rows = self._rows.get_all(keys)
+        return [tuple(json.loads(rows[key])) for key in keys if rows.get(key)]
 
     def last_commit(self) -> int:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
@@ -393,5 +391,5 @@ class Outbox:
     def _read(self, work: Work) -> list[tuple[int, StoredRecord]]:
         """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or
         been dropped."""
-        texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
+        texts = zip(work.positions, self._cache.texts(work.lane, work.positions), strict=True)
         return [(position, stored_record(text)) for position, text in texts if text]

@@ -108,17 +108,21 @@ class Transaction:
         known = self._committed.lanes
         for name, lane in self.lanes.items():
             if lane != known.get(name):
-                yield f"lane/{name}", LANE.dump_json(lane).decode()
+                yield f"lane/{name}", LANE.dump_json(lane, exclude_defaults=True).decode()
         if new := [name for name in self.lanes if name not in known]:
             yield "lanes", json.dumps([*known, *new])
         for key, interval in self.intervals.items():
-            yield f"interval/{key}", INTERVAL.dump_json(interval).decode() if interval is not None else None
+            text = INTERVAL.dump_json(interval, exclude_defaults=True).decode() if interval is not None else None
+            yield f"interval/{key}", text
         for key, entry in self.setting_entries.items():
             yield key, SETTING_ENTRY.dump_json(entry).decode() if entry != SettingEntry() else None
         for (name, number), attempt in self.attempts.items():
-            yield f"attempt/{name}/{number}", ATTEMPT.dump_json(attempt).decode() if attempt is not None else None
+            yield (
+                f"attempt/{name}/{number}",
+                ATTEMPT.dump_json(attempt, exclude_defaults=True).decode() if attempt is not None else None,
+            )
         if self.totals != self._committed.totals:
-            yield "totals", TOTALS.dump_json(self.totals).decode()
+            yield "totals", TOTALS.dump_json(self.totals, exclude_defaults=True).decode()
 
     def set_line_state(self, line: str, rows: Mapping[str, str | None]) -> None:
         """Put rows of a line's state by their names, and drop those that are None."""
