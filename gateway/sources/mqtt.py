@@ -38,6 +38,7 @@ from gateway.sources.mqtt_connection import (
 from gateway.sources.mqtt_decode import decode, excerpt, too_large
 from gateway.sources.mqtt_filters import FilterFile
 from gateway.sources.mqtt_packets import Connack, Version
+from gateway.sources.mqtt_rate import Busiest
 from gateway.sources.mqtt_rejects import Rejects
 from gateway.sources.mqtt_stream import address_of
 from gateway.sources.mqtt_subscriptions import SMALL, Subscriptions
@@ -82,6 +83,7 @@ class MqttSource(Source):
         self._leaving: set[str] = set()
         """Topics that are to be unsubscribed."""
         self._rejects = Rejects()
+        self._busiest = Busiest()
         self._addresses = (config.url, *config.alternatives)
         self._address = 0
         """The one that is tried, or stands."""
@@ -155,6 +157,8 @@ class MqttSource(Source):
             overdue = self._confirmation.overdue(now) and not connection.paused_since and not connection.waiting
             text = f"it has not answered for more than {TOLD:.0f} s whether it has taken acknowledgements"
             self.health.unconfirmed = text if overdue else None
+            queue = self._config.broker_queue
+            self.health.room = self._busiest.lasts(queue, now) if queue is not None else None
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """Messages are kept by the broker, but not those of edge nodes."""
@@ -288,10 +292,11 @@ class MqttSource(Source):
             self.health.last_sample_at = publish.received
         packet_id = publish.message.packet_id
         if packet_id is None:
-            return Arrival(self.name, moments, notices)
+            return Arrival(self.name, moments, notices, weight=len(publish.message.payload) // 1024)
+        self._busiest.add(publish.at)
         receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
         done = partial(connection.acknowledge, packet_id, publish.number)
-        return Arrival(self.name, moments, notices, receipt, done)
+        return Arrival(self.name, moments, notices, receipt, done, weight=len(publish.message.payload) // 1024)
 
     def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
         """What the message says; nothing where nobody wants it."""

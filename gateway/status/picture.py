@@ -123,6 +123,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
+        room=connection.room,
         unmatched={
             **connection.unwanted,
             **{address: n for (name, address), n in parts.intake.health.unmatched.items() if name == source.name},

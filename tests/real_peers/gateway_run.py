@@ -103,7 +103,8 @@ class Judgement:
     """What is at Oden against what was published, by name. `strange` are names that nobody has published.
 
     `settled`: nothing was under way any more when it was judged. `unsent` are names of which the broker has sent to the
-    gateway less than was published: what is lost of them is the broker's loss, not the gateway's.
+    gateway less than was published: what is lost of them is the broker's loss, not the gateway's. `cuts` is how often
+    the gateway had to connect again.
     """
 
     settled: bool
@@ -112,16 +113,18 @@ class Judgement:
     doubled: Mapping[str, int]
     strange: Mapping[str, int]
     unsent: frozenset[str] = frozenset()
+    cuts: int = 0
 
     @property
     def exact(self) -> bool:
         return self.settled and not (self.lost or self.doubled or self.strange)
 
-    def fits(self, may_be_lost: int) -> bool:
-        """Whether nothing counts twice, and at most so many events are lost that others equal."""
+    @property
+    def nearly_exact(self) -> bool:
+        """Whether nothing counts twice, and at most one event is lost for each cut, which others equal."""
         only_equal = all(name.startswith("equal") for name in self.lost)
         doubled = bool(self.doubled or self.strange)
-        return self.settled and not doubled and only_equal and _sum(self.lost) <= may_be_lost
+        return self.settled and not doubled and only_equal and _sum(self.lost) <= self.cuts
 
     def told(self) -> str:
         """One line with the sums, and one for each name that is wrong, at most forty."""
@@ -146,6 +149,7 @@ def judge(
     *,
     sent: Mapping[str, int] | None = None,
     settled: bool = True,
+    cuts: int = 0,
 ) -> Judgement:
     """Compare by name; the padding of a name does not count. `sent` is what the broker sent to the gateway, where
     known.
@@ -153,6 +157,7 @@ def judge(
     differences = {name: arrived.get(name, 0) - count for name, count in made.items()}
     return Judgement(
         settled=settled,
+        cuts=cuts,
         published=sum(made.values()),
         lost={name: -difference for name, difference in differences.items() if difference < 0},
         doubled={name: difference for name, difference in differences.items() if difference > 0},

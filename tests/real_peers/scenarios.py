@@ -92,7 +92,8 @@ class Stage:
             await self.run.until_settled(QUIET + 1.5 * self.broker.redelivers_late, LONGEST)
         except AssertionError:
             settled = False
-        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled)
+        cuts = self.tap.accepted - 1
+        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled, cuts=cuts)
 
     def _sent(self) -> Counter[str]:
         """What has come to the gateway through the tap, by name; redeliveries count."""
