@@ -148,6 +148,7 @@ class Session:
             return await self._replace(incoming, take)
         with self._waiting(), translated("a lost message could not be asked for"):
             published = await self.publisher.receive(incoming)
+        self._health.heard_at = self._clock.now()
         self._hear()
         return False if published is None else await self._take_in(published, take)
 
