@@ -56,6 +56,9 @@ GRACE = 10.0
 CLOSING = 2.0
 """Seconds in which what was taken in may be acknowledged while the sources are still connected."""
 
+STARTING = 120.0
+"""Seconds more that systemd is to wait for the start, said four times as often while the outbox is being opened."""
+
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
 
@@ -93,7 +96,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
-        await self._outbox.open(
+        await self._opened(
             lambda: open_outbox(
                 section.directory,
                 limit=section.size_limit,
@@ -124,6 +127,14 @@ class App:
         log.info("gateway_stopped")
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
+
+    async def _opened(self, make: Callable[[], Outbox]) -> None:
+        """Open the outbox. To repair a large one can take longer than a start usually may: systemd is told so."""
+        opening = asyncio.ensure_future(self._outbox.open(make))
+        while not opening.done():
+            self._systemd.starting(STARTING)
+            await asyncio.wait({opening}, timeout=STARTING / 4)
+        opening.result()
 
     def _life(self) -> LifeMark:
         return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
