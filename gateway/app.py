@@ -15,7 +15,8 @@ from typing import Literal
 
 import structlog
 
-from gateway import __version__, clock_control, control, ntp
+from gateway import clock_control, control, ntp
+from gateway.build import described
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
@@ -161,7 +162,7 @@ class App:
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
         )
-        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(self._sources))
+        log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
         try:

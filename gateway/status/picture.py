@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway import __version__
+from gateway.build import described
 from gateway.config.schema import Config
 from gateway.delivery.breaker import BUCKETS
 from gateway.delivery.drain import Drain
@@ -78,7 +78,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     verdict = health(current)
     not_ready = verdict.not_ready(now)
     return Snapshot(
-        version=__version__,
+        version=described(),
         started_at=parts.started_at,
         now=now,
         ready=not_ready is None,
