@@ -514,13 +514,15 @@ def latency(folder: Path, scenario: str) -> bool:
         plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
         plant.begin()
-        until(lambda: gateway.stored() >= 3 * LINES and not gateway.waiting())
+        until(lambda: gateway.stored() >= 3 * LINES)
+        time.sleep(SHOWN)
+        until(lambda: not gateway.waiting())
         took: list[float] = []
         for one in range(100):
             begun, known = time.time(), gateway.ledger.stat().st_size
             plant.event("lab", one % LINES)
             until(lambda: gateway.ledger.stat().st_size > known)  # noqa: B023
-            until(lambda: not gateway.waiting())
+            time.sleep(0.2)
             last = json.loads(gateway.ledger.read_bytes().splitlines()[-1])
             took.append(last["received_at"] - begun)
         gateway.stop()
