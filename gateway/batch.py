@@ -2,14 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Record, Sample
-from gateway.outbox.entries import Commit
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
 
@@ -41,14 +40,12 @@ class Batch:
     lines: dict[str, Feed] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
+    taken: list[Arrival] = field(default_factory=list)
+    """The arrivals that are to be acknowledged."""
     steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
 
     def parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
         """The lines that a moment is about, each with what is, but for messages that came before."""

@@ -280,12 +280,13 @@ class Commit:
     """What intake makes durable at once.
 
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
-    outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
+    outcome was not learned, has the same number and is stored once. `states` are, by line key, the rows of line states
+    that have changed, by their names: their texts, or None for one that is to go;
     `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
     are sources whose deliveries, as an earlier version has kept them, are among these now."""
 
     number: int
-    states: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     sessions: Mapping[str, Changes] = field(default_factory=dict)

@@ -43,7 +43,7 @@ Rows and format
 
 All rows are JSON text; names in them never change within a format.
 
-    format                  "2"
+    format                  "3"
     commit                  number and digest of the last commit
     lanes                   the names of all lanes
     lane/LANE               a lane's bounds, attempts and closed intervals
@@ -51,7 +51,7 @@ All rows are JSON text; names in them never change within a format.
     attempt/LANE/POSITION   an attempt, known by the position of its first record
     interval/KEY            what is known of an interval, by the key of its start
     thing/DIGEST            what there is of one thing that settings are about
-    line/LINE               a line's state, as mapping wrote it
+    line/LINE/NAME          a row of a line's state, as mapping wrote it; earlier versions had one, line/LINE
     lines-at-oden           names and ids of lines at Oden
     learned                 what delivery has learned of Oden's manners
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
@@ -63,8 +63,9 @@ All rows are JSON text; names in them never change within a format.
     damage                  reports of damage that nobody has acknowledged
     clock                   what is known of the time: the last that was confirmed
 
-Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), and replaces a damaged one by what
-can be read of it (`salvage`), with bounds and counts made anew from the records (`reindex`).
+Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
+(`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
+the records (`reindex`).
 
 The life of a record
 --------------------
@@ -110,7 +111,7 @@ from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, store
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
-FORMAT = "2"
+FORMAT = "3"
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
 MOST_PARTS = 16
@@ -171,9 +172,12 @@ class Outbox:
 
     # What intake needs
 
-    def line_state(self, line: str) -> str | None:
-        """The line's state as it was last committed."""
-        return self.row(f"line/{line}")
+    def line_state(self, line: str) -> dict[str, str]:
+        """The rows of the line's state as they were last committed, by their names."""
+        key = f"line/{line}"
+        rows = {name: text for name, text in self._rows.get_under(f"{key}/").items() if "/" not in name[len(key) + 1 :]}
+        whole = self.row(key)
+        return {name[len(key) + 1 :]: text for name, text in rows.items()} | ({"": whole} if whole is not None else {})
 
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
@@ -223,8 +227,8 @@ class Outbox:
         with self.transaction() as transaction:
             transaction.commit_mark = mark
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
-            for line, state in commit.states.items():
-                transaction.put[f"line/{line}"] = state
+            for line, rows in commit.states.items():
+                transaction.set_line_state(line, rows)
             known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
