@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import is_taken
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Record, Sample
@@ -22,6 +23,8 @@ class IntakeHealth:
 
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By source and quality."""
+    unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By source and address: what no input has taken."""
     redelivered: int = 0
     repeated: int = 0
     """Messages that were left out because of their id."""
@@ -44,14 +47,19 @@ class Batch:
     """The arrivals that are to be acknowledged."""
     steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
 
     def parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
+        """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
-            for plan in routes.get((sample.source, sample.address), ()):
+            address = (sample.source, sample.address)
+            self.samples[sample.source, sample.quality] += 1
+            if not is_taken(routes.get(address, ()), sample):
+                self.unmatched[address] += 1
+            for plan in routes.get(address, ()):
                 if self.repeats.is_repeat(plan, sample):
                     self.repeated += 1
                 else:

@@ -252,6 +252,7 @@ class Intake:
 
     def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
+        self.health.unmatched.update(batch.unmatched)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
@@ -271,8 +272,6 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for moment in arrival.moments:
-                for sample in moment.samples:
-                    batch.samples[sample.source, sample.quality] += 1
                 for plan, part in batch.parts(moment, self._routes):
                     self._step(plan, part, batch)
         now = self._clock.now()

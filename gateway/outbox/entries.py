@@ -240,7 +240,7 @@ class Work:
     interval: Interval | None
     attempt: Attempt | None = None
     oden_ids: tuple[str | None, ...] = ()
-    """Of the intervals of `records`, where no attempt carries these yet."""
+    """Of the intervals of `records`, or of the run that a batch is in, where no attempt carries these yet."""
     live: bool = True
     awaits_ends: bool = False
     """An end of `attempt.after` is still to come."""

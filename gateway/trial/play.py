@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import Coverage
 from gateway.mapping.feeder import fed
 from gateway.mapping.line import LineState, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
@@ -23,10 +24,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Playback:
-    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time."""
+    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time; and
+    what of the configuration came to nothing."""
 
     causes: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def moments(plans: Sequence[LinePlan], events: Iterable[T]) -> Iterator[T | Moment]:
@@ -55,13 +58,13 @@ def _is_message(plans: Sequence[LinePlan], sample: Sample) -> bool:
     return any(fed.message for plan in plans for fed in plan.subscriptions.get(route, ()))
 
 
-def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playback:
-    """Map `events`, which are samples and bare times, from the lines' initial states on.
+def play(plans: Sequence[LinePlan], events: Iterable[Sample | float], coverage: Coverage | None = None) -> Playback:
+    """Map `events`, which are samples and bare times, from the lines' initial states on; `coverage` goes on from there.
 
     No sample that a recording can hold makes it fail.
     """
     lines = [Feed(LineState())] * len(plans)
-    playback = Playback()
+    playback = Playback(coverage=Coverage() if coverage is None else coverage)
 
     def advance(number: int, event: Sample | Moment | Tick) -> None:
         lines[number], result = fed(plans[number], lines[number], event)
@@ -70,6 +73,8 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
 
     for event in moments(plans, events):
         samples = event.samples if isinstance(event, Moment) else (event,) if isinstance(event, Sample) else ()
+        for sample in samples:
+            playback.coverage.sample(plans, sample)
         for number, plan in enumerate(plans):
             if isinstance(event, float | int):
                 advance(number, Tick(event))
@@ -77,6 +82,8 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
             if part:
                 advance(number, Tick(max(sample.received for sample in part)))  # what was due before is not its doing
                 advance(number, part[0] if len(part) == 1 else Moment(part))
+    for plan, line in zip(plans, lines, strict=True):
+        playback.coverage.line(plan, line.state)
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback
