@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb package lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -67,6 +67,9 @@ peers: $(READY) ## run the gateway against brokers and OPC UA servers of other m
 
 deb: ## build a Debian package for this machine's Python into dist/
 	@packaging/deb
+
+package: deb ## try the Debian package on a bare Debian that it boots: install, reload, upgrade, purge
+	@packaging/try
 
 lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
 	@.ci/lock
