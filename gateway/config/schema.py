@@ -210,6 +210,13 @@ class MqttConfig(Section):
     session_expiry: Duration = Field(
         604800.0, gt=0, description="How long the broker is asked to keep messages while the gateway is away (MQTT 5)."
     )
+    broker_queue: int | None = Field(
+        None,
+        gt=0,
+        description="How many messages the broker keeps for the gateway while it is away (mosquitto: "
+        "`max_queued_messages`, 1,000 unless set; it drops later ones without a word). `check` and the page then say "
+        "for how long that is enough.",
+    )
     presence: Presence | None = Field(
         None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."
     )
