@@ -8,6 +8,7 @@ batches are gathered and mapped.
 """
 
 import asyncio
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -21,12 +22,12 @@ from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Tick, due
+from gateway.mapping.feeder import Event, due, feed, settled
+from gateway.mapping.line import LineState, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Notice
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -45,6 +46,8 @@ MOST_MAPPED = 2_000
 """Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
 MOST_QUEUED = 20_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
+ABSENT = 20.0
+"""Where nothing turned for so many seconds, the process was stopped, and nobody heard what the sources said."""
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
 
@@ -144,9 +147,12 @@ class Intake:
         known = self._lines.get(plan.key)
         if known is not None and plan.key not in changed:
             return known
-        rows = self._committer.rows(plan.key) or StateRows(await self._outbox(Outbox.line_state, plan.key))
+        rows = self._committer.rows(plan.key)
+        is_new = rows is None
+        rows = rows or StateRows(await self._outbox(Outbox.line_state, plan.key))
         self._committer.follow(plan.key, rows)
-        return Feed(rows.state(plan))
+        state = rows.state(plan)
+        return Feed(after_absence(plan, state) if is_new else state)
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -161,10 +167,12 @@ class Intake:
         try:
             await self._committer.stored()
             await self._turn()
+            self.turned_at = self._clock.monotonic()
             while not self._stopping:
-                self.turned_at = self._clock.monotonic()
                 self._gathered += await self._gather()
+                self._note_absence()
                 await self._turn()
+                self.turned_at = self._clock.monotonic()
                 await self._take_plans()
             while self._queue:
                 self._gathered += self._taken_out()
@@ -180,6 +188,13 @@ class Intake:
         """
         self._stopping = True
         self._poke.set()
+
+    def _note_absence(self) -> None:
+        """Where the process was stopped, what was said meanwhile is yet to be heard: no wait has run out."""
+        if self._clock.monotonic() - self.turned_at >= ABSENT:
+            for plan in self._plans:
+                line, now = self._lines[plan.key], self._clock.now()
+                self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
 
     async def _gather(self) -> list[Arrival]:
         """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
@@ -215,7 +230,7 @@ class Intake:
         line = line or self._lines[plan.key]
         known = self._timers.get(plan.key)
         if known is None or known[0] is not plan or known[1] is not line:
-            known = self._timers[plan.key] = plan, line, due(plan, line.state)
+            known = self._timers[plan.key] = plan, line, due(plan, line)
         timer = known[2]
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
@@ -271,10 +286,10 @@ class Intake:
             if verdict != "new":
                 batch.redelivered += 1
                 continue
-            for moment in arrival.moments:
-                for plan, part in batch.parts(moment, self._routes):
-                    self._step(plan, part, batch)
-        now = self._clock.now()
+            for plan, event in batch.events(arrival, self._plans, self._routes):
+                self._step(plan, event, batch)
+        waiting = (sample.received for each in self._queue for sample in each.samples)
+        now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
@@ -284,7 +299,7 @@ class Intake:
                 self._step(plan, None, batch)
         return batch
 
-    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: Batch) -> None:
+    def _step(self, plan: LinePlan, event: Event | None, batch: Batch) -> None:
         """Take `event` into a batch; None: put the messages in their places that came late in it."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         try:
@@ -296,15 +311,9 @@ class Intake:
                 batch.lines[plan.key] = replace(before, late=())
             if plan.key not in self.health.faults:
                 log.exception("mapping_failed", line=plan.key)
-            now = self._clock.now()
-            self._resting[plan.key] = now + REST
+            self._resting[plan.key] = (now := self._clock.now()) + REST
             self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            sample = event.samples[0] if isinstance(event, Moment) else event
-            source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-            if event is None:
-                batch.lines[plan.key] = replace(before, late=())
-            text = f"line {plan.key}: internal error: {type(error).__name__}"
-            batch.notices.append(Notice("reject", now, source, address, text))
+            batch.reject(plan, event, error, now)
             return
         self.health.faults.pop(plan.key, None)
         if after is not before:

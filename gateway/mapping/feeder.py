@@ -15,9 +15,13 @@ What was told is not taken back: where an interval that was told would be none, 
 the line's rules for times that lie in the past, if it is the newest of its topic; else it is left out. Either is
 listed, and it is tried once more when others come late. One that is older than the trail is left to the line's rules
 too. After a restart the trail begins anew.
+
+*The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
+first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
+it is heard, and what had to wait for it is decided.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
@@ -25,41 +29,97 @@ from gateway.mapping.again import Again, Late
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import is_outdated, plant_time
 from gateway.mapping.line import LineState, Step, Tick, step
+from gateway.mapping.line import due as line_due
 from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Sample
+
+Event = Sample | Moment | Contact | Tick
+"""What comes to a line."""
 
 BEHIND = 5.0
 """A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
+HEARD_OUT = 2.0
+"""A source is heard again once nothing of a backlog has come of it for so many seconds,"""
+LONGEST_BACKLOG = 60.0
+"""or so many seconds after it was back."""
 MOST_MISPLACED = 100
 """So many messages that contradict what was told are tried once more with others."""
 MOST_TRIES = 8
 """So often at most they are tried by parts, where they contradict what was told."""
 
 
-def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
+def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     """What `event` makes of a line: the line after it, and what is to be told.
 
     The samples of a moment are one step, but for messages that have times of their own: each of these is one.
     """
+    if not line.state.lost:
+        return _feed(plan, line, event)
+    line, heard = _hear(plan, line, event)
+    line, result = _feed(plan, line, event)
+    return line, _both(heard, result)
+
+
+def due(plan: LinePlan, line: Feed) -> float | None:
+    """When the line's next timer fires, or a source has been heard out."""
+    heard = min((at for at, _ in _heard_out(line)), default=None) if line.state.lost else None
+    return min(filter(None, (line_due(plan, line.state), heard)), default=None)
+
+
+def _heard_out(line: Feed) -> Iterator[tuple[float, Contact]]:
+    """When the sources that are back will have been heard out."""
+    for source, loss in line.state.lost.items():
+        if loss.back is not None:
+            latest = max(loss.back, line.behind.get(source, loss.back))
+            at = min(latest + HEARD_OUT, loss.back + LONGEST_BACKLOG)
+            yield at, Contact(source, at, "heard", loss.back)
+
+
+def _hear(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
+    """What `event` says of the sources that were lost, beside what it means: one of which something comes is back, and
+    one is heard out when it is time."""
+    told, now = Step(line.state), time_of(event)
+    while (out := min(_heard_out(line), default=None, key=itemgetter(0))) is not None and out[0] <= now:
+        line, placed = settled(plan, line)  # what it said late is heard too
+        line, result = _feed(plan, line, out[1])
+        told = _both(_both(told, placed), result)
+    for sample in event.samples if isinstance(event, Moment) else (event,):
+        loss = line.state.lost.get(sample.source) if isinstance(sample, Sample) else None
+        if not isinstance(sample, Sample) or loss is None or sample.quality == "bad":
+            continue
+        if loss.back is None:
+            line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
+            told = _both(told, result)
+        said = own_time(plan, sample) or sample.source_time
+        if sample.initial or (said is not None and sample.received - said > BEHIND):
+            line = replace(line, behind={**line.behind, sample.source: now})
+    return line, told
+
+
+def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if isinstance(event, Moment) and any((sample.source, sample.address) in plan.timed for sample in event.samples):
         told = Step(line.state)
         for sample in event.samples:
-            line, result = feed(plan, line, sample)
+            line, result = _feed(plan, line, sample)
             told = _both(told, result)
         return line, told
+    if isinstance(event, Contact):
+        line = replace(line, behind={source: at for source, at in line.behind.items() if source != event.source})
     if not plan.timed:
         result = step(plan, line.state, event)
-        return Feed(result.state), result
+        return Feed(result.state, behind=line.behind), result
     if line.plan is not plan:
-        line = Feed(line.state, plan, Entry(0.0, None, line.state))
+        line = Feed(line.state, plan, Entry(0.0, None, line.state), behind=line.behind)
     if isinstance(event, Tick):
+        timer = line_due(plan, line.state) if line.late else None
+        line, placed = settled(plan, line) if timer is not None and timer <= event.at else (line, Step(line.state))
         result = step(plan, line.state, event)
-        return with_time(line, result), result
+        return with_time(line, result), _both(placed, result)
     said = own_time(plan, event) if isinstance(event, Sample) else None
-    if said is None or isinstance(event, Moment):
+    if said is None or not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
-    line, passed = feed(plan, line, Tick(event.received))
+    line, passed = _feed(plan, line, Tick(event.received))
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, (event, said))), passed
@@ -72,7 +132,7 @@ def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Fee
     return line, _both(passed, result)
 
 
-def fed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
+def fed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     """What `event` makes of a line by itself, also where it comes late."""
     line, told = feed(plan, line, event)
     line, then = settled(plan, line)
@@ -89,11 +149,11 @@ def settled(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
     return _put_in_place(plan, replace(line, late=()), late)
 
 
-def time_of(event: Sample | Moment | Tick) -> float:
+def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
     if isinstance(event, Tick):
         return event.at
-    return event.received if isinstance(event, Sample) else max(sample.received for sample in event.samples)
+    return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
 
 
 def _both(first: Step, then: Step) -> Step:
@@ -122,7 +182,7 @@ def own_time(plan: LinePlan, sample: Sample) -> float | None:
 def _in_order(
     plan: LinePlan,
     line: Feed,
-    sample: Sample | Moment,
+    sample: Sample | Moment | Contact,
     said: float | None,
     *,
     at: float | None = None,

@@ -164,8 +164,10 @@ class Reading(NamedTuple):
         return self.memory.value != self.before.value
 
 
-def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
-    """Take `sample`, which feeds this input, into its memory.
+def read(
+    plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float, lost_at: float | None = None
+) -> Reading:
+    """Take `sample`, which feeds this input, into its memory. `lost_at`: when its source was lost, where it is.
 
     A bad quality, an uncertain one where that is ignored, or an absent value leaves the last good value; so does one
     that cannot be used, with a notice. A message that says null says that there is nothing, which is empty text.
@@ -179,7 +181,8 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
     if sample.quality == "bad" or _says_nothing(plan, memory, sample):
         if plan.default is not None and not memory.received:
             return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
-        bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
+        since = memory.bad_since if memory.bad_since is not None else now if lost_at is None else lost_at
+        bad_since = since if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
     if sample.quality == "uncertain" and plan.ignores_uncertain:
         quality: Quality = "bad" if memory.quality == "bad" else "uncertain"
@@ -227,19 +230,6 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
     )
     notices = () if distrust is None or known_already else (notice_of("time", plan, now, distrust),)
     return Reading(sample, memory, after, usable=True, notices=notices)
-
-
-def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
-    """Whether what is known of the input does not hold at the moment: its source is lost, or it or
-    what it relies on is quiet."""
-    known, plan = memory.get(name), plans.get(name)
-    if known is not None and (known.quality == "bad" or known.stale):
-        return True
-    if plan is None or plan.stale_of is not None:  # that something is quiet is known
-        return False
-    if plan.expression is not None or plan.words:
-        return any(is_unavailable(plans, memory, other) for other in plan.relies_on)
-    return any(heartbeat in memory and memory[heartbeat].stale for heartbeat in plan.relies_on)
 
 
 def silence_notice(plan: InputPlan, now: float) -> Notice:

@@ -13,12 +13,16 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.line import LineState, Step
 from gateway.mapping.output import Stamps
-from gateway.model import Moment, Sample
+from gateway.model import Contact, Moment, Sample
 
 HORIZON = 900.0
 """For so many seconds at least samples are remembered."""
 MOST_REMEMBERED = 4096
 """Samples of a line that are remembered at most: one that counts fast has a shorter trail."""
+LONGEST_LOSS = 8 * 3600.0
+"""While a source is not heard, samples are remembered since then, for so many seconds at most."""
+MOST_IN_A_LOSS = 16_384
+"""The samples of a line that are remembered at most while a source is not heard."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
 
@@ -33,7 +37,7 @@ class Entry:
     """
 
     at: float
-    sample: Sample | Moment | None
+    sample: Sample | Moment | Contact | None
     """None: the beginning of the trail. What has a time of its own is one sample."""
     after: LineState | None
     said: float | None = None
@@ -70,6 +74,8 @@ class Feed:
     """The messages that are not in their places, with their own times."""
     late: tuple[tuple[Sample, float], ...] = ()
     """Messages that came late and are yet to be put in their places, with their own times."""
+    behind: Mapping[str, float] = field(default_factory=dict)
+    """By source that is being heard out, when it last said something of the time that it was lost."""
 
     @property
     def heard(self) -> float:
@@ -97,7 +103,9 @@ class Feed:
 
     def with_newest(self, state: LineState, newest: tuple[Entry, ...]) -> "Feed":
         """The line as it is now, with these newest entries: what `replace` does, but this is for each sample."""
-        return Feed(state, self.plan, self.base, self.parts, newest, self.stamps, self.misplaced, self.late)
+        return Feed(
+            state, self.plan, self.base, self.parts, newest, self.stamps, self.misplaced, self.late, self.behind
+        )
 
     def since(self, said: float) -> list[Entry]:
         """The entries from before the time `said` on, and in any case the one before the trail or the newest."""
@@ -130,8 +138,10 @@ def shortened(line: Feed) -> Feed:
     if len(line.newest) < 2 * PART:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
-    first, oldest = 0, line.newest[-1].at - HORIZON
-    while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > MOST_REMEMBERED):
+    lost = min((loss.until for loss in line.state.lost.values()), default=line.state.now)
+    first, oldest = 0, max(min(line.newest[-1].at - HORIZON, lost), line.newest[-1].at - LONGEST_LOSS)
+    most = MOST_REMEMBERED if not line.state.lost else MOST_IN_A_LOSS
+    while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > most):
         base, first = parts[first][-1], first + 1
     return replace(line, base=base, parts=parts[first:], newest=line.newest[PART:])
 
