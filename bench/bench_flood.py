@@ -7,25 +7,25 @@ from the publish to the acknowledgement after the commit, of which the least is 
 
 import asyncio
 import json
+import multiprocessing
 import statistics
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import structlog
+from bench_mqtt import line
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from bench_mqtt import line
 from gateway.clock import AnchoredClock
 from gateway.config.schema import MqttConfig
 from gateway.intake import Intake
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival
 from gateway.sources.mqtt import MqttSource
-from tests.peers import Mosquitto
+from tests.peers import Mosquitto, wait_until
 
 RATE = 3_000
 SECONDS = 15
@@ -81,9 +81,8 @@ async def delays(folder: Path, rubbish: bytes) -> list[float]:
         config = MqttConfig.model_validate({"type": "mqtt", "url": broker.url, "client_id": "edge", "version": "5"})
         source = MqttSource("floor", config, [GOOD, FLOODED], clock)
         tasks = [asyncio.create_task(intake.run()), asyncio.create_task(source.run(take))]
-        while not source.health.connected:
-            await asyncio.sleep(0.01)
-        publisher = threading.Thread(target=flood, args=(broker.port, rubbish))
+        await wait_until(lambda: source.health.connected)
+        publisher = multiprocessing.get_context("spawn").Process(target=flood, args=(broker.port, rubbish))
         publisher.start()
         await asyncio.to_thread(publisher.join)
         await asyncio.sleep(2.0)
