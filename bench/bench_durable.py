@@ -97,6 +97,7 @@ KNOWN_AT_ODEN = """
 categories: [Uptime, Unplanned Downtime]
 reasons: [Jam]
 products: [Film]
+quality_schemas: [{id: "66", factory: Factory A}]
 """
 MQTT_SOURCE = 'floor: {{type: mqtt, url: "mqtt://127.0.0.1:{mqtt}", client_id: bench}}'
 MQTT_INPUTS = """
