@@ -22,14 +22,16 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from gateway.batch import Batch, in_slices
 from gateway.clock import Clock
 from gateway.errors import OutboxError
+from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import feed, settled
-from gateway.mapping.line import LineState, Step, Tick, due, dump, load
+from gateway.mapping.feeder import due, feed, needs_preparation, prepared
+from gateway.mapping.line import LineState, Step, Tick, dump
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Moment, Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -69,25 +71,6 @@ class IntakeHealth:
     """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
-@dataclass(slots=True)
-class _Batch:
-    """Arrivals while they are mapped, and what has come of them; `lines` are those that moved."""
-
-    arrivals: Sequence[Arrival]
-    repeats: BatchRepeats
-    lines: dict[str, Feed] = field(default_factory=dict)
-    records: list[Record] = field(default_factory=list)
-    notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
-    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    redelivered: int = 0
-    repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
-
-
 class Intake:
     """The one writer of line states. `take` is where sources hand over; `run` does the work."""
 
@@ -118,7 +101,7 @@ class Intake:
         self._lines: dict[str, Feed] = {}
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
-        self._mapped: _Batch | None = None
+        self._mapped: Batch | None = None
         """Mapped, and not known to be stored."""
         self._after: deque[Callable[[], None]] = deque()
         """What is left to do for batches that are stored."""
@@ -128,6 +111,7 @@ class Intake:
         """Of the last commit."""
         self._dirty: set[str] = set()
         self._repeats = Repeats(self._patiently)
+        self._horizon = Horizon(self._patiently)
         self._resting: dict[str, float] = {}
         self._written_at = clock.monotonic()
         self.health = IntakeHealth()
@@ -167,9 +151,7 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         self._number = await self._outbox(Outbox.last_commit)
-        for plan in self._plans:
-            text = await self._outbox(Outbox.line_state, plan.key)
-            self._lines[plan.key] = Feed(load(plan, text) if text else LineState())
+        self._lines = await self._horizon.load(self._plans)
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
 
@@ -229,7 +211,7 @@ class Intake:
 
     def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, (line or self._lines[plan.key]).state)
+        timer = due(plan, line or self._lines[plan.key])
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
@@ -245,7 +227,7 @@ class Intake:
         if not self._queue:
             self._idle.set()
 
-    async def _store(self, batch: "_Batch") -> None:
+    async def _store(self, batch: Batch) -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
         if batch.commit is not None:
             await self._patiently(Outbox.commit, batch.commit)
@@ -254,6 +236,9 @@ class Intake:
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
         self._lines.update(batch.lines)
+        if batch.horizon is not None:
+            self._horizon.stored(batch.horizon)
+            self._lines = dict(batch.horizon.lines)
         self._repeats.stored(batch.repeats)
         if batch.commit is None:
             self._dirty |= batch.lines.keys()
@@ -280,16 +265,16 @@ class Intake:
         if errors:
             raise ExceptionGroup("after a commit", errors)
 
-    def _count(self, batch: "_Batch") -> None:
+    def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
 
-    async def _map(self, arrivals: Sequence[Arrival]) -> "_Batch":
+    async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = _Batch(tuple(arrivals), BatchRepeats(self._repeats))
+        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
         for arrival in arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
@@ -304,19 +289,16 @@ class Intake:
                 for sample in moment.samples:
                     batch.samples[sample.source, sample.quality] += 1
                 for plan, part in self._parts(moment, batch):
-                    self._step(plan, part, batch)
+                    await self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
-                self._step(plan, Tick(now), batch)
-        for plan in self._plans:
-            if plan.key in batch.lines and batch.lines[plan.key].late:
-                self._step(plan, None, batch)
+                await self._step(plan, Tick(now), batch)
         batch.commit = self._commit_of(batch)
         return batch
 
-    def _parts(self, moment: Moment, batch: "_Batch") -> Iterator[tuple[LinePlan, Sample | Moment]]:
+    def _parts(self, moment: Moment, batch: Batch) -> Iterator[tuple[LinePlan, Sample | Moment]]:
         """The lines that a moment is about, each with what is, but for messages that came before."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
@@ -328,53 +310,62 @@ class Intake:
         for plan, samples in parts.values():
             yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 
-    def _commit_of(self, batch: "_Batch") -> Commit | None:
+    def _commit_of(self, batch: Batch) -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
         moved = self._dirty | batch.lines.keys()
         old = self._clock.monotonic() - self._written_at >= STATE_WRITE
         at_once = batch.records or batch.notices or batch.repeats.at_once
         if not at_once and not (moved and (old or self._stopping)):
             return None
-        known = batch.repeats.take()
+        known, number = batch.repeats.take(), self._number + 1
+        lines = {key: batch.lines.get(key, line) for key, line in self._lines.items()}
+        batch.horizon = horizon = self._horizon.rows(lines, number, self._clock.now())
         return Commit(
-            number=self._number + 1,
+            number=number,
             states={key: dump(batch.lines.get(key, self._lines[key]).state) for key in moved},
             records=tuple(batch.records),
             notices=tuple(batch.notices),
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,
+            heard=horizon.heard,
+            trails=horizon.beginnings,
+            heard_since=horizon.since,
         )
 
-    def _step(self, plan: LinePlan, event: Sample | Moment | Tick | None, batch: "_Batch") -> None:
-        """Take `event` into a batch; None: put the messages in their places that came late in it."""
+    async def _step(self, plan: LinePlan, event: Sample | Moment | Tick, batch: Batch) -> None:
+        """Take `event` into a batch."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
+        if needs_preparation(plan, before, event):
+            try:
+                before, result = await in_slices(prepared(plan, before, event))
+            except (KeyboardInterrupt, SystemExit, asyncio.CancelledError):
+                raise
+            except BaseException as error:  # noqa: BLE001 - what has no place must not break the line again and again
+                before, result = replace(before, late=()), Step(before.state)
+                self._fail(plan, event, error, batch)
+            batch.take(plan.key, before, result, event)
         try:
-            after, result = settled(plan, before) if event is None else feed(plan, before, event)
+            after, result = feed(plan, before, event)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
-            if event is None:  # what could not be put in its place must not break the line again and again
-                batch.lines[plan.key] = replace(before, late=())
-            if plan.key not in self.health.faults:
-                log.exception("mapping_failed", line=plan.key)
-            now = self._clock.now()
-            self._resting[plan.key] = now + REST
-            self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            sample = event.samples[0] if isinstance(event, Moment) else event
-            source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-            if event is None:
-                batch.lines[plan.key] = replace(before, late=())
-            text = f"line {plan.key}: internal error: {type(error).__name__}"
-            batch.notices.append(Notice("reject", now, source, address, text))
+        except BaseException as error:  # noqa: BLE001 - one value must not stop a plant, nor an extension that crashes
+            self._fail(plan, event, error, batch)
             return
         self.health.faults.pop(plan.key, None)
-        if after is not before:
-            batch.lines[plan.key] = after
-        if result.records:
-            batch.steps.append((plan.key, result, event or before.late[-1][0]))
-            batch.records += result.records
-        batch.notices += result.notices
+        batch.take(plan.key, after, result, event)
+
+    def _fail(self, plan: LinePlan, event: Sample | Moment | Tick, error: BaseException, batch: Batch) -> None:
+        """The line could not be mapped."""
+        if plan.key not in self.health.faults:
+            log.error("mapping_failed", line=plan.key, exc_info=error)
+        now = self._clock.now()
+        self._resting[plan.key] = now + REST
+        self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
+        sample = event.samples[0] if isinstance(event, Moment) else event
+        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        text = f"line {plan.key}: internal error: {type(error).__name__}"
+        batch.notices.append(Notice("reject", now, source, address, text))
 
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.

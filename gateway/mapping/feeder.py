@@ -8,33 +8,28 @@ again, and what was told of that time is compared with what should have been (`f
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
 comes in order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it
-comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late`, until
-`settled` puts them in their places together.
+comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late` and put in
+their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
+other timer, so that it makes no difference how what comes is cut into batches.
 
-What was told is not taken back: where an interval that was told would be none, the message counts from now on, by
-the line's rules for times that lie in the past, if it is the newest of its topic; else it is left out. Either is
-listed, and it is tried once more when others come late. One that is older than the trail is left to the line's rules
-too. After a restart the trail begins anew.
+One that is older than the trail is left to the line's rules for times that lie in the past.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from operator import itemgetter
 
-from gateway.mapping.again import Again, Late
+from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import is_outdated, plant_time
 from gateway.mapping.line import LineState, Step, Tick, step
-from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
+from gateway.mapping.line import due as next_timer
+from gateway.mapping.trail import HORIZON, Entry, Feed, begun, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Moment, Notice, Sample
 
 BEHIND = 5.0
 """A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
-MOST_MISPLACED = 100
-"""So many messages that contradict what was told are tried once more with others."""
-MOST_TRIES = 8
-"""So often at most they are tried by parts, where they contradict what was told."""
 
 
 def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
@@ -42,17 +37,19 @@ def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Fee
 
     The samples of a moment are one step, but for messages that have times of their own: each of these is one.
     """
+    if not plan.timed:
+        result = step(plan, line.state, event)
+        return Feed(result.state), result
+    if needs_preparation(plan, line, event):
+        line, told = at_once(prepared(plan, line, event))
+        line, result = feed(plan, line, event)
+        return line, both(told, result)
     if isinstance(event, Moment) and any((sample.source, sample.address) in plan.timed for sample in event.samples):
         told = Step(line.state)
         for sample in event.samples:
             line, result = feed(plan, line, sample)
-            told = _both(told, result)
+            told = both(told, result)
         return line, told
-    if not plan.timed:
-        result = step(plan, line.state, event)
-        return Feed(result.state), result
-    if line.plan is not plan:
-        line = Feed(line.state, plan, Entry(0.0, None, line.state))
     if isinstance(event, Tick):
         result = step(plan, line.state, event)
         return with_time(line, result), result
@@ -64,29 +61,53 @@ def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Fee
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, (event, said))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
-        return line, _both(passed, Step(line.state, notices=(_left_out(event),)))
+        return line, both(passed, Step(line.state, notices=(_left_out(event),)))
     if is_backlog:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
-    return line, _both(passed, result)
+    return line, both(passed, result)
 
 
-def fed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
-    """What `event` makes of a line by itself, also where it comes late."""
-    line, told = feed(plan, line, event)
-    line, then = settled(plan, line)
-    return line, _both(told, then)
+def needs_preparation(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> bool:
+    """Whether something is to be done for the line before it can take `event`, which may take long: `prepared`."""
+    if line.plan is not plan or not line.recalled:
+        return bool(plan.timed)
+    return bool(line.late) and (settles_at := line.settles_at) is not None and settles_at <= time_of(event)
 
 
-def settled(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
-    """Put the messages that came late in their places: what that makes of a line. To be called before what it has
-    told is stored, so that no message is stored that has yet to be put in its place.
-    """
-    if not line.late:
+def prepared(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> Slices[tuple[Feed, Step]]:
+    """The line as it is before `event`: with its trail, and with the messages in their places that came late, where
+    that is due by then. What is told by that is to be told. Pauses often."""
+    told = Step(line.state)
+    if line.plan is not None and line.plan is not plan:
+        line, told = yield from settled(line.plan, line)
+    if line.plan is not plan:
+        line = begun(plan, line)
+    while (settles_at := line.settles_at) is not None and settles_at <= time_of(event):
+        line, result = yield from settled(plan, line)
+        told = both(told, result)
+    if not line.recalled:
+        line = yield from recalled(plan, line)
+    return line, told
+
+
+def settled(plan: LinePlan, line: Feed) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places, at the time at which that is due: what that makes of a line."""
+    settles_at = line.settles_at
+    if settles_at is None:
         return line, Step(line.state)
-    late = sorted(line.late, key=itemgetter(1))
-    return _put_in_place(plan, replace(line, late=()), late)
+    if not line.recalled:
+        line = yield from recalled(plan, line)
+    passed = step(plan, line.state, Tick(settles_at))
+    line, result = yield from _put_in_place(plan, with_time(line, passed))
+    return line, both(passed, result)
+
+
+def due(plan: LinePlan, line: Feed) -> float | None:
+    """When the next timer of the line fires; None while nothing but a sample can change anything."""
+    times = (next_timer(plan, line.state), line.settles_at)
+    return min((at for at in times if at is not None), default=None)
 
 
 def time_of(event: Sample | Moment | Tick) -> float:
@@ -96,13 +117,15 @@ def time_of(event: Sample | Moment | Tick) -> float:
     return event.received if isinstance(event, Sample) else max(sample.received for sample in event.samples)
 
 
-def _both(first: Step, then: Step) -> Step:
+def both(first: Step, then: Step) -> Step:
+    """What two steps, one after the other, have come to."""
     return Step(
         then.state,
         first.records + then.records,
         first.notices + then.notices,
         {**first.rules, **then.rules},
         {**first.shares, **then.shares},
+        {**first.because, **then.because},
     )
 
 
@@ -127,39 +150,44 @@ def _in_order(
     *,
     at: float | None = None,
     again: bool = False,
-    misplaced: bool = False,
 ) -> tuple[Feed, Step]:
     """Step a sample as it comes. Its place is at the line's time, or `at` another."""
     result = step(plan, line.state, sample)
     place = result.state.now if at is None else at
-    entry = Entry(place, sample, result.state, said, told_by(result), again=again, misplaced=misplaced)
-    return shortened(line.with_newest(result.state, (*line.newest, entry))), result
+    entry = Entry(place, sample, result.state, said, told_by(result), again=again, number=line.numbered + 1)
+    return shortened(line.with_newest(result.state, entry)), result
 
 
 # What comes late
 
 
-def _put_in_place(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step]:
-    """Put messages in their places; their times lie before what the line has stepped. Where they come from an
-    outage, also those that could not be put there before, where they can be now.
-    """
-    result = Step(line.state)
+def _put_in_place(plan: LinePlan, line: Feed) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places; their times lie before what the line has stepped."""
+    late = sorted(line.late, key=itemgetter(1))
+    line, result = replace(line, late=()), Step(line.state)
     new: list[tuple[Sample, float]] = []
     entries = line.since(late[0][1])
     for sample, said in late:
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        is_repeat = _is_repeat(plan, known, sample, said)
+        if _is_repeat(plan, new, sample, said):
+            continue
+        is_repeat = _is_repeat(plan, ((entry.sample, entry.said) for entry in known), sample, said)
         if said < entries[0].at or (is_repeat and said == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
-            result = _both(result, taken)
+            result = both(result, taken)
         elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
-            result = _both(result, Step(line.state, notices=(_left_out(sample),)))
+            result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append((sample, said))
-    are_backlog = any(sample.received - said > BEHIND for sample, said in new)
-    line, placed = (are_backlog and _place_all(plan, line, new)) or _place(plan, line, new, MOST_TRIES)
-    return line, _both(result, placed)
+    line, placed = yield from _placed(plan, line, new)
+    return replace(line, corrected=line.corrected + 1), both(result, placed)
+
+
+def _placed(plan: LinePlan, line: Feed, late: Late) -> Slices[tuple[Feed, Step]]:
+    if not late:
+        return line, Step(line.state)
+    return (yield from corrected(plan, line, late))
 
 
 def _left_out(sample: Sample) -> Notice:
@@ -177,53 +205,17 @@ def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: 
 
 
 def _newest(known: Sequence[Entry]) -> float:
-    return max(entry.said for entry in known if entry.said is not None)
+    return max((entry.said for entry in known if entry.said is not None), default=0.0)
 
 
-def _place_all(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step] | None:
-    """Put messages in their places together with those before that could not be, where that is right now; else None."""
-    others = [(sample, said) for sample, said in line.misplaced if line.base is not None and said >= line.base.at]
-    if not late or not others:
-        return None
-    again = Again(plan, line, sorted([*others, *late], key=itemgetter(1)), with_misplaced=True)
-    if again.contradicts:
-        return None
-    line, result = again.corrected()
-    return replace(line, misplaced=()), result
-
-
-def _place(plan: LinePlan, line: Feed, late: Late, tries: int) -> tuple[Feed, Step]:
-    """Put messages in their places: all at once or, where that contradicts what was told, by parts, which are tried
-    `tries` times at most. Those by which it is contradicted are taken as they come."""
-    if not late:
-        return line, Step(line.state)
-    if tries > 0:
-        again = Again(plan, line, late)
-        if not again.contradicts:
-            return again.corrected()
-        if len(late) > 1:
-            middle = len(late) // 2
-            line, first = _place(plan, line, late[:middle], tries // 2)
-            line, then = _place(plan, line, late[middle:], tries // 2)
-            return line, _both(first, then)
-    result = Step(line.state)
-    for sample, said in late:
-        known = [entry.said for entry in line.since(said) if entry.said is not None and entry.is_of(sample)]
-        newest = max(known, default=said)
-        taken, becomes = Step(line.state), "is left out"
-        if said >= newest or plan.counts_each(sample):
-            line, taken = _in_order(plan, line, sample, said, misplaced=True)
-            becomes = "counts from now on"
-        line = replace(line, misplaced=(*line.misplaced, (sample, said))[-MOST_MISPLACED:])
-        text = f"came after what it contradicts was told, so it {becomes}: {excerpt(sample.value)}"
-        notice = Notice("gap", sample.received, sample.source, sample.address, text)
-        result = _both(result, replace(taken, notices=(*taken.notices, notice)))
-    return line, result
-
-
-def _is_repeat(plan: LinePlan, known: Sequence[Entry], sample: Sample, said: float) -> bool:
-    """Whether one of the messages `known` said the same for the same time. What counts each time it comes is none."""
+def _is_repeat(
+    plan: LinePlan, known: Iterable[tuple[Sample | Moment | None, float | None]], sample: Sample, said: float
+) -> bool:
+    """Whether one of the messages `known`, which have these times of their own, said the same for the same time. What
+    counts each time it comes is none."""
     if plan.counts_each(sample):
         return False
-    same = (entry.sample for entry in known if entry.said == said)
-    return any(isinstance(entry, Sample) and entry.value == sample.value for entry in same)
+    same = (other for other, at in known if at == said and isinstance(other, Sample))
+    return any(
+        (other.source, other.address, other.value) == (sample.source, sample.address, sample.value) for other in same
+    )

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
 
 from gateway.message_ids import IdsOfCommit
-from gateway.model import STORED, Notice, Record, Setting
+from gateway.model import SPARED, STORED, Notice, Record, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
@@ -21,10 +21,6 @@ Phase = Literal["sending", "retry", "in_doubt"]
 
 _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
-
-
-SPARED = Field(exclude_if=lambda value: not value)
-"""Of a field that came later than its row: it is written only where it says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +255,9 @@ class Commit:
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
     outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
     `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
-    are sources whose deliveries, as an earlier version has kept them, are among these now."""
+    are sources whose deliveries, as an earlier version has kept them, are among these now. `heard` is what lines have
+    heard since the commit before, as text, `trails` are the beginnings of what they remember of that, by line key, and
+    `heard_since` is the number of the first commit of which that is still needed."""
 
     number: int
     states: Mapping[str, str] = field(default_factory=dict)
@@ -268,10 +266,14 @@ class Commit:
     sessions: Mapping[str, Changes] = field(default_factory=dict)
     ids: Mapping[str, IdsOfCommit] = field(default_factory=dict)
     old_rings: tuple[str, ...] = ()
+    heard: str = ""
+    trails: Mapping[str, str] = field(default_factory=dict)
+    heard_since: int = 0
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
-        return CommitMark(self.number, hashlib.blake2b(COMMIT.dump_json(self), digest_size=16).hexdigest())
+        digest = hashlib.blake2b(COMMIT.dump_json(self), digest_size=16).hexdigest()
+        return CommitMark(self.number, digest, self.heard_since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +282,8 @@ class CommitMark:
 
     number: int = 0
     digest: str = ""
+    heard_since: Annotated[int, SPARED] = 0
+    """The number of the first commit of which there is still what lines had heard; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

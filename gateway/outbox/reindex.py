@@ -117,6 +117,8 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     structure = _Structure()
     for key, text in rows.items():
         _learn(structure, key, text)
+        if damaged and key.startswith("trail/"):
+            structure.drop.append(key)  # what lines have heard is worth nothing where a part of it is lost
     for key, text in rows.items():
         prefix, _, rest = key.partition("/")
         if prefix == "record":

@@ -52,6 +52,8 @@ All rows are JSON text; names in them never change within a format.
     interval/KEY            what is known of an interval, by the key of its start
     thing/DIGEST            what there is of one thing that settings are about
     line/LINE               a line's state, as mapping wrote it
+    trail/LINE              the beginning of what a line remembers that it has heard
+    heard/COMMIT            what lines have heard until that commit and since the one before
     lines-at-oden           names and ids of lines at Oden
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
     receipts/SESSION/PLACE  a block of them, by the place of its first
@@ -175,6 +177,17 @@ class Outbox:
         """The line's state as it was last committed."""
         return self.row(f"line/{line}")
 
+    def trail(self, line: str) -> str | None:
+        """The beginning of what the line remembers that it has heard, as it was last committed."""
+        return self.row(f"trail/{line}")
+
+    def heard(self) -> list[tuple[int, str]]:
+        """What lines have heard, as far as it is still needed, by the number of the commit, the oldest first."""
+        mark = self._cache.last_commit
+        numbers = range(mark.heard_since, mark.number + 1) if mark.heard_since else ()
+        rows = ((number, self.row(f"heard/{number}")) for number in numbers)
+        return [(number, text) for number, text in rows if text is not None]
+
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
         head = self.row(f"session/{name}")
@@ -225,6 +238,10 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, state in commit.states.items():
                 transaction.put[f"line/{line}"] = state
+            if commit.heard:
+                transaction.put[f"heard/{commit.number}"] = commit.heard
+            transaction.put |= {f"trail/{line}": begun for line, begun in commit.trails.items()}
+            transaction.drop |= {f"heard/{number}" for number in range(last.heard_since, commit.heard_since)}
             known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)

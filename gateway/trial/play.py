@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import fed
-from gateway.mapping.line import LineState, Tick
+from gateway.mapping.feeder import feed, settled
+from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Sample, StartInterval
@@ -64,7 +65,10 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
     playback = Playback()
 
     def advance(number: int, event: Sample | Moment | Tick) -> None:
-        lines[number], result = fed(plans[number], lines[number], event)
+        lines[number], result = feed(plans[number], lines[number], event)
+        tell(result, event)
+
+    def tell(result: Step, event: Sample | Moment | Tick) -> None:
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
@@ -77,6 +81,10 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
             if part:
                 advance(number, Tick(max(sample.received for sample in part)))  # what was due before is not its doing
                 advance(number, part[0] if len(part) == 1 else Moment(part))
+    for number, plan in enumerate(plans):
+        if (settles_at := lines[number].settles_at) is not None:
+            lines[number], result = at_once(settled(plan, lines[number]))
+            tell(result, Tick(settles_at))
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback

@@ -9,9 +9,9 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from gateway.config.schema import Line
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import fed as taken
-from gateway.mapping.feeder import time_of
+from gateway.mapping.feeder import feed, settled, time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
@@ -140,13 +140,13 @@ def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None,
 
 
 def fed(line: LinePlan, *events: Sample | Tick, ticks: bool = False) -> Played:
-    """What comes of `events` as they come to a line, each by itself: what comes late is put in its place. With
-    `ticks`, time passes before each sample too, as it does in a running gateway."""
+    """What comes of `events` as they come to a line, each by itself: what comes late is put in its place, at the
+    latest when no more events come. With `ticks`, time passes before each sample too, as in a running gateway."""
     played, known = Played(LineState()), Feed(LineState())
 
-    def take(event: Sample | Moment | Tick) -> None:
+    def take(event: Sample | Moment | Tick | None) -> None:
         nonlocal known
-        known, result = taken(line, known, event)
+        known, result = at_once(settled(line, known)) if event is None else feed(line, known, event)
         played.records += result.records
         played.notices += result.notices
 
@@ -154,6 +154,7 @@ def fed(line: LinePlan, *events: Sample | Tick, ticks: bool = False) -> Played:
         if ticks and not isinstance(event, Tick):
             take(Tick(time_of(event)))
         take(event)
+    take(None)
     played.state = known.state
     return played
 
