@@ -181,6 +181,8 @@ class Totals:
     """Entries of output that were dropped to make room, as the user chose."""
     merged: int = 0
     """Records that were added to one that waited already."""
+    withdrawn: Annotated[int, SPARED] = 0
+    """Records of what never was, as was known before Oden had heard of it."""
     dead: int = 0
     """Dead letters ever made."""
     unsettled: Annotated[int, SPARED] = 0

@@ -1,8 +1,12 @@
 """What is stored of the messages that were taken in, so that one that comes again is known: receipts and ids."""
 
-from gateway.message_ids import COMMITS_KEPT
-from gateway.outbox.entries import IDS_OF_COMMIT, Commit
+import json
+
+from gateway.message_ids import COMMITS_KEPT, MessageIds
+from gateway.outbox.cache import OutboxCache
+from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
 from gateway.outbox.transaction import Transaction
+from gateway.receipts import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""
@@ -27,3 +31,24 @@ def take(transaction: Transaction, commit: Commit) -> None:
 def old_slots(number: int) -> list[int]:
     """Where an earlier version kept the last of `number` deliveries of a source, the oldest first."""
     return [at % RING for at in range(max(0, number - RING), number)]
+
+
+def session(cache: OutboxCache, name: str) -> StoredSession | None:
+    """What is stored of an MQTT session; None where it was never seen."""
+    head = cache.row(f"session/{name}")
+    if head is None:
+        return None
+    blocks = ((first, cache.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
+    return StoredSession(head, {first: text for first, text in blocks if text is not None})
+
+
+def message_ids(cache: OutboxCache, source: str) -> MessageIds:
+    """The ids of messages of `source` that are known."""
+    rows = (cache.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
+    return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
+
+
+def old_ring(cache: OutboxCache, source: str) -> list[tuple[int, str]]:
+    """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
+    rows = (cache.row(f"receipt/{source}/{slot}") for slot in old_slots(cache.totals.receipts.get(source, 0)))
+    return [tuple(json.loads(row)) for row in rows if row]

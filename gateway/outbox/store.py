@@ -25,7 +25,8 @@ They are true after every call, and after a crash at any point of one:
 - Commits are numbered, one after another. The number and a digest of the last one are written in its own transaction,
   so the same commit, made again because its outcome was not learned, is stored once.
 - Every committed record is in exactly one place: in a lane, where it waits or is carried by one of the lane's attempts;
-  parked, with an interval whose start is in doubt or a dead letter; or a dead letter itself. Where it was merged into
+  parked, with an interval whose start is in doubt or a dead letter, or until entries are at Oden that must be there
+  before it (`balance`); or a dead letter itself. Where it was merged into
   another, it is where that one is. It leaves when Oden has it, by a person's decision, or, where the user has chosen
   that, as output that made room (`overflow`).
 - An attempt carries records of one lane, and no record is carried twice. What is sent again is the stored request.
@@ -50,6 +51,7 @@ All rows are JSON text; names in them never change within a format.
     record/LANE/POSITION    a record, headed by what the outbox remembers of it; in the lane `dead`, a dead letter
     attempt/LANE/POSITION   an attempt, known by the position of its first record
     interval/KEY            what is known of an interval, by the key of its start
+    awaited/KEY             which parked entries of output wait for the entry KEY of a correction
     thing/DIGEST            what there is of one thing that settings are about
     line/LINE               a line's state, as mapping wrote it
     trail/LINE              the beginning of what a line remembers that it has heard
@@ -80,19 +82,17 @@ The life of a record
 All calls belong to the thread that made the object.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
-from gateway.message_ids import COMMITS_KEPT, MessageIds
+from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
-from gateway.outbox import ends, known_messages, overflow, record_rules, statistics
+from gateway.outbox import ends, heard, known_messages, overflow, record_rules, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
-    IDS_OF_COMMIT,
     LINE_REFS,
     Attempt,
     Commit,
@@ -108,7 +108,6 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, stored_record, takes_turns
 from gateway.outbox.transaction import Transaction
-from gateway.receipts import HEAD
 
 FORMAT = "2"
 SPAN = 900.0
@@ -183,32 +182,19 @@ class Outbox:
 
     def heard(self) -> list[tuple[int, str]]:
         """What lines have heard, as far as it is still needed, by the number of the commit, the oldest first."""
-        mark = self._cache.last_commit
-        numbers = range(mark.heard_since, mark.number + 1) if mark.heard_since else ()
-        rows = ((number, self.row(f"heard/{number}")) for number in numbers)
-        return [(number, text) for number, text in rows if text is not None]
+        return heard.rows(self._cache)
 
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
-        head = self.row(f"session/{name}")
-        if head is None:
-            return None
-        blocks = ((first, self.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
-        return StoredSession(head, {first: text for first, text in blocks if text is not None})
+        return known_messages.session(self._cache, name)
 
     def message_ids(self, source: str) -> MessageIds:
         """The ids of messages of `source` that are known."""
-        rows = (self.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
-        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
+        return known_messages.message_ids(self._cache, source)
 
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
-        number = self._cache.totals.receipts.get(source, 0)
-        rows = (
-            self.row(f"receipt/{source}/{at % known_messages.RING}")
-            for at in range(max(0, number - known_messages.RING), number)
-        )
-        return [tuple(json.loads(row)) for row in rows if row]
+        return known_messages.old_ring(self._cache, source)
 
     def last_commit(self) -> int:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
@@ -238,10 +224,7 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, state in commit.states.items():
                 transaction.put[f"line/{line}"] = state
-            if commit.heard:
-                transaction.put[f"heard/{commit.number}"] = commit.heard
-            transaction.put |= {f"trail/{line}": begun for line, begun in commit.trails.items()}
-            transaction.drop |= {f"heard/{number}" for number in range(last.heard_since, commit.heard_since)}
+            heard.take(transaction, commit, last)
             known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)

@@ -63,6 +63,11 @@ class Transaction:
         """Where the newest entry with a merge key is, by lane and key."""
         self.taken: list[tuple[str, int]] = []
         self.commit_mark: CommitMark | None = None
+        self.awaited: dict[str, list[int] | None] = {}
+        """By the key of an entry of output of a correction, what waits for it (`balance`); None once it is no longer
+        awaited."""
+        self.withdrawn: set[str] = set()
+        """The intervals that never were, and of which Oden has not heard."""
 
     # Rows
 
@@ -79,6 +84,13 @@ class Transaction:
             text = self._committed.row(f"interval/{key}")
             self.intervals[key] = INTERVAL.validate_json(text) if text else None
         return self.intervals[key]
+
+    def awaiting(self, key: str) -> list[int] | None:
+        """The positions of parked records that wait for the record `key`; None where that is not awaited."""
+        if key not in self.awaited:
+            text = self._committed.row(f"awaited/{key}")
+            self.awaited[key] = json.loads(text) if text else None
+        return self.awaited[key]
 
     def interval_of(self, record: Record) -> Interval | None:
         """The interval that a record belongs to; None where it belongs to none, or that is not known."""
@@ -115,6 +127,8 @@ class Transaction:
             yield key, SETTING_ENTRY.dump_json(entry).decode() if entry != SettingEntry() else None
         for (name, number), attempt in self.attempts.items():
             yield f"attempt/{name}/{number}", ATTEMPT.dump_json(attempt).decode() if attempt is not None else None
+        for key, positions in self.awaited.items():
+            yield f"awaited/{key}", json.dumps(positions) if positions else None
         if self.totals != self._committed.totals:
             yield "totals", TOTALS.dump_json(self.totals).decode()
 
