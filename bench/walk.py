@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -143,7 +144,8 @@ async def _walk(folder: Path, steps: Steps, mqtt: int, status: int) -> list[Func
             text = CONFIG.format(oden=oden, mqtt=mqtt, status=status, folder=folder, factory=FACTORY, line=LINE)
             (folder / "gateway.yaml").write_text(text)
             environment = {"ODEN_GATEWAY_SECRET_ODEN_TOKEN": TOKEN}
-            running = asyncio.create_task(App(*read_config(folder / "gateway.yaml", environment)).run())
+            read = partial(read_config, folder / "gateway.yaml", environment)
+            running = asyncio.create_task(App(*read(), read).run())
             await _until(lambda: running.done() or (broker.has_subscriber("order") and broker.has_subscriber("state")))
             await asyncio.to_thread(_publish, mqtt, "state", code=1)
             await _until(lambda: running.done() or model.intervals("STATE", FACTORY, LINE))

@@ -5,29 +5,37 @@ committed and what is under way at Oden is answered, then everything that only s
 """
 
 import asyncio
+import math
 import signal
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
+from typing import Literal
 
 import structlog
 
-from gateway import __version__, control
+from gateway import __version__, clock_control, control, ntp
 from gateway.clock import AnchoredClock, Clock
-from gateway.clock_watch import ClockWatch
+from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
 from gateway.delivery.drain import DeliveryOptions, Drain
+from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mending import mend
 from gateway.oden import control_handlers as call_handlers
-from gateway.oden.client import OdenClient, configured_client
+from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
+from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
+from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
 from gateway.status.loop import SHOWN, StatusLoop
@@ -51,32 +59,39 @@ SOURCES, CORE, EDGES = range(3)
 
 
 class App:
-    """One gateway, from a configuration that has been checked."""
+    """One gateway, from a configuration that has been checked. `reread` reads and checks it anew; it raises ConfigError
+    where it is wrong by then.
+    """
 
-    def __init__(self, loaded: Loaded, plans: Sequence[LinePlan]) -> None:
+    def __init__(self, loaded: Loaded, plans: Sequence[LinePlan], reread: Callable[[], Configuration]) -> None:
         self._loaded = loaded
         self._plans = plans
         self._clock = AnchoredClock()
         self._problems = Problems(self._clock)
-        self._clock_watch = ClockWatch(self._clock, self._problems)
+        self._clock_watch = ClockWatch(self._clock, self._problems, self._witnesses())
         self._systemd = Systemd()
         self._watchdog = Watchdog(self._systemd)
         self._supervisor = Supervisor(self._clock, self._watchdog.alive)
         self._journal = Journal(self._clock.monotonic)
         self._tables = Tables(loaded, self._clock)
+        self._reload = Reload(reread, self._clock)
+        self._outbox = OutboxThread()
+        self._clients = AsyncExitStack()
+        self._sources: dict[str, Source] = {}
+        self._takes_in = False
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
-        anew.
+        anew. At SIGHUP the configuration is read anew, and what differs is changed.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
-        outbox = OutboxThread()
-        await outbox.open(
+        await self._outbox.open(
             lambda: open_outbox(
                 section.directory,
                 limit=section.size_limit,
@@ -88,35 +103,35 @@ class App:
         try:
             if config.oden.rate > MAX_RATE:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
-            async with configured_client(self._loaded, loop.time()) as client:
-                await self._serve(stop, outbox, client)
+            async with self._clients:
+                await self._serve(stop, await self._outbox(known_time))
+                while self._clock_watch.leap.is_set() and self._supervisor.fatal is None and not stop.is_set():
+                    leap = self._clock_watch.land()
+                    if leap.retiming is not None:
+                        await mend(self._outbox, self._plans, leap.retiming)
+                    self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
+                    await self._serve(stop, None)
         finally:
             self._journal.close()
-            await outbox.close()
+            await self._outbox.close()
             self._watchdog.end()
         log.info("gateway_stopped")
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
-    async def _serve(self, stop: asyncio.Event, outbox: OutboxThread, client: OdenClient) -> None:
-        supervisor = self._supervisor
+    async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
+        """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
+        known of the time at boot; None: the clock is set."""
+        supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
-        drain = self._delivery(outbox, client)
-        intake = Intake(outbox, self._plans, self._clock, drain.wake, self._journal.noticed)
+        await self._begin_delivery()
+        intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        sources = make_sources(self._loaded.config, self._plans, self._clock)
-        handlers = ControlHandlers(outbox, live=True, wake=drain.wake)
-        status = StatusLoop(
-            Parts(
-                self._loaded.config,
-                self._plans,
-                sources,
-                intake,
-                drain,
-                self._clock.now(),
-                supervisor.failing,
-                self._conditions,
-            ),
+        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
+        handlers = ControlHandlers(outbox, live=True, wake=self._wake)
+        self._started_at = self._clock.now()
+        status = self._status = StatusLoop(
+            self._parts(),
             outbox,
             self._problems,
             supervisor,
@@ -126,40 +141,125 @@ class App:
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
         )
-
-        async def take_in() -> None:
-            await self._clock_watch.wait_until_possible(seen_until)
-            for child in (_core("intake", intake), *(_source(source, intake) for source in sources)):
-                supervisor.start(child)
-            supervisor.start(_edge("clock", self._clock_watch))
-
-        edges = [
-            _edge("status", status),
-            _edge("page", StatusServer(self._loaded.config.status.listen, status.snapshot, supervisor.stuck)),
-            _edge("control", await self._control(handlers, client, intake)),
-        ]
-        if self._loaded.config.tables:
-            tables = self._tables
-            run = partial(tables.run, intake.follow)
-            edges.append(Child(name="tables", run=run, turned_at=lambda: tables.turned_at, stage=EDGES))
-        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(sources))
+        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
+        waiting, reload = self._clock_watch, self._reload
         try:
-            for child in (*edges, _core("delivery", drain)):
+            for child in (
+                _edge("status", status),
+                self._page(),
+                _edge("control", await self._control(handlers)),
+                *self._table_children(),
+                Child(
+                    name="start",
+                    run=partial(self._begin, known, seen_until),
+                    turned_at=lambda: waiting.turned_at,
+                    once=True,
+                    stage=SOURCES,
+                ),
+                Child(
+                    name="reload",
+                    run=partial(reload.run, self._change),
+                    turned_at=lambda: reload.turned_at,
+                    stage=SOURCES,
+                ),
+            ):
                 supervisor.start(child)
-            waiting = self._clock_watch
-            supervisor.start(
-                Child(name="start", run=take_in, turned_at=lambda: waiting.turned_at, once=True, stage=SOURCES)
-            )
-            await supervisor.run(stop)
-            self._systemd.stopping()
+            await supervisor.run(stop, waiting.leap)
+            if stop.is_set():
+                self._systemd.stopping()
             log.info("gateway_stopping")
             await intake.close(CLOSING)
         finally:
             await supervisor.shutdown()
 
-    def _delivery(self, outbox: OutboxThread, client: OdenClient) -> Drain:
+    def _wake(self) -> None:
+        self._drain.wake()
+
+    async def _begin(self, known: KnownTime | None, seen_until: float) -> None:
+        """Once it is known what time it is, take in and deliver."""
+        supervisor, watch = self._supervisor, self._clock_watch
+        if known is not None:
+            await watch.begin(known, seen_until)
+            if seen_until > self._clock.now():  # a clock was ahead, and nobody had confirmed it
+                since = math.floor(known.since or self._clock.now())
+                await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
+                await self._intake.load()
+        for child in (_core("intake", self._intake), _core("delivery", self._drain)):
+            supervisor.start(child)
+        for source in self._sources.values():
+            supervisor.start(_source(source, self._intake))
+        watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
+        supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
+        self._takes_in = True
+
+    def _witnesses(self) -> Witnesses:
+        """Who is asked about the time. By an address without TLS anybody could answer."""
+
+        def now_by(distance: float | None) -> float | None:
+            return None if distance is None else self._clock.monotonic() + distance
+
+        def oden_at_once() -> float | Literal["unasked", "silent"]:
+            oden = self._client.server_time
+            unasked = self._loaded.config.oden.url.startswith("https:") and not oden.answers
+            return now_by(oden.latest(self._clock.monotonic())) or ("unasked" if unasked else "silent")
+
+        return Witnesses(
+            ntp=ntp.synchronised,
+            has_own_clock=ntp.has_clock_of_its_own,
+            uptime=ntp.uptime,
+            oden=lambda: now_by(self._client.server_time.distance(self._clock.monotonic())),
+            oden_at_once=oden_at_once,
+            devices=lambda: [(name, source.health.newest_at) for name, source in self._sources.items()],
+        )
+
+    async def _change(self, loaded: Loaded, plans: Sequence[LinePlan]) -> Difference:
+        """Run on by another configuration: what was fed by a source that changes comes again, or is found by the
+        difference, as after any lost connection. ConfigError where it cannot be gone over to.
+        """
+        old, new, supervisor = self._loaded.config, loaded.config, self._supervisor
+        faults = tuple(renamed(old, new, (self._plans, plans)))
+        if new.outbox.directory != old.outbox.directory:
+            text = "the outbox cannot be moved while the gateway runs: stop it, move the directory, start it"
+            faults += (ConfigFault(("outbox", "directory"), text),)
+        if faults:
+            raise loaded.error(faults)
+        receives = wanted(old, self._plans), wanted(new, plans)
+        change = difference(old, new, receives, tables=loaded.lookups != self._loaded.lookups)
+        self._systemd.reloading()
+        try:
+            for name in (*change.sources.gone, *change.sources.changed):
+                if not await supervisor.stop(f"source {name}"):
+                    raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
+            self._loaded, self._plans = loaded, plans
+            await self._intake.replan(plans, change.lines.changed)
+            made = make_sources(new, plans, self._clock, control.runtime_directory())
+            touched = {*change.sources.new, *change.sources.changed}
+            self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
+            if change.delivery:
+                await supervisor.stop("delivery")
+                await self._begin_delivery()
+                if self._takes_in:
+                    supervisor.start(_core("delivery", self._drain))
+            self._status.follow(self._parts())
+            for name in touched if self._takes_in else ():
+                supervisor.start(_source(self._sources[name], self._intake))
+            if change.page:
+                await supervisor.replace(self._page())
+            await supervisor.stop("tables")
+            self._tables = Tables(loaded, self._clock)
+            for child in self._table_children():
+                supervisor.start(child)
+        finally:
+            self._systemd.ready()
+        return change
+
+    async def _begin_delivery(self) -> None:
+        """Make what delivers, by the configuration that counts now. One of before has ended."""
         config = self._loaded.config
+        await self._clients.aclose()
+        loop = asyncio.get_running_loop()
+        self._client = await self._clients.enter_async_context(configured_client(self._loaded, loop.time()))
         settings = DeliveryOptions(
             config.oden.settle,
             config.oden.timeout,
@@ -167,23 +267,50 @@ class App:
             span=config.outbox.merge_span,
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
+            updates=config.outbox.updates,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
-        return Drain(outbox, client, self._clock, settings, lines)
+        may_send = self._clock_watch.may_send
+        self._drain = Drain(self._outbox, self._client, self._clock, settings, lines, may_send)
 
-    async def _control(self, handlers: ControlHandlers, client: OdenClient, intake: Intake) -> control.Control:
+    def _parts(self) -> Parts:
+        """What is to be looked at."""
+        return Parts(
+            self._loaded.config,
+            self._plans,
+            tuple(self._sources.values()),
+            self._intake,
+            self._drain,
+            self._started_at,
+            self._supervisor.failing,
+            self._conditions,
+        )
+
+    def _page(self) -> Child:
+        listen = self._loaded.config.status.listen
+        return _edge("page", StatusServer(listen, self._status.snapshot, self._supervisor.stuck))
+
+    def _table_children(self) -> Iterator[Child]:
+        tables = self._tables
+        if self._loaded.config.tables:
+            run = partial(tables.run, self._intake.follow)
+            yield Child(name="tables", run=run, turned_at=lambda: tables.turned_at, stage=EDGES)
+
+    async def _control(self, handlers: ControlHandlers) -> control.Control:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == call_handlers.CALL:
-                return call_handlers.handle_call(client, question)
+                return call_handlers.handle_call(self._client, question)
+            if command == clock_control.COMMAND:
+                return clock_control.answer(self._clock_watch, question)
             if command == explain_handlers.COMMAND:
-                return explain_handlers.answer(intake.provenance, question)
+                return explain_handlers.answer(self._intake.provenance, question)
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
     def _conditions(self) -> Iterable[Condition]:
-        return (*self._clock_watch.conditions(), *self._tables.conditions())
+        return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
 
 
 def _source(source: Source, intake: Intake) -> Child:
@@ -203,12 +330,15 @@ def _core(name: str, part: Intake | Drain) -> Child:
     )
 
 
-def _edge(name: str, part: StatusLoop | StatusServer | control.Control | ClockWatch) -> Child:
+def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child:
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
 
 
-def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> list[Source]:
-    """The sources of `config`, each with the addresses that the inputs of `plans` name."""
+def make_sources(
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+) -> dict[str, Source]:
+    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
+    start of the machine is kept in `runtime`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -218,13 +348,17 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
                 devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
             else:
                 addresses[source][address] = None
-    sources: list[Source] = []
+    sources: dict[str, Source] = {}
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
         if isinstance(section, OpcuaConfig):
+            from gateway.sources.opcua.channel import Channel
+            from gateway.sources.opcua.session_key import key_file
             from gateway.sources.opcua.source import OpcuaSource as Opcua
+            from gateway.sources.opcua.tags import tags_of
 
-            sources.append(Opcua(name, section, list(addresses[name]), clock))
+            channel = Channel(section, key_file(runtime, name))
+            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
         else:
             from gateway.sources.mqtt import MqttSource as Mqtt
 
@@ -233,5 +367,5 @@ def make_sources(config: Config, plans: Iterable[LinePlan], clock: Clock) -> lis
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources.append(Mqtt(name, section, list(addresses[name]), clock, host))
+            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host)
     return sources

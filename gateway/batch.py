@@ -1,14 +1,15 @@
-"""A batch of intake: arrivals while they are mapped, and what has come of them."""
+"""What intake works on: a batch of arrivals while it is mapped; other plans to map by; and what it says of itself."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.horizon import HorizonRows
 from gateway.mapping.again import Slices
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Record, Sample
@@ -20,6 +21,24 @@ T = TypeVar("T")
 
 SLICE = 0.02
 """Seconds that steps are taken again at once, before something else of the process turns."""
+
+Routes = Mapping[tuple[str, str], Sequence[LinePlan]]
+"""By source and address, the plans of the lines that are fed from there."""
+
+
+@dataclass(slots=True)
+class IntakeHealth:
+    """What intake says of itself; counts since the process started."""
+
+    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By source and quality."""
+    redelivered: int = 0
+    repeated: int = 0
+    """Messages that were left out because of their id."""
+    blocked: str | None = None
+    """Why nothing can be stored at the moment."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
 @dataclass(slots=True)
@@ -49,6 +68,34 @@ class Batch:
             self.steps.append((line, result, event))
             self.records += result.records
         self.notices += result.notices
+
+    def refuse(self, line: str, event: Sample | Moment | Tick, error: BaseException, at: float) -> None:
+        """An event could not be mapped: that is listed."""
+        sample = event.samples[0] if isinstance(event, Moment) else event
+        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        text = f"line {line}: internal error: {type(error).__name__}"
+        self.notices.append(Notice("reject", at, source, address, text))
+
+    def parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is, but for messages that came before."""
+        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
+        for sample in moment.samples:
+            for plan in routes.get((sample.source, sample.address), ()):
+                if self.repeats.is_repeat(plan, sample):
+                    self.repeated += 1
+                else:
+                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
+        for plan, samples in parts.values():
+            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
+
+
+@dataclass(slots=True)
+class Replan:
+    """Other plans by which to map, and which lines they change."""
+
+    plans: Sequence[LinePlan]
+    changed: frozenset[str]
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 async def in_slices(slices: Slices[T]) -> T:

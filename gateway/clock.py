@@ -9,7 +9,7 @@ class Clock(Protocol):
     """Where the gateway gets its time from; tests and simulations inject their own."""
 
     def now(self) -> float:
-        """Seconds since 1970-01-01T00:00:00Z; never goes back within one process."""
+        """Seconds since 1970-01-01T00:00:00Z; never goes back while anything is stamped or waits by it."""
 
     def monotonic(self) -> float:
         """Seconds on the clock that `asyncio.sleep` waits by; only differences mean something."""
@@ -18,26 +18,35 @@ class Clock(Protocol):
 class AnchoredClock:
     """The system's wall clock, read once and carried on by the monotonic clock.
 
-    A step of the system clock (NTP, an operator) therefore reorders nothing. Whoever owns the clock may `anchor` it
-    again where it has fallen behind, which only ever moves it forward.
+    A step of the system clock (NTP, an operator) therefore reorders nothing. Whoever owns the clock may `shift` it:
+    forward at any time, back only while nothing is stamped and nothing waits by it.
     """
 
     def __init__(self) -> None:
-        self.anchor()
+        self._offset = self.machine() - self.monotonic()
 
-    def anchor(self) -> None:
-        """Read the system's clock anew; only for while nothing has been stamped yet."""
-        self._offset = time.time() - time.monotonic()
+    def shift(self, seconds: float) -> None:
+        """Be so much later from now on, or earlier where it is negative."""
+        self._offset += seconds
 
     def drift(self) -> float:
         """Seconds by which the system's clock is ahead of this one: it was set since, or the machine slept."""
-        return time.time() - self.now()
+        return self.machine() - self.now()
 
     def now(self) -> float:
-        return time.monotonic() + self._offset
+        return self.monotonic() + self._offset
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def machine(self) -> float:
+        """What the system's wall clock shows at the moment."""
+        return time.time()
+
+    def slept(self) -> float:
+        """Seconds that the machine has slept, of which the monotonic clock knows nothing; only differences mean
+        something."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
 
 
 class LoopClock:

@@ -1,78 +1,340 @@
-"""Watches the machine's clock beside the gateway's own, which never steps by itself.
+"""Watches the machine's clock beside the gateway's own, and decides what time it is by what confirms it.
 
-Before anything is taken in, the machine's clock must show a time that is possible at all: time stamps could not be
-mended afterwards. While the gateway runs, a clock that was set forward and stays so is followed, which reorders
-nothing; one that was set back is not, and both are said.
+At boot intake waits only where something speaks against the machine's clock, and for two minutes at most: then the
+gateway goes on by a time that is *unconfirmed*, but never before the last one that was confirmed. A leap of the
+machine's clock is followed once something has confirmed it for LASTING seconds (`clock_evidence`); what nobody confirms
+is not followed, and shown.
+
+A clock that was slow by little, or stood still while the machine slept, is set forward in its place, which reorders
+nothing. Where what was stamped already is wrong, or where the machine was put back to an earlier state, that is a
+`leap`: whoever runs the gateway begins anew with all of its parts (`app`), and times that were not delivered are mended
+then.
 """
 
 import asyncio
+import math
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal
 
 import structlog
 
 from gateway.clock import AnchoredClock
+from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
 from gateway.health import Condition, Problems
 
 log = structlog.get_logger()
 
 EARLIEST = 1_793_000_000.0
 """2026-10: no clock of a machine that runs this version can rightly show less."""
-DRIFT = 2.0
-"""Seconds between the machine's clock and the gateway's that count as the clock having been set."""
 LASTING = 30.0
-"""Seconds that a clock must stay ahead before it is followed: what a slip of a hand or a bad server did is soon put
-right.
+"""Seconds for which a leap must be confirmed before it is followed: what a slip of a hand or a bad server did is soon
+put right.
 """
+LONGEST_WAIT = 120.0
+"""Seconds that intake waits at boot at the most."""
+SAID_EVERY = 60.0
 EVERY = 1.0
 """Seconds between two looks."""
+NTP_EVERY = 10.0
+"""Seconds between two questions to the kernel."""
+STORED_EVERY = 600.0
+"""Seconds between two times that are stored as confirmed."""
+SMALL = 60.0
+"""Seconds that an unconfirmed clock may have been slow without any time at Oden being worth mending."""
+OTHER_LIFE = 10.0
+"""Seconds by which a clock that was right must have leapt, and nothing explains it, to mean that the machine was put
+back to an earlier state."""
+TOLERATED = 10.0
+"""Seconds that the gateway's clock may be fast: nothing is mended for that."""
+NEAR = 60.0
+"""Seconds between Oden's clock and an unconfirmed one that are near enough to send by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTime:
+    """What the gateway remembers of the time: the last one that was `confirmed`; `since` when what it stamped is not
+    confirmed, None where all is. Seconds since 1970."""
+
+    confirmed: float = 0.0
+    since: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retiming:
+    """Times from `since` on, a whole second, are to be `by` seconds later, or earlier where that is negative."""
+
+    since: int
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
+class Leap:
+    """The gateway's clock has to be set by `seconds`, which its parts cannot take in their stride. `retiming`: what was
+    stamped is wrong; `other_life`: it was right, and the machine was put back to an earlier state."""
+
+    seconds: float
+    retiming: Retiming | None = None
+    other_life: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who is asked. Each answer is a time on the clock that is named."""
+
+    ntp: Callable[[], bool | None]
+    """Whether NTP says that the machine's clock is right."""
+    has_own_clock: Callable[[], bool]
+    """Whether the machine has one that runs while it is off."""
+    uptime: Callable[[], float]
+    """Seconds since the machine was started."""
+    oden: Callable[[], float | None]
+    """Oden's time now, where several of its answers agree on it."""
+    oden_at_once: Callable[[], float | Literal["unasked", "silent"]]
+    """The same by its last answer; "silent": its answers do not tell."""
+    devices: Callable[[], Iterable[tuple[str, float | None]]]
+    """By device, the newest time that it gave."""
 
 
 class ClockWatch:
-    """Owns `clock`: the only one who anchors it again. What it notices goes into `problems`."""
+    """Owns `clock`: the only one who sets it. What it notices goes into `problems`. Once there was a `leap`, all parts
+    have to end, and `land` is to be called before they begin anew."""
 
-    def __init__(self, clock: AnchoredClock, problems: Problems) -> None:
+    def __init__(self, clock: AnchoredClock, problems: Problems, witnesses: Witnesses) -> None:
         self._clock = clock
         self._problems = problems
-        self._ahead_since: float | None = None
-        self._waiting = False
+        self._witnesses = witnesses
+        self._waiting: str | None = None
+        """Why intake waits."""
+        self._doubt: str | None = None
+        """What speaks against the time that it goes on by."""
+        self._pending: tuple[float, Verdict] | None = None
+        """Since when (monotonic) a verdict lasts that the time is another."""
+        self._unexplained: float | None = None
+        """By how much the machine's clock has leapt, which nothing confirms."""
+        self._apart: float | None = None
+        """By how much Oden's clock is ahead, which NTP does not say."""
+        self._ntp: tuple[float, bool | None] = (-NTP_EVERY, None)
+        self._slept = clock.slept()
+        self._devices: dict[str, tuple[float, float | None]] = {}
+        """The newest time of each device, and how far ahead of the gateway's clock it was when it came."""
+        self._known = KnownTime()
+        self.by: By | None = None
+        """What has confirmed the time; None while nothing has."""
+        self._agreed_at = 0.0
+        """When the time was last known to be right; until then, when the gateway's clock was set."""
+        self._stored_at = float("-inf")
+        self.leap = asyncio.Event()
+        self.leapt: Leap | None = None
         self.turned_at = clock.monotonic()
 
-    async def wait_until_possible(self, seen_until: float) -> None:
-        """Return once the clock shows a possible time, which is not before `seen_until`, the last one that was
-        stored.
-        """
-        while self._clock.now() < max(EARLIEST, seen_until):
-            if not self._waiting:
-                self._waiting = True
-                log.warning("waiting_for_clock", now=self._clock.now(), last_seen=seen_until)
-            await asyncio.sleep(EVERY)
-            self._clock.anchor()
-            self.turned_at = self._clock.monotonic()
-        self._waiting = False
+    # At boot
 
-    async def run(self) -> None:
-        """Follow the machine's clock, for ever."""
+    async def begin(self, known: KnownTime, seen_until: float) -> None:
+        """Return once the clock shows a time that data can be stamped with. `seen_until` is the latest time that was
+        stored, which may be wrong itself. Nothing may be stamped meanwhile, nor wait by this clock."""
+        self._known = known
+        begun = self._clock.monotonic()
+        said_at = float("-inf")
+        while (doubt := self._speaks_against(known, seen_until)) is not None:
+            now = self._clock.monotonic()
+            self.turned_at, self._waiting = now, doubt
+            if now - begun >= LONGEST_WAIT:
+                break
+            if now - said_at >= SAID_EVERY:
+                said_at = now
+                log.warning("waiting_for_clock", reason=doubt, now=_iso(self._clock.now()))
+            await asyncio.sleep(EVERY)
+            self._clock.shift(self._clock.drift())
+        self._waiting, self._doubt = None, doubt
+        earliest = max(EARLIEST, known.confirmed)
+        if self._clock.now() < earliest:
+            self._clock.shift(earliest - self._clock.now())
+        if doubt is not None:
+            log.warning("clock_unconfirmed", reason=doubt, now=_iso(self._clock.now()))
+        self._agreed_at = self._clock.now()
+        self._slept = self._clock.slept()
+
+    def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
+        now = self._clock.now()
+        if now < EARLIEST:
+            return "this machine's clock shows a time before this version was made"
+        if now < known.confirmed:
+            return "this machine's clock shows a time before the last one that was confirmed"
+        if self._witnesses.ntp():
+            return None
+        if now < seen_until:
+            return "this machine's clock shows a time before the last one that was stored"
+        if self._witnesses.uptime() < LONGEST_WAIT and not self._witnesses.has_own_clock():
+            return "this machine has no clock that runs while it is off, and was started just now"
+        return None
+
+    # While the gateway runs
+
+    async def run(self, keep: Callable[[KnownTime], Awaitable[None]]) -> None:
+        """Watch the machine's clock, for ever."""
         while True:
             self.turned_at = self._clock.monotonic()
             self._look()
+            if self.turned_at - self._stored_at >= STORED_EVERY:
+                self._stored_at = self.turned_at
+                await keep(self.known())
             await asyncio.sleep(EVERY)
+
+    def known(self) -> KnownTime:
+        """What is to be remembered of the time."""
+        if self.by is None:
+            since = self._agreed_at if self._known.since is None else min(self._known.since, self._agreed_at)
+            return replace(self._known, since=since)
+        self._known = KnownTime(self._clock.now())
+        return self._known
+
+    def may_send(self) -> bool:
+        """Whether records may leave: by a time that is confirmed, or not far from Oden's, or of which Oden says
+        nothing. Until Oden was asked, not."""
+        if self.by is not None:
+            return True
+        oden = self._witnesses.oden_at_once()
+        return oden == "silent" or (isinstance(oden, float) and abs(oden - self._clock.now()) <= NEAR)
+
+    def accept(self) -> str:
+        """A person says that the machine's clock is right. Answers what is done, in a sentence."""
+        drift = self._clock.drift()
+        self._follow(Verdict("a person", drift))
+        if abs(drift) <= DRIFT:
+            return "The gateway's time is that of this machine, and counts as confirmed."
+        return f"The gateway sets its time by {drift:+.0f} s to that of this machine, and counts it as confirmed."
+
+    def shown(self) -> dict[str, object]:
+        """What there is to be known of the time: the gateway's, the machine's, and by what it is confirmed."""
+        oden = self._witnesses.oden()
+        return {
+            "gateway": _iso(self._clock.now()),
+            "machine": _iso(self._clock.machine()),
+            "ahead": round(self._clock.drift(), 1),
+            "confirmed_by": self.by,
+            "ntp": self._ask_ntp(),
+            "oden_ahead": None if oden is None else round(oden - self._clock.now(), 1),
+            "waiting": self._waiting,
+            "doubt": self._doubt,
+        }
 
     def conditions(self) -> list[Condition]:
         """What is wrong with the clock at present."""
-        text = "Waiting for the clock: this machine's time is before the last one that was stored."
-        return [Condition("clock_wrong", "", text)] if self._waiting else []
+        if self._waiting is not None:
+            return [Condition("clock_wrong", "", f"Waiting for the clock: {self._waiting}.")]
+        found = []
+        if self._unexplained is not None:
+            way = "ahead of" if self._unexplained > 0 else "behind"
+            found.append(
+                f"This machine's clock is {abs(self._unexplained):.0f} s {way} the gateway's, and nothing confirms it: "
+                "the gateway goes on by its own. If the machine is right: oden-gateway clock accept."
+            )
+        elif self.by is None and self._doubt is not None:
+            found.append(f"The time is not confirmed, and {self._doubt}: {_iso(self._clock.now())} counts.")
+        if self._apart is not None:
+            found.append(f"NTP and Oden differ: by Oden's clock it is {self._apart:+.0f} s later. NTP counts.")
+        return [Condition("clock_unconfirmed", str(number or ""), text) for number, text in enumerate(found)]
 
     def _look(self) -> None:
-        drift, now = self._clock.drift(), self._clock.monotonic()
-        if drift <= DRIFT:
-            self._ahead_since = None
-        elif self._ahead_since is None:
-            self._ahead_since = now
-        if self._ahead_since is not None and now - self._ahead_since >= LASTING:
-            self._ahead_since = None
-            log.warning("clock_set_forward", seconds=round(drift, 1))
-            text = f"The machine's clock was set forward by {drift:.0f} s, which the gateway has followed."
-            self._problems.note("clock_set", "", text)
-            self._clock.anchor()
-        elif drift < -DRIFT:
-            text = f"The machine's clock was set back by {-drift:.0f} s; the gateway goes on by its own."
-            self._problems.note("clock_set", "", text)
+        evidence = self._evidence()
+        verdict, now = judge(evidence), self._clock.monotonic()
+        oden = evidence.oden
+        self._apart = oden if evidence.ntp and oden is not None and abs(oden - evidence.machine) > NEAR else None
+        is_apart = not -TOLERATED <= evidence.machine <= DRIFT
+        self._unexplained = evidence.machine if is_apart and (verdict is None or verdict.agrees) else None
+        if verdict is None:
+            self._pending = None
+        elif verdict.agrees:
+            self._confirm(verdict.by)
+        elif self._pending is None or not _is_same(self._pending[1], verdict):
+            self._pending = now, verdict
+        elif now - self._pending[0] >= LASTING:
+            self._follow(verdict)
+
+    def _confirm(self, by: By) -> None:
+        if self.by is None:
+            log.info("clock_confirmed", by=by, now=_iso(self._clock.now()))
+            self._stored_at = float("-inf")
+        self.by, self._doubt, self._pending = by, None, None
+        self._agreed_at = self._clock.now()
+
+    def _follow(self, verdict: Verdict) -> None:
+        """Set the gateway's clock by what was confirmed, or have all begin anew where that is more than a step."""
+        seconds, self._pending = verdict.correction, None
+        was_right = self.by is not None
+        if -TOLERATED <= seconds <= DRIFT:
+            self._confirm(verdict.by)
+            return
+        log.warning("clock_set", seconds=round(seconds, 1), confirmed_by=verdict.by)
+        way = "forward" if seconds > 0 else "back"
+        text = f"The gateway's time was set {way} by {abs(seconds):.0f} s, as {verdict.by} confirms."
+        self._problems.note("clock_set", "", text)
+        slept = abs(self._clock.slept() - self._slept - seconds) <= DRIFT
+        if slept or (seconds > 0 and not was_right and seconds <= SMALL):
+            self._clock.shift(seconds)
+        elif seconds > 0 and was_right:
+            if verdict.by != "a person" and seconds > OTHER_LIFE:
+                self._leap(Leap(seconds, other_life=True), verdict.by)
+                return
+            self._clock.shift(seconds)
+        else:
+            self._leap(Leap(seconds, Retiming(math.floor(self._agreed_at), seconds)), verdict.by)
+            return
+        self._slept = self._clock.slept()
+        if verdict.by == "sleep":
+            self._agreed_at = self._clock.now()  # as right as it was before
+        else:
+            self._confirm(verdict.by)
+
+    def _leap(self, leap: Leap, by: By) -> None:
+        self.by, self.leapt = by, leap
+        self.leap.set()
+
+    def land(self) -> Leap:
+        """All parts have ended: the clock is set. Answers by what."""
+        leap = self.leapt
+        if leap is None:
+            raise ValueError("there was no leap")
+        self._clock.shift(leap.seconds)
+        self._agreed_at, self._slept, self._doubt = self._clock.now(), self._clock.slept(), None
+        self._stored_at, self._unexplained, self._devices = float("-inf"), None, {}
+        self.leapt = None
+        self.leap.clear()
+        return leap
+
+    def _evidence(self) -> Evidence:
+        oden = self._witnesses.oden()
+        return Evidence(
+            machine=self._clock.drift(),
+            ntp=self._ask_ntp(),
+            oden=None if oden is None else oden - self._clock.now(),
+            slept=self._clock.slept() - self._slept,
+            devices=self._ask_devices(),
+        )
+
+    def _ask_ntp(self) -> bool | None:
+        at, state = self._ntp
+        if self._clock.monotonic() - at >= NTP_EVERY:
+            state = self._witnesses.ntp()
+            self._ntp = self._clock.monotonic(), state
+        return state
+
+    def _ask_devices(self) -> tuple[float, ...]:
+        """How far the clocks of devices are ahead, of those that gave a new time while they were listened to: the first
+        one of a connection may be old."""
+        now = self._clock.now()
+        for name, at in self._witnesses.devices():
+            before = self._devices.get(name)
+            if at is not None and (before is None or before[0] != at):
+                self._devices[name] = at, None if before is None else at - now
+        return tuple(ahead for _, ahead in self._devices.values() if ahead is not None)
+
+
+def _is_same(one: Verdict, other: Verdict) -> bool:
+    return one.by == other.by and abs(one.correction - other.correction) <= DRIFT + 3.0
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -49,6 +49,11 @@ class BrokenOff(GatewayError):
     """The gateway was asked, and what became of that is not known: it stopped before its answer was complete."""
 
 
+def runtime_directory() -> Path:
+    """Where files lie that no start of the machine leaves: what systemd says, else RUNTIME, which may not be there."""
+    return Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0] or RUNTIME)
+
+
 def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
     """Where the control socket of the gateway with the outbox in `directory` can be, best first."""
     return [runtime / NAME, directory / NAME]

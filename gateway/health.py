@@ -21,6 +21,8 @@ SHOWN_FOR = 3600.0
 """Seconds that what happened at a moment, and was mended, stays among the problems."""
 MOST_NOTED = 200
 """Momentary problems that are remembered, the newest."""
+PATIENCE = 300.0
+"""Seconds for which delivery may wait by design and the gateway still counts as ready."""
 
 Flow = Literal["taking_in", "delivering"]
 """The two things the gateway does."""
@@ -38,20 +40,30 @@ KindName = Literal[
     "outbox_unreadable",
     "task_failed",
     "line_not_mapped",
+    "configuration_refused",
     "outbox_damaged",
+    "certificate_dates",
     "oden_held",
+    "oden_silent",
     "line_held",
+    "sources_away",
     "source_away",
+    "source_waits",
     "unconfirmed",
+    "session_short",
     "address_refused",
+    "watched_otherwise",
     "certificate_expires",
     "source_unprotected",
     "unsettled",
+    "deleted_at_oden",
     "dead_letters",
     "table_wrong",
+    "clock_unconfirmed",
     "clock_set",
     "output_lost",
     "log_unwritable",
+    "restart_needed",
 ]
 """The kinds of problems, the gravest first: the order in which they are shown."""
 
@@ -75,7 +87,7 @@ KINDS: dict[KindName, Kind] = {
     kind.name: kind
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
-        Kind("clock_wrong", _IN, by_design=True, remedy="timedatectl"),
+        Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
         Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
@@ -83,20 +95,30 @@ KINDS: dict[KindName, Kind] = {
         Kind("outbox_unreadable", remedy="oden-gateway outbox verify"),
         Kind("task_failed", remedy="journalctl -u oden-gateway -n 200"),
         Kind("line_not_mapped", remedy="oden-gateway check"),
+        Kind("configuration_refused", remedy="oden-gateway check"),
         Kind("outbox_damaged", remedy="oden-gateway outbox verify"),
+        Kind("certificate_dates", _OUT, by_design=True, remedy="timedatectl"),
         Kind("oden_held", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
+        Kind("oden_silent", _OUT, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("line_held", remedy="oden-gateway outbox list"),
+        Kind("sources_away", _IN, by_design=True, remedy="journalctl -u oden-gateway -n 50"),
         Kind("source_away", remedy="journalctl -u oden-gateway -n 50"),
+        Kind("source_waits", remedy="oden-gateway outbox stats"),
         Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
+        Kind("session_short", remedy="oden-gateway check"),
         Kind("address_refused", remedy="oden-gateway check"),
+        Kind("watched_otherwise", remedy="oden-gateway check"),
         Kind("certificate_expires", remedy="oden-gateway pki list"),
         Kind("source_unprotected", remedy="oden-gateway pki create"),
         Kind("dead_letters", remedy="oden-gateway outbox list --where dead"),
         Kind("unsettled", remedy="oden-gateway outbox list --where unsettled"),
+        Kind("deleted_at_oden", remedy="oden-gateway outbox list --where deleted"),
         Kind("table_wrong", remedy="oden-gateway check"),
-        Kind("clock_set", remedy="timedatectl"),
+        Kind("clock_unconfirmed", remedy="oden-gateway clock show"),
+        Kind("clock_set", remedy="oden-gateway clock show"),
         Kind("output_lost", remedy="oden-gateway outbox stats"),
         Kind("log_unwritable", remedy="df -h /var/log"),
+        Kind("restart_needed", remedy="systemctl restart oden-gateway"),
     )
 }
 """What is to be known of each kind."""
@@ -174,10 +196,13 @@ def _problem(condition: Condition, since: float) -> Problem:
 
 @dataclass(frozen=True, slots=True)
 class FlowHealth:
-    """Whether a flow works, and the sentence of the problem because of which it does not; empty where it does."""
+    """Whether a flow works, and the sentence of the problem because of which it does not, and since when (epoch); empty
+    and None where it does.
+    """
 
     state: State
     because: str = ""
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +211,18 @@ class Health:
 
     taking_in: FlowHealth
     delivering: FlowHealth
+
+    def not_ready(self, now: float) -> str | None:
+        """Why the gateway is not ready at `now` (epoch): it does not take in, or does not deliver, or has waited with
+        delivery for PATIENCE. None where it is. An outage of Oden's of a minute is no reason to call anybody.
+        """
+        if self.taking_in.state != "yes":
+            return self.taking_in.because
+        delivering = self.delivering
+        waited = 0.0 if delivering.since is None else now - delivering.since
+        if delivering.state == "no" or (delivering.state == "waiting" and waited >= PATIENCE):
+            return delivering.because
+        return None
 
 
 def health(problems: Sequence[Problem]) -> Health:
@@ -199,4 +236,6 @@ def _flow(flow: Flow, problems: Sequence[Problem]) -> FlowHealth:
         return FlowHealth("yes")
     # A fault outweighs a wait: it does not end by itself.
     worst = min(stopping, key=lambda problem: KINDS[problem.kind].by_design)
-    return FlowHealth("waiting" if KINDS[worst.kind].by_design else "no", worst.text)
+    # Since when the flow has stood, whatever it was that stopped it first.
+    since = min(problem.since for problem in stopping)
+    return FlowHealth("waiting" if KINDS[worst.kind].by_design else "no", worst.text, since)

@@ -67,28 +67,34 @@ class Horizon:
         """By line the number with which its stored beginning begins, and when that was stored."""
         self._needed: Mapping[str, float] = {}
         self._reviewed = 0.0
+        self._read: list[Any] = []
+        """What lines had heard, until the first commit."""
 
-    async def load(self, plans: Sequence[LinePlan]) -> dict[str, Feed]:
-        """The lines as they were stored. Where a trail cannot be understood, the line begins with none."""
-        stored = await self._ask(Outbox.heard)
-        said: list[tuple[int, Any]] = [(number, json.loads(text)) for number, text in stored]
-        for (number, row), (_, text) in zip(said, stored, strict=True):
+    async def load(self) -> None:
+        """Read what is there. To be called once, before `line`."""
+        for number, text in await self._ask(Outbox.heard):
+            row = json.loads(text)
+            self._read.append(row["lines"])
             self._add(_Row(number, row["at"], len(text)))
-        for plan in plans:
-            state_text = await self._ask(Outbox.line_state, plan.key)
-            state = load(plan, state_text) if state_text else LineState()
-            begun = await self._ask(Outbox.trail, plan.key)
-            added = [row["lines"][plan.key] for _, row in said if plan.key in row["lines"]]
-            line = _restored(plan, state, begun, added)
-            self._stored[plan.key] = line
-            if line.base is not None:
-                self._begun[plan.key] = line.base.number, self._newest
-        self._needed = {key: _first(line, self._newest) for key, line in self._stored.items()}
-        return dict(self._stored)
+
+    async def line(self, plan: LinePlan) -> Feed:
+        """A line as it was stored. Where its trail cannot be understood, or a part of it is no longer there, the line
+        begins with none."""
+        text = await self._ask(Outbox.line_state, plan.key)
+        state = load(plan, text) if text else LineState()
+        begun = await self._ask(Outbox.trail, plan.key)
+        said = self._read or [json.loads(row)["lines"] for _, row in await self._ask(Outbox.heard)]
+        line = _restored(plan, state, begun, [row[plan.key] for row in said if plan.key in row])
+        self._stored[plan.key] = line
+        if line.base is not None:
+            self._begun[plan.key] = line.base.number, self._newest
+        self._needed = {**self._needed, plan.key: _first(line, self._newest)}
+        return line
 
     def rows(self, lines: Mapping[str, Feed], number: int, at: float) -> HorizonRows:
         """What the commit `number`, which is made `at` a time, stores of the `lines`, which are all. Changes nothing
         but how much lines remember."""
+        self._read = []
         at = max(at, self._newest)
         heard: dict[str, dict[str, Any]] = {}
         for key, line in lines.items():
@@ -105,8 +111,10 @@ class Horizon:
         since = next((row.number for row in self._rows if row.at >= min(needed.values(), default=at)), number)
         return HorizonRows(number, at, lines, row, begun, needed, since)
 
-    def stored(self, rows: HorizonRows) -> None:
-        """What these rows say is on disk."""
+    def stored(self, rows: HorizonRows | None) -> None:
+        """What these rows say is on disk, if any."""
+        if rows is None:
+            return
         self._stored = dict(rows.lines)
         self._needed = rows.needed
         for key in rows.beginnings:

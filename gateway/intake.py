@@ -13,16 +13,17 @@ made once.
 """
 
 import asyncio
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, in_slices
+from gateway.batch import Batch, IntakeHealth, Replan, in_slices
 from gateway.clock import Clock
 from gateway.errors import OutboxError
 from gateway.horizon import Horizon
@@ -31,6 +32,7 @@ from gateway.mapping.feeder import due, feed, needs_preparation, prepared
 from gateway.mapping.line import LineState, Step, Tick, dump
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.trail import Feed
+from gateway.mapping.trail_log import with_plan
 from gateway.model import Moment, Notice, Sample
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
@@ -54,21 +56,6 @@ MOST_QUEUED = 20_000
 STATE_WRITE = 5.0
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
-
-
-@dataclass(slots=True)
-class IntakeHealth:
-    """What intake says of itself; counts since the process started."""
-
-    samples: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """By source and quality."""
-    redelivered: int = 0
-    repeated: int = 0
-    """Messages that were left out because of their id."""
-    blocked: str | None = None
-    """Why nothing can be stored at the moment."""
-    faults: dict[str, str] = field(default_factory=dict)
-    """Line -> the gateway's own error in mapping it, until it maps again."""
 
 
 class Intake:
@@ -96,6 +83,8 @@ class Intake:
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self.follow(plans)
+        self._asked: Replan | None = None
+        self._running = False
         self._poke = asyncio.Event()
         self._stopping = False
         self._lines: dict[str, Feed] = {}
@@ -128,6 +117,18 @@ class Intake:
             for route in plan.subscriptions:
                 self._routes[route].append(plan)
 
+    async def replan(self, plans: Sequence[LinePlan], changed: Collection[str]) -> None:
+        """Map by `plans` from the next batch on, and return once that is so. Lines may have come and gone; `changed`
+        are the keys of those whose plan is another now, which go on with what is remembered of them. What is
+        remembered of a line that has gone is on disk.
+        """
+        asked = self._asked = Replan(plans, frozenset(changed))
+        if self._running:
+            self._poke.set()
+            await asked.done.wait()
+        else:
+            await self._take_plans()
+
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
         while self._closed or self._queued >= MOST_QUEUED:
@@ -151,9 +152,17 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         self._number = await self._outbox(Outbox.last_commit)
-        self._lines = await self._horizon.load(self._plans)
+        await self._horizon.load()
+        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
+
+    async def _line(self, plan: LinePlan, changed: Collection[str] = ()) -> Feed:
+        """What is remembered of a line, here or on disk, as its plan can use it; `changed` have another plan now."""
+        known = self._lines.get(plan.key)
+        if known is not None and plan.key not in changed:
+            return known
+        return await self._horizon.line(plan) if known is None else with_plan(plan, known)
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -164,15 +173,20 @@ class Intake:
 
         Called again after it raised, it goes on where it was.
         """
-        await self._turn()
-        while not self._stopping:
-            self.turned_at = self._clock.monotonic()
-            self._gathered += await self._gather()
+        self._running = True
+        try:
             await self._turn()
-        while self._queue:
-            self._gathered += self._taken_out()
+            while not self._stopping:
+                self.turned_at = self._clock.monotonic()
+                self._gathered += await self._gather()
+                await self._turn()
+                await self._take_plans()
+            while self._queue:
+                self._gathered += self._taken_out()
+                await self._turn()
             await self._turn()
-        await self._turn()
+        finally:
+            self._running = False
 
     def stop(self) -> None:
         """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
@@ -227,6 +241,22 @@ class Intake:
         if not self._queue:
             self._idle.set()
 
+    async def _take_plans(self) -> None:
+        """Go on by other plans where that was asked for. Whatever moved is stored first: a line may be gone then."""
+        asked = self._asked
+        if asked is None:
+            return
+        self._written_at = -math.inf
+        await self._turn()
+        lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
+        await self._repeats.load(asked.plans)
+        self._lines = lines
+        for gone in self.health.faults.keys() - lines.keys():
+            del self.health.faults[gone]
+        self.follow(asked.plans)
+        self._asked = None
+        asked.done.set()
+
     async def _store(self, batch: Batch) -> None:
         """Store a mapped batch, after which it is over, and do what is left to do."""
         if batch.commit is not None:
@@ -235,10 +265,8 @@ class Intake:
             self._dirty.clear()
             self._written_at = self._clock.monotonic()
         # From here on nothing is repeated. The next lines only assign.
-        self._lines.update(batch.lines)
-        if batch.horizon is not None:
-            self._horizon.stored(batch.horizon)
-            self._lines = dict(batch.horizon.lines)
+        self._lines.update(batch.horizon.lines if batch.horizon is not None else batch.lines)
+        self._horizon.stored(batch.horizon)
         self._repeats.stored(batch.repeats)
         if batch.commit is None:
             self._dirty |= batch.lines.keys()
@@ -288,7 +316,7 @@ class Intake:
             for moment in arrival.moments:
                 for sample in moment.samples:
                     batch.samples[sample.source, sample.quality] += 1
-                for plan, part in self._parts(moment, batch):
+                for plan, part in batch.parts(moment, self._routes):
                     await self._step(plan, part, batch)
         now = self._clock.now()
         for plan in self._plans:
@@ -297,18 +325,6 @@ class Intake:
                 await self._step(plan, Tick(now), batch)
         batch.commit = self._commit_of(batch)
         return batch
-
-    def _parts(self, moment: Moment, batch: Batch) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
-        parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
-        for sample in moment.samples:
-            for plan in self._routes.get((sample.source, sample.address), ()):
-                if batch.repeats.is_repeat(plan, sample):
-                    batch.repeated += 1
-                else:
-                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
-        for plan, samples in parts.values():
-            yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 
     def _commit_of(self, batch: Batch) -> Commit | None:
         """What is to be stored of a batch; None where that can wait."""
@@ -339,9 +355,7 @@ class Intake:
         if needs_preparation(plan, before, event):
             try:
                 before, result = await in_slices(prepared(plan, before, event))
-            except (KeyboardInterrupt, SystemExit, asyncio.CancelledError):
-                raise
-            except BaseException as error:  # noqa: BLE001 - what has no place must not break the line again and again
+            except Exception as error:  # noqa: BLE001 - what has no place must not break the line again and again
                 before, result = replace(before, late=()), Step(before.state)
                 self._fail(plan, event, error, batch)
             batch.take(plan.key, before, result, event)
@@ -357,15 +371,12 @@ class Intake:
 
     def _fail(self, plan: LinePlan, event: Sample | Moment | Tick, error: BaseException, batch: Batch) -> None:
         """The line could not be mapped."""
+        now = self._clock.now()
         if plan.key not in self.health.faults:
             log.error("mapping_failed", line=plan.key, exc_info=error)
-        now = self._clock.now()
         self._resting[plan.key] = now + REST
         self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-        sample = event.samples[0] if isinstance(event, Moment) else event
-        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-        text = f"line {plan.key}: internal error: {type(error).__name__}"
-        batch.notices.append(Notice("reject", now, source, address, text))
+        batch.refuse(plan.key, event, error, now)
 
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.

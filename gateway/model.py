@@ -51,12 +51,23 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """How a table learns: each message of `input` is a row, or more of one, by the field at `key`. The newest `keep`
+    rows are kept."""
+
+    input: str
+    key: tuple[str, ...]
+    keep: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lookup:
     """A table in which inputs are looked up: its columns without the key, and for each key, as text, the cells that are
-    filled."""
+    filled. One that is `learned` has rows that each line knows for itself."""
 
     columns: frozenset[str]
     rows: Mapping[str, Mapping[str, Scalar]]
+    learned: Learned | None = None
 
     def find(self, key: str, column: str) -> Scalar:
         """The value in `column` of the row `key`; None where there is none."""

@@ -178,9 +178,9 @@ class Supervisor:
         """Let what is no child be part of liveness; `turned_at` as of a child."""
         self._watched.append(_Watched(name, turned_at, limit))
 
-    async def run(self, until: asyncio.Event) -> None:
-        """Look after the children until `until` is set, or until something is fatal (`fatal`)."""
-        waits = [asyncio.create_task(until.wait()), asyncio.create_task(self._fatal_seen.wait())]
+    async def run(self, *until: asyncio.Event) -> None:
+        """Look after the children until one of `until` is set, or until something is fatal (`fatal`)."""
+        waits = [asyncio.create_task(event.wait()) for event in (*until, self._fatal_seen)]
         try:
             while not any(wait.done() for wait in waits):
                 self._check_children()

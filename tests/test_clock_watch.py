@@ -1,79 +1,334 @@
-"""What the gateway makes of the machine's clock, with both clocks simulated."""
+"""What the gateway makes of the machine's clock, with all clocks simulated."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import pytest
 
 from gateway.clock import AnchoredClock
-from gateway.clock_watch import EARLIEST, LASTING, ClockWatch
+from gateway.clock_watch import EARLIEST, LASTING, LONGEST_WAIT, ClockWatch, KnownTime, Leap, Witnesses
 from gateway.health import Problems
 from tests.campaign.virtual import simulate
 
 RIGHT = EARLIEST + 86_400.0
+YEAR = 366 * 86_400.0
+NOTHING = KnownTime()
 
 
 class Machine(AnchoredClock):
-    """A clock over simulated time whose machine's clock is ahead of the right time by `ahead` seconds."""
+    """A clock over simulated time whose machine's clock is ahead of the right time by `ahead` seconds, and the world
+    around it."""
 
     def __init__(self, ahead: float = 0.0) -> None:
         self.ahead = ahead
+        self.asleep = 0.0
+        self.ntp: bool | None = None
+        self.own_clock = True
+        self.up = 3600.0
+        self.oden: float | None = None
+        """By how much Oden's clock is ahead of the right time; None: too few answers have told."""
+        self.at_once: Literal["unasked", "silent"] | None = "silent"
+        """What the last answer tells; None: the time."""
+        self.devices: dict[str, float] = {}
+        """How far the clocks of devices are ahead of the right time."""
+        self.stored: list[KnownTime] = []
         super().__init__()
 
-    def anchor(self) -> None:
-        self._offset = RIGHT + self.ahead
+    def right(self) -> float:
+        return RIGHT + self.monotonic() + self.asleep
 
-    def drift(self) -> float:
-        return RIGHT + self.ahead - self._offset
-
-    def now(self) -> float:
-        return self.monotonic() + self._offset
+    def machine(self) -> float:
+        return self.right() + self.ahead
 
     def monotonic(self) -> float:
         return asyncio.get_running_loop().time()
 
+    def slept(self) -> float:
+        return self.asleep
 
-def in_simulated_time(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    def run() -> None:
-        simulate(test())
+    def error(self) -> float:
+        """By how much the gateway's time is ahead of the right one."""
+        return round(self.now() - self.right(), 3)
 
-    run.__doc__ = test.__doc__
+    def watch(self, problems: Problems | None = None) -> ClockWatch:
+        def oden() -> float | None:
+            return None if self.oden is None else self.right() + self.oden
+
+        return ClockWatch(
+            self,
+            problems or Problems(self),
+            Witnesses(
+                ntp=lambda: self.ntp,
+                has_own_clock=lambda: self.own_clock,
+                uptime=lambda: self.up + self.monotonic(),
+                oden=oden,
+                oden_at_once=lambda: self.at_once or oden() or "unasked",
+                devices=lambda: [(name, self.right() + ahead) for name, ahead in self.devices.items()],
+            ),
+        )
+
+    async def keep(self, known: KnownTime) -> None:
+        self.stored.append(known)
+
+
+@asynccontextmanager
+async def running(clock: Machine, problems: Problems | None = None) -> AsyncIterator[ClockWatch]:
+    """The watch of a gateway that has begun by `clock`."""
+    watch = clock.watch(problems)
+    await watch.begin(NOTHING, 0.0)
+    task = asyncio.create_task(watch.run(clock.keep))
+    await asyncio.sleep(5.0)
+    try:
+        yield watch
+    finally:
+        task.cancel()
+
+
+def in_simulated_time(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    def run(**arguments: Any) -> None:
+        simulate(test(**arguments))
+
+    run.__doc__, run.__name__ = test.__doc__, test.__name__
+    run.__signature__ = __import__("inspect").signature(test)  # type: ignore[attr-defined]
     return run
+
+
+def kinds(watch: ClockWatch) -> list[str]:
+    return [condition.kind for condition in watch.conditions()]
+
+
+# At boot
 
 
 @in_simulated_time
 async def test_p11_nothing_is_taken_in_while_the_clock_is_impossible() -> None:
     """At boot in 2000: waits, says so, turns meanwhile, and goes on as soon as the clock is set."""
-    clock = Machine(ahead=-20 * 365 * 86_400.0)
-    watch = ClockWatch(clock, Problems(clock))
-    waiting = asyncio.create_task(watch.wait_until_possible(RIGHT - 60.0))
+    clock = Machine(ahead=-20 * YEAR)
+    watch = clock.watch()
+    waiting = asyncio.create_task(watch.begin(NOTHING, 0.0))
     await asyncio.sleep(100.0)
     assert not waiting.done()
-    assert [condition.kind for condition in watch.conditions()] == ["clock_wrong"]
+    assert kinds(watch) == ["clock_wrong"]
     assert clock.monotonic() - watch.turned_at < 2.0
     clock.ahead = 0.0
     await asyncio.sleep(2.0)
     assert waiting.done()
-    assert watch.conditions() == []
+    assert (watch.conditions(), clock.error()) == ([], 0.0)
 
 
 @in_simulated_time
-async def test_p11_a_clock_that_stays_ahead_is_followed_and_one_set_back_is_not() -> None:
-    """A slip of a moment is not followed; what stays for LASTING is, once; both directions are said."""
+async def test_p11_intake_waits_for_the_clock_for_two_minutes_at_most_and_goes_on_unconfirmed() -> None:
+    """A clock that nobody sets: the gateway goes on by the last confirmed time, and shows that; never before it."""
+    clock = Machine(ahead=-20 * YEAR)
+    watch = clock.watch()
+    await watch.begin(KnownTime(RIGHT - 60.0), 0.0)
+    assert LONGEST_WAIT <= clock.monotonic() < LONGEST_WAIT + 2.0
+    assert clock.now() >= RIGHT - 60.0
+    assert "not confirmed" in watch.conditions()[0].text
+    assert kinds(watch) == ["clock_unconfirmed"]
+    assert watch.known() == KnownTime(RIGHT - 60.0, clock.now())
+
+
+@pytest.mark.parametrize(
+    ("known", "seen_until", "own_clock", "up", "waits"),
+    [
+        (NOTHING, 0.0, True, 3.0, False),
+        (NOTHING, 0.0, False, 3600.0, False),
+        (NOTHING, 0.0, False, 3.0, True),
+        (KnownTime(RIGHT + 3600.0), 0.0, True, 3600.0, True),
+        (NOTHING, RIGHT + YEAR, True, 3600.0, True),
+    ],
+)
+@in_simulated_time
+async def test_p11_intake_waits_at_boot_only_where_something_speaks_against_the_clock(
+    known: KnownTime, seen_until: float, own_clock: bool, up: float, waits: bool
+) -> None:
+    """A firewall that keeps NTP away from a machine with a right clock does not: it is taken in at once. A machine
+    without a clock of its own, just after it was started, does; so does a time before one that was seen."""
+    clock = Machine()
+    clock.own_clock, clock.up = own_clock, up
+    waiting = asyncio.create_task(clock.watch().begin(known, seen_until))
+    await asyncio.sleep(1.5)
+    assert waiting.done() == (not waits)
+    await asyncio.sleep(LONGEST_WAIT)
+    assert waiting.done()
+
+
+@in_simulated_time
+async def test_p11_a_stored_time_from_a_clock_that_was_ahead_does_not_stop_intake() -> None:
+    """2027 is stored, NTP says that it is 2026: it begins at once, and by the machine's time."""
+    clock = Machine()
+    clock.ntp = True
+    await clock.watch().begin(NOTHING, RIGHT + YEAR)
+    assert (round(clock.monotonic()), clock.error()) == (0, 0.0)
+
+
+@in_simulated_time
+async def test_p11_a_clock_that_was_a_year_ahead_at_boot_is_put_right_and_so_is_what_was_stamped() -> None:
+    """Once NTP has set the machine's clock, all begins anew with times mended from the beginning on."""
+    clock = Machine(ahead=YEAR)
+    async with running(clock) as watch:
+        assert (clock.error(), watch.by) == (YEAR, None)
+        begun = round(clock.now() - 5.0)
+        clock.ahead, clock.ntp = 0.0, True
+        await asyncio.sleep(LASTING + 12.0)
+        assert watch.leap.is_set()
+        assert clock.error() == YEAR  # nothing may go back while the parts still run
+        leap = watch.land()
+        assert (leap.seconds, leap.other_life) == (-YEAR, False)
+        assert leap.retiming is not None
+        assert (leap.retiming.since, leap.retiming.by) == (begun, -YEAR)
+        assert (clock.error(), watch.by, watch.leap.is_set()) == (0.0, "NTP", False)
+        await asyncio.sleep(5.0)
+        assert clock.stored[-1].since is None
+        assert abs(clock.stored[-1].confirmed - clock.now()) < 10.0
+
+
+@in_simulated_time
+async def test_p11_without_ntp_the_clock_at_boot_is_put_right_by_odens() -> None:
+    """A machine a year ahead and nobody who sets it: several answers of Oden over a minute say what time it is, and
+    nothing that holds a time is sent before."""
+    clock = Machine(ahead=YEAR)
+    clock.at_once = "unasked"
+    async with running(clock) as watch:
+        assert not watch.may_send()
+        clock.oden, clock.at_once = 0.3, None
+        assert not watch.may_send()
+        await asyncio.sleep(LASTING + 2.0)
+        assert watch.leap.is_set()
+        watch.land()
+        assert abs(clock.error()) < 1.0
+        assert watch.may_send()
+
+
+@in_simulated_time
+async def test_p11_records_leave_at_once_where_odens_clock_agrees_or_tells_nothing() -> None:
+    """The first answer of a search decides that; NTP makes it needless."""
+    clock = Machine()
+    clock.at_once = "unasked"
+    async with running(clock) as watch:
+        assert not watch.may_send()
+        clock.at_once = "silent"
+        assert watch.may_send()
+        clock.at_once, clock.oden = None, 20.0
+        assert watch.may_send()
+    clock.at_once, clock.ntp = "unasked", True
+    async with running(clock) as watch:
+        assert watch.may_send()
+
+
+@in_simulated_time
+async def test_p11_a_small_correction_after_boot_is_made_in_place() -> None:
+    """NTP sets a clock that was 20 s slow: nothing begins anew."""
+    clock = Machine(ahead=-20.0)
+    async with running(clock) as watch:
+        clock.ahead, clock.ntp = 0.0, True
+        await asyncio.sleep(LASTING + 12.0)
+        assert (clock.error(), watch.by, watch.leap.is_set()) == (0.0, "NTP", False)
+
+
+# While it runs
+
+
+@pytest.mark.parametrize("ahead", [YEAR, 3600.0, -3600.0])
+@pytest.mark.parametrize("ntp", [False, None])
+@in_simulated_time
+async def test_p11_a_leap_that_nothing_confirms_is_held_and_shown(ahead: float, ntp: bool | None) -> None:
+    """For 45 s or for hours, a year ahead or an hour back, with an NTP that is silent or one that nobody can ask: the
+    gateway's time stays right. It is said, with the command that accepts it."""
+    clock = Machine()
+    clock.ntp = True
+    async with running(clock) as watch:
+        clock.ahead, clock.ntp = ahead, ntp
+        await asyncio.sleep(45.0)
+        assert (clock.error(), watch.leap.is_set()) == (0.0, False)
+        assert kinds(watch) == ["clock_unconfirmed"]
+        assert "clock accept" in watch.conditions()[0].text
+        clock.ahead = 0.0
+        await asyncio.sleep(5.0)
+        assert (clock.error(), watch.conditions()) == (0.0, [])
+        clock.ahead = ahead
+        await asyncio.sleep(3600.0)
+        assert (clock.error(), watch.leap.is_set()) == (0.0, False)
+
+
+@in_simulated_time
+async def test_p11_a_leap_that_ntp_confirms_is_followed_after_it_has_lasted() -> None:
+    """A clock that was right and is 3600 s later, which nothing explains: the machine was put back to an earlier
+    state, so that all begins anew in another life."""
+    clock = Machine()
+    clock.ntp = True
+    async with running(clock) as watch:
+        clock.ahead = 3600.0
+        await asyncio.sleep(LASTING - 5.0)
+        assert not watch.leap.is_set()
+        await asyncio.sleep(20.0)
+        assert watch.land() == Leap(3600.0, other_life=True)
+        assert clock.error() == 3600.0
+
+
+@in_simulated_time
+async def test_p11_a_machine_that_slept_is_followed_without_any_other_witness() -> None:
+    """BOOTTIME says for how long it slept: no other life, and no times to mend."""
     clock = Machine()
     problems = Problems(clock)
-    watching = asyncio.create_task(ClockWatch(clock, problems).run())
-    await asyncio.sleep(5.0)
-    clock.ahead = 3600.0
-    await asyncio.sleep(LASTING - 5.0)
-    clock.ahead = 0.0
-    await asyncio.sleep(LASTING)
-    assert (clock.now() - clock.monotonic(), problems.current()) == (RIGHT, ())
-    clock.ahead = 3600.0
-    await asyncio.sleep(LASTING + 5.0)
-    assert clock.now() - clock.monotonic() == RIGHT + 3600.0
-    assert "set forward by 3600 s" in problems.current()[0].text
-    clock.ahead = 0.0
-    await asyncio.sleep(LASTING + 5.0)
-    assert clock.now() - clock.monotonic() == RIGHT + 3600.0
-    assert "set back by 3600 s" in problems.current()[0].text
-    watching.cancel()
+    async with running(clock, problems) as watch:
+        clock.asleep = 7200.0
+        assert clock.error() == -7200.0
+        await asyncio.sleep(LASTING + 5.0)
+        assert (clock.error(), watch.leap.is_set(), watch.by) == (0.0, False, None)
+        assert "forward by 7200 s, as sleep confirms" in problems.current()[0].text
+
+
+@pytest.mark.parametrize(
+    ("ahead", "devices", "follows"),
+    [
+        (1234.0, {"plc": 1230.0}, True),
+        (1234.0, {"plc": 1230.0, "other": 1235.0, "third": 0.0}, True),
+        (1234.0, {"plc": 1230.0, "other": 0.0}, False),
+        (1234.0, {}, False),
+        (0.0, {"plc": 1234.0, "other": 1234.0}, False),
+        (3600.0, {"plc": 3600.0, "other": 3600.0}, False),
+        (900.0, {"plc": 895.0}, False),
+    ],
+)
+@in_simulated_time
+async def test_p11_devices_confirm_a_leap_and_never_overrule_a_clock(
+    ahead: float, devices: dict[str, float], follows: bool
+) -> None:
+    """Most of them must say the same. A clock that did not leap stays, whatever they say, and whole quarters of an hour
+    are a time zone."""
+    clock = Machine()
+    async with running(clock) as watch:
+        clock.ahead, clock.devices = ahead, devices
+        await asyncio.sleep(LASTING + 20.0)
+        moved = watch.leap.is_set() or clock.error() != 0.0
+        assert moved == follows
+
+
+@in_simulated_time
+async def test_p11_ntp_outranks_oden_and_the_difference_is_shown() -> None:
+    """Where the two differ, NTP counts."""
+    clock = Machine()
+    clock.ntp, clock.oden = True, 500.0
+    async with running(clock) as watch:
+        await asyncio.sleep(LASTING * 4)
+        assert (clock.error(), watch.by, watch.leap.is_set()) == (0.0, "NTP", False)
+        assert "NTP and Oden differ" in watch.conditions()[0].text
+
+
+@in_simulated_time
+async def test_p11_a_person_accepts_the_machines_clock() -> None:
+    """A box without anything: what was held is followed, times are mended, and nothing is shown any more."""
+    clock = Machine(ahead=-3600.0)
+    async with running(clock) as watch:
+        clock.ahead = 0.0
+        await asyncio.sleep(120.0)
+        assert kinds(watch) == ["clock_unconfirmed"]
+        assert "+3600 s" in watch.accept()
+        assert watch.leap.is_set()
+        assert watch.land().seconds == 3600.0
+        await asyncio.sleep(5.0)
+        assert (clock.error(), watch.conditions(), watch.by) == (0.0, [], "a person")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.health import (
     KINDS,
     MOST_NOTED,
+    PATIENCE,
     SHOWN_FOR,
     Condition,
     FlowHealth,
@@ -95,6 +96,7 @@ def test_the_gravest_comes_first_and_decides(conditions: list[Condition]) -> Non
         else:
             assert state.state == ("waiting" if all(kind.by_design for kind in kinds) else "no")
             assert state.because in [condition.text for condition in conditions]
+            assert state.since is not None
 
 
 @pytest.mark.parametrize(
@@ -102,8 +104,10 @@ def test_the_gravest_comes_first_and_decides(conditions: list[Condition]) -> Non
     [
         ("outbox_full", "waiting", "yes"),
         ("outbox_unwritable", "no", "yes"),
-        ("clock_wrong", "waiting", "yes"),
+        ("clock_wrong", "waiting", "waiting"),
         ("oden_held", "yes", "waiting"),
+        ("oden_silent", "yes", "waiting"),
+        ("sources_away", "waiting", "yes"),
         ("not_turning", "no", "no"),
         ("source_away", "yes", "yes"),
         ("dead_letters", "yes", "yes"),
@@ -114,6 +118,39 @@ def test_what_each_problem_stops(kind: KindName, taking_in: str, delivering: str
     result = health([Problem(kind, "", 0.0, "why", "")])
     assert isinstance(result, Health)
     assert (result.taking_in.state, result.delivering.state) == (taking_in, delivering)
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "ready"),
+    [
+        ("oden_held", PATIENCE - 1, True),
+        ("oden_held", PATIENCE, False),
+        ("oden_silent", PATIENCE - 1, True),
+        ("oden_silent", PATIENCE, False),
+        ("delivery_failing", 0, False),
+        ("outbox_full", 0, False),
+        ("outbox_unwritable", 0, False),
+        ("clock_wrong", 0, False),
+        ("sources_away", 0, False),
+        ("source_away", 86_400, True),
+        ("line_held", 86_400, True),
+        ("dead_letters", 86_400, True),
+        ("not_turning", 0, False),
+    ],
+)
+def test_ready_is_taking_in_and_delivering_or_waiting_for_less_than_five_minutes(
+    kind: KindName, after: float, ready: bool
+) -> None:
+    """Whoever watches is called where nothing is taken in, and where delivery has waited for long."""
+    result = health([Problem(kind, "", 1000.0, "why", "")])
+    assert result.not_ready(1000.0 + after) == (None if ready else "why")
+    assert health([]).not_ready(1000.0) is None
+
+
+def test_a_wait_begins_with_the_first_that_stopped_the_flow() -> None:
+    """Another reason that follows does not make the five minutes begin anew."""
+    problems = [Problem("oden_held", "", 1250.0, "401", ""), Problem("oden_silent", "", 1000.0, "silent", "")]
+    assert health(problems).not_ready(1000.0 + PATIENCE) == "401"
 
 
 def test_every_kind_has_a_remedy() -> None:

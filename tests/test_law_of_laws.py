@@ -10,15 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.mapping.feeder import feed
-from gateway.mapping.line import LineState
+from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed
-from gateway.model import Output, Record, StartInterval, UpdateInterval
+from gateway.model import Output, Record, Sample, StartInterval, UpdateInterval
 from gateway.outbox.entries import Commit, Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from tests.mapping.laws import examples
-from tests.mapping.recording import Sample, Tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, facts, made_plants
 from tests.outbox.floor import begun, in_phase
 from tests.outbox.test_operator_actions import dead, problems
@@ -170,7 +169,7 @@ def undisturbed(messages: list[Made]) -> tuple[Shown, set[str]]:
 STEPS = st.lists(
     st.tuples(st.integers(0, 5), st.integers(0, 8), st.sampled_from(FATES), st.booleans()), min_size=10, max_size=80
 )
-"""After so many arrivals a commit; then a step of one of what waits, and its fate; and whether the process is killed."""
+"""After so many arrivals a commit; then a step of what waits, and its fate; and whether the process is killed."""
 
 
 @given(made_plants(), STEPS)

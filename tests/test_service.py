@@ -123,7 +123,7 @@ def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: st
     wait_for(lambda: problems("log_unwritable"))
     before = problems("log_unwritable")
     wait_for(lambda: problems("log_unwritable") != before)  # the source was tried again
-    assert problems("source_away")
+    assert problems("sources_away")
     process.send_signal(signal.SIGTERM)
     assert process.wait(PATIENCE) == 0
 

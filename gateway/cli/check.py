@@ -133,6 +133,10 @@ def _connections(loaded: Loaded) -> Iterator[str]:
         kind = "OPC UA server" if source.type == "opcua" else "MQTT broker"
         yield f"Source {name}: {kind} {source.url}, {f'{used} inputs' if used else 'which no input uses'}."
     for name, table in loaded.lookups.items():
+        if table.learned is not None:
+            keep = f"the newest {table.learned.keep} rows are kept"
+            yield f"Table {name}: each line learns it from the messages of its {table.learned.input}; {keep}."
+            continue
         yield f"Table {name}: {len(table.rows)} rows of {config.tables[name].file}, read again when the file changes."
 
 

@@ -57,7 +57,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         group, "retry", _retry, "send dead letters once more, and what is to be tried again at once", "--line 'Line 01'"
     )
     _choice(command)
-    command = _add(group, "drop", _drop, "give dead letters up, with what depends on them", "01KAQ3V5ZP4K7R")
+    command = _add(
+        group, "drop", _drop, "give dead letters up, with what depends on them, or what is held", "01KAQ3V5ZP4K7R"
+    )
     _choice(command)
     command.add_argument("--yes", action="store_true", help="do not ask")
     command = _add(
@@ -71,6 +73,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     found = command.add_mutually_exclusive_group(required=True)
     found.add_argument("--id", metavar="ID", help="it is there, under this id")
     found.add_argument("--absent", action="store_true", help="it is not there: it is sent")
+    command = _add(
+        group,
+        "recreate",
+        _recreate,
+        "make an interval anew that somebody has deleted at Oden while it was open; what is held for it follows",
+        "01KAQ3V5ZP4K7R",
+    )
+    command.add_argument(
+        "keys", nargs="+", metavar="KEY", help="keys of records that are held for it (list --where deleted)"
+    )
     command = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
     _filters(command)
     command = _add(
@@ -207,7 +219,7 @@ def _drop(arguments: argparse.Namespace) -> int:
     question = _chosen(arguments)
     if not arguments.yes:
         (item,) = _ask(arguments, "drop", Question(question.wanted, line=question.line, dry=True))
-        if not item["letters"]:
+        if not item["letters"] and not item["held"]:
             print("There is nothing to drop.")
             return 0
         print(f"This gives up {_dropped(item)}. They will never be at Oden.")
@@ -227,7 +239,18 @@ def _settle(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _recreate(arguments: argparse.Namespace) -> int:
+    question = Question(Filter(keys=frozenset(key.upper() for key in arguments.keys)))
+    (item,) = _ask(arguments, "recreate", question)
+    number = item["recreated"]
+    print(f"{number} interval{'' if number == 1 else 's'} will be made anew at Oden; what is held for it follows.")
+    return 0
+
+
 def _dropped(item: Item) -> str:
+    if item["held"]:
+        held = f"{_records(item['held'])} of what was deleted at Oden"
+        return f"{held} and {_dropped({**item, 'held': 0})}" if item["letters"] else held
     letters = f"{item['letters']} dead letter{'' if item['letters'] == 1 else 's'}"
     if not item["dependents"]:
         return letters

@@ -85,7 +85,7 @@ async def _record_until_stopped(config: Config, plans: Iterable[LinePlan], file:
             arrival.done()
 
     sections = {name: _separate_session(section) for name, section in config.sources.items()}
-    sources: list[Source] = make_sources(config.model_copy(update={"sources": sections}), plans, clock)
+    sources = [*make_sources(config.model_copy(update={"sources": sections}), plans, clock).values()]
     supervisor = Supervisor(clock)
     for source in sources:
         supervisor.start(_child(source, take))

@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
     code = 1
     try:
-        asyncio.run(_run_until_stopped(App(loaded, plans)))
+        asyncio.run(_run_until_stopped(App(loaded, plans, lambda: read_config(arguments.config, os.environ))))
         code = 0
     finally:
         log_stream.end()

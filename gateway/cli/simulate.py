@@ -57,9 +57,9 @@ FAULTS = """faults, each as often as you like:
   commit=no (default) | yes | SECONDS says whether and how long after the answer the request takes effect.
   at= (with *), line=, holding=, since=, until=, chance=, times= say which requests are struck.
 
-manners: nothing=by_match|empty|404  range=overlap|start  ids=yes|no  bulk_update=200|404|501  search_lag=SECONDS
+manners: nothing=by_match|empty|404  range=overlap|start  ids=yes|no|only  bulk_update=200|404|501  search_lag=SECONDS
   errors=documented|message|detail|text|framework|success  updated=whole|empty|text  overlap=200|400|409|500
-  refuse=TEXT
+  metadata=merge|replace  rounds=0|1|60  refuse=TEXT
 
 admin port:
   curl -d '{"kind": "close", "commit": 5, "times": 1}' http://127.0.0.1:8401/faults

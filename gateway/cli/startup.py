@@ -48,11 +48,36 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     return draft.finished(faults), plans
 
 
+_PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+"""Of each level, the priority by which `journalctl -p` chooses: syslog(3)."""
+
+
+def _is_journal(environ: Mapping[str, str]) -> bool:
+    """Whether standard error is systemd's journal, which names the device and inode of what it hands over."""
+    try:
+        held = os.fstat(sys.stderr.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+    return environ.get("JOURNAL_STREAM") == f"{held.st_dev}:{held.st_ino}"
+
+
+def _prioritized(render: structlog.typing.Processor) -> structlog.typing.Processor:
+    """`render`, and before each line of what it makes the priority that the journal reads and takes away."""
+
+    def prefixed(logger: structlog.typing.WrappedLogger, name: str, event: structlog.typing.EventDict) -> str:
+        prefix = f"<{_PRIORITIES.get(str(event.get('level')), 6)}>"
+        return prefix + str(render(logger, name, event)).replace("\n", f"\n{prefix}")
+
+    return prefixed
+
+
 def configure_logging(options: Log) -> LogStream:
-    """Set up logging for the process: to standard error, as text on a terminal, else one JSON object on each line.
+    """Set up logging for the process: to standard error, as text on a terminal, else one JSON object on each line; in
+    the journal each line has its priority.
 
     Of the libraries' own log messages, warnings and above are shown. Answers the stream to which all of it is written.
     """
+    is_journal = _is_journal(os.environ)
     if sys.stderr is None:
         # It was closed when the process began. Its number must not become that of a file that matters.
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
@@ -71,6 +96,8 @@ def configure_logging(options: Log) -> LogStream:
         if as_text
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
+    if is_journal:
+        last[-1] = _prioritized(last[-1])
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=fail_safe(structlog.make_filtering_bound_logger(level)),

@@ -21,7 +21,7 @@ from gateway.config.schema_intervals import (
     States,
 )
 from gateway.config.schema_rules import Fact, IntervalTypeRule, QualityTestRule, Rule, WorkOrderRule
-from gateway.mapping.compile_states import PACKML, PACKML_MODES
+from gateway.mapping.state_presets import PRESETS, StatePreset
 
 
 def summary(line: Line) -> dict[str, list[str]]:
@@ -189,23 +189,23 @@ def _state_rule(given: States) -> Iterator[str]:
         yield f"If none of them is set, it is {other}."
     else:
         if given.preset is not None:
-            yield from _packml(given)
+            yield from _by_standard(given, PRESETS[given.preset])
         if given.codes:
             codes = "; ".join(f"{code} is {_state(to)}" for code, to in given.codes.items())
             yield f"{'But' if given.preset else f'The state comes from {given.input}:'} {codes}."
         yield f"Any other code is {other}." if other else "Any other code is reported and changes nothing."
 
 
-def _packml(given: States) -> Iterator[str]:
+def _by_standard(given: States, standard: StatePreset) -> Iterator[str]:
     by_category: dict[str, list[str]] = {}
-    for _, name, kind in PACKML:
+    for _, name, kind in standard.states:
         by_category.setdefault(getattr(given.categories, kind), []).append(name)
     meanings = "; ".join(
         f"{listed(names)} {'is' if len(names) == 1 else 'are'} {category}" for category, names in by_category.items()
     )
-    yield f"The state comes from {given.input}, as PackML numbers and names it: {meanings}."
+    yield f"The state comes from {given.input}, as {standard.title} numbers and names it: {meanings}."
     if given.mode is not None:
-        modes = listed((f"{name} ({number})" for number, name, _ in PACKML_MODES), "or")
+        modes = listed((f"{name} ({number})" for number, name, _ in standard.modes), "or")
         yield f"While {given.mode} is {modes}, that is the state: {given.categories.planned}."
 
 

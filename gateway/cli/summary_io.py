@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.cli.phrases import literal, one_line, pairs, span
+from gateway.cli.phrases import listed, literal, one_line, pairs, span
 from gateway.config.addresses import parse_device
 from gateway.config.schema import Line
 from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
@@ -34,6 +34,12 @@ def inputs(line: Line) -> Iterator[str]:
     """Each input: where it comes from, and what is expected of it."""
     for name, given in line.inputs.items():
         yield f"{name} is {_origin(given)}."
+        if given.number is not None or (given.counter is not None and given.counter.number is not None):
+            yield f"The number of {name} is written as text."
+        if given.capture is not None:
+            yield f"Of its text, what {one_line(given.capture)} captures is the value; what does not match is empty."
+        if given.default is not None:
+            yield f"Where the machine lacks {name}, it is {literal(given.default)}."
         if given.edge is not None:
             yield EDGES[given.edge].format(name=name)
         if given.fresh is not None:
@@ -45,6 +51,25 @@ def inputs(line: Line) -> Iterator[str]:
             )
         if given.counter is not None:
             yield from _counter(name, given.counter)
+        yield from _watched(name, given)
+
+
+def _watched(name: str, given: Input) -> Iterator[str]:
+    """How the server watches a tag, where the input says so."""
+    if given.trigger == "timestamp":
+        yield f"Each writing of {name} is an event, also of the same value with a new timestamp."
+    if given.deadband is not None:
+        size = f"{given.deadband.size:g}{' % of its range' if given.deadband.percent else ''}"
+        yield f"{name} says nothing while it moves by no more than {size}."
+    parts = []
+    if given.sampling is not None:
+        parts.append(f"looks at it {f'every {span(given.sampling)}' if given.sampling else 'as often as it can'}")
+    if given.queue is not None:
+        parts.append(f"keeps {given.queue} of its values until they are taken")
+    if given.publishing_interval is not None:
+        parts.append(f"reports it every {span(given.publishing_interval)}")
+    if parts:
+        yield f"Of {name} the server {', '.join(parts)}."
 
 
 def event(line: Line, name: str) -> str:
@@ -54,16 +79,20 @@ def event(line: Line, name: str) -> str:
         return f"event of {name}"
     if given.topic is not None:
         return f"message of {name}"
+    if given.trigger == "timestamp":
+        return f"writing of {name}"
     return f"change of {name} to something other than 0, false and empty"
 
 
 def _origin(given: Input) -> str:
     if given.expr is not None:
         return f"what follows from {one_line(given.expr)}"
+    if given.words:
+        return f"the number that stands in {listed(given.words)}, {given.word_bits} bits each"
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
     if given.node is not None:
-        return f"the tag {given.node} of {given.source}"
+        return f"the tag {given.address} of {given.source}"
     if given.metric is not None and given.device is not None:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     value = f"the field {given.field} of each message" if given.field else "each message"
@@ -81,11 +110,14 @@ def _device(text: str) -> str:
 
 def _counter(name: str, counter: Counter) -> Iterator[str]:
     yield _exact_gap(name, counter)
-    if counter.restarts_with is not None:
+    if counter.direction == "down":
+        with_what = f" with each {counter.restarts_with}" if counter.restarts_with is not None else ""
+        yield f"It counts down: a larger value means that it was set anew{with_what}, and counts nothing."
+    elif counter.restarts_with is not None:
         yield f"It starts again from zero with each {counter.restarts_with}."
     elif counter.backwards != "reset":
         yield BACKWARDS[counter.backwards]
-    elif counter.rollover is None:
+    elif counter.turn is None:
         yield BACKWARDS["reset"]
     if counter.unit is not None:
         yield f"Each count of {name} is {counter.scale:g} {counter.unit}."
@@ -94,6 +126,8 @@ def _counter(name: str, counter: Counter) -> Iterator[str]:
     if counter.max_rate is not None:
         fate = "left out" if counter.too_fast == "ignore" else "counted"
         yield f"A jump of {name} by more than {counter.max_rate:g} a second is {fate}, and listed as a gap."
+    elif counter.too_fast == "ignore":
+        yield f"A jump of {name} by more than 100 times its largest of the last 100 moves is left out, and listed."
 
 
 def _exact_gap(name: str, counter: Counter) -> str:
@@ -103,12 +137,13 @@ def _exact_gap(name: str, counter: Counter) -> str:
             f"{name} rolls over at {counter.rollover}: is that not {counter.rollover + 1}? "
             "The rollover is the first value that is never shown."
         )
-    if counter.rollover is None:
+    turn = counter.turn
+    if turn is None:
         return f"{name} never rolls over: what it counts in a gap is never lost, unless it is reset in the gap."
     if counter.max_rate is None:
-        return f"{name} rolls over at {counter.rollover}: give it a max_rate, so that a reset is told from a rollover."
-    gap = span(counter.rollover / counter.max_rate)
-    return f"{name} is exact over a gap of up to {gap} ({counter.rollover} at {counter.max_rate:g} a second)."
+        return f"{name} rolls over at {turn}: give it a max_rate, so that a reset is told from a rollover."
+    gap = span(turn / counter.max_rate)
+    return f"{name} is exact over a gap of up to {gap} ({turn} at {counter.max_rate:g} a second)."
 
 
 def output(line: Line) -> Iterator[str]:

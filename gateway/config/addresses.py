@@ -35,6 +35,11 @@ def parse_node_id(text: str) -> NodeAddress:
     return NodeAddress(_namespace(match["uri"], match["index"]), _identifier(match["kind"], match["identifier"]))
 
 
+def tag_address(node: str, index: str | None) -> str:
+    """The address in the samples of a tag, or of the part `index` of its value. No node id ends like that."""
+    return node if index is None else f"{node} [{index}]"
+
+
 _SLIP_OF_URI = re.compile(
     r"\s*(?P<word>nsu)\s*[=:]?\s*(?P<namespace>[^;,|=\s]+?)\s*[;,|]\s*(?P<kind>[isgb])\s*[=:]\s*(?P<identifier>.+)",
     re.IGNORECASE | re.DOTALL,

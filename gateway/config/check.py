@@ -4,13 +4,13 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 `mapping.compile`.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import SPARKPLUG, parse_device, parse_node_id
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
-from gateway.config.schema_io import Input
+from gateway.config.schema_io import OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
@@ -18,7 +18,15 @@ from gateway.errors import ConfigFault
 MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
-_PORTS = {"mqtt": 1883, "mqtts": 8883}
+DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
+    "expr": ("edge", "counter"),
+    "words": ("edge", "counter", "word_bits"),
+    "stale": ("edge",),
+}
+"""What else a derived input can say."""
+
+_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
+_SECURE = ("mqtts", "wss")
 
 
 def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault]:
@@ -29,12 +37,33 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
     faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
     for index, line in enumerate(config.lines):
         faults += _line(line, ("lines", index), config.sources, unread)
-    return faults
+    return [*faults, *_tags(config.lines)]
+
+
+def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
+    """Tags that several inputs name, and that are to be watched in several ways."""
+    seen: dict[tuple[str | None, str], tuple[str, Input]] = {}
+    for index, line in enumerate(lines):
+        for name, given in line.inputs.items():
+            if given.node is None:
+                continue
+            first, other = seen.setdefault((given.source, given.address), (name, given))
+            for key in WATCHED_BY:
+                if getattr(given, key) != getattr(other, key):
+                    where = f"{quoted(first)} names this tag too"
+                    yield ConfigFault(
+                        ("lines", index, "inputs", name, *([key] if key in given.model_fields_set else [])),
+                        f"{where}, with another '{key}': the server watches a tag in one way, so write the same",
+                        at_key=True,
+                    )
 
 
 def _addresses(config: Config) -> Iterator[ConfigFault]:
     urls: list[tuple[Loc, str]] = [(("oden", "url"), config.oden.url)]
-    urls += [(("sources", name, "url"), source.url) for name, source in config.sources.items()]
+    for name, source in config.sources.items():
+        urls.append((("sources", name, "url"), source.url))
+        more = source.alternatives if isinstance(source, MqttConfig) else []
+        urls += [(("sources", name, "alternatives", index), url) for index, url in enumerate(more)]
     for loc, url in urls:
         if _host_and_port(url) is None:
             yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")
@@ -67,15 +96,25 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
             continue
         loc = ("sources", name)
         scheme = urlsplit(source.url).scheme
-        if source.ca is not None and scheme == "mqtt":
-            yield ConfigFault((*loc, "ca"), "a CA certificate is for TLS: write mqtts:// in 'url', or remove it")
-        elif source.ca is not None and not source.ca.is_file():
-            yield ConfigFault((*loc, "ca"), f"there is no file {source.ca}; put the CA certificate (PEM) there")
+        yield from _tls_files(source, loc)
         session = (address[0], address[1] or _PORTS[scheme], source.client_id)
         first = sessions.setdefault(session, name)
         if first != name:
             problem = "has this client_id at the same broker, which would cut off each in turn; write another"
             yield ConfigFault((*loc, "client_id"), f"{quoted(first)} {problem}")
+
+
+def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
+    files = {"ca": source.ca, "certificate": source.certificate, "key": source.key}
+    plain = [url for url in (source.url, *source.alternatives) if urlsplit(url).scheme not in _SECURE]
+    for key, file in files.items():
+        if file is not None and plain:
+            text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
+            yield ConfigFault((*loc, key), text)
+        elif file is not None and not file.is_file():
+            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)")
+    if source.key is not None and source.certificate is None:
+        yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
 
 
 def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
@@ -89,6 +128,8 @@ def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
             yield ConfigFault(("lines", index, "id"), text)
         elif (line.factory, line.line) in names or line.key in keys:
             text = f"the line {quoted(line.line)} of {quoted(line.factory)} is there already; put both into one"
+            if line.renamed_from is not None and line.key in keys:
+                text = f"another line above goes on with what {quoted(line.renamed_from)} had; only one can"
             yield ConfigFault(("lines", index, "line"), text)
         ids |= {line.id} if line.id is not None else set()
         names.add((line.factory, line.line))
@@ -107,14 +148,14 @@ def _line(
 
 
 def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[ConfigFault]:
-    derived = [key for key in ("expr", "stale") if getattr(given, key) is not None]
+    derived = [key for key in ("expr", "words", "stale") if getattr(given, key)]
     if derived:
-        allowed = {derived[0], "edge"}
+        allowed = {derived[0], *DERIVED_KEYS[derived[0]]}
         for key in sorted(given.model_fields_set - allowed):
             text = f"'{key}' means nothing beside '{derived[0]}', which says it all; remove it"
             yield ConfigFault((*loc, key), text)
     elif given.source is None:
-        remedy = "one of the names under `sources`; what follows from other inputs has 'expr' instead"
+        remedy = "one of the names under `sources`; what follows from other inputs has 'expr' or 'words' instead"
         yield ConfigFault((*loc, "source"), f"the key 'source' is missing: {remedy}")
     else:
         match sources.get(given.source):
@@ -136,6 +177,13 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             parse_node_id(given.node)
         except ValueError as error:
             yield ConfigFault((*loc, "node"), str(error))
+    counted = next((key for key in ("counter", "edge") if getattr(given, key) is not None), None)
+    if counted is not None and given.deadband is not None:
+        text = f"small changes would not be counted: remove it, or '{counted}'"
+        yield ConfigFault((*loc, "deadband"), text)
+    if counted is not None and given.trigger == "timestamp":
+        text = f"'{counted}' sees changes, and a value that is written again is none: remove one of the two"
+        yield ConfigFault((*loc, "trigger"), text)
 
 
 def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
@@ -143,9 +191,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         if getattr(given, key) is None:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
             yield ConfigFault((*loc, key), text)
-    if given.node is not None:
-        text = f"'node' means nothing here: the source {quoted(given.source)} is MQTT; remove it"
-        yield ConfigFault((*loc, "node"), text)
+    yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
     for key in ("topic", "field", "only", "id", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
@@ -157,7 +203,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
 
 
 def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
-    yield from _misplaced(given, loc, "MQTT", "topic", ("node",))
+    yield from _misplaced(given, loc, "MQTT", "topic", OPCUA_KEYS)
     topic = given.topic
     if topic is None:
         return
@@ -179,7 +225,12 @@ def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[st
     """The key that a `kind` of source needs but does not have, and the keys that mean nothing to it."""
     if getattr(given, needed) is None:
         yield ConfigFault((*loc, needed), f"the key '{needed}' is missing: the source {quoted(given.source)} is {kind}")
+    yield from _foreign(given, loc, kind, foreign)
+
+
+def _foreign(given: Input, loc: Loc, kind: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:
+    """The keys that mean nothing to a `kind` of source."""
     for key in foreign:
-        if getattr(given, key):
+        if key in given.model_fields_set and getattr(given, key) is not None:
             text = f"'{key}' means nothing here: the source {quoted(given.source)} is {kind}; remove it"
             yield ConfigFault((*loc, key), text)

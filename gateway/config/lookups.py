@@ -5,7 +5,8 @@ other column holds text as it is written: `007` and `12E4` stay text beside `AB1
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.config.csv_tables import Sheet, invisible_characters, read_csv
@@ -15,7 +16,7 @@ from gateway.config.schema import LookupTable
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, quoted
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
-from gateway.model import Lookup, Lookups, Scalar
+from gateway.model import Learned, Lookup, Lookups, Scalar
 
 
 class _AnyColumn(frozenset[str]):
@@ -36,15 +37,35 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
     findings: list[Finding] = []
     for name, table in tables.items():
         lookups[name] = _UNREAD
+        if table.learned_from is not None or table.file is None:
+            lookups[name] = replace(_UNREAD, learned=_learned(table))
+            faults += _faults_of_learned(name, table)
+            continue
         try:
             text = read_text(table.file)
             findings += invisible_characters(text, table.file)
-            lookups[name] = _lookup(table, text)
+            lookups[name] = _lookup(table, table.file, text)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}"))
         except BrokenFileError as error:
             findings.append(error.finding)
     return lookups, faults, findings
+
+
+def _learned(table: LookupTable) -> Learned | None:
+    if table.learned_from is None or table.key is None:
+        return None
+    return Learned(table.learned_from, tuple(table.key.split(".")), table.keep)
+
+
+def _faults_of_learned(name: str, table: LookupTable) -> Iterator[ConfigFault]:
+    loc = ("tables", name)
+    if table.learned_from is None:
+        yield ConfigFault(loc, "the key 'file' is missing: a CSV table; or write 'from', the input it learns from")
+    elif table.file is not None:
+        yield ConfigFault((*loc, "file"), "a table is in a file or learns 'from' messages: leave out one")
+    elif table.key is None:
+        yield ConfigFault(loc, "the key 'key' is missing: which field of the messages says which row it is?")
 
 
 def read_lookups(tables: Mapping[str, LookupTable], where: Callable[[Loc], str]) -> Lookups:
@@ -65,7 +86,7 @@ Stamps = tuple[tuple[int, int, int] | None, ...]
 
 def stamps(tables: Mapping[str, LookupTable]) -> Stamps:
     """What tells whether a table's file has changed: its time, size and inode; None for a file that does not exist."""
-    return tuple(_stamp(table.file) for table in tables.values())
+    return tuple(_stamp(table.file) for table in tables.values() if table.file is not None)
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
@@ -76,8 +97,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _lookup(table: LookupTable, text: str) -> Lookup:
-    sheet = read_csv(text, table.file)
+def _lookup(table: LookupTable, path: Path, text: str) -> Lookup:
+    sheet = read_csv(text, path)
     key = table.key or next(iter(sheet.headings))
     if key not in sheet.headings:
         raise BrokenFileError(sheet.position, f"there is no column {quoted(key)}{suggestion(key, sheet.headings)}")

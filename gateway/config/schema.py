@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Section, Share, Size
+from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Sampling, Section, Share, Size
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_rules import Rule
@@ -98,7 +98,22 @@ class OpcuaConfig(Section):
     url: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s]+$")] = Field(
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
-    publishing_interval: Duration = Field(0.25, gt=0, description="How often the server reports changed values.")
+    publishing_interval: Duration = Field(
+        0.25, gt=0, description="How often the server reports changed values; an input can have another."
+    )
+    sampling: Sampling = Field(
+        0.05,
+        ge=0,
+        description="How often the server looks at each tag, `0`: as fast as it can; an input can have another. What "
+        "changes and changes back in between is not seen.",
+    )
+    queue: int = Field(
+        100,
+        ge=1,
+        le=100_000,
+        description="How many values of a tag the server keeps until they can be taken; an input can have another. "
+        "With `sampling` this says how long an outage may be of which every change is told afterwards.",
+    )
     timeout: Duration = Field(
         10.0,
         gt=0,
@@ -127,12 +142,32 @@ class OpcuaConfig(Section):
     password: SecretStr | None = Field(None, description="Password at the server; write `${secret:NAME}`.")
 
 
+_BROKER = r"^(mqtts?|wss?)://[^\s/:]+(:\d+)?(/[^\s]*)?$"
+BrokerUrl = Annotated[str, Field(pattern=_BROKER)]
+
+
+class Presence(Section):
+    """What others can see of the gateway at the broker: one retained message, and the broker's last will."""
+
+    topic: Name = Field(description="The topic of the message, such as `plant-a/oden-gateway/status`.")
+    online: str = Field("online", description="What is published when the gateway has connected.")
+    offline: str = Field(
+        "offline", description="What the broker publishes when it has lost the gateway, and the gateway when it stops."
+    )
+
+
 class MqttConfig(Section):
     """An MQTT broker."""
 
     type: Literal["mqtt"]
-    url: Annotated[str, Field(pattern=r"^mqtts?://[^\s/:]+(:\d+)?$")] = Field(
-        description="Address of the broker: `mqtt://host:1883` or, with TLS, `mqtts://host:8883`."
+    url: BrokerUrl = Field(
+        description="Address of the broker: `mqtt://host:1883` or, with TLS, `mqtts://host:8883`; under WebSocket "
+        "`ws://host:80/mqtt` or `wss://host:443/mqtt`."
+    )
+    alternatives: list[BrokerUrl] = Field(
+        [],
+        description="More addresses of the same broker: of a cluster whose members share sessions, or of a standby "
+        "that takes them over. The next one is tried when one cannot be connected to.",
     )
     client_id: Name = Field(
         description="The session's name at the broker. Keep it for ever and give each gateway its own: the broker "
@@ -141,10 +176,24 @@ class MqttConfig(Section):
     username: str | None = Field(None, description="User name at the broker.")
     password: SecretStr | None = Field(None, description="Password at the broker; write `${secret:NAME}`.")
     ca: Path | None = Field(None, description="CA certificate (PEM) that signed the broker's; the system's if absent.")
-    version: Literal["5", "3.1.1"] = Field("5", description="Protocol version that the broker speaks.")
+    certificate: Path | None = Field(
+        None,
+        description="The gateway's own certificate (PEM), for brokers that ask for one. It, the key and `ca` are read "
+        "at each connection, so that renewed files count from the next one on.",
+    )
+    key: Path | None = Field(
+        None, description="The private key (PEM, without a password) of `certificate`; absent, it is in the same file."
+    )
+    version: Literal["auto", "5", "3.1.1"] = Field(
+        "auto",
+        description="Protocol version that the broker speaks. `auto`: 5, or 3.1.1 where the broker does not take that.",
+    )
     keepalive: Duration = Field(30.0, ge=5, description="How soon a dead connection is noticed.")
     session_expiry: Duration = Field(
         604800.0, gt=0, description="How long the broker is asked to keep messages while the gateway is away (MQTT 5)."
+    )
+    presence: Presence | None = Field(
+        None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."
     )
 
 
@@ -157,6 +206,12 @@ class Line(Section):
     factory: Name = Field(description="Name of the factory at Oden.")
     line: Name = Field(description="Name of the line at Oden.")
     id: str | None = Field(None, description="Id of the line at Oden. Absent, it is looked up once by name.")
+    renamed_from: Name | None = Field(
+        None,
+        description="What the line was called in this file before: `Line 01`, with the factory where that had another "
+        "name too (`Factory A/Line 01`), or its `id`. It goes on with the run, the counts and the records that wait "
+        "under that name; leave it in.",
+    )
     inputs: dict[Identifier, Input] = Field(min_length=1)
     run: Run | None = None
     batches: Batches | None = None
@@ -169,18 +224,38 @@ class Line(Section):
 
     @property
     def key(self) -> str:
-        """By what the line's state and records are stored."""
-        return self.id or f"{self.factory}/{self.line}"
+        """By what the line's state and records are stored: it stays when the line is renamed."""
+        name = f"{self.factory}/{self.line}"
+        if self.renamed_from is None:
+            return self.id or name
+        is_whole = "/" in self.renamed_from or self.renamed_from == self.id
+        return self.renamed_from if is_whole else f"{self.factory}/{self.renamed_from}"
 
 
 class LookupTable(Section):
     """A table in a file of its own, such as a product list. `{products[sku].name}` in a text is the value in the column
     `name` of the row for the value of the input `sku`. A file that has changed counts within seconds, without a
-    restart; one that is wrong is reported, and what was read before stays."""
+    restart; one that is wrong is reported, and what was read before stays.
 
-    file: Path = Field(description="A CSV table with a header line.")
+    With `from` it is no file: each line learns it from the messages of one of its inputs, and keeps it on its disk."""
+
+    file: Path | None = Field(None, description="A CSV table with a header line.")
     key: Name | None = Field(
-        None, description="The column by which rows are found; each value stands in it once. Absent, the first column."
+        None,
+        description="The column by which rows are found; each value stands in it once. Absent, the first column. With "
+        "`from`: the field of the message that says which row it is.",
+    )
+    learned_from: Identifier | None = Field(
+        None,
+        alias="from",
+        description="Instead of `file`: an input that takes whole messages, such as announced orders. Each is a row; "
+        "one with the key of another adds to that row, and what it says again is as it says.",
+    )
+    keep: int = Field(
+        500,
+        ge=1,
+        le=5_000,
+        description="With `from`: how many rows a line keeps. Beyond them the oldest are forgotten.",
     )
 
 
@@ -226,6 +301,14 @@ class OutboxConfig(Section):
         "other, which saves requests, so that one may come a little after the next start; where Oden refuses a start "
         "while the one before is open, they go first, which is tried anew once a day. `bulk`: always so that they "
         "share requests. `before_next`: each end before the next start.",
+    )
+    updates: Literal["auto", "fields", "whole"] = Field(
+        "auto",
+        description="How Oden is told that the name or the metadata of something have changed. What somebody has "
+        "changed in Oden since stays as it is: before each change it is looked at, which is one request more. `auto`: "
+        "a change names only what is new; the first one shows whether this Oden drops metadata that a change does "
+        "not name, and where it does, each change names everything that is there. `fields`: always only what is new. "
+        "`whole`: always everything.",
     )
 
     @field_validator("size_limit")

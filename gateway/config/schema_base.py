@@ -1,7 +1,7 @@
 """What all parts of the configuration's schema share: the base of its sections, and the types of values with units."""
 
 import re
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -35,6 +35,10 @@ def _seconds(value: object) -> float:
     return number * _SECONDS[unit]
 
 
+def _seconds_or_zero(value: object) -> float:
+    return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value)
+
+
 def _seconds_or_off(value: object) -> float:
     try:
         return 0.0 if value == "off" else _seconds(value)
@@ -57,6 +61,32 @@ def _share(value: object) -> float:
     return number / 100
 
 
+class Deadband(NamedTuple):
+    """How far a value must move to be told of: by `size` in its own unit or, with `percent`, of its range."""
+
+    size: float
+    percent: bool = False
+
+
+def _deadband(value: object) -> Deadband:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return Deadband(float(value))
+    try:
+        size, _ = _parse(value, "(%)", "")
+    except ValueError:
+        raise ValueError('write how far the value must move, such as 0.5, or "2%" of its range') from None
+    if not 0 < size <= 100:
+        raise ValueError("write a share of the range from above 0% to 100%")
+    return Deadband(size, percent=True)
+
+
+def _index(value: object) -> str:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or re.fullmatch(r"\d{1,9}(:\d{1,9})?(,\d{1,9}(:\d{1,9})?)*", text) is None:
+        raise ValueError("write the number of the element, counted from 0: 3, or 2,0 where there are two dimensions")
+    return text
+
+
 def _one_or_more(value: object) -> tuple[object, ...]:
     values = tuple(value) if isinstance(value, list) else (value,)
     if not values or not all(isinstance(item, str | int | float) for item in values):
@@ -66,6 +96,9 @@ def _one_or_more(value: object) -> tuple[object, ...]:
 
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 """Seconds. The file writes it with a unit: `500ms`, `30m`."""
+
+Sampling = Annotated[float, BeforeValidator(_seconds_or_zero, json_schema_input_type=str | int)]
+"""Seconds between two looks, 0 for as fast as can be. The file writes a duration, or `0`."""
 
 Periodically = Annotated[float, BeforeValidator(_seconds_or_off, json_schema_input_type=str)]
 """Seconds between two times, 0 for never. The file writes a duration, or `off`."""
@@ -78,6 +111,12 @@ Size = Annotated[int, BeforeValidator(_bytes, json_schema_input_type=str)]
 
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=str)]
 """A fraction, usually of one. The file writes it in percent: `5%`."""
+
+Moved = Annotated[Deadband, BeforeValidator(_deadband, json_schema_input_type=float | str)]
+"""A deadband. The file writes a number in the value's own unit, or a share of its range: `0.5`, `2%`."""
+
+Index = Annotated[str, BeforeValidator(_index, json_schema_input_type=str | int)]
+"""A part of an array as the standard writes it (Part 4, 7.27). The file writes a number or text: `3`, `2,0`, `0:7`."""
 
 OneOrMore = Annotated[
     tuple[str | bool | int | float, ...],

@@ -257,8 +257,10 @@ class States(Section):
     """How states are recognised: by `codes` of an input, by its `bits`, by a `ladder` of conditions, or as a `preset`
     says."""
 
-    preset: Literal["packml"] | None = Field(
-        None, description="`packml`: the states of ISA-TR88.00.02, as number or by name. `codes` come over it."
+    preset: Literal["packml", "tmc"] | None = Field(
+        None,
+        description="`packml`: the states of ISA-TR88.00.02, as number or by name. `tmc`: those of OPC 30060 (TMC), "
+        "which have the names of PackML and numbers of their own. `codes` come over it.",
     )
     input: Identifier | None = Field(None, description="The input that holds the state code or the bits.")
     mode: Identifier | None = Field(

@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.schema_base import Duration, Identifier, Name, OneOrMore, Rate, Section
+from gateway.config.addresses import sparkplug_address, tag_address
+from gateway.config.schema_base import Duration, Identifier, Index, Moved, Name, OneOrMore, Rate, Sampling, Section
 from gateway.model import Scalar
 
 
@@ -12,6 +13,19 @@ class Counter(Section):
     """A number that only grows, until it rolls over or is reset. All of this but `unit` is in the numbers that the PLC
     shows."""
 
+    signed: Literal[16, 32] | None = Field(
+        None,
+        description="For a count in a whole number with a sign (`INT`, `DINT`) that goes from 32767 to -32768 and on: "
+        "of how many bits that is. It says the `rollover` as well.",
+    )
+    direction: Literal["up", "down"] = Field(
+        "up",
+        description="`down`: what was made is what the value went down by, as where it shows what is left to do. A "
+        "larger value means that it was set anew, and counts nothing.",
+    )
+    number: Literal["text"] | None = Field(
+        None, description='`text`: the count is written as text, such as `"105"`. The same as `number` of the input.'
+    )
     rollover: int | float | None = Field(
         None,
         gt=0,
@@ -31,8 +45,8 @@ class Counter(Section):
     )
     too_fast: Literal["count", "ignore"] = Field(
         "count",
-        description="What becomes of a jump that is more than `max_rate` allows: it is counted, or nothing is. "
-        "Either way it is listed as a gap.",
+        description="What becomes of a jump that is more than `max_rate` allows or, without one, more than 100 times "
+        "the largest of the last 100 moves: it is counted, or nothing is. Either way it is listed as a gap.",
     )
     restarts_with: Identifier | None = Field(
         None,
@@ -51,6 +65,17 @@ class Counter(Section):
         "`explain` say it, Oden is not told.",
     )
 
+    @property
+    def turn(self) -> int | float | None:
+        """After how many counts it shows the same again; None where it never does."""
+        return self.rollover if self.signed is None else 1 << self.signed
+
+
+WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
+"""The keys of an input that say how an OPC UA server watches its tag."""
+OPCUA_KEYS = ("node", "index", *WATCHED_BY)
+"""The keys of an input that only an OPC UA source understands."""
+
 
 class Input(Section):
     """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, a metric of a Sparkplug
@@ -59,6 +84,39 @@ class Input(Section):
     source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
     node: str | None = Field(
         None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
+    )
+    index: Index | None = Field(
+        None,
+        description="OPC UA only: which element of an array the input is, counted from 0: `3`; `2,0` in one of two "
+        "dimensions; of a text, `0:7` are its first eight characters.",
+    )
+    publishing_interval: Duration | None = Field(
+        None,
+        gt=0,
+        description="OPC UA only: how often the server reports this tag, if not as its source does.",
+    )
+    sampling: Sampling | None = Field(
+        None,
+        ge=0,
+        description="OPC UA only: how often the server looks at this tag, `0`: as fast as it can, where that differs "
+        "from its source.",
+    )
+    queue: int | None = Field(
+        None,
+        ge=1,
+        le=100_000,
+        description="OPC UA only: how many values of this tag the server keeps until they can be taken, where that "
+        "differs from its source.",
+    )
+    deadband: Moved | None = Field(
+        None,
+        description="OPC UA only: how far the value must move to be told of, in its own unit or, as `2%`, of the range "
+        "that the server states for it. Not for what is counted.",
+    )
+    trigger: Literal["value", "timestamp"] = Field(
+        "value",
+        description="OPC UA only: whether a tag says something when its value changes, or also when the same value is "
+        "written with a new time. With `timestamp` each writing is an event, as a message is.",
     )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
     device: str | None = Field(
@@ -98,9 +156,33 @@ class Input(Section):
         description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw '
         '* 0.1".',
     )
+    words: list[Identifier] = Field(
+        [],
+        min_length=2,
+        max_length=4,
+        description="Instead of `source`: one number that stands in several words of a PLC, each an input, the highest "
+        "first: `[good_high, good_low]`.",
+    )
+    word_bits: Literal[8, 16, 32] = Field(16, description="With `words`: how many bits each has.")
     stale: Identifier | None = Field(
         None,
         description="Instead of `source`: true while this other input, which has `fresh` or `heartbeat`, is quiet.",
+    )
+    number: Literal["text"] | None = Field(
+        None,
+        description='`text`: a number that is written as text, such as `"105"` or `"-2.5"`, counts as that number; in '
+        "a whole message, where an amount is asked for.",
+    )
+    capture: str | None = Field(
+        None,
+        max_length=200,
+        description="A pattern (a regular expression) whose part in parentheses is the value: `^ALARM (.+)$` makes "
+        "`Jam` of `ALARM Jam`. A text that it does not match is empty.",
+    )
+    default: Scalar = Field(
+        None,
+        description="The value where the machine lacks this input: where nothing has come of it five seconds after its "
+        'source was first heard, or where a message lacks the field. `""` is empty.',
     )
     counter: Counter | None = Field(None, description="Present when the value is a running count.")
     edge: Literal["rising", "falling", "any"] | None = Field(
@@ -121,6 +203,20 @@ class Input(Section):
         description="How soon the value must change again, for a tag that shows that the PLC's program runs. Quiet for "
         "longer, all inputs of its source count as gone, as for `states.offline`.",
     )
+
+    @property
+    def address(self) -> str:
+        """What its samples name as their address; empty where it follows from other inputs."""
+        if self.device is not None:
+            return sparkplug_address(self.device)
+        if self.node is not None:
+            return tag_address(self.node, self.index)
+        return self.topic or ""
+
+    @property
+    def is_message(self) -> bool:
+        """Whether each time that it comes is an event, also where it says the same again."""
+        return self.topic is not None or self.trigger == "timestamp"
 
 
 class Entry(Section):
@@ -155,6 +251,12 @@ class Entry(Section):
         ge=0,
         description="An amount of less than this waits for the next window. At the end of the run or batch it is sent "
         "anyway.",
+    )
+    max: int | float | None = Field(
+        None,
+        gt=0,
+        description="The largest amount that one message can mean, before `factor`. What says more, such as a number "
+        "that was scanned into the wrong field, is listed and counts nothing.",
     )
 
 

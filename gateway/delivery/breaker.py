@@ -20,12 +20,16 @@ LONGEST = 300.0
 LONGEST_HOLD = 60.0
 """Seconds between two probes while everything is held: one request a minute is little, an hour's wait after an outage
 much."""
+ALARM_HOLD = 10.0
+"""The same while records are refused one after another: those of other lanes may be in order."""
 FIRST_LINE_HOLD = 3
 """A line is held for as long as if it had failed so often already: what is wrong with one line alone takes a person to
 mend."""
 ALARM = 10
 """Dead letters in a row of so many different intervals with one cause are a fault of the configuration, not of the
 records. Those of one interval are about that."""
+MOST_CAUSES = 32
+"""Causes of dead letters that are counted beside each other."""
 MOST_FAILING = 5
 """Requests in a row without an answer, or with one that settles nothing or that nobody can tell to be Oden's, after
 which Oden counts as away."""
@@ -102,8 +106,8 @@ class CircuitBreaker:
         self._held_since: float | None = None
         self._forbidden: set[str] = set()
         self._failing = 0
-        self._refused: set[str] = set()
-        """What the dead letters in a row are about."""
+        self._refused: dict[str, set[str]] = {}
+        """What the dead letters in a row are about, by their causes, the newest last."""
 
     def note_answer(self, path: str, line: str, answer: Answer, outcome: Outcome, chosen: float) -> bool:
         """Count a request, which was `chosen` (epoch) to be sent then, and set or lift what holds delivery up.
@@ -153,14 +157,16 @@ class CircuitBreaker:
             health.in_a_row = 0
         if outcome.fate != "dead":
             return outcome
-        if cause != health.cause:
-            self._refused.clear()
-        self._refused.add(record.key if kind_of(record).interval == "none" else record.interval)
-        health.in_a_row, health.cause = len(self._refused), cause
+        refused = self._refused.pop(cause, set())
+        self._refused[cause] = refused
+        if len(self._refused) > MOST_CAUSES:
+            del self._refused[next(iter(self._refused))]
+        refused.add(record.key if kind_of(record).interval == "none" else record.interval)
+        health.in_a_row, health.cause = len(refused), cause
         if health.in_a_row <= ALARM:
             return outcome
-        if len(self._refused) > ALARM + 1:
-            self._refused.pop()
+        if len(refused) > ALARM + 1:
+            refused.pop()
         reason = f"Oden refuses one record after another: {outcome.reason}. This looks like the configuration."
         return Outcome("retry", "api", reason)
 
@@ -179,7 +185,10 @@ class CircuitBreaker:
     def next_probe(self) -> float | None:
         """When an alarm lets the next record try (epoch); None without one. The probe is another lane's: the first that
         Oden takes ends the alarm."""
-        return self.health.api.until + 2.0 if self.health.in_a_row > ALARM and self.health.api else None
+        api = self.health.api
+        if api is None or self.health.in_a_row <= ALARM:
+            return None
+        return max(api.until + 2.0, self._clock.now() + backoff(api.failures, longest=LONGEST_HOLD))
 
     def _hold_api(self, outcome: Outcome, now: float, chosen: float) -> None:
         hold = self.health.api
@@ -188,7 +197,8 @@ class CircuitBreaker:
             return
         failures = hold.failures + 1 if hold else 1
         self._held_since = now if self._held_since is None else self._held_since
-        until = now + backoff(failures, outcome.retry_after, LONGEST_HOLD)
+        longest = ALARM_HOLD if self.health.in_a_row > ALARM else LONGEST_HOLD
+        until = now + backoff(failures, outcome.retry_after, longest)
         self.health.api = Hold(outcome.reason, until, failures, since=now)
 
     def _lift(self, now: float, chosen: float) -> bool:

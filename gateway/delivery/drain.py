@@ -5,14 +5,14 @@ lane goes on. Each request is settled by itself: whatever goes wrong with one do
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import DeliveryHealth
-from gateway.delivery.executor import RequestExecutor
+from gateway.delivery.executor import MOST_UNDER_WAY, RequestExecutor
 from gateway.delivery.schedule import Choice, plan
 from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-MOST_UNDER_WAY = 8
 LEAD = 0.05
 """Seconds before the next slot in which the choice is made and stored: late enough to be fresh, early enough for a
 disk."""
@@ -37,12 +36,18 @@ TURN = 2.0
 """Seconds after which `turned_at` is set anew, whatever is waited for."""
 LONGEST_IDLE = 4.0
 """Seconds after which the outbox is looked at again, though nothing has been said to be new."""
+ASK_EVERY = 20.0
+"""Seconds between two searches that are made only for the time of their answers."""
 LONGEST_WAIT = 3600.0
 """Seconds that anything of the process before waits for its next step at the most."""
 
 
 class Drain:
-    """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration."""
+    """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration.
+
+    While the present time is not known, by `time_known`, nothing leaves that holds a time: only searches for lines,
+    whose answers tell the time.
+    """
 
     def __init__(
         self,
@@ -51,12 +56,16 @@ class Drain:
         clock: Clock,
         options: DeliveryOptions,
         lines: Mapping[str, LineRef],
+        time_known: Callable[[], bool] = lambda: True,
     ) -> None:
         self._outbox = outbox
         self._client = client
         self._clock = clock
         self._options = options
         self._executor = RequestExecutor(outbox, client, clock, options, lines)
+        self._time_known = time_known
+        self._ask_at = 0.0
+        """When the time is asked for again (monotonic)."""
         self._busy: set[str] = set()
         self._under_way: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
@@ -80,6 +89,13 @@ class Drain:
     def gap(self) -> float:
         """Seconds between two requests at present."""
         return self._client.pace.gap
+
+    def silent_for(self) -> float | None:
+        """Seconds since a request left that has had no answer, and none has come to any other since; None while
+        nothing is waited for.
+        """
+        since = self._client.silent_since
+        return None if since is None else max(0.0, self._clock.monotonic() - since)
 
     def wake(self) -> None:
         """Something new waits in the outbox."""
@@ -193,34 +209,50 @@ class Drain:
             return None, hold.until
         if (pause := self._outbox_retry_at - self._clock.monotonic()) > 0.0:
             return None, now + pause
+        time_known = self._time_known()
+        if not time_known and (pause := self._ask_at - self._clock.monotonic()) > 0.0:
+            return None, now + pause
+        busy = frozenset(self._busy)
         try:
             works = await self._turning(self._outbox(Outbox.work))
         except OutboxError as error:
             self._wait_for_outbox(error)
             return None, now + OUTBOX_PAUSE
-        if await self._recover_abandoned(works):
+        busy |= self._busy  # what has ended meanwhile is not among `works` as it is now
+        if await self._recover_abandoned(works, busy):
             return None, now
+        self._forget_holds(works)
         chosen = plan(
             works,
             now,
-            busy=frozenset(self._busy),
+            busy=busy,
             held={line: line_hold.until for line, line_hold in self.health.lines.items()},
-            has_line=lambda line: line in lines and lines[line].oden_id is not None,
+            has_line=lambda line: time_known and line in lines and lines[line].oden_id is not None,
             ends_first=self._executor.settlement.ends_first.always,
             ends_first_of=self._executor.settlement.ends_first.types,
             span=self._options.span,
         )
+        if chosen.choice is not None and not time_known:
+            self._ask_at = self._clock.monotonic() + ASK_EVERY
         if chosen.choice is None and not self._busy:
             self.health.outbox = None  # it can be read, and there is nothing to write
         return chosen.choice, chosen.wake
 
-    async def _recover_abandoned(self, works: Sequence[Work]) -> bool:
-        """Go on with attempts that say of themselves that they are being sent, while nobody sends them: their request
-        was stored although storing it seemed to fail, or its task has ended. Whether there were any."""
+    def _forget_holds(self, works: Sequence[Work]) -> None:
+        """A line on which nothing waits is not held up."""
+        waiting = {work.line for work in works}
+        for line in [*self.health.lines.keys() - waiting]:
+            if not any(lane.startswith(f"{line}/") for lane in self._busy):
+                del self.health.lines[line]
+
+    async def _recover_abandoned(self, works: Sequence[Work], busy: frozenset[str]) -> bool:
+        """Go on with attempts that say of themselves that they are being sent, while nobody sends them, their lanes not
+        being `busy`: their request was stored although storing it seemed to fail, or its task has ended. Whether there
+        were any."""
         abandoned = [
             (work, work.attempt)
             for work in works
-            if work.attempt is not None and work.attempt.phase == "sending" and work.lane not in self._busy
+            if work.attempt is not None and work.attempt.phase == "sending" and work.lane not in busy
         ]
         for work, attempt in abandoned:
             await self._turning(self._executor.settlement.recover(work, attempt, LONGEST_WAIT))

@@ -1,14 +1,12 @@
 """When ends go before the next start: what the user chose, and what this Oden has shown that it wants."""
 
 from collections import Counter
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
-import structlog
-
 from gateway.clock import Clock
-
-log = structlog.get_logger()
+from gateway.delivery.learned import Learned
 
 EndsOrder = Literal["auto", "bulk", "before_next"]
 """auto: as bulk, until Oden refuses a start because of the interval before it. bulk: ends share requests, and one may
@@ -16,17 +14,16 @@ come after the next start. before_next: each goes before it."""
 
 SUSPECT = 3
 """So many starts in a row that failed, were not there, and were taken after the ends before them: that is no chance."""
-ENDS_AGAIN = 86_400.0
-"""Seconds after which it is tried anew whether ends may come later."""
 
 
 class EndsFirst:
-    """Which types of intervals have to be ended before the next begins. In memory only: a restart learns it again."""
+    """Which types of intervals have to be ended before the next begins: as the user has `chosen`, or was `learned`.
+    What is suspected is in memory only."""
 
-    def __init__(self, clock: Clock, chosen: EndsOrder) -> None:
+    def __init__(self, clock: Clock, chosen: EndsOrder, learned: Callable[[], Learned]) -> None:
         self._clock = clock
         self._chosen = chosen
-        self._until: dict[str, float] = {}
+        self._learned = learned
         self._suspected: Counter[str] = Counter()
 
     @property
@@ -42,14 +39,13 @@ class EndsFirst:
     @property
     def types(self) -> AbstractSet[str]:
         """The types of which it was learned."""
-        now = self._clock.now()
-        return {kind for kind, until in self._until.items() if until > now}
+        return frozenset(self._learned().wants_ends_first(self._clock.now()) if self._chosen == "auto" else ())
 
-    def suspect(self, interval_type: str) -> None:
-        """A start of that type failed without a refusal, and was taken after the ends before it: perhaps by chance."""
+    def suspect(self, interval_type: str) -> bool:
+        """A start of that type failed without a refusal, and was taken after the ends before it: perhaps by chance.
+        Whether it was so too often for that."""
         self._suspected[interval_type] += 1
-        if self._suspected[interval_type] >= SUSPECT:
-            self.learn(interval_type)
+        return self._suspected[interval_type] >= SUSPECT
 
     def suspects(self, interval_type: str) -> bool:
         """Whether a start of that type failed so lately."""
@@ -58,9 +54,3 @@ class EndsFirst:
     def acquit(self, interval_type: str) -> None:
         """A start of that type was taken while one before it was open at Oden."""
         del self._suspected[interval_type]
-
-    def learn(self, interval_type: str) -> None:
-        """A start of that type was refused, and taken once the ends before it were at Oden."""
-        if self._chosen == "auto" and interval_type not in self.types:
-            self._until[interval_type] = self._clock.now() + ENDS_AGAIN
-            log.info("ends_go_first", type=interval_type, for_seconds=ENDS_AGAIN)

@@ -3,19 +3,24 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.bulk import Bulk
+from gateway.delivery.changes import is_change
+from gateway.delivery.changing import Changing
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, confirmation_of
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
+from gateway.delivery.whereabouts import NOT_THERE, Whereabouts, says_none
 from gateway.model import Setting, StartInterval, UpdateInterval
-from gateway.oden.answers import Confirmation
+from gateway.oden.answers import Confirmation, shown_start
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.endpoints import ENDPOINTS, INTERVALS_UPDATE, Endpoint
@@ -31,6 +36,8 @@ log = structlog.get_logger()
 _SILENT = {True: EMPTY, False: "the answer could not be read"}
 OVERLAPS = (400, 409)
 """With what Oden may refuse a start because the interval before it is open there."""
+MOST_UNDER_WAY = 8
+"""Requests at once."""
 MOST_BULK = 3
 """Tries of a bulk update, which may fail for one record of many."""
 
@@ -48,18 +55,21 @@ class RequestExecutor:
         configured: Mapping[str, LineRef],
     ) -> None:
         self._outbox = outbox
-        self._client = client
+        self._client = LimitedClient(client, options.timeout, MOST_UNDER_WAY)
         self._clock = clock
         self._options = options
         self._configured = configured
         self.breaker = CircuitBreaker(clock, len(configured))
         self.settlement = Settlement(outbox, clock, options, self.breaker)
         self._bulk = Bulk(clock)
-        self._look_ups = LookUps(self.settlement, client, self._bulk)
+        self._whereabouts = Whereabouts(self.settlement, self._client)
+        self._changing = Changing(self.settlement, self._client, self._whereabouts)
+        self._look_ups = LookUps(self.settlement, self._client, self._bulk, self._changing)
         self._settled_at: dict[tuple[str, int], float] = {}
 
     async def learn_lines(self) -> None:
-        """Take up what the outbox knows of lines, also of those that the configuration no longer names."""
+        """Take up what the outbox knows of Oden and of lines, also of those that the configuration no longer names."""
+        await self.settlement.recall()
         known = await self._outbox(Outbox.line_refs)
         configured = {
             key: replace(ref, oden_id=ref.oden_id or (known[key].oden_id if _is_same(known.get(key), ref) else None))
@@ -108,13 +118,14 @@ class RequestExecutor:
     async def _send(self, work: Work, written: asyncio.Event) -> None:
         """Send the records of `work`, with others that can share the request. What belongs to an interval that is gone
         costs no request."""
-        if kind_of(work.records[0]).needs_interval and self._look_ups.is_gone(work.records[0]):
-            await self.settlement.refuse(work, "its interval is not at Oden any more: somebody has deleted it there")
+        if kind_of(work.records[0]).needs_interval and work.interval is not None and work.interval.gone:
+            await self.settlement.refuse_gone(work)
             return
         if self._bulk.may_share(work.lane, work.records[0]):
             work = await self._outbox(Outbox.gather, work, can_share, MOST_INTERVALS)
         chosen = self._clock.now()
-        is_looked_up_first = isinstance(work.records[0], Setting) and creates(work.records[0])
+        creates_once = isinstance(work.records[0], Setting) and creates(work.records[0])
+        is_looked_up_first = creates_once or is_change(work.records[0])
         try:
             request = request_for(
                 work.records, self.settlement.line_id(work.line), work.oden_ids, self._options.wording
@@ -132,9 +143,10 @@ class RequestExecutor:
             await self._post(work, attempt, chosen, chosen, written)
             return
         # Whether it is there already decides what is sent.
-        attempt = replace(attempt, phase="in_doubt")
+        early = 0.0 if creates_once else max(0.0, self.settlement.shown_after(work.records[0].interval))
+        attempt = replace(attempt, phase="in_doubt", not_before=chosen + early if early else 0.0)
         work = replace(work, attempt=attempt)
-        if await self._outbox(Outbox.begin, work, attempt):
+        if await self._outbox(Outbox.begin, work, attempt) and not early:
             await self._look_ups.look_up(work, written)
 
     async def _resend(self, work: Work, attempt: Attempt, written: asyncio.Event) -> None:
@@ -165,14 +177,15 @@ class RequestExecutor:
             await self._settle_refused_bulk(work, endpoint, answer)
         elif outcome.fate == "delivered":
             confirmation = confirmation_of(work, attempt, answer, trusts_empty=self.settlement.trusts_empty)
-            refused, outcome = self._alarmed(work, endpoint, confirmation, outcome)
+            gone = await self._gone_of(work, confirmation)
+            refused, outcome = self._alarmed(work, endpoint, confirmation, outcome, gone)
             await self.settlement.note_answer(endpoint, work, answer, outcome, chosen)
-            await self._settle_success(work, attempt, endpoint, confirmation, refused)
+            await self._settle_success(work, attempt, endpoint, answer, confirmation, refused)
         elif (
             outcome.fate == "dead"
             and answer.status in OVERLAPS
             and await self.settlement.wait_for_ends(work, attempt, outcome.reason)
-        ) or (outcome.fate == "dead" and await self._look_ups.is_elsewhere(work, attempt, answer)):
+        ) or await self._is_elsewhere(work, answer, outcome):
             await self.settlement.note_answer(endpoint, work, answer, replace(outcome, fate="retry"), chosen)
         else:
             outcome = self.breaker.alarm(outcome, endpoint.path, work.records[0])
@@ -182,10 +195,11 @@ class RequestExecutor:
     async def _learn_ends(self, work: Work, attempt: Attempt) -> None:
         """A start was taken: what that says of ends."""
         ends_first, interval_type = self.settlement.ends_first, work.records[0].type
-        if attempt.after and attempt.refused:
-            ends_first.learn(interval_type)
+        if attempt.after and (attempt.refused or ends_first.suspect(interval_type)):
+            if self._options.ends == "auto" and interval_type not in ends_first.types:
+                await self.settlement.learn(ends_first=interval_type)
         elif attempt.after:
-            ends_first.suspect(interval_type)
+            pass
         elif ends_first.suspects(interval_type) and any((await self.settlement.open_before(work)).values()):
             ends_first.acquit(interval_type)
 
@@ -194,12 +208,19 @@ class RequestExecutor:
         return self.settlement.trusts_empty and len(work.records) == 1 and isinstance(work.records[0], UpdateInterval)
 
     def _alarmed(
-        self, work: Work, endpoint: Endpoint, confirmation: Confirmation, outcome: Outcome
+        self,
+        work: Work,
+        endpoint: Endpoint,
+        confirmation: Confirmation,
+        outcome: Outcome,
+        gone: Mapping[int, str],
     ) -> tuple[dict[int, str], Outcome]:
         """The refusals within a success that become dead letters, and the outcome as a whole: an alarm where they are
-        too many."""
-        refused: dict[int, str] = {}
+        too many. Of what is `gone` it is known why."""
+        refused = {position: reason for position, reason in gone.items() if reason}
         for position, record in zip(work.positions, work.records, strict=True):
+            if position in gone:
+                continue
             reason = confirmation.refused.get(position)
             of_record = Outcome("dead", "none", reason) if reason else Outcome("delivered")
             of_record = self.breaker.alarm(of_record, endpoint.path, record)
@@ -214,11 +235,14 @@ class RequestExecutor:
         work: Work,
         attempt: Attempt,
         endpoint: Endpoint,
+        answer: Answer,
         confirmation: Confirmation,
         refused: Mapping[int, str],
     ) -> None:
         """Oden took the request: put on disk what it says of each record."""
-        settlement = self.settlement
+        settlement, record = self.settlement, work.records[0]
+        if isinstance(record, StartInterval) and len(work.records) == 1:
+            await settlement.learn_start(record, shown_start(answer.body, record))
         if confirmation.unclear and endpoint == INTERVALS_UPDATE:
             await self._take_apart(work)  # to say it again of each does no harm
         elif confirmation.unclear:
@@ -230,7 +254,10 @@ class RequestExecutor:
             if isinstance(work.records[0], StartInterval):
                 await self._learn_ends(work, attempt)
             self._bulk.accepted(endpoint)
-            await settlement.settle(work, confirmation.delivered, refused)
+            if is_change(work.records[0]):
+                await self._changing.succeeded(work, attempt)
+            else:
+                await settlement.settle(work, confirmation.delivered, refused)
 
     async def _settle_failure(
         self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome, since: float
@@ -260,15 +287,57 @@ class RequestExecutor:
                         work, attempt, phase="in_doubt", not_before=later, reason=_SILENT[answer.empty]
                     )
                     return
-                await settlement.put_off(work, attempt, phase="retry", not_before=not_before, reason=reason)
+                # People may have changed it meanwhile: what is said of it follows from another look.
+                phase: Literal["in_doubt", "retry"] = "in_doubt" if is_change(work.records[0]) else "retry"
+                await settlement.put_off(work, attempt, phase=phase, not_before=not_before, reason=reason)
             case "in_doubt":
                 # While ends are still to come that may be why, so that it is no try.
                 tried = (outcome.hold == "none" or answer.own) and not before
                 attempt = replace(attempt, failed=attempt.failed + tried, after=tuple(before))
                 not_before = now + max(self._options.settle, asked)
                 await settlement.put_off(work, attempt, phase="in_doubt", not_before=not_before, reason=reason)
+            case _ if is_change(work.records[0]):
+                await self._changing.refuse(work, reason)
             case _:
                 await settlement.refuse(work, reason)
+
+    async def _is_elsewhere(self, work: Work, answer: Answer, outcome: Outcome) -> bool:
+        """Whether Oden refuses what is said of an interval because that is not there under its id: then it is seen to
+        here."""
+        refused = outcome.fate == "dead" or (outcome.foreign and answer.status in NOT_THERE)
+        if not refused or not kind_of(work.records[0]).needs_interval:
+            return False
+        none = says_none(answer)
+        if none is False:
+            return False
+        match await self._whereabouts.find(work, work.records[0], says_none=bool(none)):
+            case "elsewhere":
+                await self.settlement.settle(work, {})
+                return True
+            case "gone":
+                await self.settlement.refuse_gone(work)
+                return True
+            case "unknown" if none and not outcome.foreign and work.attempt is not None:
+                later = self._clock.now() + max(self._options.settle, backoff(work.attempt.tries))
+                await self.settlement.put_off(
+                    work, work.attempt, phase="retry", not_before=later, reason=outcome.reason
+                )
+                return True
+        return False
+
+    async def _gone_of(self, work: Work, confirmation: Confirmation) -> Mapping[int, str]:
+        """Of the records that a success has refused, those of which the interval is not there: the reason where that is
+        final, and an empty one where the record waits."""
+        gone: dict[int, str] = {}
+        for position, record in zip(work.positions, work.records, strict=True):
+            if position not in confirmation.refused or not kind_of(record).needs_interval:
+                continue
+            place = await self._whereabouts.find(work, record, says_none=False)
+            if place == "gone":
+                gone[position] = await self.settlement.reason_gone(record)
+            elif place == "elsewhere":
+                gone[position] = ""
+        return gone
 
     async def _settle_refused_bulk(self, work: Work, endpoint: Endpoint, answer: Answer) -> None:
         """Oden refused a bulk request as a whole: because of one of its records, or because it does not know the

@@ -2,41 +2,36 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
-from gateway.delivery.breaker import backoff
 from gateway.delivery.bulk import Bulk
+from gateway.delivery.changes import is_change
+from gateway.delivery.changing import Changing
+from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
-from gateway.model import Record, Setting, StartInterval
+from gateway.model import Setting
 from gateway.oden import answers, requests
-from gateway.oden.classification import Answer
-from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
 log = structlog.get_logger()
 
-
-GONE_FOR = 600.0
-"""Seconds for which an interval that is not at Oden any more counts as gone without being looked for again."""
-MOST_GONE = 256
-"""Intervals of which it is remembered that they are not at Oden any more."""
+NOT_UNIQUE = 409
+"""More than one thing fits."""
 
 
 class LookUps:
     """Searches, one at a time for each lane, and goes on from what Oden shows."""
 
-    def __init__(self, settlement: Settlement, client: OdenClient, bulk: Bulk) -> None:
+    def __init__(self, settlement: Settlement, client: LimitedClient, bulk: Bulk, changing: Changing) -> None:
         self._settlement = settlement
+        self._changing = changing
         self._client = client
         self._bulk = bulk
-        self._gone: dict[str, float] = {}
-        """Intervals that are not at Oden any more, the oldest first, and until when that is not asked again."""
 
     async def look_up(self, work: Work, written: asyncio.Event) -> None:
         """Search for what the attempt of `work` may have brought to Oden. `written` is set once the request has
@@ -44,10 +39,14 @@ class LookUps:
         settlement, attempt = self._settlement, work.attempt
         if attempt is None:
             raise ValueError("only an attempt can be in doubt")
+        if is_change(work.records[0]):
+            await self._changing.look(work, attempt, written)
+            return
         chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None
         try:
-            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id)
+            step = settlement.learned.start_step
+            request = requests.look_up(work.records, settlement.line_id(work.line), interval_id, max(1, step))
             body = request.text()
         except Exception as error:  # whatever a record is, it must not hold its line
             log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
@@ -56,7 +55,13 @@ class LookUps:
         answer = await self._client.post(request.endpoint, body, written)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        result = look_up_result(work, attempt, answer, settlement.options.wording)
+        if answer.status == NOT_UNIQUE and answer.own and isinstance(work.records[0], Setting):
+            request = requests.look_up_any(work.records[0], settlement.line_id(work.line))
+            answer = await self._client.post(request.endpoint, request.text(), written)
+            outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
+            await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        known = await settlement.known_ids(work) if step > 1 else frozenset()
+        result = look_up_result(work, attempt, answer, settlement.options.wording, step, known)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
@@ -93,46 +98,6 @@ class LookUps:
         attempt = replace(attempt, body=body)
         await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
-    def is_gone(self, record: Record) -> bool:
-        """Whether the interval of a record was looked for lately, and is not at Oden any more."""
-        return self._gone.get(record.interval, 0.0) > self._settlement.clock.monotonic()
-
-    async def is_elsewhere(self, work: Work, attempt: Attempt, answer: Answer) -> bool:
-        """Oden refused what `work` says of an interval by its id. Where it does not know that id (any more), the
-        interval is looked for once by its start. Whether it is dealt with: sent again under another id, or once the
-        search is answered.
-        """
-        settlement, record, interval = self._settlement, work.records[0], work.interval
-        if interval is None or interval.oden_id is None or not _names_no_id(answer) or self.is_gone(record):
-            return False
-        start = StartInterval(record.interval, record.line, record.at, interval.type, interval.start)
-        request = requests.look_up([start], settlement.line_id(work.line), None)
-        chosen = settlement.clock.now()
-        found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
-        outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
-        await settlement.note_answer(request.endpoint, work, found, outcome, chosen)
-        body = found.body if found.status != 404 else []
-        row = requests.row_of(start)
-        reference = settlement.options.wording.reference
-        is_there = row.is_there(body, start, reference) if outcome.fate == "delivered" else None
-        oden_id = row.found_id(body, start, reference) if is_there else None
-        if is_there is None or (is_there and oden_id is None):
-            later = settlement.clock.now() + max(settlement.options.settle, backoff(attempt.tries))
-            await settlement.put_off(work, attempt, phase="retry", not_before=later, reason=answer.error)
-            return True
-        if oden_id is None:
-            log.warning("interval_gone", interval=record.interval, line=work.line, oden_id=interval.oden_id)
-            self._gone[record.interval] = settlement.clock.monotonic() + GONE_FOR
-            if len(self._gone) > MOST_GONE:
-                del self._gone[next(iter(self._gone))]
-            return False
-        if oden_id == interval.oden_id:
-            return False
-        log.warning("interval_replaced", interval=record.interval, line=work.line, was=interval.oden_id, now=oden_id)
-        await settlement.persist(Outbox.adopt, record.interval, oden_id)
-        await settlement.settle(work, {})
-        return True
-
     async def find_line(self, work: Work, written: asyncio.Event) -> None:
         """Learn the id at Oden of the line of `work`."""
         settlement, line = self._settlement, work.line
@@ -151,10 +116,3 @@ class LookUps:
             reason = outcome.reason or "none found"
             why = f"Oden does not know line {ref.name!r} of factory {ref.factory!r}: {reason}"
             settlement.breaker.hold_line(line, why)
-
-
-def _names_no_id(answer: Answer) -> bool:
-    """Whether a refusal can mean that Oden does not know the id of the interval: a 404, or a 400 about an id."""
-    name = answer.body.get("name") if isinstance(answer.body, Mapping) else None
-    about_id = str(name).rpartition(".")[2] in ("id", "interval")
-    return answer.own and (answer.status == 404 or (answer.status == 400 and about_id))

@@ -1,10 +1,11 @@
 """What Oden's answers say of the records of an attempt: a success, and a look-up while it is in doubt. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from gateway.oden.answers import Confirmation
+from gateway.model import StartInterval
+from gateway.oden.answers import Confirmation, with_own_starts
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.oden.requests import Wording, row_of
@@ -44,9 +45,15 @@ class LookUpResult:
     unsettled: str
 
 
-def look_up_result(work: Work, attempt: Attempt, answer: Answer, wording: Wording) -> LookUpResult:
-    """Compare the records of `work` with the answer to their look-up, which Oden has given: "none" is an answer too."""
+def look_up_result(
+    work: Work, attempt: Attempt, answer: Answer, wording: Wording, step: int = 0, known: Collection[str] = ()
+) -> LookUpResult:
+    """Compare the records of `work` with the answer to their look-up, which Oden has given: "none" is an answer too.
+    Where Oden rounds starts, `step` says to how many seconds, and `known` are the ids of other intervals."""
     body = answer.body if answer.status != 404 else []
+    if step > 1 and isinstance(work.records[0], StartInterval):
+        starts = [record for record in work.records if isinstance(record, StartInterval)]
+        body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
     ids = {

@@ -28,10 +28,17 @@ Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
 """send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the
 line's id must be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
 
-SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH = range(6)
+WORN = 4
+"""Steps of an attempt, sent or looked up, after which others go first: a few that Oden refuses without saying so must
+not take the slots of all others, for only what becomes of those shows that it is about them."""
+MOST_PATIENT = 12
+"""By how many times PATIENCE such an attempt lets others go first at the most."""
+
+SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH, LAST = range(7)
 """Classes, best first. URGENT: runs, batches and states, live. WAITED: live output into which nothing more
 can be merged, and live updates that have waited for PATIENCE.
-BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records."""
+BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records. LAST: attempts
+that are worn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ def plan(
             wake = ready_at if wake is None else min(wake, ready_at)
             continue
         first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
+        first = LAST if _is_worn(work, now) else first
         rank = (first, work.records[0].at, work.lane, work.positions[0])
         if best is None or rank < best[0]:
             best = (rank, Choice(step, work))
@@ -109,6 +117,14 @@ def _class(work: Work, now: float, span: float, *, ends_first: bool) -> int:
     if now - record.at >= STARVED:
         return URGENT
     return WAITED if _is_complete(work, now, span) else FRESH
+
+
+def _is_worn(work: Work, now: float) -> bool:
+    """Whether others go before an attempt that was tried often, and has not been due for long."""
+    attempt = work.attempt
+    if attempt is None or (steps := attempt.tries + attempt.looks) < WORN:
+        return False
+    return now < max(attempt.begun, attempt.not_before) + PATIENCE * min(steps, MOST_PATIENT)
 
 
 def _is_complete(work: Work, now: float, span: float) -> bool:

@@ -12,14 +12,17 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.delivery.breaker import CircuitBreaker, backoff
+from gateway.delivery.changes import UpdatesOrder, is_change
 from gateway.delivery.ends import EndsFirst, EndsOrder
+from gateway.delivery.learned import Effect, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
-from gateway.model import Setting, StartInterval
+from gateway.model import Record, Setting, StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.requests import DEFAULT, Wording
+from gateway.outbox import told
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread
@@ -40,6 +43,8 @@ MOST_BLIND = 10
 """Look-ups that were answered and settled nothing, while Oden took other requests from one to the next, after which
 what is in doubt is unsettled.
 """
+MINUTE = 60
+"""Seconds to which Oden may round the starts of intervals."""
 OUTBOX_PAUSE = 1.0
 """Seconds until an outbox that could not be written is tried again."""
 
@@ -54,6 +59,7 @@ class DeliveryOptions:
     span: float = SPAN
     in_order: bool = False
     ends: EndsOrder = "auto"
+    updates: UpdatesOrder = "auto"
 
 
 def unsaid(error: Exception) -> str:
@@ -76,11 +82,39 @@ class Settlement:
         self.options = options
         self.breaker = breaker
         self.lines: dict[str, LineRef] = {}
-        self.ends_first = EndsFirst(clock, options.ends)
+        self.learned = Learned()
+        self.ends_first = EndsFirst(clock, options.ends, lambda: self.learned)
         self.trusts_empty = False
         """An answer without a body was seen to be true."""
         self.giving_up = asyncio.Event()
         self._accepted_at: dict[str, float] = {}
+        self._began = clock.monotonic()
+        self._told_at: dict[str, float] = {}
+        """When Oden was told something of an interval last, the oldest first, by the clock that nobody sets."""
+
+    async def recall(self) -> None:
+        """Take up what was learned of Oden before."""
+        self.learned = learned(await self.outbox(told.learned))
+
+    async def learn(
+        self,
+        *,
+        metadata: tuple[str, Effect] | None = None,
+        ends_first: str | None = None,
+        start_step: int | None = None,
+    ) -> None:
+        """Something of Oden's manners has shown itself: what changes do to metadata of a type, a type whose ends go
+        first, or to how many seconds starts are rounded."""
+        now = self.learned
+        new = Learned(
+            {**now.ends_first, **({ends_first: self.clock.now()} if ends_first else {})},
+            {**now.metadata, **dict([metadata] if metadata else ())},
+            now.start_step if start_step is None else start_step,
+        )
+        if new != now:
+            log.info("manner_learned", metadata=new.metadata, ends_first=sorted(new.ends_first), step=new.start_step)
+            self.learned = new
+            await self.persist(told.keep_learned, new.text())
 
     async def persist(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The result of a call of the outbox that puts an answer on disk. While the outbox cannot be written it is
@@ -129,7 +163,22 @@ class Settlement:
             if refused and position in refused:
                 reason = refused[position]
                 log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
+            if position in delivered:
+                self.note_told(record.interval)
         await self.persist(Outbox.settle, work, delivered, refused, self.clock.now())
+
+    def note_told(self, interval: str) -> None:
+        """Oden has been told something of the interval just now."""
+        now = self.clock.monotonic()
+        self._told_at.pop(interval, None)
+        self._told_at[interval] = now
+        while self._told_at[oldest := next(iter(self._told_at))] < now - self.options.settle:
+            del self._told_at[oldest]
+
+    def shown_after(self, interval: str) -> float:
+        """In how many seconds a search certainly shows what Oden was told of the interval; after a restart nobody knows
+        when that was."""
+        return self._told_at.get(interval, self._began) + self.options.settle - self.clock.monotonic()
 
     async def unsettle(self, work: Work, reason: str) -> None:
         """All records of `work` may be at Oden, and cannot be looked up: a person has to see."""
@@ -143,6 +192,20 @@ class Settlement:
     async def refuse(self, work: Work, reason: str) -> None:
         """All records of `work` become dead letters."""
         await self.settle(work, {}, dict.fromkeys(work.positions, reason))
+
+    async def refuse_gone(self, work: Work) -> None:
+        """The interval of `work` is not at Oden any more: dead letters, or held where it is still open."""
+        reason = await self.reason_gone(work.records[0])
+        if reason:
+            await self.refuse(work, reason)
+        else:
+            await self.settle(work, {})
+
+    async def reason_gone(self, record: Record) -> str:
+        """Why a record of an interval that is not at Oden any more becomes a dead letter; empty where it is held."""
+        interval = await self.outbox(Outbox.interval, record.interval)
+        is_held = interval is not None and interval.held
+        return "" if is_held else "its interval is not at Oden any more: somebody has deleted it there"
 
     async def refuse_unsent(self, work: Work, error: Exception) -> None:
         """What `work` says cannot be said to Oden: its records become dead letters, unless there are too many such."""
@@ -180,6 +243,22 @@ class Settlement:
             return {}
         return await self.outbox(Outbox.open_before, record)
 
+    async def known_ids(self, work: Work) -> frozenset[str]:
+        """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
+        record = work.records[0]
+        return await self.outbox(told.known_ids, record.line, record.type)
+
+    async def learn_start(self, record: StartInterval, shown: int | None) -> None:
+        """Oden has made an interval, and shows its start as `shown`."""
+        step = self.learned.start_step
+        if shown is None or shown == record.start:
+            if step and shown is not None and shown % MINUTE:
+                await self.learn(start_step=0)
+        elif abs(shown - record.start) < MINUTE:
+            await self.learn(start_step=MINUTE)
+        elif shown is not None:
+            log.warning("start_shown_otherwise", record=record.key, line=record.line, start=record.start, shown=shown)
+
     async def look_up_later(
         self, work: Work, attempt: Attempt, reason: str, pause: float = 0.0, *, answered: bool = False
     ) -> None:
@@ -198,7 +277,11 @@ class Settlement:
 
     async def give_up(self, work: Work, attempt: Attempt) -> None:
         """It was tried too often."""
-        await self.refuse(work, f"given up after {max(attempt.failed, attempt.foreign)} tries: {attempt.reason}")
+        await self.refuse(work, self.given_up(attempt))
+
+    def given_up(self, attempt: Attempt) -> str:
+        """Why a record that was tried too often becomes a dead letter."""
+        return f"given up after {max(attempt.failed, attempt.foreign)} tries: {attempt.reason}"
 
     def accepted(self, path: str) -> None:
         """Oden took a request to `path`."""
@@ -239,7 +322,7 @@ class Settlement:
         now, may_double = self.clock.now(), creates(work.records[0])
         settled = now + self.options.settle
         if attempt.phase == "sending":
-            phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double else "retry"
+            phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double or is_change(work.records[0]) else "retry"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
             await self.put_off(work, attempt, phase=phase, not_before=settled, reason="the gateway was stopped")
             return
@@ -256,7 +339,7 @@ class Settlement:
             attempt = current.attempt
             if attempt is None or (current.lane, attempt.number) != (work.lane, work.positions[0]):
                 continue
-            if creates(current.records[0]):
+            if creates(current.records[0]) or is_change(current.records[0]):
                 await self.look_up_later(current, attempt, reason)
             else:
                 later = self.clock.now() + max(self.options.settle, backoff(attempt.tries))

@@ -1,16 +1,17 @@
 """The inputs of a line, and what is counted of them, as configured, as plans: what feeds inputs, in which order derived
 ones follow from each other, and the output of runs and of batches."""
 
-from gateway.config.addresses import sparkplug_address
-from gateway.config.schema_io import Entry, Input, ScrapYield
+import re
+
+from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
 from gateway.mapping.output import EntryPlan, OutputPlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.templates import Pattern, Reference
-from gateway.mapping.values import text
-from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
+from gateway.mapping.values import capture_pattern, text
+from gateway.model import NO_LOOKUPS, Learned, Lookup, Lookups, Scalar
 
 AMOUNT = Reference("n")
 """The placeholder for the amount in `raw_data`."""
@@ -25,35 +26,69 @@ def compile_inputs(scope: Scope, loc: Loc) -> dict[str, InputPlan]:
     heartbeats = {name: section.source for name, section in scope.inputs.items() if section.heartbeat is not None}
     plans: dict[str, InputPlan] = {}
     for name, section in scope.inputs.items():
-        if section.expr is None and section.stale is None:
+        if section.expr is None and section.stale is None and not section.words:
             beats = tuple(other for other, source in heartbeats.items() if source == section.source and other != name)
             plans[name] = _sourced(scope, name, section, beats, (*loc, name))
+    for table, learned in scope.learned.items():
+        plans[table] = _learning(scope, table, learned, loc)
     waiting = [name for name in scope.inputs if name not in plans]
     while waiting:
-        ready = [name for name in waiting if names_in(scope.inputs[name].expr or "").isdisjoint(waiting)]
+        ready = [name for name in waiting if _names_of(scope.inputs[name]).isdisjoint(waiting)]
         for name in ready:
             plans[name] = _derived(scope, name, (*loc, name))
         waiting = [name for name in waiting if name not in ready]
         if waiting and not ready:
             text = f"follows from itself: {' and '.join(waiting)} need each other"
-            scope.fault((*loc, waiting[0], "expr"), text)
+            key = "words" if scope.inputs[waiting[0]].words else "expr"
+            scope.fault((*loc, waiting[0], key), text)
             break
     return plans
 
 
+def _learning(scope: Scope, table: str, learned: Learned, loc: Loc) -> InputPlan:
+    """The plan of a table that learns, which is kept as an input is: its value has a row for each key."""
+    section = scope.inputs[learned.input]
+    if table in scope.inputs:
+        scope.fault((*loc, table), f"there is a table '{table}' under 'tables', which learns: give one another name")
+    if section.topic is None or section.field is not None or section.counter is not None:
+        text = f"'{table}' learns from whole messages, each with its key: an input with a 'topic' and no 'field'"
+        scope.fault((*loc, learned.input), text)
+    origin = f"learned from {learned.input} by {'.'.join(learned.key)}"
+    return InputPlan(table, "", "", origin, learned=learned, relies_on=(learned.input,))
+
+
+def _names_of(section: Input) -> frozenset[str]:
+    """The names in a derived input of what it follows from."""
+    return names_in(section.expr or "") | {*section.words}
+
+
+def _check_counter(scope: Scope, section: Input, counter: Counter, loc: Loc) -> None:
+    """Whether what is said of a counter fits together."""
+    if section.edge is not None:
+        scope.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
+    if counter.restarts_with is not None:
+        scope.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
+    if counter.signed is not None and counter.rollover not in (None, 1 << counter.signed):
+        text = f"'signed: {counter.signed}' rolls over at {1 << counter.signed}: leave out 'rollover'"
+        scope.fault((*loc, "counter", "rollover"), text)
+    if counter.direction == "down" and counter.backwards != "reset":
+        text = "'backwards' is for a counter that counts up: leave it out, or 'direction'"
+        scope.fault((*loc, "counter", "backwards"), text)
+
+
 def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
     counter = section.counter
-    if counter is not None:
+    reads_text = section.number is not None or (counter is not None and counter.number is not None)
+    if counter is not None or (section.number is not None and (section.topic is None or section.field is not None)):
         scope.kinds[name] = "number"
-        if section.edge is not None:
-            scope.fault((*loc, "edge"), "a counter is counted by its difference: leave out 'edge', or 'counter'")
-        if counter.restarts_with is not None:
-            scope.input(counter.restarts_with, (*loc, "counter", "restarts_with"))
-        if counter.too_fast == "ignore" and counter.max_rate is None:
-            scope.fault((*loc, "counter", "too_fast"), "too fast for what? Write 'max_rate' too")
+    if counter is not None:
+        _check_counter(scope, section, counter, loc)
+    if section.default is not None and (counter is not None or section.edge is not None):
+        text = "an input that is not there counts nothing and changes nothing: leave out 'default'"
+        scope.fault((*loc, "default"), text)
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
-    address = sparkplug_address(section.device) if section.device else section.node or section.topic or ""
+    address = section.address
     path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
     return InputPlan(
         name=name,
@@ -65,14 +100,27 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         field=path,
         time=tuple(section.time.split(".")) if section.time else None,
         counter=counter,
-        message=section.topic is not None,
+        message=section.is_message,
         metric=section.metric is not None,
         only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
         fresh=section.fresh,
         heartbeat=section.heartbeat,
+        reads_text=reads_text,
+        default=section.default,
+        capture=_capture(scope, section, loc),
         relies_on=beats,
     )
+
+
+def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
+    if section.capture is None:
+        return None
+    try:
+        return capture_pattern(section.capture)
+    except ValueError as error:
+        scope.fault((*loc, "capture"), f"'{section.capture}' {error}")
+        return None
 
 
 def _only(section: Input) -> dict[str, list[str]]:
@@ -114,12 +162,41 @@ def _derived(scope: Scope, name: str, loc: Loc) -> InputPlan:
             stale_of=section.stale,
             relies_on=(section.stale,),
         )
+    if section.counter is not None:
+        _check_counter(scope, section, section.counter, loc)
+    if section.words:
+        for place, word in enumerate(section.words):
+            scope.input(word, (*loc, "words", place))
+        scope.kinds[name] = "number"
+        words = tuple(section.words)
+        return InputPlan(
+            name,
+            "",
+            "",
+            f"= {section.word_bits} bits each of {' '.join(words)}",
+            edge=section.edge,
+            counter=section.counter,
+            words=words,
+            word_bits=section.word_bits,
+            relies_on=words,
+        )
     parsed = scope.expression(section.expr or "", (*loc, "expr"))
     expression, kind = parsed if parsed is not None else (None, None)
     if kind is not None:
         scope.kinds[name] = kind
-    relies_on = expression.names if expression is not None else ()
-    return InputPlan(name, "", "", f"= {section.expr}", edge=section.edge, expression=expression, relies_on=relies_on)
+    if section.counter is not None and kind in ("text", "truth"):
+        is_never = f"is always {'text' if kind == 'text' else 'true or false'}, and a counter is a number"
+        scope.fault((*loc, "counter"), f'"{section.expr}" {is_never}')
+    return InputPlan(
+        name,
+        "",
+        "",
+        f"= {section.expr}",
+        edge=section.edge,
+        counter=section.counter,
+        expression=expression,
+        relies_on=expression.names if expression is not None else (),
+    )
 
 
 def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind, possible: bool) -> OutputPlan | None:
@@ -178,25 +255,34 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
             fixed.append((key, pattern.render(lambda _: None)))
     if not amount_names:
         scope.fault((*loc, "raw_data"), 'the amount is missing: one value must be "{n}"')
-    each = 1 if section is not None and section.edge is not None else entry.each
-    return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), tuple(amount_names), each, entry.factor)
+    is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
+    each = 1 if is_tag_event else entry.each
+    names = tuple(amount_names)
+    return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), names, each, entry.factor, entry.max)
 
 
 def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
     """Whether there is anything to count in this input."""
     at = (*loc, "count")
-    if section.counter is not None or section.edge is not None:
-        kind = "a counter" if section.counter is not None else "counted by its edges"
+    if section.counter is not None or section.edge is not None or section.trigger == "timestamp":
+        kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
         if entry.each is not None:
             scope.fault(
                 (*loc, "each"), f"\"{name}\" is {kind}, which says how many: write 'factor' for what one stands for"
             )
+        if entry.max is not None:
+            remedy = "write 'max_rate' under 'counter'" if section.counter is not None else "leave it out"
+            scope.fault(
+                (*loc, "max"), f"'max' is for an amount that a message says, and \"{name}\" is {kind}: {remedy}"
+            )
     elif section.topic is None:
         remedy = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
         if section.source is None:
-            remedy = f'"{name}" is derived: count the inputs that it follows from, each with its `factor`'
+            remedy = f'"{name}" is derived: add `counter: {{}}` to it if it is a running count'
         scope.fault(at, f"{remedy}, or `edge: rising` if each change is one")
     elif path and entry.each is not None:
         scope.fault((*loc, "each"), "the message says how many: leave out 'each', or the field in 'count'")
+    elif entry.each is not None and entry.max is not None:
+        scope.fault((*loc, "max"), "'max' is for an amount that a message says, and 'each' says it: leave out one")

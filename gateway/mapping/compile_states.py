@@ -1,16 +1,13 @@
-"""States as configured, as the plan that they are recognised by; and the tables of states that standards define.
-
-Categories are the factory's own, so a standard's table only says which of three kinds a state is.
-"""
+"""States as configured, as the plan that they are recognised by."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
 
-from gateway.config.schema_intervals import Categories, Operator, StateCode, States
+from gateway.config.schema_intervals import Operator, StateCode, States
 from gateway.mapping.expressions import Condition
 from gateway.mapping.scope import Loc, Scope
+from gateway.mapping.state_presets import PRESETS, TMC_NAMESPACE, preset_codes
 from gateway.mapping.states import (
     Bits,
     CodePlan,
@@ -25,44 +22,6 @@ from gateway.mapping.states import (
 )
 from gateway.mapping.templates import Pattern
 from gateway.mapping.values import text
-
-PresetCategory = Literal["uptime", "planned", "unplanned"]
-
-PACKML: tuple[tuple[int, str, PresetCategory], ...] = (
-    (1, "Clearing", "unplanned"),
-    (2, "Stopped", "unplanned"),
-    (3, "Starting", "planned"),
-    (4, "Idle", "planned"),
-    (5, "Suspended", "unplanned"),
-    (6, "Execute", "uptime"),
-    (7, "Stopping", "unplanned"),
-    (8, "Aborting", "unplanned"),
-    (9, "Aborted", "unplanned"),
-    (10, "Holding", "unplanned"),
-    (11, "Held", "unplanned"),
-    (12, "Unholding", "unplanned"),
-    (13, "Suspending", "unplanned"),
-    (14, "Unsuspending", "unplanned"),
-    (15, "Resetting", "planned"),
-    (16, "Completing", "planned"),
-    (17, "Complete", "planned"),
-)
-"""Number and name of the states (ISA-TR88.00.02, StateCurrent; by name also in OPC 30050), and what they are here:
-starting, resetting and waiting for the next order is planned, everything else but Execute is not."""
-
-PACKML_MODES: tuple[tuple[int, str, PresetCategory], ...] = ((2, "Maintenance", "planned"), (3, "Manual", "planned"))
-"""The unit modes (UnitModeCurrent) in which the mode says more than the state. In production (1) and in a maker's own
-modes (from 4) the state decides."""
-
-
-def preset_codes(
-    table: tuple[tuple[int, str, PresetCategory], ...], categories: Categories
-) -> Iterator[tuple[str, StateCode]]:
-    """The states by number and by name, as the names are usually written."""
-    for number, name, kind in table:
-        reason = None if kind == "uptime" else name
-        code = StateCode(category=getattr(categories, kind), reason=reason)
-        yield from ((spelling, code) for spelling in (str(number), name, name.upper(), name.lower()))
 
 
 def compile_states(scope: Scope, states: States, loc: Loc) -> StatesPlan | None:
@@ -85,7 +44,9 @@ def compile_states(scope: Scope, states: States, loc: Loc) -> StatesPlan | None:
         codes = (*selector.all_codes, *([offline.code] if offline is not None else []))
         _check_categories(scope, codes, states.short_stops.during, (*loc, "short_stops", "during"))
     named = {reference.input for code in selector.all_codes for reference in code.references}
-    return StatesPlan(selector, states.hold, frozenset(named | {*selector.inputs}), short_stops, offline, description)
+    hints: Mapping[str, str] = PRESETS[states.preset].hints if states.preset is not None else {}
+    inputs = frozenset(named | {*selector.inputs})
+    return StatesPlan(selector, states.hold, inputs, short_stops, offline, description, hints)
 
 
 def _check_categories(scope: Scope, codes: Iterable[CodePlan], categories: Iterable[str], loc: Loc) -> None:
@@ -141,7 +102,14 @@ def _tables(scope: Scope, states: States, input_: str, loc: Loc) -> tuple[CodeTa
         own[text(value)] = _code(scope, code, at)
     if states.preset is None:
         return (CodeTable(input_, own),)
-    codes = dict(preset_codes(PACKML, states.categories))
+    node = scope.inputs[input_].node if input_ in scope.inputs else None
+    if states.preset == "packml" and node is not None and TMC_NAMESPACE in node:
+        problem = (
+            f"the node of '{input_}' is one of TMC (OPC 30060), whose numbers are not PackML's: write 'preset: tmc'"
+        )
+        scope.fault((*loc, "preset"), problem)
+    standard = PRESETS[states.preset]
+    codes = dict(preset_codes(standard.states, states.categories))
     preset = {value: _code(scope, code, loc) for value, code in codes.items()}
     for value in own.keys() & codes.keys():
         own[value] = replace(own[value], default_reason=codes[value].reason if own[value].reason is not None else None)
@@ -149,7 +117,7 @@ def _tables(scope: Scope, states: States, input_: str, loc: Loc) -> tuple[CodeTa
     if states.mode is None:
         return (table,)
     scope.input(states.mode, (*loc, "mode"))
-    modes = {value: _code(scope, code, loc) for value, code in preset_codes(PACKML_MODES, states.categories)}
+    modes = {value: _code(scope, code, loc) for value, code in preset_codes(standard.modes, states.categories)}
     return (CodeTable(states.mode, modes), table)
 
 

@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from gateway.mapping.expressions import Condition
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, is_unavailable, resolver_of
-from gateway.mapping.templates import Resolver
+from gateway.mapping.templates import Missed, NotingResolver, Resolver
 from gateway.mapping.values import Number
 from gateway.model import (
     IntervalType,
@@ -162,11 +162,14 @@ class StepContext:
     plans: Mapping[str, InputPlan]
     recorder: Recorder
     notices: list[Notice] = field(default_factory=list)
+    missed: dict[Missed, bool] = field(default_factory=dict)
+    """What was looked up and is not in its table; whether that was said."""
 
     @property
     def resolve(self) -> Resolver:
-        """Finds the values of placeholders by what is known now."""
-        return resolver_of(self.inputs)
+        """Finds the values of placeholders by what is known now; notes what is not in the table in which it is looked
+        up."""
+        return NotingResolver(resolver_of(self.inputs), self.missed)
 
     def value(self, name: str) -> object:
         """The last good value of an input; None where it has none yet."""

@@ -1,97 +1,240 @@
 """What a running count says: how many since it was last seen.
 
 A PLC's counter grows, rolls over at its width, and is reset by people and programs. The gateway sees it only now and
-then, so each rule here is about two sightings and the time between them. All is in the numbers that the PLC shows.
+then, so each rule here is about two sightings and the time between them, and about what is remembered from before: how
+far it usually moves, and a glitch that may be under way. All is in the numbers that the PLC shows.
+
+Inside, a count always grows: a number with a sign is taken as the bits that it stands for, and of a counter that counts
+down the negative is taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+from pydantic import Field
 
 from gateway.config.schema_io import Counter
 from gateway.mapping.values import DECIMALS, Number, whole
 
 JITTER = 1.0
 """Seconds added to the time between two sightings before a rate is called implausible: sampling is not exact."""
+REMEMBERED_MOVES = 100
+"""Without a `max_rate`, the largest of so many moves says what is usual."""
+FAR = 100
+"""A move of more than so many times what is usual is implausible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Excursion:
+    """A move that no machine makes, and after which the counter may come back: `value` is what it showed before,
+    `counted` what was counted since, `seconds` how long ago that was."""
+
+    value: Number
+    counted: Number
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CounterMemory:
+    """What is remembered of a counter beside its value: how often it has `moved`, the `largest` of its last moves
+    (each with its number, smaller and smaller), and the `excursion` that is under way."""
+
+    moved: int = 0
+    largest: tuple[tuple[int, Number], ...] = ()
+    excursion: Annotated[Excursion | None, Field(exclude_if=lambda excursion: excursion is None)] = None
+
+    @property
+    def usual(self) -> Number | None:
+        """The largest of the last moves; None where there were none."""
+        return self.largest[0][1] if self.largest else None
+
+    def with_move(self, amount: Number) -> "CounterMemory":
+        """After one more move."""
+        number = self.moved + 1
+        kept = tuple(
+            (other, size) for other, size in self.largest if size > amount and other > number - REMEMBERED_MOVES
+        )
+        return CounterMemory(number, (*kept, (number, amount)), self.excursion)
+
+
+NOTHING_KNOWN = CounterMemory()
 
 
 @dataclass(frozen=True, slots=True)
 class CounterDelta:
-    """What was counted between two sightings; `gap` says what is doubtful about it, as a sentence."""
+    """What was counted between two sightings; `gap` says what is doubtful about it, as a sentence; `memory` is what is
+    remembered from now on."""
 
     amount: Number
     gap: str | None = None
+    memory: CounterMemory = NOTHING_KNOWN
 
 
 def refusal(counter: Counter, value: Number) -> str | None:
     """Why this counter cannot show `value`, as the end of a sentence; None where it can."""
-    if value < 0 and (counter.backwards != "count" or counter.rollover is not None):
+    if counter.signed is not None:
+        half = 1 << (counter.signed - 1)
+        fits = isinstance(value, int) and -half <= value < half
+        return None if fits else f"is no whole number from {-half} to {half - 1}, which {counter.signed} bits hold"
+    if value < 0 and (counter.rollover is not None or (counter.backwards != "count" and counter.direction == "up")):
         return "is negative, which a counter never is"
     if counter.rollover is not None and value >= counter.rollover:
         return f"is not below the counter's rollover of {counter.rollover}"
     return None
 
 
+def is_before(counter: Counter, value: Number, known: Number) -> bool:
+    """Whether the counter showed `value` before it showed `known`, unless it has rolled over or was set back."""
+    return _count(counter, value) < _count(counter, known)
+
+
 def delta(
-    counter: Counter, last: Number, value: Number, elapsed: float, *, watched: bool, restarted: bool = False
+    counter: Counter,
+    last: Number,
+    value: Number,
+    elapsed: float,
+    *,
+    watched: bool,
+    restarted: bool = False,
+    memory: CounterMemory = NOTHING_KNOWN,
 ) -> CounterDelta:
     """How far the counter came from `last` to `value` in `elapsed` seconds, in which it was `watched` or not.
 
     `restarted`: what it starts again with has changed in between, and nobody watched. Forwards: by the difference.
     Backwards: over its rollover where that is plausible, else it was set back, which means what its `backwards` says.
-    With a `max_rate` a move is plausible up to that rate. Where it was not watched for long enough for a whole turn,
-    how many turns there were cannot be told and the shortest way is counted.
+    With a `max_rate` a move is plausible up to that rate; without, where it was watched, up to FAR times what is usual.
+    Where it was not watched for long enough for a whole turn, how many turns there were cannot be told and the shortest
+    way is counted. What goes away by an implausible move and comes back was a glitch.
     """
-    elapsed = max(elapsed, 0.0)
-    most = None if counter.max_rate is None else counter.max_rate * (elapsed + JITTER) + 1
+    move = _Move(counter, last, value, max(elapsed, 0.0), memory, watched=watched)
     if restarted:
-        return _plausible(counter, last, value, value, most, elapsed)
-    amount = _difference(counter, last, value, most)
-    if amount is None:
-        return _on_reset(counter, last, value, most)
-    if counter.max_rate is not None and counter.rollover is not None and not watched:
-        turn = counter.rollover / counter.max_rate
-        if elapsed > turn:
-            return CounterDelta(
-                amount, f"was not seen for {elapsed:.0f} s, long enough for a whole turn: {displayed(amount)} counted"
-            )
-    return _plausible(counter, last, value, amount, most, elapsed)
+        return move.restarted()
+    if move.begin == move.end:
+        return move.rested()
+    return move.returned() or move.taken()
 
 
-def _difference(counter: Counter, last: Number, value: Number, most: float | None) -> Number | None:
-    """The difference, or the way over the rollover where that is meant; None where the counter was set back."""
-    ahead, rollover = value - last, counter.rollover
-    if counter.backwards == "count":
-        if rollover is None or abs(ahead) * 2 <= rollover:
+class _Move:
+    """One move of a counter, with what it could have counted at most (None: anything)."""
+
+    def __init__(
+        self, counter: Counter, last: Number, value: Number, elapsed: float, memory: CounterMemory, *, watched: bool
+    ) -> None:
+        self.counter = counter
+        self.begin, self.end = _count(counter, last), _count(counter, value)
+        self.elapsed = elapsed
+        self.watched = watched
+        self.memory = memory
+        self.most = _most(counter, elapsed, memory, watched=watched)
+        self.last = last
+        self.went = f"went from {last} to {value}"
+
+    def restarted(self) -> CounterDelta:
+        """It began anew: all that it shows was counted since, or, where it counts down, nobody knows how much."""
+        move = self._plausible(self.end if self.counter.direction == "up" else 0)
+        return replace(move, memory=replace(move.memory, excursion=None))
+
+    def rested(self) -> CounterDelta:
+        """It shows what it showed."""
+        excursion = self.memory.excursion
+        if excursion is None:
+            return CounterDelta(0, None, self.memory)
+        excursion = replace(excursion, seconds=excursion.seconds + self.elapsed)
+        return CounterDelta(0, None, replace(self.memory, excursion=excursion))
+
+    def returned(self) -> CounterDelta | None:
+        """What was counted where it comes back from an excursion; None where it does not."""
+        excursion = self.memory.excursion
+        if excursion is None:
+            return None
+        seconds = excursion.seconds + self.elapsed
+        memory = replace(self.memory, excursion=None)
+        most = _most(self.counter, seconds, memory, watched=self.watched)
+        back = self.end - _count(self.counter, excursion.value)
+        if not 0 <= back <= (most or 0) or self._goes_on():
+            return None
+        amount = back - excursion.counted
+        how = f"{self.went} after {excursion.value}, {seconds:.0f} s before: a glitch, {displayed(back)} counted"
+        return CounterDelta(amount, how, memory.with_move(back) if back else memory)
+
+    def _goes_on(self) -> bool:
+        """Whether all of the move can have been made: then it is none that comes back."""
+        ahead = self.end - self.begin
+        if self.counter.max_rate is not None:
+            return 0 <= ahead <= self.counter.max_rate * self.elapsed
+        return self.most is None or 0 <= ahead <= self.most
+
+    def taken(self) -> CounterDelta:
+        """What the move means by itself."""
+        counter = self.counter
+        amount = self._difference()
+        if amount is None:
+            return self._reset()
+        turn = counter.turn if not self.watched else None
+        if counter.max_rate is not None and turn is not None and self.elapsed > turn / counter.max_rate:
+            unseen = f"was not seen for {self.elapsed:.0f} s, long enough for a whole turn"
+            memory = replace(self.memory, excursion=None)
+            return CounterDelta(amount, f"{unseen}: {displayed(amount)} counted", memory)
+        return self._plausible(amount)
+
+    def _difference(self) -> Number | None:
+        """The difference, or the way over the rollover where that is meant; None where the counter was set back."""
+        ahead, turn = self.end - self.begin, self.counter.turn
+        if self.counter.backwards == "count":
+            if turn is None or abs(ahead) * 2 <= turn:
+                return ahead
+            return ahead - turn if ahead > 0 else ahead + turn
+        if ahead >= 0:
             return ahead
-        return ahead - rollover if ahead > 0 else ahead + rollover
-    if ahead >= 0:
-        return ahead
-    over = None if rollover is None else value + rollover - last
-    return None if over is None or over < 0 or (most is not None and over > most) else over
+        over = None if turn is None else ahead + turn
+        return None if over is None or over < 0 or (self.most is not None and over > self.most) else over
+
+    def _reset(self) -> CounterDelta:
+        """It went back, and that is no rollover."""
+        counter = self.counter
+        if counter.direction == "down":
+            quiet = counter.restarts_with is not None
+            return self._doubtful(0, None if quiet else f"{self.went}: set to another value, nothing counted")
+        if counter.backwards == "ignore":
+            return self._doubtful(0, f"{self.went}: set to another value, nothing counted")
+        if self.most is not None and self.end > self.most:
+            none = "not a reset to zero, for so many cannot have been made since; nothing counted"
+            return self._doubtful(0, f"{self.went}: {none}")
+        taken = None if counter.restarts_with is not None else f"{self.went}: taken as a reset, {self.end} counted"
+        return self._doubtful(self.end, taken)
+
+    def _plausible(self, amount: Number) -> CounterDelta:
+        if self.most is None or abs(amount) <= self.most:
+            memory = replace(self.memory, excursion=None) if self.memory.excursion is not None else self.memory
+            is_usual = amount > 0 and self.watched and self.counter.max_rate is None
+            return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
+        how = f"in {self.elapsed:.1f} s, faster than its max_rate"
+        if self.counter.max_rate is None:
+            how = f"at once, more than {FAR} times what it moved by at most before"
+        if self.counter.too_fast == "ignore":
+            return self._doubtful(0, f"{self.went} {how}: not counted")
+        return self._doubtful(amount, f"{self.went} {how}: counted")
+
+    def _doubtful(self, amount: Number, gap: str | None) -> CounterDelta:
+        """A move after which it may come back."""
+        memory = self.memory.with_move(amount) if amount > 0 and self.counter.max_rate is None else self.memory
+        return CounterDelta(amount, gap, replace(memory, excursion=Excursion(self.last, amount, self.elapsed)))
 
 
-def _on_reset(counter: Counter, last: Number, value: Number, most: float | None) -> CounterDelta:
-    """It shows less than before, and that is no rollover."""
-    went = f"went from {last} to {value}: "
-    if counter.backwards == "ignore":
-        return CounterDelta(0, f"{went}set to another value, nothing counted")
-    if most is not None and value > most:
-        return CounterDelta(0, f"{went}not a reset to zero, for so many cannot have been made since; nothing counted")
-    return CounterDelta(
-        value, None if counter.restarts_with is not None else f"{went}taken as a reset, {value} counted"
-    )
+def _count(counter: Counter, value: Number) -> Number:
+    """What the counter has counted when it shows `value`, from wherever it began."""
+    if counter.signed is not None and isinstance(value, int):
+        value &= (1 << counter.signed) - 1
+    return value if counter.direction == "up" else -value
 
 
-def _plausible(
-    counter: Counter, last: Number, value: Number, amount: Number, most: float | None, elapsed: float
-) -> CounterDelta:
-    if most is None or abs(amount) <= most:
-        return CounterDelta(amount)
-    went = f"went from {last} to {value} in {elapsed:.1f} s, faster than its max_rate: "
-    return (
-        CounterDelta(0, went + "not counted")
-        if counter.too_fast == "ignore"
-        else CounterDelta(amount, went + "counted")
-    )
+def _most(counter: Counter, elapsed: float, memory: CounterMemory, *, watched: bool) -> float | None:
+    """What it can have counted at most in so many seconds; None where that is not known."""
+    if counter.max_rate is not None:
+        return counter.max_rate * (elapsed + JITTER) + 1
+    if memory.usual is None or not watched:
+        return None
+    return FAR * memory.usual
 
 
 def displayed(amount: Number) -> Number:

@@ -21,11 +21,12 @@ def is_event(plan: InputPlan, reading: Reading) -> bool:
     time.
 
     With `edge`, the changes that it names are events. Else a message is one, unless the broker had kept it: then it was
-    sent before, and not to say it once more. A tag is one when it changes to something other than 0, false and empty.
-    The first value ever seen is no change, for nobody knows since when.
+    sent before, and not to say it once more. So is each writing of a tag with `trigger: timestamp`; the first value
+    after a connection is, where the device gave it a later time than what was known. Another tag is one when it changes
+    to something other than 0, false and empty. The first value ever seen is no change, for nobody knows since when.
     """
     if plan.message and plan.edge is None:
-        return not reading.sample.retained
+        return not reading.sample.retained and (not reading.sample.initial or _is_newer(reading))
     if reading.before.value is None or not reading.changed:
         return False
     was_on, is_on = _is_on(reading.before.value), _is_on(reading.memory.value)
@@ -37,6 +38,14 @@ def is_event(plan: InputPlan, reading: Reading) -> bool:
         case "falling":
             return was_on and not is_on
     return is_on
+
+
+def _is_newer(reading: Reading) -> bool:
+    """Whether the device's own time says that a value is another than the one that was known. The time that is used can
+    be another, as of a value that has stood for long."""
+    before, said = reading.before, reading.sample.source_time
+    comparable = before.value is not None and before.clock_trusted and reading.memory.clock_trusted
+    return comparable and said is not None and said > before.at
 
 
 def _is_on(value: object) -> bool:

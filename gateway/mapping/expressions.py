@@ -1,19 +1,20 @@
 """Expressions over inputs, written in CEL (https://cel.dev): `state == 0 && speed < 5`, `raw * 0.1`.
 
 Only what is deterministic and bounded is let in: comparisons, arithmetic, text functions and conversions; no clock, and
-none of the macros that bind names of their own. CEL itself does not mix whole and decimal numbers; people who write
+none of the macros that bind names of their own; and `bit(alarms, 3)`, which CEL does not have: whether that bit of a
+whole number is set. CEL itself does not mix whole and decimal numbers; people who write
 `speed * 2` do, so an expression that calculates does so with decimal numbers wherever that has a meaning.
 """
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, product
 from typing import Literal, Protocol
 
 from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import meant_name, why_unreadable
-from gateway.mapping.values import flaw, whole
+from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
 """The functions that an expression can call."""
@@ -34,6 +35,13 @@ _KINDS: Mapping[ValueKind, str] = {"number": "a number", "truth": "true or false
 _MOST_PROBES = 256
 _CALCULATES = frozenset({"_+_", "_-_", "_*_", "_/_", "-_"})
 _FAILURES = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+_BIT = re.compile(
+    r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+    r"|(?<![\w.])bit\s*\(\s*(?P<of>[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*)\s*,\s*(?P<bit>\d{1,2})\s*\)"
+)
+MOST_BITS = 64
+"""How many bits a whole number has."""
+
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -55,7 +63,8 @@ class Expression:
     """A compiled expression. `names` are the inputs that it looks at, `fields` the fields of them where it names only
     such.
 
-    `decimal` is the same with decimal numbers for whole ones, which is tried first where it calculates.
+    `decimal` is the same with decimal numbers for whole ones, which is tried first where it calculates. `bits` are what
+    stands in it for bits of inputs: of the input, or the field of it, at a path the bit with that number.
     """
 
     source: str
@@ -63,11 +72,17 @@ class Expression:
     program: Program
     decimal: Program | None = None
     fields: Mapping[str, tuple[tuple[str, ...], ...]] | None = None
+    bits: Mapping[str, tuple[tuple[str, ...], int]] = field(default_factory=dict)
 
     def value(self, values: Mapping[str, object]) -> object:
         """What comes out for `values`, which has each of `names`, none of them None; None where the operands do not fit
         together, such as a text compared with a number by `<`, or the result is nothing that can be kept."""
         operands = {name: self._part(name, values[name]) for name in self.names}
+        for name, (path, bit) in self.bits.items():
+            word = number(find(values[path[0]], path[1:]))
+            if not isinstance(word, int):
+                return None
+            operands[name] = bool(word >> bit & 1)
         result: object = None
         if self.decimal is not None:
             numbers = {name: float(value) if type(value) is int else value for name, value in operands.items()}
@@ -154,13 +169,15 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         raise ValueError(
             f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
         )
+    written, bits = _without_bits(source)
     try:
-        program: Program = cel.compile(source)
+        program: Program = cel.compile(written)
     except ValueError as error:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
         raise ValueError(f'"{source}" is not an expression, {why_unreadable(source, stopped)}') from None
-    names = tuple(program.variables())
+    named = dict.fromkeys(program.variables())
+    names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
     for name in names:
         if name not in known:
             at = re.search(rf"\b{re.escape(name)}\b", source)
@@ -170,14 +187,35 @@ def _parse(source: str, known: Collection[str]) -> Condition:
                 f"{meant_name(name, known)}"
             )
     for function in program.functions():
+        if function == "bit":
+            raise ValueError('write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0')
         if function.isidentifier() and function not in FUNCTIONS:
             raise ValueError(f'there is no function "{function}"{suggestion(function, sorted(FUNCTIONS))}')
     if not names:
         raise ValueError(f'"{source}" names no input, so it never changes')
     decimal = None
     if not _CALCULATES.isdisjoint(program.functions()):
-        decimal = cel.compile(_TOKENS.sub(lambda token: f"{token[0]}.0" if token["whole"] else token[0], source))
-    return Condition(source, names, program, decimal, _fields(source, names))
+        decimal = cel.compile(_TOKENS.sub(lambda token: f"{token[0]}.0" if token["whole"] else token[0], written))
+    return Condition(source, names, program, decimal, _fields(source, names), bits)
+
+
+def _without_bits(source: str) -> tuple[str, dict[str, tuple[tuple[str, ...], int]]]:
+    """The expression with a name in the place of each bit, and what these names stand for."""
+    bits: dict[str, tuple[tuple[str, ...], int]] = {}
+
+    def name_of(match: re.Match[str]) -> str:
+        if match["text"]:
+            return match[0]
+        path, bit = tuple(re.split(r"\s*\.\s*", match["of"])), int(match["bit"])
+        if bit >= MOST_BITS:
+            raise ValueError(f"bits are counted from 0 to {MOST_BITS - 1}, and there is no bit {bit}")
+        name = f"bit_{bit}_of_{'_of_'.join(reversed(path))}"
+        while name in source or bits.get(name, (path, bit)) != (path, bit):
+            name += "_"
+        bits[name] = (path, bit)
+        return name
+
+    return _BIT.sub(name_of, source), bits
 
 
 def _fields(source: str, names: tuple[str, ...]) -> dict[str, tuple[tuple[str, ...], ...]]:

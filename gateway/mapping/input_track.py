@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Fed, StepContext
+from gateway.mapping.context import Fed, Readings, StepContext
+from gateway.mapping.counting import with_count
+from gateway.mapping.derived import Cause, derive
 from gateway.mapping.inputs import (
     InputMemory,
     InputPlan,
     Reading,
-    derive,
     is_outdated,
     read,
     silence_notice,
-    with_count,
 )
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import ByKey, IntervalsState, is_past_key, key_text
@@ -23,6 +23,10 @@ from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
 from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
+
+LACKING = 5.0
+"""So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
+lacks."""
 
 
 class InputTrack:
@@ -93,10 +97,9 @@ class InputTrack:
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
-        for plan, _ in fed:
-            if plan.counter is not None and plan.name in readings:
-                self._count(plan, plan.counter, memory, readings)
-        self._derive(memory, readings, {name for name, reading in readings.items() if reading.changed}, fed[0][1])
+        self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
+        changed = {name for name, reading in readings.items() if reading.changed}
+        self._derive(memory, readings, changed, fed[0][1])
         for plan, sample in fed:
             live = not (sample.initial or sample.retained)
             if live and (plan.name in readings or memory[plan.name].bad_since == context.now):
@@ -104,41 +107,62 @@ class InputTrack:
                 break
         return memory, readings
 
+    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
+        """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is
+        not looked at. Then what counters have counted, now that all is known."""
+        now = self.context.now
+        for plan in self.plan.derived:
+            heard = plan.stale_of is not None or plan.learned is not None
+            causes = [name for name in plan.relies_on if name in changed or (heard and name in readings)]
+            known = memory.get(plan.name)
+            if (known is not None or plan.learned is not None) and not causes:
+                continue
+            reading = derive(plan, known, memory, self._cause(plan, causes, readings, sample), now)
+            if reading is None:
+                continue
+            self.context.notices.extend(reading.notices)
+            if reading.memory == known:
+                continue
+            memory[plan.name] = reading.memory
+            if reading.usable and reading.changed:
+                readings[plan.name] = reading
+                changed.add(plan.name)
+        for name in [*readings]:
+            counter = self.plan.inputs[name].counter
+            if counter is not None:
+                self._count(self.plan.inputs[name], counter, memory, readings)
+
+    def _cause(self, plan: InputPlan, causes: Sequence[str], readings: Readings, sample: Sample) -> Cause:
+        """Why a derived input is looked at: by what was not watched where that is among it."""
+        by = [readings[name] for name in causes if name in readings]
+        at = max((reading.memory.at for reading in by), default=self.context.now)
+        away = next((reading.sample for reading in by if reading.sample.initial or reading.sample.retained), None)
+        first = (causes or plan.relies_on)[0]
+        if first in readings:
+            sample = readings[first].sample
+        return Cause(self.plan.inputs[first], away or sample, at, [reading.before for reading in by])
+
     def _count(self, plan: InputPlan, counter: Counter, memory: Memory, readings: dict[str, Reading]) -> None:
         """Find out what the counter has counted, now that all that the moment says is known."""
         reading, basis = readings[plan.name], memory.get(counter.restarts_with or "")
         changed = readings.get(counter.restarts_with or "")
         changed = changed if changed is not None and changed.changed else None
         last_heard = self.last_heard.get(reading.sample.source, self.context.now)
-        basis_value = basis.value if basis is not None else None
-        counted = with_count(plan, counter, reading, self.context.now, last_heard, basis_value, changed)
+        counted = with_count(plan, counter, reading, self.context.now, last_heard, basis, changed)
         self.context.notices.extend(counted.notices[len(reading.notices) :])
         readings[plan.name], memory[plan.name] = counted, counted.memory
 
-    def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
-        """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is
-        not looked at."""
-        now = self.context.now
-        for plan in self.plan.derived:
-            causes = [
-                name for name in plan.relies_on if name in changed or (name in readings and name == plan.stale_of)
-            ]
-            known = memory.get(plan.name)
-            if known is not None and not causes:
-                continue
-            at = max((readings[name].memory.at for name in causes if name in readings), default=now)
-            cause = (causes or plan.relies_on)[0]
-            by = readings[cause].sample if cause in readings else sample
-            reading = derive(plan, known, memory, at, now, self.plan.inputs[cause], by)
-            if reading is None or reading.memory == known:
-                continue
-            memory[plan.name] = reading.memory
-            self.context.notices.extend(reading.notices)
-            if reading.usable and reading.changed:
-                readings[plan.name] = reading
-                changed.add(plan.name)
-
     # Silence
+
+    def _await_lacking(self, memory: Memory, sources: set[str]) -> None:
+        """What has a default and was never heard of counts as lacking a little after its source was first heard."""
+        for plan in self.plan.watched:
+            known = memory.get(plan.name)
+            if plan.default is None or plan.source not in sources:
+                continue
+            if known is None or (known.value is None and known.quiet_at is None):
+                now = self.context.now
+                memory[plan.name] = InputMemory(plan.origin, None, now, quiet_at=now + LACKING)
 
     def timers(self) -> Iterator[tuple[float, InputPlan]]:
         """When which input will be quiet unless something comes."""
@@ -148,12 +172,17 @@ class InputTrack:
                 yield memory.quiet_at, plan
 
     def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
-        """What is known once nothing has come of the input for longer than is expected of it, and
-        what follows from that."""
+        """What is known once nothing has come of the input for longer than is expected of it, and what follows from
+        that: it is quiet or, where nothing has ever come and it has a default, that holds."""
         memory = dict(self.context.inputs)
-        memory[plan.name] = replace(memory[plan.name], quiet_at=None, stale=True)
-        self.context.notices.append(silence_notice(plan, self.context.now))
+        before = memory[plan.name]
         readings: dict[str, Reading] = {}
         silence = Sample(plan.source, plan.address, None, self.context.now)
+        if before.value is None and plan.default is not None:
+            memory[plan.name] = replace(before, value=plan.default, quiet_at=None)
+            readings[plan.name] = Reading(silence, before, memory[plan.name], usable=True)
+        else:
+            memory[plan.name] = replace(before, quiet_at=None, stale=True)
+            self.context.notices.append(silence_notice(plan, self.context.now))
         self._derive(memory, readings, {plan.name}, silence)
         return memory, readings

@@ -4,18 +4,34 @@ Retained messages and the initial values after a subscribe pass through here lik
 compared with the memory, which is stored with the records, they change nothing that is already known.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from gateway.config.schema_io import Counter
 from gateway.mapping import counters
+from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory
 from gateway.mapping.expressions import Expression
 from gateway.mapping.templates import Reference, Resolver
-from gateway.mapping.values import ABSENT, Number, epoch_seconds, excerpt, find, flaw, number, scalar, text
-from gateway.model import Notice, Quality, Sample, Scalar
+from gateway.mapping.values import (
+    ABSENT,
+    Number,
+    captured,
+    epoch_seconds,
+    excerpt,
+    find,
+    flaw,
+    number,
+    number_in,
+    scalar,
+    text,
+    text_remedy,
+)
+from gateway.model import Learned, Notice, Quality, Sample, Scalar
 
 DAY = 86_400.0
 AHEAD = 300.0
@@ -46,8 +62,13 @@ class InputPlan:
     `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
-    A derived input has no address, but an `expression`, or `stale_of`, the input that is quiet while it is true.
-    `relies_on` are the inputs that it follows from, and the heartbeats of its source.
+    `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
+    Of a text, what `capture` captures is the value.
+
+    A derived input has no address, but an `expression`; or `words`, the inputs of `word_bits` each that hold a number
+    together, the highest first; or `stale_of`, the input that is quiet while it is true; or it is a table that is
+    `learned` from the messages of an input. `relies_on` are the inputs
+    that it follows from, and the heartbeats of its source.
     """
 
     name: str
@@ -65,8 +86,14 @@ class InputPlan:
     edge: Literal["rising", "falling", "any"] | None = None
     fresh: float | None = None
     heartbeat: float | None = None
+    reads_text: bool = False
+    default: Scalar = None
+    capture: re.Pattern[str] | None = None
     expression: Expression | None = None
+    words: tuple[str, ...] = ()
+    word_bits: int = 16
     stale_of: str | None = None
+    learned: Learned | None = None
     relies_on: tuple[str, ...] = ()
 
     def accepts(self, sample: Sample) -> bool:
@@ -89,7 +116,8 @@ class InputMemory:
     `clock_trusted`: the newest time that the device or message gave was usable. `untimed`: whether the newest
     message had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is
     bad. `restart_basis`: what the input said at the time with which this counter restarts; `reset_at`: when it last
-    went back before that changed.
+    went back before that changed; `counting`: what else is known of the counter. `torn_since`: since when the words of
+    a count do not fit together. `learned`: when each row of a table was last learned, by its key.
 
     On the gateway's clock: `received` is when the value came; `quiet_at` when it will be quiet unless something comes;
     `stale`: it is.
@@ -107,6 +135,9 @@ class InputMemory:
     received: Annotated[float, Field(alias="seen")] = 0.0
     untimed: bool | None = None
     reset_at: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
+    counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
+    torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
+    learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
 
 
 class Reading(NamedTuple):
@@ -134,29 +165,37 @@ class Reading(NamedTuple):
 def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
     """Take `sample`, which feeds this input, into its memory.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice.
+    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
+    message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
     elif memory.origin != plan.origin:
         moved = f"{plan.name} was read from {memory.origin} before: the gateway compares it with nothing it knows"
         reading = read(plan, None, sample, now)
-        return reading._replace(notices=(_notice("gap", plan, now, moved), *reading.notices))
-    if sample.quality == "bad" or sample.value is None:
+        return reading._replace(notices=(notice_of("gap", plan, now, moved), *reading.notices))
+    if sample.quality == "bad" or _says_nothing(plan, memory, sample):
+        if plan.default is not None and not memory.received:
+            return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
         bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
-    value = find(sample.value, plan.field)
+    value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
         text = f"{plan.name} {problem}: {excerpt(sample.value)}"
-        return Reading(sample, memory, memory, usable=False, notices=(_notice("reject", plan, now, text),))
+        after = memory
+        if not plan.message and _is_no_value(value):
+            bad_since = memory.bad_since if memory.bad_since is not None else now
+            after = replace(memory, quality="bad", bad_since=bad_since)
+        return Reading(sample, memory, after, usable=False, notices=(notice_of("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
         before = number(memory.value)
-        if sample.retained and before is not None and value is not None and value < before:
+        older = before is not None and value is not None and counters.is_before(plan.counter, value, before)
+        if sample.retained and older:
             # A broker can keep an older count than the one that came live. The next live one tells what is true.
             text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
-            return Reading(sample, memory, memory, usable=False, notices=(_notice("gap", plan, now, text),))
+            return Reading(sample, memory, memory, usable=False, notices=(notice_of("gap", plan, now, text),))
     at, distrust = plant_time(plan, sample, now)
     changed = value != memory.value
     if changed and not plan.message and memory.value is not None and at < memory.at - SET_BACK:
@@ -164,7 +203,7 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         at, distrust = now, f"the clock of the device was set back by {back:.0f} s, so the time of arrival counts"
     untimed = plan.time is not None and find(sample.value, plan.time) is ABSENT
     known_already = memory.untimed is not None if untimed else not (memory.clock_trusted or memory.untimed)
-    quiet_at, stale = memory.quiet_at, memory.stale
+    quiet_at, stale = memory.quiet_at if plan.quiet_after is not None else None, memory.stale
     if plan.quiet_after is not None and (changed or plan.fresh is not None or memory.value is None):
         quiet_at, stale = now + plan.quiet_after, False
     after = InputMemory(
@@ -179,86 +218,10 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
         received=now,
         untimed=untimed if untimed or memory.untimed is not None else None,
         reset_at=memory.reset_at,
+        counting=memory.counting,
     )
-    notices = () if distrust is None or known_already else (_notice("time", plan, now, distrust),)
+    notices = () if distrust is None or known_already else (notice_of("time", plan, now, distrust),)
     return Reading(sample, memory, after, usable=True, notices=notices)
-
-
-def with_count(
-    plan: InputPlan,
-    counter: Counter,
-    reading: Reading,
-    now: float,
-    last_heard: float,
-    basis: object,
-    changed: Reading | None,
-) -> Reading:
-    """The reading of a counter with what was counted since the one before.
-
-    `last_heard` is when its source was last heard; `basis` what the input says with which the counter restarts, and
-    `changed` the reading by which that has just changed. Where both are in one message, what the counter shows was
-    counted since; where they are two tags of one moment, that is so if it shows less than before.
-    """
-    sample = reading.sample
-    before, memory = reading.before, reading.memory
-    restart_basis = text(scalar(basis)) if counter.restarts_with is not None else None
-    if restart_basis != memory.restart_basis:
-        reading = reading._replace(memory=replace(memory, restart_basis=restart_basis))
-    last, value = number(before.value), number(memory.value)
-    if last is None or value is None:
-        if counter.restarts_with is not None and value:
-            stood = (
-                f"{plan.name} stood at {value} when it was first seen: "
-                "what of that is of the order that is on is not known"
-            )
-            return reading._replace(notices=(*reading.notices, _notice("gap", plan, now, stood)))
-        return reading
-    away = sample.initial or sample.retained
-    gap_began = before.bad_since if before.bad_since is not None else last_heard if away else None
-    known_bases = None not in (restart_basis, before.restart_basis)
-    begins = changed is not None and known_bases and (changed.sample is sample or value < last)
-    restarted = begins or (gap_began is not None and known_bases and restart_basis != before.restart_basis)
-    elapsed = memory.at - before.at
-    if elapsed < 0 or not (before.clock_trusted and memory.clock_trusted):
-        elapsed = now - before.received  # a clock was set, so its times cannot be subtracted
-    delta = counters.delta(counter, last, value, elapsed, watched=not away, restarted=restarted)
-    notices = reading.notices
-    if delta.gap is not None:
-        notices = (*notices, _notice("gap", plan, now, f"{plan.name} {delta.gap}"))
-    counted = delta.amount * counter.scale
-    if counter.restarts_with is not None and value < last and not restarted:
-        reading = reading._replace(memory=replace(reading.memory, reset_at=memory.at))
-    gap_began = None if restarted else gap_began
-    return reading._replace(notices=notices, counted=counted, gap_began=gap_began, begins=begins)
-
-
-def derive(
-    plan: InputPlan,
-    known: InputMemory | None,
-    memory: Mapping[str, InputMemory],
-    at: float,
-    now: float,
-    cause: InputPlan,
-    sample: Sample,
-) -> Reading | None:
-    """What follows from `memory` for a derived input, as `cause` changed at `at` by `sample`; None where that cannot be
-    told yet."""
-    if known is None or known.origin != plan.origin:
-        known = InputMemory(plan.origin)
-    if plan.expression is None:
-        watched = memory.get(plan.stale_of or "")
-        value: object = watched is not None and watched.stale
-    else:
-        values = {name: memory[name].value if name in memory else None for name in plan.expression.names}
-        if None in values.values():
-            return None
-        value = plan.expression.value(values)
-        if value is None:
-            operands = ", ".join(f"{name} = {excerpt(operand)}" for name, operand in values.items())
-            text = f'{plan.name}: "{plan.expression.source}" has no value for {operands}'
-            notices = (_notice("reject", cause, now, text),) if known.quality != "bad" else ()
-            return Reading(sample, known, replace(known, quality="bad"), usable=False, notices=notices)
-    return Reading(sample, known, InputMemory(plan.origin, value, at), usable=True)
 
 
 def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
@@ -269,7 +232,7 @@ def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMem
         return True
     if plan is None or plan.stale_of is not None:  # that something is quiet is known
         return False
-    if plan.expression is not None:
+    if plan.expression is not None or plan.words:
         return any(is_unavailable(plans, memory, other) for other in plan.relies_on)
     return any(heartbeat in memory and memory[heartbeat].stale for heartbeat in plan.relies_on)
 
@@ -277,7 +240,7 @@ def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMem
 def silence_notice(plan: InputPlan, now: float) -> Notice:
     """The notice that an input is quiet."""
     silence = "has not changed" if plan.heartbeat is not None else "has said nothing"
-    return _notice("gap", plan, now, f"{plan.name} {silence} for {plan.quiet_after:g} s")
+    return notice_of("gap", plan, now, f"{plan.name} {silence} for {plan.quiet_after:g} s")
 
 
 def is_outdated(fed: Sequence[InputPlan], memory: Mapping[str, InputMemory], sample: Sample) -> bool | None:
@@ -296,8 +259,35 @@ def is_outdated(fed: Sequence[InputPlan], memory: Mapping[str, InputMemory], sam
     return outdated
 
 
-def _notice(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: float, text: str) -> Notice:
+def notice_of(kind: Literal["gap", "reject", "time"], plan: InputPlan, now: float, text: str) -> Notice:
+    """A notice about an input."""
     return Notice(kind, now, plan.source, plan.address, text)
+
+
+def _said(plan: InputPlan, sample: Sample) -> object:
+    """What the sample says of the input; ABSENT where it says nothing."""
+    value = find(sample.value, plan.field)
+    if value is None:
+        return ""
+    if value is ABSENT and plan.default is not None:
+        return plan.default
+    if plan.capture is not None and scalar(value) is not None:
+        value = captured(plan.capture, text(scalar(value)))
+    if plan.reads_text and isinstance(value, str):
+        as_number = number_in(value)
+        return value if as_number is None else as_number
+    return value
+
+
+def _says_nothing(plan: InputPlan, memory: InputMemory, sample: Sample) -> bool:
+    """Whether the sample has no value, which is not the same as that there is nothing: a message that says null says
+    so, and a tag that is null and was a text."""
+    return sample.value is None and not plan.message and not isinstance(memory.value, str)
+
+
+def _is_no_value(value: object) -> bool:
+    """Whether it is nothing that a tag can be read as: then the sample is bad, whatever its quality says."""
+    return isinstance(value, dict | list) or (isinstance(value, float) and not isfinite(value))
 
 
 def _why_unusable(plan: InputPlan, value: object) -> str | None:
@@ -309,9 +299,14 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
         return problem
     if plan.counter is not None:
         count = number(value)
-        return "is not a number, which a counter is" if count is None else counters.refusal(plan.counter, count)
+        if count is None:
+            return "is not a number, which a counter is" + text_remedy(value, has_key=plan.reads_text)
+        return counters.refusal(plan.counter, count)
+    if plan.reads_text and isinstance(value, str) and value.strip():
+        return f"is text that is no number{text_remedy(value, has_key=True)}"
     if plan.plain and isinstance(value, dict | list):
-        return "is an object or list where a plain value is needed; name one field of it"
+        remedy = "name one field of it" if plan.message else "write 'index' for one element of it"
+        return f"is an object or list where a plain value is needed; {remedy}"
     return None
 
 

@@ -47,6 +47,7 @@ states        the state that is on and what may follow it (`StatesState`)
 output        amounts that wait for their run, the end of the window, time stamps (`OutputState`); so is `batch_output`
 last_heard    by source when something was last heard of it while it was watched
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
+missed        what was looked up in tables and is not there, and has been listed
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
@@ -79,7 +80,12 @@ from gateway.mapping.output_track import OutputTrack
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
+from gateway.mapping.templates import Missed
+from gateway.mapping.values import excerpt
 from gateway.model import Moment, Notice, Record, Sample
+
+MOST_MISSED = 64
+"""Keys that tables do not have, of which is remembered that they were listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,7 @@ class LineState:
     batch_output: OutputState = field(default_factory=OutputState)
     last_heard: Annotated[Mapping[str, float], Field(alias="heard")] = field(default_factory=dict)
     rules: RulesState = field(default_factory=RulesState)
+    missed: Annotated[tuple[Missed, ...], Field(exclude_if=lambda missed: not missed)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +228,7 @@ class _LineStep:
             batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
+            missed=self._missed(),
         )
         return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
 
@@ -263,6 +271,18 @@ class _LineStep:
             self.rules.retry_tests()
         for output in self.outputs:
             output.open_window()
+
+    def _missed(self) -> tuple[Missed, ...]:
+        """Say what was looked up and is not in its table: once for each key, of the newest MOST_MISSED of them."""
+        known = self.state.missed
+        for missed, is_said in self.context.missed.items():
+            if missed in known:
+                continue
+            known = (*known, missed)[-MOST_MISSED:]
+            if not is_said and missed.input in self.plan.inputs:
+                text = f"the table {missed.table} has no {missed.column} for {missed.input} {excerpt(missed.key)}"
+                self.context.notice("reject", missed.input, text)
+        return known
 
     # Time
 

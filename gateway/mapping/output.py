@@ -65,7 +65,7 @@ class EntryPlan:
     """One kind of output as configured: `fixed` raw data, raw data to be filled in, and where the amount goes.
 
     `path` is where the amount is in an event's message; `each`: every event counts so many instead; a counter's
-    movement is the amount itself. It is multiplied by `factor`.
+    movement is the amount itself. It is multiplied by `factor`. A message that says more than `most` counts nothing.
     """
 
     place: int
@@ -76,6 +76,7 @@ class EntryPlan:
     amount_names: tuple[str, ...]
     each: Number | None = None
     factor: Number = 1
+    most: Number | None = None
 
     def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:
         """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""

@@ -26,7 +26,7 @@ from gateway.mapping.output import (
     with_window,
     without_unowned,
 )
-from gateway.mapping.values import Number, excerpt, find, number
+from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number_in, text_remedy
 
 
 class OutputTrack:
@@ -66,13 +66,23 @@ class OutputTrack:
             if is_event(plan, reading):
                 self._add(entry, plan, entry.each, at)
         elif not reading.sample.retained:  # a retained message is one that was sent before, not one more event
-            amount = number(find(reading.memory.value, entry.path))
-            if amount is not None:
-                self._add(entry, plan, amount, at)
-            else:
-                field_name = ".".join((plan.name, *entry.path))
-                text = f"{field_name} is not a number, so nothing is counted: {excerpt(reading.memory.value)}"
-                self.context.notice("reject", plan.name, text)
+            self._add_said(entry, plan, reading.memory.value, at)
+
+    def _add_said(self, entry: EntryPlan, plan: InputPlan, message: object, at: float) -> None:
+        """Keep the amount that a message says. A message without that field, or with null there, counts nothing."""
+        said = find(message, entry.path)
+        if said is None or (said is ABSENT and isinstance(message, dict)):
+            return
+        name = ".".join((plan.name, *entry.path))
+        amount = number_in(said) if plan.reads_text and isinstance(said, str) else number(said)
+        if amount is None:
+            problem = f"{name} is not a number, so nothing is counted{text_remedy(said, has_key=plan.reads_text)}"
+            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+        elif entry.most is not None and abs(amount) > entry.most:
+            problem = f"{name} is {amount}, more than its max of {entry.most}, so nothing is counted"
+            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+        else:
+            self._add(entry, plan, amount, at)
 
     def _move_to_change(self, readings: Readings) -> None:
         """Where a counter was reset shortly before what it restarts with has changed, what it counted since is made
@@ -96,8 +106,10 @@ class OutputTrack:
         amount = counted * entry.factor
         if amount == 0:
             return
+        missed_before = {*self.context.missed}
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
+            self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))
             text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
             self.context.notice("reject", plan.name, text)
         state = with_amount(self.state, Amount(at, amount, key), self.intervals)

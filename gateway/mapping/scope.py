@@ -1,6 +1,6 @@
 """What the parts of a line's configuration may name, and the faults where they name something else."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
 
 from gateway.config.lint_expressions import meant_name
@@ -22,6 +22,10 @@ class Scope:
     def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS) -> None:
         self.inputs = inputs
         self._lookups = lookups
+        self.learned = {name: table.learned for name, table in lookups.items() if table.learned is not None}
+        """The tables that learn from an input that this line has."""
+        for name in [name for name, learned in self.learned.items() if learned.input not in inputs]:
+            del self.learned[name]
         self.kinds: dict[str, ValueKind] = {}
         """What is known of the values of inputs."""
         self.faults: list[ConfigFault] = []
@@ -43,7 +47,14 @@ class Scope:
         """The parsed pattern; its placeholders are inputs, or one of `extra`. `lookups` are further
         tables, for it alone."""
         parsed = self._try(loc, lambda: templates.parse(pattern, {**self._lookups, **lookups}))
+        for looked_up in parsed.lookups if parsed is not None else ():
+            learned = looked_up.table.learned
+            if learned is not None and looked_up.name not in self.learned:
+                problem = f'"{looked_up.name}" learns from the input "{learned.input}", which this line does not have'
+                self.fault(loc, problem)
         for reference in parsed.references if parsed is not None else ():
+            if reference.input in self._lookups and not reference.path:
+                continue  # a table that learns
             section = self.inputs.get(reference.input)
             if section is None and reference not in extra:
                 self.fault(loc, self._unknown(reference.input))
@@ -55,11 +66,16 @@ class Scope:
 
     def condition(self, source: str, loc: Loc) -> Condition | None:
         """The compiled condition over inputs."""
-        return self._try(loc, lambda: expressions.parse(source, self.inputs, self.kinds))
+        return self._try(loc, lambda: expressions.parse(source, self._known, self.kinds))
 
     def expression(self, source: str, loc: Loc) -> tuple[Expression, ValueKind | None] | None:
         """The compiled expression over inputs, and the kind of its values where that is known."""
-        return self._try(loc, lambda: expressions.parse_value(source, self.inputs, self.kinds))
+        return self._try(loc, lambda: expressions.parse_value(source, self._known, self.kinds))
+
+    @property
+    def _known(self) -> Collection[str]:
+        """What expressions can name."""
+        return {*self.inputs, *self.learned}
 
     def _unknown(self, name: str) -> str:
         return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}' + meant_name(

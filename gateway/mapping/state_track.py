@@ -21,7 +21,7 @@ from gateway.mapping.states import (
     meaning_of,
     merged_description,
 )
-from gateway.mapping.values import excerpt
+from gateway.mapping.values import excerpt, scalar, text
 
 Timer = Literal["hold", "interruption", "offline"]
 
@@ -97,9 +97,10 @@ class StateTrack:
         if meaning is None:
             if changed is not None:
                 name = next((name for name in selector.inputs if name in readings), selector.inputs[0])
-                value = excerpt(context.value(name))
-                text = f"{name} is {value}, which is no state that can be told: the last state stays"
-                context.notice("reject", name, text)
+                value = context.value(name)
+                hint = self.plan.hints.get(text(scalar(value)), "")
+                problem = f"{name} is {excerpt(value)}, which is no state that can be told: the last state stays{hint}"
+                context.notice("reject", name, problem)
             return
         # The code's own time says since when. Where only what it means has changed, or the source has come back with
         # what it said before it was lost, that is since now.
@@ -212,11 +213,11 @@ class StateTrack:
         description = {key: value for key, value in filled.items() if value is not None}
         message = excerpt(reading.memory.value)
         if not description:
-            text = f"{plan.input} says nothing that can be told of a state: {message}"
-            self.context.notice("reject", plan.input, text)
+            problem = f"{plan.input} says nothing that can be told of a state: {message}"
+            self.context.notice("reject", plan.input, problem)
         elif not self._describe(plan, description, reading.memory.at):
-            text = f"{plan.input} speaks of no state that is known, or of one that was over for too long: {message}"
-            self.context.notice("reject", plan.input, text)
+            problem = f"{plan.input} speaks of no state that is known, or of one that was over for too long: {message}"
+            self.context.notice("reject", plan.input, problem)
 
     def _describe(self, plan: DescriptionPlan, description: StateDescription, at: float) -> bool:
         """Record what a person said at `at` of the state that was meant; False where no such state is known."""

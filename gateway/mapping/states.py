@@ -198,7 +198,8 @@ class DescriptionPlan:
 
 @dataclass(frozen=True, slots=True)
 class StatesPlan:
-    """States as configured; `inputs` are all that they look at. `hold` in seconds."""
+    """States as configured; `inputs` are all that they look at. `hold` in seconds. `hints` say of codes that mean no
+    state what may be wrong."""
 
     selector: StateSelector
     hold: float
@@ -206,6 +207,7 @@ class StatesPlan:
     short_stops: ShortStopsPlan | None = None
     offline: OfflinePlan | None = None
     description: DescriptionPlan | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 # What is remembered

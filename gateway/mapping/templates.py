@@ -2,15 +2,17 @@
 patterns.
 
 `"{order}"`, `"PLC code {state}"`, `"{scrap.code}"` name inputs and fields of them; `"{products[sku].name}"` is what a
-table says of an input. A pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand for the braces
-themselves.
+table says of an input; in `"{products[sku].name|{sku}}"` what is behind the bar stands for it where it is not known. A
+pattern is parsed once, when the configuration is compiled. `{{` and `}}` stand for the braces themselves.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from math import floor
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -18,7 +20,7 @@ from gateway.config.error_messages import suggestion
 from gateway.mapping.values import epoch_seconds, number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
-_PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]|[^{}]+")
+_PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{[^{}]*\})*)\}|[{}]|[^{}]+")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
@@ -38,32 +40,81 @@ Resolver = Callable[[Reference], Scalar]
 """Finds what a placeholder stands for at the moment; None where that is not known."""
 
 
+class Missed(NamedTuple):
+    """The row `key`, by the value of an input, that a table does not have, or not with that column."""
+
+    table: str
+    column: str
+    key: str
+    input: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotingResolver:
+    """A resolver that notes what is not found in tables."""
+
+    find: Resolver
+    missed: dict[Missed, bool]
+
+    def __call__(self, reference: Reference) -> Scalar:
+        return self.find(reference)
+
+
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """A placeholder for what `table` has in `column` for the value of `reference`."""
+    """A placeholder for what the table `name` has in `column` for the value of `reference`."""
 
     reference: Reference
+    name: str
     table: Lookup
     column: str
+
+    @property
+    def references(self) -> tuple[Reference, ...]:
+        """What it depends on; a table that learns changes too."""
+        return (self.reference, *([Reference(self.name)] if self.table.learned is not None else []))
 
     def value(self, resolve: Resolver) -> Scalar:
         """The value in the table; None where the input is not known or the table has nothing for it."""
         key = resolve(self.reference)
-        return None if key is None else self.table.find(text(key), self.column)
+        if key is None:
+            return None
+        if self.table.learned is not None:
+            value = resolve(Reference(self.name, (text(key), *self.column.split("."))))
+        else:
+            value = self.table.find(text(key), self.column)
+        if value is None and isinstance(resolve, NotingResolver) and text(key).strip():
+            resolve.missed.setdefault(Missed(self.name, self.column, text(key), self.reference.input), False)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OrElse:
+    """A placeholder with what stands for it where it is not known."""
+
+    known: "Reference | LookedUp"
+    otherwise: "Pattern"
+
+
+Part = str | Reference | LookedUp | OrElse
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
     """A parsed pattern: literal text and placeholders in order."""
 
-    parts: tuple[str | Reference | LookedUp, ...]
+    parts: tuple[Part, ...]
 
     @property
     def references(self) -> tuple[Reference, ...]:
         """The inputs that it depends on."""
-        return tuple(
-            part.reference if isinstance(part, LookedUp) else part for part in self.parts if not isinstance(part, str)
-        )
+        return tuple(chain.from_iterable(map(_references, self.parts)))
+
+    @property
+    def lookups(self) -> tuple[LookedUp, ...]:
+        """What it looks up in tables."""
+        parts = (part.known if isinstance(part, OrElse) else part for part in self.parts)
+        return tuple(part for part in parts if isinstance(part, LookedUp))
 
     def render(self, resolve: Resolver) -> Scalar:
         """The pattern filled in; None where a placeholder is not known.
@@ -85,6 +136,8 @@ class Pattern:
                 and (key := resolve(part.reference)) is not None
             ):
                 return f"its table has nothing for {text(key)}"
+            if isinstance(part, OrElse) and _value(part, resolve) is None:
+                return part.otherwise.why_unknown(resolve)
             if not isinstance(part, str) and _value(part, resolve) is None:
                 return f"{part.reference if isinstance(part, LookedUp) else part} is not known"
         return ""
@@ -94,8 +147,23 @@ class Pattern:
         return text(self.render(resolve)).strip() or None
 
 
-def _value(part: str | Reference | LookedUp, resolve: Resolver) -> Scalar:
+def _references(part: Part) -> tuple[Reference, ...]:
     match part:
+        case Reference():
+            return (part,)
+        case LookedUp():
+            return part.references
+        case OrElse():
+            return (*_references(part.known), *part.otherwise.references)
+    return ()
+
+
+def _value(part: Part, resolve: Resolver) -> Scalar:
+    match part:
+        case OrElse():
+            known = _value(part.known, resolve)
+            is_known = known is not None and text(known).strip() != ""
+            return known if is_known else part.otherwise.render(resolve)
         case Reference():
             return resolve(part)
         case LookedUp():
@@ -106,7 +174,7 @@ def _value(part: str | Reference | LookedUp, resolve: Resolver) -> Scalar:
 def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
     """Parse `pattern`, which may look inputs up in `lookups`. Raises ValueError, with a
     sentence, for braces that enclose no name."""
-    parts: list[str | Reference | LookedUp] = []
+    parts: list[Part] = []
     for match in _PIECE.finditer(pattern):
         piece, name = match[0], match[1]
         if piece in {"{", "}"}:
@@ -122,14 +190,20 @@ def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
     return Pattern(tuple(parts))
 
 
-def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp:
+def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
+    name, bar, otherwise = name.partition("|")
+    known = _known(name, lookups)
+    return OrElse(known, parse(otherwise, lookups)) if bar else known
+
+
+def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
     if match := _LOOKED_UP.fullmatch(name):
         table = lookups.get(match[1])
         if table is None:
             raise ValueError(f'"{match[1]}" is not one of the tables{suggestion(match[1], lookups)}')
         if match[3] not in table.columns:
             raise ValueError(f'"{match[1]}" has no column "{match[3]}"{suggestion(match[3], sorted(table.columns))}')
-        return LookedUp(_reference(match[2]), table, match[3])
+        return LookedUp(_reference(match[2]), match[1], table, match[3])
     return _reference(name)
 
 

@@ -3,9 +3,9 @@
 The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
 for a sample, and dropped whole when all trails begin after it.
 
-    beginning   {"plan", "number", "at", "state", "stamps"?, "swings"?, "corrected_at"?}
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?}
     addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
-                "n": the number of the newest entry at the last correction}
+                "n": the number of the newest entry at the last correction, "b": that of the newest before}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
 quality, source time, kept or initial]`; what is as usual is 0. The address is the place among those that the plan
@@ -40,6 +40,8 @@ def beginning(line: Feed) -> str | None:
         return None
     base = line.base
     said = {"plan": seal(line.plan), "number": base.number, "at": base.at, "state": dump(line.base.after)}
+    said["numbered"] = line.numbered
+    said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
     more = {"stamps": line.stamps, "swings": line.swings, "corrected_at": line.corrected_at}
     return _text(said | {name: value for name, value in more.items() if value})
 
@@ -59,7 +61,8 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
         gone = {entry.number for entry in before.trail() if entry.again} if before is not None else set()
         said["d"] = sorted(gone - {entry.number for entry in line.trail()}) if gone else []
-    return {name: value for name, value in said.items() if value}
+    said = {name: value for name, value in said.items() if value}
+    return said | {"b": numbered} if said else said
 
 
 def _entries(
@@ -126,6 +129,9 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
     gone: set[int] = set()
     numbered, corrected = base.number, 0
+    first = additions[0].get("b", 0) if additions else said["numbered"]
+    if first > said["from"]:
+        raise ValueError("what was heard first is not there any more")
     for added in additions:
         if "c" in added:
             stamps, swings, corrected_at = added.get("s", {}), added.get("w", {}), added.get("n", 0)
@@ -156,15 +162,24 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     )
 
 
+def with_plan(plan: LinePlan, line: Feed) -> Feed:
+    """The line as another plan can use what is remembered of it; its trail begins anew."""
+    return Feed(load(plan, dump(line.state)), late=_timed(plan, (sample for sample, _ in line.late)))
+
+
 def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[tuple[Sample, float], ...]:
-    """The messages that came late and have no place yet, with their own times; without those that the plan has no use
-    for."""
+    """The messages that came late and have no place yet."""
     late: list[Sample] = []
     for added in additions:
         if "c" in added:
             late.clear()
         late += (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
-    known = [(sample, own_time(plan, sample)) for sample in late]
+    return _timed(plan, late)
+
+
+def _timed(plan: LinePlan, samples: Iterable[Sample]) -> tuple[tuple[Sample, float], ...]:
+    """The messages with their own times, without those that the plan has no use for."""
+    known = [(sample, own_time(plan, sample)) for sample in samples]
     return tuple((sample, said) for sample, said in known if said is not None)
 
 

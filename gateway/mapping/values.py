@@ -6,6 +6,7 @@ Sources hand over whatever a tag or a JSON message held. Everything here takes a
 import hashlib
 import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,9 @@ DEEPEST = 16
 
 LONGEST = 16_384
 """How long a text, or a message as JSON, may be in characters: it is kept in the line's memory."""
+
+LONGEST_NUMBER = 40
+"""How long a text can be that says a number, in characters."""
 
 EXCERPT = 200
 """How much of an unusable value is shown, in characters."""
@@ -71,6 +75,56 @@ def number(value: object) -> Number | None:
     if isinstance(value, float) and abs(value) < 2**53:
         return whole(value)
     return None
+
+
+_WRITTEN = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\s*")
+_COMMA = re.compile(r"\s*[+-]?\d[\d.,\s']*,\d+\s*")
+
+
+def number_in(text: str) -> Number | None:
+    """The number that a text says, with a decimal point where it has decimals; None for anything else, also where a
+    comma leaves open what is meant."""
+    if len(text) > LONGEST_NUMBER or _WRITTEN.fullmatch(text) is None:
+        return None
+    return number(int(text) if text.strip().lstrip("+-").isdecimal() else float(text))
+
+
+LONGEST_CAPTURED = 500
+"""Of so many characters of a text a part is captured: the time that takes grows with a power of the length."""
+MOST_REPEATS = 3
+"""How many parts of a pattern can be repeated: that power."""
+_REPEAT = re.compile(r"(?<!\\)(?:\\\\)*((?:\[(?:\\.|[^\]\\])*\]|\\.|[^\\]))([*+]|\{\d*,?\d*\})")
+
+
+def capture_pattern(pattern: str) -> re.Pattern[str]:
+    """The compiled pattern. Raises ValueError, with a sentence, for one that is none, captures nothing, or could take
+    for ever on some text."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        where = f" at character {error.pos + 1}" if error.pos is not None else ""
+        raise ValueError(f"is no pattern: {error.msg}{where}") from None
+    if compiled.groups != 1:
+        raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
+    repeats = [match[1] for match in _REPEAT.finditer(pattern)]
+    if len(repeats) > MOST_REPEATS or ")" in repeats:
+        raise ValueError(f"repeats single characters only, and at most {MOST_REPEATS} times: with * or + or {{2,}}")
+    return compiled
+
+
+def captured(pattern: re.Pattern[str], text: str) -> str:
+    """What the pattern captures in the beginning of the text; empty where it does not match."""
+    match = pattern.search(text[:LONGEST_CAPTURED])
+    return (match[1] or "") if match is not None else ""
+
+
+def text_remedy(value: object, *, has_key: bool) -> str:
+    """What would help where `value` is no number, as the end of a sentence; `has_key`: numbers in texts are read."""
+    if not isinstance(value, str):
+        return ""
+    if _COMMA.fullmatch(value):
+        return ": a number in a text has a decimal point and nothing between its thousands"
+    return "; it is text: write `number: text`" if not has_key and number_in(value) is not None else ""
 
 
 def epoch_seconds(value: object) -> float | None:

@@ -5,15 +5,17 @@ is searched for what is needed, and one that is not understood never counts as "
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
 
 LONGEST_REASON = 500
 """Characters of Oden's reason for a refusal that are kept."""
+SHORTENED = 16
+"""Characters of a text that is taken to be another one's beginning, because Oden has shortened that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Confirmation:
 def confirmed_starts(answer: object, records: Sequence[StartInterval], request: Mapping[str, Any]) -> Confirmation:
     """Of `interval/set` and `intervals/set`, to `request`: the ids of the intervals."""
     in_bulk = "intervals" in request
-    ids = created_ids(answer, len(records)) if in_bulk else [interval_id(answer, records[0])]
+    ids = created_ids(answer, len(records)) if in_bulk else [created_id(answer, records[0])]
     if None in ids:
         # It is there, but the answer does not say under which id: search for it. Of several, some may be missing.
         return Confirmation(unclear="the answer had no id", confirmed=not in_bulk)
@@ -71,6 +73,73 @@ def interval_id(answer: object, record: StartInterval, reference: str | None = N
         if is_ours and "id" in item and _epoch(item.get("start_time")) == record.start:
             return str(item["id"])
     return None
+
+
+def created_id(answer: object, record: StartInterval) -> str | None:
+    """The id of the one interval that `interval/set` has made, also where its start is not repeated, or rounded: of the
+    interval with that start, else of the only thing that the answer shows."""
+    if (exact := interval_id(answer, record)) is not None:
+        return exact
+    sole = _sole(answer)
+    if isinstance(sole, Mapping):
+        named = [sole[name] for name in ("id", "interval_id") if isinstance(sole.get(name), str | int)]
+        return str(named[0]) if named else None
+    return str(sole) if isinstance(sole, str | int) and isinstance(answer, list | Mapping) else None
+
+
+def shown_start(answer: object, record: StartInterval) -> int | None:
+    """The start of the interval that `interval/set` has made, as the answer has it."""
+    if interval_id(answer, record) is not None:
+        return record.start
+    sole = _sole(answer)
+    return _epoch(sole.get("start_time")) if isinstance(sole, Mapping) else None
+
+
+def _sole(answer: object) -> object:
+    """The one thing that an answer shows: itself, the only item of a list, or what it wraps; None where it shows
+    several."""
+    while True:
+        if isinstance(answer, list):
+            if len(answer) != 1:
+                return None
+            answer = answer[0]
+        elif isinstance(answer, Mapping) and "id" not in answer:
+            inner = [value for value in answer.values() if isinstance(value, list | Mapping)]
+            if "start_time" in answer or "interval_id" in answer or len(inner) != 1:
+                return answer
+            answer = inner[0]
+        else:
+            return answer
+
+
+def with_own_starts(answer: object, records: Sequence[StartInterval], step: int, known: Collection[str]) -> object:
+    """The answer to a search where Oden rounds starts to `step` seconds: each of `records` has its own start in it, in
+    the place of the rounded one. An entry with a `known` id is another interval; so is one with another name."""
+    entries = _entries(answer)
+    if entries is None:
+        return answer
+    left = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("id")) not in known]
+    shown = [entry for entry in entries if entry not in left]
+    for record in records:
+        near = [entry for entry in left if _is_near(entry, record, step)]
+        best = min(near, key=lambda entry: abs((_epoch(entry.get("start_time")) or 0) - record.start), default=None)
+        if best is not None:
+            left.remove(best)
+            shown.append({**best, "start_time": record.start})
+    return [*shown, *left]
+
+
+def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> bool:
+    start, metadata = _epoch(entry.get("start_time")), entry.get("metadata")
+    details = metadata if isinstance(metadata, Mapping) else {}
+    return (
+        start is not None
+        and abs(start - record.start) < step
+        and (not record.name or says_same(entry.get("name"), record.name))
+        and all(
+            says_same(plain_metadata(details[key]), told) for key, told in record.metadata.items() if key in details
+        )
+    )
 
 
 def created_ids(answer: object, number: int) -> list[str | None]:
@@ -114,12 +183,36 @@ def shows_update(answer: object, record: UpdateInterval, _: str | None = None) -
 def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
     metadata = entry.get("metadata")
     shown = metadata if isinstance(metadata, Mapping) else {}
-    names = {key: value.get("name") if isinstance(value, Mapping) else value for key, value in shown.items()}
     return (
         (record.end is None or _epoch(entry.get("end_time")) == record.end)
-        and (not record.name or entry.get("name") == record.name)
-        and all(_as_text(names.get(key)) == _as_text(value) for key, value in record.metadata.items())
+        and (not record.name or says_same(entry.get("name"), record.name))
+        and all(says_same(plain_metadata(shown.get(key)), value) for key, value in record.metadata.items())
     )
+
+
+def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal["none"] | None:
+    """The interval with that id, as the answer to a search shows it; "none" where it shows none, and None where the
+    answer cannot be told to mean either."""
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer)
+    if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
+        return None
+    found = (entry for entry in entries if isinstance(entry, Mapping) and str(entry["id"]) == oden_id)
+    return next(found, "none")
+
+
+def plain_metadata(value: object) -> object:
+    """A metadatum as a record has it: of an object that is known by its name, the name."""
+    return value["name"] if isinstance(value, Mapping) and "name" in value else value
+
+
+def says_same(shown: object, told: object) -> bool:
+    """Whether Oden shows what it was told: a number may come back as a text, and a text with other capitals and spaces,
+    or shortened."""
+    shown, told = _as_text(shown), _as_text(plain_metadata(told))
+    if shown == told or not isinstance(shown, str) or not isinstance(told, str):
+        return shown == told
+    one, other = (" ".join(text.casefold().split()) for text in (shown, told))
+    return one == other or (len(one) >= SHORTENED and other.startswith(one.rstrip(".…")))
 
 
 def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:

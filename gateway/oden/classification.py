@@ -18,7 +18,8 @@ class Answer:
     `error` says what happened. `body` is the parsed JSON, `readable` says that there was one, `empty` that there was no
     body. `own` is whether Oden itself answered, as opposed to a proxy, a portal or a load balancer; `foreign` that it
     cannot be told: the shape is not as documented, and it is no web page. `retry_after` is in seconds. `detail` is the
-    library's own text, for the log.
+    library's own text, for the log. `date` is the `Date` of an answer over TLS that was verified; empty where
+    it has none, None where it came without such TLS.
     """
 
     sent: bool
@@ -32,6 +33,7 @@ class Answer:
     retry_after: float | None = None
     error: str = ""
     detail: str = ""
+    date: str | None = None
 
 
 class AnswerClass(Enum):

@@ -12,6 +12,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -35,6 +36,7 @@ from gateway.oden.http_answer import (
 )
 from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
+from gateway.oden.server_time import ServerTime
 
 __all__ = ["CONNECT_TIMEOUT", "Answer", "OdenClient", "configured_client"]
 
@@ -77,6 +79,9 @@ class OdenClient(Objects):
         self._proxy = proxy
         self._trust: ssl.SSLContext | None = None
         self.pace = pace or Pace(time.monotonic())
+        self.silent_since: float | None = None
+        """When the first of the requests left that Oden has left without any answer since, on the loop's clock."""
+        self.server_time = ServerTime()
         self._turn = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
 
@@ -140,16 +145,22 @@ class OdenClient(Objects):
                     # Taken after the write, so that nothing that delays this process can shorten the gap.
                     mark.at = loop.time()
                     self.pace.written(mark.at)
+                    self.silent_since = mark.at if self.silent_since is None else self.silent_since
                 if written is not None:
                     written.set()
         answer = await under_way
+        if answer.status is not None:
+            self.silent_since = None
         if answer.sent:
             self._learn(answer, mark.at)
         return answer
 
     def _learn(self, answer: Answer, written: float) -> None:
-        """Let the pace know how Oden likes it."""
+        """Let the pace know how Oden likes it, and what its clock shows."""
         before = self.pace.gap
+        if answer.own and answer.date is not None and answer.status is not None and answer.status < 300:
+            now = asyncio.get_running_loop().time()
+            self.server_time.note(answer.date, now, now - written)
         if answer.status == TOO_FAST:
             self.pace.refused(written, asyncio.get_running_loop().time())
         elif answer.own and answer.status is not None and answer.status < 500:
@@ -187,7 +198,9 @@ class OdenClient(Objects):
                 while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
                     raw += more
                 seconds = asyncio.get_running_loop().time() - begun
-                return redacted(read_response(response, raw, seconds, text=query == "csv"), token)
+                answer = redacted(read_response(response, raw, seconds, text=query == "csv"), token)
+                is_verified = response.url.scheme == "https"
+                return replace(answer, date=response.headers.get(hdrs.DATE, "")) if is_verified else answer
         except aiohttp.ClientHttpProxyError as error:
             return failed(why_no_answer(error, sent=False), error.status, sent=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

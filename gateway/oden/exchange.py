@@ -63,9 +63,13 @@ def fields(endpoint: Call[Takes, Any], request: Takes) -> dict[str, Any]:
 def text(endpoint: Endpoint, body: Mapping[str, Any]) -> str:
     """`body` as it goes over the wire. InvalidRequest where no JSON can hold it."""
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        written = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        written.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(endpoint.path, ["a text with half of a surrogate pair cannot be sent"]) from None
     except ValueError:
         raise InvalidRequest(endpoint.path, ["NaN and Infinity cannot be sent"]) from None
+    return written
 
 
 def failure(endpoint: Endpoint, body: dict[str, Any], answer: Answer) -> OdenError | None:

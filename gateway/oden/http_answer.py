@@ -34,9 +34,11 @@ _ERRNO_TEXTS = {
     errno.EPERM: "blocked on this machine",
 }
 
+CERTIFICATE_DATES = ("its certificate is not valid yet: is the clock right?", "its certificate has expired")
+"""What is said where only the time speaks against a certificate: it may be the time of this machine."""
 _CERTIFICATE_TEXTS = {
-    9: "its certificate is not valid yet: is the clock right?",
-    10: "its certificate has expired",
+    9: CERTIFICATE_DATES[0],
+    10: CERTIFICATE_DATES[1],
     62: "its certificate is for another host",
     64: "its certificate is for another host",
 }

@@ -7,9 +7,11 @@ of setting is one in `SETTINGS`.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
+
+from pydantic import JsonValue
 
 from gateway import record_kinds
 from gateway.model import (
@@ -117,6 +119,13 @@ SETTINGS: Mapping[SettingType, SettingCalls] = {
 }
 
 
+UNIQUE: Mapping[SettingType, Mapping[str, str]] = {
+    "product": {"match": "unique"},
+    "interval_type": {"match": "unique"},
+}
+"""What the document has beside a name in a search for one thing; for a work order it has nothing."""
+
+
 def row_of(record: Record) -> RecordRow:
     """How `record` is told to Oden."""
     return ROWS[kind_of(record)]
@@ -139,24 +148,45 @@ def request_for(
 
 
 def can_share(record: Record) -> bool:
-    """Whether it may share a request with others of its line and type: updates of any interval, and starts of custom
+    """Whether it may share a request with others of its line and type: ends of any interval, and starts of custom
     intervals whose end is known. An open one is sent alone, because `interval/set` says for certain which id is
     whose."""
     return row_of(record).can_share(record)
 
 
-def look_up(records: Sequence[Record], line_id: str, interval_id: str | None) -> Request:
-    """The search whose answer shows which of `records` are at Oden: around the intervals' starts, one interval's output
-    or tests, or the thing that a setting is about."""
+def look_up(records: Sequence[Record], line_id: str, interval_id: str | None, step: int = 1) -> Request:
+    """The search whose answer shows which of `records` are at Oden: around the intervals' starts, which Oden rounds to
+    `step` seconds, one interval's output or tests, or the thing that a setting is about."""
     row = row_of(records[0])
     if row.look_up is None:
         raise TypeError(f"a record of the kind {records[0].kind} is never in doubt")
+    if step > 1 and isinstance(records[0], StartInterval):
+        return _search_intervals([one for one in records if isinstance(one, StartInterval)], line_id, None, step)
     return row.look_up(records, line_id, interval_id)
+
+
+def look_up_any(record: Setting, line_id: str) -> Request:
+    """The search for all things that a setting can be about, where Oden has said that it is more than one."""
+    request = _search_setting([record], line_id, None)
+    return Request(request.endpoint, request.model.model_copy(update={"match": "all"}))
 
 
 def find_line(factory: str, line: str) -> Request:
     """The search for one line by its names."""
     return Request(endpoints.LINE_SEARCH, models.Line(name=line, factory=models.Factory(name=factory), match="unique"))
+
+
+def change_request(
+    record: UpdateInterval, line_id: str, interval_id: str, wording: Wording, beside: Mapping[str, JsonValue]
+) -> Request:
+    """The request for a change that also names the metadata `beside` it, as Oden shows them."""
+    return _set_interval(replace(record, metadata={**beside, **record.metadata}), line_id, interval_id, wording)
+
+
+def find_interval(interval_type: str, line_id: str, interval_id: str) -> Request:
+    """The search for one interval by its id."""
+    of, line = models.IntervalType(name=interval_type), models.Line(id=line_id)
+    return Request(endpoints.INTERVAL_SEARCH, models.Interval(type=of, line=line, id=interval_id))
 
 
 def setting_request(record: Setting, line_id: str, oden_id: str | None) -> Request:
@@ -227,16 +257,15 @@ def _update_intervals(
     )
 
 
-def _search_intervals(records: Sequence[StartInterval], line_id: str, _: str | None) -> Request:
+def _search_intervals(records: Sequence[StartInterval], line_id: str, _: str | None, step: int = 1) -> Request:
     starts = [record.start for record in records]
-    first, last = _time(min(starts) - 1), _time(max(starts) + 1)
+    first, last = _time(min(starts) - step), _time(max(starts) + step)
     around = models.Interval(**_place(records[0], line_id), start_time=first, end_time=last, match="all")
     return Request(endpoints.INTERVAL_SEARCH, around)
 
 
 def _find_interval(records: Sequence[UpdateInterval], line_id: str, interval_id: str | None) -> Request:
-    by_id = models.Interval(**_place(records[0], line_id), id=interval_id, match="all")
-    return Request(endpoints.INTERVAL_SEARCH, by_id)
+    return find_interval(records[0].type, line_id, interval_id or "")
 
 
 # Output and quality tests
@@ -288,7 +317,7 @@ def _search_setting(records: Sequence[Setting], line_id: str, _: str | None) -> 
     if endpoint is None:
         raise TypeError(f"a {record.type} is never in doubt")
     identity = {name: record.fields.get(name) for name in IDENTITY[record.type]}
-    fields = {**identity, **_line_of(record, line_id), "match": "all"}
+    fields = {**identity, **_line_of(record, line_id), **UNIQUE.get(record.type, {})}
     return Request(endpoint, exchange.request(endpoint, fields, strict=False))
 
 
@@ -343,7 +372,7 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         request=_set_interval,
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
-        can_share=lambda _: True,
+        can_share=lambda record: not record.metadata and not record.name,
         look_up=_find_interval,
         is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,

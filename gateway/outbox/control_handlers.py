@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import OutboxError
-from gateway.outbox import verify
+from gateway.outbox import gone, verify
 from gateway.outbox.entries import Totals
 from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
@@ -50,6 +50,8 @@ class Question:
 
 
 QUESTION = TypeAdapter(Question)
+NONE = Filter(interval=frozenset({""}))
+"""What no record fits."""
 
 
 class ControlHandlers:
@@ -65,6 +67,7 @@ class ControlHandlers:
             "retry": self._retry,
             "drop": self._drop,
             "settle": self._settle,
+            "recreate": self._recreate,
             "export": self._export,
             "import": self._import,
             "stats": self._stats,
@@ -134,14 +137,24 @@ class ControlHandlers:
         yield _as_answer(done)
 
     async def _drop(self, arguments: Question) -> AsyncIterator[Answer]:
-        """How many dead letters and how many that depend on them were dropped, or would be, with their keys."""
-        letters = dependents = 0
-        keys: list[str] = []
-        _only(arguments.wanted, *LETTERS)
-        if arguments.wanted.keys:
-            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, *LETTERS)]
-            arguments = replace(arguments, wanted=Filter(keys=frozenset(listed.record.key for listed in named)))
-        async for matches in self._letters(arguments.wanted):
+        """How many dead letters and how many that depend on them were dropped, or would be, with their keys; and how
+        many records of intervals that were deleted at Oden."""
+        wanted, letters, dependents = arguments.wanted, 0, 0
+        _only(wanted, *LETTERS, "deleted")
+        deleted: list[Listed] = []
+        if wanted.keys:
+            named = [listed for listed in await self._named(wanted) if self._can(listed, *LETTERS, "deleted")]
+            deleted = [listed for listed in named if listed.where == "deleted"]
+            wanted = Filter(keys=frozenset(one.record.key for one in named if one.where != "deleted"))
+        elif wanted.where == "deleted":
+            deleted = [listed async for listed in self._all(wanted)]
+        keys = [listed.record.key for listed in deleted]
+        held = len(await self._held_with(deleted)) if deleted else 0
+        if not arguments.dry:
+            await self._outbox(drop, deleted)
+        # Without keys, all are meant.
+        has_letters = bool(wanted.keys) if arguments.wanted.keys else wanted.where != "deleted"
+        async for matches in self._letters(wanted if has_letters else NONE):
             others = await self._dependents(matches)
             letters, dependents = letters + len(matches), dependents + len(others)
             if not arguments.dry:
@@ -151,13 +164,28 @@ class ControlHandlers:
             else:
                 raise OutboxError(f"more than {MOST} dead letters fit: narrow it down, or answer for all with --yes")
         self._wake()
-        yield {"letters": letters, "dependents": dependents, **({"keys": keys} if arguments.dry else {})}
+        counted = {"letters": letters, "dependents": dependents, "held": held}
+        yield {**counted, **({"keys": keys} if arguments.dry else {})}
 
     async def _letters(self, wanted: Filter) -> AsyncIterator[list[Listed]]:
         """Dead letters that fit, a page at a time."""
         for where in (wanted.where,) if wanted.where else LETTERS:
             async for matches in self._pages(replace(wanted, where=where), still=True):
                 yield matches
+
+    async def _recreate(self, arguments: Question) -> AsyncIterator[Answer]:
+        """How many intervals that were deleted at Oden are made anew there."""
+        named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "deleted")]
+        keys = sorted({listed.record.interval for listed in named})
+        done = [await self._outbox(gone.recreate, key) for key in keys]
+        self._wake()
+        yield {"recreated": done.count(True)}
+
+    async def _held_with(self, deleted: list[Listed]) -> list[Listed]:
+        """All that is held for the intervals of `deleted`."""
+        intervals, lines = frozenset(one.record.interval for one in deleted), {one.record.line for one in deleted}
+        wanted = Filter(where="deleted", interval=intervals, lines=tuple(lines))
+        return [listed async for listed in self._all(wanted)]
 
     async def _settle(self, arguments: Question) -> AsyncIterator[Answer]:
         (listed,) = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "unsettled")]
@@ -309,6 +337,7 @@ STANDING = {
     "again": "it is tried again by itself",
     "doubt": "Oden may have it, which is looked up by itself",
     "parked": "it waits for the start of its interval, which is a dead letter or in doubt",
+    "deleted": "somebody has deleted its interval at Oden while it was open; `outbox recreate` or `outbox drop`",
     "dead": "Oden refused it",
     "unsettled": "it may be at Oden, which could not be looked up",
 }

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, TypeAdapter
+from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from gateway.message_ids import IdsOfCommit
 from gateway.model import SPARED, STORED, Notice, Record, Setting
@@ -21,6 +21,10 @@ Phase = Literal["sending", "retry", "in_doubt"]
 
 _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
+
+
+ABSENT = Field(exclude_if=lambda value: value is None)
+"""Of a field that came later than its row, of which also an empty value says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,9 @@ class Attempt:
     """That was by a refusal in so many words."""
     blind: Annotated[int, SPARED] = 0
     """How often a look-up was answered in a way that settles nothing, while Oden took others."""
+    beside: Annotated[Mapping[str, JsonValue] | None, ABSENT] = None
+    """Metadata that Oden showed beside those that the attempt changes: whether they are still there afterwards shows
+    what a change does. None: that is not asked."""
 
     @property
     def number(self) -> int:
@@ -102,6 +109,17 @@ class Interval:
     field_versions: Annotated[dict[str, int], Field(alias="said")] = field(default_factory=dict)
     """How many updates have set each of its fields: a dead letter remembers it, and shows so whether it is out of
     date."""
+    gone: Annotated[bool, SPARED] = False
+    """Somebody has deleted it at Oden."""
+    told: Annotated[dict[str, JsonValue] | None, ABSENT] = None
+    """What Oden has been told of it last, by field as in `merge.set_fields`: what it shows otherwise, somebody has
+    changed there. None: that is not known."""
+
+    @property
+    def held(self) -> bool:
+        """Somebody has deleted it at Oden while it was open: what belongs to it is parked until a person says what
+        becomes of it."""
+        return self.gone and self.oden_id is None
 
     @property
     def pending(self) -> bool:
@@ -122,6 +140,11 @@ class Interval:
             self.late -= 1
         elif self.outputs:
             self.outputs -= 1
+
+    def count_told(self, fields: Mapping[str, JsonValue]) -> None:
+        """Oden has been told `fields`."""
+        if self.told is not None:
+            self.told |= fields
 
     def count_update(self, fields: Iterable[str]) -> None:
         """An update, later than all before, sets `fields`."""
@@ -187,6 +210,8 @@ class Totals:
     """Dead letters ever made."""
     unsettled: Annotated[int, SPARED] = 0
     """Dead letters of now that are unsettled."""
+    held: Annotated[int, SPARED] = 0
+    """Intervals of now that somebody has deleted at Oden while they were open."""
     notices: int = 0
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
@@ -300,6 +325,10 @@ class Counts:
     oldest_at: float | None
     unsettled: int = 0
     """Dead letters that may be at Oden; no part of `dead`."""
+    by_line: Mapping[str, int] = field(default_factory=dict)
+    """What is not at Oden yet, by line: waiting, sending, in doubt or parked."""
+    held: int = 0
+    """Intervals that somebody has deleted at Oden while they were open; their records are among `parked`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import kind_of
 
-Where = Literal["waiting", "sending", "again", "doubt", "parked", "dead", "unsettled"]
-"""Where a record is, in the words of the commands."""
+Where = Literal["waiting", "sending", "again", "doubt", "parked", "deleted", "dead", "unsettled"]
+"""Where a record is, in the words of the commands. deleted: parked, because somebody has deleted its interval at
+Oden."""
 
 WHERE: Mapping[Phase, Where] = {"sending": "sending", "retry": "again", "in_doubt": "doubt"}
 """Where a record is that an attempt carries, by the attempt's phase."""
@@ -66,7 +67,8 @@ class Filter:
     def reaches(self, name: str, lane: Lane) -> bool:
         """Whether a lane can hold any that fit."""
         here = "dead" if name == DEAD else "parked" if is_parked(name) else "others"
-        wanted = "dead" if self.where in LETTERS else self.where if self.where in (None, "parked") else "others"
+        place = "dead" if self.where in LETTERS else "parked" if self.where in PARKED else "others"
+        wanted = None if self.where is None else place
         return wanted in (None, here) and (name == DEAD or not self.lines or lane.line in self.lines)
 
     def fits(self, listed: Listed) -> bool:
@@ -102,7 +104,11 @@ class Details:
 
 
 LETTERS: tuple[Where, ...] = ("dead", "unsettled")
-"""Where a record is that a person decides about."""
+"""Where a dead letter is."""
+PARKED: tuple[Where, ...] = ("parked", "deleted")
+DELETED = (
+    "somebody has deleted its interval at Oden: make that anew (`outbox recreate`), or give this up (`outbox drop`)"
+)
 
 LISTED = TypeAdapter(Listed)
 DETAILS = TypeAdapter(Details)
@@ -197,6 +203,10 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
         raise
     except (DamagedRow, ValueError):
         return None
+    if attempt is None and is_parked(name):
+        interval = outbox.interval(record.interval)
+        is_held = interval is not None and interval.held
+        return Listed("deleted" if is_held else "parked", record, DELETED if is_held else "", name, position)
     if attempt is None:
-        return Listed("parked" if is_parked(name) else "waiting", record, "", name, position)
+        return Listed("waiting", record, "", name, position)
     return Listed(WHERE[attempt.phase], record, attempt.reason, name, position, attempt.tries, attempt.not_before)

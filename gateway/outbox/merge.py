@@ -66,8 +66,8 @@ def merge_key(record: Record, start: int, span: float) -> Hashable | None:
     return record.kind, record.interval, window(record.timestamp, start, span), names, rest
 
 
-def set_fields(update: UpdateInterval) -> Mapping[str, JsonValue]:
-    """What an update sets, by field: `end`, `name`, and each metadatum as `details NAME`."""
+def set_fields(update: StartInterval | UpdateInterval) -> Mapping[str, JsonValue]:
+    """What a start or an update sets, by field: `end`, `name`, and each metadatum as `details NAME`."""
     plain: dict[str, JsonValue] = {"end": update.end, "name": update.name}
     metadata = {f"details {name}": value for name, value in update.metadata.items()}
     return {**{name: value for name, value in plain.items() if value is not None}, **metadata}

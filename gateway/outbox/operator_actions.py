@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from gateway.errors import OutboxError
 from gateway.model import RECORD, Addition, Output, Record, Setting, StartInterval, UpdateInterval
-from gateway.outbox import balance, record_rules, settings_index
+from gateway.outbox import balance, gone, record_rules, settings_index
 from gateway.outbox.entries import DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
 from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
@@ -71,10 +71,11 @@ def _retry(outbox: Outbox, transaction: Transaction, listed: Listed, changed: Ma
         return Retried(sent=1)
     if letter is None or interval is None:
         if changed is not None:
-            gone = "it is not a dead letter any more" if letter is None else "its interval is not known any more"
-            raise OutboxError(f"{record.key} cannot be sent: {gone}. Nothing was changed.")
+            why = "it is not a dead letter any more" if letter is None else "its interval is not known any more"
+            raise OutboxError(f"{record.key} cannot be sent: {why}. Nothing was changed.")
         return Retried(hopeless=1)
     _take(transaction, listed)
+    interval.gone = interval.held  # whether it is at Oden by now shows itself when this is sent
     late = _counted_again(record, interval)
     outdated = False
     if isinstance(record, UpdateInterval):
@@ -140,12 +141,15 @@ def _hurry(outbox: Outbox, transaction: Transaction, listed: Listed) -> bool:
 
 def drop(outbox: Outbox, records: Sequence[Listed], dependents: Sequence[Listed] = ()) -> int:
     """Give up those of `records` that are dead letters, and with what opens an interval all that names it:
-    `dependents`, and what was parked since they were looked for. One transaction; answers how many records it were.
+    `dependents`, and what was parked since they were looked for. Of those that are held because their interval was
+    deleted at Oden, all that is held for it goes. One transaction; answers how many records it were.
     Nothing else can be dropped."""
     with outbox.transaction() as transaction:
         before = transaction.totals.dropped
         withdrawn: set[str] = set()
         for listed in records:
+            if listed.where == "deleted":
+                gone.drop_held(transaction, listed.record.interval)
             if listed.where not in LETTERS or dead_letter_at(outbox, listed.position) is None:
                 continue
             _take(transaction, listed)

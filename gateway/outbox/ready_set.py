@@ -272,9 +272,12 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
 
 
 def is_pending(interval: Interval | None) -> bool:
-    """Whether the end of an interval may still come to Oden by itself. Not, where it or the start is a dead letter."""
-    if interval is None or interval.closed or not interval.ended:
+    """Whether the end of an interval, or another than Oden has, may still come to Oden by itself. Not, where it or the
+    start is a dead letter."""
+    if interval is None or not interval.ended:
         return False
+    if interval.closed:
+        return interval.update_at is not None or interval.updating
     if interval.oden_id is None:
         return interval.dead == 0
     return interval.update_at is not None or interval.updating or interval.parked > 0 or interval.outputs > 0

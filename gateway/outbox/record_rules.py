@@ -155,6 +155,10 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     interval = transaction.interval_of(record)
     if interval is None:
         return
+    if isinstance(record, StartInterval):
+        interval.told = {}
+    if isinstance(record, StartInterval | UpdateInterval):
+        interval.count_told(set_fields(record))
     if kind.adopts:
         interval.oden_id, interval.stalled = oden_id, False
         if interval.parked:

@@ -57,6 +57,7 @@ _OF_PRESENT = (
         "damage",
         "format",
         "commit",
+        "clock",
     ),
 )
 """Kinds of rows of which the store that went on has the later ones."""

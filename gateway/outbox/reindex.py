@@ -130,9 +130,11 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     _attempts(structure, damaged=damaged)
     _lanes(structure)
     _intervals(structure)
-    totals = structure.totals or _counted(structure)
-    if structure.totals is None or totals.unsettled != structure.unsettled:
-        structure.put["totals"] = TOTALS.dump_json(replace(totals, unsettled=structure.unsettled)).decode()
+    known = structure.totals or _counted(structure)
+    held = sum(interval.held for interval in structure.intervals.values())
+    totals = replace(known, unsettled=structure.unsettled, held=held)
+    if totals != structure.totals:
+        structure.put["totals"] = TOTALS.dump_json(totals).decode()
     awaited = ((key, positions) for key, positions in structure.awaited.items() if key in structure.corrections)
     structure.put |= {f"awaited/{key}": json.dumps(sorted(positions)) for key, positions in awaited}
     entries = structure.setting_entries.items()
@@ -289,13 +291,13 @@ def _intervals(structure: _Structure) -> None:
             if content.start is None:
                 continue
             interval = Interval(content.start.line, content.start.type, content.start.start)
-        elif interval.oden_id is None and content.start is None:
+        elif interval.oden_id is None and content.start is None and not interval.gone:
             # Its start is lost, and nobody will ever learn its id.
             structure.drop.append(f"interval/{key}")
             del structure.intervals[key]
             continue
         interval.start_at, interval.update_at = content.start_at, content.update_at
-        interval.stalled, interval.updating = content.stalled, content.updating
+        interval.stalled, interval.updating = content.stalled or interval.held, content.updating
         interval.parked, interval.dead = content.parked, content.dead
         interval.outputs, interval.late = content.outputs, content.late
         interval.ended = interval.ended or content.ended

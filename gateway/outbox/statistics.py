@@ -1,6 +1,7 @@
 """How many records are where, and what lately was out of the ordinary."""
 
 import json
+from collections import defaultdict
 
 from gateway.model import Notice
 from gateway.outbox.cache import OutboxCache
@@ -34,7 +35,10 @@ def counts(cache: OutboxCache) -> Counts:
     """How many records are where."""
     waiting = sending = in_doubt = parked = 0
     oldest: list[float] = []
+    by_line: dict[str, int] = defaultdict(int)
     for name, lane in cache.lanes.items():
+        if name != DEAD and lane.waiting:
+            by_line[lane.line] += lane.waiting
         if is_parked(name):
             parked += lane.waiting
         elif takes_turns(name) and lane.waiting:
@@ -42,12 +46,13 @@ def counts(cache: OutboxCache) -> Counts:
             for attempt in cache.attempts(name):
                 sending += len(attempt.positions) if attempt.phase == "sending" else 0
                 in_doubt += len(attempt.positions) if attempt.phase == "in_doubt" else 0
-            since = cache.ready.since(name)
-            oldest += [since] if since is not None else []
+            oldest_of_lane = cache.ready.since(name)
+            oldest += [oldest_of_lane] if oldest_of_lane is not None else []
     dead = cache.lanes[DEAD].waiting if DEAD in cache.lanes else 0
     unsettled = cache.totals.unsettled
     waiting -= sending + in_doubt
-    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, min(oldest, default=None), unsettled)
+    since, held = min(oldest, default=None), cache.totals.held
+    return Counts(waiting, sending, in_doubt, parked, dead - unsettled, since, unsettled, by_line, held)
 
 
 def notices(cache: OutboxCache, newest: int) -> list[Notice]:

@@ -57,6 +57,7 @@ All rows are JSON text; names in them never change within a format.
     trail/LINE              the beginning of what a line remembers that it has heard
     heard/COMMIT            what lines have heard until that commit and since the one before
     lines-at-oden           names and ids of lines at Oden
+    learned                 what delivery has learned of Oden's manners
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
     receipts/SESSION/PLACE  a block of them, by the place of its first
     ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
@@ -64,6 +65,7 @@ All rows are JSON text; names in them never change within a format.
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
+    clock                   what is known of the time: the last that was confirmed
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), and replaces a damaged one by what
 can be read of it (`salvage`), with bounds and counts made anew from the records (`reindex`).
@@ -137,8 +139,6 @@ class Outbox:
 
     def close(self) -> None:
         self._rows.close()
-
-    # What there is
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -321,13 +321,6 @@ class Outbox:
                 else:
                     record_rules.put_back(transaction, stored)
 
-    def adopt(self, key: str, oden_id: str) -> None:
-        """Oden has the interval `key` under another id than was known."""
-        with self.transaction() as transaction:
-            interval = transaction.interval(key)
-            if interval is not None:
-                interval.oden_id = oden_id
-
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""
         with self.transaction() as transaction:
@@ -391,7 +384,7 @@ class Outbox:
         self._held = None
         self._rows.apply(*rows)
         cache.follow(transaction)
-        self._held = cache
+        self._held = None if transaction.changes_all else cache
 
     def _read(self, work: Work) -> list[tuple[int, StoredRecord]]:
         """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or

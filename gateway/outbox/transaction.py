@@ -68,6 +68,8 @@ class Transaction:
         awaited."""
         self.withdrawn: set[str] = set()
         """The intervals that never were, and of which Oden has not heard."""
+        self.changes_all = False
+        """Rows are changed otherwise than in the life of a record: what is held of them in memory counts no more."""
 
     # Rows
 

@@ -159,8 +159,7 @@ class Source(ABC):
                 raise RuntimeError("a wait inside was cancelled, which nobody had asked for") from error
             finally:
                 if self._stands:
-                    self._stands, self._lost_at = False, self._clock.now()
-                    self.health.set_disconnected(self._lost_at, "the connection was given up")
+                    self._lose("the connection was given up")
         except Exception as error:  # whatever it is, the mapping must know before it leaves
             reason = str(error) if isinstance(error, SourceError) else f"internal error: {error!r}"
             await self._tell_loss(reason, hand_over)
@@ -181,6 +180,12 @@ class Source(ABC):
     def _connected(self) -> None:
         """The connection stands: what comes from here on is something to be lost."""
         self._stands, self._loss_told = True, False
+
+    def _lose(self, reason: str) -> None:
+        """The connection stands no more. What a source does about it by itself, it does before it raises."""
+        if self._stands:
+            self._stands, self._lost_at = False, self._clock.now()
+        self.health.set_disconnected(self._clock.now(), reason)
 
     async def _report_gap(self, take: Take, address: str = "") -> None:
         """List the time since the last connection was lost, for values that nobody has kept for us meanwhile."""

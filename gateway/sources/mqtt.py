@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,19 +18,37 @@ import structlog
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import MqttConfig
+from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.model import Moment, Notice, Sample
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
-from gateway.sources.mqtt_connection import Confirmed, MqttConnection, Publish, Suback, address_of
+from gateway.sources.mqtt_connection import (
+    CLOSED,
+    Confirmed,
+    MqttConnection,
+    NoAnswer,
+    OtherVersion,
+    Packet,
+    Publish,
+    Subscribed,
+)
 from gateway.sources.mqtt_decode import decode, excerpt
+from gateway.sources.mqtt_packets import Connack, Version
+from gateway.sources.mqtt_stream import address_of
+from gateway.sources.mqtt_subscriptions import Subscriptions
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
     from gateway.sources.sparkplug import SparkplugHost
 
 log = structlog.get_logger()
 
-_RETRY = 2.0  # seconds until a topic that was not granted is asked for again, doubling to
-_RETRY_LONGEST = 30.0
+_AT_ONCE = 500
+"""Packets that are handed over before others of the process have their turn."""
+_WATCH = 1.0
+_SHORT, _FEW = 30.0, 3
+_LASTING = 5.0
+"""Seconds after which it is told that a broker has to wait."""
 
 
 class MqttSource(Source):
@@ -49,25 +68,81 @@ class MqttSource(Source):
         self._topics = dict.fromkeys(topics)
         self._had_session = False
         self._confirmation = Confirmation()
+        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())))
+        self._addresses = (config.url, *config.alternatives)
+        self._address = 0
+        """The one that is tried, or stands."""
+        self._version: Version = "3.1.1" if config.version == "3.1.1" else "5"
+        self._short = 0
+        """Connections in a row that stood, and were closed soon without a word."""
+        self._handing_over_since: float | None = None
 
     async def _serve(self, take: Take) -> NoReturn:
-        connection = MqttConnection(self._config, self._clock, self._lost, self._confirmation)
+        url = self._addresses[self._address]
+        connection = MqttConnection(
+            self._config,
+            self._clock,
+            self._lost,
+            self._confirmation,
+            version=self._version,
+            url=url,
+            closed=self._closed(),
+        )
+        stood_at = math.inf
+        watching = asyncio.create_task(self._watch(connection))
         try:
             with self._waiting():
-                connack = await connection.open()
+                connack = await self._open(connection)
             self._connected()
-            host, port = address_of(self._config)
+            stood_at = self._clock.monotonic()
+            host, port = address_of(self._config.url)
             session = f"{self._config.client_id} at {host}:{port}"
             connected = Connected(session, connack.resumed, self._clock.monotonic())
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
-            for topic in self._topics:
-                self.health.failed.pop(topic, None)
+            self._note_expiry(connack)
+            presence = self._config.presence
+            if presence is not None:
+                connection.publish(presence.topic, presence.online.encode(), retain=True)
             if self._host is not None:
                 await self._report_gap(take, SPARKPLUG)
             await self._deliver(connection, take)
         finally:
+            watching.cancel()
             connection.close()
+            short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
+            self._short = self._short + 1 if short else 0
+
+    def _closed(self) -> str:
+        """What is said where the broker closes the connection without a word: what other reason would it have for
+        doing so again and again, right after the connection stood?"""
+        if self._short < _FEW:
+            return CLOSED
+        twin = f"as brokers do where another client has the client_id {self._config.client_id}"
+        return f"{CLOSED}, for the {self._short + 1}th time shortly after it stood, {twin}"
+
+    async def _open(self, connection: MqttConnection) -> Connack:
+        """Connect; where that fails, the next attempt is made at another address or with another version of MQTT."""
+        try:
+            return await connection.open()
+        except SourceError as error:
+            detected = self._config.version == "auto"
+            if detected and isinstance(error, OtherVersion | NoAnswer):
+                self._version = "3.1.1" if self._version == "5" else "5"
+                raise SourceError(f"{error}; the next attempt is made with MQTT {self._version}") from error
+            self._address = (self._address + 1) % len(self._addresses)
+            raise
+
+    async def _watch(self, connection: MqttConnection) -> None:
+        """Tell what lasts: the broker has to wait for us, or we for its answer."""
+        while True:
+            await asyncio.sleep(_WATCH)
+            now = self._clock.monotonic()
+            since = min(filter(None, (self._handing_over_since, connection.paused_since)), default=now)
+            self._concern("source_waits", _waits(self._clock.now() - (now - since)) if now - since > _LASTING else None)
+            overdue = self._confirmation.overdue(now) and not connection.paused_since and not connection.waiting
+            text = f"it has not answered for more than {TOLD:.0f} s whether it has taken acknowledgements"
+            self.health.unconfirmed = text if overdue else None
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """Messages are kept by the broker, but not those of edge nodes."""
@@ -77,6 +152,11 @@ class MqttSource(Source):
         """Shown at once, although messages that came before may still wait to be taken."""
         self.health.set_disconnected(self._clock.now(), reason)
         self.health.unconfirmed = None
+        self._concern("source_waits", None)
+
+    def _concern(self, kind: KindName, text: str | None) -> None:
+        others = {other: said for other, said in self.health.concerns.items() if other != kind}
+        self.health.concerns = others | ({kind: text} if text is not None else {})
 
     def _session_lost(self, *, resumed: bool) -> tuple[Notice, ...]:
         """A first connection may be the first ever; a later one without its session is a gap."""
@@ -85,44 +165,46 @@ class MqttSource(Source):
         text = "the broker has forgotten the session; messages since the connection was lost may be missing"
         return (Notice("gap", self._clock.now(), self.name, "", text),)
 
+    def _note_expiry(self, connack: Connack) -> None:
+        asked = self._config.session_expiry
+        short = connack.expiry is not None and connack.expiry < int(asked)
+        text = (
+            f"the broker keeps messages for {connack.expiry} s while the gateway is away, not for the {asked:.0f} s of "
+            "session_expiry; what comes later is lost there"
+        )
+        self._concern("session_short", text if short else None)
+
     async def _deliver(self, connection: MqttConnection, take: Take) -> NoReturn:
         """Hand over what arrives, and ask again for topics that are not granted (yet); ends by raising why."""
-        missing = dict.fromkeys((*self._topics, *(self._host.topics if self._host is not None else ())))
-        if missing:
-            connection.subscribe(missing)
-        else:
-            self._show_connected()
-        pause = _RETRY
-        retry_at = self._clock.monotonic() + pause
+        self._subscriptions.begin()
         while True:
             self._turn()
             host_due = await self._serve_host(connection, take)
             now = self._clock.monotonic()
-            self._note_unconfirmed(now)
-            if missing and retry_at <= now:
-                connection.subscribe(missing)
-                pause = min(2 * pause, _RETRY_LONGEST)
-                retry_at = now + pause
-                continue
-            wake = min(now + TURN, host_due, retry_at if missing else math.inf)
-            try:
-                async with asyncio.timeout(wake - now):
-                    packet = await connection.next()
-            except TimeoutError:
-                continue
-            if isinstance(packet, Publish):
+            for topics in self._subscriptions.ask(now):
+                connection.subscribe(topics)
+            if not self.health.connected and self._subscriptions.complete:
+                self._show_connected()
+            await connection.wait(min(now + TURN, host_due, self._subscriptions.due) - now)
+            self._handing_over_since = self._clock.monotonic()
+            for _ in range(_AT_ONCE):
+                packet = connection.pop()
+                if packet is None:
+                    break
+                await self._hand(packet, connection, take)
+            self._handing_over_since = None
+            await asyncio.sleep(0)
+
+    async def _hand(self, packet: Packet, connection: MqttConnection, take: Take) -> None:
+        match packet:
+            case Publish():
                 arrival = self._arrival(packet, connection)
                 if arrival.moments or arrival.notices or arrival.receipt:
                     await take(arrival)
-            elif isinstance(packet, Confirmed):
+            case Confirmed():
                 await take(Arrival(self.name, confirmed=packet.numbers))
-            elif isinstance(packet, Suback):
-                self._note(packet, missing)
-
-    def _note_unconfirmed(self, now: float) -> None:
-        overdue = self._confirmation.overdue(now)
-        text = f"it has not answered for more than {TOLD:.0f} s whether it has taken acknowledgements"
-        self.health.unconfirmed = text if overdue else None
+            case Subscribed():
+                self._note(packet)
 
     async def _serve_host(self, connection: MqttConnection, take: Take) -> float:
         """Say which devices are gone, and ask edge nodes for their births, where that is due.
@@ -139,58 +221,67 @@ class MqttSource(Source):
             log.info("births_requested", source=self.name, topic=topic)
         return self._host.due
 
-    def _note(self, suback: Suback, missing: dict[str, None]) -> None:
-        """Take over what the broker has granted; with its first answer the source counts as connected.
-
-        `missing` are the topics that are not granted yet.
-        """
-        for topic, refusal in suback.refusals.items():
-            if refusal is None:
-                missing.pop(topic, None)
-                self.health.failed.pop(topic, None)
-                if self._host is not None and topic in self._host.topics:
-                    self._host.subscribed(topic)
-            else:
-                self.health.failed[topic] = refusal
-        if not self.health.connected:
-            self._show_connected()
+    def _note(self, subscribed: Subscribed) -> None:
+        """Take over what the broker has granted and refused."""
+        granted = self._subscriptions.answer(subscribed.topics, subscribed.codes, self._clock.monotonic())
+        for topic in subscribed.topics:
+            self.health.failed.pop(topic, None)
+        self.health.failed.update(self._subscriptions.failed)
+        for topic in granted:
+            if self._host is not None and topic in self._host.topics:
+                self._host.subscribed(topic)
 
     def _show_connected(self) -> None:
         self.health.set_connected(self._clock.now())
         devices = self._host.devices if self._host is not None else 0
         failed = len(self.health.failed)
-        log.info("source_connected", source=self.name, topics=len(self._topics), devices=devices, failed=failed)
+        log.info(
+            "source_connected",
+            source=self.name,
+            version=self._version,
+            topics=len(self._topics),
+            devices=devices,
+            failed=failed,
+        )
 
     def _arrival(self, publish: Publish, connection: MqttConnection) -> Arrival:
         moments, notices = self._interpret(publish)
         if moments:
             self.health.last_sample_at = publish.received
-        if publish.packet_id is None:
+        packet_id = publish.message.packet_id
+        if packet_id is None:
             return Arrival(self.name, moments, notices)
-        receipt = Receipt(publish.packet_id, _digest(publish), publish.dup, publish.at)
-        done = partial(connection.acknowledge, publish.packet_id, publish.number)
+        receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
+        done = partial(connection.acknowledge, packet_id, publish.number)
         return Arrival(self.name, moments, notices, receipt, done)
 
     def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
         """What the message says; nothing where nobody wants it."""
-        if self._host is not None and publish.topic.startswith(f"{SPARKPLUG}/"):
-            if publish.retained:  # none that follows the specification is; who knows how old it is
+        topic, payload = publish.message.topic, publish.message.payload
+        if self._host is not None and topic.startswith(f"{SPARKPLUG}/"):
+            if publish.message.retained:  # none that follows the specification is; who knows how old it is
                 return (), ()
-            reported = self._host.interpret(publish.topic, publish.payload, publish.received)
+            reported = self._host.interpret(topic, payload, publish.received)
             return moments_of(reported.samples), reported.notices
-        if publish.topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+        if topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
             return (), ()
         try:
-            value = decode(publish.payload)
+            value = decode(payload)
         except ValueError as error:
-            text = f"the payload {error}: {excerpt(publish.payload)}"
-            return (), (Notice("reject", publish.received, self.name, publish.topic, text),)
-        sample = Sample(self.name, publish.topic, value, publish.received, retained=publish.retained)
+            text = f"the payload {error}: {excerpt(payload)}"
+            return (), (Notice("reject", publish.received, self.name, topic, text),)
+        sample = Sample(self.name, topic, value, publish.received, retained=publish.message.retained)
         return (Moment((sample,)),), ()
 
 
 def _digest(publish: Publish) -> str:
-    digest = hashlib.blake2b(publish.topic.encode(), digest_size=16)
+    digest = hashlib.blake2b(publish.message.topic.encode("utf-8", "surrogateescape"), digest_size=16)
     digest.update(b"\0")
-    digest.update(publish.payload)
+    digest.update(publish.message.payload)
+    digest.update(publish.message.rest)
     return digest.hexdigest()
+
+
+def _waits(since: float) -> str:
+    at = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return f"since {at} nothing more is taken from the broker, which has to wait: intake takes nothing"

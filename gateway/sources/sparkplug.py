@@ -272,11 +272,13 @@ class SparkplugHost:
                 content = value(metric, device.datatypes.get(name)) if metric.good else None
             except ValueError as error:
                 notices += self._refuse(device, name, str(error), received)
-                continue
-            self._accept(device, name)
+                content, good = None, False
+            else:
+                self._accept(device, name)
+                good = metric.good
             time = metric.time if metric.time is not None else message.time
-            repeats[time, metric.good, name] += 1
-            groups.setdefault((time, metric.good, repeats[time, metric.good, name]), {})[name] = content
+            repeats[time, good, name] += 1
+            groups.setdefault((time, good, repeats[time, good, name]), {})[name] = content
         samples = [
             Sample(self._source, device.address, values, received, "good" if good else "bad", time, initial=initial)
             for (time, good, _), values in groups.items()

@@ -4,15 +4,18 @@ snapshot's parts.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 
-from gateway.health import Condition
-from gateway.intake import IntakeHealth
+from gateway.batch import IntakeHealth
+from gateway.health import Condition, KindName
 from gateway.model import Notice
-from gateway.oden.http_answer import UNREACHABLE
+from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 LATELY = 3600.0
 """Seconds for which a notice counts as something that was lately."""
+SILENT = 20.0
+"""Seconds without an answer of Oden's to anything that was sent, after which that is said."""
 
 
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
@@ -35,13 +38,27 @@ def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Conditi
         yield Condition("delivery_failing", "", f"Nothing is delivered: {outbox}")
 
 
+def silence(oden: OdenStatus, outbox: OutboxStatus) -> Iterator[Condition]:
+    """Oden has been asked, and has answered nothing for a while."""
+    silent = oden.silent_seconds
+    if silent is not None and silent >= SILENT and not oden.held:
+        safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
+        text = f"Oden has not answered for {silent:.0f} s; {safe}, and looked up before anything is sent again."
+        yield Condition("oden_silent", "", text)
+
+
 def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float) -> Iterator[Condition]:
     """Why nothing is delivered, of all lines or of one, and what becomes of what waits."""
-    if oden.held:
-        reason = oden.held if oden.held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {oden.held}"
+    # Where each of the lines is held, whatever for, that is all of delivery.
+    held = oden.held or (lines[0].held if lines and all(line.held for line in lines) else None)
+    if held:
+        reason = held if held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {held}"
         safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
         wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0
-        again = f"in {wait:.0f} s" if wait >= 0.5 else "now"
+        again = "by itself" if not oden.held else f"in {wait:.0f} s" if wait >= 0.5 else "now"
+        if any(words in held for words in CERTIFICATE_DATES):
+            shown = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            yield Condition("certificate_dates", "", f"{reason}; for the gateway it is {shown}; {safe}.")
         yield Condition("oden_held", "", f"{reason}; {safe}; tried again {again}.")
     for line in lines:
         if line.held:
@@ -50,11 +67,13 @@ def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus
 
 
 def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
-    """Sources that are away, tags and topics that are not received, and what is wrong with sources that work."""
+    """Sources that are away, tags and topics that are not received, and what is wrong with sources that work. Where all
+    of them are away, nothing is taken in.
+    """
+    away: KindName = "source_away" if any(source.connected for source in sources) else "sources_away"
     for source in sources:
         if not source.connected:
-            text = f"Source {source.name} is not connected: {source.detail}"
-            yield Condition("source_away", source.name, text)
+            yield Condition(away, source.name, f"Source {source.name} is not connected: {source.detail}")
         if source.unconfirmed is not None:
             yield Condition("unconfirmed", source.name, f"Source {source.name}: {source.unconfirmed}.")
         if source.connected and source.failed:
@@ -85,6 +104,16 @@ def unsettled(outbox: OutboxStatus) -> Iterator[Condition]:
             "is there, and say so with `oden-gateway outbox settle`."
         )
         yield Condition("unsettled", "", text)
+
+
+def held(outbox: OutboxStatus) -> Iterator[Condition]:
+    """Intervals that somebody has deleted at Oden while they were open."""
+    if outbox.held:
+        text = (
+            f"{counted(outbox.held, 'interval was', 'intervals were')} deleted at Oden while open at the machine: "
+            "what belongs there is held. Say what becomes of it with `oden-gateway outbox recreate` or `drop`."
+        )
+        yield Condition("deleted_at_oden", "", text)
 
 
 def damage(folders: Sequence[str]) -> Iterator[Condition]:

@@ -56,6 +56,10 @@ class StatusLoop:
         self._lost_lines = 0
         self.turned_at = clock.monotonic()
 
+    def follow(self, parts: Parts) -> None:
+        """Look at other parts from now on."""
+        self._parts = parts
+
     def snapshot(self) -> Snapshot:
         """The picture as it is now."""
         stuck = self._supervisor.stuck()

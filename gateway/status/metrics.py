@@ -1,9 +1,11 @@
 """The snapshot as Prometheus metrics: the one catalogue of their names."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
+from typing import get_args
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -14,16 +16,23 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from gateway.health import KindName
 from gateway.status.snapshot import Histogram, Snapshot
+
+MOST_INPUTS = 10_000
+"""Inputs of which the age is exposed, the first of the configuration: a scrape has to stay bounded."""
 
 
 class Metrics(Collector):
-    """Answers a scrape from one snapshot taken for it; keeps no numbers of its own."""
+    """Answers a scrape from one snapshot taken for it; keeps no numbers of its own. What is known of the process
+    (`process_...`: memory, CPU, open files, start) is the library's.
+    """
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
         self._snapshot = snapshot
         self._registry = CollectorRegistry()
         self._registry.register(self)
+        ProcessCollector(registry=self._registry)
 
     def collect(self) -> Iterator[Metric]:
         yield from families(self._snapshot())
@@ -37,6 +46,8 @@ class Metrics(Collector):
 def families(now: Snapshot) -> Iterator[Metric]:
     """Every metric of the gateway. The library adds `_total` to counters, `_info` to the info."""
     yield InfoMetricFamily("oden_gateway", "The gateway's version.", value={"version": now.version})
+    yield from _health(now)
+    yield from _ages(now)
 
     samples = CounterMetricFamily(
         "oden_gateway_samples", "Values and messages received from a source.", labels=["source", "quality"]
@@ -69,6 +80,16 @@ def families(now: Snapshot) -> Iterator[Metric]:
         lost.add_metric([reason], count)
     yield lost
 
+    of_line = GaugeMetricFamily(
+        "oden_gateway_line_records", "Records of a line that are not at Oden yet.", labels=["line"]
+    )
+    for line in now.lines:
+        of_line.add_metric([line.key], line.waiting)
+    yield of_line
+    yield GaugeMetricFamily("oden_gateway_outbox_bytes", "Size of the outbox on disk.", value=now.outbox.bytes)
+    yield GaugeMetricFamily(
+        "oden_gateway_outbox_limit_bytes", "The size at which nothing more is taken in.", value=now.outbox.limit
+    )
     waiting = GaugeMetricFamily("oden_gateway_outbox_records", "Records in the outbox.", labels=["state"])
     for state, count in now.outbox.records.items():
         waiting.add_metric([state], count)
@@ -95,6 +116,53 @@ def families(now: Snapshot) -> Iterator[Metric]:
         requests.add_metric(key, count)
     yield requests
     yield _histogram("oden_gateway_request_seconds", "How long Oden took to answer.", now.oden.seconds)
+
+
+def _health(now: Snapshot) -> Iterator[Metric]:
+    """Health as numbers: 1 for yes. A kind of problem that there is not has the value 0, so that an alert on it can
+    end.
+    """
+    yield GaugeMetricFamily("oden_gateway_healthy", "1 while nothing at all is wrong.", value=int(now.healthy))
+    yield GaugeMetricFamily(
+        "oden_gateway_taking_in", "1 while data are taken in.", value=int(now.taking_in.state == "yes")
+    )
+    yield GaugeMetricFamily(
+        "oden_gateway_delivering",
+        "1 while records are delivered, or could be.",
+        value=int(now.delivering.state == "yes"),
+    )
+    problems = GaugeMetricFamily("oden_gateway_problem", "Problems of a kind that there are.", labels=["kind"])
+    numbers = Counter(problem.kind for problem in now.problems)
+    for kind in get_args(KindName):
+        problems.add_metric([kind], numbers[kind])
+    yield problems
+
+
+def _ages(now: Snapshot) -> Iterator[Metric]:
+    """When something last came or went."""
+    success = GaugeMetricFamily(
+        "oden_gateway_last_success_timestamp_seconds", "When Oden last took something; absent before the first time."
+    )
+    if now.oden.last_success_at is not None:
+        success.add_metric([], now.oden.last_success_at)
+    yield success
+    newest = GaugeMetricFamily(
+        "oden_gateway_source_last_sample_timestamp_seconds",
+        "When a source last said something; absent before the first time.",
+        labels=["source"],
+    )
+    for source in now.sources:
+        if source.last_sample_at is not None:
+            newest.add_metric([source.name], source.last_sample_at)
+    yield newest
+    ages = GaugeMetricFamily(
+        "oden_gateway_input_age_seconds", "Age of an input's last value.", labels=["line", "input"]
+    )
+    inputs = ((line.key, name, known.at) for line in now.lines for name, known in line.inputs.items())
+    for key, name, at in islice(inputs, MOST_INPUTS):
+        if at is not None:
+            ages.add_metric([key, name], max(0.0, now.now - at))
+    yield ages
 
 
 def _histogram(name: str, text: str, values: Histogram) -> Metric:

@@ -25,6 +25,10 @@ class Systemd:
     def ready(self) -> None:
         self._send("READY=1")
 
+    def reloading(self) -> None:
+        """A reload begins; `ready` ends it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
     def stopping(self) -> None:
         self._send("STOPPING=1")
 

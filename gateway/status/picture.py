@@ -54,9 +54,9 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
-    lines = tuple(_line(parts, plan) for plan in parts.plans)
+    lines = tuple(_line(parts, plan, summary) for plan in parts.plans)
     oden = _oden(parts, now)
-    outbox = _outbox(summary, oden, parts.drain.gap)
+    outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
         [
             *([Condition("not_turning", "", f"The gateway is stuck: {stuck}.")] if stuck else []),
@@ -65,19 +65,23 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
             *findings.delivery(oden, lines, outbox, now),
+            *findings.silence(oden, outbox),
             *findings.connections(sources),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
+            *findings.held(outbox),
             *findings.losses(summary.notices, now),
         ]
     )
     current = problems.current()
     verdict = health(current)
+    not_ready = verdict.not_ready(now)
     return Snapshot(
         version=__version__,
         started_at=parts.started_at,
         now=now,
-        ready=stuck is None,
+        ready=not_ready is None,
+        not_ready=not_ready,
         taking_in=verdict.taking_in,
         delivering=verdict.delivering,
         problems=current,
@@ -121,7 +125,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
     )
 
 
-def _line(parts: Parts, plan: LinePlan) -> LineStatus:
+def _line(parts: Parts, plan: LinePlan, summary: Summary) -> LineStatus:
     state = parts.intake.state(plan.key)
     run, meaning = state.runs.current, state.states.meaning
     hold = parts.drain.health.lines.get(plan.key)
@@ -138,6 +142,7 @@ def _line(parts: Parts, plan: LinePlan) -> LineStatus:
             name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()
         },
         without_run=_without_run(state),
+        waiting=summary.counts.by_line.get(plan.key, 0),
     )
 
 
@@ -151,7 +156,7 @@ def _without_run(state: LineState) -> dict[str, Number]:
     return {name: whole(round(total(parts), DECIMALS)) for name, parts in amounts.items()}
 
 
-def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
+def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> OutboxStatus:
     counts = summary.counts
     to_do = counts.waiting + counts.sending + counts.in_doubt
     seconds = to_do * gap if oden.held is None or not to_do else float("inf")
@@ -167,6 +172,8 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float) -> OutboxStatus:
         oldest_at=counts.oldest_at,
         drain_seconds=seconds,
         bytes=summary.bytes,
+        limit=limit,
+        held=counts.held,
     )
 
 
@@ -182,4 +189,5 @@ def _oden(parts: Parts, now: float) -> OdenStatus:
         requests=dict(state.requests),
         seconds=Histogram(BUCKETS, tuple(state.seconds), state.seconds_sum),
         used_share=min(1.0, state.used_share(now) * parts.drain.gap),
+        silent_seconds=parts.drain.silent_for(),
     )

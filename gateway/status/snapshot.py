@@ -77,7 +77,8 @@ class StateStatus:
 
 @dataclass(frozen=True, slots=True)
 class LineStatus:
-    """One line. `held` says why nothing of it is delivered, None while it is.
+    """One line. `held` says why nothing of it is delivered, None while it is; `waiting` is how many of its records are
+    not at Oden yet.
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on.
@@ -92,16 +93,22 @@ class LineStatus:
     held: str | None
     inputs: Mapping[str, InputStatus]
     without_run: Mapping[str, int | float]
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxStatus:
-    """What waits on disk. `drain_seconds` is how long that takes at the present pace, infinity while nothing flows."""
+    """What waits on disk. `drain_seconds` is how long that takes at the present pace, infinity while nothing flows;
+    `limit` is how many bytes the outbox may have.
+    """
 
     records: Mapping[Waiting, int]
     oldest_at: float | None
     drain_seconds: float
     bytes: int
+    limit: int = 0
+    held: int = 0
+    """Intervals that somebody has deleted at Oden while they were open."""
 
     @property
     def to_do(self) -> int:
@@ -129,6 +136,7 @@ class OdenStatus:
 
     `held` says why nothing at all is delivered and `retry_at` when that is tried again. `requests` counts by
     (object, action, outcome). `used_share`, 0 to 1, is the part of the request slots used over the last minutes.
+    `silent_seconds` is how long requests have been without any answer, None while nothing waits for one.
     `last_error` and `last_error_at` stay after a success: a later `last_success_at` says that it is over.
     """
 
@@ -141,6 +149,7 @@ class OdenStatus:
     requests: Mapping[tuple[str, str, str], int]
     seconds: Histogram
     used_share: float
+    silent_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,8 @@ class DeadLetter:
 class Snapshot:
     """The whole picture.
 
-    `ready` says that every loop runs; a peer that is away does not unmake it. `problems` are what is wrong, the
+    `ready` says that every loop runs, that data are taken in, and that they are delivered or that this has waited for
+    less than five minutes; `not_ready` says why it is not. `problems` are what is wrong, the
     gravest first, and `taking_in` and `delivering` what follows from them; `hints` are sentences about what was
     lately, which need no repair and do not make it unhealthy. `notices` and `dead_letters` are the newest ones,
     newest first; how many dead letters there are, `outbox.records` says.
@@ -168,6 +178,7 @@ class Snapshot:
     started_at: float
     now: float
     ready: bool
+    not_ready: str | None
     taking_in: FlowHealth
     delivering: FlowHealth
     problems: tuple[Problem, ...]
@@ -185,7 +196,7 @@ class Snapshot:
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing at all is wrong. `/healthz` asks for less: only whether the process still turns."""
+        """Whether nothing at all is wrong. `/readyz` asks for less, `/healthz` only whether the process still turns."""
         return self.ready and not self.problems
 
     @property

@@ -112,7 +112,7 @@ class StatusServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         now = self._snapshot()
-        text = "ok" if now.ready else "not ready: " + (" ".join(problem.text for problem in now.problems) or "starting")
+        text = "ok" if now.ready else f"not ready: {now.not_ready}"
         return web.Response(text=text, status=200 if now.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:

@@ -56,11 +56,13 @@ def rows() -> list[Row]:
         Row("as the document's examples"),
         *(Row(f"nothing={value}", Manners(nothing=value)) for value in ("empty", "404")),
         Row("range=start", Manners(range="start")),
-        Row("ids=no", Manners(ids=False)),
+        *(Row(f"ids={value}", Manners(ids=value)) for value in ("no", "only")),
+        Row("rounds=60", Manners(rounds=60)),
         *(Row(f"bulk_update={value}", Manners(bulk_update=value)) for value in (404, 501)),
         Row("search_lag=30", Manners(search_lag=30.0)),
         *refuses,
         *(Row(f"updated={value}", Manners(updated=value)) for value in ("empty", "text")),
+        Row("metadata=replace", Manners(metadata="replace")),
         *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 500)),
         *(
             Row(

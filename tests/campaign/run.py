@@ -45,7 +45,7 @@ PATIENCE = 24 * 3600.0
 """Seconds of the loop in which everything must be delivered once nothing goes wrong any more."""
 IDLE = 60.0
 """Seconds without anything to do after which nothing more will come."""
-CALM = 3600.0
+CALM = 2 * 3600.0
 """Seconds for which a calm line goes on after the last fault."""
 GAP = 1.000
 """Seconds between two requests at the least."""

@@ -99,7 +99,7 @@ def modes(chances: random.Random, lag: float) -> Manners:
     return Manners(
         nothing=chances.choice(("by_match", "empty", "404")),
         range=chances.choice(("overlap", "start")),
-        ids=chances.random() < 0.9,
+        ids=chances.choice(("yes",) * 8 + ("no", "only")),
         bulk_update=chances.choice((200, 200, 200, 404, 501)),
         search_lag=chances.choice((0.0, 0.0, 0.0, 0.0, lag)),
     )
@@ -121,6 +121,7 @@ def manners(chances: random.Random, before: Manners, mapped: int) -> Manners:
         updated=chances.choice(("whole", "whole", "whole", "empty", "text")),
         overlap=chances.choice((200, 200, 400, 409, 500)),
         refuse=refuse,
+        metadata=chances.choice(("merge", "replace")),
     )
 
 

@@ -265,7 +265,7 @@ def test_drop_asks_and_takes_what_depends_on_it(refused: Site) -> None:
         printed = refused.outbox("drop", "--where", "dead", text=answer, code=1)
         assert asked in printed
         assert "Nothing was dropped." in printed
-    assert "records that are dead or unsettled, not waiting" in refused.outbox(
+    assert "records that are dead or unsettled or deleted, not waiting" in refused.outbox(
         "drop", "--where", "waiting", "--yes", code=1
     )
     assert len(refused.json("list")["records"]) == 4

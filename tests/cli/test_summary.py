@@ -331,6 +331,15 @@ def sentences_about(text: str) -> list[str]:
             "scrap_yield: {entries: [{count: good, of: batch, raw_data: {yield: '{n}'}}]}",
             "What is counted for batches while none is on goes to the next batch.",
         ),
+        (
+            "  a: {source: plc, node: A, deadband: 2%}",
+            "a says nothing while it moves by no more than 2 % of its range.",
+        ),
+        (
+            "  a: {source: plc, node: A, sampling: 0, queue: 20, publishing_interval: 50ms}",
+            "Of a the server looks at it as often as it can, keeps 20 of its values until they are taken, reports it "
+            "every 50 ms.",
+        ),
         ("", "Nothing becomes of these inputs: say under 'run', 'states' and the like what they mean."),
     ],
 )

@@ -73,7 +73,7 @@ CASES: dict[str, Wrong] = {
     "second document": edit("sources:", "▲---\nsources:", "second document"),
     "unknown alias": edit("Factory A  ", "▲*nobody  ", "anchor"),
     "duplicate key": edit(
-        "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 24, column 7"
+        "      settle: 500ms", "      settle: 500ms\n      ▲settle: 1s", "duplicate key 'settle'", "line 25, column 7"
     ),
     "duplicate number": edit(
         "1: {category: Uptime}", "1: {category: Uptime}\n        ▲1: {category: Uptime}", "duplicate key '1'"

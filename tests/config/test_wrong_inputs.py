@@ -49,6 +49,18 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
             "'only' means nothing beside 'device' and 'metric'",
         ),
         ("x: {source: plc, node: i=1, id: ▲number}", "'id' means nothing here: the source 'plc' is OPC UA"),
+        ("x: {source: floor, topic: t, sampling: ▲0}", "'sampling' means nothing here: the source 'floor' is MQTT"),
+        (
+            "x: {source: plc, node: i=1, counter: {}, deadband: ▲2}",
+            "small changes would not be counted: remove it, or 'counter'",
+        ),
+        ("x: {source: plc, node: i=1, deadband: ▲2 mm}", 'write how far the value must move, such as 0.5, or "2%"'),
+        ("x: {source: plc, node: i=1, edge: any, trigger: ▲timestamp}", "'edge' sees changes, and a value that is"),
+        ("x: {source: plc, node: i=1, index: ▲a}", "write the number of the element, counted from 0"),
+        (
+            'x: {source: plc, node: "ns=2;s=Speed", ▲queue: 5}',
+            "'speed' names this tag too, with another 'queue': the server watches a tag in one way",
+        ),
         ("x: {source: floor, topic: t, id: ▲[a, b.]}", "write the name of a field, with single dots"),
         ("x: {source: floor, topic: t, only: {type: ▲[]}}", "write a value, or several: scrap or [start, stop]"),
         ("x: {source: floor, topic: t, only: {type: ▲{a: 1}}}", "write a value, or several: scrap or [start, stop]"),

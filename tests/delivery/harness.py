@@ -119,6 +119,7 @@ class Rig:
         self.clock = AnchoredClock()
         self.wording = DEFAULT
         self.rows = MemoryStore()
+        self.time_known = True
 
     @asynccontextmanager
     async def running(
@@ -129,7 +130,7 @@ class Rig:
         pace = Pace(asyncio.get_running_loop().time() - 2.0, self.interval)
         async with OdenClient(url or self.oden.url, token, timeout, pace) as client:
             options = DeliveryOptions(self.settle, timeout, self.wording)
-            drain = Drain(self.outbox, client, self.clock, options, LINES)
+            drain = Drain(self.outbox, client, self.clock, options, LINES, lambda: self.time_known)
             self.delivery: asyncio.Task[None] | None = asyncio.create_task(drain.run())
             try:
                 yield drain

@@ -3,10 +3,12 @@ lost over finding that out."""
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from gateway.delivery.ends import ENDS_AGAIN, EndsOrder
+from gateway.delivery.ends import EndsOrder
+from gateway.delivery.learned import AGAIN
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval
 from gateway.simulator.oden.manners import Manners
@@ -106,7 +108,7 @@ def test_what_was_learned_is_tried_anew_after_a_day() -> None:
         await shift(plant, 5)
         assert first_ends.types == {"RUN", "STATE"}
         plant.oden.model.manners = Manners()
-        await asyncio.sleep(ENDS_AGAIN)
+        await asyncio.sleep(AGAIN)
         assert not first_ends.types
         await shift(plant, 5, begin=100_000)
         assert not first_ends.types
@@ -120,3 +122,28 @@ def test_with_bulk_a_refused_start_is_a_dead_letter() -> None:
     """Who chose `bulk` has said that this Oden takes overlaps."""
     plant = live(shift, Manners(overlap=400), settings=settings("bulk"))
     assert plant.outbox.counts().dead > 0
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_what_is_put_into_the_past_waits_until_what_overlaps_it_is_shortened(status: int) -> None:
+    """A state that is over was another for its second half, and for a while in its first: where Oden refuses overlaps,
+    the state is shortened first, and each is there, once."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(0, "STATE"), plant.start(100, "STATE")
+        plant.commit(first)
+        await plant.drained()
+        plant.commit(plant.end(first, 100))
+        await plant.drained()
+        plant.commit(second)
+        await plant.drained()
+        for at in (40, 20):
+            late = replace(plant.start(at, "STATE"), end=T + (100 if at == 40 else 40))
+            plant.commit(late, plant.end(first, at))
+            await asyncio.sleep(3)
+        await plant.drained()
+
+    plant = live(story, Manners(overlap=status))
+    wanted = [(T, T + 20), (T + 20, T + 40), (T + 40, T + 100), (T + 100, None)]
+    assert [(one.start, one.end) for one in plant.intervals("STATE")] == wanted
+    assert plant.outbox.counts().dead == 0

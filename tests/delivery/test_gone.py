@@ -3,7 +3,14 @@
 import asyncio
 import json
 
-from gateway.simulator.oden.store import Interval
+import pytest
+
+from gateway.model import StartInterval
+from gateway.outbox.control_handlers import Question
+from gateway.outbox.lanes import stored_record
+from gateway.outbox.listing import Filter
+from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.store import Interval, Line
 from tests.delivery.harness import FACTORY
 from tests.delivery.simulated import Plant, T, live
 
@@ -18,8 +25,8 @@ def ask(plant: Plant, action: str, run: Interval, **fields: object) -> None:
 
 
 def test_p5_a_deleted_run_concerns_nobody_else() -> None:
-    """60 codes for a run of line 1 that somebody has deleted: each is a dead letter of that run, after one look for
-    it; the records of line 2 are at Oden within 15 seconds, and no alarm is raised.
+    """60 codes for a run of line 1 that has ended, and that somebody has deleted: each is a dead letter of that run,
+    after one look for it; the records of line 2 are at Oden within 15 seconds, and no alarm is raised.
     """
 
     async def story(plant: Plant) -> None:
@@ -27,14 +34,14 @@ def test_p5_a_deleted_run_concerns_nobody_else() -> None:
         plant.commit(run)
         await plant.drained()
         ask(plant, "delete", plant.intervals("RUN")[0])
-        plant.commit(*(plant.output(run, 10 + number, 1, scrap_code=f"code {number}") for number in range(60)))
+        codes = (plant.output(run, 10 + number, 1, scrap_code=f"code {number}") for number in range(60))
+        plant.commit(*codes, plant.end(run, 100))
         other = plant.start(80, name="other", line=OTHER)
         plant.commit(other, *(plant.output(other, 90 + n, 5, scrap_code=f"code {n}") for n in range(3)))
         begun = asyncio.get_running_loop().time()
         await plant.until(lambda: len(_output(plant)) == 3)
         assert asyncio.get_running_loop().time() - begun <= 15.0
         assert plant.drain.health.api is None
-        plant.commit(plant.end(run, 100))
         await plant.drained()
 
     plant = live(story)
@@ -74,6 +81,90 @@ def test_p4_a_run_that_somebody_has_made_anew_goes_on_under_its_new_id() -> None
     assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("by hand", T + 50)]
     assert plant.total() == 12
     assert plant.outbox.counts().dead == 0
+
+
+async def deleted_while_open(plant: Plant) -> StartInterval:
+    """A run that somebody has deleted while it is open at the machine, with output that is held."""
+    run = plant.start(1, name="open")
+    plant.commit(run, plant.output(run, 5, 3))
+    await plant.drained()
+    ask(plant, "delete", plant.intervals("RUN")[0])
+    plant.commit(*(plant.output(run, 10 + number, 1, scrap_code=f"code {number}") for number in range(20)))
+    await plant.drained()
+    return run
+
+
+@pytest.mark.parametrize("errors", ["documented", "message", "text"])
+def test_p5_an_interval_that_is_open_at_the_machine_is_no_graveyard(errors: str) -> None:
+    """Somebody deletes the run that is on: what comes for it is held and shown, costs no requests, and nothing is a
+    dead letter. `outbox recreate` makes it anew, with its name and product; what is held follows, and its end."""
+
+    async def story(plant: Plant) -> None:
+        run = await deleted_while_open(plant)
+        assert (plant.outbox.counts().dead, plant.outbox.counts().held, plant.outbox.counts().parked) == (0, 1, 20)
+        asked = len(plant.seen)
+        plant.commit(plant.output(run, 100, 5), plant.end(run, 200))
+        await plant.drained()
+        assert len(plant.seen) == asked
+        listed = [item["record"] for item in await plant.ask("list", Question(Filter(where="deleted")))]
+        assert len(listed) == 22
+        key = listed[0]["record"]["key"]  # type: ignore[index] # an item of the list
+        assert await plant.ask("recreate", Question(Filter(keys=frozenset({key})))) == [{"recreated": 1}]
+        await plant.drained()
+
+    plant = live(story, Manners(errors=errors, nothing="empty"))
+    assert [(run.name, run.start, run.end) for run in plant.intervals("RUN")] == [("open", T + 1, T + 200)]
+    assert plant.intervals("RUN")[0].metadata["product"]["name"] == "Film 20"  # type: ignore[index]
+    assert plant.total() == 25, "what was entered before the deletion is gone with it"
+    counts = plant.outbox.counts()
+    assert (counts.dead, counts.held, counts.parked) == (0, 0, 0)
+
+
+def test_p4_a_run_that_was_made_by_hand_meanwhile_is_not_made_again() -> None:
+    """Before `outbox recreate` makes it, it is looked up."""
+
+    async def story(plant: Plant) -> None:
+        run = await deleted_while_open(plant)
+        start = "2027-01-15T08:00:01Z"
+        gone = Interval("", "RUN", Line(FACTORY, "Line 01"), None, 0, None, {})
+        ask(plant, "set", gone, name="by hand", start_time=start, metadata={"product": {"name": "Film 9"}})
+        await plant.ask("recreate", Question(Filter(keys=frozenset({held_key(plant, run)}))))
+        await plant.drained()
+
+    plant = live(story)
+    assert [run.name for run in plant.intervals("RUN")] == ["by hand"]
+    assert plant.total() == 20
+
+
+def test_p6_what_is_held_is_given_up_only_by_a_person() -> None:
+    """`outbox drop` gives up what is held, and nothing else; what comes afterwards is held again."""
+
+    async def story(plant: Plant) -> None:
+        run = await deleted_while_open(plant)
+        other = plant.start(500, name="other")
+        plant.commit(other, plant.output(other, 510, 1, scrap_code="bad"))
+        await plant.drained()
+        key = held_key(plant, run)
+        (said,) = await plant.ask("drop", Question(Filter(keys=frozenset({key})), dry=True))
+        assert (said["letters"], said["held"]) == (0, 20)
+        (said,) = await plant.ask("drop", Question(Filter(keys=frozenset({key}))))
+        assert (said["letters"], said["held"]) == (0, 20)
+        assert (plant.outbox.counts().dead, plant.outbox.counts().held, plant.outbox.counts().parked) == (1, 1, 0)
+        plant.commit(plant.output(run, 600, 9), plant.end(run, 700))
+        await plant.drained()
+        assert plant.outbox.counts().parked == 2
+        await plant.ask("drop", Question(Filter(where="deleted")))
+
+    plant = live(story, faults=["error status=400 at=scrap_yield/set holding=bad"])
+    counts = plant.outbox.counts()
+    assert (counts.dead, counts.held, counts.parked) == (1, 0, 0)
+    assert plant.outbox.totals.dropped == 22
+
+
+def held_key(plant: Plant, run: StartInterval) -> str:
+    """The key of a record that is held for the run."""
+    rows = (stored_record(text).record for name, text in plant.rows.items() if "/parked/" in name)
+    return next(record.key for record in rows if record.interval == run.key)
 
 
 def test_p5_many_refusals_of_one_interval_are_no_alarm_and_of_many_are_one() -> None:

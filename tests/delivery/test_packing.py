@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,7 @@ async def test_p5_one_that_is_refused_in_a_pack_is_one_dead_letter(rig: Rig, ode
         await rig.drained()
         (letter,) = await rig.outbox(Outbox.dead_letters, 5)
         counts = await rig.counts()
-    assert oden.seen == ["intervals/update"]
+    assert oden.seen == ["intervals/update", "interval/search"], "it is looked whether the interval is still there"
     assert (letter.record, counts.dead, counts.parked) == (ends[2], 1, 0)
     assert "end_time" in letter.error
     assert [state.end is None for state in oden.states()] == [False, False, True, False, False]
@@ -156,7 +157,8 @@ async def test_custom_intervals_are_made_together(rig: Rig, oden: Oden) -> None:
         await rig.commit(drain, later, rig.end(open_one, open_one.start + 9))
         await rig.drained()
         assert (await rig.counts()).dead == 0
-    assert sorted(oden.seen[3:]) == ["intervals/update"]
+    # A change is looked at before; the ends are told beside it.
+    assert Counter(oden.seen[3:]) == {"interval/set": 3, "interval/search": 1}
     found = at_oden(oden)
     assert [wash.start for wash in found] == [wash.start for wash in [*made, open_one]]
     assert (found[25].end, found[25].metadata["n"], found[29].end) == (

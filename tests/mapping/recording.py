@@ -6,15 +6,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
-from gateway.config.schema import Line
+from gateway.config.lookups import read_lookups
+from gateway.config.schema import Line, LookupTable
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.feeder import feed, settled, time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Output, Record, Sample, Setting, StartInterval, UpdateInterval
+from gateway.model import (
+    NO_LOOKUPS,
+    Lookups,
+    Moment,
+    Notice,
+    Output,
+    Record,
+    Sample,
+    Setting,
+    StartInterval,
+    UpdateInterval,
+)
 from gateway.trial.play import moments
 
 T0 = 1_767_592_800.0
@@ -68,7 +81,18 @@ def golden(folder: Path) -> tuple[LinePlan, list[Sample | Tick]]:
     """The line and the events of a golden recording."""
     line = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
     events = (folder / "samples.jsonl").read_text().splitlines()
-    return compile_line(line, ()), [_event(json.loads(text)) for text in events]
+    return compile_line(line, (), _tables(folder)), [_event(json.loads(text)) for text in events]
+
+
+def _tables(folder: Path) -> Lookups:
+    """The tables of a golden recording, where it has some: `tables` as a configuration has them."""
+    file = folder / "tables.yaml"
+    if not file.exists():
+        return NO_LOOKUPS
+    tables = TypeAdapter(dict[str, LookupTable]).validate_python(YAML(typ="safe").load(file), strict=False)
+    paths = {name: table.file and folder / table.file for name, table in tables.items()}
+    placed = {name: table.model_copy(update={"file": paths[name]}) for name, table in tables.items()}
+    return read_lookups(placed, lambda loc: ".".join(map(str, loc)))
 
 
 def _event(given: dict[str, Any]) -> Sample | Tick:

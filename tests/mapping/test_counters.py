@@ -1,5 +1,6 @@
 """Counters: what two sightings and the time between them say."""
 
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema_io import Counter
-from gateway.mapping.counters import delta, refusal
+from gateway.mapping.counters import NOTHING_KNOWN, delta, refusal
 
 
 def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
@@ -132,3 +133,108 @@ def test_p2_a_counter_that_rests_while_it_is_watched_is_no_gap() -> None:
     night = 14 * 3600.0
     assert delta(counter(65536, "5/s"), 10, 11, night, watched=True).gap is None
     assert "whole turn" in (delta(counter(65536, "5/s"), 10, 11, night, watched=False).gap or "")
+
+
+@given(st.sampled_from([16, 32]), st.data())
+def test_p2_a_count_with_a_sign_is_exact_below_one_turn(bits: int, data: st.DataObject) -> None:
+    """From the largest number to the smallest, through -1 to 0, and on: it counts as its bits do."""
+    turn, half = 1 << bits, 1 << (bits - 1)
+    last, made = data.draw(st.integers(-half, half - 1)), data.draw(st.integers(0, turn - 1))
+    value = (last + made + half) % turn - half
+    spec = policy(signed=bits)
+    assert refusal(spec, last) is None
+    assert refusal(spec, value) is None
+    move = delta(spec, last, value, 1.0, watched=True)
+    assert (move.amount, move.gap) == (made, None)
+
+
+@pytest.mark.parametrize(
+    ("bits", "value", "fits"),
+    [(16, 32767, True), (16, 32768, False), (16, -32769, False), (16, 1.5, False), (32, 2**31, False), (32, -9, True)],
+)
+def test_a_count_with_a_sign_has_so_many_bits(bits: int, value: float, fits: bool) -> None:
+    """What they cannot hold is refused, with what they can."""
+    assert (refusal(policy(signed=bits), value) is None) == fits
+
+
+@given(st.lists(st.integers(0, 1000), min_size=2, max_size=30))
+def test_p2_a_counter_that_counts_down_is_exact_but_where_it_is_set(shown: list[int]) -> None:
+    """All that it goes down by was made; where it goes up it was set, which counts nothing and is said."""
+    spec = policy(direction="down", max_rate="1000/s")
+    moves = [delta(spec, last, value, 1.0, watched=True) for last, value in pairwise(shown)]
+    assert sum(move.amount for move in moves) == sum(max(0, last - value) for last, value in pairwise(shown))
+    assert [move.gap is not None for move in moves] == [value > last for last, value in pairwise(shown)]
+
+
+def counted(
+    spec: Counter, shown: list[float], seconds: float = 1.0, *, watched: bool = True
+) -> tuple[float, list[str]]:
+    """What a counter that shows these values one after the other has counted, and the gaps that are listed."""
+    total: float = 0
+    gaps: list[str] = []
+    memory = NOTHING_KNOWN
+    for last, value in pairwise(shown):
+        move = delta(spec, last, value, seconds, watched=watched, memory=memory)
+        total, memory = total + move.amount, move.memory
+        gaps += [move.gap] if move.gap is not None else []
+    return total, gaps
+
+
+specs = st.builds(
+    policy,
+    max_rate=st.sampled_from(["5/s", None]),
+    rollover=st.sampled_from([None, 10**6]),
+    backwards=st.sampled_from(["reset", "ignore", "count"]),
+    too_fast=st.sampled_from(["count", "ignore"]),
+)
+
+
+@given(
+    specs,
+    st.integers(5_000, 400_000),
+    st.lists(st.integers(1, 5), min_size=2, max_size=20),
+    st.sampled_from([[0], [0, 0], [0, 0, 0], [999_999], [600_000], [3], [0, 0], [4_000, 4_000]]),
+    st.data(),
+)
+def test_p2_p4_a_glitch_changes_nothing_and_is_listed(
+    spec: Counter, begin: int, parts: list[int], glitch: list[float], data: st.DataObject
+) -> None:
+    """The counter leaves by a move that no machine makes, and comes back: the sum is what was made, whatever the
+    policies for resets and jumps are."""
+    shown: list[float] = [*accumulate(parts, initial=begin)]
+    at = data.draw(st.integers(2, len(shown) - 1))
+    total, gaps = counted(spec, [*shown[:at], *glitch, *shown[at:]])
+    assert total == sum(parts)
+    assert gaps
+
+
+@given(
+    st.integers(1, 30), st.lists(st.integers(1, 5), min_size=1, max_size=20), st.lists(st.integers(1, 5), max_size=9)
+)
+def test_p2_a_reset_from_which_it_goes_on_is_no_glitch(begin: int, before: list[int], since: list[int]) -> None:
+    """What the machine can have made since zero is counted, also where that is more than the counter showed before."""
+    shown: list[float] = [*accumulate(before, initial=begin), *accumulate(since, initial=0)]
+    for spec in (policy(max_rate="5/s"), policy()):
+        assert counted(spec, shown)[0] == sum(before) + sum(since)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=300), st.integers(2, 400), st.sampled_from(["count", "ignore"]))
+def test_a_jump_is_what_is_far_beyond_the_last_moves(parts: list[int], factor: int, fate: str) -> None:
+    """Without a max_rate: more than 100 times the largest of the last 100 moves, and of those only. It is listed, and
+    `too_fast` says what becomes of it; after a time in which nobody watched, any move can be."""
+    shown: list[float] = [*accumulate(parts, initial=0)]
+    jump = factor * max(parts[-100:])
+    total, gaps = counted(policy(too_fast=fate), [*shown, shown[-1] + jump])
+    assert bool(gaps) == (factor > 100)
+    assert total == sum(parts) + (0 if factor > 100 and fate == "ignore" else jump)
+    assert counted(policy(too_fast=fate), [*shown, shown[-1] + jump], watched=False) == (sum(parts) + jump, [])
+
+
+@given(st.lists(st.integers(1, 1000), max_size=400))
+def test_p12_the_memory_of_moves_is_small_and_exact(parts: list[int]) -> None:
+    """It holds the largest of the last 100, in no more entries than there are moves that were largest at some time."""
+    memory = NOTHING_KNOWN
+    for number, part in enumerate(parts, 1):
+        memory = memory.with_move(part)
+        assert memory.usual == max(parts[max(0, number - 100) : number])
+        assert len(memory.largest) <= 100

@@ -190,9 +190,29 @@ def test_a_message_again_is_news_and_a_heartbeat_again_is_none() -> None:
             '"ordr" is not an input',
         ),
         (
-            {"a": {"source": "plc", "node": "A", "counter": {"too_fast": "ignore"}}},
-            "lines.0.inputs.a.counter.too_fast",
-            "max_rate",
+            {"a": {"source": "plc", "node": "A", "counter": {"signed": 16, "rollover": 32768}}},
+            "lines.0.inputs.a.counter.rollover",
+            "rolls over at 65536: leave out 'rollover'",
+        ),
+        (
+            {"a": {"source": "plc", "node": "A", "counter": {"direction": "down", "backwards": "ignore"}}},
+            "lines.0.inputs.a.counter.backwards",
+            "counts up",
+        ),
+        (
+            {"a": {"source": "plc", "node": "A"}, "b": {"expr": "a > 5", "counter": {}}},
+            "lines.0.inputs.b.counter",
+            "is always true or false, and a counter is a number",
+        ),
+        (
+            {"a": {"source": "plc", "node": "A"}, "b": {"words": ["a", "hihg"]}},
+            "lines.0.inputs.b.words.1",
+            '"hihg" is not an input',
+        ),
+        (
+            {"a": {"source": "plc", "node": "A"}, "b": {"words": ["a", "b"]}},
+            "lines.0.inputs.b.words",
+            "follows from itself",
         ),
     ],
 )

@@ -1,5 +1,6 @@
 """Inputs: what a sample does to the memory of an input."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,13 +61,10 @@ def test_p2_bad_or_absent_value_leaves_the_last_good_one(value: object, quality:
         ("order", {"sku": "X"}, 'no field "number"'),
         ("order", "hello", 'no field "number"'),
         ("order", {"number": {"id": 5}}, "plain value"),
-        ("state", [1, 2], "plain value"),
         ("good", "12", "not a number"),
         ("good", True, "not a number"),
-        ("good", {"n": 1}, "not a number"),
         ("good", -1, "negative"),
         ("good", 65536, "rollover"),
-        ("good", float("nan"), "finite"),
         ("scrap", {"qty": float("inf")}, "finite"),
     ],
 )
@@ -81,12 +79,33 @@ def test_unusable_value_is_a_notice_and_changes_nothing(name: str, value: object
     assert not result.usable
 
 
-def test_field_that_says_null_is_a_value() -> None:
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [("state", [1, 2], "'index'"), ("good", {"n": 1}, "not a number"), ("good", float("nan"), "finite")],
+)
+def test_a_tag_that_holds_no_value_is_bad(name: str, value: object, problem: str) -> None:
+    """An array or NaN where a number was: the last value stays, as of a tag that cannot be read, and it is said."""
+    known = memory(name, 5)
+    result = reading(name, value, known)
+    assert problem in result.notices[0].text
+    assert result.memory == replace(known, quality="bad", bad_since=NOW)
+    assert not result.usable
+
+
+@pytest.mark.parametrize(("known", "expected"), [("A", ""), ("", ""), (5, 5), (None, None)])
+def test_null_of_a_tag_that_was_text_is_empty(known: object, expected: object) -> None:
+    """Null is what text is where there is none; a number that is null has not been read."""
+    result = reading("state", None, memory("state", known))
+    assert result.memory.value == expected
+    assert result.usable == (expected == "")
+
+
+def test_field_that_says_null_is_empty() -> None:
     """A message that says there is no order is heard; one that does not speak of orders is refused."""
     result = reading("order", {"number": None, "at": NOW}, memory("order", "A"))
     assert result.usable
     assert result.changed
-    assert result.memory.value is None
+    assert result.memory.value == ""
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.config.loader import load
+from gateway.errors import InvalidConfig
 from gateway.mapping.compile import LinePlan, compile_lines
-from gateway.mapping.compile_states import PACKML
+from gateway.mapping.state_presets import PACKML, TMC
 from gateway.model import Sample
 from tests.mapping.recording import LINE, T0, plan, play, tag, tick
 
@@ -42,11 +43,69 @@ def test_packml_state_by_number_and_by_name(number: int, name: str, kind: str) -
         assert play(line_plan, tag(10, "State", spelling)).texts == [f"start STATE 1 at 10: Found{reason}"]
 
 
+@pytest.mark.parametrize(("number", "name", "kind"), TMC)
+def test_tmc_state_by_number_and_by_name(number: int, name: str, kind: str) -> None:
+    """TMC (OPC 30060) has the names of PackML and numbers of its own."""
+    states = {"preset": "tmc", "input": "state", "categories": {kind: "Found"}}
+    line_plan = plan(run=None, scrap_yield=None, states=states)
+    reason = "" if kind == "uptime" else f", {name}"
+    for spelling in (number, name.upper()):
+        assert play(line_plan, tag(10, "State", spelling)).texts == [f"start STATE 1 at 10: Found{reason}"]
+
+
+def test_the_numbers_of_tmc_are_not_taken_for_those_of_packml() -> None:
+    """Where the node says that it is TMC's, the preset of PackML is refused; where only the number says so, it is said
+    with the remedy."""
+    states = {"preset": "packml", "input": "state"}
+    node = "nsu=http://opcfoundation.org/UA/TMC/v2/;i=6001"
+    with pytest.raises(InvalidConfig) as caught:
+        plan(run=None, scrap_yield=None, states=states, inputs={"state": {"source": "plc", "node": node}})
+    assert [(fault.loc[-1], "preset: tmc" in fault.text) for fault in caught.value.faults] == [("preset", True)]
+    (notice,) = play(plan(run=None, scrap_yield=None, states=states), tag(10, "State", 0)).notices
+    assert "preset: tmc" in notice.text
+
+
+def test_packml_of_2022_says_completed() -> None:
+    """It is the state that was called Complete."""
+    states = {"preset": "packml", "input": "state"}
+    line_plan = plan(run=None, scrap_yield=None, states=states)
+    for spelling in ("Completed", "COMPLETED", "completed"):
+        assert play(line_plan, tag(10, "State", spelling)).texts == ["start STATE 1 at 10: Planned Downtime, Complete"]
+
+
 def test_packml_numbers_are_those_of_the_standard() -> None:
     """All states, once each."""
     assert [number for number, _, _ in PACKML] == list(range(1, 18))
     assert len({name for _, name, _ in PACKML}) == 17
     assert [number for number, _, kind in PACKML if kind == "uptime"] == [6]
+
+
+def test_packml_opcua(tmp_path: Path) -> None:
+    """A server by OPC 30050: three state machines, each inside the one before. Those that are not active are empty; a
+    machine without unit modes produces."""
+    nodes = 'base: "ns=5;i=1", machine: "ns=5;i=2", execute: "ns=5;i=3", mode: "ns=5;i=4"'
+    line_plan = line(
+        tmp_path,
+        "include: [presets/packml_opcua.yaml]\nlines:\n  - {factory: Factory A, line: Line 01, use: packml_opcua, "
+        f"with: {{plc: press_plc, {nodes}}}}}\n",
+    )
+
+    def says(seconds: float, *states: str) -> list[Sample]:
+        at = T0 + seconds
+        return [Sample("press_plc", f"ns=5;i={node}", text, at) for node, text in enumerate(states, 1)]
+
+    samples = [
+        *says(10, "Aborted", "", ""),
+        *says(200, "Cleared", "Stopped", ""),
+        *says(400, "Cleared", "Running", "Execute"),
+    ]
+    assert play(line_plan, *samples, tick(600)).texts == [
+        "start STATE 1 at 10: Unplanned Downtime, Aborted",
+        "end STATE 1 at 200",
+        "start STATE 2 at 200: Unplanned Downtime, Stopped",
+        "end STATE 2 at 400",
+        "start STATE 3 at 400: Uptime",
+    ]
 
 
 def test_packtags(tmp_path: Path) -> None:

@@ -114,3 +114,32 @@ def test_wrong_look_ups(pattern: str, words: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse(pattern, LOOKUPS)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "values", "expected"),
+    [
+        ("{alarms[status].text|{status}}", {"status": 7}, "Door"),
+        ("{alarms[status].text|{status}}", {"status": 9}, 9),
+        ("Alarm {alarms[status].text|no. {status}}!", {"status": 9}, "Alarm no. 9!"),
+        ("{alarms[status].text|unknown}", {"status": None}, "unknown"),
+        ("{order|none}", {"order": ""}, "none"),
+        ("{order|none}", {"order": 0}, 0),
+        ("{order|}", {"order": None}, ""),
+        ("{order|{status}}", {"order": None, "status": None}, None),
+    ],
+)
+def test_what_stands_behind_a_bar_is_for_what_is_not_known(
+    pattern: str, values: dict[str, Scalar], expected: Scalar
+) -> None:
+    """A look-up or an input with a default: a text, or other inputs, whose type stays where they stand alone."""
+    alarms = Lookup(frozenset({"text"}), {"7": {"text": "Door"}})
+    parsed = parse(pattern, {"alarms": alarms})
+    assert parsed.render(lambda reference: values.get(reference.input)) == expected
+
+
+@pytest.mark.parametrize("pattern", ["{order|{sku}", "{order|{}}", "{|x}", "{alarms[status].txt|x}"])
+def test_a_default_is_checked_as_the_rest(pattern: str) -> None:
+    """Braces, names and columns, before and behind the bar."""
+    with pytest.raises(ValueError, match=r"."):
+        parse(pattern, {"alarms": Lookup(frozenset({"text"}), {})})

@@ -128,7 +128,7 @@ def test_many_as_one_request() -> None:
         (WASH, True, True),
         (replace(WASH, end=None), False, True),
         (update("K1"), True, False),
-        (update("K1", None, name="x"), True, False),
+        (update("K1", None, name="x"), False, False),
         (OUTPUT, False, True),
     ],
 )

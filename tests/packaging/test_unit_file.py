@@ -31,13 +31,13 @@ def settings(section: str) -> dict[str, list[str]]:
 def verify(unit: str, root: Path) -> str:
     """What `systemd-analyze verify` says of `unit` on a machine that has systemd's own units and the program.
 
-    The machine is the folder `root`. Its program is an empty file that may be executed: `verify` looks for that
-    and never runs it. Everything else that it complains about on a real machine, it complains about here.
+    The machine is the folder `root`. Its programs are empty files that may be executed: `verify` looks for that
+    and never runs them. Everything else that it complains about on a real machine, it complains about here.
     """
     shutil.copytree("/usr/lib/systemd/system", root / "usr/lib/systemd/system", symlinks=True)
-    program = root / "opt/oden-gateway/bin/oden-gateway"
-    program.parent.mkdir(parents=True)
-    program.touch(mode=0o755)
+    for program in (root / "opt/oden-gateway/bin/oden-gateway", root / "bin/sh"):
+        program.parent.mkdir(parents=True)
+        program.touch(mode=0o755)
     place = root / "etc/systemd/system/oden-gateway.service"
     place.parent.mkdir(parents=True)
     place.write_text(unit)
@@ -79,6 +79,7 @@ def test_the_unit_starts_the_command_with_the_default_paths() -> None:
     assert service["ExecStart"] == [f"/opt/oden-gateway/bin/{command} run -c /etc/oden-gateway/gateway.yaml"]
     assert OutboxConfig().directory == Path("/var/lib") / service["StateDirectory"][0]
     assert (service["StateDirectoryMode"], service["RuntimeDirectory"]) == (["0700"], ["oden-gateway"])
+    assert service["RuntimeDirectoryPreserve"] == ["yes"], "a crash leaves what ends the sessions before it"
 
 
 def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configuration() -> None:

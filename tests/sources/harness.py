@@ -1,17 +1,19 @@
 """What the tests of sources share: an intake that remembers, sources that run while a block does, and a clock."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from types import CoroutineType
 from typing import Any
 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import MqttConfig, OpcuaConfig
+from gateway.config.schema_io import Input
 from gateway.model import Notice, Sample
 from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Source
 from gateway.sources.mqtt import MqttSource
+from gateway.sources.opcua.tags import Tag, tag_of
 from tests.peers import PATIENCE, Mosquitto, wait_until
 
 
@@ -135,3 +137,13 @@ def mqtt_config(url: str, **settings: Any) -> MqttConfig:
 
 def mqtt_source(broker: Mosquitto, *topics: str, url: str | None = None, **settings: Any) -> MqttSource:
     return MqttSource("floor", mqtt_config(url or broker.url, **settings), topics, AnchoredClock())
+
+
+def opcua_tag(node: str, config: OpcuaConfig, **settings: Any) -> Tag:
+    """The tag `node`, watched as an input with `settings` says."""
+    return tag_of(Input.model_validate({"source": "plc", "node": node, **settings}), config)
+
+
+def opcua_tags(nodes: Iterable[str], config: OpcuaConfig) -> list[Tag]:
+    """The tags `nodes`, watched as their source says."""
+    return [opcua_tag(node, config) for node in nodes]

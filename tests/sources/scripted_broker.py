@@ -92,7 +92,7 @@ class ScriptedBroker:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                first, body = await _packet(reader)
+                first, body = await packet_of(reader)
                 if not self._take(first >> 4, body, writer):
                     break
         except (asyncio.IncompleteReadError, OSError):
@@ -131,7 +131,8 @@ class ScriptedBroker:
         return True
 
 
-async def _packet(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def packet_of(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    """The next packet: its first byte, and what follows its length."""
     first, length, shift = (await reader.readexactly(1))[0], 0, 0
     while True:
         digit = (await reader.readexactly(1))[0]

@@ -37,6 +37,7 @@ def line(number: int) -> LineStatus:
         held=None,
         inputs={"good": InputStatus(65_530, NOW - 0.25, "good"), "state": InputStatus(None, None, "bad")},
         without_run={"scrap": 3},
+        waiting=5,
     )
 
 
@@ -47,6 +48,7 @@ def picture() -> Snapshot:
         started_at=NOW - 86_400,
         now=NOW,
         ready=True,
+        not_ready=None,
         taking_in=FlowHealth("yes"),
         delivering=FlowHealth("yes"),
         problems=(),
@@ -61,7 +63,7 @@ def picture() -> Snapshot:
         ),
         lines=(line(1), line(2)),
         outbox=OutboxStatus(
-            {"waiting": 12, "sending": 1, "in_doubt": 2, "parked": 4, "dead": 3}, NOW - 61.5, 19.0, 4_096
+            {"waiting": 12, "sending": 1, "in_doubt": 2, "parked": 4, "dead": 3}, NOW - 61.5, 19.0, 4_096, 1_000_000
         ),
         oden=OdenStatus(
             url="https://api.oden.app/v2",

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.batch import IntakeHealth
 from gateway.health import Condition
-from gateway.intake import IntakeHealth
 from gateway.model import Notice
+from gateway.oden.http_answer import CERTIFICATE_DATES
 from gateway.status import findings
 from gateway.status.findings import LATELY
 from gateway.status.snapshot import Snapshot
@@ -35,6 +36,15 @@ def test_oden_cannot_be_reached(picture: Snapshot) -> None:
     assert held(picture, UNREACHABLE, NOW - 3.0, 1) == [f"{UNREACHABLE}; 1 record is safe on disk; tried again now."]
 
 
+def test_p11_a_certificate_that_is_refused_for_its_dates_is_a_problem_with_its_name(picture: Snapshot) -> None:
+    """It may be the clock of this machine that is wrong: what it shows is said."""
+    for words in CERTIFICATE_DATES:
+        oden = replace(picture.oden, held=f"Oden cannot be reached ({words})")
+        kinds = {found.kind: found.text for found in findings.delivery(oden, picture.lines, picture.outbox, NOW)}
+        assert next(iter(kinds)) == "certificate_dates"
+        assert f"({words}); for the gateway it is 20" in kinds["certificate_dates"]
+
+
 def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
     """An answer of Oden's is told as that."""
     [said] = held(picture, "401: bad token", NOW + 60)
@@ -47,6 +57,23 @@ def test_a_line_that_is_held(picture: Snapshot) -> None:
     [condition] = findings.delivery(picture.oden, lines, picture.outbox, NOW)
     assert (condition.kind, condition.object) == ("line_held", lines[1].key)
     assert condition.text == "Factory A, Line 02: nothing is delivered: 403: not allowed"
+
+
+def test_a_plant_of_which_each_line_is_held_delivers_nothing(picture: Snapshot) -> None:
+    """What holds each of the lines holds delivery: health says so, and each line is named as well."""
+    lines = tuple(replace(line, held="403: not allowed") for line in picture.lines)
+    kinds = [condition.kind for condition in findings.delivery(picture.oden, lines, picture.outbox, NOW)]
+    assert kinds == ["oden_held", "line_held", "line_held"]
+
+
+def test_oden_that_never_answers_is_said_after_a_while(picture: Snapshot) -> None:
+    """Requests that leave without an answer are told after SILENT; while all is held anyway, that is the reason."""
+    silent = replace(picture.oden, silent_seconds=findings.SILENT)
+    [said] = texts(findings.silence(silent, picture.outbox))
+    assert said.startswith("Oden has not answered for 20 s; 15 records are safe on disk")
+    assert texts(findings.silence(replace(silent, silent_seconds=19.0), picture.outbox)) == []
+    assert texts(findings.silence(replace(silent, held="401"), picture.outbox)) == []
+    assert texts(findings.silence(picture.oden, picture.outbox)) == []
 
 
 def test_a_refused_tag_is_named(picture: Snapshot) -> None:

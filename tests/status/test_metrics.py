@@ -6,8 +6,10 @@ from dataclasses import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from gateway.health import KINDS, FlowHealth
 from gateway.status.metrics import Metrics
 from gateway.status.snapshot import Snapshot
+from tests.status.conftest import NOW, problem
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -28,6 +30,22 @@ CATALOGUE = {
     "oden_gateway_gaps_total": {"source"},
     "oden_gateway_lost_total": {"reason"},
     "oden_gateway_rejects_total": set(),
+    "oden_gateway_healthy": set(),
+    "oden_gateway_taking_in": set(),
+    "oden_gateway_delivering": set(),
+    "oden_gateway_problem": {"kind"},
+    "oden_gateway_last_success_timestamp_seconds": set(),
+    "oden_gateway_source_last_sample_timestamp_seconds": {"source"},
+    "oden_gateway_input_age_seconds": {"line", "input"},
+    "oden_gateway_line_records": {"line"},
+    "oden_gateway_outbox_bytes": set(),
+    "oden_gateway_outbox_limit_bytes": set(),
+    "process_virtual_memory_bytes": set(),
+    "process_resident_memory_bytes": set(),
+    "process_start_time_seconds": set(),
+    "process_cpu_seconds_total": set(),
+    "process_open_fds": set(),
+    "process_max_fds": set(),
 }
 """Every name that a dashboard or an alert may rely on, with its labels."""
 
@@ -56,7 +74,11 @@ def test_names_and_labels_are_the_catalogue(picture: Snapshot) -> None:
 
 def test_both_formats_say_the_same(picture: Snapshot) -> None:
     """What a scraper asks for changes the format, never a value."""
-    assert scrape(picture) == scrape(picture, OPENMETRICS)
+    plain, openmetrics = scrape(picture), scrape(picture, OPENMETRICS)
+    assert plain.keys() == openmetrics.keys()
+    assert {key: plain[key] for key in plain if key[0].startswith("oden_")} == {
+        key: openmetrics[key] for key in openmetrics if key[0].startswith("oden_")
+    }
     assert Metrics(lambda: picture).scrape(OPENMETRICS)[1].startswith("application/openmetrics-text")
     assert Metrics(lambda: picture).scrape("text/html, */*")[1].startswith("text/plain")
 
@@ -76,6 +98,12 @@ def test_values_are_the_snapshots(picture: Snapshot) -> None:
     assert value(picture, "oden_gateway_merged_total") == 31
     assert value(picture, "oden_gateway_lost_total", reason="outbox_full") == 0
     assert value(picture, "oden_gateway_rejects_total") == 7
+    assert value(picture, "oden_gateway_outbox_bytes") == 4_096
+    assert value(picture, "oden_gateway_outbox_limit_bytes") == 1_000_000
+    assert value(picture, "oden_gateway_line_records", line="Factory A/Line 01") == 5
+    assert value(picture, "oden_gateway_last_success_timestamp_seconds") == NOW - 2
+    assert value(picture, "oden_gateway_source_last_sample_timestamp_seconds", source="press_plc") == NOW - 1
+    assert value(picture, "oden_gateway_input_age_seconds", line="Factory A/Line 02", input="good") == 0.25
     requests = {"object": "scrap_yield", "action": "set", "outcome": "in_doubt"}
     assert value(picture, "oden_gateway_requests_total", **requests) == 2
 
@@ -89,6 +117,27 @@ def test_the_histogram_is_cumulative(picture: Snapshot) -> None:
     assert value(picture, "oden_gateway_request_seconds_bucket", le="+Inf") == 42
     assert value(picture, "oden_gateway_request_seconds_count") == 42
     assert value(picture, "oden_gateway_request_seconds_sum") == 17.25
+
+
+def test_health_as_numbers(picture: Snapshot) -> None:
+    """Healthy, taking in and delivering are 1; each kind of problem is counted, those that there are not as 0."""
+    names = ("oden_gateway_healthy", "oden_gateway_taking_in", "oden_gateway_delivering")
+    assert [value(picture, name) for name in names] == [1, 1, 1]
+    ill = replace(
+        picture, problems=(problem("a"), problem("b")), taking_in=FlowHealth("no"), delivering=FlowHealth("waiting")
+    )
+    assert [value(ill, name) for name in names] == [0, 0, 0]
+    assert value(ill, "oden_gateway_problem", kind="source_away") == 2
+    assert {value(ill, "oden_gateway_problem", kind=kind) for kind in KINDS if kind != "source_away"} == {0}
+
+
+def test_what_never_was_is_absent(picture: Snapshot) -> None:
+    """A time of something that never happened would be a lie: there is no sample of it."""
+    floor = picture.sources[1]
+    names = {name for name, _ in scrape(replace(picture, oden=replace(picture.oden, last_success_at=None)))}
+    assert "oden_gateway_last_success_timestamp_seconds" not in names
+    key = "oden_gateway_source_last_sample_timestamp_seconds", frozenset({("source", floor.name)})
+    assert key not in scrape(picture)
 
 
 def test_an_empty_and_a_stuck_outbox(picture: Snapshot) -> None:

@@ -48,6 +48,7 @@ def test_the_whole_picture(picture: Snapshot) -> None:
             "state": {"value": None, "at": None, "quality": "bad"},
         },
         "without_run": {"scrap": 3},
+        "waiting": 5,
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}
     assert said["sources"][1]["since"] is None

@@ -77,11 +77,11 @@ async def test_healthz_asks_whether_the_process_turns(served: Served) -> None:
     assert (stuck.status, stuck.text) == (503, "The delivery loop has not turned for 45 s.")
 
 
-async def test_readyz_asks_whether_all_loops_run(served: Served) -> None:
-    """A peer that is away does not make the gateway unready; a loop that has not started does."""
-    served.gateway.snapshot = replace(served.gateway.snapshot, problems=(problem("Oden cannot be reached."),))
+async def test_readyz_says_why_it_is_not_ready(served: Served) -> None:
+    """A problem alone does not make the gateway unready; what stops it does, and is named."""
+    served.gateway.snapshot = replace(served.gateway.snapshot, problems=(problem("A tag is not received."),))
     assert (await served.ask("/readyz")).status == 200
-    served.gateway.snapshot = replace(served.gateway.snapshot, ready=False)
+    served.gateway.snapshot = replace(served.gateway.snapshot, ready=False, not_ready="Oden cannot be reached.")
     unready = await served.ask("/readyz")
     assert (unready.status, unready.text) == (503, "not ready: Oden cannot be reached.")
 

@@ -10,7 +10,7 @@ objects of several kinds: the field of the request in which it stands says which
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, NoReturn, TypeVar, get_args
@@ -22,6 +22,8 @@ DEEPEST = 32
 """How deep the JSON of a request may be nested; nothing in the document goes deeper than 8."""
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})")
+_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
+"""In a text that has been read: NUL, or half of a surrogate pair."""
 _END_OF_TIME = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp())
 
 T = TypeVar("T")
@@ -105,7 +107,8 @@ def without_ids(answer: object) -> object:
 def read_json(text: str) -> object:
     """JSON as Oden reads it: of several equal keys the first counts. ValueError where it is not JSON.
 
-    Also refused are what JSON does not have (NaN, numbers beyond a double) and nesting beyond `DEEPEST`.
+    Also refused are what JSON does not have (NaN, numbers beyond a double), nesting beyond `DEEPEST`, and texts that no
+    database keeps: with half of a surrogate pair, or with NUL.
     """
     try:
         value: object = json.loads(
@@ -115,6 +118,8 @@ def read_json(text: str) -> object:
         raise ValueError("nested too deep") from None
     if _nested_deeper(value, DEEPEST):
         raise ValueError("nested too deep")
+    if "\\u" in text and any(_UNFIT.search(part) for part in _texts(value)):
+        raise ValueError("a text with NUL, or with half of a surrogate pair")
     return value
 
 
@@ -123,10 +128,23 @@ def read_body(body: bytes) -> "Fields":
     try:
         value = read_json(body.decode())
     except ValueError:
-        raise bad_request("body", "is not JSON") from None
+        raise bad_request("body", "is not JSON that can be kept") from None
     if not isinstance(value, dict):
         raise bad_request("body", "must be a JSON object")
     return Fields(value)
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Every text in a JSON value, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
 
 
 def _first_of_equal_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

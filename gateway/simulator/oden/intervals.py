@@ -152,6 +152,7 @@ def parse_interval(store: Store, body: Fields, interval_type: str, line: Line) -
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     if start is None:
         raise body.missing("start_time")
+    start -= start % max(1, store.manners.rounds)
     _check_order(body, start, end)
     _check_overlap(store, interval_type, line, start)
     given = body.fields("metadata") or Fields({}, "metadata.")
@@ -196,7 +197,11 @@ def update(store: Store, body: Fields, old: Interval) -> Interval:
     _check_order(body, new.start, new.end)
     metadata = body.fields("metadata")
     if metadata is not None:
-        new = replace(new, metadata=_resolved_metadata(store, old.type, old.line, metadata, old.metadata))
+        known = {} if store.manners.metadata == "replace" else old.metadata
+        needed = _NEEDED.get(old.type, "")
+        if needed and needed not in metadata and needed in old.metadata:
+            known = {**known, needed: old.metadata[needed]}
+        new = replace(new, metadata=_resolved_metadata(store, old.type, old.line, metadata, known))
     store.intervals[old.type, old.line][old.id] = new
     return new
 
@@ -221,7 +226,7 @@ def _resolved_metadata(
     kind = interval_type.lower() if interval_type in _RESOLVED else "custom"
     if given.text("metadata_type") not in {None, kind}:
         raise given.invalid("metadata_type", f"must be {kind} for this type")
-    needed = {"RUN": "product", "STATE": "category"}.get(interval_type)
+    needed = _NEEDED.get(interval_type)
     if needed and needed not in given and needed not in old:
         raise given.missing(needed)
     resolved = _RESOLVED[interval_type](store, line, given, old) if interval_type in _RESOLVED else {}
@@ -278,6 +283,9 @@ def _by_id_or_name(fields: Fields, names: list[str], entity: str) -> dict[str, o
         raise fields.invalid("name" if number is None else "id", f"there is no such {entity}")
     return {"id": number, "name": names[number - 1]}
 
+
+_NEEDED: Mapping[str, str] = {"RUN": "product", "STATE": "category"}
+"""What an interval of a type must say."""
 
 _RESOLVED: dict[str, Callable[[Store, Line, Fields, Mapping[str, object]], dict[str, object]]] = {
     "RUN": _run,

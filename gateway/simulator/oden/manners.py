@@ -85,10 +85,15 @@ def _nothing(value: str, call: Call, answer: Answer) -> Answer:
     return answer
 
 
-def _ids(value: bool, call: Call, answer: Answer) -> Answer:  # noqa: FBT001 - the value of a manner
-    if value or call.path != "/v2/interval/set":
+def _ids(value: str, call: Call, answer: Answer) -> Answer:
+    if value == "yes" or call.path != "/v2/interval/set" or not answer.took_effect:
         return answer
-    return Answer(answer.status, without_ids(answer.body))
+    if value == "no":
+        return Answer(answer.status, without_ids(answer.body))
+    shown = (
+        [{"id": item["id"]} for item in answer.body if isinstance(item, dict)] if isinstance(answer.body, list) else []
+    )
+    return Answer(answer.status, {"data": shown[0]} if value == "only" and shown else answer.body)
 
 
 def _errors(value: str, call: Call, answer: Answer) -> Answer:
@@ -145,12 +150,12 @@ class Manners:
             {text: text for text in ("overlap", "start")}.__getitem__,
         ),
     )
-    ids: bool = _manner(
-        True,  # noqa: FBT003 - the value of a manner
+    ids: str = _manner(
+        "yes",
         Manner(
-            "whether the answer of `interval/set` has the interval's id",
-            "yes or no",
-            {"yes": True, "true": True, "no": False, "false": False}.__getitem__,
+            "whether the answer of `interval/set` has the interval's id: yes; no; or nothing but that (only)",
+            "yes, no or only",
+            {"yes": "yes", "true": "yes", "no": "no", "false": "no", "only": "only"}.__getitem__,
             after=_ids,
         ),
     )
@@ -192,6 +197,23 @@ class Manners:
             after=_updated,
         ),
     )
+    rounds: int = _manner(
+        0,
+        Manner(
+            "to how many seconds the starts of intervals are rounded down; `intervals.parse_interval` asks",
+            "0, 1 or 60",
+            {"0": 0, "1": 1, "60": 60}.__getitem__,
+        ),
+    )
+    metadata: str = _manner(
+        "merge",
+        Manner(
+            "what becomes of metadata that a change of an interval does not name: they stay (merge), or are gone "
+            "(replace); what an interval must have is then taken to stay, too. `intervals.update` asks",
+            "merge or replace",
+            {text: text for text in ("merge", "replace")}.__getitem__,
+        ),
+    )
     overlap: int = _manner(
         200,
         Manner(
@@ -210,6 +232,10 @@ class Manners:
             before=_refuse,
         ),
     )
+
+    def accepting(self) -> "Manners":
+        """The same without those that refuse what is set."""
+        return replace(self, bulk_update=200, overlap=200, refuse="")
 
     def before(self, call: Call) -> Answer | None:
         """The answer of the first manner that answers in the place of the endpoint; None where none does."""

@@ -73,8 +73,10 @@ def _factories(store: Store, fields: Fields) -> list[Factory]:
 
 
 def identifiers(fields: Fields) -> dict[str, str]:
-    """What `fields` gives of `id`, `name` and `secondary_name`, by which objects are found."""
-    given = {name: fields.text(name) for name in ("id", "name", "secondary_name")}
+    """What `fields` gives of `id`, `name` and `secondary_name`, by which objects are found. A
+    `secondary_name` of null is none."""
+    names = ("id", "name", *(("secondary_name",) if fields.values.get("secondary_name") is not None else ()))
+    given = {name: fields.text(name) for name in names}
     return {name: text for name, text in given.items() if text is not None}
 
 

@@ -213,7 +213,7 @@ class LaggingModel:
             return self.model.answer(path, body)
         if self._searched is None:
             self._searched = deepcopy(self.model)
-        self._searched.manners = Manners()  # what was accepted then is accepted, whatever holds now
+        self._searched.manners = manners.accepting()  # what was accepted then is accepted, whatever holds now
         while self._not_searched and self._not_searched[0][0] <= now - manners.search_lag:
             _, written_path, written_body = self._not_searched.popleft()
             self._searched.answer(written_path, written_body)

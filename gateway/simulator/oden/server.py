@@ -31,9 +31,9 @@ from gateway.clock import AnchoredClock
 from gateway.errors import GatewayError
 from gateway.simulator.oden.bodies import ErrorAnswer
 from gateway.simulator.oden.fault_injection import FaultInjector
-from gateway.simulator.oden.faults import FaultError, make_fault, text_type
+from gateway.simulator.oden.faults import JSON_TYPE, FaultError, make_fault, text_type
 from gateway.simulator.oden.manners import read_manners
-from gateway.simulator.oden.model import LaggingModel, OdenModel
+from gateway.simulator.oden.model import ENDPOINTS, LaggingModel, OdenModel
 from gateway.simulator.oden.persistence import Ledger, LedgerEntry, readable_body
 
 LARGEST_BODY = 4 * 2**20
@@ -115,6 +115,8 @@ class _Api:
         if not hmac.compare_digest(given, self._credentials):
             return _error(401, "the token is missing or not valid")
         body = await request.read()
+        if request.path in ENDPOINTS and request.content_type != JSON_TYPE:
+            return _error(400, f"Content-Type: must be {JSON_TYPE}", name="Content-Type")
         answer = self._model.answer(request.path_qs, body, self._clock.now())
         # A success that had no effect must not be replayed as if it had.
         self._log(request, body, 0 if answer.refused else answer.status)

@@ -44,6 +44,10 @@ class Pulse:
         self.heard_at += seconds
         self.begun += seconds
 
+    def resumed(self, now: float) -> None:
+        """We listen again, over another connection."""
+        self.heard_at = self.begun = now
+
     def is_watched(self, now: float) -> bool:
         """Whether the heartbeat is what the subscription is judged by. Its first value is no beat."""
         if not self.interval:

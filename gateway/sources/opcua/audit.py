@@ -42,6 +42,10 @@ class Auditor:
         self._told[node] = reading
         self._suspected.pop(node, None)
 
+    def told(self, node: str) -> Reading | None:
+        """What came of `node` last."""
+        return self._told.get(node)
+
     def doubt(self, node: str, read: Reading, now: float, grace: float) -> bool:
         """Whether what was read of `node` at `now` differs from what came of it, so that it must be read once more,
         `grace` seconds later."""

@@ -1,24 +1,33 @@
-"""A session with a server: opened step by step, kept by renewing its channel in time, and left in good order.
+"""A session with a server: opened step by step, taken up again over another connection, kept by renewing its channel in
+time, and left in good order.
 
 The library's own `connect` starts a supervisor, a watchdog and a publish loop behind one's back; here none runs.
 """
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
+import structlog
+from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.utils import Buffer
 from asyncua.ua.uaerrors import UaError
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
+from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.security import Protected, concerns, protect, refuse_clear_password, why_not_open
 from gateway.sources.opcua.services import Link
+from gateway.sources.opcua.session_key import KeyFile, SessionKey
+
+T = TypeVar("T")
+log = structlog.get_logger()
 
 CHANNEL_LIFETIME = 3600.0
 """Seconds that the server is asked to keep a channel's keys; it may choose another time."""
@@ -29,6 +38,10 @@ _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
 _DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
 _CLOSING = 2.0  # seconds that a server gets for a farewell
+
+
+class LinkLost(SourceError):
+    """The way to the server is lost, or it does not answer; the session may stand, and can be taken up again."""
 
 
 class Connection(Link, Protocol):
@@ -42,34 +55,45 @@ class Connection(Link, Protocol):
         """What is wrong with the session although it works, by kind of problem."""
 
     async def open(self, now: float) -> None:
-        """Connect, and open channel and session, at `now` (seconds since 1970). Raises SourceError."""
+        """Connect, and begin a session, at `now` (seconds since 1970); the one before is ended where the server still
+        has it. Raises SourceError."""
+
+    async def resume(self, now: float) -> bool:
+        """Connect, and take up the session of before. False: the server has it no more, so a new one has begun. Raises
+        SourceError."""
 
     async def keep(self) -> None:
         """Do what must be done in time so that the session stands, for ever. Raises SourceError where that fails."""
 
+    def drop(self) -> None:
+        """End the connection and leave the session to be taken up again."""
+
     async def close(self) -> None:
-        """Leave nothing behind, whatever state it is in."""
+        """End session and connection, whatever state they are in."""
 
 
 class Channel:
-    """One session over one connection; of no use any more once anything has raised OSError."""
+    """The session with one server, over one connection at a time."""
 
-    def __init__(self, config: OpcuaConfig, lifetime: float = CHANNEL_LIFETIME) -> None:
-        """`lifetime` in seconds, see CHANNEL_LIFETIME."""
+    def __init__(self, config: OpcuaConfig, keys: KeyFile, lifetime: float = CHANNEL_LIFETIME) -> None:
+        """`keys` remembers the session of a gateway that has crashed; `lifetime` in seconds, see CHANNEL_LIFETIME."""
         self._config = config
         address = urlsplit(config.url)
         password = config.password.get_secret_value() if config.password is not None else None
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
-        self._client = client = self._new_client()
-        client.session_timeout = round(SESSION_TIMEOUT * 1000)
-        client.secure_channel_timeout = round(lifetime * 1000)
+        self._lifetime = lifetime
+        self._client = self._new_client()
         self._protected: Protected | None = None
+        self._keys = keys
+        self._key = keys.load()
 
     def _new_client(self) -> Client:
         client = Client(with_port(self._config.url), timeout=self._config.timeout)
         client.name = client.description = "oden-gateway"
         client.application_uri = application_uri()
+        client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        client.secure_channel_timeout = round(self._lifetime * 1000)
         return client
 
     @property
@@ -82,23 +106,83 @@ class Channel:
         return concerns(self._config, self._protected, now)
 
     async def open(self, now: float) -> None:
-        """Connect, and open channel and session. Raises SourceError."""
-        client = self._client
-        secured = self._config.security not in {None, "none"}
+        """See `Connection.open`."""
+        await self._connect(now, self._replace)
+
+    async def resume(self, now: float) -> bool:
+        """See `Connection.resume`."""
+        return await self._connect(now, self._take_up_or_begin)
+
+    async def _connect(self, now: float, then: Callable[[], Awaitable[T]]) -> T:
+        """Open a connection and its channel, and do `then` what is to be done with the session."""
+        self.drop()
+        timeout = self._client.session_timeout
+        self._client = client = self._new_client()
+        client.session_timeout = timeout
         with translated("cannot connect"):
-            if secured:
+            if self._config.security not in {None, "none"}:
                 self._protected = await protect(client, self._new_client(), self._config, now)
             try:
                 async with asyncio.timeout(self._config.timeout):
                     await client.connect_socket()
                     await self._greet()
                     await client.open_secure_channel()
-                    await client.create_session()
-                    if self._password:
-                        refuse_clear_password(client)
-                    await client.activate_session(self._user, self._password)
+                    return await then()
             except (OSError, UaError) as error:
-                raise SourceError(await self._explained(error)) from error
+                lost = isinstance(error, OSError)
+                raise (LinkLost if lost else SourceError)(await self._explained(error)) from error
+
+    async def _replace(self) -> None:
+        if self._key is not None:
+            key, self._key = self._key, None  # once: where that ends the connection, it is not tried again
+            self._keys.forget()
+            with suppress(UaError):
+                await self._take_up(key)
+                await self._client.uaclient.session.close_session(delete_subscriptions=True)
+                log.info("opcua_old_session_closed", url=self._config.url)
+            self._client.uaclient.session.reset_authentication_token()
+        await self._begin()
+
+    async def _take_up_or_begin(self) -> bool:
+        if self._key is not None:
+            try:
+                await self._take_up(self._key)
+            except UaError:
+                self._key = None
+                self._client.uaclient.session.reset_authentication_token()
+            else:
+                return True
+        await self._begin()
+        return False
+
+    async def _begin(self) -> None:
+        self._client.session_timeout = round(SESSION_TIMEOUT * 1000)
+        await self._client.create_session()
+        await self._activate()
+
+    async def _take_up(self, key: SessionKey) -> None:
+        client: Any = self._client
+        if key.url != self._config.url:
+            raise UaError("the session was with another server")
+        endpoints = await client.get_endpoints()
+        policy = client.security_policy
+        endpoint = client.find_endpoint(endpoints, policy.Mode, policy.URI)
+        client._policy_ids = endpoint.UserIdentityTokens  # noqa: SLF001 - the library fills it for new sessions only
+        if not policy.peer_certificate and endpoint.ServerCertificate:
+            policy.peer_certificate = split_chain(endpoint.ServerCertificate)[0].public_bytes(Encoding.DER)
+        client._server_nonce = bytes.fromhex(key.nonce) or None  # noqa: SLF001 - as above
+        client.uaclient.session.restore_authentication_token(ua.NodeId.from_string(key.token))
+        await self._activate()
+
+    async def _activate(self) -> None:
+        client: Any = self._client
+        if self._password:
+            refuse_clear_password(client)
+        await client.activate_session(self._user, self._password)
+        token = client.uaclient.session.authentication_token.to_string()
+        nonce = (client._server_nonce or b"").hex()  # noqa: SLF001 - the next activation needs it
+        self._key = SessionKey(self._config.url, token, nonce)
+        self._keys.save(self._key)
 
     async def _greet(self) -> None:
         try:
@@ -136,6 +220,13 @@ class Channel:
                 await self._client.open_secure_channel(renew=True)
                 self._client.uaclient.revolve_security_token()
 
+    def drop(self) -> None:
+        """See `Connection.drop`."""
+        protocol = self._client.uaclient.protocol
+        self._client.disconnect_socket()
+        if protocol is not None and protocol.transport is not None:
+            protocol.transport.abort()
+
     async def close(self) -> None:
         """Say farewell and leave nothing behind: no task, no socket.
 
@@ -144,8 +235,12 @@ class Channel:
         """
         protocol = self._client.uaclient.protocol
         farewell = asyncio.create_task(self._client.disconnect())
+        stood = protocol is not None and not protocol.is_closed
         try:
-            await asyncio.wait({farewell}, timeout=_CLOSING)
+            done, _ = await asyncio.wait({farewell}, timeout=_CLOSING)
+            if stood and done:  # else the server may have the session still: the next one ends it
+                self._key = None
+                self._keys.forget()
         finally:
             farewell.cancel()
             if protocol is not None and protocol.transport is not None:
@@ -165,10 +260,12 @@ def with_port(url: str) -> str:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Errors of the library, the network and of what a server sends become SourceError."""
+    """Errors of the library and of what a server sends become SourceError, those of the network LinkLost."""
     try:
         yield
-    except (OSError, UaError, ValueError) as error:
+    except OSError as error:
+        raise LinkLost(f"{doing}: {reason_of(error)}") from error
+    except (UaError, ValueError) as error:
         raise SourceError(f"{doing}: {reason_of(error)}") from error
 
 

@@ -9,6 +9,9 @@ from asyncua import ua
 from gateway.model import Quality, Scalar
 
 SEVERITIES: tuple[Quality, ...] = ("good", "uncertain", "bad", "bad")
+NOT_ACTIVE = 0x80BF_0000
+"""Bad_StateNotActive (Part 16, 4.4): a state machine inside another that does not count at present. It has no state,
+and that is known."""
 OVERFLOW = 0x0480  # info type "data value" with its overflow bit
 MEANING = 0xFFFF_0000
 """The bits of a status code that are its meaning; the others are flags."""
@@ -18,7 +21,8 @@ _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """One data value. `value` is None where the quality is bad; `source_time` where the device gave none.
+    """One data value. `value` is None where the quality is bad; `source_time` where the device gave none. A null text
+    of good quality (Part 6, 5.2.2.4), and the state of a state machine that is not active, are empty text.
 
     `overflowed`: the server had more values than its queue holds and dropped older ones of this tag. `status` is the
     status code without what it says of the way here. `server_time` is when the server saw the value, where it says so.
@@ -35,10 +39,11 @@ class Decoded:
 def decode(data: ua.DataValue) -> Decoded:
     """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
     code = data.StatusCode.value if data.StatusCode is not None else 0
-    quality = SEVERITIES[code >> 30]
+    quality = quality_of(code)
     variant = data.Value
+    value = None if quality == "bad" or variant is None else _scalar(variant)
     return Decoded(
-        value=None if quality == "bad" or variant is None else _scalar(variant),
+        value="" if code & MEANING == NOT_ACTIVE else value,
         quality=quality,
         source_time=_epoch(data.SourceTimestamp),
         overflowed=code & OVERFLOW == OVERFLOW,
@@ -47,13 +52,20 @@ def decode(data: ua.DataValue) -> Decoded:
     )
 
 
+def quality_of(code: int) -> Quality:
+    """How far a value with this status code can be trusted."""
+    return "good" if code & MEANING == NOT_ACTIVE else SEVERITIES[code >> 30]
+
+
 def _scalar(variant: ua.Variant) -> Scalar:
     """Enumerations arrive as Int32 and stay numbers; times become ISO 8601 text."""
     value = variant.Value
     if variant.is_array:
         raise ValueError("the tag holds an array; name a tag that holds one value")
     if isinstance(value, ua.LocalizedText):
-        value = value.Text
+        value = value.Text or ""
+    if value is None and variant.VariantType == ua.VariantType.String:
+        return ""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):

@@ -3,7 +3,8 @@
 What a server cannot watch yet is asked for again, one by one; a subscription that is full gets another beside it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,24 +22,33 @@ from gateway.sources.opcua.services import (
     create_subscription,
     delete_items,
     namespaces,
+    standard,
+    value_of,
 )
+from gateway.sources.opcua.tags import Tag
 
 log = structlog.get_logger()
 
-QUEUE = 100
-"""Values of one node that the server keeps between two publish responses."""
 MOST_SUBSCRIPTIONS = 16
 """Subscriptions of one session, where a server allows few items in each."""
 
-_CURRENT_TIME = ua.NodeId(ua.Int32(2258), ua.Int16(0))
+_CURRENT_TIME = 2258
 _FULL = {StatusCodes.BadTooManyMonitoredItems}
+_NO_FILTER = {
+    StatusCodes.BadMonitoredItemFilterUnsupported,
+    StatusCodes.BadMonitoredItemFilterInvalid,
+    StatusCodes.BadFilterNotAllowed,
+    StatusCodes.BadDeadbandFilterInvalid,
+}
 
 
 @dataclass(slots=True)
 class Subscription:
-    """One subscription, with what the server has made of the wishes; seconds. `full`: it takes no more items."""
+    """One subscription, with what the server has made of the wishes; seconds. `asked` is the publishing interval that
+    was asked for. `full`: it takes no more items."""
 
     id: int
+    asked: float
     publishing: float
     pulse: Pulse
     items: dict[str, int] = field(default_factory=dict)
@@ -46,53 +56,70 @@ class Subscription:
 
 
 class WatchedItems:
-    """The items of one session. A node's client handle is its position in `nodes`; that of a heartbeat is behind them.
+    """The items of one session. A tag's client handle is its position in `nodes`; that of a heartbeat is behind them.
 
-    `missing` are the nodes without an item; why is in `failed`, which the owner shares. `unheard` are those with an
-    item from which nothing has come yet.
+    `missing` are the tags without an item, by their addresses; why is in `failed`, which the owner shares. `unheard`
+    are those with an item from which nothing has come yet. Tags with the same publishing interval share a subscription.
     """
 
     def __init__(
         self,
         link: Link,
-        addresses: Mapping[str, NodeAddress],
+        tags: Sequence[Tag],
         failed: dict[str, str],
         follow: Callable[[int], None],
         limits: Limits,
     ) -> None:
         """`follow` is told the id of each subscription before anything can come of it."""
         self._link = link
-        self._addresses = addresses
+        self._tags = {tag.address: tag for tag in tags}
         self._failed = failed
         self._follow = follow
         self.limits = limits
-        self.nodes: tuple[str, ...] = tuple(addresses)
+        self.nodes: tuple[str, ...] = tuple(self._tags)
         self._handles = {node: handle for handle, node in enumerate(self.nodes)}
         self.missing = dict.fromkeys(self.nodes)
         self.unheard: set[str] = set()
-        self.ids: dict[str, ua.NodeId] = {}
-        """The node ids in the terms of this session, of those nodes whose namespace the server has."""
-        self.sampling: float = 0.0
-        """The slowest sampling of any item, in seconds, as the server has decided."""
+        self.wanted: dict[str, ua.ReadValueId] = {}
+        """What is read of each tag, in the terms of this session, where the server has its namespace."""
+        self.sampling: dict[str, float] = {}
+        """How often the server looks at each tag that has an item, in seconds, as it has decided."""
+        self.otherwise: dict[str, str] = {}
+        """What the server does of a tag instead of what was asked."""
         self.subscriptions: dict[int, Subscription] = {}
-        self._interval = self._limit = self._heartbeat = 0.0
+        self._limit = self._heartbeat = 0.0
         failed.clear()
 
     async def start(self, interval: float, limit: float, session_timeout: float, now: float) -> None:
-        """Create the first subscription, and an item for every node that the server lets us watch. Seconds; `limit` is
-        what an answer may take.
+        """Create the first subscriptions, and an item for every tag that the server lets us watch. Seconds; `interval`
+        is for a source without tags, `limit` what an answer may take.
 
         Raises UaStatusCodeError, ValueError and OSError where the server refuses as a whole; also the others here.
         """
-        self._interval, self._limit = interval, limit
+        self._limit = limit
         self._heartbeat = heartbeat_interval(limit, session_timeout)
-        await self._subscribe(now)
+        for publishing in dict.fromkeys(tag.publishing for tag in self._tags.values()) or (interval,):
+            await self._subscribe(publishing, now)
         await self.watch_missing(now)
 
     @property
     def publishing(self) -> float:
         """The slowest publishing interval of any subscription, in seconds, as revised."""
         return max(subscription.publishing for subscription in self.subscriptions.values())
+
+    @property
+    def slowest(self) -> float:
+        """The slowest sampling of any item, in seconds, as revised."""
+        return max(self.sampling.values(), default=0.0)
+
+    @property
+    def concern(self) -> str | None:
+        """Which tags are not watched as asked; None where all are."""
+        if not self.otherwise:
+            return None
+        node, text = next(iter(self.otherwise.items()))
+        others = f", and {len(self.otherwise) - 1} more" if len(self.otherwise) > 1 else ""
+        return f"not watched as asked: {node} ({text}){others}"
 
     def node(self, handle: int) -> str | None:
         """The node with this client handle; None for a heartbeat, and for what is not ours."""
@@ -115,47 +142,72 @@ class WatchedItems:
         await self._delete(nodes)
 
     async def watch_missing(self, now: float) -> None:
-        """Ask for an item for every missing node; those that the server refuses stay missing.
+        """Ask for an item for every missing tag; those that the server refuses stay missing.
 
         Namespace indices are read anew: a server may add the namespace later than it begins to answer.
         """
         known = await namespaces(self._link)
-        wanted: list[str] = []
+        groups: dict[float, list[str]] = defaultdict(list)
         for node in self.missing:
+            tag = self._tags[node]
             try:
-                self.ids[node] = _resolve(self._addresses[node], known)
+                self.wanted[node] = value_of(_resolve(tag.node, known), tag.index)
             except LookupError as error:
                 self._failed[node] = error.args[0]
             else:
-                wanted.append(node)
-        await self._delete(wanted)
-        while wanted:
-            subscription = next((one for one in self.subscriptions.values() if not one.full), None)
+                groups[tag.publishing].append(node)
+        for publishing, nodes in groups.items():
+            await self._delete(nodes)
+            await self._watch(publishing, nodes, now)
+
+    async def _watch(self, publishing: float, nodes: list[str], now: float) -> None:
+        while nodes:
+            fitting = (one for one in self.subscriptions.values() if one.asked == publishing and not one.full)
+            subscription = next(fitting, None)
             if subscription is None:
                 if len(self.subscriptions) >= MOST_SUBSCRIPTIONS:
                     return
-                subscription = await self._subscribe(now)
-            wanted = await self._create(subscription, wanted)
+                subscription = await self._subscribe(publishing, now)
+            nodes = await self._create(subscription, nodes)
 
     async def _create(self, subscription: Subscription, nodes: Sequence[str]) -> list[str]:
-        """Create items for `nodes`; those for which there is no room in this subscription, to be tried in another."""
-        sampling = self._interval / 5
-        requests = [ItemRequest(self._handles[node], self.ids[node], sampling, QUEUE) for node in nodes]
+        """Create items for `nodes`; those that are to be tried once more: where there is no room in this subscription,
+        or where the server knows no deadband for them."""
+        requests = [self._request(node) for node in nodes]
         results = await create_items(self._link, subscription.id, requests, self.limits)
         left: list[str] = []
-        for node, result in zip(nodes, results, strict=True):
+        again: list[str] = []
+        for node, request, result in zip(nodes, requests, results, strict=True):
             if result.StatusCode.is_good():
-                subscription.items[node] = result.MonitoredItemId
-                self.sampling = max(self.sampling, result.RevisedSamplingInterval / 1000)
-                self._failed.pop(node, None)
-                self.missing.pop(node)
-                self.unheard.add(node)
+                self._created(subscription, node, result)
                 continue
-            self._failed[node] = f"the server refuses it: {result.StatusCode.name}"
+            reason = f"the server refuses it: {result.StatusCode.name}"
+            if result.StatusCode.value in _NO_FILTER:
+                if request.deadband is not None:
+                    self.otherwise[node] = f"told of every change, because {reason}"
+                    again.append(node)
+                reason += ", which is about `trigger: timestamp`" if request.each else ""
+            self._failed[node] = reason
             if result.StatusCode.value in _FULL and subscription.items:
                 left.append(node)
         subscription.full = bool(left)
-        return left
+        return [*again, *left]
+
+    def _request(self, node: str) -> ItemRequest:
+        tag = self._tags[node]
+        deadband = None if node in self.otherwise else tag.deadband
+        each = tag.trigger == "timestamp"
+        return ItemRequest(self._handles[node], self.wanted[node], tag.sampling, tag.queue, deadband, each)
+
+    def _created(self, subscription: Subscription, node: str, result: ua.MonitoredItemCreateResult) -> None:
+        subscription.items[node] = result.MonitoredItemId
+        self.sampling[node] = result.RevisedSamplingInterval / 1000
+        self._failed.pop(node, None)
+        self.missing.pop(node)
+        self.unheard.add(node)
+        coarser = "; ".join(_coarser(self._tags[node], result))
+        if coarser:
+            self.otherwise[node] = coarser
 
     async def _delete(self, nodes: Collection[str]) -> None:
         for subscription in self.subscriptions.values():
@@ -164,23 +216,31 @@ class WatchedItems:
                 subscription.full = False
                 await delete_items(self._link, subscription.id, stale, self.limits)
 
-    async def _subscribe(self, now: float) -> Subscription:
+    async def _subscribe(self, publishing: float, now: float) -> Subscription:
         """Another subscription, with a heartbeat in it where the server's clock can be watched."""
-        keepalive = max(1, round(self._limit / 2 / self._interval))
-        given = await create_subscription(self._link, self._interval, keepalive)
+        given = await create_subscription(self._link, publishing)
         self._follow(given.SubscriptionId)
-        publishing = given.RevisedPublishingInterval / 1000
-        request = ItemRequest(len(self.nodes), _CURRENT_TIME, self._heartbeat, 1)
+        revised = given.RevisedPublishingInterval / 1000
+        request = ItemRequest(len(self.nodes), standard(_CURRENT_TIME), self._heartbeat, 1)
         [result] = await create_items(self._link, given.SubscriptionId, [request], self.limits)
         # a server may look more often than its clock ticks: what was asked is the least to judge by
-        beat = max(self._heartbeat, result.RevisedSamplingInterval / 1000, publishing)
+        beat = max(self._heartbeat, result.RevisedSamplingInterval / 1000, revised)
         if result.StatusCode.is_bad() or beat > 3 * self._heartbeat:  # refused, or too seldom to judge by
             beat = 0.0
-        pulse = Pulse(beat, given.RevisedMaxKeepAliveCount * publishing, self._limit, now)
-        subscription = Subscription(given.SubscriptionId, publishing, pulse)
+        pulse = Pulse(beat, given.RevisedMaxKeepAliveCount * revised, self._limit, now)
+        subscription = Subscription(given.SubscriptionId, publishing, revised, pulse)
         self.subscriptions[given.SubscriptionId] = subscription
-        log.info("opcua_subscribed", subscription=subscription.id, publishing=publishing, heartbeat=beat)
+        log.info("opcua_subscribed", subscription=subscription.id, publishing=revised, heartbeat=beat)
         return subscription
+
+
+def _coarser(tag: Tag, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
+    """Where the server looks more seldom, or keeps less, than somebody has asked for."""
+    sampling = result.RevisedSamplingInterval / 1000
+    if "sampling" in tag.asked and tag.sampling and sampling > 1.001 * tag.sampling:
+        yield f"sampled every {sampling:g} s instead of {tag.sampling:g} s"
+    if "queue" in tag.asked and result.RevisedQueueSize < tag.queue:
+        yield f"{result.RevisedQueueSize} values kept instead of {tag.queue}"
 
 
 def _resolve(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:

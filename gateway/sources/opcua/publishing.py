@@ -17,6 +17,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.errors import SourceError
+from gateway.sources.opcua.channel import LinkLost
 from gateway.sources.opcua.sequence import Hole, Sequence
 from gateway.sources.opcua.services import Link, republish
 from gateway.sources.opcua.wire import Message, read_publish, read_republish
@@ -30,9 +31,8 @@ MOST_ACKNOWLEDGED = 1_000
 
 _REST = 1.0  # seconds until a server that takes not even one request is asked again
 
-_GONE = {
-    StatusCodes.BadNoSubscription,
-    StatusCodes.BadSubscriptionIdInvalid,
+_GONE = {StatusCodes.BadNoSubscription, StatusCodes.BadSubscriptionIdInvalid}
+_SESSION_GONE = {  # its subscriptions may be there
     StatusCodes.BadSessionIdInvalid,
     StatusCodes.BadSessionClosed,
     StatusCodes.BadSessionNotActivated,
@@ -77,6 +77,10 @@ class Publisher:
         while len(self._acknowledged) > MOST_ACKNOWLEDGED:
             del self._acknowledged[next(iter(self._acknowledged))]
 
+    def resumed(self) -> None:
+        """The session goes on over another connection; the loops of the one before have ended."""
+        self._loops = 0
+
     async def loop(self) -> None:
         """Keep one request at the server. Returns where the server takes fewer than there are; raises SourceError when
         there is nothing to be had any more, and OSError when the way is lost."""
@@ -87,8 +91,13 @@ class Publisher:
                 del self._acknowledged[numbers]
             try:
                 response = await self._link.request(_publish(acknowledged), 0)
+            except OSError:
+                self.acknowledge(acknowledged)
+                raise
             except UaStatusCodeError as error:
                 self.acknowledge(acknowledged)
+                if error.code in _SESSION_GONE:
+                    raise LinkLost(f"the server has ended the session ({_name(error)})") from None
                 if error.code in _GONE:
                     raise SourceError(f"the server has ended the subscription ({_name(error)})") from None
                 if error.code == StatusCodes.BadTooManyPublishRequests:
@@ -126,6 +135,16 @@ class Publisher:
             message = message if again is None or again.spoilt else again
         published.messages.append(message)
         return published
+
+    async def kept(self, subscription: int) -> Published | None:
+        """The next message of `subscription` that the server has sent to a connection that was lost, and has kept; None
+        where there are no more. To be asked while no `loop` runs. Raises OSError as `Link.request`."""
+        sequence = self._sequences[subscription]
+        message = await self._again(subscription, sequence.next)
+        if message is None:
+            return None
+        sequence.arrived(message.number, keepalive=False)
+        return Published(subscription, [message])
 
     async def _fill(self, hole: Hole, published: Published, sequence: Sequence) -> None:
         published.lost += hole.more

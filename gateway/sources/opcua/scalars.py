@@ -7,7 +7,7 @@ import math
 import struct
 
 from gateway.model import Scalar
-from gateway.sources.opcua.decode import MEANING, OVERFLOW, SEVERITIES, Decoded
+from gateway.sources.opcua.decode import MEANING, NOT_ACTIVE, OVERFLOW, Decoded, quality_of
 
 _NUMBERS = {
     2: struct.Struct("<b"),
@@ -58,7 +58,7 @@ def read_scalar(data: bytes, at: int) -> tuple[Decoded, int] | None:
             text = data[at : at + max(0, length)]
             if len(text) < length or not text.isascii():
                 return None
-            value = text.decode("ascii") if length >= 0 else None
+            value = text.decode("ascii")  # null is empty
             at += len(text)
         else:
             return None
@@ -79,8 +79,8 @@ def read_scalar(data: bytes, at: int) -> tuple[Decoded, int] | None:
         if not 0 <= ticks < _TICKS_TO_9999:
             return None
         server_time = _epoch(ticks)
-    quality = SEVERITIES[code >> 30]
-    usable = None if quality == "bad" else value
+    quality = quality_of(code)
+    usable = "" if code & MEANING == NOT_ACTIVE else None if quality == "bad" else value
     return Decoded(usable, quality, source_time, code & OVERFLOW == OVERFLOW, code & MEANING, server_time), at
 
 

@@ -25,6 +25,11 @@ class Sequence:
         self._newest: int | None = None
         self._seen: OrderedDict[int, None] = OrderedDict()
 
+    @property
+    def next(self) -> int:
+        """The number of the message that is to come; the first of a subscription is 1."""
+        return 1 if self._newest is None else self._newest % LAST + 1
+
     def is_known(self, number: int) -> bool:
         """Whether the message `number` was there before: a server offers it again until it has seen our word for it."""
         return number in self._seen

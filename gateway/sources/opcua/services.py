@@ -1,8 +1,10 @@
 """What is asked of a server, in requests of the size that it takes (Part 4, 5.11 and 5.13). Only reading."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from functools import partial
+from typing import Any, Literal, Protocol, TypeVar
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
@@ -11,8 +13,10 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
+from gateway.config.schema_base import Deadband
 from gateway.sources.opcua.wire import Reading, reading
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MOST_PER_REQUEST = 100
@@ -23,7 +27,9 @@ MOST_EVER = 1_000
 _MAX_NODES_PER_READ = 11705
 _MAX_ITEMS_PER_CALL = 11714
 _NAMESPACE_ARRAY = 2255
-_LIFETIME = 12  # keep-alive periods without our asking after which the server may drop the subscription; at least 3
+_KEEPALIVE = 20  # publishing intervals without a change after which the server says that it lives
+LIFETIME = 60.0
+"""Seconds without our asking after which the server may drop a subscription; it may choose another time."""
 _VALUES_PER_MESSAGE = 1_000
 UNREADABLE = "its value cannot be read: it is no OPC UA value"
 
@@ -46,6 +52,31 @@ class Limits:
     items: int = MOST_PER_REQUEST
 
 
+Limited = Literal["read", "items"]
+
+
+async def in_chunks(
+    limits: Limits, limited: Limited, asked: Sequence[A], ask: Callable[[Sequence[A]], Awaitable[Sequence[T]]]
+) -> list[T]:
+    """What `ask` answers for all that is `asked`, in its order, in requests of the size that the server takes. Raises
+    as `call`, ValueError where an answer has another number of results."""
+    results: list[T] = []
+    while len(results) < len(asked):
+        size = getattr(limits, limited)
+        chunk = asked[len(results) : len(results) + size]
+        try:
+            answer = await ask(chunk)
+        except UaStatusCodeError as error:
+            if error.code != StatusCodes.BadTooManyOperations or size <= 1:
+                raise
+            setattr(limits, limited, max(1, min(size, len(chunk)) // 2))
+            continue
+        if len(answer) != len(chunk):
+            raise ValueError("the server's answer has another number of results than it was asked for")
+        results += answer
+    return results
+
+
 async def call(link: Link, request: Any, kind: type[T]) -> T:
     """Send `request`; its good response, of `kind`. Raises as `Link.request`, ValueError for an unreadable one."""
     data = await link.request(request)
@@ -60,12 +91,21 @@ async def call(link: Link, request: Any, kind: type[T]) -> T:
 
 async def read_limits(link: Link) -> Limits:
     """What the server says of its limits; where it says nothing, or nothing sensible, the usual ones."""
-    ids = [ua.NodeId(ua.Int32(number), ua.Int16(0)) for number in (_MAX_NODES_PER_READ, _MAX_ITEMS_PER_CALL)]
     try:
-        told = await read_values(link, ids, Limits(read=1))
+        told = await read_values(link, [standard(_MAX_NODES_PER_READ), standard(_MAX_ITEMS_PER_CALL)], Limits(read=1))
     except (UaStatusCodeError, ValueError):
         return Limits()
     return Limits(*map(_sensible, told))
+
+
+def standard(number: int) -> ua.ReadValueId:
+    """The value of a node of the standard's own namespace."""
+    return value_of(ua.NodeId(ua.Int32(number), ua.Int16(0)))
+
+
+def value_of(id_: ua.NodeId, index: str = "") -> ua.ReadValueId:
+    """What is to be read, or watched: the value of a node, or the part `index` of it."""
+    return ua.ReadValueId(NodeId=id_, AttributeId=AttributeIds.Value, IndexRange=index or None)
 
 
 def _sensible(told: Reading) -> int:
@@ -75,46 +115,33 @@ def _sensible(told: Reading) -> int:
     return min(number, MOST_EVER)
 
 
-async def read_values(link: Link, ids: Sequence[ua.NodeId], limits: Limits) -> list[Reading]:
-    """The values of `ids`, in their order. A value that makes an answer unreadable is found by halves, so that it costs
-    no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
-    values: list[Reading] = []
-    size = limits.read
-    while len(values) < len(ids):
-        chunk = ids[len(values) : len(values) + size]
-        try:
-            values += await _read_once(link, chunk)
-        except UaStatusCodeError as error:
-            if error.code != StatusCodes.BadTooManyOperations or size <= 1:
-                raise
-            size = limits.read = max(1, size // 2)
-        except ValueError:
-            if len(chunk) > 1:
-                size = (len(chunk) + 1) // 2
-                continue
-            values.append(UNREADABLE)
-            size = limits.read
-    return values
+async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
+    """The values that are `wanted`, in their order. A value that makes an answer unreadable is found by halves, so that
+    it costs no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
+    return await in_chunks(limits, "read", wanted, partial(_read, link))
 
 
-async def _read_once(link: Link, ids: Sequence[ua.NodeId]) -> list[Reading]:
+async def _read(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[Reading]:
     request = ua.ReadRequest()
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-    request.Parameters.NodesToRead = [ua.ReadValueId(NodeId=id_, AttributeId=AttributeIds.Value) for id_ in ids]
-    response = await call(link, request, ua.ReadResponse)
-    if len(response.Results or ()) != len(ids):
-        raise ValueError("the server's answer has another number of values than it was asked for")
-    return [reading(value) for value in response.Results]
+    request.Parameters.NodesToRead = list(wanted)
+    try:
+        response = await call(link, request, ua.ReadResponse)
+    except ValueError:
+        if len(wanted) == 1:
+            return [UNREADABLE]
+        middle = len(wanted) // 2
+        return [*await _read(link, wanted[:middle]), *await _read(link, wanted[middle:])]
+    return [reading(value) for value in response.Results or ()]
 
 
-async def create_subscription(link: Link, interval: float, keepalive: int) -> ua.CreateSubscriptionResult:
-    """A subscription with a publishing interval of `interval` seconds and a keep-alive after so many of them; what the
-    server makes of that."""
+async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:
+    """A subscription with a publishing interval of `interval` seconds; what the server makes of that."""
     request = ua.CreateSubscriptionRequest()
     request.Parameters = ua.CreateSubscriptionParameters(
         RequestedPublishingInterval=interval * 1000,
-        RequestedMaxKeepAliveCount=keepalive,
-        RequestedLifetimeCount=_LIFETIME * keepalive,
+        RequestedMaxKeepAliveCount=_KEEPALIVE,
+        RequestedLifetimeCount=max(3 * _KEEPALIVE, math.ceil(LIFETIME / interval)),
         MaxNotificationsPerPublish=_VALUES_PER_MESSAGE,
         PublishingEnabled=True,
     )
@@ -124,68 +151,63 @@ async def create_subscription(link: Link, interval: float, keepalive: int) -> ua
 
 @dataclass(frozen=True, slots=True)
 class ItemRequest:
-    """A value to be watched: every `sampling` seconds, with so many values kept between two messages."""
+    """A value to be watched: every `sampling` seconds, with so many values kept between two messages.
+
+    `deadband`: only what moves by more is told. `each`: the same value with a new time is told too.
+    """
 
     handle: int
-    node_id: ua.NodeId
+    wanted: ua.ReadValueId
     sampling: float
     queue: int
+    deadband: Deadband | None = None
+    each: bool = False
 
 
 async def create_items(
     link: Link, subscription: int, items: Sequence[ItemRequest], limits: Limits
 ) -> list[ua.MonitoredItemCreateResult]:
     """What the server makes of each of `items`, in their order."""
-    results: list[ua.MonitoredItemCreateResult] = []
-    while len(results) < len(items):
+
+    async def create(chunk: Sequence[ItemRequest]) -> list[ua.MonitoredItemCreateResult]:
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters = ua.CreateMonitoredItemsParameters(
             SubscriptionId=subscription,
             TimestampsToReturn=ua.TimestampsToReturn.Both,
-            ItemsToCreate=[_item(item) for item in items[len(results) : len(results) + limits.items]],
+            ItemsToCreate=[_item(item) for item in chunk],
         )
-        try:
-            response = await call(link, request, ua.CreateMonitoredItemsResponse)
-        except UaStatusCodeError as error:
-            if error.code != StatusCodes.BadTooManyOperations or limits.items <= 1:
-                raise
-            limits.items = max(1, limits.items // 2)
-        else:
-            if len(response.Results or ()) != len(request.Parameters.ItemsToCreate):
-                raise ValueError("the server's answer has another number of items than it was asked for")
-            results += response.Results
-    return results
+        return list((await call(link, request, ua.CreateMonitoredItemsResponse)).Results or ())
+
+    return await in_chunks(limits, "items", items, create)
 
 
 def _item(item: ItemRequest) -> ua.MonitoredItemCreateRequest:
+    parameters = ua.MonitoringParameters(
+        ClientHandle=item.handle, SamplingInterval=item.sampling * 1000, QueueSize=item.queue, DiscardOldest=True
+    )
+    if item.deadband is not None or item.each:
+        change = ua.DataChangeTrigger.StatusValueTimestamp if item.each else ua.DataChangeTrigger.StatusValue
+        kind, size = ua.DeadbandType.None_, 0.0
+        if item.deadband is not None:
+            kind = ua.DeadbandType.Percent if item.deadband.percent else ua.DeadbandType.Absolute
+            size = item.deadband.size
+        chosen: Any = ua.DataChangeFilter(change, ua.UInt32(kind.value), size)
+        parameters.Filter = chosen
     return ua.MonitoredItemCreateRequest(
-        ItemToMonitor=ua.ReadValueId(NodeId=item.node_id, AttributeId=AttributeIds.Value),
-        MonitoringMode=ua.MonitoringMode.Reporting,
-        RequestedParameters=ua.MonitoringParameters(
-            ClientHandle=item.handle,
-            SamplingInterval=item.sampling * 1000,
-            QueueSize=item.queue,
-            DiscardOldest=True,
-        ),
+        ItemToMonitor=item.wanted, MonitoringMode=ua.MonitoringMode.Reporting, RequestedParameters=parameters
     )
 
 
 async def delete_items(link: Link, subscription: int, items: Sequence[int], limits: Limits) -> None:
     """Watch the items `items`, by the server's numbers, no more; that it knows some of them no more is fine."""
-    begin = 0
-    while begin < len(items):
+
+    async def delete(chunk: Sequence[int]) -> Sequence[int]:
         request = ua.DeleteMonitoredItemsRequest()
-        request.Parameters = ua.DeleteMonitoredItemsParameters(
-            subscription, [ua.UInt32(item) for item in items[begin : begin + limits.items]]
-        )
-        try:
-            await call(link, request, ua.DeleteMonitoredItemsResponse)
-        except UaStatusCodeError as error:
-            if error.code != StatusCodes.BadTooManyOperations or limits.items <= 1:
-                raise
-            limits.items = max(1, limits.items // 2)
-        else:
-            begin += len(request.Parameters.MonitoredItemIds)
+        request.Parameters = ua.DeleteMonitoredItemsParameters(subscription, [ua.UInt32(item) for item in chunk])
+        await call(link, request, ua.DeleteMonitoredItemsResponse)
+        return chunk
+
+    await in_chunks(limits, "items", items, delete)
 
 
 async def republish(link: Link, subscription: int, number: int) -> Buffer:
@@ -194,6 +216,26 @@ async def republish(link: Link, subscription: int, number: int) -> Buffer:
     request.Parameters.SubscriptionId = subscription
     request.Parameters.RetransmitSequenceNumber = number
     return await link.request(request)
+
+
+async def transfer(link: Link, subscriptions: Sequence[int]) -> bool:
+    """Make `subscriptions` of another session of ours those of this one; False where the server does not. Those that it
+    has nevertheless are deleted."""
+    request = ua.TransferSubscriptionsRequest()
+    request.Parameters.SubscriptionIds = [ua.UInt32(number) for number in subscriptions]
+    request.Parameters.SendInitialValues = False
+    try:
+        results = (await call(link, request, ua.TransferSubscriptionsResponse)).Parameters.Results or ()
+    except (UaStatusCodeError, ValueError):
+        return False
+    moved = [number for number, result in zip(subscriptions, results, strict=False) if result.StatusCode.is_good()]
+    if len(moved) == len(subscriptions):
+        return True
+    if moved:
+        delete = ua.DeleteSubscriptionsRequest()
+        delete.Parameters.SubscriptionIds = [ua.UInt32(number) for number in moved]
+        await call(link, delete, ua.DeleteSubscriptionsResponse)
+    return False
 
 
 async def namespaces(link: Link) -> list[str]:

@@ -1,9 +1,9 @@
 """The life of one session: what its subscriptions bring becomes arrivals, until it is lost.
 
 One consumer takes everything in its order: responses of the publish loops, findings of the audit, and in the end that
-the session is lost. While `take` waits nothing more is asked for, so values wait in the queues of the server, QUEUE per
-item. It marks what it had to drop, which becomes a gap; after its lifetime it drops the subscription, which becomes a
-new connection and a gap.
+the session is lost. While `take` waits nothing more is asked for, so values wait in the queues of the server. It marks
+what it had to drop, which becomes a gap; after its lifetime it drops the subscription, which becomes a new connection
+and a gap.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from gateway.errors import SourceError
 from gateway.model import Notice, NoticeKind, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
-from gateway.sources.opcua.channel import translated
-from gateway.sources.opcua.items import QUEUE, WatchedItems
+from gateway.sources.opcua.channel import LinkLost, translated
+from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
 from gateway.sources.opcua.wire import Message
@@ -34,6 +34,10 @@ RESPONSES = 4
 _RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
 _RETRY_LONGEST = 30.0
 _GONE = StatusCodes.BadNodeIdUnknown & 0xFFFF_0000
+
+
+class Silent(LinkLost):
+    """Nothing is heard, although the server may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,58 +61,91 @@ class Session:
         link: Link,
         items: WatchedItems,
         publisher: Publisher,
-        inbox: "asyncio.Queue[Incoming]",
         clock: Clock,
         health: SourceHealth,
         waiting: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        """`inbox` is where the publish loops and the audit put what they have. Waiting for the server is done inside of
-        `waiting`."""
+        """Waiting for the server is done inside of `waiting`."""
         self._name = name
         self._link = link
-        self._items = items
-        self._publisher = publisher
-        self._inbox = inbox
+        self.items = items
+        self.publisher = publisher
         self._clock = clock
         self._health = health
         self._waiting = waiting
         self._refused: dict[str, str] = {}
+        self._heard = True
+        """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
-    async def deliver(self, take: Take, turn: Callable[[], None]) -> NoReturn:
-        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost."""
+    def is_hopeless(self, error: LinkLost) -> bool:
+        """Whether to take up the session, lost by `error`, would help no more than it did before."""
+        return isinstance(error, Silent) and not self._heard
+
+    def known(self) -> Arrival:
+        """What was told of each tag last: it is so still, unless the server has kept something newer."""
+        now = self._clock.now()
+        told = ((node, self.auditor.told(node)) for node in self.items.nodes if node not in self.items.missing)
+        samples = [
+            Sample(self._name, node, reading.value, now, reading.quality, reading.source_time)
+            for node, reading in told
+            if not isinstance(reading, str | None) and reading.quality != "bad"
+        ]
+        return Arrival(self._name, moments_of(samples))
+
+    async def catch_up(self, take: Take) -> None:
+        """Take what the server has sent to a connection that was lost, and go on from there."""
+        self._heard = False
+        self.publisher.resumed()
+        for number, subscription in self.items.subscriptions.items():
+            while (published := await self.publisher.kept(number)) is not None:
+                await self._take_in(published, take)
+            subscription.pulse.resumed(self._clock.monotonic())
+        if not any(subscription.pulse.interval for subscription in self.items.subscriptions.values()):
+            self._health.set_connected(self._clock.now())  # nothing need come of it for hours
+
+    def _hear(self) -> None:
+        if not self._heard:
+            self._heard = True
+            self._health.set_connected(self._clock.now())
+
+    async def deliver(self, inbox: "asyncio.Queue[Incoming]", take: Take, turn: Callable[[], None]) -> NoReturn:
+        """Hand over what arrives; ask again for items that failed. Raises SourceError when the session is lost.
+
+        `inbox` is where the publish loops and the audit put what they have.
+        """
         pause = _RETRY
         retry_at = self._clock.monotonic() + pause
         while True:
             turn()
             now = self._clock.monotonic()
-            dead_at = min(one.pulse.dead_at(now) for one in self._items.subscriptions.values())
-            wake = min(now + TURN, dead_at, retry_at if self._items.missing else math.inf)
+            dead_at = min(one.pulse.dead_at(now) for one in self.items.subscriptions.values())
+            wake = min(now + TURN, dead_at, retry_at if self.items.missing else math.inf)
             try:
                 async with asyncio.timeout(max(0.0, wake - now)):
-                    incoming = await self._inbox.get()
+                    incoming = await inbox.get()
             except TimeoutError:
                 self._see_that_it_lives()
             else:
                 if await self._use(incoming, take):
                     retry_at = self._clock.monotonic()
-            if not self._items.missing:
+            if not self.items.missing:
                 pause = _RETRY
                 retry_at = self._clock.monotonic() + pause
             elif self._clock.monotonic() >= retry_at:
                 with self._waiting(), translated("cannot subscribe"):
-                    await self._items.watch_missing(self._clock.monotonic())
+                    await self.items.watch_missing(self._clock.monotonic())
                 pause = min(2 * pause, _RETRY_LONGEST)
                 retry_at = self._clock.monotonic() + pause
 
     def _see_that_it_lives(self) -> None:
         now = self._clock.monotonic()
-        for subscription in self._items.subscriptions.values():
+        for subscription in self.items.subscriptions.values():
             pulse = subscription.pulse
             if now >= pulse.dead_at(now):
-                raise SourceError(f"the server has been silent for {now - pulse.heard_at:.0f} s")
+                raise Silent(f"the server has been silent for {now - pulse.heard_at:.0f} s")
 
     async def _use(self, incoming: Incoming, take: Take) -> bool:
         """Whether items are to be replaced at once."""
@@ -117,9 +154,12 @@ class Session:
         if isinstance(incoming, Finding):
             return await self._replace(incoming, take)
         with self._waiting(), translated("a lost message could not be asked for"):
-            published = await self._publisher.receive(incoming)
-        if published is None:
-            return False
+            published = await self.publisher.receive(incoming)
+        self._hear()
+        return False if published is None else await self._take_in(published, take)
+
+    async def _take_in(self, published: Published, take: Take) -> bool:
+        """Whether items are to be replaced at once."""
         arrival = self._arrival(published)
         self._note_beats(published)
         with self._waiting():
@@ -128,25 +168,25 @@ class Session:
         if arrival.moments or arrival.notices:
             await take(arrival)
         else:  # nothing in it that anybody must store
-            self._publisher.acknowledge(published.numbers)
+            self.publisher.acknowledge(published.numbers)
         if unreadable:
             await take(self._gone(unreadable, "reject", UNREADABLE))
         waited = self._clock.monotonic() - before
-        for subscription in self._items.subscriptions.values():
+        for subscription in self.items.subscriptions.values():
             subscription.pulse.waited(waited)
         return bool(unreadable)
 
     def _note_beats(self, published: Published) -> None:
-        subscription = self._items.subscriptions[published.subscription]
+        subscription = self.items.subscriptions[published.subscription]
         handles = [handle for message in published.messages for handle, _ in message.items]
-        subscription.pulse.heard(self._clock.monotonic(), beats=sum(map(self._items.is_heartbeat, handles)))
+        subscription.pulse.heard(self._clock.monotonic(), beats=sum(map(self.items.is_heartbeat, handles)))
 
     async def _replace(self, finding: Finding, take: Take) -> bool:
         for node in finding.deaf:
-            self._items.lose(node, "the server no longer tells of its changes")
+            self.items.lose(node, "the server no longer tells of its changes")
         for node in finding.readable:
             self.unreadable.discard(node)
-            self._items.lose(node, UNREADABLE)
+            self.items.lose(node, UNREADABLE)
         if finding.deaf:
             text = "the server no longer told of its changes: it is watched anew; what changed and changed back is lost"
             await take(self._gone(finding.deaf, "gap", text))
@@ -165,24 +205,24 @@ class Session:
         spoilt = [message for message in published.messages if message.spoilt]
         if not spoilt:
             return set()
-        nodes = list(self._items.subscriptions[published.subscription].items)
+        nodes = list(self.items.subscriptions[published.subscription].items)
         with translated("the tags could not be read"):
-            ids = [self._items.ids[node] for node in nodes]
-            values = await read_values(self._link, ids, self._items.limits)
+            wanted = [self.items.wanted[node] for node in nodes]
+            values = await read_values(self._link, wanted, self.items.limits)
             culprits = {node for node, value in zip(nodes, values, strict=True) if value == UNREADABLE}
             culprits = culprits or self._named(spoilt)
             if not culprits:
                 raise SourceError("the server's messages cannot be read")
-            await self._items.drop(culprits, UNREADABLE)
+            await self.items.drop(culprits, UNREADABLE)
         self.unreadable |= culprits
         for node in nodes:
             if node not in culprits:
-                self._items.lose(node, "it is watched anew, because a message of the server could not be read")
+                self.items.lose(node, "it is watched anew, because a message of the server could not be read")
         return culprits
 
     def _named(self, spoilt: list[Message]) -> set[str]:
         handles = {handle for message in spoilt for handle in message.spoilt if handle is not None}
-        return {node for handle in handles if (node := self._items.node(handle)) is not None}
+        return {node for handle in handles if (node := self.items.node(handle)) is not None}
 
     def _arrival(self, published: Published) -> Arrival:
         """What one response says. A status change ends the subscription: SourceError.
@@ -196,7 +236,7 @@ class Session:
             if message.ended:
                 raise SourceError(f"the server ended the subscription ({message.ended})")
             for handle, reading in message.items:
-                node = self._items.node(handle)
+                node = self.items.node(handle)
                 if node is None:
                     continue
                 self.auditor.heard(node, reading)
@@ -204,19 +244,18 @@ class Session:
                     if self._refused.get(node) != reading:
                         self._refused[node] = self._health.failed[node] = reading
                         notices.append(Notice("reject", now, self._name, node, reading))
+                    samples.append(Sample(self._name, node, None, now, quality="bad"))
                     continue
                 if self._refused.pop(node, None) is not None:
                     self._health.failed.pop(node, None)
                 if reading.overflowed:
-                    text = (
-                        f"more than {QUEUE} values came faster than they could be taken; the server dropped older ones"
-                    )
+                    text = "more values came than the server keeps until they are taken: it dropped older ones"
                     notices.append(Notice("gap", now, self._name, node, text))
                 if reading.status == _GONE:
-                    self._items.lose(node, "the server has removed the node")
-                initial = node in self._items.unheard
+                    self.items.lose(node, "the server has removed the node")
+                initial = node in self.items.unheard
                 if reading.quality != "bad":
-                    self._items.unheard.discard(node)
+                    self.items.unheard.discard(node)
                 samples.append(
                     Sample(self._name, node, reading.value, now, reading.quality, reading.source_time, initial=initial)
                 )
@@ -224,10 +263,13 @@ class Session:
             self._health.last_sample_at = now
             times = [sample.source_time for sample in samples if sample.source_time is not None]
             self._health.newest_at = max((*times, self._health.newest_at or 0.0)) or None
-        moments = moments_of(samples, self._items.sampling / 2)
-        return Arrival(
-            self._name, moments, tuple(notices), done=partial(self._publisher.acknowledge, published.numbers)
-        )
+        moments = moments_of(samples, self._resolution(samples))
+        return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))
+
+    def _resolution(self, samples: list[Sample]) -> float:
+        """How far the times of values can differ although they are of one moment: the tags are looked at one after the
+        other. Where some are looked at more often, these say how exact a time is."""
+        return min((self.items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2
 
     def _gaps(self, published: Published, now: float) -> list[Notice]:
         texts = []

@@ -1,82 +1,161 @@
-"""OPC UA: one session per server, a monitored item per node (Part 4, 5.13 and 5.14).
+"""OPC UA: one session per server, a monitored item per tag (Part 4, 5.13 and 5.14).
 
 asyncua's own reconnecting and its `Subscription` are not used: both hide a lost item behind a connection that says it
-is fine. Here every connection starts from nothing, and what could not be monitored is asked for again, one by one.
+is fine. A connection that is lost leaves the session at the server, whose queues go on: it is taken up again over
+another connection, with what the server has sent meanwhile and kept. Where the server has the session no more, its
+subscriptions are moved to a new one; where it has these no more either, everything begins anew, and the time between is
+a gap.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from typing import NoReturn
 
 import structlog
 
 from gateway.clock import Clock
-from gateway.config.addresses import parse_node_id
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.model import Sample
 from gateway.sources.base import TURN, Source, SourceHealth, Take
-from gateway.sources.opcua.channel import Channel, Connection, reason_of, translated
+from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_of, translated
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
-from gateway.sources.opcua.services import read_limits
+from gateway.sources.opcua.services import read_limits, transfer
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
+from gateway.sources.opcua.session_key import KeyFile
+from gateway.sources.opcua.tags import Tag
 from gateway.sources.opcua.watch import Audit, read_clock
 
 log = structlog.get_logger()
 
 
+QUIETLY = 10.0
+"""Seconds in which a lost connection is replaced before the mapping is told that nothing is known."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 2.0  # seconds between two attempts to do so
+
+
 class OpcuaSource(Source):
-    """The tags of one OPC UA server; `nodes` as they are written in the configuration."""
+    """The tags of one OPC UA server."""
 
     def __init__(
         self,
         name: str,
         config: OpcuaConfig,
-        nodes: Sequence[str],
+        tags: Sequence[Tag],
         clock: Clock,
-        connect: Callable[[OpcuaConfig], Connection] = Channel,
+        connection: Connection | None = None,
     ) -> None:
+        """`connection`: None is one as `config` says, which keeps no key of its session."""
         super().__init__(name, clock, SourceHealth())
         self._config = config
-        self._addresses = {node: parse_node_id(node) for node in nodes}
+        self._tags = tuple(tags)
         self._set_ups = SetUps()
-        self._connect = connect
+        self._connection = connection if connection is not None else Channel(config, KeyFile(None))
+        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
+        self._session: Session | None = None
+        """What is watched, while the server may have it."""
 
     async def _serve(self, take: Take) -> NoReturn:
-        channel = self._connect(self._config)
-        inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
-        beside: list[asyncio.Task[None]] = []
-        self.health.concerns = channel.concerns(self._clock.now())
+        self.health.concerns = self._connection.concerns(self._clock.now())
+        lost = False
         try:
-            await self._spare_the_server()
-            with self._waiting():
-                begun = self._clock.monotonic()
-                await channel.open(self._clock.now())
-                publisher = Publisher(channel, inbox.put)
+            session = self._session
+            if session is not None:
+                session = await self._resume(session, take)
+            else:
+                session = await self._begin(take)
+            while True:
                 try:
-                    items = await self._watch(channel, publisher)
-                finally:
-                    self._set_ups.add(begun, self._clock.monotonic() - begun)
-            self._connected()
-            await self._report_gap(take)
-            self.health.set_connected(self._clock.now())
-            log.info("source_connected", source=self.name, tags=len(items.nodes), failed=len(self.health.failed))
-            session = Session(self.name, channel, items, publisher, inbox, self._clock, self.health, self._waiting)
-            audit = Audit(channel, items, session.auditor, session.unreadable, self._config.audit, self._clock)
-            clock = read_clock(channel, items, self._clock, self.health)
-            work = [*(publisher.loop() for _ in range(OUTSTANDING)), channel.keep(), audit.run(inbox.put), clock]
-            beside += [asyncio.create_task(self._beside(each, inbox)) for each in work]
-            await session.deliver(take, self._turn)
+                    await self._work(session, take)
+                except LinkLost as error:
+                    self._lose(str(error))
+                    if session.is_hopeless(error):
+                        raise SourceError(str(error)) from error
+                    session = await self._resume_soon(session, take)
+        except LinkLost:
+            lost = True
+            raise
+        finally:
+            if lost:
+                self._connection.drop()
+            else:
+                self._session = None
+                await self._connection.close()
+
+    async def _begin(self, take: Take, *, opened: bool = False) -> Session:
+        """Begin a session, unless that is done, and watch all tags in it."""
+        await self._spare_the_server()
+        with self._waiting():
+            begun = self._clock.monotonic()
+            if not opened:
+                await self._connection.open(self._clock.now())
+            publisher = Publisher(self._connection, self._inbox.put)
+            try:
+                items = await self._watch(self._connection, publisher)
+            finally:
+                self._set_ups.add(begun, self._clock.monotonic() - begun)
+        self._connected()
+        await self._report_gap(take)
+        self.health.set_connected(self._clock.now())
+        log.info("source_connected", source=self.name, tags=len(items.nodes), failed=len(self.health.failed))
+        self._session = Session(self.name, self._connection, items, publisher, self._clock, self.health, self._waiting)
+        return self._session
+
+    async def _resume(self, session: Session, take: Take) -> Session:
+        """Go on with what is watched over another connection, where the server still has it."""
+        with self._waiting():
+            resumed = await self._connection.resume(self._clock.now())
+            resumed = resumed or await transfer(self._connection, list(session.items.subscriptions))
+        if not resumed:
+            self._session = None
+            await self._tell_loss("the server has ended the session", take)
+            return await self._begin(take, opened=True)
+        was_told = self._loss_told
+        self._connected()
+        log.info("source_resumed", source=self.name)
+        if was_told:
+            await take(session.known())
+        with self._waiting(), translated("what the server has kept could not be asked for"):
+            await session.catch_up(take)
+        return session
+
+    async def _resume_soon(self, session: Session, take: Take) -> Session:
+        """Try to go on, for a while in which nobody is told of the loss. Raises as the last attempt."""
+        until = self._clock.monotonic() + QUIETLY
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await self._resume(session, take)
+            except SourceError as error:
+                self._lose(str(error))
+                if self._session is None or self._clock.monotonic() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+            self._turn()
+
+    async def _work(self, session: Session, take: Take) -> NoReturn:
+        """Take what the session brings until it is lost."""
+        connection, inbox = self._connection, self._inbox
+        while not inbox.empty():  # of the connection before, not used: the server has kept it
+            inbox.get_nowait()
+        audit = Audit(connection, session.items, session.auditor, session.unreadable, self._config.audit, self._clock)
+        clock = read_clock(connection, session.items, self._clock, self.health)
+        loops = (session.publisher.loop() for _ in range(OUTSTANDING))
+        work = [*loops, connection.keep(), audit.run(inbox.put), clock]
+        beside = [asyncio.create_task(self._beside(each, inbox)) for each in work]
+        try:
+            await session.deliver(inbox, take, self._turn)
         finally:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
-            await channel.close()
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
-        return tuple(Sample(self.name, node, None, now, quality="bad") for node in self._addresses)
+        return tuple(Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags)
 
     async def _spare_the_server(self) -> None:
         """Wait until a session may be set up again."""
@@ -87,12 +166,12 @@ class OpcuaSource(Source):
             self.health.set_disconnected(self._clock.now(), reason)
             await asyncio.sleep(min(wait, TURN))
 
-    async def _watch(self, channel: Connection, publisher: Publisher) -> WatchedItems:
+    async def _watch(self, connection: Connection, publisher: Publisher) -> WatchedItems:
         with translated("cannot subscribe"):
-            limits = await read_limits(channel)
-            items = WatchedItems(channel, self._addresses, self.health.failed, publisher.follow, limits)
+            limits = await read_limits(connection)
+            items = WatchedItems(connection, self._tags, self.health.failed, publisher.follow, limits)
             interval, timeout = self._config.publishing_interval, self._config.timeout
-            await items.start(interval, timeout, channel.session_timeout, self._clock.monotonic())
+            await items.start(interval, timeout, connection.session_timeout, self._clock.monotonic())
         return items
 
     async def _beside(self, work: Coroutine[None, None, None], inbox: "asyncio.Queue[Incoming]") -> None:
@@ -100,6 +179,7 @@ class OpcuaSource(Source):
         try:
             await work
         except Exception as error:  # noqa: BLE001 - whatever it is, the consumer must know
-            reason = str(error) if isinstance(error, SourceError) else f"the connection was lost ({reason_of(error)})"
-            self.health.set_disconnected(self._clock.now(), reason)
-            await inbox.put(SourceError(reason))
+            if not isinstance(error, SourceError):
+                error = LinkLost(f"the connection was lost ({reason_of(error)})")
+            self.health.set_disconnected(self._clock.now(), str(error))
+            await inbox.put(error)

@@ -4,17 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
-from asyncua import ua
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import Clock
-from gateway.errors import SourceError
+from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.alive import reading_interval
 from gateway.sources.opcua.audit import Auditor, grace
-from gateway.sources.opcua.channel import Connection, reason_of
+from gateway.sources.opcua.channel import Connection, LinkLost, reason_of
 from gateway.sources.opcua.items import WatchedItems
-from gateway.sources.opcua.services import UNREADABLE, Link, read_values
+from gateway.sources.opcua.services import UNREADABLE, Link, read_values, standard
 from gateway.sources.opcua.session import Finding
 from gateway.sources.opcua.wire import Reading
 
@@ -24,7 +23,7 @@ UNREADABLE_EVERY = 60.0
 """Seconds between two looks at tags whose values could not be read, where nothing else is audited."""
 
 _BUSY = 10.0  # times as long as a reading took is the least pause before the next
-_CLOCK = ua.NodeId(ua.Int32(2258), ua.Int16(0))
+_CLOCK = 2258
 
 Tell = Callable[[Finding], Awaitable[None]]
 
@@ -65,7 +64,7 @@ class Audit:
             await self._look_at_unreadable(tell)
 
     async def _look(self, nodes: Sequence[str], tell: Tell) -> None:
-        wait = grace(self._items.publishing, self._items.sampling)
+        wait = grace(self._items.publishing, self._items.slowest)
         now = self._clock.monotonic()
         read_of = await self._read(nodes)
         doubtful = [
@@ -92,7 +91,7 @@ class Audit:
         """What the server answers for `nodes`; nothing where it does not."""
         begun = self._clock.monotonic()
         try:
-            values = await read_values(self._link, [self._items.ids[node] for node in nodes], self._items.limits)
+            values = await read_values(self._link, [self._items.wanted[node] for node in nodes], self._items.limits)
         except (UaStatusCodeError, TimeoutError) as error:
             log.info("opcua_audit_skipped", reason=reason_of(error))
             return []
@@ -101,7 +100,7 @@ class Audit:
         return list(zip(nodes, values, strict=True))
 
     def _is_watched(self, node: str) -> bool:
-        return node in self._items.ids and node not in self._items.missing and node not in self._unreadable
+        return node in self._items.wanted and node not in self._items.missing and node not in self._unreadable
 
 
 async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, health: SourceHealth) -> None:
@@ -109,15 +108,19 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
     connection is concerned about. For ever; raises SourceError where the server does not answer."""
     every = reading_interval(connection.session_timeout)
     while True:
-        health.concerns = connection.concerns(clock.now())
+        concern = items.concern
+        otherwise: dict[KindName, str] = {"watched_otherwise": concern} if concern is not None else {}
+        health.concerns = {**connection.concerns(clock.now()), **otherwise}
         await asyncio.sleep(every)
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
             continue
-        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"
         try:
-            await read_values(connection, [_CLOCK], items.limits)
+            await read_values(connection, [standard(_CLOCK)], items.limits)
         except UaStatusCodeError:  # an answer is an answer
-            continue
+            pass
         except OSError as error:
-            raise SourceError(f"the server does not answer ({reason_of(error)})") from None
+            raise LinkLost(f"the server does not answer ({reason_of(error)})") from None
+        if not health.connected:
+            health.set_connected(clock.now())
+        health.detail = f"connected; the server does not tell of its clock, so it is read every {every:.0f} s"

@@ -355,7 +355,7 @@ async def test_mode_range(stand_in: StandIn, means: str, found: list[int]) -> No
 
 async def test_mode_no_ids(stand_in: StandIn) -> None:
     """`interval/set` answers without the id for good, searches answer with it."""
-    stand_in.model.manners = Manners(ids=False)
+    stand_in.model.manners = Manners(ids="no")
     async with stand_in.serving():
         answers = [json.loads((await stand_in.set_run())[1]) for _ in range(2)]
         (interval,) = json.loads((await stand_in.post("interval/search", SEARCH))[1])

@@ -83,7 +83,7 @@ async def running() -> AsyncIterator[Running]:
     model, injector = OdenModel(PLANT), FaultInjector(PLANT)
     async with (
         listening(make_app(model, "secret", None, [inject_faults(injector)]), "127.0.0.1", 0) as address,
-        aiohttp.ClientSession(headers={"Authorization": "Token secret"}) as client,
+        aiohttp.ClientSession(headers={"Authorization": "Token secret", "Content-Type": "application/json"}) as client,
     ):
         yield Running(address.removesuffix("/v2"), client, model, injector)
 

@@ -42,7 +42,8 @@ async def asking(ledger: Path) -> AsyncIterator[tuple[OdenModel, aiohttp.ClientS
     async with (
         listening(make_app(model, "secret", book), "127.0.0.1", 0) as address,
         aiohttp.ClientSession(
-            headers={"Authorization": "Token secret"}, timeout=aiohttp.ClientTimeout(total=LONGEST_WAIT)
+            headers={"Authorization": "Token secret", "Content-Type": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=LONGEST_WAIT),
         ) as session,
     ):
         yield model, session, address.removesuffix("/v2")

@@ -18,9 +18,9 @@ from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import LoopClock
-from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
+from gateway.sources.opcua.channel import LinkLost
 
 EPOCH = 1_767_592_800.0
 POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
@@ -66,8 +66,25 @@ class Server:
         self.asked: list[str] = []
         """The names of the requests, in order."""
         self.sessions = 0
+        """Sessions that were ever begun."""
+        self.session = 0
+        """The number of the session that there is, 0: none."""
+        self.reachable = True
+        self.link = 0
+        """The number of the connection that can be."""
+        self.transfers = True
+        self.resumed = 0
+        """How often somebody wanted a session again."""
         self.created: list[str] = []
         """Nodes for which an item was created, in order."""
+        self.asked_items: dict[str, ua.MonitoringParameters] = {}
+        """How the item of a node was asked for, the last time."""
+        self.asked_subscriptions: list[ua.CreateSubscriptionParameters] = []
+        self.least_sampling = 0.0
+        """Seconds, whatever was asked."""
+        self.longest_queue = 10_000
+        self.refused_filters: dict[str, int] = {}
+        """By what nodes refuse any filter."""
         self.subscriptions: dict[int, _Subscription] = {}
         self._requests: deque[tuple[asyncio.Future[Buffer], Any]] = deque()
         self._ids = 0
@@ -78,8 +95,22 @@ class Server:
     def outstanding(self) -> int:
         return sum(not future.done() for future, _ in self._requests)
 
-    def connect(self, config: OpcuaConfig) -> "_Connection":
+    def connection(self) -> "_Connection":
         return _Connection(self)
+
+    def cut(self) -> None:
+        """Connections are lost, and there are none until `reachable` is true again."""
+        self.reachable = False
+        self.link += 1
+        for future, _ in self._requests:
+            if not future.done():
+                future.set_exception(ConnectionError("cut"))
+
+    def end_session(self, *, subscriptions: bool) -> None:
+        """The session is over; with `subscriptions` these too."""
+        self.session = 0
+        if subscriptions:
+            self.subscriptions.clear()
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
@@ -109,9 +140,11 @@ class Server:
 
     # -- what is asked --
 
-    async def answer(self, request: Any) -> Buffer:
+    async def answer(self, request: Any, session: int) -> Buffer:
         name = type(request).__name__.removesuffix("Request")
         self.asked.append(name)
+        if session != self.session:
+            raise _refused(StatusCodes.BadSessionIdInvalid)
         await asyncio.sleep(0.001)
         response: Buffer = await getattr(self, f"_{name.lower()}")(request)
         return response
@@ -119,6 +152,7 @@ class Server:
     async def _createsubscription(self, request: ua.CreateSubscriptionRequest) -> Buffer:
         self._ids += 1
         self.subscriptions[self._ids] = _Subscription()
+        self.asked_subscriptions.append(request.Parameters)
         response = ua.CreateSubscriptionResponse()
         response.Parameters = ua.CreateSubscriptionResult(
             ua.UInt32(self._ids), self.publishing * 1000, ua.UInt32(1000), ua.UInt32(self.keepalive)
@@ -133,6 +167,9 @@ class Server:
         for item in asked.ItemsToCreate:
             node, handle = _name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
             code = self._refusal(subscription, node)
+            if isinstance(item.RequestedParameters.Filter, ua.DataChangeFilter):
+                code = code or self.refused_filters.get(node, 0)
+            self.asked_items[node] = item.RequestedParameters
             self._ids += 1
             if not code:
                 subscription.items[self._ids] = handle, asked.SubscriptionId, node
@@ -142,8 +179,8 @@ class Server:
                 ua.MonitoredItemCreateResult(
                     ua.StatusCode(ua.UInt32(code)),
                     ua.UInt32(self._ids),
-                    item.RequestedParameters.SamplingInterval,
-                    item.RequestedParameters.QueueSize,
+                    max(item.RequestedParameters.SamplingInterval, self.least_sampling * 1000),
+                    min(item.RequestedParameters.QueueSize, self.longest_queue),
                 )
             )
         return _sent(response)
@@ -172,8 +209,18 @@ class Server:
         response.Results = [self._value(_name(each.NodeId)) for each in asked]
         return _sent(response)
 
+    async def _transfersubscriptions(self, request: ua.TransferSubscriptionsRequest) -> Buffer:
+        response = ua.TransferSubscriptionsResponse()
+        for id_ in request.Parameters.SubscriptionIds:
+            known = self.transfers and id_ in self.subscriptions
+            code = 0 if known else StatusCodes.BadSubscriptionIdInvalid
+            response.Parameters.Results.append(ua.TransferResult(ua.StatusCode(ua.UInt32(code))))
+        return _sent(response)
+
     async def _republish(self, request: ua.RepublishRequest) -> Buffer:
         asked = request.Parameters
+        if asked.SubscriptionId not in self.subscriptions:
+            raise _refused(StatusCodes.BadSubscriptionIdInvalid)
         kept = self.subscriptions[asked.SubscriptionId].kept
         if asked.RetransmitSequenceNumber not in kept or self.forgets:
             raise _refused(StatusCodes.BadMessageNotAvailable)
@@ -183,8 +230,12 @@ class Server:
         if self.outstanding >= self.most_publishes:
             raise _refused(StatusCodes.BadTooManyPublishRequests)
         for each in request.Parameters.SubscriptionAcknowledgements:
+            if each.SubscriptionId not in self.subscriptions:
+                continue
             self.acknowledged.append(each.SequenceNumber)
             self.subscriptions[each.SubscriptionId].kept.pop(each.SequenceNumber, None)
+        if not self.subscriptions:
+            raise _refused(StatusCodes.BadNoSubscription)
         future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._requests.append((future, request))
         return await future
@@ -213,7 +264,7 @@ class Server:
         """Publish, for ever."""
         while True:
             await asyncio.sleep(self.publishing)
-            for id_, subscription in self.subscriptions.items():
+            for id_, subscription in [*self.subscriptions.items()]:
                 self._tick(subscription)
                 self._say(id_, subscription)
 
@@ -254,26 +305,52 @@ class _Connection:
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._living: asyncio.Task[None] | None = None
+        self._session = 0
+        self._link = -1
 
     def concerns(self, now: float) -> dict[KindName, str]:
         return {}
 
-    async def open(self, now: float) -> None:
+    def _connect(self) -> None:
+        if not self._server.reachable:
+            raise LinkLost("cannot connect: it is cut")
+        self._link = self._server.link
+
+    def _begin(self) -> None:
         self._server.sessions += 1
-        self._living = asyncio.create_task(self._server.live())
+        self._server.session = self._session = self._server.sessions
+
+    async def open(self, now: float) -> None:
+        self._connect()
+        if self._session == self._server.session:
+            self._server.end_session(subscriptions=True)
+        self._begin()
+
+    async def resume(self, now: float) -> bool:
+        self._connect()
+        self._server.resumed += 1
+        if self._session == self._server.session:
+            return True
+        self._begin()
+        return False
 
     async def request(self, request: Any, limit: float | None = None) -> Buffer:
+        if self._link != self._server.link:
+            raise ConnectionError("cut")
         async with asyncio.timeout(10 if limit is None else None):
-            return await self._server.answer(request)
+            return await self._server.answer(request, self._session)
 
     async def keep(self) -> None:
         await asyncio.Event().wait()
 
+    def drop(self) -> None:
+        self._link = -1
+
     async def close(self) -> None:
-        if self._living is not None:
-            self._living.cancel()
-            self._server.subscriptions.clear()
+        if self._link == self._server.link and self._session == self._server.session:
+            self._server.end_session(subscriptions=True)
+            self._session = 0
+        self.drop()
 
 
 def poison() -> ua.Variant:

@@ -9,7 +9,7 @@ from asyncua.ua.status_codes import StatusCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua.decode import decode
+from gateway.sources.opcua.decode import NOT_ACTIVE, decode
 
 
 def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:
@@ -30,6 +30,10 @@ def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, 
         (value(ua.LocalizedText("Jam", "en")), "Jam"),
         (value(datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)), "2026-11-03T10:20:30Z"),
         (value(None), None),
+        (value(None, ua.VariantType.String), ""),
+        (value(ua.LocalizedText(None)), ""),
+        (value("Execute", status=NOT_ACTIVE), ""),
+        (value(7, ua.VariantType.UInt32, status=NOT_ACTIVE), ""),
     ],
 )
 def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> None:

@@ -20,7 +20,7 @@ from gateway.sources.opcua.certificates import PkiFolder, thumbprint
 from gateway.sources.opcua.security import Protected, concerns
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import OpcuaServer, free_port, wait_until
-from tests.sources.harness import HandClock, Intake, opcua_config, running
+from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tags, running
 from tests.sources.opcua.authority import Issued, key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -79,7 +79,7 @@ def pki(tmp_path: Path) -> Path:
 
 def source(url: str, pki: Path, **settings: Any) -> OpcuaSource:
     config = opcua_config(url, **{"security": "Basic256Sha256/SignAndEncrypt", "pki": pki, **settings})
-    return OpcuaSource("plc", config, [TAG], AnchoredClock())
+    return OpcuaSource("plc", config, opcua_tags([TAG], config), AnchoredClock())
 
 
 def trust(pki: Path, certificate: Issued = CERTIFICATE) -> None:

@@ -1,0 +1,92 @@
+"""What a change of an interval's name and metadata says to Oden, which people change as well. Pure.
+
+Somebody re-categorises a downtime, or writes a comment: that stays. So what Oden shows is compared with what it was
+told last, and only that is changed which nobody else has changed since.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from gateway.delivery.learned import Effect
+from gateway.model import Record, UpdateInterval
+from gateway.oden.answers import plain_metadata, says_same
+from gateway.outbox.merge import set_fields
+
+UpdatesOrder = Literal["auto", "fields", "whole"]
+"""auto: fields, until it is seen that this Oden drops what a change does not name. fields: a change names what is new.
+whole: it names all that there is."""
+
+NEEDED = frozenset({"category", "product"})
+"""Metadata without which Oden has no state, or no run: that they stay says nothing of others."""
+PREFIX = "details "
+"""What metadata are called by in `set_fields`."""
+
+
+def is_change(record: Record) -> bool:
+    """Whether a record changes what people may change as well, so that it is looked at first."""
+    return isinstance(record, UpdateInterval) and bool(record.metadata or record.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Of an update: the fields to `write`, those that are `theirs`, named as in `set_fields`; and the metadata that
+    Oden shows `beside` what is written."""
+
+    write: Mapping[str, JsonValue]
+    theirs: frozenset[str]
+    beside: Mapping[str, JsonValue]
+
+
+def change_of(record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapping[str, JsonValue] | None) -> Change:
+    """What to say of an interval that Oden shows as `shown`, and that it was `told` of (None: that is not known). Its
+    end is told by itself."""
+    metadata = shown_metadata(shown)
+    seen = {"name": shown.get("name"), **{f"{PREFIX}{name}": value for name, value in metadata.items()}}
+    write: dict[str, JsonValue] = {}
+    theirs = set[str]()
+    for name, value in set_fields(record).items():
+        there = plain_metadata(seen.get(name))
+        if name == "end" or says_same(there, value):
+            continue
+        if there in (None, "") or told is None or says_same(there, told.get(name)):
+            write[name] = value
+        else:
+            theirs.add(name)
+    beside = {name: value for name, value in metadata.items() if f"{PREFIX}{name}" not in write}
+    return Change(write, frozenset(theirs), beside)
+
+
+def still_to_write(record: UpdateInterval, shown: Mapping[str, JsonValue], sent: Mapping[str, JsonValue]) -> bool:
+    """Whether anything that was `sent` of an update is not shown."""
+    return bool(change_of(record, shown, None).write.keys() & sent.keys())
+
+
+def vanished(beside: Mapping[str, JsonValue], shown: Mapping[str, JsonValue]) -> bool:
+    """Whether any of the metadata that were there `beside` a change is gone afterwards."""
+    return bool(beside.keys() - shown_metadata(shown).keys())
+
+
+def shown_metadata(shown: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    """The metadata of an interval that Oden shows, without those that are empty or its own."""
+    metadata = shown.get("metadata")
+    items = metadata.items() if isinstance(metadata, Mapping) else ()
+    return {name: value for name, value in items if value is not None and name != "metadata_type"}
+
+
+def writes_whole(chosen: UpdatesOrder, learned: Effect | None) -> bool:
+    """Whether a change names everything that there is."""
+    return chosen == "whole" or (chosen == "auto" and learned == "replaced")
+
+
+def asks(chosen: UpdatesOrder, learned: Effect | None, beside: Mapping[str, JsonValue]) -> bool:
+    """Whether it is to be seen what a change does to the metadata `beside` it."""
+    unknown = learned is None or (learned == "needed" and bool(beside.keys() - NEEDED))
+    return chosen == "auto" and unknown and bool(beside)
+
+
+def effect_of(beside: Mapping[str, JsonValue]) -> Effect:
+    """What it says that all metadata `beside` a change are there afterwards."""
+    return "merged" if beside.keys() - NEEDED else "needed"

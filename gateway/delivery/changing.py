@@ -1,0 +1,181 @@
+"""Carries out changes of intervals: looks at what Oden shows, says what nobody else has changed, and learns by that
+whether this Oden merges metadata or replaces them."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from pydantic import JsonValue
+
+from gateway.delivery.changes import (
+    PREFIX,
+    Change,
+    asks,
+    change_of,
+    effect_of,
+    shown_metadata,
+    still_to_write,
+    vanished,
+    writes_whole,
+)
+from gateway.delivery.limited import LimitedClient
+from gateway.delivery.outcome import outcome_of
+from gateway.delivery.settlement import Settlement
+from gateway.delivery.whereabouts import Whereabouts
+from gateway.model import UpdateInterval
+from gateway.oden import answers, requests
+from gateway.outbox import told
+from gateway.outbox.entries import Attempt, Work
+from gateway.outbox.merge import set_fields, without
+
+log = structlog.get_logger()
+
+MOST_UNSEEN = 3
+"""Searches that settled nothing, after which a change is sent unseen."""
+
+
+class Changing:
+    """Takes the steps of a change, each with one request at the most: look, write, and where something is to be learned
+    by it, look again."""
+
+    def __init__(self, settlement: Settlement, client: LimitedClient, whereabouts: Whereabouts) -> None:
+        self._settlement = settlement
+        self._client = client
+        self._whereabouts = whereabouts
+
+    async def look(self, work: Work, attempt: Attempt, written: asyncio.Event) -> None:
+        """Look at the interval of `work`, and store what is to be written."""
+        settlement, record, interval = self._settlement, work.records[0], work.interval
+        if not isinstance(record, UpdateInterval) or interval is None or interval.oden_id is None:
+            await settlement.settle(work, {})
+            return
+        request = requests.find_interval(interval.type, settlement.line_id(work.line), interval.oden_id)
+        chosen = settlement.clock.now()
+        answer = await self._client.post(request.endpoint, request.text(), written)
+        outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
+        await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
+        shown = None
+        if outcome.fate == "delivered":
+            shown = answers.shown_interval([] if answer.status == 404 else answer.body, interval.oden_id)
+        if shown == "none":
+            await self._seek(work, attempt)
+        elif isinstance(shown, Mapping):
+            await self._go_on(work, attempt, record, shown)
+        elif attempt.looks + 1 >= MOST_UNSEEN and answer.status is not None:
+            log.warning("change_sent_unseen", interval=record.interval, line=work.line, reason=outcome.reason)
+            await self._write(work, attempt, record, set_fields(record), {})
+        else:
+            reason = outcome.reason or "Oden's answer to the search was not understood"
+            await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
+
+    async def succeeded(self, work: Work, attempt: Attempt) -> None:
+        """Oden has taken what was written."""
+        settlement = self._settlement
+        if attempt.beside is None or attempt.beside.keys() <= shown_metadata(json.loads(attempt.body)).keys():
+            await self._told(work, attempt)
+            return
+        attempt, later = replace(attempt, confirmed=True), settlement.clock.now() + settlement.options.settle
+        await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason="")
+
+    async def refuse(self, work: Work, reason: str) -> None:
+        """Oden refuses the change for good; an end in the same record is told by itself."""
+        record = work.records[0]
+        if isinstance(record, UpdateInterval) and record.end is not None:
+            log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
+            await self._settlement.persist(told.refused_in_part, work, reason, self._settlement.clock.now())
+        else:
+            await self._settlement.refuse(work, reason)
+
+    async def _seek(self, work: Work, attempt: Attempt) -> None:
+        """Oden shows no interval with the id."""
+        settlement = self._settlement
+        match await self._whereabouts.find(work, work.records[0], says_none=False):
+            case "gone":
+                await settlement.refuse_gone(work)
+            case "elsewhere":
+                await settlement.settle(work, {})
+            case _:
+                reason = "Oden does not show the interval by its id"
+                await settlement.look_up_later(work, attempt, reason, answered=True)
+
+    async def _go_on(self, work: Work, attempt: Attempt, record: UpdateInterval, shown: Mapping[str, Any]) -> None:
+        settlement, chosen = self._settlement, self._settlement.options.updates
+        learned = settlement.learned.metadata.get(record.type)
+        sent = self._sent(attempt, record)
+        if attempt.beside is not None and vanished(attempt.beside, shown):
+            await settlement.learn(metadata=(record.type, "replaced"))
+            # Kept until that is at Oden: it is nowhere else.
+            await self._write(work, attempt, record, sent, {**attempt.beside, **shown_metadata(shown)})
+            return
+        if attempt.beside is not None and attempt.confirmed:
+            if not still_to_write(record, shown, sent):
+                await settlement.learn(metadata=(record.type, effect_of(attempt.beside)))
+            elif attempt.looks + 1 < MOST_UNSEEN:
+                await settlement.look_up_later(work, attempt, "Oden has taken it, and a search does not show it yet")
+                return
+            await self._told(work, attempt)
+            return
+        change = change_of(record, shown, work.interval.told if work.interval else None)
+        if change.theirs:
+            log.info("changed_by_others", interval=record.interval, line=work.line, fields=sorted(change.theirs))
+        if not change.write:
+            await self._nothing_to_write(work, record, change)
+            return
+        if settlement.is_hopeless(attempt):
+            await self.refuse(work, settlement.given_up(attempt))
+            return
+        beside = change.beside if writes_whole(chosen, learned) else {}
+        attempt = replace(attempt, beside=change.beside if asks(chosen, learned, change.beside) else None)
+        await self._write(work, attempt, record, change.write, beside)
+
+    async def _write(
+        self,
+        work: Work,
+        attempt: Attempt,
+        record: UpdateInterval,
+        fields: Mapping[str, JsonValue],
+        beside: Mapping[str, JsonValue],
+    ) -> None:
+        """Store the request that sets `fields` of `record`, with the metadata `beside` them; it goes next."""
+        settlement = self._settlement
+        oden_id = (work.interval.oden_id if work.interval else None) or ""
+        wanted = without(record, set_fields(record).keys() - fields.keys() | {"end"})
+        try:
+            request = requests.change_request(
+                wanted, settlement.line_id(work.line), oden_id, settlement.options.wording, beside
+            )
+            body = request.text()
+        except Exception as error:  # noqa: BLE001 - whatever a record is, it must not hold its line
+            await settlement.refuse_unsent(work, error)
+            return
+        attempt = replace(attempt, body=body, confirmed=False)
+        await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def _told(self, work: Work, attempt: Attempt) -> None:
+        """What was written is at Oden."""
+        record = work.records[0]
+        if isinstance(record, UpdateInterval):
+            done = frozenset(set_fields(record).keys() - {"end"})
+            self._settlement.note_told(record.interval)
+            await self._settlement.persist(told.told_in_part, work, done, self._sent(attempt, record))
+
+    async def _nothing_to_write(self, work: Work, record: UpdateInterval, change: Change) -> None:
+        """Oden has it already, or somebody has changed it there."""
+        fields = set_fields(record)
+        done = frozenset(fields.keys() - {"end"})
+        ours = {name: fields[name] for name in done - change.theirs}
+        await self._settlement.persist(told.told_in_part, work, done, ours)
+
+    def _sent(self, attempt: Attempt, record: UpdateInterval) -> Mapping[str, JsonValue]:
+        """The fields of `record` that the attempt's request sets."""
+        body = json.loads(attempt.body)
+        metadata = shown_metadata(body)
+        return {
+            name: value
+            for name, value in set_fields(record).items()
+            if (name == "name" and "name" in body) or name.removeprefix(PREFIX) in metadata
+            if name != "end"
+        }

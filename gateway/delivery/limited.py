@@ -1,0 +1,45 @@
+"""Oden's client with an end to every request: whatever hangs, a lane goes on."""
+
+import asyncio
+
+import structlog
+
+from gateway.oden.classification import Answer
+from gateway.oden.client import CONNECT_TIMEOUT, OdenClient
+from gateway.oden.endpoints import Endpoint
+
+log = structlog.get_logger()
+
+WAITING = 60.0
+"""Seconds beyond those of the pace, the connection and the answer."""
+
+
+class LimitedClient:
+    """`client`, of which a request ends after `timeout` seconds for its answer and the time that the pace takes for
+    `under_way` requests, also where what it waits for does not: a token that cannot be read, a name that is not
+    found."""
+
+    def __init__(self, client: OdenClient, timeout: float, under_way: int) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._under_way = under_way
+
+    @property
+    def limit(self) -> float:
+        """Seconds that a request takes at the most."""
+        return self._timeout + CONNECT_TIMEOUT + WAITING + self._under_way * self._client.pace.gap
+
+    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event) -> Answer:
+        """As `OdenClient.post`. A request that has not ended by then may have arrived."""
+        limit = self.limit
+        asking = asyncio.create_task(self._client.post(endpoint, body, written))
+        try:
+            await asyncio.wait({asking}, timeout=limit)
+        finally:
+            if not asking.done():
+                asking.cancel()
+        if asking.done():
+            return asking.result()
+        log.error("request_without_end", endpoint=endpoint.path, seconds=limit)
+        written.set()
+        return Answer(sent=True, seconds=limit, error=f"no end of it within {limit:.0f} s")

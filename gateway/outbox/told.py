@@ -1,0 +1,78 @@
+"""What Oden has been told of intervals, and what was learned of Oden itself: each call is one transaction."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from gateway.model import StartInterval, UpdateInterval, record_key
+from gateway.outbox import record_rules
+from gateway.outbox.entries import DeadLetter, Work
+from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
+from gateway.outbox.merge import set_fields, without
+from gateway.outbox.store import Outbox
+
+LEARNED = "learned"
+LATEST = 2**60
+"""A start after all others."""
+
+
+def learned(outbox: Outbox) -> str | None:
+    """What delivery has learned of Oden, as it has written that itself."""
+    return outbox.row(LEARNED)
+
+
+def keep_learned(outbox: Outbox, text: str) -> None:
+    """Put on disk what delivery has learned of Oden."""
+    with outbox.transaction() as transaction:
+        transaction.put[LEARNED] = text
+
+
+def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:
+    """The ids at Oden of the intervals of a line and type that are open, or were lately."""
+    lanes = (outbox.lanes.get(name) for name in (starts_lane(line, interval_type), updates_lane(line, interval_type)))
+    closed = [key for lane in lanes if lane is not None for key in lane.closed]
+    latest = StartInterval("", line, 0.0, interval_type, LATEST)
+    known = (outbox.interval(key) for key in (*closed, *outbox.open_before(latest)))
+    return frozenset(one.oden_id for one in known if one is not None and one.oden_id is not None)
+
+
+def told_in_part(outbox: Outbox, work: Work, done: frozenset[str], told: Mapping[str, JsonValue]) -> None:
+    """Of the update that the attempt of `work` carries, the fields `done` need no more telling; `told` is what Oden was
+    told of them. Fields are named as in `set_fields`. The attempt ends; what else the update says waits again, and
+    where that is nothing it is delivered."""
+    (record,) = work.records
+    if not isinstance(record, UpdateInterval) or work.attempt is None:
+        raise TypeError("only an update can be told in part")
+    left = without(record, done)
+    with outbox.transaction() as transaction:
+        if transaction.record(work.lane, work.positions[0]) is None:
+            return  # it was told before, and nobody knew that it was written
+        transaction.end_attempt(work.attempt, work.records)
+        interval = transaction.interval_of(record)
+        transaction.take(work.lane, work.positions[0])
+        if interval is not None:
+            interval.count_told(told)
+        if set_fields(left) and interval is not None:
+            record_rules.put_back(transaction, StoredRecord(left))
+        else:
+            record_rules.delivered(transaction, StoredRecord(left), None)
+
+
+def refused_in_part(outbox: Outbox, work: Work, reason: str, at: float) -> None:
+    """Oden refuses for good, at `at`, what the update that the attempt of `work` carries says beside the end: that
+    becomes a dead letter, and the end waits by itself."""
+    (record,) = work.records
+    if not isinstance(record, UpdateInterval) or work.attempt is None:
+        raise TypeError("only an update can be refused in part")
+    attempt, end = work.attempt, without(record, set_fields(record).keys() - {"end"})
+    with outbox.transaction() as transaction:
+        if transaction.record(work.lane, work.positions[0]) is None:
+            return
+        transaction.end_attempt(attempt, work.records)
+        transaction.take(work.lane, work.positions[0])
+        letter = DeadLetter(without(record, {"end"}), at, reason, attempt.endpoint, attempt.body, attempt.tries)
+        record_rules.refused(transaction, letter)
+        if end.end is not None and transaction.interval_of(record) is not None:
+            key = record_key(f"{record.key} end", 0, record.at)  # no two records have one key
+            record_rules.put_back(transaction, StoredRecord(replace(end, key=key)))

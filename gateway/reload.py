@@ -1,0 +1,225 @@
+"""Reading the configuration anew while the gateway runs: when that is asked for, and what it changes.
+
+Only what differs is touched (`difference`, which is pure; `gateway/app.py` changes the parts). A source is started
+anew where its section or what it has to receive differs; a line is mapped by its new plan from the next batch on, with
+what is remembered of it; delivery begins anew where how it works, or a line's name at Oden, differs. A line that left
+the configuration is mapped no more, and what waits of it is still delivered. What only counts at a start is named. A
+configuration that is wrong changes nothing, and is a problem until a right one is read.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+from gateway.clock import Clock
+from gateway.config.loader import Loaded
+from gateway.config.schema import Config, Line, OpcuaConfig, OutboxConfig
+from gateway.errors import ConfigError, ConfigFault
+from gateway.health import Condition
+from gateway.mapping.compile import LinePlan
+from gateway.sources.opcua.tags import Tag, tags_of
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+Configuration = tuple[Loaded, Sequence[LinePlan]]
+"""A configuration that was read and is right, and the plans of its lines."""
+
+EVERY = 5.0
+"""Seconds between two turns of the loop while nobody asks."""
+
+Wanted = Mapping[str, frozenset[Tag | tuple[str, str]]]
+"""By source, what is to be received: OPC UA tags with how they are watched; topics, and of each device the metrics."""
+
+_LIVE = frozenset({"backlog", "ends"})
+"""Settings of the outbox that delivery reads; the others are the outbox's own, which stays open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What is new, has changed, and has gone, by name; each in the order of its configuration."""
+
+    new: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.new or self.changed or self.gone)
+
+    def __str__(self) -> str:
+        """`+new ~changed -gone`, as people write differences."""
+        marked = (("+", self.new), ("~", self.changed), ("-", self.gone))
+        return " ".join(f"{mark}{name}" for mark, names in marked for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What has to be done; `restart` are settings that count only after a restart."""
+
+    sources: Names
+    lines: Names
+    delivery: bool
+    page: bool
+    restart: tuple[str, ...]
+
+    def words(self) -> dict[str, str | bool]:
+        """For the log: only what there is."""
+        parts: dict[str, str | bool] = {
+            "sources": str(self.sources),
+            "lines": str(self.lines),
+            "delivery": self.delivery,
+            "page": self.page,
+            "after_a_restart": ", ".join(self.restart),
+        }
+        return {name: value for name, value in parts.items() if value}
+
+
+class Reload:
+    """Reads the configuration when asked. `reread` blocks, and raises ConfigError."""
+
+    def __init__(self, reread: Callable[[], Configuration], clock: Clock) -> None:
+        self._reread = reread
+        self._clock = clock
+        self._asked = asyncio.Event()
+        self._refused: str | None = None
+        self._restart: tuple[str, ...] = ()
+        self.turned_at = clock.monotonic()
+
+    def ask(self) -> None:
+        """Somebody wants the configuration to be read anew."""
+        self._asked.set()
+
+    async def run(self, change: Callable[[Loaded, Sequence[LinePlan]], Awaitable[Difference]]) -> None:
+        """Answer until cancelled. `change` goes over to a configuration and says what differed; it raises ConfigError
+        where it cannot.
+        """
+        while True:
+            self.turned_at = self._clock.monotonic()
+            reading = asyncio.ensure_future(self._once(change)) if self._asked.is_set() else None
+            if reading is None:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(EVERY):
+                        await self._asked.wait()
+                continue
+            try:
+                while not reading.done():
+                    self.turned_at = self._clock.monotonic()
+                    await asyncio.wait({reading}, timeout=EVERY)
+            finally:
+                reading.cancel()
+            reading.result()
+
+    async def _once(self, change: Callable[[Loaded, Sequence[LinePlan]], Awaitable[Difference]]) -> None:
+        self._asked.clear()
+        try:
+            loaded, plans = await asyncio.to_thread(self._reread)
+            changed = await change(loaded, plans)
+        except ConfigError as error:
+            reason = "; ".join(map(str, error.diagnostics))
+            log.error("configuration_refused", reason=reason)  # noqa: TRY400 - the reason says it all
+            self._refused = reason
+            return
+        for warning in loaded.warnings:
+            log.warning("configuration_warning", where=warning.where, text=warning.text)
+        self._refused = None
+        self._restart = tuple(dict.fromkeys((*self._restart, *changed.restart)))
+        log.info("configuration_reloaded", **changed.words())
+
+    def conditions(self) -> Iterator[Condition]:
+        """What is wrong with the configuration as it was last read."""
+        if self._refused is not None:
+            text = f"The configuration is wrong, so the one from before counts: {self._refused}"
+            yield Condition("configuration_refused", "", text)
+        if self._restart:
+            names = ", ".join(self._restart)
+            yield Condition("restart_needed", "", f"These settings have changed and count after a restart: {names}.")
+
+
+def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag | tuple[str, str]]]:
+    """What the inputs of `config`, which `plans` were compiled from, receive of each source."""
+    found: dict[str, set[Tag | tuple[str, str]]] = {}
+    for plan in plans:
+        for (source, address), inputs in plan.subscriptions.items():
+            metrics = {input_.field[0] if input_.metric else "" for input_ in inputs}
+            found.setdefault(source, set()).update((address, metric) for metric in metrics)
+    for name, section in config.sources.items():
+        if isinstance(section, OpcuaConfig):
+            found[name] = set(tags_of(name, section, config.lines))
+    return {source: frozenset(addresses) for source, addresses in found.items()}
+
+
+def difference(old: Config, new: Config, receives: tuple[Wanted, Wanted], *, tables: bool) -> Difference:
+    """From `old` to `new`; `receives` is what is received before and after, `tables` whether the look-up tables read
+    otherwise now.
+    """
+    before, after = receives
+    sources = _names(
+        {name: (section, before.get(name)) for name, section in old.sources.items()},
+        {name: (section, after.get(name)) for name, section in new.sources.items()},
+    )
+    lines_before, lines_after = ({line.key: line for line in config.lines} for config in (old, new))
+    lines = _names(lines_before, lines_after)
+    if tables or old.tables != new.tables:
+        lines = Names(lines.new, tuple(key for key in lines_after if key in lines_before), lines.gone)
+    return Difference(
+        sources,
+        lines,
+        delivery=_of_delivery(old) != _of_delivery(new),
+        page=old.status != new.status,
+        restart=tuple(_after_a_restart(old, new)),
+    )
+
+
+def renamed(old: Config, new: Config, receives: tuple[Iterable[LinePlan], Iterable[LinePlan]]) -> Iterator[ConfigFault]:
+    """Lines that seem to have been given another name: one has gone, and a new one receives what it had received. Its
+    memory would be lost, and its open run stay open.
+    """
+    before, after = ({plan.key: frozenset(plan.subscriptions) for plan in plans} for plans in receives)
+    gone = [line for line in old.lines if line.key not in after]
+    for index, line in enumerate(new.lines):
+        if line.key in before:
+            continue
+        for other in gone:
+            shared = before[other.key] & after[line.key]
+            if len(shared) * 2 > len(before[other.key]):
+                yield ConfigFault(
+                    ("lines", index, "line"), _RENAMED.format(line=line.line, other=_known_as(other, line))
+                )
+                break
+
+
+_RENAMED = (
+    "{line} receives what a line received that is gone now; to go on with its run and its counts under another "
+    "name, write `renamed_from: {other}`; if it is another line, take the old one out, reload, and then add this one"
+)
+
+
+def _known_as(other: Line, line: Line) -> str:
+    return other.line if other.key == f"{line.factory}/{other.line}" else other.key
+
+
+def _names(before: Mapping[str, T], after: Mapping[str, T]) -> Names:
+    return Names(
+        tuple(name for name in after if name not in before),
+        tuple(name for name in after if name in before and before[name] != after[name]),
+        tuple(name for name in before if name not in after),
+    )
+
+
+def _of_delivery(config: Config) -> object:
+    names = {line.key: (line.factory, line.line, line.id) for line in config.lines}
+    return config.oden, names, [getattr(config.outbox, name) for name in sorted(_LIVE)]
+
+
+def _after_a_restart(old: Config, new: Config) -> Iterator[str]:
+    for name in OutboxConfig.model_fields:
+        if name not in _LIVE and getattr(old.outbox, name) != getattr(new.outbox, name):
+            yield f"outbox.{name}"
+    for name in type(old.log).model_fields:
+        if getattr(old.log, name) != getattr(new.log, name):
+            yield f"log.{name}"

@@ -1,0 +1,99 @@
+"""Under which id Oden has an interval: from its answer in whatever shape, or from a search; also where Oden rounds
+starts."""
+
+import asyncio
+import json
+
+import pytest
+
+from gateway.delivery.learned import learned
+from gateway.model import Setting, StartInterval
+from gateway.oden.answers import created_id, shown_start
+from gateway.outbox import told
+from gateway.simulator.oden.manners import Manners
+from tests.delivery.harness import LINE
+from tests.delivery.simulated import Plant, T, live
+
+START = StartInterval("K1", LINE, float(T), "RUN", T + 37, "order")
+THERE = {"id": "42", "type": {"id": "7"}, "line": {"id": "8"}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{**THERE, "start_time": "2027-01-15T08:00:37Z"}],
+        [{**THERE, "start_time": "2027-01-15T08:00:37.000Z"}],
+        [{**THERE, "start_time": "2027-01-15T08:00:00Z"}],
+        [THERE],
+        THERE,
+        {"id": 42},
+        {"data": THERE},
+        {"intervals": [THERE], "count": 1},
+        {"interval_id": "42"},
+        ["42"],
+        {"ids": ["42"]},
+        [{"id": "41", "start_time": "2027-01-15T07:00:00Z"}, {**THERE, "start_time": "2027-01-15T08:00:37Z"}],
+    ],
+)
+def test_the_id_of_what_was_made_is_found(answer: object) -> None:
+    """Whether or not the answer repeats the start, and whatever wraps it; never that of the type or the line."""
+    assert created_id(answer, START) == "42"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [[], {}, None, "42", 42, [{"type": {"id": "7"}, "start_time": "2027-01-15T08:00:37Z"}], [{"id": "1"}, {"id": "2"}]],
+)
+def test_what_is_no_id_is_none(answer: object) -> None:
+    """Then it is searched for."""
+    assert created_id(answer, START) is None
+
+
+def test_the_start_that_oden_shows() -> None:
+    """As it is, rounded, or not at all."""
+    assert shown_start([{**THERE, "start_time": "2027-01-15T08:00:37.999Z"}], START) == T + 37
+    assert shown_start({"data": {"start_time": "2027-01-15T08:00:00Z"}}, START) == T
+    assert shown_start([THERE], START) is None
+
+
+LOST = ("close commit=yes at=interval/set times=2 since=200", "close commit=no at=interval/set times=2 since=400")
+
+
+@pytest.mark.parametrize("ids", ["yes", "only", "no"])
+@pytest.mark.parametrize("search", ["overlap", "start"])
+def test_p4_starts_that_oden_rounds_to_the_minute_stop_nothing(ids: str, search: str) -> None:
+    """Every run is there once with its output, also those whose answers were lost; where the answer has no id they
+    are searched for around the start."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(20):
+            run = plant.start(37 + 61 * number, name=f"order {number}")
+            plant.commit(run, plant.output(run, 37 + 61 * number + 5, number))
+            await asyncio.sleep(60)
+            plant.commit(plant.end(run, 37 + 61 * number + 61))
+        await plant.drained()
+
+    plant = live(story, Manners(rounds=60, ids=ids, range=search), LOST)
+    counts = plant.outbox.counts()
+    runs = plant.intervals("RUN")
+    if ids != "only":  # nothing shows that starts are rounded: what is in doubt is for the search of its exact start
+        assert [run.name for run in runs] == [f"order {number}" for number in range(20)]
+        assert learned(told.learned(plant.outbox)).start_step == 60
+        assert plant.total() == sum(range(20))
+    assert all(run.start % 60 == 0 and run.end is not None for run in runs)
+    assert (counts.dead, counts.unsettled, counts.parked) == (0, 0, 0)
+
+
+def test_p4_several_things_of_one_name_are_told_from_none() -> None:
+    """A search for one product is answered with 409: it is searched for all of them, and the first is changed."""
+
+    async def story(plant: Plant) -> None:
+        for _ in range(2):
+            plant.oden.model.answer("/v2/product/set", b'{"name": "Film 20"}')
+        plant.commit(Setting(plant.key(), LINE, T, "product", {"name": "Film 20", "secondary_name": "F20"}))
+        await plant.drained()
+
+    plant = live(story)
+    assert plant.outbox.counts().dead == 0
+    bodies = [json.loads(body) for path, body in plant.seen if path == "product/search"]
+    assert bodies[0]["match"] == "unique"

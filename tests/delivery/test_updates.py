@@ -1,0 +1,178 @@
+"""Changes of names and metadata: people change them in Oden as well, and Oden may drop what a change does not name."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from gateway.delivery.changes import UpdatesOrder
+from gateway.delivery.learned import learned
+from gateway.delivery.settlement import DeliveryOptions
+from gateway.model import StartInterval, UpdateInterval
+from gateway.outbox import told
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.store import Outbox
+from gateway.simulator.oden.manners import Manners
+from gateway.simulator.oden.store import Interval
+from tests.delivery.harness import FACTORY
+from tests.delivery.simulated import Plant, live
+
+BOTH = ["merge", "replace"]
+
+
+def edit(plant: Plant, interval: Interval, **fields: object) -> None:
+    """What a person changes in Oden, which shows all of an interval and keeps what was not changed."""
+    place = {"type": {"name": interval.type}, "line": {"name": "Line 01", "factory": {"name": FACTORY}}}
+    whole = {**interval.metadata, **fields}
+    body = json.dumps({**place, "id": interval.id, "metadata": whole})
+    assert plant.oden.model.answer("/v2/interval/set", body.encode()).status == 200
+
+
+def change(plant: Plant, of: StartInterval, at: int, **metadata: str) -> UpdateInterval:
+    return replace(plant.end(of, at), end=None, metadata=metadata)
+
+
+def shown(plant: Plant, kind: str = "STATE") -> list[Mapping[str, object]]:
+    def plain(value: object) -> object:
+        return value.get("name") if isinstance(value, dict) else value
+
+    return [
+        {name: plain(value) for name, value in one.metadata.items() if name != "metadata_type"}
+        for one in plant.intervals(kind)
+    ]
+
+
+@pytest.mark.parametrize("manner", BOTH)
+def test_what_people_write_in_oden_stays_and_what_the_machine_says_arrives(manner: str) -> None:
+    """Somebody re-categorises a downtime and writes a comment; the machine gives a reason, then another comment, and
+    the end: reason and end arrive, category and comment stay as the person has them. It costs two requests a change,
+    and the first one in all one or two more."""
+
+    async def story(plant: Plant) -> None:
+        for number in range(20):
+            at = 600 * number
+            state = plant.start(at, "STATE")
+            plant.commit(state)
+            await plant.drained()
+            edit(plant, plant.intervals("STATE")[-1], category={"name": "Planned Downtime"}, comment="by hand")
+            plant.commit(change(plant, state, at + 60, reason="Jam", comment="code 17", category="Unplanned Downtime"))
+            await plant.drained()
+            plant.commit(plant.end(state, at + 120))
+            await plant.drained()
+        costs.append(sum("end_time" not in body for _, body in plant.seen) - 1 - 20)
+
+    costs: list[int] = []
+    plant = live(story, Manners(metadata=manner))
+    assert shown(plant) == [{"category": "Planned Downtime", "comment": "by hand", "reason": "Jam"}] * 20
+    assert all(state.end is not None for state in plant.intervals("STATE"))
+    assert plant.outbox.counts().dead == 0
+    assert 2 * 20 < costs[0] <= 2 * 20 + (1 if manner == "merge" else 2)
+    assert learned(told.learned(plant.outbox)).metadata == {"STATE": {"merge": "merged", "replace": "replaced"}[manner]}
+
+
+@pytest.mark.parametrize("manner", BOTH)
+def test_an_end_never_carries_metadata(manner: str) -> None:
+    """Where both are told in one record, they go by themselves; and the end goes without a look."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.commit(replace(plant.end(state, 60), metadata={"comment": "3 short stops"}))
+        await plant.drained()
+        other = plant.start(60, "STATE")
+        plant.commit(other)
+        await plant.drained()
+        plant.commit(plant.end(other, 120))
+        await plant.drained()
+
+    plant = live(story, Manners(metadata=manner))
+    assert shown(plant) == [{"category": "Uptime", "comment": "3 short stops"}, {"category": "Uptime"}]
+    assert all(state.end is not None for state in plant.intervals("STATE"))
+    assert all("metadata" not in body for _, body in plant.seen if "end_time" in body and "start_time" not in body)
+
+
+@pytest.mark.parametrize("manner", BOTH)
+@pytest.mark.parametrize(
+    "fault",
+    ["close commit=yes at=interval/set holding=Jam times=1", "close commit=no at=interval/set holding=Jam times=1"],
+)
+def test_p4_a_change_whose_answer_is_lost_undoes_nothing(manner: str, fault: str) -> None:
+    """Somebody changes the same field meanwhile: the look that comes before the repeat shows it."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.commit(change(plant, state, 30, reason="Jam", comment="code 17"))
+        await plant.until(lambda: any("Jam" in body for _, body in plant.seen))
+        await asyncio.sleep(5)
+        edit(plant, plant.intervals("STATE")[0], category={"name": "Planned Downtime"})
+        await plant.drained()
+
+    plant = live(story, Manners(metadata=manner), [fault])
+    assert shown(plant)[0]["category"] == "Planned Downtime"
+    assert (shown(plant)[0]["reason"], shown(plant)[0]["comment"]) == ("Jam", "code 17")
+
+
+@pytest.mark.parametrize(("chosen", "kept"), [("fields", False), ("whole", True)])
+def test_who_knows_better_chooses(chosen: UpdatesOrder, kept: bool) -> None:
+    """With an Oden that replaces, `whole` keeps what is there from the first change on, and `fields` does not."""
+
+    async def story(plant: Plant) -> None:
+        check = plant.start(0, "CHECK")
+        plant.commit(replace(check, metadata={"by": "hand"}))
+        await plant.drained()
+        plant.commit(change(plant, check, 30, result="good"))
+        await plant.drained()
+
+    plant = live(story, Manners(metadata="replace"), settings=DeliveryOptions(60.0, 30.0, updates=chosen))
+    assert ("by" in shown(plant, "CHECK")[0]) == kept
+    assert shown(plant, "CHECK")[0]["result"] == "good"
+
+
+def test_a_refused_change_does_not_take_the_end_with_it() -> None:
+    """A comment that Oden refuses is a dead letter; the end, in the same record, is told."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.commit(replace(plant.end(state, 60), metadata={"comment": "forbidden"}))
+        await plant.drained()
+
+    plant = live(story, Manners(refuse="forbidden"))
+    (letter,) = plant.letters()
+    assert isinstance(letter.record, UpdateInterval)
+    assert (letter.record.end, letter.record.metadata) == (None, {"comment": "forbidden"})
+    assert plant.intervals("STATE")[0].end is not None
+
+
+def test_changes_arrive_where_no_search_is_understood() -> None:
+    """Searches are answered in a way that nobody understands: after three of them a change is sent unseen."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.commit(change(plant, state, 30, reason="Jam"))
+        await plant.drained()
+
+    plant = live(story, faults=["foreign status=400 at=interval/search"])
+    assert shown(plant) == [{"category": "Uptime", "reason": "Jam"}]
+    assert Counter(plant.paths)["interval/search"] == 3
+
+
+def test_what_was_learned_is_on_disk() -> None:
+    """It is there at the next start; what cannot be read counts as nothing."""
+    outbox = Outbox(MemoryStore())
+    assert learned(told.learned(outbox)).metadata == {}
+    told.keep_learned(outbox, '{"metadata": {"RUN": "replaced"}, "ends_first": {"RUN": 100.0}, "start_step": 60}')
+    known = learned(told.learned(outbox))
+    assert (known.metadata, known.start_step, set(known.wants_ends_first(200.0))) == ({"RUN": "replaced"}, 60, {"RUN"})
+    assert not set(known.wants_ends_first(50.0)), "learned by a clock that ran ahead"
+    assert not set(known.wants_ends_first(100.0 + 86_400.0)), "tried anew after a day"
+    assert learned("[]") == learned(None)

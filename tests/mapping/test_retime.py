@@ -1,0 +1,116 @@
+"""Times of a line's state that a wrong clock has stamped, and that are mended."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.line import LineState, Tick
+from gateway.mapping.retime import TIMES, retimed
+from gateway.model import Sample
+from tests.mapping.recording import PLC, T0, message, plan, play, tag, tick
+
+NO_TIMES = {
+    "amount",
+    "counted",
+    "counted_undecided",
+    "key",
+    "number",
+    "place",
+    "raw_data",
+    "seq",
+    "short_stop_seconds",
+    "short_stops",
+    "value",
+}
+"""Fields of a line's state that hold numbers and no times."""
+UNTIMED = plan(inputs={name: {k: v for k, v in section.items() if k != "time"} for name, section in PLC.items()})
+EVENTS = (
+    tag(1, "State", 1),
+    tag(2, "Good", 65500),
+    message(10, "order", {"number": "A", "sku": "FILM"}),
+    tag(20, "Good", 65530),
+    message(30, "scrap", {"qty": 2, "code": "Splice"}),
+    tag(70, "Good", 10),
+    tag(80, "State", 3),
+    tag(82, "State", None, quality="bad"),
+    message(85, "scrap", {"qty": 1, "code": "Gel"}),
+    message(100, "order", {"number": "B", "sku": "PIPE"}),
+    tag(101, "State", 1),
+    tag(110, "Good", 20),
+    message(140, "order", {"number": "", "sku": ""}),
+    tag(150, "State", 0),
+    tick(4000),
+)
+"""A bit of everything, at the times of arrival."""
+
+
+def holders(kind: Any) -> Iterator[type]:
+    """The dataclasses and named tuples that a type holds."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if is_dataclass(kind) or hasattr(kind, "_fields"):
+        assert isinstance(kind, type)
+        yield kind
+    for part in get_args(kind):
+        yield from holders(part)
+
+
+def numbers(kind: Any) -> bool:
+    """Whether a field of the type can hold a number by itself, not within another holder."""
+    if get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if kind in (int, float, object):
+        return True
+    return not (is_dataclass(kind) or hasattr(kind, "_fields")) and any(numbers(part) for part in get_args(kind))
+
+
+def test_every_field_of_a_line_that_holds_numbers_is_known_to_hold_times_or_none() -> None:
+    """A field that is added to the state has to be put into one of the two lists."""
+    seen, waiting, unknown = set[type](), list[type]([LineState]), set[str]()
+    while waiting:
+        holder = waiting.pop()
+        if holder in seen:
+            continue
+        seen.add(holder)
+        hints = get_type_hints(holder, include_extras=True)
+        names = [each.name for each in fields(holder)] if is_dataclass(holder) else list(hints)
+        for name in names:
+            waiting += holders(hints[name])
+            if numbers(hints[name]) and name not in TIMES | NO_TIMES:
+                unknown.add(f"{holder.__name__}.{name}")
+    assert len(seen) > 10
+    assert unknown == set()
+
+
+def shifted(event: Sample | Tick, by: float) -> Sample | Tick:
+    """The event as it comes where the gateway's clock is wrong, and no clock else says a time."""
+    if isinstance(event, Tick):
+        return Tick(event.at + by)
+    return replace(event, received=event.received + by, source_time=None)
+
+
+@given(cut=st.integers(0, len(EVENTS)), off=st.sampled_from([-86_400, -3600, 120, 3600, 31_622_400]))
+def test_p11_a_line_whose_times_are_mended_goes_on_as_if_the_clock_had_been_right(cut: int, off: int) -> None:
+    """Whenever a wrong clock is put right: what follows is what follows for a clock that was right all along."""
+    right = [shifted(event, 0.0) for event in EVENTS]
+    before = play(UNTIMED, *right[:cut])
+    wrong = play(UNTIMED, *(shifted(event, off) for event in EVENTS[:cut]))
+    after = play(UNTIMED, *right[cut:], state=retimed(wrong.state, T0 + off, -off))
+    expected = play(UNTIMED, *right[cut:], state=before.state)
+    assert after.texts == expected.texts
+    assert after.notices == expected.notices
+
+
+@pytest.mark.parametrize("off", [3600, -3600])
+def test_p11_what_was_stamped_before_the_clock_was_wrong_stays(off: int) -> None:
+    """A run that had begun before keeps its start."""
+    state = play(UNTIMED, *EVENTS[:4]).state
+    assert state.runs.current is not None
+    mended = retimed(state, T0 + 15, off)
+    assert mended.runs == state.runs
+    assert (state.inputs["good"].at, mended.inputs["good"].at) == (T0 + 20, T0 + 20 + off)
+    assert mended.inputs["good"].value == 65530

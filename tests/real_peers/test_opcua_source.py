@@ -1,0 +1,113 @@
+"""The OPC UA source with servers of other makers: sessions are taken up again, and none is left behind."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.clock import AnchoredClock
+from gateway.sources.opcua.channel import Channel
+from gateway.sources.opcua.session_key import key_file
+from gateway.sources.opcua.source import OpcuaSource
+from tests.peers import Link, wait_until
+from tests.real_peers.opcua_servers import SERVERS, NodeOpcua, OpcuaPeer
+from tests.sources.harness import Intake, opcua_config, opcua_tags, running
+
+NODE = "nsu=urn:acme:line;s=L01.State"
+
+
+@pytest.fixture(params=SERVERS)
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[OpcuaPeer]:
+    """Each server, not running yet."""
+    server = SERVERS[request.param](tmp_path / "server")
+    try:
+        yield server
+    finally:
+        await server.kill()
+
+
+@pytest.fixture
+async def link(server: OpcuaPeer) -> AsyncIterator[Link]:
+    """The way to the server, which can be cut."""
+    link = Link(server.port)
+    await link.start()
+    yield link
+    await link.stop()
+
+
+async def toggled(server: OpcuaPeer, since: int, times: int) -> None:
+    for count in range(since, since + times):
+        await server.write("L01.State", count)
+        await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("cut", [5.0, 20.0])
+async def test_p2_every_change_of_a_cut_comes_afterwards(server: OpcuaPeer, link: Link, cut: float) -> None:
+    """Ten changes a second, as far as the queue of 1,000 reaches: each comes once and in its order, and no gap is
+    listed but where the server itself says that it has dropped some."""
+    await server.start(L01__State=0)
+    config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}", queue=1000)
+    source, intake = OpcuaSource("plc", config, opcua_tags([NODE], config), AnchoredClock()), Intake()
+    times = round(cut * 10)
+    async with running(source, intake):
+        await wait_until(lambda: intake.values(NODE) == [0], 30)
+        await toggled(server, 1, 20)
+        await link.stop()
+        await toggled(server, 21, times)
+        await link.start()
+        await wait_until(lambda: source.health.connected, 60)
+        await toggled(server, 21 + times, 20)
+        await wait_until(lambda: intake.values(NODE)[-1] == 40 + times, 60)
+    values = list(dict.fromkeys(intake.values(NODE)))
+    overflowed = [notice for notice in intake.notices if "dropped" in notice.text]
+    assert len(intake.notices) == len(overflowed)
+    if server.name != "o6":  # it keeps 100 values of a tag, whatever is asked
+        assert overflowed == []
+    if not overflowed:
+        assert values == list(range(41 + times))
+
+
+async def test_a_crash_leaves_no_session(server: OpcuaPeer, tmp_path: Path) -> None:
+    """A gateway that dies ten times is connected at once each time."""
+    await server.start(L01__State=0)
+    config = opcua_config(server.url)
+    for _ in range(10):
+        channel = Channel(config, key_file(tmp_path, "plc"))
+        await channel.open(AnchoredClock().now())
+        channel.drop()
+    channel = Channel(config, key_file(tmp_path, "plc"))
+    await channel.open(AnchoredClock().now())
+    await channel.close()
+
+
+async def test_a_server_with_two_sessions_never_refuses_us(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over crashes, and over cuts that we notice and the server does not."""
+    server = NodeOpcua(tmp_path / "server", capabilities={"maxSessions": 2})
+    link = Link(server.port)
+    await link.start()
+    try:
+        await server.start(L01__State=0)
+        config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}")
+        for round_ in range(5):
+            channel = Channel(config, key_file(tmp_path, "plc"))
+            source = OpcuaSource("plc", config, opcua_tags([NODE], config), AnchoredClock(), channel)
+            intake = Intake()
+            task = asyncio.create_task(source.run(intake.take))
+            await wait_until(lambda: intake.values(NODE), 30)  # noqa: B023 - awaited at once
+            link.cut()
+            await server.write("L01.State", round_ + 1)
+            await wait_until(lambda: intake.values(NODE)[-1] == round_ + 1, 30)  # noqa: B023 - as above
+            monkeypatch.setattr(channel, "close", _dies(channel))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    finally:
+        await link.stop()
+        await server.kill()
+
+
+def _dies(channel: Channel) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        channel.drop()
+
+    return close

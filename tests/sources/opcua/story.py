@@ -1,0 +1,74 @@
+"""Stories of a source and a scripted server in simulated time."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from types import MappingProxyType
+from typing import Any
+
+from gateway.sources.opcua.source import OpcuaSource
+from tests.campaign.virtual import simulate
+from tests.sources.harness import Intake, opcua_config, opcua_tag
+from tests.sources.opcua import scripted
+from tests.sources.opcua.scripted import Server
+
+ASKED_TO_ACT = {"Write", "Call", "HistoryUpdate", "AddNodes", "DeleteNodes"}
+
+
+def node(name: str) -> str:
+    return f"nsu=urn:acme:line;s={name}"
+
+
+@asynccontextmanager
+async def connected(
+    server: Server,
+    *names: str,
+    intake: Intake | None = None,
+    inputs: Mapping[str, Mapping[str, object]] = MappingProxyType({}),
+    **settings: Any,
+) -> AsyncIterator[tuple[OpcuaSource, Intake]]:
+    """A source that reads `names` of `server`, and is run again five seconds after it has ended. `inputs` are the
+    settings of some of them."""
+    intake = intake or Intake()
+    config = opcua_config("opc.tcp://plc:4840", **{"publishing_interval": "250ms", **settings})
+    tags = [opcua_tag(node(name), config, **inputs.get(name, {})) for name in names]
+    source = OpcuaSource("plc", config, tags, scripted.clock(), server.connection())
+
+    async def run() -> None:
+        while True:
+            try:
+                await source.run(intake.take)
+            except scripted.SourceError:
+                await asyncio.sleep(5)
+
+    living = asyncio.create_task(server.live())
+    task = asyncio.create_task(run())
+    try:
+        yield source, intake
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        living.cancel()
+        assert not (server.session and server.reachable), "it was left in good order"
+        assert not ASKED_TO_ACT & set(server.asked)
+
+
+def simulated(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """A test whose time is simulated."""
+
+    def run() -> None:
+        async def main() -> None:
+            await test()
+
+        simulate(main())
+
+    run.__name__, run.__doc__ = test.__name__, test.__doc__
+    return run
+
+
+def bad(intake: Intake) -> list[str]:
+    return [sample.address for sample in intake.samples if sample.quality == "bad"]
+
+
+def gaps(intake: Intake) -> list[tuple[str, str]]:
+    return [(notice.address, notice.text) for notice in intake.notices if notice.kind == "gap"]

@@ -1,0 +1,79 @@
+"""The MQTT source and brokers that do not keep to MQTT, or whose answers say something else than expected."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from gateway.clock import AnchoredClock
+from gateway.errors import SourceError
+from gateway.sources.mqtt import MqttSource
+from tests.peers import wait_until
+from tests.sources.harness import Intake, mqtt_config, running
+from tests.sources.scripted_broker import packet_of
+
+ORDER = "plant-a/L01/events/order"
+
+
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A broker (of 3.1.1) that takes any client, and answers the packets that follow CONNECT with `answers`, in order;
+    the two zeros of an answer's packet id become that of the packet. Gives its address and what it has received."""
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, OSError):
+            for answer in (b"\x20\x02\x00\x00", *answers):
+                first, body = await packet_of(reader)
+                received.append(bytes([first]) + body)
+                writer.write(answer[:2] + body[:2] + answer[4:] if first >> 4 in (8, 10) else answer)
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}", received
+
+
+async def test_p9_a_suback_of_the_wrong_length_is_told() -> None:
+    """Three codes for one topic: nobody knows which is meant. The topic is shown as not received; nothing else ends."""
+    async with answering(b"\x90\x05\x00\x00\x01\x01\x01") as (url, _):
+        source = MqttSource("floor", mqtt_config(url, version="3.1.1"), [ORDER], AnchoredClock())
+        async with running(source, Intake()) as errors:
+            await wait_until(lambda: source.health.connected)
+            assert source.health.failed == {ORDER: "the broker has answered a SUBSCRIBE of 1 topics with 3 codes"}
+        assert errors == []
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "told"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "no MQTT is spoken there: it sent HTTP/1.1 400 Bad Request"),
+        (b"\x15\x03\x01\x00\x02\x02\x16", "no MQTT is spoken there: it sent \\x15\\x03"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "no MQTT is spoken there: it sent SSH-2.0"),
+        (b"\x32\x06\x00\x01a\x00\x011", "no MQTT is spoken there: it sent 2"),
+        (b"\x20\x02\x00\x00\x50\x02\x00\x07", "does not keep to MQTT: it sent PUBREC"),
+        (b"\x20\x02\x00\x00\x34\x06\x00\x01a\x00\x011", "does not keep to MQTT: it sent PUBLISH at QoS 2"),
+        (b"\x20\x02\x00\x00\x32\x03\x00\x09a", "does not keep to MQTT: it sent PUBLISH that is longer inside"),
+        (b"\x20\x02\x00\x00\x32\xff\xff\xff\xff\x7f", "does not keep to MQTT: it sent a length of more than four"),
+        (b"\x20\x02\x00\x00\x20\x02\x00\x00", "does not keep to MQTT: it sent CONNACK a second time"),
+        (b"\x20\x02\x00\x00\x90\xff\xff\xff\x7f", "does not keep to MQTT: it sent SUBACK of 268435455 bytes"),
+    ],
+)
+async def test_p9_a_broker_that_answers_rubbish_is_told_as_that(rubbish: bytes, told: str) -> None:
+    """The reason says what came; the connection is made again, after a pause."""
+    ended = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(rubbish)
+        await ended.wait()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        source = MqttSource("floor", mqtt_config(url, version="3.1.1"), [ORDER], AnchoredClock())
+        async with running(source, Intake()) as errors:
+            await wait_until(lambda: errors)
+        ended.set()
+        assert isinstance(errors[0], SourceError)
+        assert told in str(errors[0])

@@ -1,0 +1,229 @@
+"""What a person, a supervisor and a monitoring system are told in each situation: the same everywhere.
+
+A real gateway with a real broker, and an Oden that answers as the situation has it. The table was written before the
+answers were looked at: what each place has to say follows from what is wrong, not from how the gateway notices it.
+"""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gateway.cli.demo_parts import status_json
+from tests.peers import Mosquitto, free_port, wait_for, wait_until
+
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: t0k3n}}
+sources: {{floor: {{type: mqtt, url: "{broker}", client_id: situations}}}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    id: l1
+    inputs: {{order: {{source: floor, topic: plant/order, field: number}}}}
+    run: {{key: order, product: Film, settle: 0s}}
+outbox: {{directory: {folder}/outbox}}
+status: {{listen: "127.0.0.1:{status}"}}
+"""
+
+
+class Oden(ThreadingHTTPServer):
+    """Answers every request with `status` and `body`; with status 0 never, until `let_go`."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.status, self.body, self.kind = 200, "[]", "application/json"
+        self.let_go = threading.Event()
+
+    def answers(self, status: int, body: str, kind: str = "application/json") -> None:
+        self.status, self.body, self.kind = status, body, kind
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Oden
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.server.status == 0:
+            self.server.let_go.wait()
+            return
+        body = self.server.body.encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", self.server.kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is to be said: the flows, the kind of the gravest problem, a word of the headline."""
+
+    taking_in: str
+    delivering: str
+    kind: str | None
+    headline: str
+
+
+SITUATIONS: dict[str, tuple[int, str, str, Told]] = {
+    "401": (
+        401,
+        '{"error": "bad token", "retryable": false}',
+        "application/json",
+        Told("yes", "waiting", "oden_held", "401"),
+    ),
+    "403 for the only line": (
+        403,
+        '{"error": "not yours", "retryable": false}',
+        "application/json",
+        Told("yes", "waiting", "oden_held", "403"),
+    ),
+    "HTML": (
+        200,
+        "<html><body>Please log in</body></html>",
+        "text/html",
+        Told("yes", "waiting", "oden_held", "something between"),
+    ),
+    "Oden hangs": (0, "", "", Told("yes", "waiting", "oden_silent", "has not answered")),
+    "Oden refuses the record": (
+        400,
+        '{"error": "no such product", "retryable": false, "name": "product"}',
+        "application/json",
+        Told("yes", "yes", "dead_letters", "refused 1 record"),
+    ),
+}
+
+
+class Rig:
+    """A gateway, its broker and its Oden."""
+
+    def __init__(self, folder: Path, broker: Mosquitto, oden: Oden) -> None:
+        self.status_port, self.broker, self.oden = free_port(), broker, oden
+        text = CONFIG.format(oden=oden.server_port, broker=broker.url, folder=folder, status=self.status_port)
+        (folder / "gateway.yaml").write_text(text)
+        self.log = folder / "log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "gateway", "run", "-c", str(self.log.parent / "gateway.yaml")]
+        with self.log.open("wb") as log:
+            held = os.fstat(log.fileno())
+            environment = os.environ | {"JOURNAL_STREAM": f"{held.st_dev}:{held.st_ino}"}
+            self.process = subprocess.Popen(command, stderr=log, env=environment)
+
+    def status(self) -> Any:
+        return status_json(self.status_port) or {"problem_details": [], "sources": [], "healthy": None}
+
+    def kinds(self) -> list[str]:
+        return [problem["kind"] for problem in self.status()["problem_details"]]
+
+    def get(self, path: str) -> tuple[int, str]:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.status_port, timeout=60)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    def metric(self, name: str, **labels: str) -> float:
+        for family in text_string_to_metric_families(self.get("/metrics")[1]):
+            for sample in family.samples:
+                if sample.name == name and sample.labels == labels:
+                    return sample.value
+        raise AssertionError(name)
+
+    def is_connected(self) -> bool:
+        return any(source["connected"] for source in self.status()["sources"])
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    oden = Oden()
+    serving = threading.Thread(target=oden.serve_forever, daemon=True)
+    serving.start()
+    with Mosquitto(tmp_path / "broker") as broker:
+        rig = Rig(tmp_path, broker, oden)
+        yield rig
+        oden.let_go.set()
+        if rig.process is not None:
+            rig.process.kill()
+            rig.process.wait()
+    oden.shutdown()
+    oden.server_close()
+
+
+def says_the_same(rig: Rig, told: Told) -> None:
+    """JSON, readiness, liveness and metrics agree with the table's row."""
+    status = rig.status()
+    assert status["taking_in"]["state"] == told.taking_in
+    assert status["delivering"]["state"] == told.delivering
+    assert told.headline in status["headline"]
+    assert status["healthy"] == (told.kind is None)
+    assert rig.metric("oden_gateway_healthy") == (told.kind is None)
+    assert rig.metric("oden_gateway_taking_in") == (told.taking_in == "yes")
+    assert rig.metric("oden_gateway_delivering") == (told.delivering == "yes")
+    if told.kind is not None:
+        assert rig.metric("oden_gateway_problem", kind=told.kind) == 1
+        [remedy] = {problem["remedy"] for problem in status["problem_details"] if problem["kind"] == told.kind}
+        assert remedy.startswith(("oden-gateway ", "journalctl "))
+    assert rig.get("/healthz")[0] == 200
+    ready = told.taking_in == "yes"  # delivery may wait for five minutes
+    code, text = rig.get("/readyz")
+    assert (code, text == "ok") == ((200, True) if ready else (503, False))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+async def test_p9_every_place_says_the_same(rig: Rig, situation: str) -> None:
+    """P9: page, JSON, readiness, metrics and the log tell one truth, and to the journal the log's line is a warning."""
+    code, body, kind, told = SITUATIONS[situation]
+    rig.oden.answers(code, body, kind)
+    rig.start()
+    await wait_until(rig.is_connected)
+    says_the_same(rig, Told("yes", "yes", None, "All is well"))
+    await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
+    await wait_until(lambda: told.kind in rig.kinds())
+    says_the_same(rig, told)
+    if code:
+        failed = [line for line in rig.log.read_text().splitlines() if '"request_failed"' in line]
+        assert failed
+        assert all(line.startswith("<4>{") for line in failed)
+
+
+async def test_p9_without_any_source_nothing_is_taken_in(rig: Rig) -> None:
+    """P9: with its only source away the gateway is not ready, says why, and is ready again when that is back."""
+    rig.start()
+    await wait_until(rig.is_connected)
+    rig.broker.stop()
+    await wait_until(lambda: "sources_away" in rig.kinds())
+    says_the_same(rig, Told("waiting", "yes", "sources_away", "Source floor is not connected"))
+    rig.broker.start()
+    await wait_until(lambda: rig.status()["healthy"])
+    says_the_same(rig, Told("yes", "yes", None, "All is well"))
+
+
+def test_p9_a_port_that_is_taken_is_said_in_the_log_with_its_priority(rig: Rig) -> None:
+    """P9: where the page cannot be served the journal has it as a warning."""
+    rig.oden.answers(200, "[]")
+    other = ThreadingHTTPServer(("127.0.0.1", rig.status_port), BaseHTTPRequestHandler)
+    try:
+        rig.start()
+        wait_for(lambda: "cannot listen" in rig.log.read_text())
+    finally:
+        other.server_close()
+    lines = rig.log.read_text().splitlines()
+    assert next(line for line in lines if "cannot listen" in line).startswith("<4>{")
+    assert all(line.startswith(("<6>{", "<4>{", "<3>{")) for line in lines)
