@@ -371,12 +371,11 @@ class Intake:
 
     def _fail(self, plan: LinePlan, event: Sample | Moment | Tick, error: BaseException, batch: Batch) -> None:
         """The line could not be mapped."""
-        now = self._clock.now()
         if plan.key not in self.health.faults:
             log.error("mapping_failed", line=plan.key, exc_info=error)
-        self._resting[plan.key] = now + REST
+        self._resting[plan.key] = self._clock.now() + REST
         self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-        batch.refuse(plan.key, event, error, now)
+        batch.refuse(plan.key, event, error, self._clock.now())
 
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.
