@@ -101,7 +101,7 @@ def written_per_hour(directory: Path) -> float:
     minutes = 10
     for minute in range(minutes):
         for _ in range(0, 60, 5):
-            states = {f"Factory A/Line {one:02}": "x" * 2_000 for one in range(LINES)}
+            states = {f"Factory A/Line {one:02}": {"head": "x" * 2_000} for one in range(LINES)}
             outbox.commit(Commit(number=outbox.last_commit() + 1, states=states))
         for record in waiting(minute, LINES // 2):
             outbox.commit(Commit(number=outbox.last_commit() + 1, records=(record,)))

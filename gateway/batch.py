@@ -3,17 +3,16 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from gateway.horizon import HorizonRows
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import is_taken
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Moment, Notice, Record, Sample
-from gateway.outbox.entries import Commit
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
 
@@ -32,6 +31,8 @@ class IntakeHealth:
 
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By source and quality."""
+    unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """By source and address: what no input has taken."""
     redelivered: int = 0
     repeated: int = 0
     """Messages that were left out because of their id."""
@@ -50,16 +51,13 @@ class Batch:
     lines: dict[str, Feed] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
-    done: list[Callable[[], None]] = field(default_factory=list)
-    """How arrivals are acknowledged."""
+    taken: list[Arrival] = field(default_factory=list)
+    """The arrivals that are to be acknowledged."""
     steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
-    commit: Commit | None = None
-    """None where there is nothing to store."""
-    horizon: HorizonRows | None = None
-    """The same of what lines have heard."""
 
     def take(self, line: str, after: Feed, result: Step, event: Sample | Moment | Tick) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
@@ -77,10 +75,14 @@ class Batch:
         self.notices.append(Notice("reject", at, source, address, text))
 
     def parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before."""
+        """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
-            for plan in routes.get((sample.source, sample.address), ()):
+            address = (sample.source, sample.address)
+            self.samples[sample.source, sample.quality] += 1
+            if not is_taken(routes.get(address, ()), sample):
+                self.unmatched[address] += 1
+            for plan in routes.get(address, ()):
                 if self.repeats.is_repeat(plan, sample):
                     self.repeated += 1
                 else:

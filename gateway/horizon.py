@@ -9,13 +9,12 @@ once, and what is kept is bounded in time and in bytes.
 import json
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.line import LineState, load
+from gateway.mapping.line import LineState
 from gateway.mapping.trail import HORIZON, Feed, forgotten
 from gateway.mapping.trail_log import addition, beginning, restored
 from gateway.outbox.store import Outbox
@@ -31,18 +30,12 @@ MOST_BYTES = 32 * 2**20
 """What the rows may take; beyond that, what all lines remember becomes shorter."""
 
 
-@dataclass(frozen=True, slots=True)
-class HorizonRows:
-    """What a commit stores of the horizon: what was `heard` since the last, the `beginnings` of trails by line, and the
-    number of the first commit of which the row is still needed. `lines` are all of them, as they are stored."""
+class Heard(NamedTuple):
+    """What a commit stores of the horizon: what was heard since the last as a `row`, empty where nothing was; the
+    `beginnings` of trails by line; and the number of the first commit of which the row is still needed."""
 
-    number: int
-    at: float
-    lines: Mapping[str, Feed]
-    heard: str
+    row: str
     beginnings: Mapping[str, str]
-    needed: Mapping[str, float]
-    """By line the time from which on it needs rows."""
     since: int
 
 
@@ -59,13 +52,14 @@ class Horizon:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._stored: dict[str, Feed] = {}
-        """The lines as they were stored last."""
+        self._lines: dict[str, Feed] = {}
+        """As they were stored last."""
         self._rows: deque[_Row] = deque()
         self._size = 0
         self._begun: dict[str, tuple[int, float]] = {}
         """By line the number with which its stored beginning begins, and when that was stored."""
-        self._needed: Mapping[str, float] = {}
+        self._needed: dict[str, float] = {}
+        """By line the time from which on it needs rows."""
         self._reviewed = 0.0
         self._read: list[Any] = []
         """What lines had heard, until the first commit."""
@@ -77,56 +71,76 @@ class Horizon:
             self._read.append(row["lines"])
             self._add(_Row(number, row["at"], len(text)))
 
-    async def line(self, plan: LinePlan) -> Feed:
-        """A line as it was stored. Where its trail cannot be understood, or a part of it is no longer there, the line
-        begins with none."""
-        text = await self._ask(Outbox.line_state, plan.key)
-        state = load(plan, text) if text else LineState()
+    async def line(self, plan: LinePlan, state: LineState) -> Feed:
+        """The line with this state as it was stored. Where its trail cannot be understood, or a part of it is no longer
+        there, the line begins with none."""
         begun = await self._ask(Outbox.trail, plan.key)
         said = self._read or [json.loads(row)["lines"] for _, row in await self._ask(Outbox.heard)]
         line = _restored(plan, state, begun, [row[plan.key] for row in said if plan.key in row])
-        self._stored[plan.key] = line
+        self._lines[plan.key] = line
         if line.base is not None:
             self._begun[plan.key] = line.base.number, self._newest
-        self._needed = {**self._needed, plan.key: _first(line, self._newest)}
+        self._needed[plan.key] = _first(line, self._newest)
         return line
 
-    def rows(self, lines: Mapping[str, Feed], number: int, at: float) -> HorizonRows:
-        """What the commit `number`, which is made `at` a time, stores of the `lines`, which are all. Changes nothing
-        but how much lines remember."""
+    def forget(self, line: str) -> None:
+        """The line has gone, and all of it is stored."""
+        for known in (self._lines, self._begun, self._needed):
+            known.pop(line, None)
+
+    def take(self, moved: Mapping[str, Feed], number: int, at: float) -> Heard:
+        """What the commit `number`, which is made `at` a time, stores of the lines that have `moved`. It counts as
+        stored."""
         self._read = []
         at = max(at, self._newest)
-        heard: dict[str, dict[str, Any]] = {}
-        for key, line in lines.items():
-            before = self._stored.get(key)
-            if line is not before and (said := addition(before, line)):
-                heard[key] = said
-        row = json.dumps({"at": at, "lines": heard}, separators=(",", ":"), default=repr) if heard else ""
+        said = {key: added for key, line in moved.items() if (added := addition(self._lines.get(key), line))}
+        row = json.dumps({"at": at, "lines": said}, separators=(",", ":"), default=repr) if said else ""
+        anew = {key: line for key, line in moved.items() if self._is_missing(key, line)}
+        self._lines.update(moved)
+        beginnings = {key: text for key, line in anew.items() if (text := self._begin(key, line, at))}
         if at - self._reviewed >= REVIEWED or self._size > MOST_BYTES:
-            until = max(at - HORIZON, self._rows[len(self._rows) // 2].at if self._size > MOST_BYTES else 0.0)
-            lines = {key: forgotten(line, until) for key, line in lines.items()}
-        anew = (line for key, line in lines.items() if self._begins_anew(key, line, at))
-        begun = {line.plan.key: text for line in anew if line.plan is not None and (text := beginning(line))}
-        needed = {key: self._needed_by(key, line, at, anew=key in begun) for key, line in lines.items()}
-        since = next((row.number for row in self._rows if row.at >= min(needed.values(), default=at)), number)
-        return HorizonRows(number, at, lines, row, begun, needed, since)
-
-    def stored(self, rows: HorizonRows | None) -> None:
-        """What these rows say is on disk, if any."""
-        if rows is None:
-            return
-        self._stored = dict(rows.lines)
-        self._needed = rows.needed
-        for key in rows.beginnings:
-            base = rows.lines[key].base
-            if base is not None:
-                self._begun[key] = base.number, rows.at
-        if rows.heard:
-            self._add(_Row(rows.number, rows.at, len(rows.heard)))
-        while self._rows and self._rows[0].number < rows.since:
+            beginnings |= self._review(at)
+        self._needed |= {key: min(self._needed.get(key, at), _first(line, at)) for key, line in moved.items()}
+        oldest = min(self._needed.values(), default=at)
+        if row:
+            self._add(_Row(number, at, len(row)))
+        while self._rows and self._rows[0].at < oldest:
             self._size -= self._rows.popleft().size
-        if rows.at - self._reviewed >= REVIEWED:
-            self._reviewed = rows.at
+        return Heard(row, beginnings, self._rows[0].number if self._rows else number)
+
+    def _is_missing(self, key: str, line: Feed) -> bool:
+        """Whether what is stored of the line is not enough to know its trail from."""
+        before = self._lines.get(key)
+        if line.base is None:
+            return False
+        is_another = before is None or before.plan is not line.plan or key not in self._begun
+        return is_another or (before is not None and line.base.number > before.numbered)
+
+    def _begin(self, key: str, line: Feed, at: float) -> str | None:
+        """The beginning of the line's trail, which is stored `at` a time."""
+        text = beginning(line) if line.recalled else None
+        if text is not None and line.base is not None:
+            self._begun[key], self._needed[key] = (line.base.number, at), _first(line, at)
+        return text
+
+    def _review(self, at: float) -> dict[str, str]:
+        """The beginnings of lines that remember more than is needed, so that rows can go."""
+        self._reviewed, beginnings = at, {}
+        until, is_full = at - HORIZON, self._size > MOST_BYTES
+        if is_full:
+            until = max(until, self._rows[len(self._rows) // 2].at)
+        for key, known in self._lines.items():
+            line = forgotten(known, until)
+            if line.base is None or (not line.newest and not line.parts and not line.late and key not in self._begun):
+                self._needed[key] = at
+                continue
+            number, stored_at = self._begun.get(key, (0, 0.0))
+            is_due = is_full or at - stored_at >= BEGINNINGS
+            if line.base.number != number and is_due and (text := self._begin(key, line, at)):
+                beginnings[key] = text
+            elif line.base.number == number:
+                self._needed[key] = _first(line, at)
+        return beginnings
 
     @property
     def _newest(self) -> float:
@@ -135,24 +149,6 @@ class Horizon:
     def _add(self, row: _Row) -> None:
         self._rows.append(row)
         self._size += row.size
-
-    def _begins_anew(self, key: str, line: Feed, at: float) -> bool:
-        """Whether the beginning of the line's trail is to be stored."""
-        before = self._stored.get(key)
-        if line.base is None or not line.recalled:
-            return False
-        if before is None or before.plan is not line.plan or key not in self._begun:
-            return True
-        number, stored_at = self._begun[key]
-        # Where more was heard than is remembered, what follows has nothing stored to follow.
-        missing = line.base.number > before.numbered
-        return line.base.number != number and (missing or self._size > MOST_BYTES or at - stored_at >= BEGINNINGS)
-
-    def _needed_by(self, key: str, line: Feed, at: float, *, anew: bool) -> float:
-        """From when on the line needs rows; `anew`: its beginning is stored now."""
-        is_empty = not line.newest and not line.parts
-        needed = _first(line, at) if anew or is_empty or key not in self._needed else self._needed[key]
-        return min(needed, line.late[0][0].received) if line.late else needed
 
 
 def _first(line: Feed, at: float) -> float:

@@ -1,40 +1,34 @@
-"""Intake: gathers what sources deliver, maps it, commits line states and records at once, and only then acknowledges.
+"""Intake: gathers what sources deliver and maps it; what comes of that is committed at once, and only then acknowledged
+(`committer`).
 
-A crash anywhere leaves all of a batch or none of it. A commit happens at once where there is a record or a message to
-acknowledge; line states that merely moved are written every STATE_WRITE seconds, because flash wears and a counter's
-difference is found again after a crash.
-
-Life of a batch. Arrivals are gathered, then mapped on a copy of the line states: until a batch is mapped whole,
-nothing has changed, and should anything raise the same arrivals are mapped again. A mapped batch is never mapped
-again. Its commit carries a number, one more than the last; it is given to the outbox as often as it takes, also by
-the next `run`, and the outbox knows a number that it has stored already, whatever became of the answer. Once it is
-stored the batch is over: what is left to do (acknowledge, wake delivery, tell of notices) is a list of calls, each
-made once.
+A crash anywhere leaves all of a batch or none of it. Arrivals are gathered, then mapped on a copy of the line states:
+until a batch is mapped whole, nothing has changed, and should anything raise the same arrivals are mapped again. A
+mapped batch is never mapped again: it is stored, however long that takes. While one commit is under way, the next
+batches are gathered and mapped.
 """
 
 import asyncio
-import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
 from gateway.batch import Batch, IntakeHealth, Replan, in_slices
 from gateway.clock import Clock
+from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import due, feed, needs_preparation, prepared
-from gateway.mapping.line import LineState, Step, Tick, dump
+from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import ProvenanceLog
+from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
 from gateway.model import Moment, Notice, Sample
-from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -53,7 +47,6 @@ MOST_MAPPED = 2_000
 """Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
 MOST_QUEUED = 20_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
-STATE_WRITE = 5.0
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
 
@@ -72,8 +65,6 @@ class Intake:
         """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any."""
         self._outbox = outbox
         self._clock = clock
-        self._on_stored = on_stored
-        self._on_noticed = on_noticed
         self._queue: deque[Arrival] = deque()
         self._queued = 0
         """Samples and arrivals in the queue."""
@@ -88,21 +79,16 @@ class Intake:
         self._poke = asyncio.Event()
         self._stopping = False
         self._lines: dict[str, Feed] = {}
+        self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
+        """By line, when the next timer of which line of which plan fires."""
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
-        self._mapped: Batch | None = None
-        """Mapped, and not known to be stored."""
-        self._after: deque[Callable[[], None]] = deque()
-        """What is left to do for batches that are stored."""
-        self._unstored: list[Callable[[], None]] = []
-        """The `done` of arrivals of which line states have moved that are not stored yet."""
-        self._number = 0
-        """Of the last commit."""
-        self._dirty: set[str] = set()
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently)
+        self._committer = Committer(
+            self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
+        )
         self._resting: dict[str, float] = {}
-        self._written_at = clock.monotonic()
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.turned_at = clock.monotonic()
@@ -145,13 +131,15 @@ class Intake:
         For the orderly stop, before the sources are ended: an acknowledgement needs its connection.
         """
         self._closed = True
+        self._poke.set()
         with suppress(TimeoutError):
             async with asyncio.timeout(longest):
                 await self._idle.wait()
 
     async def load(self) -> float:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
-        self._number = await self._outbox(Outbox.last_commit)
+        number = await self._outbox(Outbox.last_commit)
+        self._committer.load(number)
         await self._horizon.load()
         self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
@@ -162,7 +150,9 @@ class Intake:
         known = self._lines.get(plan.key)
         if known is not None and plan.key not in changed:
             return known
-        return await self._horizon.line(plan) if known is None else with_plan(plan, known)
+        rows = self._committer.rows(plan.key) or StateRows(await self._outbox(Outbox.line_state, plan.key))
+        self._committer.follow(plan.key, rows)
+        return await self._horizon.line(plan, rows.state(plan)) if known is None else with_plan(plan, known)
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -175,6 +165,7 @@ class Intake:
         """
         self._running = True
         try:
+            await self._committer.stored()
             await self._turn()
             while not self._stopping:
                 self.turned_at = self._clock.monotonic()
@@ -185,6 +176,7 @@ class Intake:
                 self._gathered += self._taken_out()
                 await self._turn()
             await self._turn()
+            await self._committer.stored()
         finally:
             self._running = False
 
@@ -220,25 +212,30 @@ class Intake:
         return arrivals
 
     def _pause(self) -> float:
-        pause = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
-        return min(max(pause, 0.0), STATE_WRITE)
+        timers = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
+        commit = self._committer.due_in()
+        return min(max(timers, 0.0), STATE_WRITE if commit is None else commit)
 
     def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
         """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        timer = due(plan, line or self._lines[plan.key])
+        line = line or self._lines[plan.key]
+        known = self._timers.get(plan.key)
+        if known is None or known[0] is not plan or known[1] is not line:
+            known = self._timers[plan.key] = plan, line, due(plan, line)
+        timer = known[2]
         return None if timer is None else max(timer, self._resting.get(plan.key, timer))
 
     async def _turn(self) -> None:
-        """Finish the batch that is under way, then what was gathered. Wherever it raises, the next call goes on from
-        there.
-        """
-        self._finish()
-        if self._mapped is not None:
-            await self._store(self._mapped)
-        self._mapped = await self._map(self._gathered)
+        """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
+        batch = await self._map(self._gathered)
+        # The batch counts from here on. The next lines only assign.
         self._gathered = []
-        await self._store(self._mapped)
-        if not self._queue:
+        self._lines.update(batch.lines)
+        self._repeats.take_over(batch.repeats)
+        self._committer.take_over(batch.taken, batch.lines, batch.records, batch.notices, at_once=batch.repeats.begun)
+        self._count(batch)
+        await self._committer.commit(all_=self._stopping or self._closed)
+        if not self._queue and self._committer.is_idle:
             self._idle.set()
 
     async def _take_plans(self) -> None:
@@ -246,10 +243,12 @@ class Intake:
         asked = self._asked
         if asked is None:
             return
-        self._written_at = -math.inf
         await self._turn()
+        await self._committer.commit(all_=True)
+        await self._committer.stored()
         lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
         await self._repeats.load(asked.plans)
+        self._committer.forget(self._lines.keys() - lines.keys())
         self._lines = lines
         for gone in self.health.faults.keys() - lines.keys():
             del self.health.faults[gone]
@@ -257,44 +256,9 @@ class Intake:
         self._asked = None
         asked.done.set()
 
-    async def _store(self, batch: Batch) -> None:
-        """Store a mapped batch, after which it is over, and do what is left to do."""
-        if batch.commit is not None:
-            await self._patiently(Outbox.commit, batch.commit)
-            self._number = batch.commit.number
-            self._dirty.clear()
-            self._written_at = self._clock.monotonic()
-        # From here on nothing is repeated. The next lines only assign.
-        self._lines.update(batch.horizon.lines if batch.horizon is not None else batch.lines)
-        self._horizon.stored(batch.horizon)
-        self._repeats.stored(batch.repeats)
-        if batch.commit is None:
-            self._dirty |= batch.lines.keys()
-        self._mapped = None
-        self._unstored += batch.done
-        if not self._dirty:
-            self._after += self._unstored
-            self._unstored.clear()
-        if batch.records:
-            self._after.append(self._on_stored)
-        if batch.notices:
-            self._after.append(partial(self._on_noticed, batch.notices))
-        self._after.append(partial(self._count, batch))
-        self._finish()
-
-    def _finish(self) -> None:
-        """Make each call once, whatever the others do. Raises what was raised, when all are made."""
-        errors: list[Exception] = []
-        while self._after:
-            try:
-                self._after.popleft()()
-            except Exception as error:  # noqa: BLE001 - it is raised below
-                errors.append(error)
-        if errors:
-            raise ExceptionGroup("after a commit", errors)
-
     def _count(self, batch: Batch) -> None:
         self.health.samples.update(batch.samples)
+        self.health.unmatched.update(batch.unmatched)
         self.health.redelivered += batch.redelivered
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
@@ -308,14 +272,12 @@ class Intake:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
             verdict = batch.repeats.verdict(arrival)
-            if arrival.done is not None and verdict != "twice":
-                batch.done.append(arrival.done)
+            if verdict != "twice":
+                batch.taken.append(arrival)
             if verdict != "new":
                 batch.redelivered += 1
                 continue
             for moment in arrival.moments:
-                for sample in moment.samples:
-                    batch.samples[sample.source, sample.quality] += 1
                 for plan, part in batch.parts(moment, self._routes):
                     await self._step(plan, part, batch)
         now = self._clock.now()
@@ -323,31 +285,7 @@ class Intake:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
                 await self._step(plan, Tick(now), batch)
-        batch.commit = self._commit_of(batch)
         return batch
-
-    def _commit_of(self, batch: Batch) -> Commit | None:
-        """What is to be stored of a batch; None where that can wait."""
-        moved = self._dirty | batch.lines.keys()
-        old = self._clock.monotonic() - self._written_at >= STATE_WRITE
-        at_once = batch.records or batch.notices or batch.repeats.at_once
-        if not at_once and not (moved and (old or self._stopping)):
-            return None
-        known, number = batch.repeats.take(), self._number + 1
-        lines = {key: batch.lines.get(key, line) for key, line in self._lines.items()}
-        batch.horizon = horizon = self._horizon.rows(lines, number, self._clock.now())
-        return Commit(
-            number=number,
-            states={key: dump(batch.lines.get(key, self._lines[key]).state) for key in moved},
-            records=tuple(batch.records),
-            notices=tuple(batch.notices),
-            sessions=known.sessions,
-            ids=known.ids,
-            old_rings=known.old_rings,
-            heard=horizon.heard,
-            trails=horizon.beginnings,
-            heard_since=horizon.since,
-        )
 
     async def _step(self, plan: LinePlan, event: Sample | Moment | Tick, batch: Batch) -> None:
         """Take `event` into a batch."""

@@ -7,7 +7,7 @@ of the last COMMITS_KEPT commits that brought any."""
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 MOST_IDS = 50_000
@@ -48,7 +48,7 @@ class MessageIds:
         return len(self._known)
 
     def add(self, commit: IdsOfCommit) -> None:
-        """These are on disk, and known from now on; the oldest are forgotten where there are too many."""
+        """These are known from now on; the oldest are forgotten where there are too many."""
         self._commits.append(commit)
         self._known.update(commit.ids)
         self.number = commit.number + 1
@@ -57,22 +57,17 @@ class MessageIds:
 
 
 class NewIds:
-    """The ids that a batch brings, beside those that are known, by source."""
+    """The ids that a batch brings, beside those that are known and those that are yet to be stored, by source."""
 
-    def __init__(self, known: Mapping[str, MessageIds]) -> None:
+    def __init__(self, known: Mapping[str, MessageIds], unstored: Mapping[str, Mapping[str, None]]) -> None:
         self._known = known
-        self._new: dict[str, dict[str, None]] = {}
+        self._unstored = unstored
+        self.new: dict[str, dict[str, None]] = {}
 
     def is_known(self, source: str, id_: str) -> bool:
         """Whether the id has come before; it has from now on."""
-        new = self._new.setdefault(source, {})
-        if id_ in new or id_ in self._known[source]:
+        new = self.new.setdefault(source, {})
+        if id_ in new or id_ in self._unstored.get(source, ()) or id_ in self._known[source]:
             return True
         new[id_] = None
         return False
-
-    def commits(self) -> Iterator[tuple[str, IdsOfCommit]]:
-        """What is to be stored, by source."""
-        for source, new in self._new.items():
-            if new:
-                yield source, IdsOfCommit(self._known[source].number, tuple(new))

@@ -133,6 +133,8 @@ class StartInterval:
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
     end: int | None = None
+    within: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
+    """Of a batch: the key of the run that it is in."""
     kind: Literal["start"] = "start"
     corrects: Annotated[bool, SPARED] = False
     """It belongs to the past, and came to light late."""

@@ -1,7 +1,7 @@
 """What intake has taken before: redeliveries of MQTT messages, and messages whose id has come.
 
-A batch decides on copies. Nothing of it counts before it is stored; given up and mapped again, it decides the same
-again."""
+A batch decides on copies. Nothing of it counts before it is mapped whole; given up and mapped again, it decides the
+same again. What has come of batches is stored by the next commit."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ class Known:
 
 
 class Repeats:
-    """What has been stored so far, of all sources."""
+    """What has come so far, of all sources, and what of that is yet to be stored."""
 
     def __init__(self, ask: Ask) -> None:
         self.ask = ask
@@ -46,18 +46,33 @@ class Repeats:
         self.connected: dict[str, str] = {}
         """Source -> the session that its connection has."""
         self.ids: dict[str, MessageIds] = {}
+        self.unstored_ids: dict[str, dict[str, None]] = {}
+        self._old_rings: list[str] = []
 
     async def load(self, plans: Iterable[LinePlan]) -> None:
         """Read the ids of the sources whose messages have some."""
         for source in {source for plan in plans for source, _ in plan.ids}:
             self.ids[source] = await self.ask(Outbox.message_ids, source)
 
-    def stored(self, batch: "BatchRepeats") -> None:
-        """`batch` is over; where it had a commit, that is on disk."""
+    def take_over(self, batch: "BatchRepeats") -> None:
+        """`batch` is mapped: what has come of it counts from now on."""
         self.sessions.update(batch.sessions)
         self.connected.update(batch.connected)
-        for source, ids in batch.known.ids.items() if batch.known is not None else ():
-            self.ids[source].add(ids)
+        self._old_rings += batch.old_rings
+        for source, new in batch.new_ids.new.items():
+            self.unstored_ids.setdefault(source, {}).update(new)
+
+    def take(self) -> Known:
+        """What the next commit is to store: it counts as stored, because that commit is made until it is."""
+        changed = {name: session.take_changes() for name, session in self.sessions.items() if session.changed}
+        ids = {
+            source: IdsOfCommit(self.ids[source].number, tuple(new)) for source, new in self.unstored_ids.items() if new
+        }
+        for source, commit in ids.items():
+            self.ids[source].add(commit)
+        known = Known(changed, ids, tuple(self._old_rings))
+        self.unstored_ids, self._old_rings = {}, []
+        return known
 
 
 @dataclass(slots=True)
@@ -70,13 +85,11 @@ class BatchRepeats:
     connected: dict[str, str] = field(default_factory=dict)
     old_rings: list[str] = field(default_factory=list)
     new_ids: NewIds = field(init=False)
-    at_once: bool = False
-    """There is something that must be on disk before anything is acknowledged."""
-    known: Known | None = None
-    """What is stored of it, once that is taken."""
+    begun: bool = False
+    """A session has begun, which is to be stored at once."""
 
     def __post_init__(self) -> None:
-        self.new_ids = NewIds(self.before.ids)
+        self.new_ids = NewIds(self.before.ids, self.before.unstored_ids)
 
     async def begin(self, arrival: Arrival, connected: Connected, now: float) -> list[Notice]:
         """A connection begins. A lost session is a gap where there was one, also before this process; the source knows
@@ -94,7 +107,7 @@ class BatchRepeats:
         session = self._session(name)
         session.connect(connected.at, resumed=connected.resumed)
         self.connected[arrival.source] = name
-        self.at_once |= session.changed
+        self.begun |= session.changed
         if arrival.notices or connected.resumed or not known:
             return []
         return [Notice("gap", now, arrival.source, "", _FORGOTTEN)]
@@ -109,9 +122,7 @@ class BatchRepeats:
         session.confirm(arrival.confirmed)
         if receipt is None:
             return "new"
-        verdict = session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
-        self.at_once |= verdict == "new"
-        return verdict
+        return session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
 
     def is_repeat(self, plan: LinePlan, sample: Sample) -> bool:
         """Whether a message with the id of this one has come before; from now on it has. What the broker had kept says
@@ -123,18 +134,7 @@ class BatchRepeats:
         if None in values:
             return False
         id_ = digest(plan.key, sample.address, [text(value) for value in values])
-        repeat = self.new_ids.is_known(sample.source, id_)
-        self.at_once |= not repeat
-        return repeat
-
-    def take(self) -> Known:
-        """What is to be stored, with what batches without a commit have left. To be called once."""
-        for name, session in self.before.sessions.items():
-            if session.changed:
-                self._session(name)
-        changed = {name: session.take_changes() for name, session in self.sessions.items() if session.changed}
-        self.known = Known(changed, dict(self.new_ids.commits()), tuple(self.old_rings))
-        return self.known
+        return self.new_ids.is_known(sample.source, id_)
 
     def _session(self, name: str) -> Session:
         if name not in self.sessions:

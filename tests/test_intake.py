@@ -140,7 +140,7 @@ async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
 async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_on_disk(tmp_path: Path) -> None:
     """Line states are written every few seconds: until then the source must not say that the value is ours."""
     rig = Rig(tmp_path)
-    seen: list[str | None] = []
+    seen: list[dict[str, str]] = []
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         await until(lambda: rig.acked == [1])
@@ -277,10 +277,10 @@ async def test_p2_what_is_confirmed_leaves_the_disk_with_the_next_commit(tmp_pat
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
         await intake.take(rig.message("scrap", {"qty": 4}, 3))
         await until(lambda: rig.acked == [2, 3])
-        before = intake._number
+        before = intake._committer._number
         await intake.take(Arrival("floor", confirmed=(1, 2)))
         await until(lambda: not intake._repeats.sessions["floor/edge at broker"].receipts)
-        assert intake._number == before
+        assert intake._committer._number == before
         await intake.take(rig.message("scrap", {"qty": 5}, 4))
         await until(lambda: rig.acked == [2, 3, 4])
         stored = await rig.outbox(Outbox.session, "floor/edge at broker")
@@ -376,7 +376,7 @@ async def test_a_fault_of_the_mapping_is_shown_and_does_not_spin(
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
         await intake.take(rig.message("scrap", {"qty": 3}, 2))
-        await until(lambda: rig.acked == [1, 2])
+        await until(lambda: intake.health.samples["floor", "good"] == 2)
         monkeypatch.setattr("gateway.intake.feed", broken)
         await until(lambda: calls > 0)
         assert intake.health.faults == {PLAN.key: "RuntimeError: a fault of ours"}
@@ -461,8 +461,8 @@ async def test_p1_a_locked_database_is_waited_for(tmp_path: Path, monkeypatch: p
     rig = Rig(tmp_path)
     async with rig.running() as intake:
         rows: Any = await rig.outbox(lambda outbox: outbox._rows)
-        database = Path(rows._cache.directory) / "cache.db"
-        await rig.outbox(lambda _: rows._cache._sql("PRAGMA busy_timeout = 50"))
+        database = Path(rows._database.directory) / "cache.db"
+        await rig.outbox(lambda _: rows._database._sql("PRAGMA busy_timeout = 50"))
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             await intake.take(rig.message("order", {"number": "A1"}, 1))

@@ -20,13 +20,14 @@ def test_p2_an_id_is_that_of_a_line_and_a_topic() -> None:
 def test_p2_within_a_batch_and_after_it() -> None:
     """The second message of a batch with one id is a repeat; a batch that was given up has brought nothing."""
     known = {"floor": MessageIds()}
-    given_up = NewIds(known)
+    given_up = NewIds(known, {})
     assert not given_up.is_known("floor", "a")
-    batch = NewIds(known)
+    batch = NewIds(known, {})
     assert [batch.is_known("floor", id_) for id_ in "aba"] == [False, False, True]
-    assert [*batch.commits()] == [("floor", IdsOfCommit(0, ("a", "b")))]
+    assert batch.new == {"floor": {"a": None, "b": None}}
+    assert NewIds(known, batch.new).is_known("floor", "b")
     known["floor"].add(IdsOfCommit(0, ("a", "b")))
-    assert NewIds(known).is_known("floor", "b")
+    assert NewIds(known, {}).is_known("floor", "b")
 
 
 def test_p2_ids_are_read_again_after_a_kill() -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gateway.cli.replay import lines_named, wording
+from gateway.cli.replay import lines_named, print_coverage, wording
 from gateway.cli.startup import add_config_option, read_config
 from gateway.config.loader import Loaded
 from gateway.config.schema_walk import Loc
@@ -75,7 +75,9 @@ def _from_recording(
     file: Path, loaded: Loaded, plans: Sequence[LinePlan], lines: Sequence[str], key: str
 ) -> RequestPreview:
     """The last request of a recording whose record's key begins with `key` or, without a key, that is of `lines`."""
-    requests = previews(play(plans, recording.read(file)).causes, plans, wording(loaded))
+    playback = play(plans, recording.read(file))
+    print_coverage(playback.coverage, plans)
+    requests = previews(playback.causes, plans, wording(loaded))
     records = ((request, request.cause.record) for request in requests)
     matches = [request for request, record in records if (record.key.startswith(key) if key else record.line in lines)]
     if not matches:

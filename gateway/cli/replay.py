@@ -12,6 +12,7 @@ from gateway.cli.startup import add_config_option, read_config
 from gateway.config.loader import Loaded
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import Coverage
 from gateway.model import Notice
 from gateway.oden.requests import Wording, iso
 from gateway.sources import recording
@@ -28,7 +29,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the requests that a recording would cause",
         description="Maps a recording with its own clock and prints each request, in order, as it would be sent "
         "if Oden were always\n"
-        "reached at once. Sends nothing. With --expect, prints the differences to that file (exit code 1).",
+        "reached at once. Sends nothing. What no input takes, what never had a value and what was looked up in vain\n"
+        "is said on standard error. With --expect, prints the differences to that file (exit code 1).",
         epilog="example:\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl --expect monday.txt",
@@ -82,6 +84,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     plans = lines_named(plans, arguments.line)
     playback = play(plans, recording.read(arguments.recording))
     requests = list(previews(playback.causes, plans, wording(loaded)))
+    print_coverage(playback.coverage, plans)
     if arguments.json:
         for request in requests:
             record = request.cause.record
@@ -101,6 +104,12 @@ def _replay(arguments: argparse.Namespace) -> int:
     return 1 if differences else 0
 
 
+def print_coverage(coverage: Coverage, plans: Sequence[LinePlan]) -> None:
+    """Say on standard error what of the configuration came to nothing."""
+    for sentence in coverage.sentences(plans):
+        print(sentence, file=sys.stderr)
+
+
 def _notice(notice: Notice) -> str:
     where = " ".join(filter(None, (notice.source, notice.address)))
     return f"{iso(int(notice.at))} {notice.kind}: {where}: {notice.text}"
@@ -114,8 +123,9 @@ def _test(arguments: argparse.Namespace) -> int:
         print(f"oden-gateway test: there is no {CASES} beside {arguments.config}", file=sys.stderr)
         return 2
     failed = passed = 0
+    coverage = Coverage()
     for path in files:
-        for result in run_cases(path, plans, wording(loaded)):
+        for result in run_cases(path, plans, wording(loaded), coverage):
             failed += bool(result.differences)
             passed += not result.differences
             print(f"{'FAILED' if result.differences else 'ok'}  {result.name}  ({result.where})")
@@ -123,5 +133,7 @@ def _test(arguments: argparse.Namespace) -> int:
                 print(f"    {difference}")
             for notice in result.notices:
                 print(f"    {_notice(notice)}")
+    for sentence in coverage.sentences(plans):
+        print(f"in no case: {sentence}" if sentence.endswith("never had a value") else sentence)
     print(f"{passed} as expected, {failed} not")
     return 1 if failed else 0

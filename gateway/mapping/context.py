@@ -75,11 +75,20 @@ class Recorder:
         self.number += 1
         return key
 
-    def start(self, at: float, kind: IntervalType, start: int, name: str | None, metadata: JsonObject) -> str:
-        """Record the start of an interval; answers the interval's key."""
+    def start(
+        self,
+        at: float,
+        kind: IntervalType,
+        start: int,
+        name: str | None,
+        metadata: JsonObject,
+        *,
+        within: str | None = None,
+    ) -> str:
+        """Record the start of an interval, of a batch `within` the run with that key; answers the interval's key."""
         key = interval_key(self.line, kind, start)
         self.number += 1
-        self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata))
+        self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata, within=within))
         return key
 
     def end(self, at: float, kind: IntervalType, interval: str, end: int, metadata: JsonObject = NO_METADATA) -> None:

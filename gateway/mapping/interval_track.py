@@ -314,12 +314,11 @@ class IntervalTrack:
             self.state = replace(self.state, pending_start=pending)
             return
         metadata |= {key: value for key, value in (self.plan.until_known or {}).items() if key in unknown}
-        begun = pending.begun
-        if self.host is not None and self.host.state.current is not None:
-            begun = max(begun, float(self.host.state.current.start))
-        start = start_second(self.state, begun)
-        name = self._name(pending.key, resolve)
-        interval = self.context.recorder.start(self.context.now, self.plan.type, start, name, metadata)
+        context, run = self.context, self.host.state.current if self.host is not None else None
+        begun = pending.begun if run is None else max(pending.begun, float(run.start))
+        start, name = start_second(self.state, begun), self._name(pending.key, resolve)
+        within = None if run is None or self.plan.type != "BATCH" else run.interval
+        interval = context.recorder.start(context.now, self.plan.type, start, name, metadata, within=within)
         self.state = with_open(self.state, OpenInterval(interval, start, name, metadata, pending.begun), begun)
         if self.listener is not None:
             self.listener.on_opened(begun)

@@ -119,13 +119,6 @@ SETTINGS: Mapping[SettingType, SettingCalls] = {
 }
 
 
-UNIQUE: Mapping[SettingType, Mapping[str, str]] = {
-    "product": {"match": "unique"},
-    "interval_type": {"match": "unique"},
-}
-"""What the document has beside a name in a search for one thing; for a work order it has nothing."""
-
-
 def row_of(record: Record) -> RecordRow:
     """How `record` is told to Oden."""
     return ROWS[kind_of(record)]
@@ -180,7 +173,10 @@ def change_request(
     record: UpdateInterval, line_id: str, interval_id: str, wording: Wording, beside: Mapping[str, JsonValue]
 ) -> Request:
     """The request for a change that also names the metadata `beside` it, as Oden shows them."""
-    return _set_interval(replace(record, metadata={**beside, **record.metadata}), line_id, interval_id, wording)
+    run = beside.get("run")
+    whole = {**_run("", line_id), **run} if record.type == "BATCH" and isinstance(run, Mapping) else run
+    metadata = {**beside, **({} if run is None else {"run": whole}), **record.metadata}
+    return _set_interval(replace(record, metadata=metadata), line_id, interval_id, wording)
 
 
 def find_interval(interval_type: str, line_id: str, interval_id: str) -> Request:
@@ -208,8 +204,11 @@ def iso(seconds: int) -> str:
 # Starts and updates of intervals
 
 
-def _interval(record: StartInterval | UpdateInterval, interval_id: str | None, wording: Wording) -> dict[str, Any]:
-    """What is said of one interval, beside its type and line: fields of the model Interval."""
+def _interval(
+    record: StartInterval | UpdateInterval, line_id: str, interval_id: str | None, wording: Wording
+) -> dict[str, Any]:
+    """What is said of one interval, beside its type and line: fields of the model Interval. `interval_id` is its own
+    or, where it begins, that of the run that it is in."""
     fields: dict[str, Any] = {}
     metadata: dict[str, Any] = {
         name: {"name": value} if name in NAMED and record.type in BUILT_IN and isinstance(value, str) else value
@@ -219,6 +218,8 @@ def _interval(record: StartInterval | UpdateInterval, interval_id: str | None, w
         fields["start_time"] = _time(record.start)
         if wording.reference:
             metadata[wording.reference] = record.key
+        if record.within is not None and interval_id is not None:
+            metadata["run"] = _run(interval_id, line_id)
     else:
         fields["id"] = interval_id
     if record.end is not None:
@@ -234,14 +235,14 @@ def _interval(record: StartInterval | UpdateInterval, interval_id: str | None, w
 def _set_interval(
     record: StartInterval | UpdateInterval, line_id: str, interval_id: str | None, wording: Wording
 ) -> Request:
-    fields = _interval(record, interval_id, wording)
+    fields = _interval(record, line_id, interval_id, wording)
     return Request(endpoints.INTERVAL_SET, models.Interval(**_place(record, line_id), **fields))
 
 
 def _create_intervals(
     records: Sequence[StartInterval], line_id: str, interval_ids: Sequence[str | None], wording: Wording
 ) -> Request:
-    intervals = [models.Interval(**_interval(record, None, wording)) for record in records]
+    intervals = [models.Interval(**_interval(record, line_id, None, wording)) for record in records]
     return Request(
         endpoints.INTERVALS_SET, models.IntervalBulkCreate(**_place(records[0], line_id), intervals=intervals)
     )
@@ -251,7 +252,7 @@ def _update_intervals(
     records: Sequence[UpdateInterval], line_id: str, interval_ids: Sequence[str | None], wording: Wording
 ) -> Request:
     pairs = zip(records, interval_ids, strict=True)
-    intervals = [models.Interval(**_interval(record, interval_id, wording)) for record, interval_id in pairs]
+    intervals = [models.Interval(**_interval(record, line_id, interval_id, wording)) for record, interval_id in pairs]
     return Request(
         endpoints.INTERVALS_UPDATE, models.IntervalBulkUpdate(**_place(records[0], line_id), intervals=intervals)
     )
@@ -262,10 +263,6 @@ def _search_intervals(records: Sequence[StartInterval], line_id: str, _: str | N
     first, last = _time(min(starts) - step), _time(max(starts) + step)
     around = models.Interval(**_place(records[0], line_id), start_time=first, end_time=last, match="all")
     return Request(endpoints.INTERVAL_SEARCH, around)
-
-
-def _find_interval(records: Sequence[UpdateInterval], line_id: str, interval_id: str | None) -> Request:
-    return find_interval(records[0].type, line_id, interval_id or "")
 
 
 # Output and quality tests
@@ -317,7 +314,8 @@ def _search_setting(records: Sequence[Setting], line_id: str, _: str | None) -> 
     if endpoint is None:
         raise TypeError(f"a {record.type} is never in doubt")
     identity = {name: record.fields.get(name) for name in IDENTITY[record.type]}
-    fields = {**identity, **_line_of(record, line_id), **UNIQUE.get(record.type, {})}
+    unique = {"match": "unique"} if "name" in identity else {}  # as the document has it: of a work order nothing
+    fields = {**identity, **_line_of(record, line_id), **unique}
     return Request(endpoint, exchange.request(endpoint, fields, strict=False))
 
 
@@ -327,6 +325,11 @@ def _search_setting(records: Sequence[Setting], line_id: str, _: str | None) -> 
 def _place(record: StartInterval | UpdateInterval | Output, line_id: str) -> dict[str, Any]:
     """Where an interval belongs: fields of the models Interval, IntervalBulkCreate and IntervalBulkUpdate."""
     return {"type": models.IntervalType(name=record.type), "line": models.Line(id=line_id)}
+
+
+def _run(run_id: str, line_id: str) -> dict[str, JsonValue]:
+    """The run that a batch is in: an interval with its type and line."""
+    return {"id": run_id, "type": {"name": "RUN"}, "line": {"id": line_id}}
 
 
 def _within(record: Output, line_id: str, interval_id: str | None) -> models.Interval:
@@ -373,7 +376,7 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
         can_share=lambda record: not record.metadata and not record.name,
-        look_up=_find_interval,
+        look_up=lambda records, line_id, interval_id: find_interval(records[0].type, line_id, interval_id or ""),
         is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,
     ),

@@ -240,7 +240,7 @@ class Work:
     interval: Interval | None
     attempt: Attempt | None = None
     oden_ids: tuple[str | None, ...] = ()
-    """Of the intervals of `records`, where no attempt carries these yet."""
+    """Of the intervals of `records`, or of the run that a batch is in, where no attempt carries these yet."""
     live: bool = True
     awaits_ends: bool = False
     """An end of `attempt.after` is still to come."""
@@ -280,14 +280,15 @@ class Commit:
     """What intake makes durable at once.
 
     `number` is one more than that of the commit before (`Outbox.last_commit`); the same commit, made again because its
-    outcome was not learned, has the same number and is stored once. `states` are line states as text by line key;
+    outcome was not learned, has the same number and is stored once. `states` are, by line key, the rows of line states
+    that have changed, by their names: their texts, or None for one that is to go;
     `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
     are sources whose deliveries, as an earlier version has kept them, are among these now. `heard` is what lines have
     heard since the commit before, as text, `trails` are the beginnings of what they remember of that, by line key, and
     `heard_since` is the number of the first commit of which that is still needed."""
 
     number: int
-    states: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
     notices: tuple[Notice, ...] = ()
     sessions: Mapping[str, Changes] = field(default_factory=dict)

@@ -9,7 +9,7 @@ What both promise:
 - Calls belong to one thread.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 
@@ -20,12 +20,18 @@ class KeyValueStore(Protocol):
         """The text of `key`; None where there is none. Raises DamagedRow where it was altered since it was written,
         OutboxError where it cannot be read."""
 
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        """The texts of those of the keys that there are, in no order. Raises as `get` does."""
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        """The texts of all keys that begin with `prefix`, in no order. Raises as `get` does."""
+
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         """Drop, then put, all or none. Raises OutboxError where it cannot be written, OutboxFull where there is no
         room."""
 
     def items(self) -> Iterator[tuple[str, str]]:
-        """Every row, in the order in which the keys were first put. One pass is linear. Nothing may be changed
+        """Every row, in no order. One pass is linear. Nothing may be changed
         meanwhile. Raises as `get` does."""
 
     def used(self) -> int:
@@ -48,6 +54,12 @@ class MemoryStore:
 
     def get(self, key: str) -> str | None:
         return self._rows.get(key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self._rows[key] for key in keys if key in self._rows}
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        return {key: text for key, text in self._rows.items() if key.startswith(prefix)}
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         # What is no text fails here, before anything is changed.

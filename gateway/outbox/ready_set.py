@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import RECORD, Record
+from gateway.model import RECORD, Record, StartInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, stored_record, takes_turns
 from gateway.outbox.transaction import Transaction
@@ -26,6 +26,8 @@ MOST_LASTING = 32
 """Per lane: attempts of any age, before the lane waits for them."""
 MOST_CARRIED = 20_000
 """Per lane: records that its attempts carry, and that are held in memory, before the lane waits for them."""
+MOST_AWAITING = 256
+"""How many batches that wait for their run are passed over beside these."""
 GATHERED_FROM = 4
 """For each record that a request has room for, so many are looked at."""
 MOST_GAPS = 256
@@ -219,25 +221,33 @@ class ReadySet:
     ) -> tuple[Work | None, float | None]:
         """The first record of a part that can be sent, looked up or is stuck; and when the first of all was made. What
         it follows from is added to `seen`."""
-        looked, oldest = 0, None
+        looked, waiting, oldest = 0, 0, None
         for position, text in self.waiting(name, first, last):
             if looked == LOOK:
                 break
-            if not looked:
+            if oldest is None:
                 self._pass_over(name, first, position, live=live)
             stored = stored_record(text)
             record = stored.record
-            looked += 1
             oldest = record.at if oldest is None else oldest
             interval = self._source.interval(record.interval)
             seen.add(record.interval)
             ids = (interval.oden_id if interval else None,)
+            if isinstance(record, StartInterval) and record.within is not None:
+                run = self._source.interval(record.within)
+                seen.add(record.within)
+                if awaits_run(run):
+                    waiting += 1
+                    looked += waiting > MOST_AWAITING
+                    continue
+                ids = (run.oden_id if run else None,)
+            looked += 1
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
                 return replace(work, attempt=self._doubt(name, position)), oldest
             if work.stuck or is_ready(record, interval):
                 return work, oldest
-        if not looked:
+        if oldest is None:
             self._pass_over(name, first, last, live=live)
         return None, oldest
 
@@ -281,6 +291,12 @@ def is_pending(interval: Interval | None) -> bool:
     if interval.oden_id is None:
         return interval.dead == 0
     return interval.update_at is not None or interval.updating or interval.parked > 0 or interval.outputs > 0
+
+
+def awaits_run(run: Interval | None) -> bool:
+    """Whether a batch waits until it is known under which id Oden has its `run`. Not, where that is known, is refused,
+    or will never be."""
+    return run is not None and run.oden_id is None and not run.dead and not run.gone
 
 
 def is_ready(record: Record, interval: Interval | None) -> bool:

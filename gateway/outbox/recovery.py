@@ -123,7 +123,7 @@ def _prepare(directory: Path, now: Callable[[], float]) -> None:
     if free_bytes(directory) < _LITTLE_ROOM:
         (store / BALLAST).unlink(missing_ok=True)
     finding = inspect(store)
-    if finding.damage is not None or finding.format != FORMATS[-1]:
+    if finding.damage is not None or finding.format == FORMATS[0]:
         _replace(directory, finding.damage, now())
     elif any(report.left for report in damage_reports(store)):
         _take_up(directory)

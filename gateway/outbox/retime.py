@@ -12,9 +12,9 @@ from gateway.outbox.transaction import Transaction
 T = TypeVar("T", int, float)
 
 
-def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, str]) -> int:
+def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, Mapping[str, str | None]]) -> int:
     """Make each time from `since` on `by` seconds later, or earlier where that is negative: those of records that Oden
-    has not taken and that are not in doubt, and of their intervals; with the `states` of lines, by their keys, in one
+    has not taken and that are not in doubt, and of their intervals; with rows of the `states` of lines, in one
     transaction. Dead letters stay as they were refused. Answers how many records were mended."""
     for work in outbox.work():
         if work.attempt is not None and work.attempt.phase == "retry":
@@ -23,8 +23,8 @@ def retime(outbox: Outbox, since: float, by: int, states: Mapping[str, str]) -> 
     number = 0
     with outbox.transaction() as transaction:
         transaction.changes_all = True
-        for line, state in states.items():
-            transaction.put[f"line/{line}"] = state
+        for line, rows in states.items():
+            transaction.set_line_state(line, rows)
         for name, position, stored in _waiting(outbox):
             record = _retimed(stored.record, since, by)
             if record != stored.record:

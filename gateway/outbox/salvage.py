@@ -7,7 +7,7 @@ the rest when it is read, and whole when damage was met then.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,13 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from gateway.errors import OutboxError
-from gateway.outbox.sqlite_store import CHECK, DATABASE, IN_USE, LOG, SqliteStore, sealed, unsealed
+from gateway.outbox import journal
+from gateway.outbox.database import DATABASE, FORMAT, sealed, unsealed
+from gateway.outbox.sqlite_store import CHECK, IN_USE, LOG, SqliteStore
 from gateway.outbox.wal import PAGE, log_fault, mended_copy
 
 CHECKED_WHOLE = 64 * 2**20
-FORMATS = ("1", "2")
+FORMATS = ("1", "2", FORMAT)
 """What this version can read, the newest last."""
 _EDGE = 10_000
 """Rows at either end of a large store that are checked."""
@@ -84,6 +86,10 @@ class Lost:
         if len(self.keys) < _KEYS_NAMED:
             self.keys.append(name)
 
+    def merge(self, others: "Lost") -> None:
+        self.kinds += others.kinds
+        self.keys = [*self.keys, *others.keys][:_KEYS_NAMED]
+
 
 def damage_report(at: float, folder: str, reason: str, read: int, lost: Lost, *, left: bool) -> DamageReport:
     """The report on a damaged store, of which `read` rows were taken over, and the records not where they are
@@ -114,8 +120,14 @@ def inspect(store: Path) -> Finding:
 def damage_reports(store: Path) -> list[DamageReport]:
     """The reports of damage in a whole store that nobody has acknowledged."""
     with closing(connected(store / DATABASE)) as connection:
-        rows = connection.execute("SELECT value FROM Cache WHERE key = 'damage' AND raw = 1").fetchall()
-    return DAMAGE.validate_json(unsealed(b"damage", rows[0][0]) or "[]") if rows else []
+        for change in reversed([*_changes(connection)]):
+            if change is not None and "damage" in change[0]:
+                return DAMAGE.validate_json(change[0]["damage"])
+        for table in _tables(connection):
+            select = f"SELECT value FROM {table} WHERE key = 'damage'"  # noqa: S608 - of constants
+            for (value,) in connection.execute(select).fetchall():
+                return DAMAGE.validate_json(unsealed(b"damage", value) or "[]")
+    return []
 
 
 def missing(store: Path) -> str | None:
@@ -162,6 +174,8 @@ def _faulty(connection: sqlite3.Connection, store: Path, *, sealed: bool) -> str
         verdict = connection.execute("PRAGMA integrity_check(1)").fetchall()[0][0]
         if verdict != b"ok":
             return str(verdict, "utf-8", "replace").replace("\n", " ")
+    if any(change is None for change in _changes(connection)):
+        return "its journal is not as it was written"
     for key, value in _to_check(connection, whole=whole) if sealed else ():
         if not isinstance(key, bytes) or unsealed(key, value) is None:
             name = str(key, "utf-8", "replace") if isinstance(key, bytes) else "unknown"
@@ -171,15 +185,50 @@ def _faulty(connection: sqlite3.Connection, store: Path, *, sealed: bool) -> str
     return None
 
 
-def _to_check(connection: sqlite3.Connection, *, whole: bool) -> Iterator[tuple[object, object]]:
-    rows = "SELECT key, value FROM Cache"
-    if whole:
-        yield from connection.execute(f"{rows} ORDER BY rowid")
+def _newest(changes: Iterable[journal.Change]) -> dict[str, str | None]:
+    """What changes say of rows, None of one that is dropped."""
+    newest: dict[str, str | None] = {}
+    for put, drop in changes:
+        newest |= {**dict.fromkeys(drop), **put}
+    return newest
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    """The tables that have rows: the library's had them all, and keeps the first of them."""
+    return ["Cache"] if _format(connection) in FORMATS[:2] and not _has(connection, "Rows") else ["Cache", "Rows"]
+
+
+def _has(connection: sqlite3.Connection, table: str) -> bool:
+    return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchall())
+
+
+def _changes(connection: sqlite3.Connection) -> Iterator[journal.Change | None]:
+    """The changes that are not in place; None for what is not as it was written."""
+    if not _has(connection, "Journal"):
         return
-    for prefix in _STRUCTURE:
-        yield from connection.execute(f"{rows} WHERE key >= ? AND key < ?", (prefix, prefix + "\x7f"))
-    for order in ("ASC", "DESC"):
-        yield from connection.execute(f"{rows} ORDER BY rowid {order} LIMIT {_EDGE}")
+    named = connection.execute("SELECT value FROM Cache WHERE key = 'journal' AND raw = 1").fetchall()
+    first = unsealed(b"journal", named[0][0]) if named else "0"
+    if first is None:
+        yield None
+    else:
+        blocks = (block for (block,) in connection.execute("SELECT block FROM Journal ORDER BY slot"))
+        yield from journal.changes(blocks, int(first))
+
+
+def _to_check(connection: sqlite3.Connection, *, whole: bool) -> Iterator[tuple[object, object]]:
+    for table in _tables(connection):
+        rows = f"SELECT key, value FROM {table}"  # noqa: S608 - of constants
+        if whole:
+            yield from connection.execute(f"{rows} ORDER BY rowid")
+            continue
+        for prefix in _STRUCTURE:
+            yield from connection.execute(f"{rows} WHERE key >= ? AND key < ?", (prefix, prefix + "\x7f"))
+        for order in ("ASC", "DESC"):
+            yield from connection.execute(f"{rows} ORDER BY rowid {order} LIMIT {_EDGE}")
+
+
+_INDICES = {"Cache": "Cache_key_raw", "Rows": "Rows_key"}
+"""The index of keys of each table."""
 
 
 class Salvage:
@@ -187,35 +236,51 @@ class Salvage:
 
     def __init__(self, store: Path, work: Path) -> None:
         self.format = FORMATS[-1]
-        self._failed, self._read = Lost(), 0
+        self._failed, self._read = Lost(), Counter[str]()
+        self._store = store
         self._database = self._usable(store, work)
 
     def rows(self) -> Iterator[tuple[str, str]]:
-        """Every row that is whole, in the order in which they were put. Can be asked for again."""
-        self._failed, self._read = Lost(), 0
-        if self._database is None:
-            return
-        with closing(connected(self._database, lenient=True)) as connection:
-            yield from self._readable(connection)
+        """Every row that is whole, as the journal has it where it is there. Can be asked for again."""
+        self._failed, self._read = Lost(), Counter()
+        newest: dict[str, str | None] = {}
+        if self._database is not None:
+            with closing(connected(self._database, lenient=True)) as connection:
+                newest = _newest(self._changes(connection))
+                for table in _tables(connection):
+                    for key, text in self._readable(connection, table):
+                        known = newest.pop(key, text)
+                        if known is not None and not (table == "Cache" and key == "journal"):
+                            yield key, known
+        if not self._read and not newest:
+            newest = _newest(self._loose_changes())
+        yield from ((key, text) for key, text in newest.items() if text is not None)
 
     def lost(self) -> Lost:
         """The rows that were there and are not among `rows`, as far as SQLite's index of keys tells."""
         lost = Lost()
         if self._database is None:
             return lost
-        index = "SELECT key, rowid FROM Cache INDEXED BY Cache_key_raw ORDER BY key"
         with closing(connected(self._database, lenient=True)) as connection:
-            try:
-                for key, rowid in connection.execute(index):
-                    if not self._is_whole(connection, rowid):
-                        lost.add(key)
-            except sqlite3.DatabaseError:
-                lost = max(lost, self._failed, key=lambda rows: rows.kinds.total())
+            replaced = {key.encode() for put, drop in self._changes(connection) for key in (*put, *drop)}
+            for table in _tables(connection):
+                found = Lost()
+                index = f"SELECT key, rowid FROM {table} INDEXED BY {_INDICES[table]} ORDER BY key"  # noqa: S608
+                try:
+                    for key, rowid in connection.execute(index):
+                        if key not in replaced and not self._is_whole(connection, table, rowid):
+                            found.add(key)
+                except sqlite3.DatabaseError:
+                    found = max(found, self._failed, key=lambda rows: rows.kinds.total())
+                lost.merge(found)
             with suppress(sqlite3.DatabaseError):
                 # diskcache keeps count of its rows: there may be some that no longer have a key.
                 for (number,) in connection.execute("SELECT value FROM Settings WHERE key = 'count'"):
-                    nameless = number - self._read - lost.kinds.total() if isinstance(number, int) else 0
+                    nameless = number - self._read["Cache"] - lost.kinds.total() if isinstance(number, int) else 0
                     lost.kinds.update({"unknown": nameless} if nameless > 0 else {})
+            with suppress(sqlite3.DatabaseError):
+                for _ in range(sum(change is None for change in _changes(connection))):
+                    lost.add(b"journal")
         return lost
 
     def _usable(self, store: Path, work: Path) -> Path | None:
@@ -235,19 +300,33 @@ class Salvage:
         return work / "schema" / DATABASE if self._begins(work / "schema" / DATABASE) else None
 
     def _begins(self, database: Path) -> bool:
-        """Whether SQLite finds the table of rows; takes note of its format."""
+        """Whether SQLite finds the tables of rows; takes note of their format."""
         try:
             with closing(connected(database, lenient=True)) as connection:
-                connection.execute("SELECT rowid FROM Cache NOT INDEXED WHERE rowid < 0").fetchall()
+                for table in _tables(connection):
+                    connection.execute(f"SELECT rowid FROM {table} NOT INDEXED WHERE rowid < 0").fetchall()  # noqa: S608
                 with suppress(sqlite3.DatabaseError):
                     self.format = FORMATS[0] if _format(connection) == FORMATS[0] else FORMATS[-1]
         except sqlite3.DatabaseError:
             return False
         return True
 
-    def _is_whole(self, connection: sqlite3.Connection, rowid: int) -> bool:
+    def _changes(self, connection: sqlite3.Connection) -> Iterator[journal.Change]:
+        """The changes of the journal that are whole."""
+        with suppress(sqlite3.DatabaseError):
+            for change in _changes(connection):
+                if change is not None:
+                    yield change
+
+    def _loose_changes(self) -> Iterator[journal.Change]:
+        """The changes in blocks of the journal that lie in the files of a store, whatever else is left of that."""
+        files = [path.read_bytes() for name in (DATABASE, LOG) if (path := self._store / name).is_file()]
+        blocks = [block for content in files for block in journal.found(content)]
+        return filter(None, journal.changes(blocks, journal.first_of(blocks)))
+
+    def _is_whole(self, connection: sqlite3.Connection, table: str, rowid: int) -> bool:
         try:
-            rows = connection.execute("SELECT key, value FROM Cache WHERE rowid = ?", (rowid,)).fetchall()
+            rows = connection.execute(f"SELECT key, value FROM {table} WHERE rowid = ?", (rowid,)).fetchall()  # noqa: S608
         except sqlite3.DatabaseError:
             return False
         return bool(rows) and self._text(*rows[0]) is not None
@@ -263,9 +342,9 @@ class Salvage:
         except UnicodeDecodeError:
             return None
 
-    def _readable(self, connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    def _readable(self, connection: sqlite3.Connection, table: str) -> Iterator[tuple[str, str]]:
         """The rows that SQLite can get at and that are whole; what is not is stepped over."""
-        select = "SELECT rowid, key, value FROM Cache NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT ?"
+        select = f"SELECT rowid, key, value FROM {table} NOT INDEXED WHERE rowid >= ? ORDER BY rowid LIMIT ?"  # noqa: S608
         rowid, most, tried = 0, _AT_ONCE, 0
         while tried < _GIVEN_UP:
             # Far from a readable row the steps grow, because keys that are gone leave large gaps.
@@ -290,5 +369,5 @@ class Salvage:
                     self._failed.add(key)
                 else:
                     tried = 0
-                    self._read += 1
+                    self._read[table] += 1
                     yield str(key, "utf-8"), text

@@ -44,7 +44,7 @@ Rows and format
 
 All rows are JSON text; names in them never change within a format.
 
-    format                  "2"
+    format                  "3"
     commit                  number and digest of the last commit
     lanes                   the names of all lanes
     lane/LANE               a lane's bounds, attempts and closed intervals
@@ -53,7 +53,7 @@ All rows are JSON text; names in them never change within a format.
     interval/KEY            what is known of an interval, by the key of its start
     awaited/KEY             which parked entries of output wait for the entry KEY of a correction
     thing/DIGEST            what there is of one thing that settings are about
-    line/LINE               a line's state, as mapping wrote it
+    line/LINE/NAME          a row of a line's state, as mapping wrote it; earlier versions had one, line/LINE
     trail/LINE              the beginning of what a line remembers that it has heard
     heard/COMMIT            what lines have heard until that commit and since the one before
     lines-at-oden           names and ids of lines at Oden
@@ -67,8 +67,9 @@ All rows are JSON text; names in them never change within a format.
     damage                  reports of damage that nobody has acknowledged
     clock                   what is known of the time: the last that was confirmed
 
-Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), and replaces a damaged one by what
-can be read of it (`salvage`), with bounds and counts made anew from the records (`reindex`).
+Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
+(`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
+the records (`reindex`).
 
 The life of a record
 --------------------
@@ -111,7 +112,7 @@ from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, stored_record, takes_turns
 from gateway.outbox.transaction import Transaction
 
-FORMAT = "2"
+FORMAT = "3"
 SPAN = 900.0
 """Seconds; the default of `merge_span`."""
 MOST_PARTS = 16
@@ -172,9 +173,12 @@ class Outbox:
 
     # What intake needs
 
-    def line_state(self, line: str) -> str | None:
-        """The line's state as it was last committed."""
-        return self.row(f"line/{line}")
+    def line_state(self, line: str) -> dict[str, str]:
+        """The rows of the line's state as they were last committed, by their names."""
+        key = f"line/{line}"
+        rows = {name: text for name, text in self._rows.get_under(f"{key}/").items() if "/" not in name[len(key) + 1 :]}
+        whole = self.row(key)
+        return {name[len(key) + 1 :]: text for name, text in rows.items()} | ({"": whole} if whole is not None else {})
 
     def trail(self, line: str) -> str | None:
         """The beginning of what the line remembers that it has heard, as it was last committed."""
@@ -222,8 +226,8 @@ class Outbox:
         with self.transaction() as transaction:
             transaction.commit_mark = mark
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
-            for line, state in commit.states.items():
-                transaction.put[f"line/{line}"] = state
+            for line, rows in commit.states.items():
+                transaction.set_line_state(line, rows)
             heard.take(transaction, commit, last)
             known_messages.take(transaction, commit)
             for notice in commit.notices:

@@ -5,7 +5,7 @@ event means for records and their intervals is in `record_rules`.
 """
 
 import json
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Protocol
 
 from gateway.model import Record, Setting
@@ -133,6 +133,15 @@ class Transaction:
             yield f"awaited/{key}", json.dumps(positions) if positions else None
         if self.totals != self._committed.totals:
             yield "totals", TOTALS.dump_json(self.totals).decode()
+
+    def set_line_state(self, line: str, rows: Mapping[str, str | None]) -> None:
+        """Put rows of a line's state by their names, and drop those that are None."""
+        for name, text in rows.items():
+            key = f"line/{line}/{name}" if name else f"line/{line}"
+            if text is None:
+                self.drop.add(key)
+            else:
+                self.put[key] = text
 
     # Records in lanes
 

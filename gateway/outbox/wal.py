@@ -10,7 +10,8 @@ import shutil
 import struct
 from pathlib import Path
 
-from gateway.outbox.sqlite_store import DATABASE, LOG
+from gateway.outbox.database import DATABASE
+from gateway.outbox.sqlite_store import LOG
 
 PAGE = 4096
 INDEX = "cache.db-shm"

@@ -33,7 +33,7 @@ from gateway.sources.mqtt_connection import (
     Publish,
     Subscribed,
 )
-from gateway.sources.mqtt_decode import decode, excerpt
+from gateway.sources.mqtt_decode import decode, excerpt, too_large
 from gateway.sources.mqtt_packets import Connack, Version
 from gateway.sources.mqtt_stream import address_of
 from gateway.sources.mqtt_subscriptions import Subscriptions
@@ -257,20 +257,24 @@ class MqttSource(Source):
 
     def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
         """What the message says; nothing where nobody wants it."""
-        topic, payload = publish.message.topic, publish.message.payload
-        if self._host is not None and topic.startswith(f"{SPARKPLUG}/"):
-            if publish.message.retained:  # none that follows the specification is; who knows how old it is
-                return (), ()
-            reported = self._host.interpret(topic, payload, publish.received)
-            return moments_of(reported.samples), reported.notices
-        if topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+        message, received = publish.message, publish.received
+        topic, payload = message.topic, message.payload
+        of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
+        if not of_host and topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
             return (), ()
         try:
+            if message.left_out:
+                raise too_large(len(payload) + message.left_out)
+            if self._host is not None and of_host:
+                if message.retained:  # none that follows the specification is; who knows how old it is
+                    return (), ()
+                reported = self._host.interpret(topic, payload, received)
+                return moments_of(reported.samples), reported.notices
             value = decode(payload)
         except ValueError as error:
             text = f"the payload {error}: {excerpt(payload)}"
-            return (), (Notice("reject", publish.received, self.name, topic, text),)
-        sample = Sample(self.name, topic, value, publish.received, retained=publish.message.retained)
+            return (), (Notice("reject", received, self.name, topic, text),)
+        sample = Sample(self.name, topic, value, received, retained=message.retained)
         return (Moment((sample,)),), ()
 
 

@@ -18,7 +18,7 @@ def decode(payload: bytes) -> object:
     on.
     """
     if len(payload) > LARGEST:
-        raise ValueError(f"has {len(payload)} bytes; at most {LARGEST} are taken")
+        raise too_large(len(payload))
     try:
         text = payload.decode("utf-8-sig")  # Windows programs put a byte order mark in front
     except UnicodeDecodeError as error:
@@ -34,6 +34,11 @@ def decode(payload: bytes) -> object:
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     return value
+
+
+def too_large(size: int) -> ValueError:
+    """What is raised for a payload of `size` bytes."""
+    return ValueError(f"has {size} bytes; at most {LARGEST} are taken")
 
 
 def excerpt(payload: bytes) -> str:

@@ -11,6 +11,7 @@ from gateway.delivery.drain import Drain
 from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import missed, without_value
 from gateway.mapping.intervals import owner
 from gateway.mapping.line import LineState
 from gateway.mapping.values import DECIMALS, Number, total, whole
@@ -122,6 +123,9 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
+        unmatched={
+            address: count for (name, address), count in parts.intake.health.unmatched.items() if name == source.name
+        },
     )
 
 
@@ -139,10 +143,14 @@ def _line(parts: Parts, plan: LinePlan, summary: Summary) -> LineStatus:
         state=StateStatus(meaning.category, meaning.reason, state.states.earliest_start - 1) if meaning else None,
         held=hold.reason if hold else None,
         inputs={
-            name: InputStatus(known.value, known.at or None, known.quality) for name, known in state.inputs.items()
+            name: InputStatus(known.value, known.at or None, known.quality)
+            for name, known in state.inputs.items()
+            if name in plan.inputs and plan.inputs[name].learned is None
         },
         without_run=_without_run(state),
         waiting=summary.counts.by_line.get(plan.key, 0),
+        without_value=tuple(without_value(plan, state)),
+        missed=missed(state),
     )
 
 

@@ -7,7 +7,7 @@ and a field is a time exactly where it is called `at`, `now` or `since` or its n
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
@@ -32,7 +32,8 @@ class SourceStatus:
 
     `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
     although it works, by kind of problem,
-    `unconfirmed` that the broker leaves acknowledgements open.
+    `unconfirmed` that the broker leaves acknowledgements open, `unmatched` by address how many messages no input has
+    taken.
     """
 
     name: str
@@ -45,6 +46,7 @@ class SourceStatus:
     samples: Mapping[Quality, int]
     gaps: int
     unconfirmed: str | None = None
+    unmatched: Mapping[str, int] = field(default_factory=dict)
     concerns: Mapping[KindName, str] = field(default_factory=dict)
 
 
@@ -81,7 +83,8 @@ class LineStatus:
     not at Oden yet.
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
-    to the one that turns out to have been on.
+    to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
+    up in tables and is not there, by table.
     """
 
     key: str
@@ -94,6 +97,8 @@ class LineStatus:
     inputs: Mapping[str, InputStatus]
     without_run: Mapping[str, int | float]
     waiting: int = 0
+    without_value: tuple[str, ...] = ()
+    missed: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Node
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import Coverage
 from gateway.model import Notice, Quality, Sample
 from gateway.oden.requests import Wording
 from gateway.trial.play import RequestPreview, play, previews
@@ -97,14 +98,17 @@ class CaseResult:
 _CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_as_list)])
 
 
-def run_cases(path: Path, plans: Sequence[LinePlan], wording: Wording) -> Iterator[CaseResult]:
-    """Play each case of the file at `path`. Raises ConfigError, with positions, where the file holds no cases."""
+def run_cases(
+    path: Path, plans: Sequence[LinePlan], wording: Wording, coverage: Coverage | None = None
+) -> Iterator[CaseResult]:
+    """Play each case of the file at `path`; `coverage` takes what they have seen. Raises ConfigError, with positions,
+    where the file holds no cases."""
     cases, root = read_model_file(path, _CASES)
     nodes = root.value if isinstance(root.value, list) else [root]
     for number, (case, node) in enumerate(zip(cases, nodes, strict=True), 1):
         where = f"{path}:{node.position.line}"
         plan = _plan(case, plans, where)
-        playback = play([plan], _Samples(case, plan, node))
+        playback = play([plan], _Samples(case, plan, node), coverage)
         requests = list(previews(playback.causes, [plan], wording))
         differences = tuple(_differences(case.expect, requests))
         yield CaseResult(case.name or f"case {number}", where, differences, tuple(playback.notices))

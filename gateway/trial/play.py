@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.coverage import Coverage
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
@@ -24,10 +25,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Playback:
-    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time."""
+    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time; and
+    what of the configuration came to nothing."""
 
     causes: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
+    coverage: Coverage = field(default_factory=Coverage)
 
 
 def moments(plans: Sequence[LinePlan], events: Iterable[T]) -> Iterator[T | Moment]:
@@ -56,13 +59,13 @@ def _is_message(plans: Sequence[LinePlan], sample: Sample) -> bool:
     return any(fed.message for plan in plans for fed in plan.subscriptions.get(route, ()))
 
 
-def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playback:
-    """Map `events`, which are samples and bare times, from the lines' initial states on.
+def play(plans: Sequence[LinePlan], events: Iterable[Sample | float], coverage: Coverage | None = None) -> Playback:
+    """Map `events`, which are samples and bare times, from the lines' initial states on; `coverage` goes on from there.
 
     No sample that a recording can hold makes it fail.
     """
     lines = [Feed(LineState())] * len(plans)
-    playback = Playback()
+    playback = Playback(coverage=Coverage() if coverage is None else coverage)
 
     def advance(number: int, event: Sample | Moment | Tick) -> None:
         lines[number], result = feed(plans[number], lines[number], event)
@@ -74,6 +77,8 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
 
     for event in moments(plans, events):
         samples = event.samples if isinstance(event, Moment) else (event,) if isinstance(event, Sample) else ()
+        for sample in samples:
+            playback.coverage.sample(plans, sample)
         for number, plan in enumerate(plans):
             if isinstance(event, float | int):
                 advance(number, Tick(event))
@@ -85,6 +90,8 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float]) -> Playbac
         if (settles_at := lines[number].settles_at) is not None:
             lines[number], result = at_once(settled(plan, lines[number]))
             tell(result, Tick(settles_at))
+    for plan, line in zip(plans, lines, strict=True):
+        playback.coverage.line(plan, line.state)
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback

@@ -116,14 +116,14 @@ def put_in(outbox: Outbox, line: str, state: str, records: tuple[Record, ...]) -
     if full is not None:
         raise OutboxFull(full)
     with outbox.transaction() as transaction:
-        transaction.put[f"line/{line}"] = state
+        transaction.set_line_state(line, {"head": state})
         for record in records:
             record_rules.append(transaction, record)
 
 
 async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
     """Commit the records of `story` when they are made. How far it is stands beside them, as a line's state does."""
-    number = int(await outbox(Outbox.line_state, story.key) or 0)
+    number = int((await outbox(Outbox.line_state, story.key)).get("head", 0))
     while number < len(story.records):
         at, records = story.records[number]
         await _until(at)

@@ -4,7 +4,7 @@ one.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
 from gateway.errors import OutboxError
@@ -33,6 +33,14 @@ class MortalStore:
     def get(self, key: str) -> str | None:
         self._fuse.check()
         return self._rows.get(key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        self._fuse.check()
+        return self._rows.get_all(keys)
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        self._fuse.check()
+        return self._rows.get_under(prefix)
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         self._fuse.reach(BEFORE_DISK)

@@ -1,7 +1,7 @@
 """Commits have numbers, so that one whose outcome was not learned is made again and stored once; memory and disk agree
 after every error."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +32,14 @@ class Failing:
     def get(self, key: str) -> str | None:
         self._read()
         return self._rows.get(key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        self._read()
+        return self._rows.get_all(keys)
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        self._read()
+        return self._rows.get_under(prefix)
 
     def items(self) -> Iterator[tuple[str, str]]:
         self._read()
@@ -70,7 +78,7 @@ def full_commit(outbox: Outbox, floor: Floor) -> Commit:
     run = floor.start()
     return next_commit(
         outbox,
-        states={LINE: "new"},
+        states={LINE: {"head": "new"}},
         records=(run, floor.output(run, 3), floor.setting("Film", lsl=1)),
         notices=(Notice("gap", 1.0, "plc", "s=Good", "a gap"),),
         sessions={"mqtt": Changes("{}", {0: "[]"})},
@@ -108,7 +116,7 @@ def test_p4_the_same_commit_made_again_is_stored_once(rows: Failing) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        {"states": {LINE: "other"}}, {"records": ()}, {"notices": ()}, {"sessions": {"mqtt": Changes("{}")}},
+        {"states": {LINE: {"head": "other"}}}, {"records": ()}, {"notices": ()}, {"sessions": {"mqtt": Changes("{}")}},
         {"old_rings": ()}, {"number": 0}, {"number": 3}, {"number": -1},
     ],
 )  # fmt: skip
@@ -287,7 +295,7 @@ def test_p7_a_damaged_row_is_met_as_that(
     commit(outbox, run := floor.start(), *(floor.start(type_="STATE") for _ in range(3)), floor.output(run, 1))
     refused = begun(outbox, next(work for work in outbox.work() if work.lane.endswith("/states")))
     outbox.settle(refused, {}, {refused.positions[0]: "no"}, 7.0)
-    outbox.commit(next_commit(outbox, states={LINE: "x"}, notices=(Notice("gap", 1.0, "plc", "a", "text"),)))
+    outbox.commit(next_commit(outbox, states={LINE: {"head": "x"}}, notices=(Notice("gap", 1.0, "plc", "a", "text"),)))
     commit(outbox, floor.start(type_="STATE", lasts=1))
     outbox = Outbox(rows)
     rows.prefix = prefix

@@ -57,7 +57,8 @@ def test_everything_in_a_kept_store_is_there(directory: Path) -> None:
     outbox = opened(directory)
     assert problems(outbox) == []
     assert not list(directory.glob("outbox-damaged-*"))
-    assert outbox.counts() == Counts(waiting=15, sending=2, in_doubt=1, parked=2, dead=2, oldest_at=1_000_005.0)
+    by_line = {LINE: 13, OTHER: 7}
+    assert outbox.counts() == Counts(15, 2, in_doubt=1, parked=2, dead=2, oldest_at=1_000_005.0, by_line=by_line)
     assert outbox.totals == Totals(
         {"start": 12, "output": 6, "update": 6, "setting": 4},
         delivered=5, merged=1, dead=2, notices=2, gaps={"plc": 1}, rejects=1, receipts={"mqtt": 2},
@@ -81,7 +82,7 @@ def test_everything_in_a_kept_store_is_there(directory: Path) -> None:
         Notice("gap", 5.0, "plc", "s=Good", "a gap"),
     ]
     assert outbox.old_ring("mqtt") == [(7, "abc"), (8, "def")]
-    assert [outbox.line_state(line) for line in (LINE, OTHER)] == ['{"seq":2}', '{"seq":9}']
+    assert [outbox.line_state(line) for line in (LINE, OTHER)] == [{"": '{"seq":2}'}, {"": '{"seq":9}'}]
     assert outbox.line_refs() == {
         LINE: LineRef("Factory A", "Line 01", "line-1"),
         OTHER: LineRef("Factory A", "Line 02"),
@@ -157,7 +158,7 @@ def test_what_is_stored_now_has_the_names_of_the_kept_store(directory: Path) -> 
     before = dict(outbox.rows())
     for work in [work for work in outbox.work() if work.attempt]:
         touch(outbox, work)
-    outbox.commit(next_commit(outbox, states={LINE: '{"seq":3}', OTHER: '{"seq":9}'}))
+    outbox.commit(next_commit(outbox, states={LINE: {"head": '{"seq":3}'}, OTHER: {"head": '{"seq":9}', "": None}}))
     outbox.resume()
     after = dict(outbox.rows())
     assert {key: text for key, text in after.items() if key.startswith("attempt/")} == {

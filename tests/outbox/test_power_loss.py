@@ -87,7 +87,7 @@ def states() -> list[dict[str, str]]:
     """What is there before the first change of the writer, and after each."""
     scope: dict[str, Callable[[int], tuple[dict[str, str], list[str]]]] = {}
     exec(CHANGE, scope)  # noqa: S102 - the very program that the writer runs
-    now: dict[str, str] = {"format": "2"}
+    now: dict[str, str] = {"format": "3"}
     all_states = [now]
     for number in range(200):
         put, drop = scope["change"](number)
@@ -130,7 +130,7 @@ def test_the_power_cut_is_a_test(writing: tuple[list[Call], Path], tmp_path: Pat
 
 
 def test_p7_a_migration_survives_a_power_cut(tmp_path: Path) -> None:
-    """A cut at any point of bringing format 1 to format 2 leaves a store from which everything is there at the next
+    """A cut at any point of bringing format 1 to format 3 leaves a store from which everything is there at the next
     start."""
     base = tmp_path / "box"
     format_1(base)

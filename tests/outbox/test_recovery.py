@@ -28,7 +28,7 @@ def problems(outbox):
 place, floor, oden = Path(sys.argv[1]), Floor(), Oden()
 outbox, _ = opened()
 run = floor.start()
-outbox.commit(next_commit(outbox, states={run.line: "the state"}, records=(run,)))
+outbox.commit(next_commit(outbox, states={run.line: {"head": "the state"}}, records=(run,)))
 drain(outbox, oden)
 for _ in range(120):
     commit(outbox, *(replace(floor.output(run, 1, "x" * 2500), amounts=()) for _ in range(100)))
@@ -46,7 +46,7 @@ with (place / "other").open("wb") as file:  # leaves too little for a copy, and 
 outbox, (report,) = opened()
 print("left", report.left, "no room" in report.reason, report.folder.startswith("outbox-damaged-"))
 oden_id = outbox.interval(run.key).oden_id
-print("goes on", outbox.line_state(run.line), oden_id == "id of " + run.key, outbox.counts().waiting)
+print("goes on", outbox.line_state(run.line)["head"], oden_id == "id of " + run.key, outbox.counts().waiting)
 commit(outbox, new := floor.start(), floor.output(run, 5, "new"), floor.output(new, 7, "new"))
 begun(outbox, work_in(outbox, "runs"), "in_doubt")
 outbox.close()

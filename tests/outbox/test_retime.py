@@ -37,7 +37,7 @@ def test_p11_what_waits_is_mended_and_what_is_older_stays() -> None:
     outbox.commit(
         Commit(
             number=2,
-            states={LINE: "wrong"},
+            states={LINE: {"head": "wrong"}},
             records=(
                 output("OUT-OLD", "OLD", T0 + 60),
                 UpdateInterval("END", LINE, float(wrong), "RUN", "OLD", wrong),
@@ -46,9 +46,9 @@ def test_p11_what_waits_is_mended_and_what_is_older_stays() -> None:
             ),
         )
     )
-    assert retime(outbox, SINCE, -AHEAD, {LINE: "right"}) == 3
+    assert retime(outbox, SINCE, -AHEAD, {LINE: {"head": "right"}}) == 3
     for box in (outbox, Outbox(rows)):
-        assert box.line_state(LINE) == "right"
+        assert box.line_state(LINE) == {"head": "right"}
         works = waiting(box)
         assert works["NEW"] == start("NEW", SINCE)
         assert works["OUT-OLD"] == output("OUT-OLD", "OLD", T0 + 60)

@@ -59,7 +59,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
         for line in (LINE, OTHER):
             number += 10
             one = start(number, line)
-            texts = {line: f'{{"seq":{number}}}'}
+            texts = {line: {"head": f'{{"seq":{number}}}'}}
             records = (one, *(output(number + n, one) for n in range(1, 8)))
             outbox.commit(next_commit(outbox, states=texts, records=records))
             if run == 40:
@@ -108,7 +108,7 @@ def opened(box: Path, before: Mapping[str, str]) -> tuple[dict[str, str], list[D
     outbox = Outbox(rows)
     assert problems(outbox) == []
     one = start(99_999)
-    outbox.commit(next_commit(outbox, states={LINE: "{}"}, records=(one, output(99_998, one))))
+    outbox.commit(next_commit(outbox, states={LINE: {"head": "{}"}}, records=(one, output(99_998, one))))
     outbox.close()
     rows, again = open_store(box, now=lambda: NOW + 1)
     assert again == reports
@@ -141,6 +141,12 @@ def test_p7_a_whole_store_is_left_alone(killed: Killed, tmp_path: Path) -> None:
     assert {path.name for path in box.iterdir()} == {"lock", "outbox"}
 
 
+def page_of(content: bytearray, text: bytes) -> tuple[int, int]:
+    """Where the page begins and ends that has the middle one of the places at which a text is."""
+    at = content.index(text, len(content) // 2) // 4096 * 4096
+    return at, at + 4096
+
+
 CLOSED: dict[str, Callable[[Path], object]] = {
     "truncated": lambda db: changed(db, lambda content: content.__delitem__(slice(len(content) // 2, None))),
     "truncated within a page": lambda db: changed(
@@ -153,7 +159,7 @@ CLOSED: dict[str, Callable[[Path], object]] = {
     "one byte": lambda db: db.write_bytes(b"S"),
     "no first page": lambda db: changed(db, zeroed(0, 4096)),
     "no first sector": lambda db: changed(db, zeroed(0, 512)),
-    "a page in the middle": lambda db: changed(db, zeroed(40 * 4096, 41 * 4096)),
+    "a page in the middle": lambda db: changed(db, lambda content: zeroed(*page_of(content, b'"good":'))(content)),
     "every tenth page": lambda db: changed(
         db, lambda content: [zeroed(at, at + 4096)(content) for at in range(9 * 4096, len(content), 40_960)]
     ),
@@ -185,8 +191,10 @@ def test_p7_a_damaged_database_is_set_aside_and_salvaged(killed: Killed, tmp_pat
     }
     assert len(found) >= records(before) * least.get(damage, 0.0)
     assert report.read >= len(found)
-    if damage in ("a page in the middle", "every tenth page"):
+    if damage == "a page in the middle":
         assert sum(report.lost.values()) == len(before) - report.read
+    if damage == "every tenth page":  # where the index has lost keys too, nobody knows of them
+        assert 0 < sum(report.lost.values()) <= len(before) - report.read
 
 
 def log_of(box: Path) -> Path:
@@ -226,7 +234,7 @@ def test_p7_a_log_with_an_unfinished_end_is_no_damage(killed: Killed, tmp_path: 
     """What a power cut leaves of the transaction that was under way, whole or torn, is not reported."""
     box = tmp_path / "box"
     before = killed(box)
-    changed(log_of(box), lambda content: content.__setitem__(len(content) - 5000, content[-5000] ^ 255))
+    changed(log_of(box), lambda content: content.__setitem__(len(content) - 3000, content[-3000] ^ 255))
     found, reports = opened(box, before)
     assert reports == []
     assert records(before) - 8 <= len(found) <= records(before)
@@ -300,11 +308,12 @@ def test_p7_damages_within_a_second_have_folders_of_their_own(tmp_path: Path) ->
 def test_p7_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     """An outbox of a later version is named with what to do; it is neither changed nor taken for damage."""
     rows, _ = open_store(tmp_path)
-    rows.apply({"format": "99", "what": "ever"})
+    rows.apply({"what": "ever"})
+    rows._database.name("format", "99")
     rows.close()
     before = (tmp_path / "outbox" / "cache.db").read_bytes()
     with pytest.raises(
-        OutboxError, match=r"has format 99, and this version reads up to format 2\. Install the version that"
+        OutboxError, match=r"has format 99, and this version reads up to format 3\. Install the version that"
     ):
         open_store(tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"lock", "outbox"}
@@ -321,7 +330,7 @@ def test_p7_damage_within_a_large_store_is_found_when_it_is_met(tmp_path: Path) 
     rows.close()
     database = tmp_path / "outbox" / "cache.db"
     with closing(sqlite3.connect(database, isolation_level=None)) as connection:
-        connection.execute("UPDATE Cache SET value = replace(value, '11', '12') WHERE key = 'receipt/floor/15000'")
+        connection.execute("UPDATE Rows SET value = replace(value, '11', '12') WHERE key = 'receipt/floor/15000'")
     assert database.stat().st_size > 64 * 2**20
     rows, reports = open_store(tmp_path)
     assert reports == []

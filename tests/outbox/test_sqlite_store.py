@@ -36,7 +36,7 @@ def test_the_settings_are_safe(tmp_path: Path) -> None:
         "cache.db-shm",
         "in-use",
     }
-    cache = rows._cache
+    cache = rows._database
     assert [cache.number(pragma) for pragma in ("synchronous", "mmap_size", "auto_vacuum")] == [2, 0, 2]
     assert (cache.reset("eviction_policy"), cache.reset("cull_limit")) == ("none", 0)
     with pytest.raises(TypeError, match="stores text only, not dict"):
@@ -67,8 +67,10 @@ def test_p7_an_altered_value_is_found_when_it_is_read(tmp_path: Path, change: st
     read."""
     rows = SqliteStore(tmp_path / "rows")
     rows.apply({"a": "1", "b/1": "text 1", "c": "3"})
+    rows.close()  # which puts them in place
+    rows = SqliteStore(tmp_path / "rows")
     with closing(sqlite3.connect(tmp_path / "rows" / "cache.db", isolation_level=None)) as connection:
-        connection.execute(f"UPDATE Cache SET {change} WHERE key = 'b/1'")  # noqa: S608 - of this test
+        connection.execute(f"UPDATE Rows SET {change} WHERE key = 'b/1'")  # noqa: S608 - of this test
     with pytest.raises(DamagedRow, match="the row b/1 of the outbox"):
         rows.get("b/1")
     with pytest.raises(DamagedRow, match="the row b/1 of the outbox"):
@@ -81,8 +83,10 @@ def test_p7_an_altered_key_is_found(tmp_path: Path) -> None:
     """A row whose key was altered is named by what its key is now."""
     rows = SqliteStore(tmp_path / "rows")
     rows.apply({"a": "1", "record/L/1": "2"})
+    rows.close()  # which puts them in place
+    rows = SqliteStore(tmp_path / "rows")
     with closing(sqlite3.connect(tmp_path / "rows" / "cache.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE Cache SET key = 'record/L/3' WHERE key = 'record/L/1'")
+        connection.execute("UPDATE Rows SET key = 'record/L/3' WHERE key = 'record/L/1'")
     with pytest.raises(DamagedRow, match="the row record/L/3"):
         list(rows.items())
     rows.close()
@@ -95,7 +99,7 @@ def test_p12_space_goes_back_to_the_disk(tmp_path: Path) -> None:
     rows.apply(dict.fromkeys(keys, "x" * 100000))
     for first in range(0, 400, 50):
         rows.apply({}, keys[first : first + 50])
-    for number in range(20):
+    for number in range(600):
         rows.apply({"line/L": str(number)})
     rows.close()
     assert (tmp_path / "rows" / "cache.db").stat().st_size < 12 * MIB

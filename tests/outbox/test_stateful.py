@@ -4,7 +4,7 @@ right."""
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +68,14 @@ class Fragile:
     def get(self, key: str) -> str | None:
         self._read()
         return self._rows.get(key)
+
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        self._read()
+        return self._rows.get_all(keys)
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        self._read()
+        return self._rows.get_under(prefix)
 
     def items(self) -> Iterator[tuple[str, str]]:
         self._read()

@@ -16,7 +16,7 @@ _CONNECT, _PUBACK, _SUBSCRIBE, _UNSUBSCRIBE, _PINGREQ, _DISCONNECT = 1, 4, 8, 10
 class ScriptedBroker:
     """Takes one client at a time and keeps its session. `swallow`: nothing that it sends arrives. `deaf`: it processes
     nothing but what a connection needs to begin. `answers`: it answers UNSUBSCRIBE and PINGREQ. `holds`: what is to be
-    sent again is not sent yet."""
+    sent again is not sent yet. `no_5` is what it sends before it ends a connection of MQTT 5."""
 
     def __init__(self, model: Model, seed: int = 0) -> None:
         self._model = model
@@ -24,6 +24,9 @@ class ScriptedBroker:
         self.messages: list[tuple[str, bytes]] = []
         self.swallow = self.deaf = self.holds = False
         self.answers = True
+        self.no_5 = b""
+        self.levels: list[int] = []
+        """Of MQTT, with which it was connected to: 4 is 3.1.1, 5 is 5."""
         self.sent: list[Sent] = []
         self.pubacks = 0
         """Received, processed or not."""
@@ -104,6 +107,10 @@ class ScriptedBroker:
 
     def _take(self, kind: int, body: bytes, writer: asyncio.StreamWriter) -> bool:
         if kind == _CONNECT:
+            self.levels.append(body[6])
+            if body[6] == 5:
+                writer.write(self.no_5)
+                return False
             self.cut()
             self._writer, self.swallow, self.deaf = writer, False, False
             self._model = self._model.connect()

@@ -180,6 +180,19 @@ async def test_a_payload_that_cannot_be_used_is_a_notice_and_is_acknowledged(bro
     assert again.values(ORDER) in ([6], [5, 6])  # the last may be on its way to the broker when the source stops
 
 
+@BOTH
+async def test_p12_a_message_of_20_mb_is_a_reject(broker: Mosquitto, version: str) -> None:
+    """It is acknowledged and told with its size, where the protocol lets the broker send it; what follows is taken."""
+    source, intake = mqtt_source(broker, ORDER, version=version), Intake()
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await broker.publish(ORDER, b"x" * 2_000_000, b"x" * 20_000_000, "5")
+        await wait_until(lambda: intake.values(ORDER) == [5])
+        await wait_until(lambda: len(intake.session) == 0)
+    sizes = [notice.text.partition(" bytes")[0] for notice in intake.notices]
+    assert sizes == ["the payload has 2000000", "the payload has 20000000"][: 2 if version == "3.1.1" else 1]
+
+
 async def test_a_broker_of_which_no_input_wants_anything(broker: Mosquitto) -> None:
     """A source that is configured before its inputs are is connected, and asks for nothing."""
     source = mqtt_source(broker)

@@ -9,7 +9,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 
 from tests.peers import Mosquitto, free_port, wait_until
@@ -60,8 +65,26 @@ def certificates(directory: Path) -> tuple[Path, list[str]]:
             .sign(ca_key, hashes.SHA256())
         )
         path.write_bytes(signed.public_bytes(Encoding.PEM))
-    key.write_bytes(broker_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    for path, private in ((key, broker_key), (directory / "ca.key", ca_key)):
+        path.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return ca, [f"certfile {certificate}", f"keyfile {key}"]
+
+
+def client_certificate(directory: Path, name: str) -> None:
+    """`own.pem` with `own.key` for a client of this name, signed by the CA of `certificates` where there is one."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    signer = directory / "ca.key"
+    ca_key = load_pem_private_key(signer.read_bytes(), None) if signer.exists() else key
+    assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+    issuer, subject = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each)]) for each in ("ca", name))
+    certificate = (
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .sign(ca_key, hashes.SHA256())
+    )
+    (directory / "own.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (directory / "own.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 async def test_p8_tls_trusts_only_the_configured_ca(tmp_path: Path) -> None:

@@ -49,6 +49,8 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         },
         "without_run": {"scrap": 3},
         "waiting": 5,
+        "without_value": [],
+        "missed": {},
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}
     assert said["sources"][1]["since"] is None

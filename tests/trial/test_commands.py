@@ -52,11 +52,26 @@ def run(config: Path, command: str, *options: str) -> Answer:
 def test_replay_prints_each_request(config: Path) -> None:
     """In the order of the recording's own time, with what could not be used after them."""
     answer = run(config, "replay", "monday.jsonl")
-    assert (answer.code, answer.problems) == (0, [])
+    assert (answer.code, answer.problems) == (0, ["line Line 01: reject, scrap never had a value"])
     *requests, reject = answer.output.splitlines()
     assert requests == REQUESTS
     assert "reject: press_plc" in reject
     assert "nonsense" in reject
+
+
+def test_what_came_to_nothing_is_said(config: Path) -> None:
+    """A topic that the configuration does not have, an input that nothing came of; not among the requests, and for
+    cases of what none of them has set."""
+    strange = {"at": T0 + 200, "source": "floor", "address": "plant-a/L01/else", "value": 1}
+    with (config.parent / "monday.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(strange) + "\n")
+    said = ["floor plant-a/L01/else: 1 that no input takes", "line Line 01: reject, scrap never had a value"]
+    answer = run(config, "replay", "monday.jsonl", "--json")
+    assert (answer.code, answer.problems) == (0, said)
+    assert all("no input takes" not in line for line in answer.output.splitlines())
+    (config.parent / "line.test.yaml").write_text("given: [{at: 1s, set: {state: 1}}]\nexpect: []\n", encoding="utf-8")
+    in_no_case = "in no case: line Line 01: good, reject, order, product, scrap never had a value"
+    assert in_no_case in run(config, "test").output.splitlines()
 
 
 def test_replay_compares_with_an_expected_file(config: Path) -> None:

@@ -254,7 +254,7 @@ def _batch(store: Store, line: Line, given: Fields, _old: Mapping[str, object]) 
     run = store.intervals.get(("RUN", line), {}).get(named.text("id") or "")
     if run is None:
         raise not_found("run")
-    return {"run": {"id": run.id}}
+    return {"run": {name: value for name, value in run.answer().items() if name in ("id", "type", "line", "name")}}
 
 
 def _state(store: Store, _line: Line, given: Fields, _old: Mapping[str, object]) -> dict[str, object]:

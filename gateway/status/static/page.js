@@ -97,12 +97,14 @@ function showSource(element, source) {
   if (!source.connected) mark(element, "bad", "away");
   else if (failed.length) mark(element, "warn", `${failed.length} failing`);
   else mark(element, "ok", "connected");
+  const ignored = Object.entries(source.unmatched);
   const { good = 0, ...doubtful } = source.samples;
   const others = Object.entries(doubtful).filter(([, n]) => n).map(([quality, n]) => `, ${n.toLocaleString("en")} ${quality}`);
   fill(element, {
     name: source.name,
     fact: `${kind}, ${source.connected ? "connected" : "not connected"} ${since(source.since)}`.trim(),
     trouble: source.connected ? "" : source.detail,
+    in_vain: ignored.map(([address, n]) => `${n.toLocaleString("en")} of ${address} that no input takes.`).join(" "),
     last: source.last_sample_at ? `${age(source.last_sample_at)} ago` : "none yet",
     samples: good.toLocaleString("en") + others.join(""),
     gaps: source.gaps.toLocaleString("en"),
@@ -176,6 +178,13 @@ function tone(category) {
   return /uptime|running|producti/i.test(category) ? "up" : "";
 }
 
+/** What of the configuration has come to nothing on this line. */
+function inVain(line) {
+  const parts = line.without_value.length ? [`No value yet: ${line.without_value.join(", ")}.`] : [];
+  for (const [table, keys] of Object.entries(line.missed)) parts.push(`The table ${table} has nothing for ${keys.join(", ")}.`);
+  return parts.join(" ");
+}
+
 function showLine(element, line) {
   const inputs = Object.entries(line.inputs);
   const doubtful = inputs.filter(([, input]) => input.quality !== "good").length;
@@ -190,6 +199,7 @@ function showLine(element, line) {
     run_since: since(line.run?.since),
     without_run: amounts.length ? `${amounts.join(", ")} made between runs: goes to the next run.` : "",
     trouble: line.held,
+    in_vain: inVain(line),
     inputs_heading: count(inputs.length, "input", "inputs") + (doubtful ? `, ${doubtful} not good` : ""),
   });
   list(element, "inputs", "input", inputs, ([name]) => name, (row, [name, input]) => {

@@ -1,0 +1,219 @@
+"""What intake has mapped and not stored yet: committed by its cause, and acknowledged afterwards.
+
+A record, a notice or the beginning of a session is committed at once. Messages that only moved what is remembered are
+committed together, when the first of them has waited for MESSAGE_WRITE seconds or so many wait that the broker might
+stop (`ack_window`); tags that did, every STATE_WRITE seconds, because flash wears and a counter's difference is found
+again after a crash. Each commit takes up everything that there is.
+
+A commit is under way beside intake, which goes on to gather and to map; one at a time, in the order of their numbers.
+It is given to the outbox as often as it takes, and the outbox knows a number that it has stored already, whatever
+became of the answer. Once it is stored, what is left to do (acknowledge, wake delivery, tell of notices) is a list of
+calls, each made once.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.ack_window import AckWindow
+from gateway.clock import Clock
+from gateway.horizon import Horizon
+from gateway.mapping.state_rows import StateRows
+from gateway.mapping.trail import Feed
+from gateway.model import Notice, Record
+from gateway.outbox.entries import Commit
+from gateway.outbox.store import Outbox
+from gateway.repeats import Ask, Repeats
+from gateway.sources.base import Arrival
+
+MESSAGE_WRITE = 1.0
+STATE_WRITE = 5.0
+
+
+@dataclass(slots=True)
+class _UnderWay:
+    """A commit, and how what it holds is acknowledged."""
+
+    commit: Commit
+    done: list[Callable[[], None]]
+    windows: tuple[AckWindow, ...]
+
+
+class Committer:
+    """Takes over what was mapped (`take_over`), and stores it (`commit`)."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        repeats: Repeats,
+        horizon: Horizon,
+        clock: Clock,
+        on_stored: Callable[[], None],
+        on_noticed: Callable[[Sequence[Notice]], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any,
+        `on_end` when a commit is over or was given up."""
+        self._ask = ask
+        self._repeats = repeats
+        self._horizon = horizon
+        self._clock = clock
+        self._on_stored = on_stored
+        self._on_noticed = on_noticed
+        self._on_end = on_end
+        self._rows: dict[str, StateRows] = {}
+        self._windows: dict[str, AckWindow] = defaultdict(AckWindow)
+        self._number = 0
+        """Of the last commit."""
+        self._records: list[Record] = []
+        self._notices: list[Notice] = []
+        self._moved: dict[str, Feed] = {}
+        self._done: list[Callable[[], None]] = []
+        self._at_once = False
+        self._written_at = clock.monotonic()
+        self._under_way: _UnderWay | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._after: deque[Callable[[], None]] = deque()
+        """What is left to do for commits that are stored."""
+
+    def load(self, number: int) -> None:
+        """The number of the last commit."""
+        self._number = number
+
+    def rows(self, line: str) -> StateRows | None:
+        """What is stored of a line; None where that was not read."""
+        return self._rows.get(line)
+
+    def follow(self, line: str, rows: StateRows) -> None:
+        """What is stored of a line, from which on its changes are stored."""
+        self._rows[line] = rows
+
+    def forget(self, lines: Iterable[str]) -> None:
+        """Lines that have gone, of which everything is stored."""
+        for line in lines:
+            self._rows.pop(line, None)
+            self._horizon.forget(line)
+
+    def take_over(
+        self,
+        arrivals: Iterable[Arrival],
+        moved: Mapping[str, Feed],
+        records: Sequence[Record],
+        notices: Sequence[Notice],
+        *,
+        at_once: bool,
+    ) -> None:
+        """Take over what `arrivals`, and time, have come to: lines that moved, records and notices. What is neither
+        stored nor moves anything is acknowledged with what it may have come after."""
+        for arrival in arrivals:
+            if arrival.done is not None:
+                self._done.append(arrival.done)
+            if arrival.done is not None and arrival.receipt is not None:
+                self._windows[arrival.source].came(arrival.receipt.at)
+        self._moved.update(moved)
+        self._records += records
+        self._notices += notices
+        self._at_once |= at_once or bool(records) or bool(notices)
+        if not self._moved and not self._waiting():
+            if self._under_way is not None:
+                self._under_way.done += self._done
+            else:
+                self._after += self._done
+            self._done = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything is stored and acknowledged, but for tags that moved and may wait."""
+        return self._under_way is None and not self._after and not self._done and not self._at_once
+
+    def due_in(self) -> float | None:
+        """Seconds until something is to be committed; None where there is nothing."""
+        now = self._clock.monotonic()
+        if self._at_once or any(window.full for window in self._windows.values()):
+            return 0.0
+        times = [since + MESSAGE_WRITE for window in self._windows.values() if (since := window.since) is not None]
+        times += [self._written_at + STATE_WRITE] if self._moved else []
+        return max(0.0, min(times) - now) if times else None
+
+    async def commit(self, *, all_: bool = False) -> None:
+        """Commit where that is due, or with `all_` whatever there is: wait for the commit before, and begin it.
+
+        Raises what a commit under way has raised; called again, it goes on with that.
+        """
+        self.finish()
+        if self._task is not None and self._task.done():
+            await self.stored()
+        due = self.due_in()
+        if due == 0.0 or (all_ and due is not None):
+            await self.stored()
+            self._under_way = self._taken_up()
+            self._begin(self._under_way)
+
+    async def stored(self) -> None:
+        """Wait until the commit that is under way is stored, and what is left to do for it is done. Raises what it
+        has raised; called again, it goes on with it."""
+        if self._task is None and self._under_way is not None:
+            self._begin(self._under_way)
+        task = self._task
+        if task is not None:
+            try:
+                await task
+            finally:
+                if task.done():
+                    self._task = None
+        self.finish()
+
+    def finish(self) -> None:
+        """Make each call that is left once, whatever the others do. Raises what was raised, when all are made."""
+        errors: list[Exception] = []
+        while self._after:
+            try:
+                self._after.popleft()()
+            except Exception as error:  # noqa: BLE001 - it is raised below
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup("after a commit", errors)
+
+    def _waiting(self) -> bool:
+        return any(window.waiting for window in self._windows.values())
+
+    def _taken_up(self) -> _UnderWay:
+        """Everything that there is, as a commit."""
+        known = self._repeats.take()
+        self._number += 1
+        heard = self._horizon.take(self._moved, self._number, self._clock.now())
+        commit = Commit(
+            number=self._number,
+            states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
+            records=tuple(self._records),
+            notices=tuple(self._notices),
+            sessions=known.sessions,
+            ids=known.ids,
+            old_rings=known.old_rings,
+            heard=heard.row,
+            trails=heard.beginnings,
+            heard_since=heard.since,
+        )
+        windows = tuple(window for window in self._windows.values() if window.taken())
+        under_way = _UnderWay(commit, self._done, windows)
+        self._records, self._notices, self._moved, self._done = [], [], {}, []
+        self._at_once, self._written_at = False, self._clock.monotonic()
+        return under_way
+
+    def _begin(self, under_way: _UnderWay) -> None:
+        self._task = asyncio.create_task(self._store(under_way))
+        self._task.add_done_callback(lambda _: self._on_end())
+
+    async def _store(self, under_way: _UnderWay) -> None:
+        await self._ask(Outbox.commit, under_way.commit)
+        # From here on nothing is repeated. The next lines only assign.
+        self._under_way = None
+        self._after += under_way.done
+        self._after += [partial(window.acknowledged, self._clock.monotonic()) for window in under_way.windows]
+        if under_way.commit.records:
+            self._after.append(self._on_stored)
+        if under_way.commit.notices:
+            self._after.append(partial(self._on_noticed, under_way.commit.notices))
+        self.finish()

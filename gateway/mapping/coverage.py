@@ -1,0 +1,81 @@
+"""What of a configuration has come to nothing, for the person who has written it. Pure.
+
+That is: messages that no input takes, inputs that never had a value, and what was looked up in vain.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.line import LineState
+from gateway.model import Sample
+
+MOST_SHOWN = 20
+"""So many names or keys are shown in one sentence; of others only how many they are."""
+
+
+@dataclass(slots=True)
+class Coverage:
+    """What has been seen so far. `unmatched` counts samples by source and address; by line, `valued` are inputs that
+    had a value, and `missed` keys that tables did not have."""
+
+    unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
+    valued: dict[str, set[str]] = field(default_factory=dict)
+    missed: dict[str, dict[str, dict[str, None]]] = field(default_factory=dict)
+
+    def sample(self, plans: Sequence[LinePlan], sample: Sample) -> None:
+        """Something was received."""
+        if sample.value is not None and not is_taken(plans, sample):
+            self.unmatched[sample.source, sample.address] += 1
+
+    def line(self, plan: LinePlan, state: LineState) -> None:
+        """What a line knows by now."""
+        without = {*without_value(plan, state)}
+        self.valued.setdefault(plan.key, set()).update(plan.inputs.keys() - without)
+        tables = self.missed.setdefault(plan.key, {})
+        for table, keys in missed(state).items():
+            tables.setdefault(table, {}).update(dict.fromkeys(keys))
+
+    def sentences(self, plans: Sequence[LinePlan]) -> Iterator[str]:
+        """What came to nothing, for a person; nothing where all is used."""
+        for (source, address), count in self.unmatched.most_common(MOST_SHOWN):
+            yield f"{source} {address}: {count} that no input takes"
+        if len(self.unmatched) > MOST_SHOWN:
+            yield f"{len(self.unmatched) - MOST_SHOWN} more addresses of which no input takes anything"
+        for plan in plans:
+            seen = self.valued.get(plan.key)
+            never = [name for name in plan.inputs if seen is not None and name not in seen]
+            if never:
+                yield f"line {plan.line}: {_shown(never)} never had a value"
+            for table, keys in self.missed.get(plan.key, {}).items():
+                yield f"line {plan.line}: the table {table} has nothing for {_shown([*keys])}"
+
+
+def is_taken(plans: Sequence[LinePlan], sample: Sample) -> bool:
+    """Whether any input takes the sample."""
+    address = (sample.source, sample.address)
+    return any(fed.accepts(sample) for plan in plans for fed in plan.subscriptions.get(address, ()))
+
+
+def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
+    """The inputs that never had a value of their own; one whose default holds is among them."""
+    for name, input_plan in plan.inputs.items():
+        known = state.inputs.get(name)
+        by_default = known is not None and input_plan.default is not None and not known.received
+        if known is None or known.value is None or by_default:
+            yield name
+
+
+def missed(state: LineState) -> Mapping[str, Sequence[str]]:
+    """What was looked up and not found, by table."""
+    tables: dict[str, list[str]] = {}
+    for each in state.missed:
+        if each.key not in tables.setdefault(each.table, []):
+            tables[each.table].append(each.key)
+    return tables
+
+
+def _shown(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_SHOWN} more" if len(names) > MOST_SHOWN else ""
+    return ", ".join(names[:MOST_SHOWN]) + more

@@ -1,0 +1,54 @@
+"""What of a configuration has come to nothing."""
+
+from typing import Any
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import compile_line
+from gateway.mapping.coverage import Coverage
+from gateway.model import Lookup
+from gateway.trial.play import play
+from tests.mapping.recording import LINE, T0, message, tag
+
+INPUTS: dict[str, Any] = {
+    "state": {"source": "plc", "node": "State"},
+    "spare": {"source": "plc", "node": "Spare"},
+    "mode": {"source": "plc", "node": "Mode", "default": "auto"},
+    "scrap": {"source": "mes", "topic": "events", "only": {"type": "scrap"}},
+    "sum": {"expr": "spare + 1"},
+}
+STATES = {"input": "state", "codes": {1: {"category": "Uptime"}}, "other": {"category": "{alarms[state].text|Down}"}}
+TABLE = Lookup(frozenset({"text"}), {"7": {"text": "Door"}})
+PLAN = compile_line(
+    Line.model_validate({**LINE, "inputs": INPUTS, "run": None, "scrap_yield": None, "states": STATES}),
+    ("lines", 0),
+    {"alarms": TABLE},
+)
+
+
+def test_what_came_to_nothing_is_said() -> None:
+    """Messages of a kind or address that no input takes, inputs that never had a value of their own, and what a table
+    does not have: each once, however often it came."""
+    samples = [tag(1, "State", 7), tag(2, "State", 9), tag(3, "State", 9), tag(4, "Else", 1), tag(5, "State", 8)]
+    events = [message(10 + number, "events", {"type": "rework"}) for number in range(3)]
+    coverage = play([PLAN], [*samples, *events, T0 + 100]).coverage
+    assert [*coverage.sentences([PLAN])] == [
+        "mes events: 3 that no input takes",
+        "plc Else: 1 that no input takes",
+        "line Line 01: spare, mode, scrap, sum never had a value",
+        "line Line 01: the table alarms has nothing for 9, 8",
+    ]
+
+
+def test_what_is_used_is_not_said() -> None:
+    """Over several recordings: what had a value in any of them."""
+    coverage = Coverage()
+    play([PLAN], [tag(1, "State", 1), tag(1, "Spare", 2), tag(1, "Mode", "auto")], coverage)
+    play([PLAN], [message(1, "events", {"type": "scrap"})], coverage)
+    assert [*coverage.sentences([PLAN])] == []
+
+
+def test_tags_that_cannot_be_read_are_not_what_nobody_takes() -> None:
+    """A lost connection says nothing of what the configuration names."""
+    coverage = Coverage()
+    play([PLAN], [tag(1, "Else", None, quality="bad")], coverage)
+    assert not coverage.unmatched

@@ -1,0 +1,228 @@
+"""The gateway as its own process at machines that count in every way, and that say "nothing" in every way."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncua import ua
+
+from gateway.cli.demo_parts import status_json
+from gateway.sources.opcua.decode import NOT_ACTIVE
+from tests.peers import wait_until
+from tests.test_whole_path import Line
+
+HEAD = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", settle: 2s}}
+sources:
+  plc:   {{type: opcua, url: "{opcua}", security: none}}
+  floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}
+outbox: {{directory: {folder}/outbox}}
+status: {{listen: "127.0.0.1:{status}"}}
+"""
+TAG = "nsu=urn:acme:line;s=L01"
+COUNTERS = f"""
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      order:  {{source: floor, topic: order, field: number, time: at}}
+      signed: {{source: plc, node: "{TAG}.Signed", counter: {{signed: 16, max_rate: 100/s}}}}
+      left:   {{source: plc, node: "{TAG}.Left", counter: {{direction: down}}}}
+      text:   {{source: plc, node: "{TAG}.Text", counter: {{number: text}}}}
+      high:   {{source: plc, node: "{TAG}.High"}}
+      low:    {{source: plc, node: "{TAG}.Low"}}
+      halves: {{words: [high, low], counter: {{rollover: 4294967296, max_rate: 100/s}}}}
+      both:   {{expr: "left + glitch", counter: {{backwards: count}}}}
+      glitch: {{source: plc, node: "{TAG}.Glitch", counter: {{max_rate: 100/s}}}}
+      jump:   {{source: plc, node: "{TAG}.Jump", counter: {{too_fast: ignore}}}}
+      scrap:  {{source: floor, topic: scrap, number: text, time: at}}
+    run: {{key: order, product: Film, name: "{{order}}", settle: 200ms}}
+    scrap_yield:
+      every: 2s
+      entries:
+        - {{count: signed, raw_data: {{signed: "{{n}}"}}}}
+        - {{count: left, raw_data: {{left: "{{n}}"}}}}
+        - {{count: text, raw_data: {{text: "{{n}}"}}}}
+        - {{count: halves, raw_data: {{halves: "{{n}}"}}}}
+        - {{count: both, raw_data: {{both: "{{n}}"}}}}
+        - {{count: glitch, raw_data: {{glitch: "{{n}}"}}}}
+        - {{count: jump, raw_data: {{jump: "{{n}}"}}}}
+        - {{count: scrap.qty, max: 500, raw_data: {{scrap: "{{n}}"}}}}
+"""
+NOTHING = f"""
+tables:
+  orders: {{from: add, key: number, keep: 10}}
+  texts:  {{file: texts.csv}}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      add:     {{source: floor, topic: add, time: at}}
+      order:   {{source: plc, node: "{TAG}.Order"}}
+      fault:   {{source: plc, node: "{TAG}.Fault", capture: "^FAULT (.+)$"}}
+      base:    {{source: plc, node: "{TAG}.Base"}}
+      execute: {{source: plc, node: "{TAG}.Execute"}}
+      speed:   {{source: plc, node: "{TAG}.Speed"}}
+      mode:    {{source: plc, node: "{TAG}.Mode", default: Production}}
+      note:    {{source: floor, topic: note, only: {{type: note}}}}
+    run: {{key: order, product: "{{orders[order].sku}}", name: "{{order}}", settle: 200ms}}
+    states:
+      ladder:
+        - {{when: 'fault != ""', category: Unplanned Downtime, reason: "{{texts[fault].text|{{fault}}}}"}}
+        - {{when: 'mode == "Setup"', category: Planned Downtime, reason: Setup}}
+        - {{when: 'base != "Cleared"', category: Unplanned Downtime, reason: "{{base}}"}}
+        - {{when: 'execute == "Execute" && speed > 5', category: Uptime}}
+      other: {{category: Planned Downtime, reason: "{{execute}}"}}
+      offline: {{after: 1s, category: No Data}}
+"""
+
+
+class Machine(Line):
+    """A line with a configuration of its own."""
+
+    def configure(self, lines: str) -> None:
+        values = {"opcua": self.opcua.url, "mqtt": self.mosquitto.url, "folder": self.folder, **self.ports}
+        values["oden"] = self.tap.port
+        (self.folder / "gateway.yaml").write_text(HEAD.format(**values) + lines)
+
+    async def begin(self, **variables: Any) -> None:
+        """Start all peers, then the gateway, and wait until it hears them."""
+        self.mosquitto.start()
+        await self.opcua.start(**variables)
+        self.start("oden")
+        self.start("gateway")
+        await wait_until(self.ready)
+        await wait_until(lambda: len(self.status()["inputs"]) >= len(variables))
+
+    def status(self) -> dict[str, Any]:
+        """What the gateway says of the line."""
+        status = status_json(self.ports["status"])
+        return status["lines"][0] if status is not None else {"inputs": {}}
+
+    def rejects(self) -> list[str]:
+        status = status_json(self.ports["status"]) or {"notices": []}
+        return [notice["text"] for notice in status["notices"]]
+
+    async def shows(self, **tags: Any) -> None:
+        """Each tag shows this now; it is seen before anything else happens."""
+        for name, value in tags.items():
+            await self.opcua.write(f"L01.{name}", value, time=datetime.now(UTC))
+            await asyncio.sleep(0.3)
+
+    async def says(self, topic: str, **fields: object) -> None:
+        message = {**fields, "at": datetime.now(UTC).isoformat()}
+        await self.mosquitto.publish(topic, json.dumps(message))
+
+    def counted(self) -> dict[str, int]:
+        """The sums at Oden, by the name in the raw data."""
+        model = self.oden()
+        sums: dict[str, int] = {}
+        for run in model.intervals("RUN", "Factory A", "Line 01"):
+            for entry in model.output(run):
+                for name, amount in entry.raw_data.items():
+                    sums[name] = sums.get(name, 0) + int(str(amount))
+        return sums
+
+    def states_told(self) -> list[tuple[str, str | None]]:
+        states = self.oden().intervals("STATE", "Factory A", "Line 01")
+        return [(str(state.category), state.reason) for state in states]
+
+    def runs_told(self) -> list[tuple[str, str | None, bool]]:
+        """Name and product of each run, and whether it has ended."""
+        runs = self.oden().intervals("RUN", "Factory A", "Line 01")
+        return [(str(run.name), run.product, run.end is not None) for run in runs]
+
+
+@pytest.fixture
+async def machine(tmp_path: Path) -> AsyncIterator[Machine]:
+    machine = Machine(tmp_path)
+    try:
+        yield machine
+    finally:
+        for name in list(machine.processes):
+            machine.end(name)
+        machine.mosquitto.stop()
+        await machine.opcua.stop()
+
+
+def int16(value: int) -> ua.Variant:
+    return ua.Variant(value, ua.VariantType.Int16)
+
+
+def word(value: int) -> ua.Variant:
+    return ua.Variant(value, ua.VariantType.UInt16)
+
+
+async def test_p2_p4_counters_of_every_kind_are_exact_at_a_real_server(machine: Machine) -> None:
+    """With a sign, down, as text, in halves, derived, with glitches and jumps, over a kill of the gateway: at Oden is
+    what was made, and what is doubtful is listed."""
+    machine.configure(COUNTERS)
+    await machine.begin(
+        L01__Signed=int16(32_765),
+        L01__Left=100,
+        L01__Text="10",
+        L01__High=word(0),
+        L01__Low=word(65_530),
+        L01__Glitch=5_000,
+        L01__Jump=10,
+    )
+    await machine.says("order", number="A1")
+    await wait_until(machine.runs_told)
+    await machine.shows(Signed=int16(-32_766), Left=90, Text="12", Low=word(65_535), Glitch=5_010, Jump=12)
+    await machine.shows(Low=word(4), High=word(1), Left=100, Glitch=0)
+    await machine.shows(Glitch=5_011, Jump=2_000_000)
+    machine.end("gateway")
+    await machine.shows(Signed=int16(-32_760), Left=95, Text="20", Low=word(9))
+    machine.start("gateway")
+    await wait_until(machine.ready)
+    await machine.says("scrap", qty="3")
+    await machine.says("scrap", qty="4711")
+    await machine.says("scrap", code="nothing")
+    await machine.shows(Glitch=5_012, Jump=2_000_003)
+    made = {"signed": 11, "left": 15, "text": 10, "halves": 15, "both": 7, "glitch": 12, "jump": 5, "scrap": 3}
+    await wait_until(lambda: machine.counted() == made)
+    listed = " ".join(machine.rejects())
+    assert "a glitch, 1 counted" in listed
+    assert "not counted" in listed
+    assert "more than its max of 500" in listed
+
+
+async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
+    """Null texts, a state machine that is not active, a tag that is not there, NaN and arrays, at a real server; and
+    what came to nothing is on the status page."""
+    (machine.folder / "texts.csv").write_text("fault,text\nE1,Jam\n")
+    machine.configure(NOTHING)
+    null = ua.Variant(None, ua.VariantType.String)
+    await machine.begin(L01__Order=null, L01__Fault="", L01__Base="Aborted", L01__Execute="", L01__Speed=9.0)
+    await machine.says("note", type="other")
+    await machine.opcua.write("L01.Execute", null, status=NOT_ACTIVE)
+    await machine.says("add", number="A1", sku="Film")
+    await machine.says("add", number="B1", sku="Bag")
+    await wait_until(lambda: machine.states_told() == [("Unplanned Downtime", "Aborted")])  # also after `offline`
+    await machine.shows(Base="Cleared", Execute="Execute")
+    await machine.shows(Order="A1", Fault="FAULT E1")
+    await asyncio.sleep(1.5)
+    await machine.shows(Fault="FAULT E9")
+    await asyncio.sleep(1.5)
+    await machine.shows(Fault=null, Order=null)
+    await wait_until(lambda: machine.runs_told() == [("A1", "Film", True)])
+    machine.end("gateway")
+    machine.start("gateway")
+    await wait_until(machine.ready)
+    await machine.shows(Order="B1")
+    await wait_until(lambda: ("B1", "Bag", False) in machine.runs_told())  # what was learned is on the disk
+    await machine.shows(Speed=float("nan"))
+    await wait_until(lambda: machine.states_told()[-1][0] == "No Data")
+    await machine.shows(Speed=10.0)
+    await wait_until(lambda: machine.states_told()[-1][0] == "Uptime")
+    reasons = [reason for _, reason in machine.states_told()]
+    assert "Jam" in reasons
+    assert "E9" in reasons
+    assert any("nan" in text for text in machine.rejects())
+    status = machine.status()
+    assert status["without_value"] == ["mode", "note"]
+    assert status["missed"] == {"texts": ["E9"]}
