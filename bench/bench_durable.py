@@ -141,6 +141,10 @@ class Taker(ABC):
     @abstractmethod
     def stop(self) -> None: ...
 
+    def waiting(self) -> int:
+        """Records that are not at the stand-in yet."""
+        return 0
+
     def usage(self) -> Usage:
         return Usage.of(self.pid)
 
@@ -178,7 +182,7 @@ class Gateway(Taker):
 
     name = "gateway"
 
-    def __init__(self, folder: Path, mqtt: int, *, rate: int = 1, opcua: int = 0) -> None:
+    def __init__(self, folder: Path, mqtt: int, *, rate: int = 20, opcua: int = 0) -> None:
         folder.mkdir()
         ports = {"oden": free_port(), "status": free_port(), "mqtt": mqtt, "opcua": opcua, "rate": rate}
         lines = "\n".join(f"  - {{line: Line {n:02}, use: press, with: {{plc: L{n:02}}}}}" for n in range(LINES))
@@ -219,9 +223,9 @@ class Gateway(Taker):
         return 0 if status is None else sum(one["samples"]["good"] for one in status["sources"])
 
     def waiting(self) -> int:
-        """Records that are not at the stand-in."""
         status: Any = status_json(self._page)
-        return 1 if status is None else sum(status["outbox"]["records"].values())
+        records = {} if status is None else status["outbox"]["records"]
+        return sum(records.get(state, 1) for state in ("waiting", "sending", "in_doubt"))
 
     def resident(self) -> float:
         """MiB."""
@@ -322,10 +326,10 @@ class Figure:
 
 
 def spaced(taker: Taker, plant: Plant, what: str, rate: float = 40.0) -> Figure:
-    """Events one after another."""
+    """Events one after another, once what the plant has said before is at Oden."""
     taker.start()
     known = plant.begin()
-    until(lambda: taker.stored() >= known)
+    until(lambda: taker.stored() >= known and not taker.waiting())
     time.sleep(2.0)
     before, begun, known = taker.usage(), time.monotonic(), taker.stored()
     number = plant.spaced(what, rate, SECONDS)
@@ -404,8 +408,8 @@ def steady(folder: Path, scenario: str) -> bool:
         plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
         known = plant.begin()
-        until(lambda: gateway.stored() >= known)
-        time.sleep(5.0)
+        until(lambda: gateway.stored() >= known and not gateway.waiting())
+        time.sleep(2.0)
         before, begun = gateway.usage(), time.monotonic()
         for second in range(60):
             for line in range(LINES):

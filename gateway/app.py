@@ -33,8 +33,10 @@ from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
+from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
+from gateway.recollection import recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
@@ -98,6 +100,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
+                live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
             )
         )
         try:
@@ -109,6 +112,9 @@ class App:
                     leap = self._clock_watch.land()
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
+                    if leap.other_life:
+                        rest_until = self._clock.now() + config.oden.settle
+                        await self._outbox(begin_life, self._life(), rest_until, is_other=True)
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -119,6 +125,9 @@ class App:
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
+    def _life(self) -> LifeMark:
+        return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
+
     async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
         """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
         known of the time at boot; None: the clock is set."""
@@ -128,7 +137,7 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
         self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake)
+        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -185,6 +194,10 @@ class App:
                 since = math.floor(known.since or self._clock.now())
                 await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
                 await self._intake.load()
+        if not await self._outbox(is_compared):
+            with watch.busy():
+                await recollect(self._outbox, self._client, self._plans, self._clock.now())
+            await self._intake.load()
         for child in (_core("intake", self._intake), _core("delivery", self._drain)):
             supervisor.start(child)
         for source in self._sources.values():

@@ -10,9 +10,10 @@ from typing import TypeVar
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
-from gateway.mapping.line import Step, Tick
+from gateway.mapping.feeder import Event
+from gateway.mapping.line import Step
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Contact, Moment, Notice, Record, Sample
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
 
@@ -53,13 +54,13 @@ class Batch:
     notices: list[Notice] = field(default_factory=list)
     taken: list[Arrival] = field(default_factory=list)
     """The arrivals that are to be acknowledged."""
-    steps: list[tuple[str, Step, Sample | Moment | Tick]] = field(default_factory=list)
+    steps: list[tuple[str, Step, Event]] = field(default_factory=list)
     samples: Counter[tuple[str, str]] = field(default_factory=Counter)
     unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
 
-    def take(self, line: str, after: Feed, result: Step, event: Sample | Moment | Tick) -> None:
+    def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
         self.lines[line] = after
         if result.records:
@@ -67,14 +68,25 @@ class Batch:
             self.records += result.records
         self.notices += result.notices
 
-    def refuse(self, line: str, event: Sample | Moment | Tick, error: BaseException, at: float) -> None:
-        """An event could not be mapped: that is listed."""
+    def events(
+        self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
+    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
+        """What an arrival says, and to which lines."""
+        for contact in arrival.contacts:
+            for plan in plans:
+                if any(source == contact.source for source, _ in plan.subscriptions):
+                    yield plan, contact
+        for moment in arrival.moments:
+            yield from self._parts(moment, routes)
+
+    def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
+        """Give notice of what a line could not take, because of a fault of our own."""
         sample = event.samples[0] if isinstance(event, Moment) else event
         source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
-        text = f"line {line}: internal error: {type(error).__name__}"
-        self.notices.append(Notice("reject", at, source, address, text))
+        text = f"line {plan.key}: internal error: {type(error).__name__}"
+        self.notices.append(Notice("reject", now, source, address, text))
 
-    def parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+    def _parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
         """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:

@@ -15,7 +15,7 @@ import structlog
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
-from gateway.mapping.trail import HORIZON, Feed, forgotten
+from gateway.mapping.trail import HORIZON, Feed, forgotten, needed_since
 from gateway.mapping.trail_log import addition, beginning, restored
 from gateway.outbox.store import Outbox
 from gateway.repeats import Ask
@@ -126,11 +126,10 @@ class Horizon:
     def _review(self, at: float) -> dict[str, str]:
         """The beginnings of lines that remember more than is needed, so that rows can go."""
         self._reviewed, beginnings = at, {}
-        until, is_full = at - HORIZON, self._size > MOST_BYTES
-        if is_full:
-            until = max(until, self._rows[len(self._rows) // 2].at)
+        is_full = self._size > MOST_BYTES
+        least = self._rows[len(self._rows) // 2].at if is_full else 0.0
         for key, known in self._lines.items():
-            line = forgotten(known, until)
+            line = forgotten(known, max(least, needed_since(known, at)))
             if line.base is None or (not line.newest and not line.parts and not line.late and key not in self._begun):
                 self._needed[key] = at
                 continue

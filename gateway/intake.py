@@ -8,6 +8,7 @@ batches are gathered and mapped.
 """
 
 import asyncio
+import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -22,13 +23,13 @@ from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import due, feed, needs_preparation, prepared
-from gateway.mapping.line import LineState, Step, Tick
+from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Notice
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -47,6 +48,8 @@ MOST_MAPPED = 2_000
 """Samples that are mapped in one go, or those of one arrival: so long nothing else of the process turns."""
 MOST_QUEUED = 20_000
 """Samples that wait for the batch under way, and arrivals; then sources are made to wait."""
+ABSENT = 20.0
+"""Where nothing turned for so many seconds, the process was stopped, and nobody heard what the sources said."""
 REST = 30.0
 """Seconds until the timers of a line that could not be mapped are tried again."""
 
@@ -150,9 +153,14 @@ class Intake:
         known = self._lines.get(plan.key)
         if known is not None and plan.key not in changed:
             return known
-        rows = self._committer.rows(plan.key) or StateRows(await self._outbox(Outbox.line_state, plan.key))
+        rows = self._committer.rows(plan.key)
+        is_new = rows is None
+        rows = rows or StateRows(await self._outbox(Outbox.line_state, plan.key))
         self._committer.follow(plan.key, rows)
-        return await self._horizon.line(plan, rows.state(plan)) if known is None else with_plan(plan, known)
+        if known is not None:
+            return with_plan(plan, known)
+        line = await self._horizon.line(plan, rows.state(plan))
+        return after_restart(plan, line) if is_new else line
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -167,10 +175,12 @@ class Intake:
         try:
             await self._committer.stored()
             await self._turn()
+            self.turned_at = self._clock.monotonic()
             while not self._stopping:
-                self.turned_at = self._clock.monotonic()
                 self._gathered += await self._gather()
+                self._note_absence()
                 await self._turn()
+                self.turned_at = self._clock.monotonic()
                 await self._take_plans()
             while self._queue:
                 self._gathered += self._taken_out()
@@ -186,6 +196,13 @@ class Intake:
         """
         self._stopping = True
         self._poke.set()
+
+    def _note_absence(self) -> None:
+        """Where the process was stopped, what was said meanwhile is yet to be heard: no wait has run out."""
+        if self._clock.monotonic() - self.turned_at >= ABSENT:
+            for plan in self._plans:
+                line, now = self._lines[plan.key], self._clock.now()
+                self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
 
     async def _gather(self) -> list[Arrival]:
         """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
@@ -277,17 +294,17 @@ class Intake:
             if verdict != "new":
                 batch.redelivered += 1
                 continue
-            for moment in arrival.moments:
-                for plan, part in batch.parts(moment, self._routes):
-                    await self._step(plan, part, batch)
-        now = self._clock.now()
+            for plan, event in batch.events(arrival, self._plans, self._routes):
+                await self._step(plan, event, batch)
+        waiting = (sample.received for each in self._queue for sample in each.samples)
+        now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
                 await self._step(plan, Tick(now), batch)
         return batch
 
-    async def _step(self, plan: LinePlan, event: Sample | Moment | Tick, batch: Batch) -> None:
+    async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
         if needs_preparation(plan, before, event):
@@ -307,13 +324,13 @@ class Intake:
         self.health.faults.pop(plan.key, None)
         batch.take(plan.key, after, result, event)
 
-    def _fail(self, plan: LinePlan, event: Sample | Moment | Tick, error: BaseException, batch: Batch) -> None:
+    def _fail(self, plan: LinePlan, event: Event, error: BaseException, batch: Batch) -> None:
         """The line could not be mapped."""
         if plan.key not in self.health.faults:
             log.error("mapping_failed", line=plan.key, exc_info=error)
         self._resting[plan.key] = self._clock.now() + REST
         self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-        batch.refuse(plan.key, event, error, self._clock.now())
+        batch.reject(plan, event, error, self._clock.now())
 
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.

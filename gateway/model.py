@@ -50,6 +50,24 @@ class Moment:
     samples: tuple[Sample, ...]
 
 
+ContactState = Literal["lost", "back", "heard", "unheard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Whether a source is heard, as it turns out at `received`, on the gateway's clock.
+
+    `lost`: it has not been heard since `since`. `back`: it is connected to again, but what it has to say of the time
+    that it was lost can still be on its way. `heard`: it has said that, so what it does not say has not happened.
+    `unheard`: the gateway itself was off since `since`.
+    """
+
+    source: str
+    received: float
+    state: ContactState
+    since: float
+
+
 @dataclass(frozen=True, slots=True)
 class Learned:
     """How a table learns: each message of `input` is a row, or more of one, by the field at `key`. The newest `keep`

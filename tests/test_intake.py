@@ -614,8 +614,8 @@ TIMED = compile_line(
 
 
 async def test_p13_what_a_late_message_moves_is_stored_with_it(tmp_path: Path) -> None:
-    """It is acknowledged before it has its place. Stopped right then, the gateway puts it there after its restart, and
-    what was told is put right; yet another restart tells nothing twice.
+    """It may be acknowledged before it has its place. Stopped right then, the gateway puts it there after its restart,
+    and what was told is put right; yet another restart tells nothing twice.
     """
     rig = Rig(tmp_path, TIMED)
     async with rig.running() as intake:
@@ -626,7 +626,6 @@ async def test_p13_what_a_late_message_moves_is_stored_with_it(tmp_path: Path) -
         await until(lambda: rig.acked == [1])
         await intake.take(rig.message("order", {"number": "B", "at": now - 60}, 2))
         await until(lambda: rig.acked == [1, 2] and not intake.state(TIMED.key).output.pending)
-        assert (await rig.made())["start"] == 1
     rig = Rig(tmp_path, TIMED)
     async with rig.running() as intake:
         await until(lambda: not intake._lines[TIMED.key].late)

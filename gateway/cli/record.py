@@ -75,12 +75,18 @@ async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file:
     from gateway.app import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
     clock, count, last = AnchoredClock(), 0, 0.0
+    lost: set[str] = set()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     async def take(arrival: Arrival) -> None:
         nonlocal count, last
+        for contact in arrival.contacts:
+            if contact.state == "lost" or contact.source in lost:
+                last = max(last, contact.received)
+                file.write(line_of(contact) + "\n")
+            (lost.add if contact.state == "lost" else lost.discard)(contact.source)
         for sample in arrival.samples:
             last = max(last, sample.received)
             file.write(line_of(sample) + "\n")

@@ -61,6 +61,10 @@ def _watched(name: str, given: Input) -> Iterator[str]:
     if given.deadband is not None:
         size = f"{given.deadband.size:g}{' % of its range' if given.deadband.percent else ''}"
         yield f"{name} says nothing while it moves by no more than {size}."
+    if given.enumeration == "name":
+        yield f"The value of {name} is the name of its number."
+    if given.uncertain is not None:
+        yield f"Values of {name} that are of uncertain quality are {'used' if given.uncertain == 'use' else 'ignored'}."
     parts = []
     if given.sampling is not None:
         parts.append(f"looks at it {f'every {span(given.sampling)}' if given.sampling else 'as often as it can'}")
@@ -92,7 +96,8 @@ def _origin(given: Input) -> str:
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
     if given.node is not None:
-        return f"the tag {given.address} of {given.source}"
+        part = f"the field {given.field} of " if given.field else ""
+        return f"{part}the tag {given.address} of {given.source}"
     if given.metric is not None and given.device is not None:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     value = f"the field {given.field} of each message" if given.field else "each message"

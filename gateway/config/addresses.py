@@ -40,6 +40,42 @@ def tag_address(node: str, index: str | None) -> str:
     return node if index is None else f"{node} [{index}]"
 
 
+@dataclass(frozen=True, slots=True)
+class BrowsePath:
+    """The browse names on the way from the root of a server's address space, each with its namespace: a URI or an
+    index."""
+
+    steps: tuple[tuple[str | int, str], ...]
+
+
+_STEP = re.compile(
+    r"(?:nsu=(?P<uri>[^;]+);|(?P<index>\d{1,5}):)?(?!nsu?=|\d+:)(?P<name>(?:&.|[^&/])+)(?:/|\Z)", re.DOTALL
+)
+_EXAMPLE_PATH = "write browse names with their namespaces, such as /Objects/2:Machines/2:Press/2:Good"
+
+
+def parse_place(text: str) -> NodeAddress | BrowsePath:
+    """Where a tag is: its node id or, beginning with a `/`, its browse path (Part 4, A.2). ValueError says what is
+    wrong and what would be right.
+
+    In a path, `&` stands before a `/`, `:` or `&` that is part of a name.
+    """
+    if not text.startswith("/"):
+        return parse_node_id(text)
+    steps: list[tuple[str | int, str]] = []
+    at = 1
+    while at < len(text):
+        step = _STEP.match(text, at)
+        if step is None:
+            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {_EXAMPLE_PATH}")
+        name = re.sub(r"&(.)", r"\1", step["name"], flags=re.DOTALL)
+        steps.append((_namespace(step["uri"], step["index"]), name))
+        at = step.end()
+    if not steps or text.endswith("/"):
+        raise ValueError(f"'{text}' ends without a name: {_EXAMPLE_PATH}")
+    return BrowsePath(tuple(steps))
+
+
 _SLIP_OF_URI = re.compile(
     r"\s*(?P<word>nsu)\s*[=:]?\s*(?P<namespace>[^;,|=\s]+?)\s*[;,|]\s*(?P<kind>[isgb])\s*[=:]\s*(?P<identifier>.+)",
     re.IGNORECASE | re.DOTALL,

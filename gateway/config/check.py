@@ -7,7 +7,7 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 from collections.abc import Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import SPARKPLUG, parse_device, parse_node_id
+from gateway.config.addresses import SPARKPLUG, parse_device, parse_place
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import OPCUA_KEYS, WATCHED_BY, Input
@@ -48,7 +48,7 @@ def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             if given.node is None:
                 continue
             first, other = seen.setdefault((given.source, given.address), (name, given))
-            for key in WATCHED_BY:
+            for key in (*WATCHED_BY, "enumeration"):
                 if getattr(given, key) != getattr(other, key):
                     where = f"{quoted(first)} names this tag too"
                     yield ConfigFault(
@@ -171,10 +171,10 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
 
 
 def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "field", "only", "id", "time", "device", "metric"))
+    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "only", "id", "time", "device", "metric"))
     if given.node is not None:
         try:
-            parse_node_id(given.node)
+            parse_place(given.node)
         except ValueError as error:
             yield ConfigFault((*loc, "node"), str(error))
     counted = next((key for key in ("counter", "edge") if getattr(given, key) is not None), None)

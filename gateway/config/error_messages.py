@@ -109,7 +109,10 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
             return ConfigFault((*at.loc, key), f"{complaint} {_choice(names)}{_nearest(tag, names)}")
         case "literal_error":
             literals = [part for part in alternatives(at.annotation) if get_origin(part) is Literal]
-            names = [str(choice) for literal in literals for choice in get_args(literal)]
+            choices = [choice for literal in literals for choice in get_args(literal)]
+            names = [*map(str, choices)]
+            if all(isinstance(choice, int) for choice in choices):
+                return ConfigFault(at.loc, f"write {_choice(names).replace(chr(39), '')}, without quotes or a unit")
             quotes = "" if isinstance(value, str) else ", with the quotes"
             return ConfigFault(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
@@ -172,6 +175,11 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
             return _NAME
         case "string_type" if at.annotation is None:  # one of several kinds of single values
             return _SINGLE
+    if kind == "too_short" and context.get("min_length", 1) > 1:
+        return f"this must have at least {context['min_length']} entries"
+    annotation: Any = at.field.annotation if at.field is not None else None
+    if kind == "int_type" and annotation is not None and float in alternatives(annotation):
+        kind = "float_type"
     return _WRONG_TYPE.get(kind) or f"this value cannot stand here{_description(at)}"
 
 
@@ -200,7 +208,7 @@ _WRONG_TYPE = {
     "string_type": "write text here; a number, true or false that is meant as text needs quotes",
     "is_instance_of": "write a path here",
     "int_type": "write a whole number here, without quotes or a unit",
-    "float_type": "write a number here, without quotes or a unit",
+    "float_type": "write a number here, such as 0.1, without quotes or a unit",
     "bool_type": "write true or false here",
     "list_type": "write a list here: an indented line that begins with '- ' for each item",
     "dict_type": _SECTION,

@@ -30,8 +30,10 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"[≤≥≠]", 'write "<=", ">=" or "!="'),
     (r"(?<![=!<>])=(?!=)", 'write "==" to compare'),
     (r"\d+,\d+", 'write the number with a point: "{}"'),
+    (r"(?<!&)&(?!&)\s*(0x)?\d|>>|<<", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<!&)&(?!&)", 'write "&&" for "and"'),
     (r"(?<!\|)\|(?!\|)", 'write "||" for "or"'),
+    (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)", "a number stands here without its unit"),
     (r"\$?\{\{?\s*[A-Za-z_][\w.]*\s*\}\}?", "an input stands here without braces"),
     (r"\*\*|\^", "there is no power; multiply"),
@@ -41,6 +43,9 @@ _HINTS: tuple[tuple[str, str], ...] = (
 _COMPARED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\s*(==|!=|<=|>=|<|>)\s*(?:([\"'])(.*?)\4|(-?\d+(?:\.\d+)?))")
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _TRUTH = frozenset({"true", "false"})
+NOTHING = frozenset({"none", "null", "nil", "undefined", "nan"})
+"""What people write for nothing, which is empty text here."""
+EMPTY = 'nothing is empty text: compare with ""'
 
 
 def why_unreadable(source: str, stopped: int | None) -> str:
@@ -72,6 +77,8 @@ def meant_name(name: str, known: Collection[str]) -> str:
     """The end of a message about a name that is no input: what is meant, where that can be told."""
     if name.casefold() in _TRUTH:
         return f'; write "{name.casefold()}"'
+    if name.casefold() in NOTHING:
+        return f"; {EMPTY}"
     near = nearest(name, known)
     return f'; did you mean "{near}"?' if near is not None else ""
 

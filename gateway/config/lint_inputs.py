@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.config.addresses import meant_node_id
 from gateway.config.schema import Line
-from gateway.config.schema_io import Input
+from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
@@ -24,13 +24,24 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             loc: Loc = ("lines", index, "inputs", name)
             yield from _address(given, loc)
             yield from _spelling(given, loc, spelt)
-            if given.counter is None or given.source is None:
+            if given.counter is None:
+                continue
+            yield from _rollover(given.counter, (*loc, "counter", "rollover"))
+            if given.source is None:
                 continue
             address = (given.source, *(getattr(given, key) for key in (*_ADDRESSES[:5],)), repr(given.only))
             first = counted.setdefault(address, (line.line, name))
             if first != (line.line, name):
                 text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
                 yield ConfigFault(loc, text, at_key=True, warning=True)
+
+
+def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
+    rollover = counter.rollover
+    if isinstance(rollover, float) and not rollover.is_integer():
+        whole = f"{rollover:.3f}".replace(".", "")
+        text = f"a counter that begins again at {rollover}? A point is for decimals: is {whole} meant?"
+        yield ConfigFault(loc, text, warning=True)
 
 
 def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:

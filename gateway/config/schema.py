@@ -114,6 +114,11 @@ class OpcuaConfig(Section):
         description="How many values of a tag the server keeps until they can be taken; an input can have another. "
         "With `sampling` this says how long an outage may be of which every change is told afterwards.",
     )
+    timestamps: Literal["source", "server", "arrival"] = Field(
+        "source",
+        description="When a value was so: when the device says (`source`), when the server saw it (`server`), or when "
+        "it arrived. The device's is the best there is, unless its clock is wrong in a way that changes.",
+    )
     timeout: Duration = Field(
         10.0,
         gt=0,

@@ -73,7 +73,7 @@ class Counter(Section):
 
 WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
 """The keys of an input that say how an OPC UA server watches its tag."""
-OPCUA_KEYS = ("node", "index", *WATCHED_BY)
+OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY)
 """The keys of an input that only an OPC UA source understands."""
 
 
@@ -83,7 +83,9 @@ class Input(Section):
 
     source: Name | None = Field(None, description="One of the names under `sources`; not with `expr` and `stale`.")
     node: str | None = Field(
-        None, description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`."
+        None,
+        description="OPC UA only: the node id, such as `nsu=urn:acme:line;s=L01.State` or `ns=2;i=1001`; or, beginning "
+        "with a `/`, the way there by browse names, such as `/Objects/2:Machines/2:Press/2:Good`.",
     )
     index: Index | None = Field(
         None,
@@ -118,6 +120,16 @@ class Input(Section):
         description="OPC UA only: whether a tag says something when its value changes, or also when the same value is "
         "written with a new time. With `timestamp` each writing is an event, as a message is.",
     )
+    enumeration: Literal["number", "name"] = Field(
+        "number",
+        description="OPC UA only: whether a value of an enumeration is its number or its name.",
+    )
+    uncertain: Literal["use", "ignore"] | None = Field(
+        None,
+        description="OPC UA only: what becomes of a value of uncertain quality, such as the last one of a sensor that "
+        "has failed. Absent, it is ignored where each change counts (`counter`, `edge`, `trigger: timestamp`), and "
+        "used elsewhere.",
+    )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
     device: str | None = Field(
         None,
@@ -132,7 +144,8 @@ class Input(Section):
     )
     field: str | None = Field(
         None,
-        description="MQTT only: the field of the JSON message, with dots for nested ones; absent, the whole message.",
+        description="The field of the JSON message, or of an OPC UA structure, with dots for nested ones; absent, the "
+        "whole message or value.",
     )
     only: dict[str, OneOrMore] = Field(
         {},
@@ -212,6 +225,13 @@ class Input(Section):
         if self.node is not None:
             return tag_address(self.node, self.index)
         return self.topic or ""
+
+    @property
+    def ignores_uncertain(self) -> bool:
+        """Whether a value of uncertain quality is left out."""
+        if self.uncertain is not None:
+            return self.uncertain == "ignore"
+        return self.counter is not None or self.edge is not None or self.trigger == "timestamp"
 
     @property
     def is_message(self) -> bool:

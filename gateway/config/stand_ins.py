@@ -146,7 +146,8 @@ def _fitting(annotation: Any, metadata: tuple[Any, ...]) -> Iterator[Any]:
         if get_origin(part) is Literal:
             yield from get_args(part)
         elif get_origin(part) is list:
-            yield [next(_fitting(get_args(part)[0], ()), None)]
+            item = next(_fitting(get_args(part)[0], ()), None)
+            yield from ([item], [item, item])  # a list can need two
         elif get_origin(part) is dict:
             key, value = get_args(part)
             yield {next(_fitting(key, ()), "x"): next(_fitting(value, ()), None)}

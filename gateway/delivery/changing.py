@@ -52,7 +52,7 @@ class Changing:
         if not isinstance(record, UpdateInterval) or interval is None or interval.oden_id is None:
             await settlement.settle(work, {})
             return
-        request = requests.find_interval(interval.type, settlement.line_id(work.line), interval.oden_id)
+        request = requests.find_interval(interval.type, settlement.line_id(work.line), id=interval.oden_id)
         chosen = settlement.clock.now()
         answer = await self._client.post(request.endpoint, request.text(), written)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)

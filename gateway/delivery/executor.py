@@ -16,6 +16,7 @@ from gateway.delivery.limited import LimitedClient
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, confirmation_of
+from gateway.delivery.refusals import Refusals
 from gateway.delivery.schedule import Choice
 from gateway.delivery.settlement import DeliveryOptions, Settlement
 from gateway.delivery.whereabouts import NOT_THERE, Whereabouts, says_none
@@ -63,6 +64,7 @@ class RequestExecutor:
         self.settlement = Settlement(outbox, clock, options, self.breaker)
         self._bulk = Bulk(clock)
         self._whereabouts = Whereabouts(self.settlement, self._client)
+        self._refusals = Refusals(self.settlement, self._client)
         self._changing = Changing(self.settlement, self._client, self._whereabouts)
         self._look_ups = LookUps(self.settlement, self._client, self._bulk, self._changing)
         self._settled_at: dict[tuple[str, int], float] = {}
@@ -185,7 +187,7 @@ class RequestExecutor:
             outcome.fate == "dead"
             and answer.status in OVERLAPS
             and await self.settlement.wait_for_ends(work, attempt, outcome.reason)
-        ) or await self._is_elsewhere(work, answer, outcome):
+        ) or await self._is_met(work, attempt, answer, outcome):
             await self.settlement.note_answer(endpoint, work, answer, replace(outcome, fate="retry"), chosen)
         else:
             outcome = self.breaker.alarm(outcome, endpoint.path, work.records[0])
@@ -300,6 +302,12 @@ class RequestExecutor:
                 await self._changing.refuse(work, reason)
             case _:
                 await settlement.refuse(work, reason)
+
+    async def _is_met(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
+        """Whether there is another way for what Oden refuses, so that it is seen to."""
+        return await self._is_elsewhere(work, answer, outcome) or await self._refusals.meet(
+            work, attempt, answer, outcome
+        )
 
     async def _is_elsewhere(self, work: Work, answer: Answer, outcome: Outcome) -> bool:
         """Whether Oden refuses what is said of an interval because that is not there under its id: then it is seen to

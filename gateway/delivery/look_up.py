@@ -70,7 +70,7 @@ class LookUps:
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):
             await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
-        elif not result.missing or len(work.records) > 1:
+        elif not result.missing or (len(work.records) > 1 and (attempt.body or result.ids)):
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, result.missing)
             await settlement.settle(work, result.ids)

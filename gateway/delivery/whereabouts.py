@@ -83,7 +83,7 @@ class Whereabouts:
 
     async def _has_id(self, work: Work, record: Record, interval: Interval) -> bool:
         """Whether a search by the id shows the interval, or settles nothing: somebody may have moved its start."""
-        by_id = requests.find_interval(interval.type, self._settlement.line_id(work.line), interval.oden_id or "")
+        by_id = requests.find_interval(interval.type, self._settlement.line_id(work.line), id=interval.oden_id or "")
         found = await self._search(work, by_id)
         return found is None or not isinstance(found, list) or bool(found)
 

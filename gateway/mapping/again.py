@@ -77,11 +77,11 @@ def _stepped(
     return entries, last
 
 
-def corrected(plan: LinePlan, line: Feed, late: Late) -> Slices[tuple[Feed, Step]]:
-    """The line with the messages in their places, and what is to be told because of that."""
+def corrected(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
+    """The line with the messages in their places, and what is to be told `at` a time because of that."""
     again = Again(plan, line, late)
     yield from again.derive()
-    return again.corrected()
+    return again.corrected(at)
 
 
 class Again:
@@ -125,9 +125,9 @@ class Again:
         newer = said is not None and any(other > said for sample, other in self.late if entry.is_of(sample))
         return not (entry.again and newer)
 
-    def corrected(self) -> tuple[Feed, Step]:
+    def corrected(self, at: float) -> tuple[Feed, Step]:
         """The line with the messages in their places, and what is to be told because of that."""
-        told, now, at = self.told, self.now, max(self.state.now, *(sample.received for sample, _ in self.late))
+        told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
         facts.record_intervals(told, now, recorder, at)
         stamps = dict(self.line.stamps)

@@ -104,6 +104,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         metric=section.metric is not None,
         only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
+        ignores_uncertain=section.ignores_uncertain,
         fresh=section.fresh,
         heartbeat=section.heartbeat,
         reads_text=reads_text,

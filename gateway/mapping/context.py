@@ -12,7 +12,8 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from gateway.mapping.expressions import Condition
-from gateway.mapping.inputs import InputMemory, InputPlan, Reading, is_unavailable, resolver_of
+from gateway.mapping.hearing import Losses, back_at, is_unavailable, known_until, lost_since
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading, resolver_of
 from gateway.mapping.templates import Missed, NotingResolver, Resolver
 from gateway.mapping.values import Number
 from gateway.model import (
@@ -163,13 +164,14 @@ class Recorder:
 
 @dataclass(slots=True)
 class StepContext:
-    """The gateway's time `now` and the `inputs`, which are replaced as the step goes on; records
-    and notices are gathered."""
+    """The gateway's time `now`, the `inputs`, and the sources that are not heard (`losses`), which are replaced as the
+    step goes on; records and notices are gathered."""
 
     now: float
     inputs: Mapping[str, InputMemory]
     plans: Mapping[str, InputPlan]
     recorder: Recorder
+    losses: Losses
     notices: list[Notice] = field(default_factory=list)
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
@@ -195,7 +197,20 @@ class StepContext:
 
     def unavailable(self, names: Iterable[str]) -> bool:
         """Whether one of the inputs has no good value at the moment, because its source is lost or it is quiet."""
-        return any(is_unavailable(self.plans, self.inputs, name) for name in names)
+        return any(is_unavailable(self.plans, self.inputs, self.losses, name) for name in names)
+
+    def lost_since(self, names: Iterable[str]) -> float:
+        """Since when one of the inputs has no good value; now, where no source is lost."""
+        times = (lost_since(self.plans, self.inputs, self.losses, name) for name in names)
+        return min(filter(None, times), default=self.now)
+
+    def known_until(self, names: Iterable[str]) -> float:
+        """Until when it is known what the inputs say; for ever, where all their sources are heard."""
+        return known_until(self.plans, self.inputs, self.losses, names)
+
+    def back_at(self, names: Iterable[str]) -> float:
+        """When all sources of the inputs could be reached again, where they could."""
+        return back_at(self.plans, self.losses, names)
 
     def notice(self, kind: NoticeKind, name: str, text: str, *, once: bool = False) -> None:
         """Give notice of something about the input `name`; `once`: unless this step has given the

@@ -7,13 +7,15 @@ whole number is set. CEL itself does not mix whole and decimal numbers; people w
 """
 
 import re
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice, product
-from typing import Literal, Protocol
+from types import ModuleType
+from typing import Any, Literal, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import meant_name, why_unreadable
+from gateway.config.lint_expressions import EMPTY, meant_name, why_unreadable
 from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -162,13 +164,24 @@ def names_in(source: str) -> frozenset[str]:
     return frozenset(re.split(r"[\s.]", token["names"])[0] for token in _TOKENS.finditer(source) if token["names"])
 
 
-def _parse(source: str, known: Collection[str]) -> Condition:
-    import cel  # noqa: PLC0415 - costs 30 MB, so only where a configuration has an expression
+def _engine() -> Any:
+    """The package of CEL, only where a configuration has an expression; without the command line that it imports for
+    itself, which would cost 16 MB."""
+    sys.modules.setdefault("cel.cli", ModuleType("cel.cli"))
+    import cel  # noqa: PLC0415
 
+    return cel
+
+
+def _parse(source: str, known: Collection[str]) -> Condition:
+    cel = _engine()
     if len(source) > LONGEST_SOURCE:
         raise ValueError(
             f"an expression has up to {LONGEST_SOURCE} characters: take it apart into derived inputs ('expr')"
         )
+    null = next((token for token in _TOKENS.finditer(source) if token["names"] == "null"), None)
+    if null is not None:
+        raise ValueError(f'"{source}" can never hold, at character {null.start() + 1}: {EMPTY}')
     written, bits = _without_bits(source)
     try:
         program: Program = cel.compile(written)

@@ -13,50 +13,121 @@ their places together, when none has come for some seconds (`Feed.settles_at`): 
 other timer, so that it makes no difference how what comes is cut into batches.
 
 One that is older than the trail is left to the line's rules for times that lie in the past.
+
+*The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
+first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
+it is heard, and what had to wait for it is decided. Late messages are put in their places before anything runs out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from operator import itemgetter
 
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import is_outdated, plant_time
-from gateway.mapping.line import LineState, Step, Tick, step
-from gateway.mapping.line import due as next_timer
+from gateway.mapping.line import LineState, Step, Tick, after_absence, step
+from gateway.mapping.line import due as line_due
 from gateway.mapping.trail import HORIZON, Entry, Feed, begun, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Sample
+
+Event = Sample | Moment | Contact | Tick
+"""What comes to a line."""
 
 BEHIND = 5.0
 """A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
+HEARD_OUT = 2.0
+"""A source is heard again once nothing of a backlog has come of it for so many seconds,"""
+LONGEST_BACKLOG = 60.0
+"""or so many seconds after it was back."""
 
 
-def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Feed, Step]:
+def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     """What `event` makes of a line: the line after it, and what is to be told.
 
     The samples of a moment are one step, but for messages that have times of their own: each of these is one.
     """
-    if not plan.timed:
-        result = step(plan, line.state, event)
-        return Feed(result.state), result
     if needs_preparation(plan, line, event):
         line, told = at_once(prepared(plan, line, event))
         line, result = feed(plan, line, event)
         return line, both(told, result)
+    if not line.state.lost:
+        return _feed(plan, line, event)
+    line, heard = _hear(plan, line, event)
+    line, result = _feed(plan, line, event)
+    return line, both(heard, result)
+
+
+def after_restart(plan: LinePlan, line: Feed) -> Feed:
+    """The line where the gateway was off since: no source is heard until it is again."""
+    state = after_absence(plan, line.state)
+    if line.plan is None or line.recalled:
+        return replace(line, state=state)
+    now, number = state.now, line.numbered
+    contacts = [Contact(source, now, "unheard", now) for source in sorted(state.lost)]
+    entries = [Entry(now, contact, None, number=number + place) for place, contact in enumerate(contacts, 1)]
+    return replace(line, state=state, newest=(*line.newest, *entries), numbered=number + len(entries))
+
+
+def due(plan: LinePlan, line: Feed) -> float | None:
+    """When the line's next timer fires, or a source has been heard out."""
+    heard = min((at for at, _ in _heard_out(line)), default=None) if line.state.lost else None
+    return min(filter(None, (line_due(plan, line.state), heard, line.settles_at)), default=None)
+
+
+def _heard_out(line: Feed) -> Iterator[tuple[float, Contact]]:
+    """When the sources that are back will have been heard out."""
+    for source, loss in line.state.lost.items():
+        if loss.back is not None:
+            latest = max(loss.back, line.behind.get(source, loss.back))
+            at = min(latest + HEARD_OUT, loss.back + LONGEST_BACKLOG)
+            yield at, Contact(source, at, "heard", loss.back)
+
+
+def _hear(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
+    """What `event` says of the sources that were lost, beside what it means: one of which something comes is back, and
+    one is heard out when it is time."""
+    told, now = Step(line.state), time_of(event)
+    while (out := min(_heard_out(line), default=None, key=itemgetter(0))) is not None and out[0] <= now:
+        line, placed = at_once(settled(plan, line, out[0]))  # what it said late is heard too
+        line, result = _feed(plan, line, out[1])
+        told = both(both(told, placed), result)
+    for sample in event.samples if isinstance(event, Moment) else (event,):
+        loss = line.state.lost.get(sample.source) if isinstance(sample, Sample) else None
+        if not isinstance(sample, Sample) or loss is None or sample.quality == "bad":
+            continue
+        if loss.back is None:
+            line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
+            told = both(told, result)
+        said = own_time(plan, sample) or sample.source_time
+        if sample.initial or (said is not None and sample.received - said > BEHIND):
+            line = replace(line, behind={**line.behind, sample.source: now})
+    return line, told
+
+
+def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if isinstance(event, Moment) and any((sample.source, sample.address) in plan.timed for sample in event.samples):
         told = Step(line.state)
         for sample in event.samples:
-            line, result = feed(plan, line, sample)
+            line, result = _feed(plan, line, sample)
             told = both(told, result)
         return line, told
+    if isinstance(event, Contact):
+        line = replace(line, behind={source: at for source, at in line.behind.items() if source != event.source})
+    if not plan.timed:
+        result = step(plan, line.state, event)
+        return Feed(result.state, behind=line.behind), result
+    if line.plan is not plan:
+        line = begun(plan, line)
     if isinstance(event, Tick):
         result = step(plan, line.state, event)
         return with_time(line, result), result
     said = own_time(plan, event) if isinstance(event, Sample) else None
-    if said is None or isinstance(event, Moment):
+    if said is None or not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
-    line, passed = feed(plan, line, Tick(event.received))
+    line, passed = _feed(plan, line, Tick(event.received))
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, (event, said))), passed
@@ -69,14 +140,22 @@ def feed(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> tuple[Fee
     return line, both(passed, result)
 
 
-def needs_preparation(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> bool:
+def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
     """Whether something is to be done for the line before it can take `event`, which may take long: `prepared`."""
     if line.plan is not plan or not line.recalled:
         return bool(plan.timed)
-    return bool(line.late) and (settles_at := line.settles_at) is not None and settles_at <= time_of(event)
+    return bool(line.late) and _settles_at(plan, line) <= time_of(event)
 
 
-def prepared(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> Slices[tuple[Feed, Step]]:
+def _settles_at(plan: LinePlan, line: Feed) -> float:
+    """When the messages that came late are put in their places: when that is due, or before something runs out."""
+    if line.settles_at is None:
+        return inf
+    timer = line_due(plan, line.state)
+    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1][0].received))
+
+
+def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
     """The line as it is before `event`: with its trail, and with the messages in their places that came late, where
     that is due by then. What is told by that is to be told. Pauses often."""
     told = Step(line.state)
@@ -84,37 +163,31 @@ def prepared(plan: LinePlan, line: Feed, event: Sample | Moment | Tick) -> Slice
         line, told = yield from settled(line.plan, line)
     if line.plan is not plan:
         line = begun(plan, line)
-    while (settles_at := line.settles_at) is not None and settles_at <= time_of(event):
-        line, result = yield from settled(plan, line)
-        told = both(told, result)
     if not line.recalled:
         line = yield from recalled(plan, line)
+    while line.late and (settles_at := _settles_at(plan, line)) <= time_of(event):
+        line, result = yield from settled(plan, line, settles_at)
+        told = both(told, result)
     return line, told
 
 
-def settled(plan: LinePlan, line: Feed) -> Slices[tuple[Feed, Step]]:
-    """Put the messages that came late in their places, at the time at which that is due: what that makes of a line."""
+def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places, at the time at which that is due, or earlier `at` a time: what
+    that makes of a line."""
     settles_at = line.settles_at
     if settles_at is None:
         return line, Step(line.state)
     if not line.recalled:
         line = yield from recalled(plan, line)
-    passed = step(plan, line.state, Tick(settles_at))
-    line, result = yield from _put_in_place(plan, with_time(line, passed))
-    return line, both(passed, result)
+    line, result = yield from _put_in_place(plan, line, min(settles_at, at))
+    return line, result
 
 
-def due(plan: LinePlan, line: Feed) -> float | None:
-    """When the next timer of the line fires; None while nothing but a sample can change anything."""
-    times = (next_timer(plan, line.state), line.settles_at)
-    return min((at for at in times if at is not None), default=None)
-
-
-def time_of(event: Sample | Moment | Tick) -> float:
+def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
     if isinstance(event, Tick):
         return event.at
-    return event.received if isinstance(event, Sample) else max(sample.received for sample in event.samples)
+    return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
 
 
 def both(first: Step, then: Step) -> Step:
@@ -145,7 +218,7 @@ def own_time(plan: LinePlan, sample: Sample) -> float | None:
 def _in_order(
     plan: LinePlan,
     line: Feed,
-    sample: Sample | Moment,
+    sample: Sample | Moment | Contact,
     said: float | None,
     *,
     at: float | None = None,
@@ -161,8 +234,8 @@ def _in_order(
 # What comes late
 
 
-def _put_in_place(plan: LinePlan, line: Feed) -> Slices[tuple[Feed, Step]]:
-    """Put the messages that came late in their places; their times lie before what the line has stepped."""
+def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
     late = sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
     new: list[tuple[Sample, float]] = []
@@ -180,14 +253,14 @@ def _put_in_place(plan: LinePlan, line: Feed) -> Slices[tuple[Feed, Step]]:
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append((sample, said))
-    line, placed = yield from _placed(plan, line, new)
+    line, placed = yield from _placed(plan, line, new, at)
     return replace(line, corrected=line.corrected + 1), both(result, placed)
 
 
-def _placed(plan: LinePlan, line: Feed, late: Late) -> Slices[tuple[Feed, Step]]:
+def _placed(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
     if not late:
         return line, Step(line.state)
-    return (yield from corrected(plan, line, late))
+    return (yield from corrected(plan, line, late, at))
 
 
 def _left_out(sample: Sample) -> Notice:
@@ -209,7 +282,7 @@ def _newest(known: Sequence[Entry]) -> float:
 
 
 def _is_repeat(
-    plan: LinePlan, known: Iterable[tuple[Sample | Moment | None, float | None]], sample: Sample, said: float
+    plan: LinePlan, known: Iterable[tuple[Sample | Moment | Contact | None, float | None]], sample: Sample, said: float
 ) -> bool:
     """Whether one of the messages `known`, which have these times of their own, said the same for the same time. What
     counts each time it comes is none."""

@@ -91,7 +91,8 @@ class InputTrack:
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
         for plan, sample in fed:
-            reading = read(plan, memory.get(plan.name), sample, context.now)
+            loss = context.losses.get(sample.source)
+            reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
             # What is wrong with one message is said once, however many inputs it feeds.
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
@@ -168,8 +169,13 @@ class InputTrack:
         """When which input will be quiet unless something comes."""
         for plan in self.plan.watched:
             memory = self.context.inputs.get(plan.name)
-            if memory is not None and memory.quiet_at is not None:
+            if memory is not None and memory.quiet_at is not None and self._is_heard(plan, memory.quiet_at):
                 yield memory.quiet_at, plan
+
+    def _is_heard(self, plan: InputPlan, at: float) -> bool:
+        """Whether the input's source was heard at `at`: that it says nothing is known only then."""
+        loss = self.context.losses.get(plan.source)
+        return loss is None or loss.until >= at
 
     def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
         """What is known once nothing has come of the input for longer than is expected of it, and what follows from

@@ -59,7 +59,8 @@ class InputPlan:
     path, with the texts that they can have. `plain`: an object makes no sense here.
 
     What that means: `message`: it comes by MQTT, so that each is an event, unless `edge` says which changes are.
-    `counts_each`: each time it comes counts for itself, also where it says the same again. `fresh` and `heartbeat` say
+    `counts_each`: each time it comes counts for itself, also where it says the same again. `ignores_uncertain`: only a
+    value of good quality is one. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
@@ -84,6 +85,7 @@ class InputPlan:
     counts_each: bool = False
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
+    ignores_uncertain: bool = False
     fresh: float | None = None
     heartbeat: float | None = None
     reads_text: bool = False
@@ -162,11 +164,13 @@ class Reading(NamedTuple):
         return self.memory.value != self.before.value
 
 
-def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float) -> Reading:
-    """Take `sample`, which feeds this input, into its memory.
+def read(
+    plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float, lost_at: float | None = None
+) -> Reading:
+    """Take `sample`, which feeds this input, into its memory. `lost_at`: when its source was lost, where it is.
 
-    A bad quality or an absent value leaves the last good value; so does one that cannot be used, with a notice. A
-    message that says null says that there is nothing, which is empty text.
+    A bad quality, an uncertain one where that is ignored, or an absent value leaves the last good value; so does one
+    that cannot be used, with a notice. A message that says null says that there is nothing, which is empty text.
     """
     if memory is None:
         memory = InputMemory(plan.origin)
@@ -177,8 +181,12 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
     if sample.quality == "bad" or _says_nothing(plan, memory, sample):
         if plan.default is not None and not memory.received:
             return Reading(sample, memory, memory, usable=False)  # what it lacks cannot be lost
-        bad_since = (memory.bad_since if memory.bad_since is not None else now) if sample.quality == "bad" else None
+        since = memory.bad_since if memory.bad_since is not None else now if lost_at is None else lost_at
+        bad_since = since if sample.quality == "bad" else None
         return Reading(sample, memory, replace(memory, quality=sample.quality, bad_since=bad_since), usable=False)
+    if sample.quality == "uncertain" and plan.ignores_uncertain:
+        quality: Quality = "bad" if memory.quality == "bad" else "uncertain"
+        return Reading(sample, memory, replace(memory, quality=quality), usable=False)
     value = _said(plan, sample)
     problem = _why_unusable(plan, value)
     if problem is not None:
@@ -222,19 +230,6 @@ def read(plan: InputPlan, memory: InputMemory | None, sample: Sample, now: float
     )
     notices = () if distrust is None or known_already else (notice_of("time", plan, now, distrust),)
     return Reading(sample, memory, after, usable=True, notices=notices)
-
-
-def is_unavailable(plans: Mapping[str, InputPlan], memory: Mapping[str, InputMemory], name: str) -> bool:
-    """Whether what is known of the input does not hold at the moment: its source is lost, or it or
-    what it relies on is quiet."""
-    known, plan = memory.get(name), plans.get(name)
-    if known is not None and (known.quality == "bad" or known.stale):
-        return True
-    if plan is None or plan.stale_of is not None:  # that something is quiet is known
-        return False
-    if plan.expression is not None or plan.words:
-        return any(is_unavailable(plans, memory, other) for other in plan.relies_on)
-    return any(heartbeat in memory and memory[heartbeat].stale for heartbeat in plan.relies_on)
 
 
 def silence_notice(plan: InputPlan, now: float) -> Notice:

@@ -26,7 +26,6 @@ from gateway.mapping.intervals import (
     IntervalsState,
     OpenInterval,
     PendingChange,
-    PendingEnd,
     PendingStart,
     StartPlan,
     end_without_successor,
@@ -105,12 +104,7 @@ class IntervalTrack:
         if timer == "settle" and state.pending_change is not None:
             self._settle(state.pending_change)
         elif timer == "end" and state.pending_end is not None and isinstance(end, ByCondition | ByIdleness):
-            if isinstance(end, ByIdleness) and self.context.unavailable(end.inputs):
-                # Nothing can be seen to move while the source is lost.
-                later = PendingEnd(state.pending_end.since, state.pending_end.due + end.hold)
-                self.state = replace(state, pending_end=later)
-            else:
-                self._carry_out(on_end_held(state, state.pending_end, keyed=self._keyed))
+            self._carry_out(on_end_held(state, state.pending_end, keyed=self._keyed))
         elif timer == "correct":
             self._correct()
 

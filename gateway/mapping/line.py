@@ -9,7 +9,8 @@ that dies in between takes the step again from the state before, with the same r
 *Time* is the gateway's: `now` is the newest `received` or tick that was seen, and never goes back. Before a sample
 counts, every timer that is due by then fires, in order and each at its own time; a tick does only that. So the records
 are the same however a recording is cut into batches, ticks and restarts. When something was so is the plant's time,
-which each input's memory has (`inputs.plant_time`).
+which each input's memory has (`inputs.plant_time`). A timer that rests on what inputs say does not fire for a time at
+which nobody knew that, because their source was not heard (`hearing`): it waits until that is known.
 
 *A step* takes a sample, or the samples of one moment together, through the stages that `_LineStep.take` lists:
 
@@ -46,6 +47,7 @@ runs          the run that is on and what may follow it (`IntervalsState`); so a
 states        the state that is on and what may follow it (`StatesState`)
 output        amounts that wait for their run, the end of the window, time stamps (`OutputState`); so is `batch_output`
 last_heard    by source when something was last heard of it while it was watched
+lost          the sources that are not heard, and since when (`hearing.Loss`)
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
 missed        what was looked up in tables and is not there, and has been listed
 ============  =========================================================================================================
@@ -71,6 +73,7 @@ from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Share, StepContext
+from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
@@ -82,7 +85,7 @@ from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
 from gateway.mapping.templates import Missed
 from gateway.mapping.values import excerpt
-from gateway.model import Moment, Notice, Record, Sample
+from gateway.model import Contact, Moment, Notice, Record, Sample
 
 MOST_MISSED = 64
 """Keys that tables do not have, of which is remembered that they were listed."""
@@ -110,6 +113,7 @@ class LineState:
     batch_output: OutputState = field(default_factory=OutputState)
     last_heard: Annotated[Mapping[str, float], Field(alias="heard")] = field(default_factory=dict)
     rules: RulesState = field(default_factory=RulesState)
+    lost: Annotated[Losses, Field(exclude_if=lambda lost: not lost)] = field(default_factory=dict)
     missed: Annotated[tuple[Missed, ...], Field(exclude_if=lambda missed: not missed)] = ()
 
 
@@ -148,18 +152,26 @@ def load(plan: LinePlan, text: str) -> LineState:
     return replace(state, inputs=inputs)
 
 
+def after_absence(plan: LinePlan, state: LineState, *, back: float | None = None) -> LineState:
+    """The state where the gateway has heard nothing since. `back`: its sources can be reached again from then on."""
+    sources = {source for source, _ in plan.subscriptions} if state.now else ()
+    return replace(state, lost=with_all_unheard(state.lost, sources, state.now, back))
+
+
 def due(plan: LinePlan, state: LineState) -> float | None:
     """When the next timer fires; None while nothing but a sample can change anything."""
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Moment | Tick) -> Step:
+def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick) -> Step:
     """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
     of a moment change what is known together, so that it makes no difference which is first.
     """
     line = _LineStep(plan, state)
     if isinstance(event, Tick):
         line.advance(event.at)
+    elif isinstance(event, Contact):
+        line.hear(event)
     else:
         line.take(event.samples if isinstance(event, Moment) else (event,))
     return line.result()
@@ -184,7 +196,7 @@ class _LineStep:
         self.plan = plan
         self.state = state
         recorder = Recorder(plan.key, state.seq)
-        self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder)
+        self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = _output(plan.output, state.output, state.runs, context)
         self.batch_output = _output(plan.batch_output, state.batch_output, state.batches, context)
@@ -228,6 +240,7 @@ class _LineStep:
             batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
+            lost=self.context.losses,
             missed=self._missed(),
         )
         return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
@@ -248,6 +261,17 @@ class _LineStep:
             self._settle_overdue(admitted, memory, readings)
             self.evaluate(memory, readings)
         self.advance(self.context.now)  # what is due at once, also where the sample had to wait before it came here
+
+    def hear(self, contact: Contact) -> None:
+        """A source is lost, or heard again: what was due before happens first, what had to wait for it then."""
+        context = self.context
+        if contact.state == "lost":
+            context.losses = with_contact(context.losses, contact)
+        self.advance(contact.received)
+        context.losses = with_contact(context.losses, contact)
+        if self.states is not None and contact.state != "unheard":
+            self.states.on_contact(contact)
+        self.advance(context.now)
 
     def _settle_overdue(self, fed: Sequence[Fed], memory: dict[str, InputMemory], readings: Readings) -> None:
         """Settle the changes that the moment shows to be overdue; what it does not say of a new run is forgotten of the
@@ -296,16 +320,19 @@ class _LineStep:
         """What is to happen when. Of what is due at one time, the first goes first."""
         for track in self.tracks:
             for at, interval_timer in track.timers():
-                yield at, partial(track.fire, interval_timer)
+                if self.context.known_until(awaited(track.plan, track.state, interval_timer)) >= at:
+                    yield at, partial(track.fire, interval_timer)
         if self.states is not None:
             for at, state_timer in self.states.timers():
-                yield at, partial(self.states.fire, state_timer)
+                if self.states.known_until(state_timer) >= at:
+                    yield at, partial(self.states.fire, state_timer)
         for output in self.outputs:
             if output.state.flush_at is not None:
                 yield output.state.flush_at, output.flush
         if self.rules is not None:
             for at, rule in self.rules.timers():
-                yield at, partial(self.rules.fire, rule)
+                if self.context.known_until(rule.inputs) >= at:
+                    yield at, partial(self.rules.fire, rule)
         for at, plan in self.inputs.timers():
             yield at, partial(self._on_quiet, plan)
 

@@ -13,6 +13,7 @@ from gateway.mapping.line import LineState
 TIMES = frozenset(
     {
         "at",
+        "back",
         "bad_since",
         "begun",
         "correction_due",
@@ -24,6 +25,7 @@ TIMES = frozenset(
         "flush_at",
         "key_history",
         "last_heard",
+        "learned",
         "left",
         "now",
         "past_events",
@@ -33,6 +35,8 @@ TIMES = frozenset(
         "since",
         "stamps",
         "start",
+        "torn_since",
+        "until",
     }
 )
 """The fields of a line's state that hold times, alone or in a collection."""

@@ -22,6 +22,7 @@ from gateway.mapping.states import (
     merged_description,
 )
 from gateway.mapping.values import excerpt, scalar, text
+from gateway.model import Contact
 
 Timer = Literal["hold", "interruption", "offline"]
 
@@ -46,6 +47,12 @@ class StateTrack:
         if state.source_loss is not None and self.plan.offline is not None:
             yield state.source_loss.due, "offline"
 
+    def known_until(self, timer: Timer) -> float:
+        """Until when what is known decides whether a timer fires."""
+        if timer == "offline":
+            return self.context.back_at(self.plan.selector.inputs)
+        return self.context.known_until(self.plan.selector.inputs)
+
     def fire(self, timer: Timer) -> None:
         """Do what is due."""
         if timer == "hold" and self.state.candidate is not None:
@@ -56,8 +63,9 @@ class StateTrack:
             meaning = meaning_of(self.plan.offline.code, self.context.resolve)
             since, candidate = self.state.source_loss.since, self.state.candidate
             self.state = replace(self.state, source_loss=None)
-            if candidate is not None and since - candidate.at >= self.plan.hold:
-                self._settle(candidate)
+            held = candidate is not None and since - candidate.at >= self.plan.hold
+            if candidate is not None and (held or candidate.due <= self.context.now):
+                self._settle(candidate)  # the last that was said before the source was lost
             self._record_interruption()  # a stop that ends while the source is lost is no short one
             if meaning is not None:
                 self.state = replace(self.state, candidate=None)
@@ -75,14 +83,19 @@ class StateTrack:
         if self.plan.description is not None and self.plan.description.input in readings:
             self._on_description(self.plan.description, readings)
 
+    def on_contact(self, contact: Contact) -> None:
+        """A source is lost, or heard again. What it said before holds again from when it could be reached."""
+        if self._source_came_back():
+            self._choose({}, contact.since, came_back=True)
+
     def _source_came_back(self) -> bool:
         """Whether the source has come back for whose loss the line was recorded as offline; keeps track of losses."""
         if self.plan.offline is None:
             return False
         if self.context.unavailable(self.plan.selector.inputs):
             if self.state.source_loss is None and not self.state.offline:
-                now = self.context.now
-                self.state = replace(self.state, source_loss=SourceLoss(now, now + self.plan.offline.after))
+                since = self.context.lost_since(self.plan.selector.inputs)
+                self.state = replace(self.state, source_loss=SourceLoss(since, since + self.plan.offline.after))
             return False
         was_offline, self.state = self.state.offline, replace(self.state, source_loss=None, offline=False)
         return was_offline

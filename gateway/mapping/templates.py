@@ -192,6 +192,8 @@ def parse(pattern: str, lookups: Lookups = NO_LOOKUPS) -> Pattern:
 
 def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
     name, bar, otherwise = name.partition("|")
+    if bar and (otherwise.startswith("|") or name != name.strip()):
+        raise ValueError(f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"')
     known = _known(name, lookups)
     return OrElse(known, parse(otherwise, lookups)) if bar else known
 

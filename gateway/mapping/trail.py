@@ -17,12 +17,16 @@ from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
 from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps
-from gateway.model import Moment, Sample
+from gateway.model import Contact, Moment, Sample
 
 HORIZON = 900.0
 """For so many seconds at least samples are remembered."""
 MOST_REMEMBERED = 4096
 """Samples of a line that are remembered at most: one that counts fast has a shorter trail."""
+LONGEST_LOSS = 8 * 3600.0
+"""While a source is not heard, samples are remembered since then, for so many seconds at most."""
+MOST_IN_A_LOSS = 16_384
+"""The samples of a line that are remembered at most while a source is not heard."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
 PROMPT = 1.0
@@ -42,7 +46,7 @@ class Entry:
     """
 
     at: float
-    sample: Sample | Moment | None
+    sample: Sample | Moment | Contact | None
     """None: the beginning of the trail. What has a time of its own is one sample."""
     after: LineState | None
     said: float | None = None
@@ -88,6 +92,8 @@ class Feed:
     """How often the intervals that were corrected last were told otherwise."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
+    behind: Mapping[str, float] = field(default_factory=dict)
+    """By source that is being heard out, when it last said something of the time that it was lost."""
 
     @property
     def heard(self) -> float:
@@ -139,6 +145,7 @@ class Feed:
             self.corrected_at,
             self.swings,
             self.recalled,
+            self.behind,
         )
 
     def since(self, said: float) -> list[Entry]:
@@ -159,7 +166,9 @@ class Feed:
 def begun(plan: LinePlan, line: Feed) -> Feed:
     """The line with a trail that begins now, by `plan`."""
     base = Entry(0.0, None, line.state, number=line.numbered)
-    return Feed(line.state, plan, base, late=line.late, numbered=line.numbered, corrected=line.corrected + 1)
+    return Feed(
+        line.state, plan, base, late=line.late, numbered=line.numbered, corrected=line.corrected + 1, behind=line.behind
+    )
 
 
 def with_stamps(state: LineState, stamps: Mapping[str, Stamps]) -> LineState:
@@ -197,10 +206,17 @@ def shortened(line: Feed) -> Feed:
     if len(line.newest) < 2 * PART:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
-    first, oldest = 0, line.newest[-1].at - HORIZON
-    while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > MOST_REMEMBERED):
+    first, oldest = 0, needed_since(line, line.newest[-1].at)
+    most = MOST_REMEMBERED if not line.state.lost else MOST_IN_A_LOSS
+    while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > most):
         base, first = parts[first][-1], first + 1
     return replace(line, base=base, parts=parts[first:], newest=line.newest[PART:])
+
+
+def needed_since(line: Feed, at: float) -> float:
+    """From when on the line must remember what it heard, `at` a time: while a source is not heard, since then."""
+    lost = min((loss.until for loss in line.state.lost.values()), default=at)
+    return max(min(at - HORIZON, lost), at - LONGEST_LOSS)
 
 
 def forgotten(line: Feed, until: float) -> Feed:

@@ -23,10 +23,12 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Entry, Feed
-from gateway.model import Moment, Quality, Sample
+from gateway.model import Contact, Moment, Quality, Sample
 
 _QUALITIES: Sequence[Quality] = ("good", "uncertain", "bad")
 _RETAINED, _INITIAL = 1, 2
+_CONTACT = 2
+"""In the place of `moment`: the entry is a contact with a source, `[source, state, received, since]`."""
 
 
 def seal(plan: LinePlan) -> str:
@@ -88,6 +90,9 @@ def _entries(
 
 
 def _entry(entry: Entry, before: int, routes: Mapping[tuple[str, str], int]) -> list[Any]:
+    if isinstance(contact := entry.sample, Contact):
+        words = [contact.source, contact.state, contact.received, contact.since]
+        return [entry.number, before - entry.number, entry.at, 0, 0, _CONTACT, words]
     samples = entry.sample.samples if isinstance(entry.sample, Moment) else [entry.sample]
     is_moment = int(isinstance(entry.sample, Moment))
     said = [_sample(sample, routes) for sample in samples if isinstance(sample, Sample)]
@@ -185,6 +190,9 @@ def _timed(plan: LinePlan, samples: Iterable[Sample]) -> tuple[tuple[Sample, flo
 
 def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[Entry, int]:
     number, previous, at, own, again, is_moment, *samples = said
+    if is_moment == _CONTACT:
+        source, state, received, since = samples[0]
+        return Entry(at, Contact(source, received, state, since), None, number=number), number + previous
     each = [_sample_of([routes[route], *sample]) for route, *sample in samples]
     at = at or each[-1].received
     sample = Moment(tuple(each)) if is_moment else each[0]

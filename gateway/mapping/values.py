@@ -99,6 +99,8 @@ _REPEAT = re.compile(r"(?<!\\)(?:\\\\)*((?:\[(?:\\.|[^\]\\])*\]|\\.|[^\\]))([*+]
 def capture_pattern(pattern: str) -> re.Pattern[str]:
     """The compiled pattern. Raises ValueError, with a sentence, for one that is none, captures nothing, or could take
     for ever on some text."""
+    if len(pattern) > 1 and pattern.startswith("/") and pattern.endswith("/"):
+        raise ValueError("stands without the '/' around it")
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -142,6 +142,11 @@ def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> b
     )
 
 
+def is_called(answer: object, name: str) -> bool:
+    """Whether the answer to a search shows something of that name."""
+    return any(isinstance(entry, Mapping) and entry.get("name") == name for entry in _entries(answer) or [])
+
+
 def created_ids(answer: object, number: int) -> list[str | None]:
     """The `number` ids that `intervals/set` answers with, in the order of the request; all None where they are not that
     many."""
@@ -220,6 +225,31 @@ def shows_output(answer: object, record: Output, reference: str | None = None) -
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
 
 
+def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | None:
+    """The entries of output in the answer to a search, each with its time stamp and raw data; None where one cannot be
+    read."""
+    found = []
+    for entry in _entries(answer) or ():
+        times = {_epoch(item.get("timestamp")) for item in _objects(entry)} - {None}
+        data = [item["raw_data"] for item in _objects(entry) if "raw_data" in item]
+        raw = json.loads(data[0]) if data and isinstance(data[0], str) else data[0] if data else None
+        if len(times) != 1 or not isinstance(raw, Mapping):
+            return None
+        found.append((next(time for time in times if time is not None), raw))
+    return None if _entries(answer) is None else found
+
+
+def shown_starts(answer: object) -> list[tuple[str, int]] | None:
+    """The intervals in the answer to a search, each with its id and start; None where one cannot be read."""
+    found = []
+    for entry in _entries(answer) or ():
+        start = _epoch(entry.get("start_time")) if isinstance(entry, Mapping) else None
+        if start is None or not isinstance(entry, Mapping) or entry.get("id") is None:
+            return None
+        found.append((str(entry["id"]), start))
+    return None if _entries(answer) is None else found
+
+
 def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:
     """The same of the thing that a setting is about, by the one field that says which it is.
 
@@ -236,9 +266,12 @@ def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool
 def setting_id(answer: object, record: Setting, _: str | None = None) -> str | None:
     """The id of that thing."""
     name, wanted = _identity(record)
-    things = (item for item in _entries(answer) or [] if isinstance(item, Mapping))
-    ids = (item.get("id") for item in things if name in item and _as_text(item[name]) == wanted)
-    return next((str(oden_id) for oden_id in ids if oden_id is not None), None)
+    things = [item for item in _entries(answer) or [] if isinstance(item, Mapping)]
+    ours = [item for item in things if name in item and _as_text(item[name]) == wanted and item.get("id") is not None]
+    if record.type == "maintenance_work_order":
+        # One that was begun again after its completion is another one at some Odens: the newest that is open.
+        ours = [item for item in ours if not item.get("completed_at")][-1:] or ours[-1:]
+    return str(ours[0]["id"]) if ours else None
 
 
 def line_id(answer: object) -> str | None:

@@ -179,10 +179,10 @@ def change_request(
     return _set_interval(replace(record, metadata=metadata), line_id, interval_id, wording)
 
 
-def find_interval(interval_type: str, line_id: str, interval_id: str) -> Request:
-    """The search for one interval by its id."""
-    of, line = models.IntervalType(name=interval_type), models.Line(id=line_id)
-    return Request(endpoints.INTERVAL_SEARCH, models.Interval(type=of, line=line, id=interval_id))
+def find_interval(interval_type: str, line_id: str, **by: str) -> Request:
+    """The search for one interval by its `id`, or `by` what else the document has."""
+    place = {"type": {"name": interval_type}, "line": {"id": line_id}}
+    return Request(endpoints.INTERVAL_SEARCH, models.Interval.model_validate({**place, **by}))
 
 
 def setting_request(record: Setting, line_id: str, oden_id: str | None) -> Request:
@@ -376,7 +376,7 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
         can_share=lambda record: not record.metadata and not record.name,
-        look_up=lambda records, line_id, interval_id: find_interval(records[0].type, line_id, interval_id or ""),
+        look_up=lambda records, line_id, interval_id: find_interval(records[0].type, line_id, id=interval_id or ""),
         is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,
     ),

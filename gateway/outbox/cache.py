@@ -5,7 +5,7 @@ cache away and makes another.
 """
 
 import json
-from collections.abc import Collection, Hashable
+from collections.abc import Collection, Hashable, Sequence
 
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -18,7 +18,7 @@ from gateway.outbox.entries import (
     Totals,
 )
 from gateway.outbox.key_value import KeyValueStore
-from gateway.outbox.lanes import LANE, Lane, stored_record
+from gateway.outbox.lanes import LANE, Lane
 from gateway.outbox.merge import merge_key
 from gateway.outbox.ready_set import LOOK, ReadySet
 from gateway.outbox.transaction import Transaction
@@ -33,11 +33,14 @@ class OutboxCache:
         self.span = span
         self.rest_until = rest_until
         names = json.loads(rows.get("lanes") or "[]")
-        self.lanes: dict[str, Lane] = {name: LANE.validate_json(rows.get(f"lane/{name}") or "{}") for name in names}
+        texts = rows.get_all([f"lane/{name}" for name in names])
+        self.lanes: dict[str, Lane] = {name: LANE.validate_json(texts.get(f"lane/{name}", "{}")) for name in names}
         self.totals: Totals = TOTALS.validate_json(rows.get("totals") or "{}")
         self.last_commit: CommitMark = COMMIT_MARK.validate_json(rows.get("commit") or "{}")
+        texts = rows.get_all([f"attempt/{name}/{at}" for name, lane in self.lanes.items() for at in lane.attempts])
         self._attempts: dict[str, dict[int, Attempt]] = {
-            name: {number: self._attempt(name, number) for number in lane.attempts} for name, lane in self.lanes.items()
+            name: {at: ATTEMPT.validate_json(texts.get(f"attempt/{name}/{at}", "")) for at in lane.attempts}
+            for name, lane in self.lanes.items()
         }
         self._carried: dict[str, frozenset[int]] = {}
         self._merge_keys: dict[str, dict[Hashable, int]] = {}
@@ -62,6 +65,12 @@ class OutboxCache:
     def row(self, key: str) -> str | None:
         """The text of one row."""
         return self._rows.get(key)
+
+    def texts(self, lane: str, positions: Sequence[int]) -> list[str | None]:
+        """The texts at positions of a lane."""
+        keys = [f"record/{lane}/{position}" for position in positions]
+        texts = self._rows.get_all(keys)
+        return [texts.get(key) for key in keys]
 
     def interval(self, key: str) -> Interval | None:
         """What is known of an interval by its local key; None once it is forgotten."""
@@ -92,7 +101,7 @@ class OutboxCache:
         bounds, keys = self.lanes.get(name, Lane("")), dict[Hashable, int]()
         first = max(bounds.head, bounds.tail - 2 * LOOK)
         for position, text in self.ready.waiting(name, first, bounds.tail):
-            stored = stored_record(text)
+            stored = bounds.stored(position, text)
             interval = self.interval(stored.record.interval)
             if kind_of(stored.record).merging == "sums" and interval and not stored.unsure:
                 keys[merge_key(stored.record, interval.start, self.span)] = position
@@ -105,6 +114,3 @@ class OutboxCache:
     def after(self, lane: str, position: int) -> int:
         """The first position from `position` on at which something may wait."""
         return self.ready.after(lane, position)
-
-    def _attempt(self, lane: str, number: int) -> Attempt:
-        return ATTEMPT.validate_json(self.row(f"attempt/{lane}/{number}") or "")

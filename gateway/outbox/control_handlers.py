@@ -8,11 +8,14 @@ import json
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
+from ulid import ULID
 
 from gateway.errors import OutboxError
 from gateway.outbox import gone, verify
+from gateway.outbox.backup import write_backup
 from gateway.outbox.entries import Totals
 from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
@@ -55,11 +58,13 @@ NONE = Filter(interval=frozenset({""}))
 
 
 class ControlHandlers:
-    """Answers questions about the outbox. `wake` is called when there is something new to deliver; `live` says that
-    others use the outbox meanwhile."""
+    """Answers questions about the outbox in `directory`. `wake` is called when there is something new to deliver;
+    `live` says that others use the outbox meanwhile."""
 
-    def __init__(self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None) -> None:
-        self._outbox, self._wake, self._live = outbox, wake, live
+    def __init__(
+        self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None, directory: Path = Path()
+    ) -> None:
+        self._outbox, self._directory, self._wake, self._live = outbox, directory, wake, live
         self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES)
         self._commands: Mapping[str, Callable[[Question], AsyncIterator[Answer]]] = {
             "list": self._list,
@@ -72,6 +77,7 @@ class ControlHandlers:
             "import": self._import,
             "stats": self._stats,
             "verify": self._verify,
+            "backup": self._backup,
         }
 
     def observe(self, now: float, totals: Totals) -> None:
@@ -186,6 +192,12 @@ class ControlHandlers:
         intervals, lines = frozenset(one.record.interval for one in deleted), {one.record.line for one in deleted}
         wanted = Filter(where="deleted", interval=intervals, lines=tuple(lines))
         return [listed async for listed in self._all(wanted)]
+
+    async def _backup(self, arguments: Question) -> AsyncIterator[Answer]:
+        """A file beside the outbox with all that is in it now, and how many rows that are. Who asks takes it away."""
+        file = self._directory / f"backup-{ULID()}"
+        number = await self._outbox(write_backup, file)
+        yield {"file": str(file), "rows": number}
 
     async def _settle(self, arguments: Question) -> AsyncIterator[Answer]:
         (listed,) = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "unsettled")]

@@ -100,7 +100,7 @@ class Database(Cache):  # type: ignore[misc]  # diskcache has no types
             size_limit=2**62,
             sqlite_synchronous=2,
             sqlite_mmap_size=0,
-            sqlite_cache_size=2048,
+            sqlite_cache_size=512,
             sqlite_auto_vacuum=2,
             sqlite_journal_size_limit=_LOG_KEPT,
         )

@@ -3,8 +3,8 @@
 import json
 
 from gateway.message_ids import COMMITS_KEPT, MessageIds
-from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
+from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
@@ -33,22 +33,24 @@ def old_slots(number: int) -> list[int]:
     return [at % RING for at in range(max(0, number - RING), number)]
 
 
-def session(cache: OutboxCache, name: str) -> StoredSession | None:
+def session(rows: KeyValueStore, name: str) -> StoredSession | None:
     """What is stored of an MQTT session; None where it was never seen."""
-    head = cache.row(f"session/{name}")
+    head = rows.get(f"session/{name}")
     if head is None:
         return None
-    blocks = ((first, cache.row(f"receipts/{name}/{first}")) for first, _ in HEAD.validate_json(head).blocks)
-    return StoredSession(head, {first: text for first, text in blocks if text is not None})
+    firsts = {f"receipts/{name}/{first}": first for first, _ in HEAD.validate_json(head).blocks}
+    return StoredSession(head, {firsts[key]: text for key, text in rows.get_all([*firsts]).items()})
 
 
-def message_ids(cache: OutboxCache, source: str) -> MessageIds:
+def message_ids(rows: KeyValueStore, source: str) -> MessageIds:
     """The ids of messages of `source` that are known."""
-    rows = (cache.row(f"ids/{source}/{slot}") for slot in range(COMMITS_KEPT))
-    return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows if row)
+    found = rows.get_all([f"ids/{source}/{slot}" for slot in range(COMMITS_KEPT)])
+    return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in found.values())
 
 
-def old_ring(cache: OutboxCache, source: str) -> list[tuple[int, str]]:
-    """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
-    rows = (cache.row(f"receipt/{source}/{slot}") for slot in old_slots(cache.totals.receipts.get(source, 0)))
-    return [tuple(json.loads(row)) for row in rows if row]
+def old_ring(rows: KeyValueStore, source: str, number: int) -> list[tuple[int, str]]:
+    """The last of `number` deliveries of `source` that an earlier version has kept, packet id and digest, the oldest
+    first."""
+    keys = [f"receipt/{source}/{slot}" for slot in old_slots(number)]
+    found = rows.get_all(keys)
+    return [tuple(json.loads(found[key])) for key in keys if found.get(key)]

@@ -114,7 +114,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
         return False
     name = starts_lane(interval.line, interval.type)
     start = transaction.record(name, interval.start_at)
-    if start is None:
+    if start is None or start.unsure:
         return False
     both = merged(start.record, update)
     transaction.rewrite(name, interval.start_at, StoredRecord(both))

@@ -37,6 +37,10 @@ BALLAST = "ballast"
 
 _LARGE = 2**16
 """Characters of a transaction that is put in place at once."""
+_ROW = 32
+"""Bytes that a row takes beside its key and text."""
+_MOST_HELD = 2**19
+"""Bytes of rows that are held in memory, because they are not in place yet."""
 _MOST_DROPPED = 100
 """Rows that are dropped and still take their room."""
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -67,6 +71,8 @@ class SqliteStore:
         self._ballast = Ballast(directory / BALLAST, ballast)
         self._newest: dict[str, str | None] | None = None
         """What the journal says of rows, None of one that is dropped. None: it is to be read again."""
+        self._held = 0
+        """What the rows in `_newest` will take in place."""
         self._number = self._slot = self._dropped = 0
         """Of the next change, and where in the journal it goes; how many rows that are in place are to be dropped."""
         try:
@@ -129,10 +135,12 @@ class SqliteStore:
         yield from ((key, text) for key, text in newest.items() if text is not None)
 
     def used(self) -> int:
-        """Bytes of pages in use: a file of SQLite's keeps free pages for what comes next."""
+        """Bytes of pages in use, and of what is not in place yet: a file of SQLite's keeps free pages for what comes
+        next."""
+        self._journal()
         with self._translated("read"):
             pages = self._database.number("page_count") - self._database.number("freelist_count")
-            return pages * self._database.number("page_size")
+            return pages * self._database.number("page_size") + self._held
 
     def full(self) -> str | None:
         if not (self._directory / DATABASE).exists():
@@ -200,6 +208,7 @@ class SqliteStore:
                 self._number += 1
                 newest |= _rows(*change)
             self._newest = newest
+            self._held = sum(_room(key, text) for key, text in newest.items())
         return self._newest
 
     def _write(self, put: Mapping[str, str], drop: tuple[str, ...]) -> None:
@@ -208,14 +217,17 @@ class SqliteStore:
         large = sum(map(str.__len__, put.values())) > _LARGE
         blocks = [] if large else journal.blocks(self._number, put, drop)
         dropped = self._dropped + sum(key not in newest for key in drop)
-        if large or dropped > _MOST_DROPPED or self._slot + len(blocks) > journal.SLOTS:
-            self._put_in_place({**newest, **_rows(put, drop)})
+        rows = _rows(put, drop)
+        held = self._held + sum(_room(key, text) - _room(key, newest.get(key)) for key, text in rows.items())
+        used_up = held > _MOST_HELD or dropped > _MOST_DROPPED or self._slot + len(blocks) > journal.SLOTS
+        if large or used_up:
+            self._put_in_place({**newest, **rows})
             return
         self._newest = None  # until it is written, nobody knows what is there
         with self._transaction():
             self._database.put_blocks(self._slot, blocks)
-        newest |= _rows(put, drop)
-        self._newest = newest
+        newest |= rows
+        self._newest, self._held = newest, held
         self._number, self._slot, self._dropped = self._number + 1, self._slot + len(blocks), dropped
 
     def _put_in_place(self, rows: Mapping[str, str | None], *, clean: bool = False) -> None:
@@ -227,7 +239,7 @@ class SqliteStore:
             if clean:
                 self._database.drop_blocks()
             self._database.name("journal", str(self._number + 1))
-        self._newest = {}
+        self._newest, self._held = {}, 0
         self._number, self._slot, self._dropped = self._number + 1, 0, 0
 
     def _begin_log_anew(self) -> None:
@@ -302,6 +314,11 @@ class SqliteStore:
 
 def _rows(put: Mapping[str, str], drop: Iterable[str]) -> dict[str, str | None]:
     return {**dict.fromkeys(drop), **put}
+
+
+def _room(key: str, text: str | None) -> int:
+    """About how many bytes a row takes in place, with its key in the index."""
+    return 0 if text is None else len(text) + 2 * len(key) + _ROW
 
 
 def _first(error: BaseException) -> BaseException:

@@ -65,7 +65,7 @@ All rows are JSON text; names in them never change within a format.
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
-    clock                   what is known of the time: the last that was confirmed
+    clock, life             the last time that was confirmed; the last opening, by its ULID
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
@@ -109,7 +109,7 @@ from gateway.outbox.entries import (
     Work,
 )
 from gateway.outbox.key_value import KeyValueStore
-from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, stored_record, takes_turns
+from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, takes_turns
 from gateway.outbox.transaction import Transaction
 
 FORMAT = "3"
@@ -128,6 +128,7 @@ class Outbox:
         self._rows = rows
         self.span = span
         self._drop_above = drop_above
+        self.after: Callable[[], None] = lambda: None  # is called after each transaction, and never raises
         self._in_vain = False
         """Output was dropped, and that made no room."""
         version = rows.get("format")
@@ -136,7 +137,7 @@ class Outbox:
         elif version != FORMAT:
             raise OutboxError(f"the outbox has format {version}, this version reads format {FORMAT}")
         self._held: OutboxCache | None = OutboxCache(rows, span, rest_until=0.0)
-        self._rest_until = 0.0
+        self.rest_until = 0.0
 
     def close(self) -> None:
         self._rows.close()
@@ -190,15 +191,15 @@ class Outbox:
 
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
-        return known_messages.session(self._cache, name)
+        return known_messages.session(self._rows, name)
 
     def message_ids(self, source: str) -> MessageIds:
         """The ids of messages of `source` that are known."""
-        return known_messages.message_ids(self._cache, source)
+        return known_messages.message_ids(self._rows, source)
 
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
-        return known_messages.old_ring(self._cache, source)
+        return known_messages.old_ring(self._rows, source, self._cache.totals.receipts.get(source, 0))
 
     def last_commit(self) -> int:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
@@ -293,7 +294,7 @@ class Outbox:
             self._let_wait(work)
             return True
         if not attempt.body:
-            self._rest_until = self._cache.rest_until = max(self._rest_until, attempt.not_before)
+            self.rest_until = self._cache.rest_until = max(self.rest_until, attempt.not_before)
         with self.transaction() as transaction:
             transaction.begin_attempt(attempt, work.records)
         return True
@@ -323,7 +324,8 @@ class Outbox:
                     letter = DeadLetter(stored.record, at, dead[position], *sent, unsettled=unsettled)
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
-                    record_rules.put_back(transaction, stored)
+                    # Where the others were found, it was looked for.
+                    record_rules.put_back(transaction, replace(stored, unsure=stored.unsure and not delivered))
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""
@@ -374,7 +376,7 @@ class Outbox:
     @property
     def _cache(self) -> OutboxCache:
         if self._held is None:
-            self._held = OutboxCache(self._rows, self.span, self._rest_until)
+            self._held = OutboxCache(self._rows, self.span, self.rest_until)
         return self._held
 
     @contextmanager
@@ -389,9 +391,10 @@ class Outbox:
         self._rows.apply(*rows)
         cache.follow(transaction)
         self._held = None if transaction.changes_all else cache
+        self.after()
 
     def _read(self, work: Work) -> list[tuple[int, StoredRecord]]:
         """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or
         been dropped."""
-        texts = ((position, self.row(f"record/{work.lane}/{position}")) for position in work.positions)
-        return [(position, stored_record(text)) for position, text in texts if text]
+        texts = zip(work.positions, self._cache.texts(work.lane, work.positions), strict=True)
+        return [(position, self.lanes[work.lane].stored(position, text)) for position, text in texts if text]

@@ -21,7 +21,7 @@ from gateway.outbox.entries import (
     Totals,
     setting_key,
 )
-from gateway.outbox.lanes import LANE, Lane, StoredRecord, stored_record
+from gateway.outbox.lanes import LANE, Lane, StoredRecord
 from gateway.record_kinds import kind_of
 
 
@@ -106,7 +106,8 @@ class Transaction:
         return self.setting_entries[key]
 
     def rows(self) -> tuple[dict[str, str], set[str]]:
-        """Everything to be put and to be dropped, by key."""
+        """Everything to be put and to be dropped, by key. To be asked for once."""
+        self.totals.transactions += 1
         rows, drop = dict(self.put), set(self.drop)
         for key, text in self._structure():
             if text is None:
@@ -120,19 +121,23 @@ class Transaction:
         known = self._committed.lanes
         for name, lane in self.lanes.items():
             if lane != known.get(name):
-                yield f"lane/{name}", LANE.dump_json(lane).decode()
+                yield f"lane/{name}", LANE.dump_json(lane, exclude_defaults=True).decode()
         if new := [name for name in self.lanes if name not in known]:
             yield "lanes", json.dumps([*known, *new])
         for key, interval in self.intervals.items():
-            yield f"interval/{key}", INTERVAL.dump_json(interval).decode() if interval is not None else None
+            text = INTERVAL.dump_json(interval, exclude_defaults=True).decode() if interval is not None else None
+            yield f"interval/{key}", text
         for key, entry in self.setting_entries.items():
             yield key, SETTING_ENTRY.dump_json(entry).decode() if entry != SettingEntry() else None
         for (name, number), attempt in self.attempts.items():
-            yield f"attempt/{name}/{number}", ATTEMPT.dump_json(attempt).decode() if attempt is not None else None
-        for key, positions in self.awaited.items():
-            yield f"awaited/{key}", json.dumps(positions) if positions else None
+            yield (
+                f"attempt/{name}/{number}",
+                ATTEMPT.dump_json(attempt, exclude_defaults=True).decode() if attempt is not None else None,
+            )
+        for key, waiting in self.awaited.items():
+            yield f"awaited/{key}", json.dumps(waiting) if waiting else None
         if self.totals != self._committed.totals:
-            yield "totals", TOTALS.dump_json(self.totals).decode()
+            yield "totals", TOTALS.dump_json(self.totals, exclude_defaults=True).decode()
 
     def set_line_state(self, line: str, rows: Mapping[str, str | None]) -> None:
         """Put rows of a line's state by their names, and drop those that are None."""
@@ -184,16 +189,17 @@ class Transaction:
     def record(self, name: str, position: int) -> StoredRecord | None:
         """The record at a position of a lane of records; None where none is."""
         text = self.text(name, position)
-        return stored_record(text) if text else None
+        return self.lane(name).stored(position, text) if text else None
 
     def newest(self, name: str, merge_key: Hashable) -> int | None:
         """The position of the newest entry of a lane with the key, where that waits in the live part and no attempt
         carries it."""
         at = self.merge_keys.get((name, merge_key))
         at = self._committed.newest(name, merge_key) if at is None else at
-        if at is None or at < self.lane(name).head or self._committed.is_carried(name, at):
+        if at is None or self._committed.is_carried(name, at):
             return None
-        return at
+        lane = self.lane(name)
+        return at if at >= max(lane.head, lane.unsure_to) else None
 
     def before(self, name: str, position: int) -> int:
         """The last position up to `position` at which something may be."""

@@ -5,7 +5,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
@@ -13,7 +13,7 @@ from typing import NoReturn
 from gateway.clock import Clock
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
@@ -49,7 +49,8 @@ class Receipt:
 class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
-    `moments` are in the order in which they are to be mapped. `done` runs on the event loop, only after moments,
+    `contacts` say whether sources are heard; what they say comes before the `moments`, which are in the order in which
+    they are to be mapped. `done` runs on the event loop, only after moments,
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
     processed, by their numbers on the connection, from 1 on.
@@ -62,6 +63,7 @@ class Arrival:
     done: Callable[[], None] | None = None
     connected: Connected | None = None
     confirmed: tuple[int, ...] = ()
+    contacts: tuple[Contact, ...] = ()
 
     @property
     def size(self) -> int:
@@ -88,7 +90,8 @@ class SourceHealth:
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
     has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements.
+    that the broker leaves open whether it has taken acknowledgements. `heard_at` is when anything last came of the
+    peer, be it the end of the connection.
     """
 
     connected: bool = False
@@ -98,6 +101,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    heard_at: float = 0.0
     unconfirmed: str | None = None
 
     def set_connected(self, now: float) -> None:
@@ -123,6 +127,8 @@ class Source(ABC):
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
         self._stands = False
+        self._back: Contact | None = None
+        """What is yet to be said: that the peer can be reached again."""
         self._lost_at: float | None = None
         self._loss_told = False
         self._interrupted = False
@@ -178,13 +184,15 @@ class Source(ABC):
         """The samples of bad quality by which the mapping learns that nothing is known of the source any more."""
 
     def _connected(self) -> None:
-        """The connection stands: what comes from here on is something to be lost."""
+        """The connection stands: what comes from here on is something to be lost. The next arrival says so."""
         self._stands, self._loss_told = True, False
+        self.health.heard_at = now = self._clock.now()
+        self._back = Contact(self.name, now, "back", now)
 
     def _lose(self, reason: str) -> None:
         """The connection stands no more. What a source does about it by itself, it does before it raises."""
         if self._stands:
-            self._stands, self._lost_at = False, self._clock.now()
+            self._stands, self._lost_at = False, min(self.health.heard_at, self._clock.now())
         self.health.set_disconnected(self._clock.now(), reason)
 
     async def _report_gap(self, take: Take, address: str = "") -> None:
@@ -209,6 +217,8 @@ class Source(ABC):
             self._turn()
 
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
+        if self._back is not None:
+            arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
         with self._waiting(math.inf):
             await take(arrival)
 
@@ -216,9 +226,9 @@ class Source(ABC):
         now = self._clock.now()
         self.health.set_disconnected(now, reason)
         if not self._loss_told:
-            samples = self._unknown(now)
-            if samples:
-                await take(Arrival(self.name, moments_of(samples)))
+            since = now if self._lost_at is None else min(self._lost_at, now)
+            contact, self._back = Contact(self.name, now, "lost", since), None
+            await take(Arrival(self.name, moments_of(self._unknown(now)), contacts=(contact,)))
             self._loss_told = True
 
 

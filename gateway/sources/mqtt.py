@@ -109,6 +109,7 @@ class MqttSource(Source):
             await self._deliver(connection, take)
         finally:
             watching.cancel()
+            self.health.heard_at = connection.heard_at
             connection.close()
             short = self._clock.monotonic() - stood_at < _SHORT and connection.closed_without_a_word
             self._short = self._short + 1 if short else 0

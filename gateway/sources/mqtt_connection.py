@@ -121,6 +121,8 @@ class MqttConnection:
         self._timer: asyncio.TimerHandle | None = None
         # The broker may be silent for half the time, and its answer is awaited for the other half.
         self._keep_alive = KeepAlive(max(1, int(config.keepalive / 2)), clock.monotonic())
+        self.heard_at = clock.now()
+        """When anything last came of the broker, be it the end of the connection."""
         self.closed_without_a_word = False
         """The broker has ended a connection that stood, and did not say why."""
         self.paused_since: float | None = None
@@ -292,6 +294,7 @@ class MqttConnection:
         return packet
 
     def _received(self, data: bytes) -> None:
+        self.heard_at = self._clock.now()
         self._reader.feed(data)
         self._keep_alive.heard()
         beginning = self._reader.beginning
@@ -359,6 +362,8 @@ class MqttConnection:
 
     def _ended(self, why: str) -> None:
         """The stream has ended."""
+        if not why:
+            self.heard_at = self._clock.now()
         ending = f"the connection was lost: {why}" if why else CLOSED
         if not self._greeted:
             self._lose(NoAnswer(f"cannot connect: {ending} before it answered"))

@@ -1,8 +1,9 @@
 """Recordings: samples in a file, one JSON object a line, so that what a line did can be mapped again.
 
 A line is `{"at": …, "source": …, "address": …, "value": …}` and what differs from the usual: `quality`, `source_time`,
-`retained`, `initial`. `{"at": …}` alone says that time came to there and nothing was received. Times are seconds since
-1970 or ISO 8601 with a zone, and never go back.
+`retained`, `initial`. `{"at": …}` alone says that time came to there and nothing was received. A source that is lost
+is `{"at": …, "source": …, "lost": …}`, which is when it was last heard; one that can be reached again is `{"at": …,
+"source": …, "back": true}`. Times are seconds since 1970 or ISO 8601 with a zone, and never go back.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError
-from gateway.model import Sample
+from gateway.model import Contact, Sample
 
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
 _OPTIONAL = {"quality", "source_time", "retained", "initial"}
@@ -26,8 +27,11 @@ class RecordingError(GatewayError):
     """A line of a recording cannot be used; the message begins with `file:line`."""
 
 
-def line_of(event: Sample | float) -> str:
-    """One line of a recording, without its end: a sample, or the time that has come."""
+def line_of(event: Sample | Contact | float) -> str:
+    """One line of a recording, without its end: a sample, a contact with a source, or the time that has come."""
+    if isinstance(event, Contact):
+        said = {"lost": event.since} if event.state == "lost" else {"back": True}
+        return json.dumps({"at": event.received, "source": event.source, **said})
     if not isinstance(event, Sample):
         return json.dumps({"at": event})
     content = asdict(event)
@@ -36,7 +40,7 @@ def line_of(event: Sample | float) -> str:
     return json.dumps({"at": at, **unusual}, ensure_ascii=False, default=str)
 
 
-def read(path: Path) -> Iterator[Sample | float]:
+def read(path: Path) -> Iterator[Sample | Contact | float]:
     """What a recording holds, in order. Raises RecordingError at the first line that cannot be used."""
     last = float("-inf")
     try:
@@ -48,7 +52,7 @@ def read(path: Path) -> Iterator[Sample | float]:
                     event = _event(text)
                 except (ValueError, RecursionError) as error:
                     raise RecordingError(f"{path}:{number}: {_reason(error)}") from None
-                at = event.received if isinstance(event, Sample) else event
+                at = event if isinstance(event, float) else event.received
                 if at < last:
                     raise RecordingError(f"{path}:{number}: its time is before that of the line above")
                 last = at
@@ -69,10 +73,24 @@ def _time(value: object) -> float:
     raise ValueError("a time is a number of seconds since 1970, or a text such as 2026-01-05T06:00:00Z")
 
 
-def _event(text: str) -> Sample | float:
+def _contact(at: float, given: dict[str, object]) -> Contact:
+    """A source that is lost, or back; ValueError for anything else."""
+    source = given.pop("source", None)
+    if not isinstance(source, str) or len(given) != 1:
+        raise ValueError('of a source write {"at": …, "source": …, "lost": …} or {"at": …, "source": …, "back": true}')
+    if "back" in given:
+        if given["back"] is not True:
+            raise ValueError('a source that can be reached again is "back": true')
+        return Contact(source, at, "back", at)
+    return Contact(source, at, "lost", min(at, at if given["lost"] is True else _time(given["lost"])))
+
+
+def _event(text: str) -> Sample | Contact | float:
     given = json.loads(text)
     if not isinstance(given, dict) or "at" not in given:
         raise ValueError('write {"at": …, "source": …, "address": …, "value": …}')
+    if given.keys() & {"lost", "back"}:
+        return _contact(_time(given.pop("at")), given)
     unknown = sorted(given.keys() - _NAMES)
     if unknown:
         raise ValueError(f"unknown: {', '.join(unknown)}; there are {', '.join(sorted(_NAMES))}")

@@ -11,9 +11,10 @@ A file holds one case or a list of them:
     expect:
       - interval/set: {type: {name: RUN}, name: "4711"}
 
-`set` gives values to inputs that are tags or metrics of devices, by name; a message goes to its topic. `gone` names a
-source of tags, or a device, that cannot be reached; `set` with `initial: true` brings it back. `expect` lists all
-requests in order; of each body only what is written there must be the same.
+`set` gives values to inputs that are tags or metrics of devices, by name, with their own time where `source_time` says
+one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more, `back` a source
+that can be again; so it can as soon as something comes of it. `expect` lists all requests in order; of each body only
+what is written there must be the same.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +33,7 @@ from gateway.config.yaml_tree import Node
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
-from gateway.model import Notice, Quality, Sample
+from gateway.model import Contact, Notice, Quality, Sample
 from gateway.oden.requests import Wording
 from gateway.trial.play import RequestPreview, play, previews
 
@@ -58,12 +59,15 @@ class _Part(BaseModel):
 class Given(_Part):
     """What happens at the time `at`, counted from the beginning of the case.
 
-    Tags and metrics change, a message arrives, a source or device cannot be reached any more, or only time passes.
+    Tags and metrics change, a message arrives, a source or device cannot be reached any more, a source can be again, or
+    only time passes. The devices' own time, `source_time`, is counted like `at`.
     """
 
     at: Duration
     set: dict[str, Any] = Field(default_factory=dict)
+    source_time: Duration | None = None
     gone: str | None = None
+    back: str | None = None
     topic: str | None = None
     message: Any = None
     source: str | None = None
@@ -131,31 +135,48 @@ class _Samples:
         self._plan = plan
         self._node = node
 
-    def __iter__(self) -> Iterator[Sample | float]:
+    def __iter__(self) -> Iterator[Sample | Contact | float]:
         begin = self._case.begin.timestamp()
         for index, given in enumerate(self._case.given):
             at, loc = begin + given.at, ("given", index)
             yield from self._lost(given.gone, at, (*loc, "gone"))
+            yield from self._back(given.back, at, (*loc, "back"))
             yield from self._set(given, at, (*loc, "set"))
             if given.topic is not None:
                 yield self._message(given, given.topic, at, (*loc, "topic"))
             yield at
 
-    def _lost(self, gone: str | None, at: float, loc: Loc) -> Iterator[Sample]:
-        """The samples of a source when the tags of `gone`, a source or a device, cannot be read any more."""
+    @property
+    def _sources(self) -> dict[str, None]:
+        """The names of the line's sources."""
+        return dict.fromkeys(source for source, _ in self._plan.subscriptions)
+
+    def _lost(self, gone: str | None, at: float, loc: Loc) -> Iterator[Sample | Contact]:
+        """What comes when `gone`, a source or a device, cannot be reached any more: its tags cannot be read either."""
         if gone is None:
             return
         tags = [tag for tag in self._plan.inputs.values() if tag.source and not tag.message]
         lost = [tag for tag in tags if gone in (tag.source, tag.address.removeprefix(f"{SPARKPLUG}/"))]
-        if not lost:
-            names = dict.fromkeys(
-                name for tag in tags for name in (tag.source, tag.address) if tag.metric or name == tag.source
-            )
-            known = ", ".join(name.removeprefix(f"{SPARKPLUG}/") for name in names) or "none"
-            raise self._error(loc, f"no tags come from {gone}; sources and devices of tags: {known}")
+        if gone in self._sources:
+            yield Contact(gone, at, "lost", at)
+        elif not lost:
+            devices = dict.fromkeys(tag.address.removeprefix(f"{SPARKPLUG}/") for tag in tags if tag.metric)
+            of_tags = dict.fromkeys(tag.source for tag in tags)
+            known = ", ".join((*of_tags, *devices)) or "none"
+            others = ", ".join(source for source in self._sources if source not in of_tags)
+            text = f"no tags come from {gone}; sources and devices of tags: {known}"
+            raise self._error(loc, f"{text}; sources of messages: {others}" if others else text)
         for source, address in dict.fromkeys((tag.source, tag.address) for tag in lost):
             metrics = {tag.field[0]: None for tag in lost if tag.address == address and tag.metric}
             yield Sample(source, address, metrics or None, at, quality="bad")
+
+    def _back(self, back: str | None, at: float, loc: Loc) -> Iterator[Contact]:
+        """What comes when the source `back` can be reached again."""
+        if back is None:
+            return
+        if back not in self._sources:
+            raise self._error(loc, f"nothing comes from {back}; sources: {', '.join(self._sources)}")
+        yield Contact(back, at, "back", at)
 
     def _set(self, given: Given, at: float, loc: Loc) -> Iterator[Sample]:
         devices: dict[tuple[str, str], dict[str, Any]] = {}
@@ -188,7 +209,8 @@ class _Samples:
 
 
 def _sample(given: Given, source: str, address: str, value: Any, at: float) -> Sample:
-    return Sample(source, address, value, at, quality=given.quality, retained=given.retained, initial=given.initial)
+    own = at - given.at + given.source_time if given.source_time is not None else None
+    return Sample(source, address, value, at, given.quality, own, given.retained, given.initial)
 
 
 def _differences(

@@ -12,11 +12,11 @@ from typing import TypeVar
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
-from gateway.mapping.feeder import feed, settled
+from gateway.mapping.feeder import Event, feed, settled
 from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
-from gateway.model import Moment, Notice, Sample, StartInterval
+from gateway.model import Contact, Moment, Notice, Sample, StartInterval
 from gateway.oden.requests import Wording, iso, request_for
 from gateway.sources.base import moments_of
 
@@ -59,19 +59,22 @@ def _is_message(plans: Sequence[LinePlan], sample: Sample) -> bool:
     return any(fed.message for plan in plans for fed in plan.subscriptions.get(route, ()))
 
 
-def play(plans: Sequence[LinePlan], events: Iterable[Sample | float], coverage: Coverage | None = None) -> Playback:
-    """Map `events`, which are samples and bare times, from the lines' initial states on; `coverage` goes on from there.
+def play(
+    plans: Sequence[LinePlan], events: Iterable[Sample | Contact | float], coverage: Coverage | None = None
+) -> Playback:
+    """Map `events`, which are samples, contacts with sources and bare times, from the lines' initial states on;
+    `coverage` goes on from there.
 
     No sample that a recording can hold makes it fail.
     """
     lines = [Feed(LineState())] * len(plans)
     playback = Playback(coverage=Coverage() if coverage is None else coverage)
 
-    def advance(number: int, event: Sample | Moment | Tick) -> None:
+    def advance(number: int, event: Event) -> None:
         lines[number], result = feed(plans[number], lines[number], event)
         tell(result, event)
 
-    def tell(result: Step, event: Sample | Moment | Tick) -> None:
+    def tell(result: Step, event: Event) -> None:
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
@@ -82,6 +85,9 @@ def play(plans: Sequence[LinePlan], events: Iterable[Sample | float], coverage: 
         for number, plan in enumerate(plans):
             if isinstance(event, float | int):
                 advance(number, Tick(event))
+            if isinstance(event, Contact) and any(source == event.source for source, _ in plan.subscriptions):
+                advance(number, Tick(event.received))
+                advance(number, event)
             part = tuple(sample for sample in samples if (sample.source, sample.address) in plan.subscriptions)
             if part:
                 advance(number, Tick(max(sample.received for sample in part)))  # what was due before is not its doing

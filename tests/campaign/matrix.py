@@ -62,6 +62,7 @@ def rows() -> list[Row]:
         Row("search_lag=30", Manners(search_lag=30.0)),
         *refuses,
         *(Row(f"updated={value}", Manners(updated=value)) for value in ("empty", "text")),
+        *(Row(f"names={value}", Manners(names=value)) for value in ("unique", "short")),
         Row("metadata=replace", Manners(metadata="replace")),
         *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 500)),
         *(

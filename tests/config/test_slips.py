@@ -204,6 +204,51 @@ HEAD_2 = (
     slip("log:\n  level: info", "▲logging:\n  level: info", "unknown key 'logging'", "did you mean 'log'"),
 )
 
+S = "counter: {rollover: 65536, max_rate: 5/s}"
+T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
+T3_WITH = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", '
+NEWER = (
+    slip(S, "counter: {signed: ▲8}", "write 16 or 32, without quotes"),
+    slip(S, 'counter: {signed: ▲"16"}', "write 16 or 32, without quotes"),
+    slip(S, "counter: {▲Signed: 16}", "did you mean 'signed'"),
+    slip(S, "counter: {signed: 16, rollover: ▲32768}", "rolls over at 65536: leave out 'rollover'"),
+    slip(S, "counter: {direction: ▲Down}", "did you mean 'down'"),
+    slip(S, "counter: {▲directon: down}", "did you mean 'direction'"),
+    slip(S, "counter: {number: ▲string}", "write 'text'"),
+    slip(S, "counter: {direction: down, backwards: ▲count}", "counts up"),
+    slip(S, "counter: {rollover: ▲2^16, max_rate: 5/s}", "write a number here", "0.1"),
+    slip(S, "counter: ▲true", "keys and values"),
+    slip(S, "counter: {too_fast: ▲drop}", "write 'count' or 'ignore'"),
+    slip(S, 'counter: {restarts_with: ▲"{order}"}', "a name of letters"),
+    slip(S, "counter: {scale: ▲1/10}", "such as 0.1"),
+    slip(T3, "t3: {words: ▲[t1]}", "at least 2 entries"),
+    slip(T3, "t3: {words: [t1, ▲t99]}", 'did you mean "t9"'),
+    slip(T3, "t3: {words: [t1, t2], word_bits: ▲12}", "write 8, 16 or 32, without quotes"),
+    slip(T3, "t3: {words: ▲t1 t2}", "write a list here"),
+    slip(T3, 't3: {expr: "t1 + t2", default: ▲0}', "means nothing beside 'expr'"),
+    slip(T3, f"{T3_WITH}▲defualt: 0}}", "did you mean 'default'"),
+    slip(T3, f"{T3_WITH}default: ▲[0]}}", "a single value"),
+    slip(T3, f"{T3_WITH}edge: rising, default: ▲0}}", "leave out 'default'"),
+    slip(T3, f'{T3_WITH}capture: ▲"ALARM .+"}}', "in parentheses", "^ALARM (.+)$"),
+    slip(T3, f'{T3_WITH}capture: ▲"^ALARM (.+"}}', "is no pattern", "at character 8"),
+    slip(T3, f'{T3_WITH}capture: ▲"/^ALARM (.+)$/"}}', "without the '/' around it"),
+    slip(T3, f'{T3_WITH}capture: ▲"^(a+)+$"}}', "repeats single characters only"),
+    slip('"speed > 5.0"', '▲"bit(speed) && speed > 5.0"', "bit(alarms, 3)"),
+    slip('"speed > 5.0"', '▲"bit(speed, 64)"', "from 0 to 63"),
+    slip('"speed > 5.0"', '▲"speed.3"', "at character 1", "bit(word, 3)"),
+    slip('"speed > 5.0"', '▲"speed & 8 > 0"', "bit(word, 3)"),
+    slip('"speed > 5.0"', '▲"speed >> 3 == 1"', "bit(word, 3)"),
+    slip('"speed > 5.0"', '▲"bit(sped, 3)"', 'did you mean "speed"'),
+    slip('"speed > 5.0"', '▲"t3 == null"', "at character 7", 'compare with ""'),
+    slip('"speed > 5.0"', '▲"t3 == None"', 'compare with ""'),
+    slip('lot: "{order}"', 'lot: ▲"{order|none"', "a lone"),
+    slip('lot: "{order}"', 'lot: ▲"{order||none}"', 'one "|"'),
+    slip('lot: "{order}"', 'lot: ▲"{order | none}"', 'as in "{order|unknown}"'),
+    slip('lot: "{order}"', 'lot: ▲"{orders[order].sku|none}"', "is not one of the tables"),
+    slip("- {count: good, ", "- {max: ▲5, count: good, ", "write 'max_rate' under 'counter'"),
+    slip("      input: state\n", "      input: state\n      preset: ▲TMC\n", "did you mean 'tmc'"),
+)
+NEWER_DOUBTFUL = (slip(S, "counter: {rollover: ▲65.536, max_rate: 5/s}", "is 65536 meant", warning=True),)
 GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "syntax": ((), SYNTAX),
     "more syntax": ((), SYNTAX_2),
@@ -211,6 +256,8 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "references": ((), REFERENCES),
     "certain": (HEAD_2, CERTAIN),
     "doubtful": ((), DOUBTFUL),
+    "newer keys": ((), NEWER),
+    "newer keys, doubtful": ((), NEWER_DOUBTFUL),
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
@@ -244,4 +291,4 @@ def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
 
 def test_more_than_a_hundred() -> None:
     """The table is as long as it is said to be."""
-    assert len(CASES) > 150
+    assert len(CASES) > 190

@@ -117,7 +117,9 @@ CASES: dict[str, Wrong] = {
     "missing section": Wrong(GOOD[: GOOD.index("lines:")].replace("oden:\n", "▲oden:\n"), ("'lines' is missing",)),
     "empty section": edit("sources:", "▲log:\nsources:", "keys and values"),
     "number for text": edit("line: Line 01", "line: ▲1", "write text", "quotes"),
-    "text for number": edit("{rollover: 65536, max_rate: 5/s}", '{rollover: ▲"65536", max_rate: 5/s}', "whole number"),
+    "text for number": edit(
+        "{rollover: 65536, max_rate: 5/s}", '{rollover: ▲"65536", max_rate: 5/s}', "write a number"
+    ),
     "table for list": Wrong(GOOD[: GOOD.index("lines:")] + "lines: ▲{factory: a}\n", ("write a list",)),
     "list for table": edit(STATE, "state: ▲[press_plc]", "keys and values"),
     "list for a value": edit("scrap_code: Auto reject", "scrap_code: ▲[Auto, reject]", "single value"),

@@ -13,13 +13,13 @@ from gateway.config.lookups import read_lookups
 from gateway.config.schema import Line, LookupTable
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed, settled, time_of
+from gateway.mapping.feeder import Event, feed, settled, time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.mapping.trail import Feed
 from gateway.model import (
     NO_LOOKUPS,
+    Contact,
     Lookups,
-    Moment,
     Notice,
     Output,
     Record,
@@ -77,7 +77,7 @@ GOLDEN = Path(__file__).parent / "golden"
 """Recordings of whole lines: a configuration, samples, and the records and notices that come of them."""
 
 
-def golden(folder: Path) -> tuple[LinePlan, list[Sample | Tick]]:
+def golden(folder: Path) -> tuple[LinePlan, list[Sample | Contact | Tick]]:
     """The line and the events of a golden recording."""
     line = Line.model_validate(YAML(typ="safe").load(folder / "line.yaml"))
     events = (folder / "samples.jsonl").read_text().splitlines()
@@ -95,11 +95,16 @@ def _tables(folder: Path) -> Lookups:
     return read_lookups(placed, lambda loc: ".".join(map(str, loc)))
 
 
-def _event(given: dict[str, Any]) -> Sample | Tick:
-    """A line of a golden recording: `{"at", "from", "value"}` and what differs, times in seconds after T0."""
+def _event(given: dict[str, Any]) -> Sample | Contact | Tick:
+    """A line of a golden recording: `{"at", "from", "value"}` and what differs, or a source that is `lost` or `back`;
+    times in seconds after T0."""
     at = T0 + given.pop("at")
     if not given:
         return Tick(at)
+    if "lost" in given:
+        return Contact(given["source"], at, "lost", T0 + given["lost"])
+    if "back" in given:
+        return Contact(given["source"], at, "back", at)
     source, address = given.pop("from")
     if "source_time" in given:
         given["source_time"] += T0
@@ -134,6 +139,16 @@ def scrap(seconds: float, qty: object, code: str = "Splice", **more: Any) -> Sam
     return message(seconds, "scrap", {"qty": qty, "code": code, "at": at}, **more)
 
 
+def lost(seconds: float, source: str, since: float | None = None) -> Contact:
+    """A source is found to be lost; it was last heard at `since`, or just then."""
+    return Contact(source, T0 + seconds, "lost", T0 + (seconds if since is None else since))
+
+
+def back(seconds: float, source: str) -> Contact:
+    """A source can be reached again."""
+    return Contact(source, T0 + seconds, "back", T0 + seconds)
+
+
 def tick(seconds: float) -> Tick:
     return Tick(T0 + seconds)
 
@@ -152,7 +167,9 @@ class Played:
         return texts_of(self.records)
 
 
-def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None, restarts: bool = False) -> Played:
+def play(
+    line: LinePlan, *events: Sample | Contact | Tick, state: LineState | None = None, restarts: bool = False
+) -> Played:
     """Step through `events`; with `restarts`, the state goes through its JSON text after each."""
     played = Played(LineState() if state is None else state)
     for event in events:
@@ -163,12 +180,12 @@ def play(line: LinePlan, *events: Sample | Tick, state: LineState | None = None,
     return played
 
 
-def fed(line: LinePlan, *events: Sample | Tick, ticks: bool = False) -> Played:
+def fed(line: LinePlan, *events: Sample | Contact | Tick, ticks: bool = False) -> Played:
     """What comes of `events` as they come to a line, each by itself: what comes late is put in its place, at the
     latest when no more events come. With `ticks`, time passes before each sample too, as in a running gateway."""
     played, known = Played(LineState()), Feed(LineState())
 
-    def take(event: Sample | Moment | Tick | None) -> None:
+    def take(event: Event | None) -> None:
         nonlocal known
         known, result = at_once(settled(line, known)) if event is None else feed(line, known, event)
         played.records += result.records

@@ -268,6 +268,12 @@ class Damaged(MemoryStore):
             raise DamagedRow(key)
         return super().get(key)
 
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: text for key in keys if (text := self.get(key)) is not None}
+
+    def get_under(self, prefix: str) -> dict[str, str]:
+        return self.get_all([*super().get_under(prefix)])
+
 
 @pytest.mark.parametrize(
     ("prefix", "call"),

@@ -551,7 +551,7 @@ DAMAGE: dict[str, tuple[Callable[[MemoryStore, list[str]], None], str]] = {
         "entries of output are there, and 2 should be",
     ),
     "parked ones are miscounted": (
-        lambda rows, keys: _miscount(rows, '"parked":0', '"parked":4'),
+        lambda rows, keys: _miscount(rows, '"outputs":1', '"outputs":1,"parked":4'),
         "records are parked with it, and 4 should be",
     ),
     "the start is elsewhere": (

@@ -206,6 +206,17 @@ async def gateway_killed(stage: Stage) -> None:
         await stage.back()
 
 
+async def killed_in_bursts(stage: Stage) -> None:
+    """Ten times the gateway is killed within a burst of 800 events, and started again, which takes the rest in."""
+    for _ in range(10):
+        publishing = asyncio.create_task(stage.broker.publish(*stage.mixed(400, 400)))
+        await asyncio.sleep(stage.chance.uniform(0.05, 1.0))
+        await stage.run.kill_gateway()
+        await publishing
+        stage.run.start_gateway()
+        await stage.run.until_connected()
+
+
 async def broker_killed(stage: Stage) -> None:
     """The broker is killed while it lacks PUBACKs of some messages and has not sent others; some equal earlier ones."""
     for _ in range(2):
@@ -314,6 +325,7 @@ SCENARIOS = {
     "puback-lost-and-cut": Scenario(puback_lost_and_cut),
     "never-received-and-cut": Scenario(never_received_and_cut),
     "gateway-killed": Scenario(gateway_killed),
+    "killed-in-bursts": Scenario(killed_in_bursts),
     "broker-killed": Scenario(broker_killed, ends_broker=True),
     "frozen-and-killed": Scenario(frozen_and_killed),
     "many-unacknowledged": Scenario(many_unacknowledged),

@@ -18,7 +18,14 @@ from tests.real_peers.scenarios import perform
 EACH = ["mosquitto", "mosquitto-3.1.1", "rabbitmq", "nats", "aedes"]
 # Not aedes on LevelDB: now and then it keeps a message unsent until the next connect, also in calm weather.
 DURABLE = ["mosquitto", "rabbitmq", "nats"]
-HOLD = ["broker-restarted", "swallow-and-cut", "gateway-killed", "broker-killed", "frozen-and-killed"]
+HOLD = [
+    "broker-restarted",
+    "swallow-and-cut",
+    "gateway-killed",
+    "killed-in-bursts",
+    "broker-killed",
+    "frozen-and-killed",
+]
 """What mosquitto and the gateway get right together."""
 
 

@@ -131,9 +131,11 @@ async def test_p2_a_lost_session_is_said_before_anything_else(broker: Mosquitto)
         await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
-    assert [bool(a.connected) for a in intake.arrivals[:3]] == [True, True, False]
+    said = [[contact.state for contact in a.contacts] for a in intake.arrivals[:4]]
+    assert said == [["back"], ["lost"], ["back"], []]
+    assert [bool(a.connected) for a in intake.arrivals[:4]] == [True, False, True, False]
     assert intake.new_sessions == [True, True]
-    assert [[n.kind for n in a.notices] for a in intake.arrivals[:3]] == [[], ["gap"], []]
+    assert [[n.kind for n in a.notices] for a in intake.arrivals[:4]] == [[], [], ["gap"], []]
 
 
 @BOTH

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.model import Sample
+from gateway.model import Contact, Sample
 from gateway.sources.recording import RecordingError, line_of, read
 
 SCALARS = st.one_of(
@@ -29,10 +29,18 @@ SAMPLES = st.builds(
 )
 
 
-@given(st.lists(st.one_of(SAMPLES, TIMES), max_size=5))
-def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, events: list[Sample | float]) -> None:
-    """Any samples and times, in order, come back equal."""
-    events.sort(key=lambda event: event.received if isinstance(event, Sample) else event)
+CONTACTS = st.one_of(
+    st.builds(lambda source, at, ago: Contact(source, at, "lost", max(0.0, at - ago)), st.text(), TIMES, TIMES),
+    st.builds(lambda source, at: Contact(source, at, "back", at), st.text(), TIMES),
+)
+
+
+@given(st.lists(st.one_of(SAMPLES, CONTACTS, TIMES), max_size=5))
+def test_what_is_written_is_read(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Sample | Contact | float]
+) -> None:
+    """Any samples, losses of sources and times, in order, come back equal."""
+    events.sort(key=lambda event: event if isinstance(event, float) else event.received)
     path = tmp_path_factory.mktemp("recording") / "recording.jsonl"
     path.write_text("".join(f"{line_of(event)}\n" for event in events), encoding="utf-8")
     assert list(read(path)) == events
@@ -49,6 +57,10 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, event
         ('{"at": 1, "sorce": "plc"}', "unknown: sorce"),
         ('{"at": 1, "source": "plc"}', "address"),
         ('{"at": 1, "source": "plc", "address": "A", "quality": "poor"}', "quality"),
+        ('{"at": 1, "source": "plc", "back": 1}', "back"),
+        ('{"at": 1, "source": "plc", "lost": 1, "back": true}', "of a source write"),
+        ('{"at": 1, "lost": 1}', "of a source write"),
+        ('{"at": 1, "source": "plc", "lost": "yesterday"}', "isoformat"),
         ('{"at": 9}\n{"at": 8}', "before that of the line above"),
         ("[" * 100_000, "not JSON"),
     ],

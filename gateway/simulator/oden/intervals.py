@@ -22,6 +22,7 @@ from dataclasses import replace
 
 from gateway.simulator.oden.bodies import ErrorAnswer, Fields, not_found, select
 from gateway.simulator.oden.master_data import find_lines, resolve_line, resolve_type
+from gateway.simulator.oden.placing import allowed_name, check_over, check_overlap
 from gateway.simulator.oden.products import find_or_create_product, map_product, parse_run_target, store_target
 from gateway.simulator.oden.store import BUILT_IN, Interval, Line, Store
 
@@ -154,18 +155,11 @@ def parse_interval(store: Store, body: Fields, interval_type: str, line: Line) -
         raise body.missing("start_time")
     start -= start % max(1, store.manners.rounds)
     _check_order(body, start, end)
-    _check_overlap(store, interval_type, line, start)
+    check_overlap(store, interval_type, line, start)
+    name = allowed_name(store, interval_type, line, name)
     given = body.fields("metadata") or Fields({}, "metadata.")
     metadata = _resolved_metadata(store, interval_type, line, given, {})
     return Interval("", interval_type, line, name, start, end, metadata)
-
-
-def _check_overlap(store: Store, interval_type: str, line: Line, start: int) -> None:
-    """By manner, a run, batch or state is refused where one of its type goes on that began before it."""
-    status = store.manners.overlap
-    before = store.intervals_of(interval_type, line) if status >= 400 and interval_type in BUILT_IN else []
-    if any(old.start < start and (old.end is None or old.end > start) for old in before):
-        raise ErrorAnswer(status, "another interval is still open then")
 
 
 def create(store: Store, new: Interval) -> Interval:
@@ -190,7 +184,7 @@ def update(store: Store, body: Fields, old: Interval) -> Interval:
     name, start, end = body.text("name"), body.time("start_time"), body.time("end_time")
     new = replace(
         old,
-        name=old.name if name is None else name,
+        name=old.name if name in (None, old.name) else allowed_name(store, old.type, old.line, name),
         start=old.start if start is None else start,
         end=old.end if end is None else end,
     )
@@ -307,6 +301,7 @@ def set_intervals(store: Store, body: Fields) -> object:
             raise item.invalid("id", "must be left out: intervals are created here, not updated")
         _check_type_and_line(store, item, kind, line)
         parsed.append(parse_interval(store, item, kind, line))
+    check_over(store, kind, line, parsed)
     return [create(store, interval).id for interval in parsed]
 
 

@@ -197,6 +197,33 @@ class Manners:
             after=_updated,
         ),
     )
+    names: str = _manner(
+        "any",
+        Manner(
+            "what an interval may be called: anything (any); what no other run of its line is called, else 409 "
+            "(unique); 20 characters, the rest being cut off (short); `intervals.parse_interval` asks",
+            "any, unique or short",
+            {text: text for text in ("any", "unique", "short")}.__getitem__,
+        ),
+    )
+    over: int = _manner(
+        200,
+        Manner(
+            "200, or the status with which `intervals/set` is refused as a whole where one of its intervals lies over "
+            "another of the type; `intervals.set_intervals` asks",
+            "200, 400 or 409",
+            {"200": 200, "400": 400, "409": 409}.__getitem__,
+        ),
+    )
+    orders: int = _manner(
+        200,
+        Manner(
+            "200, or the status with which a work order that is completed cannot be changed any more; "
+            "`work_orders.set_order` asks",
+            "200, 400 or 409",
+            {"200": 200, "400": 400, "409": 409}.__getitem__,
+        ),
+    )
     rounds: int = _manner(
         0,
         Manner(
@@ -235,7 +262,8 @@ class Manners:
 
     def accepting(self) -> "Manners":
         """The same without those that refuse what is set."""
-        return replace(self, bulk_update=200, overlap=200, refuse="")
+        names = "short" if self.names == "short" else "any"
+        return replace(self, bulk_update=200, overlap=200, names=names, over=200, orders=200, refuse="")
 
     def before(self, call: Call) -> Answer | None:
         """The answer of the first manner that answers in the place of the endpoint; None where none does."""

@@ -8,7 +8,7 @@ answers one object, as its schema has it; `delete` a list.
 
 from dataclasses import replace
 
-from gateway.simulator.oden.bodies import Fields, not_found, select
+from gateway.simulator.oden.bodies import ErrorAnswer, Fields, not_found, select
 from gateway.simulator.oden.master_data import resolve_line
 from gateway.simulator.oden.store import Store, WorkOrder, derived_id
 
@@ -56,6 +56,8 @@ def set_order(store: Store, body: Fields) -> object:
         if order_id not in store.orders:
             raise not_found("maintenance work order")
         order = store.orders[order_id]
+        if store.manners.orders >= 400 and order.completed_at is not None:
+            raise ErrorAnswer(store.manners.orders, "this order is completed")
         given_line = body.fields("line")
         order = order if given_line is None else replace(order, line=resolve_line(store, given_line))
     changes = {name: value for name, value in (texts | times).items() if value is not None}

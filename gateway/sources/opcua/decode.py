@@ -1,8 +1,11 @@
 """OPC UA data value -> scalar, quality and time (Part 4, 7.11 DataValue; 7.39 StatusCode). Pure."""
 
 import math
+import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 from asyncua import ua
 
@@ -15,8 +18,16 @@ and that is known."""
 OVERFLOW = 0x0480  # info type "data value" with its overflow bit
 MEANING = 0xFFFF_0000
 """The bits of a status code that are its meaning; the others are flags."""
+_FLOAT = struct.Struct("<f")
 _NO_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 """How the wire says that there is no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A value that is no scalar, an array or a structure: what it says depends on what of it is wanted."""
+
+    variant: ua.Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +39,7 @@ class Decoded:
     status code without what it says of the way here. `server_time` is when the server saw the value, where it says so.
     """
 
-    value: Scalar
+    value: Scalar | Raw
     quality: Quality
     source_time: float | None
     overflowed: bool = False
@@ -37,11 +48,11 @@ class Decoded:
 
 
 def decode(data: ua.DataValue) -> Decoded:
-    """Take `data` apart. Raises ValueError, with what is wrong, for a value that is not one scalar."""
+    """Take `data` apart. Raises ValueError, with what is wrong, for a value that nothing can be made of."""
     code = data.StatusCode.value if data.StatusCode is not None else 0
     quality = quality_of(code)
     variant = data.Value
-    value = None if quality == "bad" or variant is None else _scalar(variant)
+    value = None if quality == "bad" or variant is None else _content(variant)
     return Decoded(
         value="" if code & MEANING == NOT_ACTIVE else value,
         quality=quality,
@@ -57,15 +68,35 @@ def quality_of(code: int) -> Quality:
     return "good" if code & MEANING == NOT_ACTIVE else SEVERITIES[code >> 30]
 
 
-def _scalar(variant: ua.Variant) -> Scalar:
-    """Enumerations arrive as Int32 and stay numbers; times become ISO 8601 text."""
-    value = variant.Value
-    if variant.is_array:
-        raise ValueError("the tag holds an array; name a tag that holds one value")
-    if isinstance(value, ua.LocalizedText):
-        value = value.Text or ""
-    if value is None and variant.VariantType == ua.VariantType.String:
+def _content(variant: ua.Variant) -> Scalar | Raw:
+    if variant.is_array or variant.VariantType == ua.VariantType.ExtensionObject:
+        return Raw(variant)
+    if variant.Value is None and variant.VariantType == ua.VariantType.String:
         return ""
+    return scalar_of(variant.Value, variant.VariantType)
+
+
+def plain(value: Scalar | Raw) -> Scalar:
+    """`value`, where it is one scalar. Raises ValueError, with what would be right, where it is not."""
+    if not isinstance(value, Raw):
+        return value
+    if value.variant.is_array:
+        raise ValueError("the tag holds an array; name a tag that holds one value, or the element with `index`")
+    raise ValueError("the tag holds a structure; name the part of it with `field`")
+
+
+def scalar_of(value: object, kind: object) -> Scalar:
+    """`value`, which the library has read as one of the type `kind`, in plain terms. Enumerations arrive as Int32 and
+    stay numbers; times become ISO 8601 text. Raises ValueError for one that nothing can be made of."""
+    match value:
+        case ua.LocalizedText():
+            value = value.Text or ""
+        case ua.QualifiedName():
+            value = value.Name or ""
+        case UUID():
+            value = str(value)
+        case ua.NodeId():
+            value = value.to_string()
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -73,13 +104,24 @@ def _scalar(variant: ua.Variant) -> Scalar:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"the tag's value is {value}, not a number that can be counted or sent")
-        return float(value)
+        return shortest(value) if kind == ua.VariantType.Float else float(value)
     if isinstance(value, str):
         return _unicode(value)
     if isinstance(value, datetime):
         return _utc(value).isoformat().replace("+00:00", "Z")
-    kind = variant.VariantType.name if isinstance(variant.VariantType, ua.VariantType) else type(value).__name__
-    raise ValueError(f"the tag holds a {kind}; name a tag that holds a number, a bool, a text or a time")
+    name = kind.name if isinstance(kind, ua.VariantType) else type(value).__name__
+    raise ValueError(f"the tag holds a {name}; name a tag that holds a number, a bool, a text or a time")
+
+
+def shortest(value: float) -> float:
+    """The number with the fewest decimal digits that is `value` in 32 bits: what the PLC shows. 0.1 is 0.1 there, and
+    not 0.10000000149011612."""
+    for digits in (6, 7, 8):
+        short = float(f"{value:.{digits}g}")
+        with suppress(OverflowError):
+            if _FLOAT.unpack(_FLOAT.pack(short))[0] == value:
+                return short
+    return float(f"{value:.9g}")
 
 
 def _unicode(text: str) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 
 import structlog
 from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
-from gateway.config.addresses import NodeAddress
+from gateway.config.addresses import BrowsePath, NodeAddress
 from gateway.sources.opcua.alive import Pulse, heartbeat_interval
+from gateway.sources.opcua.meanings import Meaning, meanings_of
 from gateway.sources.opcua.services import (
     ItemRequest,
     Limits,
@@ -26,6 +28,7 @@ from gateway.sources.opcua.services import (
     value_of,
 )
 from gateway.sources.opcua.tags import Tag
+from gateway.sources.opcua.views import Path, translate
 
 log = structlog.get_logger()
 
@@ -82,6 +85,8 @@ class WatchedItems:
         self.unheard: set[str] = set()
         self.wanted: dict[str, ua.ReadValueId] = {}
         """What is read of each tag, in the terms of this session, where the server has its namespace."""
+        self.meanings: dict[str, Meaning] = {}
+        """What of their values is wanted, of tags of which that is not all."""
         self.sampling: dict[str, float] = {}
         """How often the server looks at each tag that has an item, in seconds, as it has decided."""
         self.otherwise: dict[str, str] = {}
@@ -121,6 +126,10 @@ class WatchedItems:
         others = f", and {len(self.otherwise) - 1} more" if len(self.otherwise) > 1 else ""
         return f"not watched as asked: {node} ({text}){others}"
 
+    def tag(self, node: str) -> Tag:
+        """The tag with the address `node`."""
+        return self._tags[node]
+
     def node(self, handle: int) -> str | None:
         """The node with this client handle; None for a heartbeat, and for what is not ours."""
         return self.nodes[handle] if 0 <= handle < len(self.nodes) else None
@@ -146,19 +155,38 @@ class WatchedItems:
 
         Namespace indices are read anew: a server may add the namespace later than it begins to answer.
         """
-        known = await namespaces(self._link)
+        await self._locate()
         groups: dict[float, list[str]] = defaultdict(list)
         for node in self.missing:
-            tag = self._tags[node]
-            try:
-                self.wanted[node] = value_of(_resolve(tag.node, known), tag.index)
-            except LookupError as error:
-                self._failed[node] = error.args[0]
-            else:
-                groups[tag.publishing].append(node)
+            if node in self.wanted:
+                groups[self._tags[node].publishing].append(node)
         for publishing, nodes in groups.items():
             await self._delete(nodes)
             await self._watch(publishing, nodes, now)
+
+    async def _locate(self) -> None:
+        """Find the missing tags in the terms of this session, and learn what their values mean."""
+        known = await namespaces(self._link)
+        found: dict[str, ua.NodeId] = {}
+        paths: dict[str, Path] = {}
+        for node in self.missing:
+            self.wanted.pop(node, None)
+            place = self._tags[node].place
+            try:
+                if isinstance(place, BrowsePath):
+                    paths[node] = _path(place, known)
+                else:
+                    found[node] = _resolve(place, known)
+            except LookupError as error:
+                self._failed[node] = error.args[0]
+        for node, id_ in zip(paths, await translate(self._link, list(paths.values()), self.limits), strict=True):
+            if id_ is not None:
+                found[node] = id_
+            else:
+                self._failed[node] = "the server has no node at this path"
+        tags = [(self._tags[node], id_) for node, id_ in found.items()]
+        self.meanings.update(await meanings_of(self._link, self.limits, tags))
+        self.wanted |= {tag.address: value_of(id_, tag.index) for tag, id_ in tags}
 
     async def _watch(self, publishing: float, nodes: list[str], now: float) -> None:
         while nodes:
@@ -245,9 +273,17 @@ def _coarser(tag: Tag, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
 
 def _resolve(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:
     """The node id in the terms of this connection; LookupError where the server does not have the namespace."""
-    namespace = address.namespace
+    identifier: Any = address.identifier  # the library's own types are plain ones with a name
+    return ua.NodeId(identifier, ua.Int16(_index(address.namespace, known)))
+
+
+def _path(path: BrowsePath, known: Sequence[str]) -> Path:
+    """The way from the root in the terms of this connection; LookupError as `_resolve`."""
+    names = [ua.QualifiedName(name, ua.UInt16(_index(namespace, known))) for namespace, name in path.steps]
+    return ua.NodeId(ua.Int32(ObjectIds.RootFolder), ua.Int16(0)), names
+
+
+def _index(namespace: str | int, known: Sequence[str]) -> int:
     if isinstance(namespace, str) and namespace not in known:
         raise LookupError(f"the server has no namespace {namespace}")
-    index = known.index(namespace) if isinstance(namespace, str) else namespace
-    identifier: Any = address.identifier  # the library's own types are plain ones with a name
-    return ua.NodeId(identifier, ua.Int16(index))
+    return known.index(namespace) if isinstance(namespace, str) else namespace

@@ -7,7 +7,7 @@ import math
 import struct
 
 from gateway.model import Scalar
-from gateway.sources.opcua.decode import MEANING, NOT_ACTIVE, OVERFLOW, Decoded, quality_of
+from gateway.sources.opcua.decode import MEANING, NOT_ACTIVE, OVERFLOW, Decoded, quality_of, shortest
 
 _NUMBERS = {
     2: struct.Struct("<b"),
@@ -22,7 +22,7 @@ _NUMBERS = {
     11: struct.Struct("<d"),
 }
 """By the number of the built-in type."""
-_BOOLEAN, _STRING = 1, 12
+_BOOLEAN, _FLOAT, _STRING = 1, 10, 12
 _VALUE, _STATUS, _SOURCE_TIME, _SERVER_TIME = 0x01, 0x02, 0x04, 0x08
 _KNOWN = _VALUE | _STATUS | _SOURCE_TIME | _SERVER_TIME
 _TICKS_TO_1970 = 116_444_736_000_000_000  # of 100 ns, since 1601
@@ -47,8 +47,10 @@ def read_scalar(data: bytes, at: int) -> tuple[Decoded, int] | None:
         if number is not None:
             value = number.unpack_from(data, at)[0]
             at += number.size
-            if kind >= 10 and not math.isfinite(value):  # type: ignore[arg-type]
-                return None
+            if kind >= 10:
+                if not math.isfinite(value):  # type: ignore[arg-type]
+                    return None
+                value = shortest(value) if kind == _FLOAT else value  # type: ignore[arg-type]
         elif kind == _BOOLEAN:
             value = data[at] != 0
             at += 1

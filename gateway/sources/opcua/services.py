@@ -24,8 +24,7 @@ MOST_PER_REQUEST = 100
 MOST_EVER = 1_000
 """Nodes in one request, whatever the server says: its answer is read in one go."""
 
-_MAX_NODES_PER_READ = 11705
-_MAX_ITEMS_PER_CALL = 11714
+_LIMITS = (11705, 11714, 11712, 11710)  # most nodes per read, items per call, paths per translation, nodes per browse
 _NAMESPACE_ARRAY = 2255
 _KEEPALIVE = 20  # publishing intervals without a change after which the server says that it lives
 LIFETIME = 60.0
@@ -50,9 +49,11 @@ class Limits:
 
     read: int = MOST_PER_REQUEST
     items: int = MOST_PER_REQUEST
+    translate: int = MOST_PER_REQUEST
+    browse: int = MOST_PER_REQUEST
 
 
-Limited = Literal["read", "items"]
+Limited = Literal["read", "items", "translate", "browse"]
 
 
 async def in_chunks(
@@ -92,7 +93,7 @@ async def call(link: Link, request: Any, kind: type[T]) -> T:
 async def read_limits(link: Link) -> Limits:
     """What the server says of its limits; where it says nothing, or nothing sensible, the usual ones."""
     try:
-        told = await read_values(link, [standard(_MAX_NODES_PER_READ), standard(_MAX_ITEMS_PER_CALL)], Limits(read=1))
+        told = await read_values(link, [*map(standard, _LIMITS)], Limits(read=1))
     except (UaStatusCodeError, ValueError):
         return Limits()
     return Limits(*map(_sensible, told))
@@ -115,6 +116,18 @@ def _sensible(told: Reading) -> int:
     return min(number, MOST_EVER)
 
 
+async def read_raw(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[ua.DataValue]:
+    """What is `wanted` as the library reads it, in its order. Raises as `call`."""
+    return await in_chunks(limits, "read", wanted, partial(_read_raw, link))
+
+
+async def _read_raw(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
+    request = ua.ReadRequest()
+    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+    request.Parameters.NodesToRead = list(wanted)
+    return list((await call(link, request, ua.ReadResponse)).Results or ())
+
+
 async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
     """The values that are `wanted`, in their order. A value that makes an answer unreadable is found by halves, so that
     it costs no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
@@ -122,17 +135,13 @@ async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limi
 
 
 async def _read(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[Reading]:
-    request = ua.ReadRequest()
-    request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-    request.Parameters.NodesToRead = list(wanted)
     try:
-        response = await call(link, request, ua.ReadResponse)
+        return list(map(reading, await _read_raw(link, wanted)))
     except ValueError:
         if len(wanted) == 1:
             return [UNREADABLE]
         middle = len(wanted) // 2
         return [*await _read(link, wanted[:middle]), *await _read(link, wanted[middle:])]
-    return [reading(value) for value in response.Results or ()]
 
 
 async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:

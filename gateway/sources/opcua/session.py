@@ -15,7 +15,6 @@ from functools import partial
 from typing import NoReturn
 
 from asyncua.common.utils import Buffer
-from asyncua.ua.status_codes import StatusCodes
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
@@ -25,6 +24,7 @@ from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.channel import LinkLost, translated
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
+from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
 from gateway.sources.opcua.wire import Message
 
@@ -33,7 +33,6 @@ RESPONSES = 4
 
 _RETRY = 2.0  # seconds until a failed item is asked for again, doubling to
 _RETRY_LONGEST = 30.0
-_GONE = StatusCodes.BadNodeIdUnknown & 0xFFFF_0000
 
 
 class Silent(LinkLost):
@@ -73,10 +72,10 @@ class Session:
         self._clock = clock
         self._health = health
         self._waiting = waiting
-        self._refused: dict[str, str] = {}
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
+        self._reports = Reports(name, items, self.auditor, health)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
@@ -86,14 +85,7 @@ class Session:
 
     def known(self) -> Arrival:
         """What was told of each tag last: it is so still, unless the server has kept something newer."""
-        now = self._clock.now()
-        told = ((node, self.auditor.told(node)) for node in self.items.nodes if node not in self.items.missing)
-        samples = [
-            Sample(self._name, node, reading.value, now, reading.quality, reading.source_time)
-            for node, reading in told
-            if not isinstance(reading, str | None) and reading.quality != "bad"
-        ]
-        return Arrival(self._name, moments_of(samples))
+        return Arrival(self._name, moments_of(self._reports.known(self._clock.now())))
 
     async def catch_up(self, take: Take) -> None:
         """Take what the server has sent to a connection that was lost, and go on from there."""
@@ -121,6 +113,7 @@ class Session:
         while True:
             turn()
             now = self._clock.monotonic()
+            self._reports.complain(self._clock.now())
             dead_at = min(one.pulse.dead_at(now) for one in self.items.subscriptions.values())
             wake = min(now + TURN, dead_at, retry_at if self.items.missing else math.inf)
             try:
@@ -155,6 +148,7 @@ class Session:
             return await self._replace(incoming, take)
         with self._waiting(), translated("a lost message could not be asked for"):
             published = await self.publisher.receive(incoming)
+        self._health.heard_at = self._clock.now()
         self._hear()
         return False if published is None else await self._take_in(published, take)
 
@@ -225,40 +219,8 @@ class Session:
         return {node for handle in handles if (node := self.items.node(handle)) is not None}
 
     def _arrival(self, published: Published) -> Arrival:
-        """What one response says. A status change ends the subscription: SourceError.
-
-        `_refused` remembers why a node's values cannot be used, so that each reason is noticed once, not each time.
-        """
         now = self._clock.now()
-        samples: list[Sample] = []
-        notices: list[Notice] = list(self._gaps(published, now))
-        for message in published.messages:
-            if message.ended:
-                raise SourceError(f"the server ended the subscription ({message.ended})")
-            for handle, reading in message.items:
-                node = self.items.node(handle)
-                if node is None:
-                    continue
-                self.auditor.heard(node, reading)
-                if isinstance(reading, str):
-                    if self._refused.get(node) != reading:
-                        self._refused[node] = self._health.failed[node] = reading
-                        notices.append(Notice("reject", now, self._name, node, reading))
-                    samples.append(Sample(self._name, node, None, now, quality="bad"))
-                    continue
-                if self._refused.pop(node, None) is not None:
-                    self._health.failed.pop(node, None)
-                if reading.overflowed:
-                    text = "more values came than the server keeps until they are taken: it dropped older ones"
-                    notices.append(Notice("gap", now, self._name, node, text))
-                if reading.status == _GONE:
-                    self.items.lose(node, "the server has removed the node")
-                initial = node in self.items.unheard
-                if reading.quality != "bad":
-                    self.items.unheard.discard(node)
-                samples.append(
-                    Sample(self._name, node, reading.value, now, reading.quality, reading.source_time, initial=initial)
-                )
+        samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now
             times = [sample.source_time for sample in samples if sample.source_time is not None]
@@ -270,13 +232,3 @@ class Session:
         """How far the times of values can differ although they are of one moment: the tags are looked at one after the
         other. Where some are looked at more often, these say how exact a time is."""
         return min((self.items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2
-
-    def _gaps(self, published: Published, now: float) -> list[Notice]:
-        texts = []
-        if published.lost:
-            many = "a message" if published.lost == 1 else f"{published.lost} messages"
-            texts.append(f"{many} of the server never arrived, and the server has kept none of it")
-        spoilt = sum(bool(message.spoilt) for message in published.messages)
-        if spoilt:
-            texts.append("a message of the server could not be read to its end; what it said of other tags is lost")
-        return [Notice("gap", now, self._name, "", text) for text in texts]

@@ -119,7 +119,8 @@ class Server:
         """Set a value; its source time is `old` seconds ago. `poison()` makes its message unreadable."""
         variant = value if isinstance(value, ua.Variant) else ua.Variant(value)
         stamp = self._stamp(old)
-        self.values[name] = data = ua.DataValue(variant, ua.StatusCode(ua.UInt32(status)), stamp, stamp)
+        code = ua.StatusCode(ua.UInt32(status))
+        self.values[name] = data = ua.DataValue(variant, code, stamp, self._stamp(0.0))
         if name in self.deaf:
             return
         for subscription in self.subscriptions.values():

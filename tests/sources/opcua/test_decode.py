@@ -1,7 +1,9 @@
 """OPC UA data values, decoded."""
 
+import struct
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from uuid import UUID
 
 import pytest
 from asyncua import ua
@@ -9,7 +11,7 @@ from asyncua.ua.status_codes import StatusCodes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.opcua.decode import NOT_ACTIVE, decode
+from gateway.sources.opcua.decode import NOT_ACTIVE, decode, plain, shortest
 
 
 def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, time: Any = None) -> ua.DataValue:
@@ -25,7 +27,11 @@ def value(content: Any, kind: ua.VariantType | None = None, *, status: int = 0, 
         (value(-7, ua.VariantType.Int16), -7),
         (value(2**63, ua.VariantType.UInt64), 2**63),
         (value(0.5, ua.VariantType.Float), 0.5),
+        (value(0.1, ua.VariantType.Float), 0.1),
         (value("A-1"), "A-1"),
+        (value(ua.QualifiedName("Press", ua.Int16(2))), "Press"),
+        (value(UUID("09087e75-8e5e-499b-954f-f2a9603db28a")), "09087e75-8e5e-499b-954f-f2a9603db28a"),
+        (value(ua.NodeId(ua.String("A"), ua.Int16(2))), "ns=2;s=A"),
         (value(ua.ServerState.Failed, ua.VariantType.Int32), 1),
         (value(ua.LocalizedText("Jam", "en")), "Jam"),
         (value(datetime(2026, 11, 3, 10, 20, 30, tzinfo=UTC)), "2026-11-03T10:20:30Z"),
@@ -50,7 +56,7 @@ def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> No
         (value([1, 2], ua.VariantType.Int32), "array"),
         (value([], ua.VariantType.Int32), "array"),
         (value(b"\x00", ua.VariantType.ByteString), "ByteString"),
-        (value(ua.NodeId(ua.Int32(1)), ua.VariantType.NodeId), "NodeId"),
+        (value(ua.ExtensionObject(ua.NodeId(ua.Int32(1)))), "a structure; name the part of it with `field`"),
         (value(float("nan")), "nan"),
         (value(float("-inf")), "inf"),
     ],
@@ -58,7 +64,14 @@ def test_scalars_become_plain_values(data: ua.DataValue, expected: object) -> No
 def test_what_is_no_scalar_is_refused(data: ua.DataValue, reason: str) -> None:
     """Arrays, bytes, structures and numbers that are none are refused with the reason."""
     with pytest.raises(ValueError, match=reason):
-        decode(data)
+        plain(decode(data).value)
+
+
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
+def test_a_32_bit_number_is_told_by_its_shortest_decimal(number: float) -> None:
+    """It is the same in 32 bits, and what a PLC shows is what comes."""
+    assert struct.pack("<f", shortest(number)) == struct.pack("<f", number)
+    assert shortest(struct.unpack("<f", struct.pack("<f", 12.3))[0]) == 12.3
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -1,0 +1,88 @@
+"""What Oden refuses for a reason that we can meet: a run's name that is taken, a work order that is completed. Each is
+said once more, in another way."""
+
+import asyncio
+import json
+from dataclasses import replace
+
+import structlog
+
+from gateway.delivery.limited import LimitedClient
+from gateway.delivery.outcome import Outcome, outcome_of
+from gateway.delivery.settlement import Settlement
+from gateway.model import Setting, StartInterval
+from gateway.oden import answers, requests
+from gateway.oden.classification import Answer
+from gateway.outbox.entries import Attempt, Work
+from gateway.record_kinds import creates
+
+log = structlog.get_logger()
+
+NOT_UNIQUE = 409
+TAKEN = (400, NOT_UNIQUE)
+"""With what Oden may refuse to change what is completed."""
+MOST_NAMES = 9
+"""How many of one name are told apart."""
+
+
+class Refusals:
+    """Finds another way to say what was refused."""
+
+    def __init__(self, settlement: Settlement, client: LimitedClient) -> None:
+        self._settlement = settlement
+        self._client = client
+
+    async def meet(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
+        """Whether what Oden refuses with `answer` is sent again in another way."""
+        record = work.records[0]
+        refused = outcome.fate == "dead" or (outcome.foreign and answer.status == NOT_UNIQUE)
+        if not refused or len(work.records) > 1:
+            return False
+        if isinstance(record, StartInterval) and record.name and self._is_about_name(answer):
+            return await self._rename(work, attempt, record, outcome.reason)
+        if isinstance(record, Setting) and creates(record) and answer.status in TAKEN:
+            return await self._make_another(work, attempt, record, outcome.reason)
+        return False
+
+    def _is_about_name(self, answer: Answer) -> bool:
+        name = answer.body.get("name") if isinstance(answer.body, dict) else None
+        return answer.status == NOT_UNIQUE or (answer.status == 400 and name == "name")
+
+    async def _rename(self, work: Work, attempt: Attempt, record: StartInterval, reason: str) -> bool:
+        """Another interval has the name: this one gets it with a number."""
+        body = json.loads(attempt.body)
+        called = str(body.get("name"))
+        line_id = self._settlement.line_id(work.line)
+        request = requests.find_interval(record.type, line_id, name=called, match="all")
+        chosen = self._settlement.clock.now()
+        found = await self._client.post(request.endpoint, request.text(), asyncio.Event())
+        outcome = outcome_of(request.endpoint, found, creates=False, none_is_success=True)
+        await self._settlement.note_answer(request.endpoint, work, found, outcome, chosen)
+        if outcome.fate != "delivered" or not answers.is_called(found.body, called):
+            return False
+        if requests.row_of(record).is_there(found.body, record, self._settlement.options.wording.reference):
+            # It is this one, made by a request of which nobody knew.
+            await self._settlement.put_off(work, attempt, phase="in_doubt", not_before=0.0, reason=reason)
+            return True
+        number = 2 if called == record.name else int(called.rpartition("(")[2].rstrip(")")) + 1
+        if number > MOST_NAMES:
+            return False
+        body["name"] = f"{record.name} ({number})"
+        log.warning("name_taken", record=record.key, line=work.line, name=record.name, instead=body["name"])
+        await self._again(work, replace(attempt, body=json.dumps(body, ensure_ascii=False)), reason)
+        return True
+
+    async def _make_another(self, work: Work, attempt: Attempt, record: Setting, reason: str) -> bool:
+        """A work order that was begun again after its completion is another one, where it cannot be changed."""
+        if record.type != "maintenance_work_order" or "id" not in json.loads(attempt.body):
+            return False
+        try:
+            body = requests.setting_request(record, self._settlement.line_id(work.line), None).text()
+        except Exception:  # noqa: BLE001 - what does not say enough for another one stays refused
+            return False
+        log.warning("order_begun_again", record=record.key, line=work.line)
+        await self._again(work, replace(attempt, body=body), reason)
+        return True
+
+    async def _again(self, work: Work, attempt: Attempt, reason: str) -> None:
+        await self._settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)

@@ -1,0 +1,62 @@
+"""Questions about a server's address space: what stands at a path, and of what a type is one (Part 4, 5.9)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
+
+from gateway.sources.opcua.services import Limits, Link, call, in_chunks
+
+Path = tuple[ua.NodeId, Sequence[ua.QualifiedName]]
+"""Where a path begins, and the browse names of the nodes on it."""
+
+_WHOLE = 0xFFFF_FFFF  # as the remaining index of a path: nothing remains
+
+
+async def translate(link: Link, paths: Sequence[Path], limits: Limits) -> list[ua.NodeId | None]:
+    """The node at the end of each of `paths`, None where there is none. Raises as `services.call`."""
+
+    async def ask(chunk: Sequence[Path]) -> list[ua.NodeId | None]:
+        request = ua.TranslateBrowsePathsToNodeIdsRequest()
+        request.Parameters.BrowsePaths = [_path(*each) for each in chunk]
+        response = await call(link, request, ua.TranslateBrowsePathsToNodeIdsResponse)
+        return [_target(each) for each in response.Results or ()]
+
+    return await in_chunks(limits, "translate", paths, ask)
+
+
+def _path(start: ua.NodeId, names: Sequence[ua.QualifiedName]) -> ua.BrowsePath:
+    hierarchical = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences), ua.Int16(0))
+    element: Any = ua.RelativePathElement  # its own type for true and false cannot be made
+    steps = [element(hierarchical, IsInverse=False, IncludeSubtypes=True, TargetName=name) for name in names]
+    return ua.BrowsePath(start, ua.RelativePath(steps))
+
+
+def _target(result: ua.BrowsePathResult) -> ua.NodeId | None:
+    if not result.StatusCode.is_good():
+        return None
+    whole = [each.TargetId for each in result.Targets or () if each.RemainingPathIndex == _WHOLE]
+    return ua.NodeId(whole[0].Identifier, whole[0].NamespaceIndex) if whole else None
+
+
+async def parents(link: Link, types: Sequence[ua.NodeId], limits: Limits) -> list[ua.NodeId | None]:
+    """Of what type each of `types` is a subtype; None where the server does not say. Raises as `services.call`."""
+
+    async def ask(chunk: Sequence[ua.NodeId]) -> list[ua.NodeId | None]:
+        request = ua.BrowseRequest()
+        request.Parameters.NodesToBrowse = [
+            ua.BrowseDescription(
+                NodeId=type_,
+                BrowseDirection=ua.BrowseDirection.Inverse,
+                ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HasSubtype), ua.Int16(0)),
+                IncludeSubtypes=True,
+                ResultMask=ua.UInt32(0),
+            )
+            for type_ in chunk
+        ]
+        response = await call(link, request, ua.BrowseResponse)
+        found = [each.References or () for each in response.Results or ()]
+        return [ua.NodeId(each[0].NodeId.Identifier, each[0].NodeId.NamespaceIndex) if each else None for each in found]
+
+    return await in_chunks(limits, "browse", types, ask)

@@ -1,0 +1,51 @@
+"""What becomes of values that are not good, and of times that are not the device's."""
+
+import asyncio
+
+import pytest
+from asyncua.ua.status_codes import StatusCodes
+
+from tests.campaign.virtual import simulate
+from tests.sources.opcua.scripted import Server
+from tests.sources.opcua.story import connected, node, simulated
+
+UNCERTAIN = StatusCodes.UncertainLastUsableValue
+
+
+@simulated
+async def test_p9_a_tag_that_stays_uncertain_is_a_problem_with_its_remedy() -> None:
+    """Only where that is ignored, only after three intervals, and only until it is good again."""
+    server = Server(a=1, b=1, c=1)
+    inputs: dict[str, dict[str, object]] = {"a": {"counter": {}}, "b": {"counter": {}, "uncertain": "use"}}
+    async with connected(server, "a", "b", "c", inputs=inputs) as (source, intake):
+        await asyncio.sleep(5)
+        for name in "abc":
+            server.write(name, 2, status=UNCERTAIN)
+        await asyncio.sleep(0.5)
+        assert source.health.failed == {}
+        await asyncio.sleep(15)
+        assert source.health.failed.keys() == {node("a")}
+        assert "UncertainLastUsableValue" in source.health.failed[node("a")]
+        assert "`uncertain: use`" in source.health.failed[node("a")]
+        assert [sample.quality for sample in intake.samples if sample.value == 2] == ["uncertain"] * 3
+        server.write("a", 3)
+        await asyncio.sleep(1)
+        assert source.health.failed == {}
+
+
+@pytest.mark.parametrize(("timestamps", "age"), [("source", 30.0), ("server", 0.0), ("arrival", None)])
+def test_p11_a_source_says_whose_time_counts(timestamps: str, age: float | None) -> None:
+    async def main() -> None:
+        server = Server(a=1)
+        async with connected(server, "a", timestamps=timestamps) as (_, intake):
+            await asyncio.sleep(5)
+            server.write("a", 2, old=30.0)
+            await asyncio.sleep(1)
+            sample = intake.samples[-1]
+            if age is None:
+                assert sample.source_time is None
+            else:
+                assert sample.source_time is not None
+                assert abs(sample.received - sample.source_time - age) < 1
+
+    simulate(main())
