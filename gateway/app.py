@@ -15,7 +15,8 @@ from typing import Literal
 
 import structlog
 
-from gateway import __version__, clock_control, control, ntp
+from gateway import clock_control, control, ntp
+from gateway.build import described
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
@@ -56,6 +57,9 @@ GRACE = 10.0
 CLOSING = 2.0
 """Seconds in which what was taken in may be acknowledged while the sources are still connected."""
 
+STARTING = 120.0
+"""Seconds more that systemd is to wait for the start, said four times as often while the outbox is being opened."""
+
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
 
@@ -93,7 +97,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
-        await self._outbox.open(
+        await self._opened(
             lambda: open_outbox(
                 section.directory,
                 limit=section.size_limit,
@@ -125,6 +129,14 @@ class App:
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
+    async def _opened(self, make: Callable[[], Outbox]) -> None:
+        """Open the outbox. To repair a large one can take longer than a start usually may: systemd is told so."""
+        opening = asyncio.ensure_future(self._outbox.open(make))
+        while not opening.done():
+            self._systemd.starting(STARTING)
+            await asyncio.wait({opening}, timeout=STARTING / 4)
+        opening.result()
+
     def _life(self) -> LifeMark:
         return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
 
@@ -150,7 +162,7 @@ class App:
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
         )
-        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(self._sources))
+        log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
         try:

@@ -205,6 +205,25 @@ def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal[
     return next(found, "none")
 
 
+def shown_end(shown: Mapping[str, Any]) -> int | None:
+    """The end of an interval that Oden shows; None where it is open, or that cannot be read."""
+    return _epoch(shown.get("end_time"))
+
+
+def strangers(answer: object, start: int, known: Collection[str]) -> list[str]:
+    """The ids of intervals that the answer to a search shows as on at `start`, having begun before, and that are not
+    among the `known`."""
+    entries = [entry for entry in _entries(answer) or [] if isinstance(entry, Mapping) and "id" in entry]
+    on = [
+        entry
+        for entry in entries
+        if (begun := _epoch(entry.get("start_time"))) is not None
+        and begun < start
+        and ((end := _epoch(entry.get("end_time"))) is None or end > start)
+    ]
+    return [str(entry["id"]) for entry in on if str(entry["id"]) not in known]
+
+
 def plain_metadata(value: object) -> object:
     """A metadatum as a record has it: of an object that is known by its name, the name."""
     return value["name"] if isinstance(value, Mapping) and "name" in value else value

@@ -111,6 +111,8 @@ class Interval:
     date."""
     gone: Annotated[bool, SPARED] = False
     """Somebody has deleted it at Oden."""
+    end_kept: Annotated[bool, SPARED] = False
+    """Somebody has ended it at Oden while it was open here: that end stays."""
     told: Annotated[dict[str, JsonValue] | None, ABSENT] = None
     """What Oden has been told of it last, by field as in `merge.set_fields`: what it shows otherwise, somebody has
     changed there. None: that is not known."""

@@ -89,9 +89,10 @@ class SourceHealth:
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements. `heard_at` is when anything last came of the
-    peer, be it the end of the connection.
+    has a time of its own: how old it is shows whether what arrives is the present. `certificate_ends` is when the first
+    of the certificates ends by which the connection is protected. `unconfirmed` says that the broker leaves open
+    whether it has taken acknowledgements. `heard_at` is when anything last came of the peer, be it the end of the
+    connection.
     """
 
     connected: bool = False
@@ -101,6 +102,7 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    certificate_ends: float | None = None
     heard_at: float = 0.0
     unconfirmed: str | None = None
 

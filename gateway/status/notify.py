@@ -29,6 +29,10 @@ class Systemd:
         """A reload begins; `ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
+    def starting(self, seconds: float) -> None:
+        """The start goes on, and takes up to so many seconds more."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
+
     def stopping(self) -> None:
         self._send("STOPPING=1")
 
