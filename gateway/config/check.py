@@ -112,7 +112,7 @@ def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
             text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
             yield ConfigFault((*loc, key), text)
         elif file is not None and not file.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)")
+            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
     if source.key is not None and source.certificate is None:
         yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
 
