@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.config.schema import Line
-from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.again import at_once
+from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, dump, step
 from gateway.mapping.trail import Feed
