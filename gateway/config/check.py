@@ -231,7 +231,7 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
     elif topic.startswith(f"{SPARKPLUG}/"):
         yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
+    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
     for at, path in paths:

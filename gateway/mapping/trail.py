@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
@@ -92,6 +93,10 @@ class Feed:
     """How often the intervals that were corrected last were told otherwise."""
     recalled: bool = True
     """Whether it is known what the trail has told; otherwise only what its samples are."""
+    clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
+    """What is known of the clocks of those who send messages with times of their own, by source and address."""
+    calm_from: Mapping[str, float] = field(default_factory=dict)
+    """By source that was lost and is heard again, from when on nothing of it is of a backlog any more."""
     behind: Mapping[str, float] = field(default_factory=dict)
     """By source that is being heard out, when it last said something of the time that it was lost."""
 
@@ -100,6 +105,10 @@ class Feed:
         """The latest time that anything has spoken of."""
         last = self.last
         return last.at if last is not None else 0.0
+
+    def heard_by(self, at: float) -> float:
+        """The latest time up to `at` that anything has spoken of."""
+        return max((entry.at for entry in self.since(0.0) if entry.at <= at), default=0.0)
 
     @property
     def last(self) -> Entry | None:
@@ -145,7 +154,24 @@ class Feed:
             self.corrected_at,
             self.swings,
             self.recalled,
+            self.clocks,
+            self.calm_from,
             self.behind,
+        )
+
+    def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
+        """The line with no trail: what is known of sources and senders stays."""
+        base = Entry(0.0, None, self.state, number=self.numbered) if plan is not None else None
+        return Feed(
+            self.state,
+            plan,
+            base,
+            late=self.late,
+            numbered=self.numbered,
+            corrected=self.corrected + 1,
+            clocks=self.clocks,
+            calm_from=self.calm_from,
+            behind=self.behind,
         )
 
     def since(self, said: float) -> list[Entry]:
@@ -161,14 +187,6 @@ class Feed:
     def newest_first(self) -> Iterator[Entry]:
         """The entries, the last first."""
         return chain(reversed(self.newest), chain.from_iterable(map(reversed, reversed(self.parts))))
-
-
-def begun(plan: LinePlan, line: Feed) -> Feed:
-    """The line with a trail that begins now, by `plan`."""
-    base = Entry(0.0, None, line.state, number=line.numbered)
-    return Feed(
-        line.state, plan, base, late=line.late, numbered=line.numbered, corrected=line.corrected + 1, behind=line.behind
-    )
 
 
 def with_stamps(state: LineState, stamps: Mapping[str, Stamps]) -> LineState:

@@ -8,14 +8,15 @@ for a sample, and dropped whole when all trails begin after it.
                 "n": the number of the newest entry at the last correction, "b": that of the newest before}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
-quality, source time, kept or initial]`; what is as usual is 0. The address is the place among those that the plan
-subscribes; before a late message stand its source and its address as they are. With "c", the late messages from before
-are no more; then "s", "w" and "n" stand beside, as they are now.
+quality, source time, kept or initial, distrust]`; what is as usual is 0, or left out at the end. The address is the
+place among those that the plan subscribes; before a late message stand its source and its address as they are. With
+"c", the late messages from before are no more; then "s", "w" and "n" stand beside, as they are now.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from gateway import __version__
@@ -111,6 +112,7 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
         _QUALITIES.index(sample.quality),
         0 if sample.source_time is None else 1 if sample.source_time == sample.received else sample.source_time,
         kept,
+        sample.distrust,
     ]
     while len(said) > 3 and not said[-1]:
         said.pop()
@@ -169,7 +171,8 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
 
 def with_plan(plan: LinePlan, line: Feed) -> Feed:
     """The line as another plan can use what is remembered of it; its trail begins anew."""
-    return Feed(load(plan, dump(line.state)), late=_timed(plan, (sample for sample, _ in line.late)))
+    late = _timed(plan, (sample for sample, _ in line.late))
+    return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
 
 
 def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[tuple[Sample, float], ...]:
@@ -202,10 +205,18 @@ def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[E
 
 
 def _sample_of(said: Sequence[Any]) -> Sample:
-    (source, address), value, received, quality, source_time, kept = [*said, 0, 0, 0][:6]
+    (source, address), value, received, quality, source_time, kept, distrust = [*said, *(0, 0, 0, 0)][:7]
     time = None if not source_time else received if source_time == 1 else source_time
     return Sample(
-        source, address, value, received, _QUALITIES[quality], time, bool(kept & _RETAINED), bool(kept & _INITIAL)
+        source,
+        address,
+        value,
+        received,
+        _QUALITIES[quality],
+        time,
+        bool(kept & _RETAINED),
+        bool(kept & _INITIAL),
+        distrust or "",
     )
 
 
