@@ -15,7 +15,8 @@ from typing import Literal
 
 import structlog
 
-from gateway import __version__, clock_control, control, ntp
+from gateway import clock_control, control, ntp
+from gateway.build import described
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
@@ -56,6 +57,9 @@ GRACE = 10.0
 CLOSING = 2.0
 """Seconds in which what was taken in may be acknowledged while the sources are still connected."""
 
+STARTING = 120.0
+"""Seconds more that systemd is to wait for the start, said four times as often while the outbox is being opened."""
+
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
 
@@ -93,7 +97,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
-        await self._outbox.open(
+        await self._opened(
             lambda: open_outbox(
                 section.directory,
                 limit=section.size_limit,
@@ -125,6 +129,14 @@ class App:
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
+    async def _opened(self, make: Callable[[], Outbox]) -> None:
+        """Open the outbox. To repair a large one can take longer than a start usually may: systemd is told so."""
+        opening = asyncio.ensure_future(self._outbox.open(make))
+        while not opening.done():
+            self._systemd.starting(STARTING)
+            await asyncio.wait({opening}, timeout=STARTING / 4)
+        opening.result()
+
     def _life(self) -> LifeMark:
         return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
 
@@ -136,7 +148,7 @@ class App:
         await self._begin_delivery()
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
+        self._sources = self._make_sources(self._loaded.config, self._plans)
         handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
@@ -150,7 +162,7 @@ class App:
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
         )
-        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(self._sources))
+        log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
         try:
@@ -246,7 +258,7 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             self._loaded, self._plans = loaded, plans
             await self._intake.replan(plans, change.lines.changed)
-            made = make_sources(new, plans, self._clock, control.runtime_directory())
+            made = self._make_sources(new, plans)
             touched = {*change.sources.new, *change.sources.changed}
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             if change.delivery:
@@ -322,6 +334,9 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
+        return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
+
     def _conditions(self) -> Iterable[Condition]:
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
 
@@ -348,10 +363,10 @@ def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child
 
 
 def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
 ) -> dict[str, Source]:
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`; nowhere, where there is none."""
+    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -380,5 +395,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host)
+            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
     return sources

@@ -33,6 +33,7 @@ State = Literal["yes", "no", "waiting"]
 KindName = Literal[
     "not_turning",
     "clock_wrong",
+    "outbox_removed",
     "outbox_full",
     "outbox_unwritable",
     "intake_failing",
@@ -89,6 +90,7 @@ KINDS: dict[KindName, Kind] = {
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
         Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
+        Kind("outbox_removed", _IN, remedy="systemctl restart oden-gateway"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
         Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),

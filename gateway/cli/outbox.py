@@ -182,7 +182,7 @@ def _chosen(arguments: argparse.Namespace) -> Question:
 def _list(arguments: argparse.Namespace) -> int:
     items = ask(arguments, "list", Question(_filter(arguments), line=arguments.line, limit=arguments.limit))
     records = [item["record"] for item in items if "record" in item]
-    more = {"more": True} in items
+    more, unread = {"more": True} in items, sum(item.get("unread", 0) for item in items)
     if arguments.json:
         print(json.dumps({"records": records, "more": more}, ensure_ascii=False))
     elif not records:
@@ -192,7 +192,12 @@ def _list(arguments: argparse.Namespace) -> int:
             print(row)
         if more:
             print(f"\nThese are the first {len(records)}; there are more (--limit).")
-    return 0
+    if unread:
+        text = (
+            f"{unread} row{'' if unread == 1 else 's'} could not be read and {'is' if unread == 1 else 'are'} not shown"
+        )
+        print(f"{text}: `oden-gateway outbox verify` says more.", file=sys.stderr)
+    return 1 if unread else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -100,14 +100,16 @@ class ControlHandlers:
     # Commands
 
     async def _list(self, arguments: Question) -> AsyncIterator[Answer]:
-        """Records, at the most `limit`; then whether there are more."""
-        number = 0
-        async for listed in self._all(arguments.wanted):
+        """Records, at the most `limit`; whether there are more; and how many rows could not be read."""
+        number, unread = 0, list[str]()
+        async for listed in self._all(arguments.wanted, unread):
             if number == arguments.limit:
                 yield {"more": True}
-                return
+                break
             number += 1
             yield {"record": LISTED.dump_python(listed, mode="json")}
+        if unread:
+            yield {"unread": len(unread)}
 
     async def _show(self, arguments: Question) -> AsyncIterator[Answer]:
         (listed,) = await self._named(arguments.wanted)
@@ -282,13 +284,15 @@ class ControlHandlers:
             raise OutboxError(f"{number} called '{arguments.line}'. Lines here: {some}")
         return replace(arguments, wanted=replace(arguments.wanted, lines=(keys[0],)))
 
-    async def _pages(self, wanted: Filter, *, still: bool = False) -> AsyncIterator[list[Listed]]:
-        """What fits, a page at a time. `still`: without dead letters that come meanwhile, also by what is done to
-        these."""
+    async def _pages(
+        self, wanted: Filter, *, still: bool = False, unread: list[str] | None = None
+    ) -> AsyncIterator[list[Listed]]:
+        """What fits, a page at a time; rows that cannot be read are added to `unread`. `still`: without dead letters
+        that come meanwhile, also by what is done to these."""
         end = await self._outbox(lambda outbox: (outbox.lanes.get(DEAD) or Lane("")).tail)
         begin: Cursor | None = None
         while True:
-            matches, begin = await self._outbox(page, wanted, begin)
+            matches, begin = await self._outbox(page, wanted, begin, unread=unread)
             if still:
                 matches = [listed for listed in matches if listed.where not in LETTERS or listed.position < end]
             if matches:
@@ -296,8 +300,8 @@ class ControlHandlers:
             if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where in LETTERS):
                 return
 
-    async def _all(self, wanted: Filter) -> AsyncIterator[Listed]:
-        async for matches in self._pages(wanted):
+    async def _all(self, wanted: Filter, unread: list[str] | None = None) -> AsyncIterator[Listed]:
+        async for matches in self._pages(wanted, unread=unread):
             for listed in matches:
                 yield listed
 

@@ -9,6 +9,7 @@ from gateway.batch import IntakeHealth
 from gateway.health import Condition
 from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES
+from gateway.outbox.directory import REMOVED
 from gateway.status import findings
 from gateway.status.findings import LATE, LATELY
 from gateway.status.snapshot import Snapshot, SourceStatus
@@ -43,6 +44,17 @@ def test_p11_a_certificate_that_is_refused_for_its_dates_is_a_problem_with_its_n
         kinds = {found.kind: found.text for found in findings.delivery(oden, picture.lines, picture.outbox, NOW)}
         assert next(iter(kinds)) == "certificate_dates"
         assert f"({words}); for the gateway it is 20" in kinds["certificate_dates"]
+
+
+def test_files_that_were_removed_are_no_full_disk_and_nothing_is_called_safe(picture: Snapshot) -> None:
+    """A problem with its name; what waits is not safe on disk then."""
+    full = f"{REMOVED} in /var/lib/oden-gateway"
+    [condition] = findings.intake(IntakeHealth(), full)
+    assert condition.kind == "outbox_removed"
+    oden = replace(picture.oden, held=UNREACHABLE)
+    [said] = texts(findings.delivery(oden, picture.lines, picture.outbox, NOW, full))
+    assert "safe" not in said
+    assert " wait" in said
 
 
 def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
