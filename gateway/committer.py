@@ -19,6 +19,8 @@ from functools import partial
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
+from gateway.fewer_notices import fewer
+from gateway.horizon import Horizon
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record
@@ -47,6 +49,7 @@ class Committer:
         self,
         ask: Ask,
         repeats: Repeats,
+        horizon: Horizon,
         clock: Clock,
         on_stored: Callable[[], None],
         on_noticed: Callable[[Sequence[Notice]], None],
@@ -56,6 +59,7 @@ class Committer:
         `on_end` when a commit is over or was given up."""
         self._ask = ask
         self._repeats = repeats
+        self._horizon = horizon
         self._clock = clock
         self._on_stored = on_stored
         self._on_noticed = on_noticed
@@ -91,6 +95,7 @@ class Committer:
         """Lines that have gone, of which everything is stored."""
         for line in lines:
             self._rows.pop(line, None)
+            self._horizon.forget(line)
 
     def take_over(
         self,
@@ -179,14 +184,18 @@ class Committer:
         """Everything that there is, as a commit."""
         known = self._repeats.take()
         self._number += 1
+        heard = self._horizon.take(self._moved, self._number, self._clock.now())
         commit = Commit(
             number=self._number,
             states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
             records=tuple(self._records),
-            notices=tuple(self._notices),
+            notices=fewer(self._notices),
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,
+            heard=heard.row,
+            trails=heard.beginnings,
+            heard_since=heard.since,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)
