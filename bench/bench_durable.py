@@ -50,6 +50,8 @@ from tests.peers import OpcuaServer, free_port  # noqa: E402 - the tests are no 
 
 LINES = 40
 PATIENCE = 300.0
+SHOWN = 4.0
+"""Seconds after which the gateway's status shows what it has taken."""
 TURNS = 2
 """How often the script and the gateway take turns."""
 SECONDS = 15.0
@@ -90,6 +92,11 @@ lines:
 {lines}
 outbox: {{directory: "{folder}/outbox", min_free: 0%}}
 status: {{listen: "127.0.0.1:{status}"}}
+"""
+KNOWN_AT_ODEN = """
+categories: [Uptime, Unplanned Downtime]
+reasons: [Jam]
+products: [Film]
 """
 MQTT_SOURCE = 'floor: {{type: mqtt, url: "mqtt://127.0.0.1:{mqtt}", client_id: bench}}'
 MQTT_INPUTS = """
@@ -206,8 +213,12 @@ class Gateway(Taker):
         (folder / "gateway.yaml").write_text(text, encoding="utf-8")
         self.ledger = folder / "ledger.jsonl"
         self._page, self._oden_port = ports["status"], ports["oden"]
+        names = ", ".join(f"Line {n:02}" for n in range(number))
+        plant = f"factories: [{{name: Factory A, lines: [{names}]}}]\n{KNOWN_AT_ODEN}"
+        (folder / "plant.yaml").write_text(plant, encoding="utf-8")
         serve = ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self.ledger)]
-        environment = os.environ | {"ODEN_STAND_IN_TOKEN": "bench"}
+        serve += ["--plant", str(folder / "plant.yaml")]
+        environment = os.environ | {"ODEN_STAND_IN_TOKEN": "bench", "RUNTIME_DIRECTORY": str(folder)}
         self._oden = Part("the stand-in", serve, folder / "oden.log", environment)
         run = ["run", "-c", str(folder / "gateway.yaml")]
         fast = environment | {"ODEN_GATEWAY_ODEN__RATE": "100/s"}
@@ -225,6 +236,7 @@ class Gateway(Taker):
         until(self._is_connected)
 
     def be_steady(self) -> None:
+        time.sleep(SHOWN)
         until(lambda: not self.waiting())
         self._process.stop()
         self._process = self._slow

@@ -148,7 +148,7 @@ class App:
         await self._begin_delivery()
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
+        self._sources = self._make_sources(self._loaded.config, self._plans)
         handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
@@ -258,7 +258,7 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             self._loaded, self._plans = loaded, plans
             await self._intake.replan(plans, change.lines.changed)
-            made = make_sources(new, plans, self._clock, control.runtime_directory())
+            made = self._make_sources(new, plans)
             touched = {*change.sources.new, *change.sources.changed}
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             if change.delivery:
@@ -334,6 +334,9 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
+        return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
+
     def _conditions(self) -> Iterable[Condition]:
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
 
@@ -360,10 +363,10 @@ def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child
 
 
 def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
 ) -> dict[str, Source]:
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`; nowhere, where there is none."""
+    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -392,5 +395,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host)
+            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
     return sources

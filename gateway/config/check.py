@@ -112,7 +112,7 @@ def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
             text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
             yield ConfigFault((*loc, key), text)
         elif file is not None and not file.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)")
+            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
     if source.key is not None and source.certificate is None:
         yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
 
@@ -231,7 +231,7 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
     elif topic.startswith(f"{SPARKPLUG}/"):
         yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
+    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
     for at, path in paths:

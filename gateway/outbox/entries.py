@@ -345,6 +345,8 @@ class Summary:
     """Why nothing more is taken in; None while there is room."""
     damaged: tuple[str, ...]
     """Folders of damaged files that nobody has seen to yet."""
+    intervals: Mapping[str, Interval] = field(default_factory=dict)
+    """By key, what is known of the intervals that the dead letters are about."""
 
 
 ATTEMPT = TypeAdapter(Attempt)

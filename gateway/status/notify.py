@@ -22,6 +22,11 @@ class Systemd:
         self.watchdog_interval = _watchdog_interval(environ)
         """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is a service manager that is told anything."""
+        return bool(self._address)
+
     def ready(self) -> None:
         self._send("READY=1")
 

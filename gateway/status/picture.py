@@ -123,10 +123,12 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
+        room=connection.room,
         newest_at=connection.newest_at,
         certificate_ends=connection.certificate_ends,
         unmatched={
-            address: count for (name, address), count in parts.intake.health.unmatched.items() if name == source.name
+            **connection.unwanted,
+            **{address: n for (name, address), n in parts.intake.health.unmatched.items() if name == source.name},
         },
     )
 

@@ -1,8 +1,8 @@
 """What can go wrong between a broker and the gateway, as functions that need only a stage, and what became of each
 event.
 
-Each scenario publishes events with payloads of their own and equal ones around what it does, without any identity in
-the payload. After it the faults end, everything is delivered, and `perform` judges name by name.
+Each scenario publishes events with payloads of their own and equal ones around what it does; unless told, without any
+identity in the payload. After it the faults end, everything is delivered, and `perform` judges name by name.
 """
 
 import asyncio
@@ -35,10 +35,12 @@ _PATIENCE = 60.0
 class Stage:
     """A broker, a tap before it, a gateway behind the tap and the Oden stand-in, with an order that is on."""
 
-    def __init__(self, folder: Path, broker: Broker, seed: int, scenario: "Scenario") -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, seed: int, scenario: "Scenario", *, identified: bool = False
+    ) -> None:
         self.broker = broker
         self.tap = MqttTap(broker.port)
-        self.events = Events()
+        self.events = Events(identified=identified)
         self.chance = random.Random(seed)
         self._folder = folder
         self._scenario = scenario
@@ -54,7 +56,12 @@ class Stage:
         await self.tap.start()
         keepalive, size_limit = f"{self._scenario.keepalive:g}s", self._scenario.size_limit
         self._run = GatewayRun.with_mqtt(
-            self._folder / "gateway", self.tap.port, self.broker.version, keepalive=keepalive, size_limit=size_limit
+            self._folder / "gateway",
+            self.tap.port,
+            self.broker.version,
+            keepalive=keepalive,
+            size_limit=size_limit,
+            identified=self.events.identified,
         )
         await self.broker.start()
         await self.run.start_oden()
@@ -85,7 +92,8 @@ class Stage:
             await self.run.until_settled(QUIET + 1.5 * self.broker.redelivers_late, LONGEST)
         except AssertionError:
             settled = False
-        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled)
+        cuts = self.tap.accepted - 1
+        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled, cuts=cuts)
 
     def _sent(self) -> Counter[str]:
         """What has come to the gateway through the tap, by name; redeliveries count."""
@@ -283,6 +291,60 @@ async def blocked(stage: Stage) -> None:
     await stage.run.start_oden()
 
 
+async def schedule(stage: Stage) -> None:
+    """Thousands of events, and twelve faults by chance one after another; each begins while events keep coming."""
+    faults = [_lost_pubacks, _lost_publishes, _cut_at_a_puback, _cut_now, _killed, _hung_and_killed]
+    for _ in range(12):
+        fault = stage.chance.choice(faults)
+        events = stage.mixed(stage.chance.randint(50, 150), stage.chance.randint(50, 150))
+        publishing = asyncio.create_task(_stream(stage, events))
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.6))
+        await fault(stage)
+        await publishing
+        stage.tap.relent()
+        await stage.run.until_connected()
+
+
+async def _lost_pubacks(stage: Stage) -> None:
+    _without_pubacks(stage)
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    stage.tap.relent()
+    stage.tap.cut()
+
+
+async def _lost_publishes(stage: Stage) -> None:
+    stage.tap.swallow(TO_GATEWAY, "PUBLISH")
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    stage.tap.relent()
+    stage.tap.cut()
+
+
+async def _cut_at_a_puback(stage: Stage) -> None:
+    stage.tap.cut_at(TO_PEER, "PUBACK", stage.chance.randint(1, 60), passing=stage.chance.random() < 0.5)
+
+
+async def _cut_now(stage: Stage) -> None:
+    stage.tap.cut()
+
+
+async def _killed(stage: Stage) -> None:
+    await stage.run.kill_gateway()
+    stage.run.start_gateway()
+
+
+async def _hung_and_killed(stage: Stage) -> None:
+    stage.run.gateway.freeze()
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    await _killed(stage)
+
+
+async def _stream(stage: Stage, messages: list[tuple[str, bytes]]) -> None:
+    """Publish in groups over about a second."""
+    for begin in range(0, len(messages), 20):
+        await stage.broker.publish(*messages[begin : begin + 20])
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.1))
+
+
 async def _fill(stage: Stage) -> None:
     """Take Oden away and publish until the outbox is full and the broker sends no more."""
     await stage.run.stop_oden()
@@ -330,16 +392,17 @@ SCENARIOS = {
     "frozen-and-killed": Scenario(frozen_and_killed),
     "many-unacknowledged": Scenario(many_unacknowledged),
     "restart-while-full": Scenario(restart_while_full, size_limit="10 MB"),
+    "schedule": Scenario(schedule),
     "blocked": Scenario(blocked, keepalive=KEEPALIVE, size_limit="10 MB"),
 }
 
 
-async def perform(scenario: str, broker: str, folder: Path, seed: int = 0) -> Judgement:
+async def perform(scenario: str, broker: str, folder: Path, seed: int = 0, *, identified: bool = False) -> Judgement:
     """Play one scenario with one broker in an empty `folder`, by their names; AssertionError where it cannot be
-    played.
+    played. `identified`: each event has an `id`.
     """
     chosen = SCENARIOS[scenario]
-    stage = Stage(folder, BROKERS[broker](folder / broker), seed, chosen)
+    stage = Stage(folder, BROKERS[broker](folder / broker), seed, chosen, identified=identified)
     assert stage.broker.durable or not chosen.ends_broker, f"{broker} keeps nothing over its end"
     try:
         await stage.set_up()
