@@ -324,12 +324,34 @@ class OutboxConfig(Section):
         return size
 
 
+Tone = Literal["running", "planned", "stopped"]
+"""How the status page shows a state: it runs, it stands and that is planned, it stands and should not."""
+
+
 class Status(Section):
     """The status page and what stands beside it."""
 
     listen: Annotated[str, Field(pattern=r"^[^\s]+:\d+$")] = Field(
         "127.0.0.1:8321",
-        description="Address and port of the status page. It has no password: keep it on this machine.",
+        description="Address and port of the status page. Without `token` it has no password: keep it on this machine.",
+    )
+    hosts: list[Name] = Field(
+        [],
+        description="Names by which browsers may ask for the page, such as `line-gateway.plant.example`, beside the "
+        "name in `listen`, `localhost`, this machine's own name and any IP address. Under other names it is refused, "
+        "so that no web site can read it through somebody's browser.",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="Absent, whoever reaches the page can read it. With a token a browser asks for it as the password "
+        "of any user, and programs send it as `Authorization: Bearer TOKEN`; only `/healthz` and `/readyz` need none. "
+        "It is sent in clear: over a network put TLS before the page. Write `${secret:NAME}`.",
+    )
+    categories: dict[Name, Tone] = Field(
+        {},
+        description="How the page shows the state categories of your factory: `{Uptime: running, Setup: planned, "
+        "Breakdown: stopped}`. A category that is not named has a neutral colour, but for those that a `preset` of "
+        "states makes.",
     )
 
 

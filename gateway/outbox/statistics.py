@@ -71,12 +71,15 @@ def dead_letters(cache: OutboxCache, newest: int) -> list[DeadLetter]:
 
 def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
     """Counts, and the `newest` notices and dead letters."""
+    letters = dead_letters(cache, newest)
+    about = ((letter.record.interval, cache.interval(letter.record.interval)) for letter in letters)
     return Summary(
         counts(cache),
         cache.totals.copy(),
         tuple(notices(cache, newest)),
-        tuple(dead_letters(cache, newest)),
+        tuple(letters),
         rows.used(),
         rows.full(),
         tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
+        {key: interval for key, interval in about if interval is not None},
     )
