@@ -8,9 +8,12 @@ COPY requirements.lock requirements-build.lock ./
 RUN python -m venv --without-pip /opt/oden-gateway \
  && pip --python /opt/oden-gateway install --require-hashes --only-binary :all: -r requirements.lock \
  && pip install --require-hashes --only-binary :all: -r requirements-build.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY gateway gateway
+# What `oden-gateway version` says beside the version: --build-arg COMMIT=$(git describe --tags --always --dirty)
+ARG COMMIT=
+RUN if [ -n "$COMMIT" ]; then echo "$COMMIT" > gateway/COMMIT; fi
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
  && pip --python /opt/oden-gateway install --no-deps --no-index /dist/*.whl
 

@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb package lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -64,6 +64,12 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
 	@.ci/peers
 	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+
+deb: ## build a Debian package for this machine's Python into dist/
+	@packaging/deb
+
+package: deb ## try the Debian package on a bare Debian that it boots: install, reload, upgrade, purge
+	@packaging/try
 
 lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
 	@.ci/lock

@@ -10,6 +10,8 @@ spaced     40 quality tests a second, one after another: each makes a record
 counted    40 messages of counters a second
 states     40 changes of state in 10 s: each makes records
 steady     40 lines with a counter each second and a scrap event every 20 s, for a minute
+steady10   the same of 10 lines
+steady100  the same of 100 lines
 tags       the same counters and states as changes of tags of an OPC UA server
 summed     20,000 scrap events that wait at the broker, to be summed
 recorded   10,000 quality tests that wait at the broker
@@ -48,6 +50,8 @@ from tests.peers import OpcuaServer, free_port  # noqa: E402 - the tests are no 
 
 LINES = 40
 PATIENCE = 300.0
+SHOWN = 4.0
+"""Seconds after which the gateway's status shows what it has taken."""
 TURNS = 2
 """How often the script and the gateway take turns."""
 SECONDS = 15.0
@@ -62,9 +66,11 @@ LIMITS = {
 """Of the gateway's figure over the script's: `rate` at least, the others at most."""
 STEADY_GB, STEADY_CPU = 0.3, 4.0
 """GB an hour, and per cent of a core, at most."""
+FLASH = {"an eMMC of 16 GB, 1,000 cycles": 16_000, "an SD card of 32 GB, 300 cycles": 9_600}
+"""GB that can be written in all, where the card writes no more than it is told to."""
 
 CONFIG = """
-oden: {{url: "http://127.0.0.1:{oden}/v2", token: bench, rate: {rate}/s, allow_faster_for_tests: true}}
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: bench, rate: 1/s, allow_faster_for_tests: true}}
 sources:
   {source}
 templates:
@@ -77,7 +83,7 @@ templates:
       input: state
       codes: {{1: {{category: Uptime}}, 2: {{category: Unplanned Downtime, reason: Jam}}}}
     scrap_yield:
-      every: 60s
+      every: {every}
       entries:
         - {{count: good, raw_data: {{yield: "{{n}}"}}}}
         {scrap}
@@ -86,6 +92,11 @@ lines:
 {lines}
 outbox: {{directory: "{folder}/outbox", min_free: 0%}}
 status: {{listen: "127.0.0.1:{status}"}}
+"""
+KNOWN_AT_ODEN = """
+categories: [Uptime, Unplanned Downtime]
+reasons: [Jam]
+products: [Film]
 """
 MQTT_SOURCE = 'floor: {{type: mqtt, url: "mqtt://127.0.0.1:{mqtt}", client_id: bench}}'
 MQTT_INPUTS = """
@@ -141,9 +152,9 @@ class Taker(ABC):
     @abstractmethod
     def stop(self) -> None: ...
 
-    def waiting(self) -> int:
-        """Records that are not at the stand-in yet."""
-        return 0
+    @abstractmethod
+    def be_steady(self) -> None:
+        """Wait until what it has taken is where it is to go, and go on as it does for years."""
 
     def usage(self) -> Usage:
         return Usage.of(self.pid)
@@ -172,20 +183,23 @@ class Script(Taker):
         said = self._log.read_text(encoding="ascii").split()
         return int(said[-1]) if said else 0
 
+    def be_steady(self) -> None:
+        """It keeps nothing back."""
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait()
 
 
 class Gateway(Taker):
-    """A gateway of LINES lines, from MQTT or with `tags` from OPC UA, and the stand-in that it delivers to."""
+    """A gateway of so many lines, from MQTT or OPC UA, and the stand-in that it delivers to."""
 
     name = "gateway"
 
-    def __init__(self, folder: Path, mqtt: int, *, rate: int = 20, opcua: int = 0) -> None:
+    def __init__(self, folder: Path, mqtt: int, *, every: str = "1h", opcua: int = 0, number: int = LINES) -> None:
         folder.mkdir()
-        ports = {"oden": free_port(), "status": free_port(), "mqtt": mqtt, "opcua": opcua, "rate": rate}
-        lines = "\n".join(f"  - {{line: Line {n:02}, use: press, with: {{plc: L{n:02}}}}}" for n in range(LINES))
+        ports = {"oden": free_port(), "status": free_port(), "mqtt": mqtt, "opcua": opcua}
+        lines = "\n".join(f"  - {{line: Line {n:02}, use: press, with: {{plc: L{n:02}}}}}" for n in range(number))
         text = CONFIG.format(
             source=(OPCUA_SOURCE if opcua else MQTT_SOURCE).format(**ports),
             inputs=OPCUA_INPUTS if opcua else MQTT_INPUTS,
@@ -193,16 +207,23 @@ class Gateway(Taker):
             rules="[]" if opcua else RULES,
             lines=lines,
             folder=folder,
+            every=every,
             **ports,
         )
         (folder / "gateway.yaml").write_text(text, encoding="utf-8")
         self.ledger = folder / "ledger.jsonl"
         self._page, self._oden_port = ports["status"], ports["oden"]
+        names = ", ".join(f"Line {n:02}" for n in range(number))
+        plant = f"factories: [{{name: Factory A, lines: [{names}]}}]\n{KNOWN_AT_ODEN}"
+        (folder / "plant.yaml").write_text(plant, encoding="utf-8")
         serve = ["simulate", "oden", "--port", str(ports["oden"]), "--ledger", str(self.ledger)]
-        environment = os.environ | {"ODEN_STAND_IN_TOKEN": "bench"}
+        serve += ["--plant", str(folder / "plant.yaml")]
+        environment = os.environ | {"ODEN_STAND_IN_TOKEN": "bench", "RUNTIME_DIRECTORY": str(folder)}
         self._oden = Part("the stand-in", serve, folder / "oden.log", environment)
         run = ["run", "-c", str(folder / "gateway.yaml")]
-        self._process = Part(self.name, run, folder / "gateway.log", environment)
+        fast = environment | {"ODEN_GATEWAY_ODEN__RATE": "100/s"}
+        self._process = Part(self.name, run, folder / "gateway.log", fast)
+        self._slow = Part(self.name, run, folder / "gateway.log", environment)
 
     @property
     def pid(self) -> int:
@@ -212,17 +233,30 @@ class Gateway(Taker):
         self._oden.start()
         until(lambda: listens(self._oden_port))
         self._process.start()
-        until(lambda: (status := status_json(self._page)) and all(one["connected"] for one in status["sources"]))
+        until(self._is_connected)
+
+    def be_steady(self) -> None:
+        time.sleep(SHOWN)
+        until(lambda: not self.waiting())
+        self._process.stop()
+        self._process = self._slow
+        self._process.start()
+        until(self._is_connected)
 
     def stop(self) -> None:
         self._process.stop()
         self._oden.stop()
+
+    def _is_connected(self) -> bool:
+        status = status_json(self._page)
+        return status is not None and all(one["connected"] for one in status["sources"])
 
     def stored(self) -> int:
         status = status_json(self._page)
         return 0 if status is None else sum(one["samples"]["good"] for one in status["sources"])
 
     def waiting(self) -> int:
+        """Records that are not at the stand-in yet."""
         status: Any = status_json(self._page)
         records = {} if status is None else status["outbox"]["records"]
         return sum(records.get(state, 1) for state in ("waiting", "sending", "in_doubt"))
@@ -264,7 +298,8 @@ def mosquitto(folder: Path) -> Iterator[int]:
 class Plant:
     """Publishes what lines say."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, lines: int = LINES) -> None:
+        self._lines = lines
         self._client = Client(CallbackAPIVersion.VERSION2, "plant", protocol=MQTTProtocolVersion.MQTTv5)
         self._client.max_inflight_messages_set(1000)
         self._client.connect("127.0.0.1", port)
@@ -281,11 +316,11 @@ class Plant:
 
     def begin(self) -> int:
         """Each line has an order and a state; how many messages that are."""
-        for line in range(LINES):
+        for line in range(self._lines):
             self.say(line, "order", number=f"A{line}")
             self.say(line, "state", code=1)
             self.say(line, "good", value=0)
-        return 3 * LINES
+        return 3 * self._lines
 
     def event(self, what: str, line: int) -> None:
         """One message that a line sends."""
@@ -329,7 +364,8 @@ def spaced(taker: Taker, plant: Plant, what: str, rate: float = 40.0) -> Figure:
     """Events one after another, once what the plant has said before is at Oden."""
     taker.start()
     known = plant.begin()
-    until(lambda: taker.stored() >= known and not taker.waiting())
+    until(lambda: taker.stored() >= known)
+    taker.be_steady()
     time.sleep(2.0)
     before, begun, known = taker.usage(), time.monotonic(), taker.stored()
     number = plant.spaced(what, rate, SECONDS)
@@ -344,6 +380,7 @@ def backlog(taker: Taker, plant: Plant, what: str, number: int) -> Figure:
     taker.start()
     known = plant.begin()
     until(lambda: taker.stored() >= known)
+    taker.be_steady()
     time.sleep(2.0)
     known = taker.stored()
     os.kill(taker.pid, signal.SIGSTOP)
@@ -358,7 +395,7 @@ def backlog(taker: Taker, plant: Plant, what: str, number: int) -> Figure:
 
 def main() -> int:
     """Run what is named, or everything."""
-    wanted = sys.argv[1:] or ["spaced", "counted", "states", "steady", "tags", "summed", "recorded", "latency"]
+    wanted = sys.argv[1:] or [*SCENARIOS]
     failed = False
     with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
         folder = Path(name)
@@ -402,18 +439,19 @@ def _median(figures: list[Figure]) -> Figure:
     return Figure(*(statistics.median(getattr(one, name) for one in figures) for name in ("disk", "cpu", "rate")))
 
 
-def steady(folder: Path, scenario: str) -> bool:
-    """Forty lines for a minute."""
+def steady(folder: Path, scenario: str, lines: int = LINES) -> bool:
+    """So many lines for a minute."""
     with mosquitto(folder) as port:
-        plant, gateway = Plant(port), Gateway(folder / "taker", port)
+        plant, gateway = Plant(port, lines), Gateway(folder / "taker", port, every="60s", number=lines)
         gateway.start()
         known = plant.begin()
-        until(lambda: gateway.stored() >= known and not gateway.waiting())
+        until(lambda: gateway.stored() >= known)
+        gateway.be_steady()
         time.sleep(2.0)
         before, begun = gateway.usage(), time.monotonic()
         for second in range(60):
-            for line in range(LINES):
-                time.sleep(max(0.0, begun + second + line / LINES - time.monotonic()))
+            for line in range(lines):
+                time.sleep(max(0.0, begun + second + line / lines - time.monotonic()))
                 plant.event("good", line)
                 if (second + line) % 20 == 0:
                     plant.event("scrap", line)
@@ -421,7 +459,7 @@ def steady(folder: Path, scenario: str) -> bool:
         memory = gateway.resident()
         gateway.stop()
         plant.close()
-    return _steadily(scenario, used, seconds, memory)
+    return _steadily(scenario, used, seconds, memory) or lines > LINES
 
 
 def _steadily(scenario: str, used: Usage, seconds: float, memory: float) -> bool:
@@ -431,7 +469,9 @@ def _steadily(scenario: str, used: Usage, seconds: float, memory: float) -> bool
         f"{scenario:9} {hourly:.2f} GB an hour (at most {STEADY_GB}), {share:.1f} % of a core (at most {STEADY_CPU}): ",
         end="",
     )
-    print(f"{'yes' if right else 'NO'}; {memory:.0f} MiB resident", flush=True)
+    print(f"{'yes' if right else 'NO'}; {memory:.0f} MiB resident")
+    for name, cycled in FLASH.items():
+        print(f"{scenario:9} {cycled / (hourly * 24 * 365):.0f} years of {name}", flush=True)
     return right
 
 
@@ -450,9 +490,10 @@ async def _tags(folder: Path, scenario: str) -> bool:
     await server.start()
     for name, value in values.items():
         await server.add(name, value)
-    gateway = Gateway(folder / "taker", 0, opcua=server.port)
+    gateway = Gateway(folder / "taker", 0, every="60s", opcua=server.port)
     await asyncio.to_thread(gateway.start)
     await asyncio.sleep(5.0)
+    await asyncio.to_thread(gateway.be_steady)
     before, begun = gateway.usage(), time.monotonic()
     for second in range(60):
         for line in range(LINES):
@@ -470,7 +511,7 @@ async def _tags(folder: Path, scenario: str) -> bool:
 def latency(folder: Path, scenario: str) -> bool:
     """From the publisher to the stand-in's ledger."""
     with mosquitto(folder) as port:
-        plant, gateway = Plant(port), Gateway(folder / "taker", port, rate=1000)
+        plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
         plant.begin()
         until(lambda: gateway.stored() >= 3 * LINES and not gateway.waiting())
@@ -496,6 +537,8 @@ SCENARIOS: dict[str, Callable[[Path, str], bool]] = {
     "summed": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "scrap", 20_000)),
     "recorded": lambda folder, name: beside(folder, name, lambda taker, plant: backlog(taker, plant, "lab", 10_000)),
     "steady": steady,
+    "steady10": lambda folder, name: steady(folder, name, 10),
+    "steady100": lambda folder, name: steady(folder, name, 100),
     "tags": tags,
     "latency": latency,
 }

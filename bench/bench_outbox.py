@@ -1,4 +1,4 @@
-"""What the outbox costs: per record at 1,000, 100,000 and 1,000,000 waiting records, in memory, and on the flash.
+"""What the outbox costs: per record at 1,000, 100,000 and 1,000,000 waiting records, and in memory.
 
 Figures of one size are told as ratios to those of the smallest, measured in the same run, because machines are noisy.
 Give other sizes as arguments.
@@ -22,9 +22,6 @@ LINES = 40
 SIZES = (1_000, 100_000, 1_000_000)
 ROUNDS = 300
 START = 1_800_000_000
-EMMC_GB = 16
-EMMC_CYCLES = 1_000
-"""Erase cycles that a cheap eMMC is good for."""
 
 
 def waiting(number: int, lines: int = LINES) -> list[Record]:
@@ -88,38 +85,6 @@ def measure(size: int, directory: Path) -> dict[str, float]:
     }
 
 
-def written_per_hour(directory: Path) -> float:
-    """Bytes that 40 steady lines make the kernel write to the disk in an hour: a state every 2 min, output every
-    minute, line states every 5 s. Half a minute of plant time in each of 20 steps, delivered as it comes."""
-    outbox = open_outbox(directory, limit=2**40, min_free=0.0, span=900.0)
-
-    def written() -> int:
-        text = Path("/proc/self/io").read_text()
-        return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("write_bytes"))
-
-    begun = written()
-    minutes = 10
-    for minute in range(minutes):
-        for _ in range(0, 60, 5):
-            states = {f"Factory A/Line {one:02}": {"head": "x" * 2_000} for one in range(LINES)}
-            outbox.commit(Commit(number=outbox.last_commit() + 1, states=states))
-        for record in waiting(minute, LINES // 2):
-            outbox.commit(Commit(number=outbox.last_commit() + 1, records=(record,)))
-        outbox.commit(
-            Commit(
-                number=outbox.last_commit() + 1,
-                records=tuple(record for record in waiting(minute) if record.kind == "output"),
-            )
-        )
-        for work in outbox.work():
-            if work.attempt is None and work.records[0].kind == "start":
-                attempt = Attempt(work.lane, work.positions, "interval/set", "{}", 0.0)
-                outbox.begin(work, attempt)
-                outbox.settle(replace(work, attempt=attempt), {work.positions[0]: "id"})
-    outbox.close()
-    return (written() - begun) * 60 / minutes
-
-
 def main() -> None:
     """Each size in a process of its own, so that memory is that of the size."""
     if sys.argv[1:2] == ["--one"]:
@@ -136,13 +101,6 @@ def main() -> None:
         cells = [f"{found[name]:8.0f} us {found[name] / first[name]:4.2f}x" for name in ("append", "pick", "settle")]
         print(f"{size:>10} {' '.join(cells)} {found['open'] / 1e3:9.1f} ms", end=" ")
         print(f"{found['rss'] / 2**20:8.1f} MiB {(found['rss'] - first['rss']) / 2**20:+6.1f} MiB")
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        rate = written_per_hour(Path(folder))
-    years = EMMC_GB * 1e9 * EMMC_CYCLES / (rate * 24 * 365)
-    print(
-        f"40 steady lines write {rate / 1e6:.0f} MB an hour: "
-        f"{years:.0f} years of an eMMC of {EMMC_GB} GB (1,000 cycles)"
-    )
 
 
 if __name__ == "__main__":

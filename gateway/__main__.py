@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway import __version__
+from gateway.build import described
 from gateway.cli import call, check, clock, demo, explain, outbox, pki, record, replay, run, schema, simulate
 from gateway.errors import ConfigError, GatewayError
 
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _version(_: argparse.Namespace) -> int:
-    print(f"oden-gateway {__version__}")
+    print(f"oden-gateway {described()}")
     return 0
 
 

@@ -15,7 +15,8 @@ from typing import Literal
 
 import structlog
 
-from gateway import __version__, clock_control, control, ntp
+from gateway import clock_control, control, ntp
+from gateway.build import described
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
@@ -33,8 +34,10 @@ from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
+from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
+from gateway.recollection import recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.journal import Journal
@@ -53,6 +56,9 @@ GRACE = 10.0
 
 CLOSING = 2.0
 """Seconds in which what was taken in may be acknowledged while the sources are still connected."""
+
+STARTING = 120.0
+"""Seconds more that systemd is to wait for the start, said four times as often while the outbox is being opened."""
 
 SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
@@ -91,13 +97,14 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
-        await self._outbox.open(
+        await self._opened(
             lambda: open_outbox(
                 section.directory,
                 limit=section.size_limit,
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
+                live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
             )
         )
         try:
@@ -109,6 +116,9 @@ class App:
                     leap = self._clock_watch.land()
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
+                    if leap.other_life:
+                        rest_until = self._clock.now() + config.oden.settle
+                        await self._outbox(begin_life, self._life(), rest_until, is_other=True)
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -119,6 +129,17 @@ class App:
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
 
+    async def _opened(self, make: Callable[[], Outbox]) -> None:
+        """Open the outbox. To repair a large one can take longer than a start usually may: systemd is told so."""
+        opening = asyncio.ensure_future(self._outbox.open(make))
+        while not opening.done():
+            self._systemd.starting(STARTING)
+            await asyncio.wait({opening}, timeout=STARTING / 4)
+        opening.result()
+
+    def _life(self) -> LifeMark:
+        return LifeMark(self._loaded.config.outbox.directory.absolute(), control.runtime_directory())
+
     async def _serve(self, stop: asyncio.Event, known: KnownTime | None) -> None:
         """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
         known of the time at boot; None: the clock is set."""
@@ -127,8 +148,8 @@ class App:
         await self._begin_delivery()
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
         seen_until = await intake.load()
-        self._sources = make_sources(self._loaded.config, self._plans, self._clock, control.runtime_directory())
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake)
+        self._sources = self._make_sources(self._loaded.config, self._plans)
+        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -141,7 +162,7 @@ class App:
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
         )
-        log.info("gateway_started", version=__version__, lines=len(self._plans), sources=len(self._sources))
+        log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
         try:
@@ -185,6 +206,10 @@ class App:
                 since = math.floor(known.since or self._clock.now())
                 await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
                 await self._intake.load()
+        if not await self._outbox(is_compared):
+            with watch.busy():
+                await recollect(self._outbox, self._client, self._plans, self._clock.now())
+            await self._intake.load()
         for child in (_core("intake", self._intake), _core("delivery", self._drain)):
             supervisor.start(child)
         for source in self._sources.values():
@@ -233,7 +258,7 @@ class App:
                     raise GatewayError(f"source {name} does not end, so that the configuration cannot be changed")
             self._loaded, self._plans = loaded, plans
             await self._intake.replan(plans, change.lines.changed)
-            made = make_sources(new, plans, self._clock, control.runtime_directory())
+            made = self._make_sources(new, plans)
             touched = {*change.sources.new, *change.sources.changed}
             self._sources = {name: made[name] if name in touched else self._sources[name] for name in made}
             if change.delivery:
@@ -313,6 +338,9 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
+        return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
+
     def _conditions(self) -> Iterable[Condition]:
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
 
@@ -339,10 +367,10 @@ def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child
 
 
 def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None
+    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
 ) -> dict[str, Source]:
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`; nowhere, where there is none."""
+    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -371,5 +399,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host)
+            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
     return sources

@@ -13,7 +13,8 @@ then.
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -169,6 +170,15 @@ class ClockWatch:
         if self._witnesses.uptime() < LONGEST_WAIT and not self._witnesses.has_own_clock():
             return "this machine has no clock that runs while it is off, and was started just now"
         return None
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """What is done inside, before `run`, counts as turning."""
+        self.turned_at = self._clock.monotonic() + LONGEST_WAIT
+        try:
+            yield
+        finally:
+            self.turned_at = self._clock.monotonic()
 
     # While the gateway runs
 

@@ -14,13 +14,15 @@ class ConfigFault:
 
     `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
     is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
-    meant as it is.
+    meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
+    a share).
     """
 
     loc: tuple[str | int, ...]
     text: str
     at_key: bool = False
     warning: bool = False
+    absent: bool = False
 
 
 class InvalidConfig(GatewayError):
@@ -39,11 +41,12 @@ class Diagnostic:
     """One thing that is wrong in a configuration, with its position, as a user sees it.
 
     `where` is `file:line:column` or the name of an environment variable. `text` says what is wrong and what would be
-    right.
+    right. `absent` is as of a ConfigFault.
     """
 
     where: str
     text: str
+    absent: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.text}"
@@ -57,6 +60,15 @@ class ConfigError(GatewayError):
         self.diagnostics = tuple(diagnostics)
         self.warnings = tuple(warnings)
         super().__init__("\n".join(map(str, self.diagnostics)))
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether nothing is wrong but what is absent, so that it may be right later without anybody writing in it."""
+        return all(diagnostic.absent for diagnostic in self.diagnostics)
+
+
+class NotThereYet(GatewayError):
+    """What the configuration names could not be read for a while; it may come by itself."""
 
 
 class OutboxError(GatewayError):

@@ -33,6 +33,7 @@ State = Literal["yes", "no", "waiting"]
 KindName = Literal[
     "not_turning",
     "clock_wrong",
+    "outbox_removed",
     "outbox_full",
     "outbox_unwritable",
     "intake_failing",
@@ -52,6 +53,7 @@ KindName = Literal[
     "unconfirmed",
     "session_short",
     "address_refused",
+    "source_late",
     "watched_otherwise",
     "certificate_expires",
     "source_unprotected",
@@ -88,6 +90,7 @@ KINDS: dict[KindName, Kind] = {
     for kind in (
         Kind("not_turning", _IN | _OUT, remedy="journalctl -u oden-gateway -n 200"),
         Kind("clock_wrong", _IN | _OUT, by_design=True, remedy="timedatectl"),
+        Kind("outbox_removed", _IN, remedy="systemctl restart oden-gateway"),
         Kind("outbox_full", _IN, by_design=True, remedy="oden-gateway outbox stats"),
         Kind("outbox_unwritable", _IN, remedy="journalctl -u oden-gateway -n 50"),
         Kind("intake_failing", _IN, remedy="journalctl -u oden-gateway -n 200"),
@@ -107,6 +110,7 @@ KINDS: dict[KindName, Kind] = {
         Kind("unconfirmed", remedy="journalctl -u oden-gateway -n 50"),
         Kind("session_short", remedy="oden-gateway check"),
         Kind("address_refused", remedy="oden-gateway check"),
+        Kind("source_late", remedy="journalctl -u oden-gateway -n 50"),
         Kind("watched_otherwise", remedy="oden-gateway check"),
         Kind("certificate_expires", remedy="oden-gateway pki list"),
         Kind("source_unprotected", remedy="oden-gateway pki create"),

@@ -28,9 +28,10 @@ class Sample:
     `value` is a scalar or, for a message, whatever its JSON holds. `received` is the gateway's clock;
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
-    happened between the value before and this one was not watched. One message is one sample: all inputs that it
-    feeds change together. A source that reads tags and has lost its connection says so once: by a sample of bad
-    quality without a value for each tag.
+    happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
+    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample: all
+    inputs that it feeds change together. A source that reads tags and has lost its connection says so once: by a
+    sample of bad quality without a value for each tag.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Sample:
     source_time: float | None = None
     retained: bool = False
     initial: bool = False
+    distrust: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,15 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
 - All others keep the id of what they send again. With DUP, the same id and content are a redelivery. Without DUP they
   are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
   to count again.
+- Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
+  still have to send, and send it with DUP and any id: so there, with DUP, equal content is enough.
 
 Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
 the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
 when the session has been connected for LEFTOVER since, never by the time away.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -31,6 +33,10 @@ LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
 _LOOK_EVERY = 10.0
+_MOST = 0xFFFF
+"""Packet ids, and receipts."""
+_HALF = 0x7FFF
+"""Up to here the ids of a session cannot have come round."""
 MOST_BLOCKS = 100
 """Blocks of receipts that are kept apart on disk; then they are joined into one."""
 
@@ -64,6 +70,7 @@ class Head:
     counting: bool = True
     dup_seen: bool = False
     age: float = 0.0
+    reuses: bool = False
     blocks: tuple[tuple[int, int], ...] = ()
 
 
@@ -91,6 +98,10 @@ class Session:
         self.counting = True
         """Each id so far was the number of its message on its connection."""
         self.dup_seen = False
+        self.reuses = False
+        """A new message has got a lower id than the one before, long before all ids were used."""
+        self._last_new = 0
+        """Id of the last new message of this connection."""
         self._receipts: dict[int, Unconfirmed] = {}
         """By place; places only grow."""
         self._by_id: dict[int, int] = {}
@@ -124,6 +135,7 @@ class Session:
         """The session whose head and blocks, by their first places, are on disk. Raises ValueError for other texts."""
         session, known = cls(), HEAD.validate_json(head)
         session.counting, session.dup_seen, session._age = known.counting, known.dup_seen, known.age
+        session.reuses = known.reuses
         for first, end in known.blocks:
             session._blocks[first] = end
             for packet_id, digest, left_at, place in BLOCK.validate_json(blocks.get(first, "[]")):
@@ -176,7 +188,7 @@ class Session:
                 self._receipts[place] = receipt._replace(left_at=self._age)
                 self._changed.add(place)
         self._epoch += 1
-        self._number = 0
+        self._number = self._last_new = 0
         self._by_number = {}
         self._connected_at = at
         self._age_before = self._age
@@ -195,8 +207,8 @@ class Session:
         place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
-            if packet_id in self._by_id:
-                self._remove(self._by_id[packet_id])
+            self._learn(packet_id, dup=dup)
+            self._give_up(packet_id)
             place = self._next
             self._next += 1
         elif self._receipts[place].epoch == self._epoch:
@@ -262,10 +274,32 @@ class Session:
     def _same(self, packet_id: int, digest: str, *, dup: bool) -> int | None:
         """The place of the message in a session that keeps ids, None where it is new."""
         place = self._by_id.get(packet_id)
-        if place is None or self._receipts[place].digest != digest:
-            return None
-        silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and packet_id > self._number
-        return place if dup or silent else None
+        if place is not None and self._receipts[place].digest == digest:
+            silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and packet_id > self._number
+            return place if dup or silent else None
+        return next(filter(self._is_left, self._alike(digest)), None) if dup and self.reuses else None
+
+    def _alike(self, digest: str) -> Iterator[int]:
+        return (place for place, other in self._view if other == digest)
+
+    def _is_left(self, place: int) -> bool:
+        """Whether a receipt is there that an earlier connection has left."""
+        receipt = self._receipts.get(place)
+        return receipt is not None and receipt.epoch < self._epoch
+
+    def _learn(self, packet_id: int, *, dup: bool) -> None:
+        """Take note whether ids of new messages go back."""
+        if not dup:
+            self._head_changed |= not self.reuses and packet_id < self._last_new <= _HALF
+            self.reuses |= packet_id < self._last_new <= _HALF
+            self._last_new = packet_id
+
+    def _give_up(self, packet_id: int) -> None:
+        """A new message has got this id: the broker is done with the one that had it before. But one that uses ids
+        again may have been started anew, and still have to send that one with another id."""
+        place = self._by_id.get(packet_id)
+        if place is not None and not (self.reuses and self._is_left(place) and len(self) < _MOST):
+            self._remove(place)
 
     # Time
 
@@ -302,7 +336,7 @@ class Session:
                 self._blocks.pop(block, None)
             rows[block] = text
         self._changed, self._head_changed = set(), False
-        head = Head(self.counting, self.dup_seen, round(self._age, 3), tuple(self._blocks.items()))
+        head = Head(self.counting, self.dup_seen, round(self._age, 3), self.reuses, tuple(self._blocks.items()))
         return Changes(HEAD.dump_json(head).decode(), rows)
 
     def _touched(self) -> set[int]:
@@ -337,4 +371,4 @@ class Session:
 
     def _forget(self) -> None:
         self._remove_all(tuple(self._receipts))
-        self.counting, self.dup_seen, self._head_changed = True, False, True
+        self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

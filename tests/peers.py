@@ -209,8 +209,10 @@ class OpcuaServer:
         await server.start()
 
     async def stop(self) -> None:
-        """Stop it; clients lose their connection."""
+        """Stop it; clients lose their connection, and none gets another: the library waits for those for ever."""
         if self._server is not None:
+            listener: Any = self._server.bserver
+            listener._server.close()
             await self._server.stop()
             self._server = None
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -156,6 +157,47 @@ async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_o
         await intake.take(Arrival("plc", (Moment((Sample("plc", "nobody's", 1, rig.clock.now()),)),), done=unmoved.set))
         await unmoved.wait()
     assert seen != [before]
+
+
+async def test_p1_messages_that_only_move_what_is_remembered_share_a_commit(tmp_path: Path) -> None:
+    """Scrap that no run has made yet makes no record: fifty messages are acknowledged after a commit or two, each. What
+    makes a record does not wait, and takes up what waits."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await until(lambda: intake._committer._number == 1)
+        for number in range(50):
+            await intake.take(rig.message("scrap", {"qty": 1}, 100 + number))
+        assert rig.acked == []
+        await until(lambda: len(rig.acked) == 50)
+        assert intake._committer._number <= 5
+        await intake.take(rig.message("scrap", {"qty": 1}, 1))
+        await intake.take(rig.message("order", {"number": "A1"}, 2))
+        await until(lambda: rig.acked[50:] == [1, 2])
+        assert await rig.made() == {"start": 1}
+
+
+async def test_p1_the_next_batch_is_mapped_while_one_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a commit is on its way to the disk, what comes is mapped; it is stored and acknowledged after that."""
+    rig, goes_on, begun = Rig(tmp_path), threading.Event(), threading.Event()
+    commit = Outbox.commit
+
+    def slow(outbox: Outbox, change: Commit) -> None:
+        if change.records:
+            begun.set()
+            goes_on.wait(PATIENCE)
+        commit(outbox, change)
+
+    monkeypatch.setattr(Outbox, "commit", slow)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await until(begun.is_set)
+        await intake.take(rig.message("scrap", {"qty": 3}, 2))
+        await until(lambda: "scrap" in intake.state(PLAN.key).inputs)
+        assert rig.acked == []
+        goes_on.set()
+        await until(lambda: rig.acked == [1, 2])
 
 
 async def test_p1_nothing_is_acknowledged_while_the_disk_refuses(tmp_path: Path) -> None:

@@ -149,6 +149,61 @@ def test_p10_a_wrong_configuration_does_not_run(service: Service) -> None:
     assert not (service.folder / "outbox").exists()
 
 
+def listening(service: Service) -> socket.socket:
+    """A service manager's socket for the service."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(service.folder / "notify"))
+    listener.settimeout(PATIENCE)
+    service.environment |= {"NOTIFY_SOCKET": str(service.folder / "notify")}
+    return listener
+
+
+def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service) -> None:
+    """As a service it says what it waits for, and starts when that comes."""
+    del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    with listening(service) as listener:
+        process = service.start()
+        said = listener.recv(4096).decode()
+        assert said.startswith("STATUS=Waiting for what is not there yet: ")
+        assert "the secret 'oden_token' is not there" in said
+        (service.folder / "secrets").mkdir()
+        (service.folder / "secrets" / "oden_token").write_text("secret-of-the-plant")
+        wait_for(service.up)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
+
+
+def test_p10_a_person_is_told_at_once_of_a_secret_that_is_not_there(service: Service) -> None:
+    """Without a service manager nobody is made to wait: exit code 2, as for anything that is wrong."""
+    del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    process = service.start()
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert "the secret 'oden_token' is not there" in errors
+
+
+def test_p10_what_is_wrong_is_not_waited_for_although_a_secret_is_missing_too(service: Service) -> None:
+    """A mistake in the file does not pass by itself."""
+    del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    path = service.folder / "gateway.yaml"
+    path.write_text(path.read_text().replace("category", "categorie"))
+    with listening(service):
+        process = service.start()
+        process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+
+
+def test_p8_secrets_of_a_folder_that_is_loaded_whole_are_found(service: Service) -> None:
+    """systemd hands over `LoadCredential=secrets:FOLDER` as files named `secrets_NAME`."""
+    del service.environment["ODEN_GATEWAY_SECRET_ODEN_TOKEN"]
+    credentials = service.folder / "credentials"
+    credentials.mkdir()
+    (credentials / "secrets_oden_token").write_text("secret-of-the-plant")
+    service.environment["CREDENTIALS_DIRECTORY"] = str(credentials)
+    service.start()
+    wait_for(service.up)
+
+
 def test_p8_the_token_is_nowhere(service: Service) -> None:
     """Neither the log, nor the status API, nor the metrics, nor the outbox on disk contain it."""
     service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"

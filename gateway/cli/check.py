@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 
-from gateway.cli.phrases import listed, number
+from gateway.cli.phrases import listed, number, span
 from gateway.cli.startup import add_config_option, read_config
 from gateway.cli.summary import summary
 from gateway.config.loader import Loaded
 from gateway.config.model_files import yaml_text
-from gateway.config.schema import Line
+from gateway.config.schema import Line, MqttConfig
 from gateway.config.schema_intervals import Calendar, weekdays
 from gateway.config.schema_io import Entry
 from gateway.config.schema_walk import Loc
@@ -132,12 +132,25 @@ def _connections(loaded: Loaded) -> Iterator[str]:
         used = sum(given.source == name for line in config.lines for given in line.inputs.values())
         kind = "OPC UA server" if source.type == "opcua" else "MQTT broker"
         yield f"Source {name}: {kind} {source.url}, {f'{used} inputs' if used else 'which no input uses'}."
+        if isinstance(source, MqttConfig):
+            yield _queue(source.broker_queue)
     for name, table in loaded.lookups.items():
         if table.learned is not None:
             keep = f"the newest {table.learned.keep} rows are kept"
             yield f"Table {name}: each line learns it from the messages of its {table.learned.input}; {keep}."
             continue
         yield f"Table {name}: {len(table.rows)} rows of {config.tables[name].file}, read again when the file changes."
+
+
+def _queue(stated: int | None) -> str:
+    """For how long a broker keeps everything while the gateway is away."""
+    if stated is None:
+        text = "How many messages the broker keeps while the gateway is away is not stated (`broker_queue`)"
+        return f"  {text}; mosquitto keeps 1,000 unless told and drops later ones: {span(1000)} at one a second."
+    return (
+        f"  The broker keeps {stated:,} messages while the gateway is away: {span(stated)} at one a second, "
+        f"{span(stated * 60)} at one a minute. The page says how long that is at the rate that comes."
+    )
 
 
 def _lines(loaded: Loaded) -> Iterator[str]:

@@ -1,36 +1,31 @@
 """`oden-gateway outbox`: what waits for Oden, what Oden refused, and what to do about it."""
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 from pydantic import TypeAdapter
 
+from gateway.cli.outbox_access import Item, ask
+from gateway.cli.outbox_copies import backup, restore_from
 from gateway.cli.outbox_text import RecordDetails, compute_figures, describe, stats, table
 from gateway.cli.startup import add_config_option, read_config
-from gateway.config.schema import OutboxConfig
 from gateway.config.schema_base import Duration
-from gateway.errors import GatewayError, OutboxError
-from gateway.outbox.control_handlers import QUESTION, ControlHandlers, Question
+from gateway.errors import GatewayError
+from gateway.outbox.control_handlers import Question
 from gateway.outbox.listing import LISTED, Filter, Where
-from gateway.outbox.store import Outbox
-from gateway.outbox.thread import OutboxThread, open_outbox
 
 LISTED_AT_ONCE = 50
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 _DETAILS = TypeAdapter(RecordDetails)
-
-Item = dict[str, Any]
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -95,6 +90,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument(
         "file", metavar="FILE", type=Path, help="what `export` printed, changed; - reads standard input"
     )
+    about = "copy the outbox into a file, as it is at one moment; the gateway may run meanwhile"
+    command = _add(group, "backup", backup, about, "/root/outbox.monday")
+    command.add_argument("file", metavar="FILE", type=Path, help="must not exist; it is for its owner alone")
+    about = "put a backup in the place of the outbox, which is set aside; the gateway must not run"
+    command = _add(group, "restore", restore_from, about, "/root/outbox.monday")
+    command.add_argument("file", metavar="FILE", type=Path, help="what `backup` has written")
     command = _add(group, "stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
     _json(command)
     command = _add(
@@ -179,9 +180,9 @@ def _chosen(arguments: argparse.Namespace) -> Question:
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    items = _ask(arguments, "list", Question(_filter(arguments), line=arguments.line, limit=arguments.limit))
+    items = ask(arguments, "list", Question(_filter(arguments), line=arguments.line, limit=arguments.limit))
     records = [item["record"] for item in items if "record" in item]
-    more = {"more": True} in items
+    more, unread = {"more": True} in items, sum(item.get("unread", 0) for item in items)
     if arguments.json:
         print(json.dumps({"records": records, "more": more}, ensure_ascii=False))
     elif not records:
@@ -191,11 +192,16 @@ def _list(arguments: argparse.Namespace) -> int:
             print(row)
         if more:
             print(f"\nThese are the first {len(records)}; there are more (--limit).")
-    return 0
+    if unread:
+        text = (
+            f"{unread} row{'' if unread == 1 else 's'} could not be read and {'is' if unread == 1 else 'are'} not shown"
+        )
+        print(f"{text}: `oden-gateway outbox verify` says more.", file=sys.stderr)
+    return 1 if unread else 0
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    (item,) = _ask(arguments, "show", Question(Filter(keys=frozenset({arguments.key.upper()}))))
+    (item,) = ask(arguments, "show", Question(Filter(keys=frozenset({arguments.key.upper()}))))
     if arguments.json:
         print(json.dumps(item, ensure_ascii=False))
     else:
@@ -204,7 +210,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _retry(arguments: argparse.Namespace) -> int:
-    (item,) = _ask(arguments, "retry", _chosen(arguments))
+    (item,) = ask(arguments, "retry", _chosen(arguments))
     print(f"{_records(item['retried'])} will be sent once more.")
     _say_outdated(item)
     if item["hopeless"]:
@@ -218,7 +224,7 @@ def _retry(arguments: argparse.Namespace) -> int:
 def _drop(arguments: argparse.Namespace) -> int:
     question = _chosen(arguments)
     if not arguments.yes:
-        (item,) = _ask(arguments, "drop", Question(question.wanted, line=question.line, dry=True))
+        (item,) = ask(arguments, "drop", Question(question.wanted, line=question.line, dry=True))
         if not item["letters"] and not item["held"]:
             print("There is nothing to drop.")
             return 0
@@ -227,21 +233,21 @@ def _drop(arguments: argparse.Namespace) -> int:
             print("Nothing was dropped.", file=sys.stderr)
             return 1
         question = Question(Filter(keys=frozenset(item["keys"])))
-    (item,) = _ask(arguments, "drop", question)
+    (item,) = ask(arguments, "drop", question)
     print(f"Dropped {_dropped(item)}.")
     return 0
 
 
 def _settle(arguments: argparse.Namespace) -> int:
     question = Question(Filter(keys=frozenset({arguments.key.upper()})), oden_id=arguments.id)
-    (item,) = _ask(arguments, "settle", question)
+    (item,) = ask(arguments, "settle", question)
     print(f"{item['settled']} {'will be sent' if arguments.id is None else 'counts as delivered'}.")
     return 0
 
 
 def _recreate(arguments: argparse.Namespace) -> int:
     question = Question(Filter(keys=frozenset(key.upper() for key in arguments.keys)))
-    (item,) = _ask(arguments, "recreate", question)
+    (item,) = ask(arguments, "recreate", question)
     number = item["recreated"]
     print(f"{number} interval{'' if number == 1 else 's'} will be made anew at Oden; what is held for it follows.")
     return 0
@@ -269,7 +275,7 @@ def _export(arguments: argparse.Namespace) -> int:
         print(item["line"])
 
     try:
-        _ask(arguments, "export", Question(_filter(arguments), line=arguments.line), write)
+        ask(arguments, "export", Question(_filter(arguments), line=arguments.line), write)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever reads has read enough.
@@ -283,7 +289,7 @@ def _import(arguments: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise GatewayError(f"{arguments.file} cannot be read: {reason}") from None
-    (item,) = _ask(arguments, "import", Question(lines=tuple(text.split("\n"))))
+    (item,) = ask(arguments, "import", Question(lines=tuple(text.split("\n"))))
     print(f"{_records(item['retried'])} will be sent as the file says.")
     _say_outdated(item)
     return 0
@@ -299,7 +305,7 @@ def _say_outdated(item: Item) -> None:
 
 def _stats(arguments: argparse.Namespace) -> int:
     config = read_config(arguments.config, os.environ)[0].config
-    (item,) = _ask(arguments, "stats", Question())
+    (item,) = ask(arguments, "stats", Question())
     disk = shutil.disk_usage(config.outbox.directory)
     room = min(config.outbox.size_limit - item["bytes"], int(disk.free - config.outbox.min_free * disk.total))
     statistics = compute_figures(item, config.oden.rate, room)
@@ -309,7 +315,7 @@ def _stats(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    items = _ask(arguments, "verify", Question(acknowledge=arguments.acknowledge))
+    items = ask(arguments, "verify", Question(acknowledge=arguments.acknowledge))
     problems = [item["problem"] for item in items if "problem" in item]
     notes = [item["note"] for item in items if "note" in item]
     damage = [item["damage"] for item in items if "damage" in item]
@@ -339,54 +345,3 @@ def _damage(report: Item) -> Iterator[str]:
 
 def _records(number: int) -> str:
     return f"{number} record{'' if number == 1 else 's'}"
-
-
-# Asking the gateway, or the files
-
-
-def _ask(
-    arguments: argparse.Namespace, command: str, question: Question, use: Callable[[Item], None] | None = None
-) -> list[Item]:
-    """The answer to `question`: as a list or, with `use`, item by item to that function."""
-    config = read_config(arguments.config, os.environ)[0].config.outbox
-    items: list[Item] = []
-
-    async def run() -> None:
-        async with aclosing(_answer(config, command, QUESTION.dump_python(question, mode="json"))) as answer:
-            async for item in answer:
-                (use or items.append)(item)
-
-    asyncio.run(run())
-    return items
-
-
-async def _answer(config: OutboxConfig, command: str, question: object) -> AsyncGenerator[Item, None]:
-    """The answer of the running gateway or, where none runs, from the files, which are locked meanwhile."""
-    from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
-
-    directory = await asyncio.to_thread(config.directory.absolute)
-    try:
-        async for item in control.ask(directory, control.places(directory), command, question):
-            yield item
-    except control.NoGateway:
-        pass
-    else:
-        return
-    outbox = OutboxThread()
-    await outbox.open(lambda: _open(config))
-    try:
-        async for item in ControlHandlers(outbox, live=False).answer(command, question):
-            yield item
-    finally:
-        await outbox.close()
-
-
-def _open(config: OutboxConfig) -> Outbox:
-    if not any(config.directory.glob("outbox*")):
-        raise OutboxError(f"there is no outbox in {config.directory}: no gateway with this configuration has run here")
-    owner = config.directory.stat()
-    if os.geteuid() == 0 and owner.st_uid != 0:
-        # Files that are made here must belong to the gateway's user, or it cannot start any more.
-        os.setegid(owner.st_gid)
-        os.seteuid(owner.st_uid)
-    return open_outbox(config.directory, limit=config.size_limit, min_free=config.min_free, span=config.merge_span)

@@ -3,13 +3,20 @@
 import argparse
 import asyncio
 import os
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
 from gateway.cli.startup import add_config_option, configure_logging, read_config
+from gateway.config.loader import Loaded
+from gateway.errors import ConfigError, NotThereYet
+from gateway.mapping.compile import LinePlan
+from gateway.status.notify import Systemd
 
 log = structlog.get_logger()
 
@@ -18,6 +25,9 @@ if TYPE_CHECKING:
 
 MOST_LOOK_UPS = 64
 """Threads for name look-ups: each that hangs takes one with it, and the others must still get theirs."""
+FIRST_PAUSE = 4.0
+PATIENCE = 60.0
+"""Seconds before what a configuration names is looked for again, twice as many each time, and for how long."""
 EXIT_WITHIN = 5.0
 """Seconds after everything has ended in which the process ends too."""
 
@@ -39,7 +49,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def _run(arguments: argparse.Namespace) -> int:
     from gateway.app import App  # noqa: PLC0415 - the service's libraries cost every other command 0.3 s
 
-    loaded, plans = read_config(arguments.config, os.environ)
+    loaded, plans = _read_patiently(arguments.config)
     log_stream = configure_logging(loaded.config.log)
     for warning in loaded.warnings:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
@@ -54,6 +64,26 @@ def _run(arguments: argparse.Namespace) -> int:
         exiting.daemon = True
         exiting.start()
     return code
+
+
+def _read_patiently(path: Path) -> tuple[Loaded, list[LinePlan]]:
+    """The configuration, for a service once all that it names is there: after a power cut, the server of a share may
+    start later than this machine. Raises NotThereYet after PATIENCE, so that the service is started anew, as systemd
+    hands over secrets only then; and ConfigError at once where anything else is wrong, or where a person waits.
+    """
+    systemd, waited, pause = Systemd(), 0.0, FIRST_PAUSE
+    while True:
+        try:
+            return read_config(path, os.environ)
+        except ConfigError as error:
+            if not error.may_pass or not systemd.listens:
+                raise
+            if waited >= PATIENCE:
+                raise NotThereYet(str(error)) from None
+            systemd.status(f"Waiting for what is not there yet: {error.diagnostics[0]}")
+            print(f"{error}\nIt is looked for again in {pause:.0f} s.", file=sys.stderr)
+        time.sleep(pause)
+        waited, pause = waited + pause, pause * 2
 
 
 async def _run_until_stopped(app: "App") -> None:

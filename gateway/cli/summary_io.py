@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from gateway.cli.phrases import listed, literal, one_line, pairs, span
 from gateway.config.addresses import parse_device
 from gateway.config.schema import Line
-from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
+from gateway.config.schema_io import Counter, Entry, Input, OwnTime, ScrapYield
 from gateway.mapping.compile_inputs import accepted_messages
 
 EDGES = {
@@ -101,7 +101,8 @@ def _origin(given: Input) -> str:
     if given.metric is not None and given.device is not None:
         return f"the metric {given.metric} of the {_device(given.device)} behind {given.source}"
     value = f"the field {given.field} of each message" if given.field else "each message"
-    time = f", which happened when its field {given.time} says" if given.time else ""
+    zone = f" in the time of {given.time.zone}" if isinstance(given.time, OwnTime) else ""
+    time = f", which happened when its field {given.time_field} says{zone}" if given.time_field else ""
     message = " ".join(filter(None, (value, f"on {given.topic} of {given.source}", accepted_messages(given))))
     fields = " and ".join(str(path) for path in given.id)
     once = f"; one whose {fields} came before is left out" if fields else ""

@@ -89,8 +89,8 @@ def _sources(sources: Mapping[str, OpcuaConfig | MqttConfig]) -> Iterator[Config
     sessions: dict[tuple[str, int, str], str] = {}
     """(host, port, client id) -> the first source that has them."""
     for name, source in sources.items():
-        if isinstance(source, OpcuaConfig) and source.password is not None and source.username is None:
-            yield ConfigFault(("sources", name, "password"), "a password needs 'username' beside it")
+        if isinstance(source, OpcuaConfig):
+            yield from _opcua_user(source, ("sources", name))
         address = _host_and_port(source.url)
         if not isinstance(source, MqttConfig) or address is None:
             continue
@@ -112,9 +112,27 @@ def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
             text = f"this is for TLS: write mqtts:// or wss:// in place of {quoted(plain[0])}, or remove it"
             yield ConfigFault((*loc, key), text)
         elif file is not None and not file.is_file():
-            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)")
+            yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
     if source.key is not None and source.certificate is None:
         yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
+
+
+def _opcua_user(source: OpcuaConfig, loc: Loc) -> Iterator[ConfigFault]:
+    if source.password is not None and source.username is None:
+        yield ConfigFault((*loc, "password"), "a password needs 'username' beside it")
+    pair = {"user_certificate": source.user_certificate, "user_key": source.user_key}
+    given = [key for key, path in pair.items() if path is not None]
+    if len(given) == 1:
+        other = next(key for key in pair if key not in given)
+        yield ConfigFault((*loc, given[0]), f"a user's certificate and its key go together: write '{other}' too")
+    elif given and source.username is not None:
+        yield ConfigFault((*loc, given[0]), "the user is 'username', or whom the certificate names: remove one of them")
+    elif given and source.security in {None, "none"}:
+        yield ConfigFault((*loc, given[0]), "a user's certificate needs 'security', such as Basic256Sha256/Sign")
+    for key in given:
+        path = pair[key]
+        if path is not None and not path.is_file():
+            yield ConfigFault((*loc, key), f"there is no file {path}; put it there")
 
 
 def _duplicate_lines(lines: list[Line]) -> Iterator[ConfigFault]:
@@ -213,7 +231,7 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
     elif topic.startswith(f"{SPARKPLUG}/"):
         yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time)]
+    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
     for at, path in paths:

@@ -34,7 +34,12 @@ Content = TypeVar("Content")
 
 
 class NoFileError(GatewayError):
-    """A file cannot be read at all; the message is the reason, without the name of the file."""
+    """A file cannot be read at all; the message is the reason, without the name of the file. `absent` is as of a
+    ConfigFault."""
+
+    def __init__(self, reason: str, *, absent: bool = False) -> None:
+        self.absent = absent
+        super().__init__(reason)
 
 
 def read_text(path: Path) -> str:
@@ -46,7 +51,7 @@ def read_text(path: Path) -> str:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_SIZE + 1)
     except OSError as error:
-        raise NoFileError(_why(error)) from None
+        raise NoFileError(_why(error), absent=True) from None
     except ValueError:  # a name with a zero byte in it
         raise NoFileError("no file can be called like this") from None
     if len(content) > MAX_FILE_SIZE:
@@ -125,7 +130,7 @@ class Files:
             try:
                 cache[path] = parse(read_text(path), path)
             except NoFileError as error:
-                self._report(named_at, f"{path}: {error}")
+                self.findings.append(Finding(named_at, f"{path}: {error}", absent=error.absent))
             except BrokenFileError as error:
                 self.findings.append(error.finding)
         return cache[path]

@@ -122,7 +122,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
     try:
         root = expand_templates(files.read_tree(path), files)
     except NoFileError as error:
-        raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}")]) from None
+        raise ConfigError([Diagnostic(str(path), f"{error}; {_REMEDY}", error.absent)]) from None
     except BrokenFileError as error:
         raise all_wrong([in_file(finding) for finding in (*files.findings, error.finding)]) from None
     tree = root.tree()
@@ -254,7 +254,7 @@ class _Resolver:
                 name = self.secrets[loc] = secret_name(text)
                 return read_secret(name, self.folder, self.environ)
             except SecretError as error:
-                self.faults.append(ConfigFault(loc, str(error)))
+                self.faults.append(ConfigFault(loc, str(error), absent=error.absent))
         elif is_near_reference(text):
             reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
             self.faults.append(ConfigFault(loc, reason))

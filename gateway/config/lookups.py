@@ -46,7 +46,7 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
             findings += invisible_characters(text, table.file)
             lookups[name] = _lookup(table, table.file, text)
         except NoFileError as error:
-            faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}"))
+            faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}", absent=error.absent))
         except BrokenFileError as error:
             findings.append(error.finding)
     return lookups, faults, findings

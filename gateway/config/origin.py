@@ -1,7 +1,7 @@
 """Where each value of the configuration came from: what is wrong, by its key path, as what a person finds in a file."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
@@ -52,7 +52,7 @@ def _merged(group: Sequence[Located]) -> Diagnostic:
     if not users:
         return diagnostic
     more = f" and {len(users) - 1} more" if len(users) > 1 else ""
-    return Diagnostic(diagnostic.where, f"{diagnostic.text} (used at {users[0]}{more})")
+    return replace(diagnostic, text=f"{diagnostic.text} (used at {users[0]}{more})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,9 @@ class Origin:
         """`fault` with its position."""
         if fault.loc in self.variables:
             label = variable_label(self.variables[fault.loc].variable)
-            return Located(None, Diagnostic(label, printable(fault.text)), fault.warning)
-        return in_file(Finding(self._position(fault.loc, at_key=fault.at_key), fault.text, fault.warning))
+            return Located(None, Diagnostic(label, printable(fault.text), fault.absent), fault.warning)
+        position = self._position(fault.loc, at_key=fault.at_key)
+        return in_file(Finding(position, fault.text, fault.warning, fault.absent))
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where
@@ -125,4 +126,5 @@ class Origin:
 
 def in_file(finding: Finding) -> Located:
     """A finding as a diagnostic of a file."""
-    return Located(finding.position, Diagnostic(str(finding.position), printable(finding.text)), finding.warning)
+    diagnostic = Diagnostic(str(finding.position), printable(finding.text), finding.absent)
+    return Located(finding.position, diagnostic, finding.warning)

@@ -98,6 +98,11 @@ class OpcuaConfig(Section):
     url: Annotated[str, Field(pattern=r"^opc\.tcp://[^\s]+$")] = Field(
         description="Endpoint of the server, such as `opc.tcp://10.1.4.20:4840`."
     )
+    redundant: list[Annotated[str, Field(pattern=r"^opc\.tcp://[^\s]+$")]] = Field(
+        [],
+        description="Other addresses of this server, or of its twins that have the same tags. The one is used that "
+        "answers and says of itself that it is well (ServiceLevel).",
+    )
     publishing_interval: Duration = Field(
         0.25, gt=0, description="How often the server reports changed values; an input can have another."
     )
@@ -145,6 +150,14 @@ class OpcuaConfig(Section):
         None, description="User name at the server. It is never sent unencrypted with a password."
     )
     password: SecretStr | None = Field(None, description="Password at the server; write `${secret:NAME}`.")
+    user_certificate: Path | None = Field(
+        None,
+        description="Instead of `username`: the file (PEM or DER) with the certificate of the user. It is read at each "
+        "connection.",
+    )
+    user_key: Path | None = Field(
+        None, description="The file (PEM or DER, without a password) with the key of `user_certificate`."
+    )
 
 
 _BROKER = r"^(mqtts?|wss?)://[^\s/:]+(:\d+)?(/[^\s]*)?$"
@@ -196,6 +209,13 @@ class MqttConfig(Section):
     keepalive: Duration = Field(30.0, ge=5, description="How soon a dead connection is noticed.")
     session_expiry: Duration = Field(
         604800.0, gt=0, description="How long the broker is asked to keep messages while the gateway is away (MQTT 5)."
+    )
+    broker_queue: int | None = Field(
+        None,
+        gt=0,
+        description="How many messages the broker keeps for the gateway while it is away (mosquitto: "
+        "`max_queued_messages`, 1,000 unless set; it drops later ones without a word). `check` and the page then say "
+        "for how long that is enough.",
     )
     presence: Presence | None = Field(
         None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."

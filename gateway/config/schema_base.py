@@ -35,6 +35,12 @@ def _seconds(value: object) -> float:
     return number * _SECONDS[unit]
 
 
+def _signed_seconds(value: object) -> float:
+    if isinstance(value, str) and value.startswith("-"):
+        return -_seconds(value[1:].lstrip())
+    return _seconds(value)
+
+
 def _seconds_or_zero(value: object) -> float:
     return 0.0 if value == 0 and not isinstance(value, bool) else _seconds(value)
 
@@ -96,6 +102,9 @@ def _one_or_more(value: object) -> tuple[object, ...]:
 
 Duration = Annotated[float, BeforeValidator(_seconds, json_schema_input_type=str)]
 """Seconds. The file writes it with a unit: `500ms`, `30m`."""
+
+Offset = Annotated[float, BeforeValidator(_signed_seconds, json_schema_input_type=str)]
+"""Seconds. The file writes a duration, with a minus before it where it is the other way: `-90s`."""
 
 Sampling = Annotated[float, BeforeValidator(_seconds_or_zero, json_schema_input_type=str | int)]
 """Seconds between two looks, 0 for as fast as can be. The file writes a duration, or `0`."""

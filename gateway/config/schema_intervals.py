@@ -56,6 +56,11 @@ class End(Section):
         0.0, alias="for", description="How long the condition must hold. The end is when it became true."
     )
     event: Identifier | None = Field(None, description="An input of which each event is an end, as under `start`.")
+    key: Name | None = Field(
+        None,
+        description="With `event`: what it names, such as `{event.order}`. An event that names another than the one "
+        "that is on ends nothing.",
+    )
     idle: Duration | None = Field(
         None, gt=0, description="How long nothing must have been counted. The end is when the last was."
     )

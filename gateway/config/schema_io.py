@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from gateway.config.addresses import sparkplug_address, tag_address
-from gateway.config.schema_base import Duration, Identifier, Index, Moved, Name, OneOrMore, Rate, Sampling, Section
+from gateway.config.schema_base import (
+    Duration,
+    Identifier,
+    Index,
+    Moved,
+    Name,
+    Offset,
+    OneOrMore,
+    Rate,
+    Sampling,
+    Section,
+)
 from gateway.model import Scalar
 
 
@@ -75,6 +86,16 @@ WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
 """The keys of an input that say how an OPC UA server watches its tag."""
 OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY)
 """The keys of an input that only an OPC UA source understands."""
+
+
+class OwnTime(Section):
+    """The field that holds a message's own time, where it says no zone."""
+
+    field: str = Field(description="The field, with dots for nested ones.")
+    zone: Name = Field(
+        description="The time zone of times that say none, such as `America/Chicago`. Of an hour that comes twice, "
+        "when clocks are put back, the first is meant."
+    )
 
 
 class Input(Section):
@@ -153,10 +174,16 @@ class Input(Section):
         "have these values, such as `{type: scrap}`, or one of these: `{type: [start, stop]}`. Others are not "
         "about it.",
     )
-    time: str | None = Field(
+    time: str | OwnTime | None = Field(
         None,
         description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or "
-        "milliseconds since 1970). Absent, the time of arrival counts.",
+        "milliseconds since 1970); for times without a zone `{field: at, zone: America/Chicago}`. Absent, the time of "
+        "arrival counts.",
+    )
+    clock_offset: Offset = Field(
+        0.0,
+        description="With `time`: how far the sender's clock is behind, which is added to its times; `-90s` where it "
+        "is ahead.",
     )
     id: OneOrMore = Field(
         (),
@@ -232,6 +259,11 @@ class Input(Section):
         if self.uncertain is not None:
             return self.uncertain == "ignore"
         return self.counter is not None or self.edge is not None or self.trigger == "timestamp"
+
+    @property
+    def time_field(self) -> str | None:
+        """The field that holds the message's own time."""
+        return self.time.field if isinstance(self.time, OwnTime) else self.time
 
     @property
     def is_message(self) -> bool:

@@ -1,7 +1,8 @@
 """Secrets that the configuration names but does not hold: `${secret:NAME}` as a whole value.
 
-The first of these places that has the secret counts: the service's credentials (systemd.exec(5), LoadCredential),
-Docker's secrets, the folder `secrets` beside the configuration, the environment variable ODEN_GATEWAY_SECRET_NAME.
+The first of these places that has the secret counts: the service's credentials (systemd.exec(5), LoadCredential; those
+of a folder that is loaded whole have its name before theirs), Docker's secrets, the folder `secrets` beside the
+configuration, the environment variable ODEN_GATEWAY_SECRET_NAME.
 """
 
 import re
@@ -12,6 +13,8 @@ from gateway.errors import GatewayError
 
 VARIABLE_PREFIX = "ODEN_GATEWAY_SECRET_"
 DOCKER = Path("/run/secrets")
+FOLDER = "secrets"
+"""The name under which the unit loads the folder of secrets."""
 MAX_SECRET_SIZE = 65536
 """Bytes."""
 
@@ -26,7 +29,11 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class SecretError(GatewayError):
-    """A secret cannot be read. The message names places, never what they hold."""
+    """A secret cannot be read. The message names places, never what they hold. `absent` is as of a ConfigFault."""
+
+    def __init__(self, reason: str, *, absent: bool = False) -> None:
+        self.absent = absent
+        super().__init__(reason)
 
 
 def is_reference(text: str) -> bool:
@@ -56,14 +63,17 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     """
     credentials = environ.get("CREDENTIALS_DIRECTORY")
     folders = ([Path(credentials)] if credentials else []) + [DOCKER, folder / "secrets"]
-    for path in (place / name for place in folders):
+    whole_folder = [Path(credentials) / f"{FOLDER}_{name}"] if credentials else []
+    for path in (*whole_folder, *(place / name for place in folders)):
         try:
             with path.open("rb") as file:
                 content = file.read(MAX_SECRET_SIZE + 1)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
-            raise SecretError(f"the secret '{name}' is in {path}, which cannot be read: {error.strerror}") from None
+            raise SecretError(
+                f"the secret '{name}' is in {path}, which cannot be read: {error.strerror}", absent=True
+            ) from None
         return _decoded(content, name, str(path))
     variable = VARIABLE_PREFIX + re.sub(r"[.-]", "_", name.upper())
     if variable in environ:
@@ -72,7 +82,8 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     service = "" if credentials else "the service's credentials (there are none here), "
     places = ", ".join(str(place / name) for place in folders)
     raise SecretError(
-        f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}"
+        f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}",
+        absent=True,
     )
 
 

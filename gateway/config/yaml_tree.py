@@ -64,11 +64,12 @@ class Position:
 
 
 class Finding(NamedTuple):
-    """What is wrong at a position, or with `warning` may be, and what would be right."""
+    """What is wrong at a position, or with `warning` may be, and what would be right. `absent` is as of ConfigFault."""
 
     position: Position
     text: str
     warning: bool = False
+    absent: bool = False
 
 
 class LineIndex:

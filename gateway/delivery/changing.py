@@ -27,7 +27,7 @@ from gateway.delivery.settlement import Settlement
 from gateway.delivery.whereabouts import Whereabouts
 from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
-from gateway.outbox import told
+from gateway.outbox import gone, told
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import set_fields, without
 
@@ -105,6 +105,7 @@ class Changing:
         settlement, chosen = self._settlement, self._settlement.options.updates
         learned = settlement.learned.metadata.get(record.type)
         sent = self._sent(attempt, record)
+        await self._notice_end(work, shown)
         if attempt.beside is not None and vanished(attempt.beside, shown):
             await settlement.learn(metadata=(record.type, "replaced"))
             # Kept until that is at Oden: it is nowhere else.
@@ -130,6 +131,14 @@ class Changing:
         beside = change.beside if writes_whole(chosen, learned) else {}
         attempt = replace(attempt, beside=change.beside if asks(chosen, learned, change.beside) else None)
         await self._write(work, attempt, record, change.write, beside)
+
+    async def _notice_end(self, work: Work, shown: Mapping[str, Any]) -> None:
+        """Somebody may have ended the interval at Oden while it is open here."""
+        end, interval = answers.shown_end(shown), work.interval
+        if end is None or interval is None or interval.ended:
+            return
+        if await self._settlement.persist(gone.keep_end, work.records[0].interval, end):
+            log.warning("ended_by_others", interval=work.records[0].interval, line=work.line, end=end)
 
     async def _write(
         self,

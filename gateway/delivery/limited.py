@@ -33,6 +33,8 @@ class LimitedClient:
         """As `OdenClient.post`. A request that has not ended by then may have arrived."""
         limit = self.limit
         asking = asyncio.create_task(self._client.post(endpoint, body, written))
+        # Whoever waits for it may be cancelled just now, and then nobody asks for its exception.
+        asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait({asking}, timeout=limit)
         finally:

@@ -13,13 +13,16 @@ from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
-from gateway.model import Setting
+from gateway.model import Setting, StartInterval
 from gateway.oden import answers, requests
+from gateway.oden.classification import Answer
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
 log = structlog.get_logger()
 
+MOST_STRANGERS = 256
+"""Intervals of others of which it is remembered that they were told of."""
 NOT_UNIQUE = 409
 """More than one thing fits."""
 
@@ -32,6 +35,8 @@ class LookUps:
         self._changing = changing
         self._client = client
         self._bulk = bulk
+        self._strangers: set[str] = set()
+        """Intervals of others that were told of."""
 
     async def look_up(self, work: Work, written: asyncio.Event) -> None:
         """Search for what the attempt of `work` may have brought to Oden. `written` is set once the request has
@@ -60,7 +65,10 @@ class LookUps:
             answer = await self._client.post(request.endpoint, request.text(), written)
             outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
             await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        known = await settlement.known_ids(work) if step > 1 else frozenset()
+        is_start = isinstance(work.records[0], StartInterval)
+        known = await settlement.known_ids(work) if is_start else frozenset()
+        if is_start and outcome.fate == "delivered":
+            self._notice_strangers(work, answer, known)
         result = look_up_result(work, attempt, answer, settlement.options.wording, step, known)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
@@ -70,7 +78,7 @@ class LookUps:
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
         if isinstance(work.records[0], Setting):
             await self._go_on_with_setting(work, attempt, work.records[0], result.ids.get(attempt.number))
-        elif not result.missing or len(work.records) > 1:
+        elif not result.missing or (len(work.records) > 1 and (attempt.body or result.ids)):
             settlement.trusts_empty = settlement.trusts_empty or attempt.reason == EMPTY
             self._bulk.left_out(work.lane, result.missing)
             await settlement.settle(work, result.ids)
@@ -78,6 +86,16 @@ class LookUps:
             await settlement.give_up(work, attempt)
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    def _notice_strangers(self, work: Work, answer: Answer, known: frozenset[str]) -> None:
+        """Somebody else may have made intervals on our line: they stay, and are told of once."""
+        record = work.records[0]
+        if not isinstance(record, StartInterval):
+            return
+        for oden_id in answers.strangers(answer.body, record.start, known):
+            if oden_id not in self._strangers:
+                self._strangers = (self._strangers | {oden_id}) if len(self._strangers) < MOST_STRANGERS else {oden_id}
+                log.warning("interval_of_others", line=work.line, type=record.type, oden_id=oden_id)
 
     async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
         """Go on with a thing of which it is known now whether Oden has it, and under which id."""

@@ -3,7 +3,7 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
-from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
+from gateway.config.schema_io import Counter, Entry, Input, OwnTime, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
@@ -86,6 +86,8 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     if section.default is not None and (counter is not None or section.edge is not None):
         text = "an input that is not there counts nothing and changes nothing: leave out 'default'"
         scope.fault((*loc, "default"), text)
+    if section.clock_offset and section.time is None:
+        scope.fault((*loc, "clock_offset"), "'clock_offset' belongs to 'time': of whose times is the clock off?")
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
@@ -98,7 +100,9 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
             filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
         ),
         field=path,
-        time=tuple(section.time.split(".")) if section.time else None,
+        time=tuple(section.time_field.split(".")) if section.time_field else None,
+        zone=scope.zone(section.time.zone, (*loc, "time", "zone")) if isinstance(section.time, OwnTime) else None,
+        clock_offset=section.clock_offset,
         counter=counter,
         message=section.is_message,
         metric=section.metric is not None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import time
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.config.schema_intervals import Batches, Begin, Calendar, End, Interval, PerformanceTarget, Run, weekdays
 from gateway.mapping.intervals import (
@@ -139,11 +138,21 @@ def _event_or_condition(scope: Scope, section: Begin | End, loc: Loc) -> ByCondi
         scope.input(section.event, (*loc, "event"))
         if section.for_:
             scope.fault((*loc, "for"), "an event does not last: leave out 'for', or 'event'")
-        return ByEvent(section.event, when)
+        return ByEvent(section.event, when, _named(scope, section, (*loc, "key")))
     return ByCondition(when, section.for_) if when is not None else None
 
 
+def _named(scope: Scope, section: Begin | End, loc: Loc) -> Pattern | None:
+    """What an event names; a bare name is that of an input or a field of one."""
+    key = section.key if isinstance(section, End) else None
+    if key is None:
+        return None
+    return scope.pattern(key if "{" in key else f"{{{key}}}", loc)
+
+
 def _end(scope: Scope, end: End, loc: Loc) -> EndPlan | None:
+    if end.key is not None and end.event is None:
+        scope.fault((*loc, "key"), "'key' belongs to 'event': what does the event name?")
     if end.idle is None:
         if end.when is None and end.event is None:
             scope.fault(loc, "write one of 'when', 'event' and 'idle'")
@@ -185,10 +194,8 @@ def value_template(scope: Scope, value: Scalar, loc: Loc, *extra: Reference) -> 
 
 
 def _calendar(scope: Scope, section: Calendar, loc: Loc) -> ShiftCalendar | None:
-    try:
-        zone = ZoneInfo(section.zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        scope.fault((*loc, "zone"), "this time zone is not known; write one such as Europe/Berlin or America/Chicago")
+    zone = scope.zone(section.zone, (*loc, "zone"))
+    if zone is None:
         return None
     shifts = tuple(
         ShiftPlan(shift.name, weekdays(shift.days), time.fromisoformat(shift.from_), time.fromisoformat(shift.to))

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from gateway.mapping.context import Readings, StepContext
-from gateway.mapping.inputs import InputMemory, InputPlan, Reading
+from gateway.mapping.inputs import InputMemory, InputPlan, Reading, stated_time
 from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text
-from gateway.mapping.values import ABSENT, digest, epoch_seconds, excerpt, find, flaw, number, scalar, text
+from gateway.mapping.templates import Resolver
+from gateway.mapping.values import ABSENT, digest, excerpt, find, flaw, number, scalar, text
 from gateway.model import Sample
 
 
@@ -65,7 +66,7 @@ def is_older_repeat(
     newer messages have followed."""
     event_inputs = {way.input for way in (plan.start, plan.end) if isinstance(way, ByEvent)}
     for fed_plan in fed:
-        at = epoch_seconds(find(sample.value, fed_plan.time)) if fed_plan.time is not None else None
+        at = stated_time(fed_plan, sample)
         before = memory.get(fed_plan.name)
         if at is None or before is None or at > before.at or flaw(sample.value) is not None:
             continue
@@ -110,3 +111,18 @@ def events_with(state: IntervalsState, reading: Reading) -> tuple[tuple[float, s
     """The newest events that began or ended something, with the one that was read: its time and a
     digest of the message."""
     return (*state.past_events, (reading.memory.at, digest(reading.sample.value)))[-PAST_KEYS:]
+
+
+def name_at_start(plan: IntervalPlan, state: IntervalsState, context: StepContext) -> str | None:
+    """What an event would name that ends the interval which begins now; None where the plan says nothing of that."""
+    if not isinstance(plan.end, ByEvent) or plan.end.named is None:
+        return None
+    return state.key if isinstance(plan.start, ByKey) else plan.end.named.text_of(context.resolve)
+
+
+def ends_another(end: ByEvent, state: IntervalsState, resolve: Resolver) -> str | None:
+    """What the event at hand names, where that is another interval than the one that is on."""
+    known = state.current if state.current is not None else state.pending_start
+    named = end.named.text_of(resolve) if end.named is not None else None
+    is_other = named is not None and known is not None and known.named is not None and named != known.named
+    return named if is_other else None

@@ -26,8 +26,9 @@ from dataclasses import replace
 from operator import itemgetter
 
 from gateway.mapping.again import Again, Late
+from gateway.mapping.clocks import CALM, problem, with_message
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import is_outdated, plant_time
+from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
@@ -105,18 +106,22 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
             told = _both(told, result)
         return line, told
     if isinstance(event, Contact):
-        line = replace(line, behind={source: at for source, at in line.behind.items() if source != event.source})
+        behind = {source: at for source, at in line.behind.items() if source != event.source}
+        line = replace(line, behind=behind, calm_from={**line.calm_from, event.source: event.received + CALM})
     if not plan.timed:
         result = step(plan, line.state, event)
-        return Feed(result.state, behind=line.behind), result
+        return replace(line, state=result.state) if line.calm_from else Feed(result.state), result
     if line.plan is not plan:
-        line = Feed(line.state, plan, Entry(0.0, None, line.state), behind=line.behind)
+        line = line.begun_anew(plan)
     if isinstance(event, Tick):
         timer = line_due(plan, line.state) if line.late else None
         line, placed = settled(plan, line) if timer is not None and timer <= event.at else (line, Step(line.state))
         result = step(plan, line.state, event)
         return with_time(line, result), _both(placed, result)
     said = own_time(plan, event) if isinstance(event, Sample) else None
+    if said is not None and isinstance(event, Sample):
+        line, distrust = _judged(plan, line, event, said)
+        event, said = (replace(event, distrust=distrust), None) if distrust else (event, said)
     if said is None or not isinstance(event, Sample):
         return _in_order(plan, line, event, None)
     line, passed = _feed(plan, line, Tick(event.received))
@@ -130,6 +135,26 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
     return line, _both(passed, result)
+
+
+def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str]:
+    """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
+    known."""
+    fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
+    ahead = max(filter(None, (stated_time(each, message) for each in fed)), default=said) - message.received
+    if ahead > SOON:
+        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts"
+    if plan.counts_each(message):  # a person may book later what was then
+        return line, ""
+    stream, lag = (message.source, message.address), message.received - said
+    is_live = message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
+    known = line.clocks.get(stream)
+    clock = with_message(known, said, lag, is_live=is_live)
+    if clock is known:
+        return line, ""
+    line = replace(line, clocks={**line.clocks, stream: clock})
+    is_beyond = is_live and lag > HORIZON and line.heard_by(message.received - CALM) - said > HORIZON
+    return line, problem(lag) if is_beyond or clock.is_wrong else ""
 
 
 def fed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:

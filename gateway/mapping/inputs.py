@@ -7,6 +7,7 @@ compared with the memory, which is stored with the records, they change nothing 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, tzinfo
 from math import isfinite
 from typing import Annotated, Literal, NamedTuple
 
@@ -54,7 +55,8 @@ class InputPlan:
 
     `origin` is what the memory of the input belongs to: where that changes, the memory is of something else.
 
-    What of a sample it takes: `field` and `time` are paths in a message. `metric`: it is one of several values of a
+    What of a sample it takes: `field` and `time` are paths in a message; a time without a zone is of `zone`, and
+    `clock_offset` says how many seconds the sender's clock is behind. `metric`: it is one of several values of a
     device, of which a sample has those that it is about, by name. `only` are fields of the messages that it takes, by
     path, with the texts that they can have. `plain`: an object makes no sense here.
 
@@ -78,6 +80,8 @@ class InputPlan:
     origin: str
     field: tuple[str, ...] = ()
     time: tuple[str, ...] | None = None
+    zone: tzinfo | None = None
+    clock_offset: float = 0.0
     counter: Counter | None = None
     plain: bool = False
     message: bool = False
@@ -245,7 +249,7 @@ def is_outdated(fed: Sequence[InputPlan], memory: Mapping[str, InputMemory], sam
     """
     outdated = None
     for plan in fed:
-        at = None if plan.time is None else epoch_seconds(find(sample.value, plan.time))
+        at = stated_time(plan, sample)
         if at is None:
             continue
         before = memory.get(plan.name)
@@ -305,6 +309,14 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     return None
 
 
+def stated_time(plan: InputPlan, sample: Sample) -> float | None:
+    """The time that the message says itself, as its clock is known; None where it says none that can be used."""
+    if plan.time is None or sample.distrust:
+        return None
+    at = epoch_seconds(find(sample.value, plan.time), plan.zone)
+    return None if at is None else at + plan.clock_offset
+
+
 def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:
     """When the sample was true in the plant, and what is wrong with the time it came with, if anything.
 
@@ -315,9 +327,12 @@ def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str 
         stated, field = find(sample.value, plan.time), f'field "{".".join(plan.time)}"'
         if stated is ABSENT:
             return now, f"the message has no {field}, so the time of arrival counts: {excerpt(sample.value)}"
-        at = epoch_seconds(stated)
+        if sample.distrust:
+            return now, sample.distrust
+        at = stated_time(plan, sample)
         if at is None:
-            return now, f"the {field} says {excerpt(stated)}, which is no time, so the time of arrival counts"
+            hint = "" if epoch_seconds(stated, UTC) is None else " with a zone: write `time: {field: …, zone: …}`"
+            return now, f"the {field} says {excerpt(stated)}, which is no time{hint}, so the time of arrival counts"
         if not now - MESSAGE_AGE <= at <= now + AHEAD:
             return now, f"the {field} says {excerpt(stated)}, which cannot be, so the time of arrival counts"
         return at, None

@@ -9,7 +9,7 @@ from math import inf, nextafter
 from typing import Literal
 
 from gateway.mapping.context import Fed, Readings, StepContext, changed_at
-from gateway.mapping.events import event_by, events_with, is_older_repeat
+from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.intervals import (
     BATCH_NUMBER,
@@ -229,6 +229,9 @@ class IntervalTrack:
                     kind = self.plan.type.lower()
                     text = f"{end.input} ends an earlier {kind} than the one that is on, which goes on"
                     self.context.notice("reject", end.input, text)
+                elif reading is not None and (other := ends_another(end, self.state, self.context.resolve)) is not None:
+                    text = f"{end.input} ends {other}, which is not the {self.plan.type.lower()} that is on"
+                    self.context.notice("reject", end.input, f"{text}: it goes on")
                 elif reading is not None:
                     self.state = replace(self.state, past_events=events_with(self.state, reading))
                     self._report_untold(self.state.pending_start, reading.memory.at)
@@ -274,7 +277,7 @@ class IntervalTrack:
         if end is not None:
             self.close(end)
         if decision.begin is not None:
-            self._open(PendingStart(self.state.key, decision.begin))
+            self._open(PendingStart(self.state.key, decision.begin, name_at_start(self.plan, self.state, self.context)))
 
     def open_stand_in(self, begun: float) -> None:
         """An interval begins at `begun`, while none is on, for what belongs to none. The next to begin ends it."""
@@ -313,7 +316,8 @@ class IntervalTrack:
         start, name = start_second(self.state, begun), self._name(pending.key, resolve)
         within = None if run is None or self.plan.type != "BATCH" else run.interval
         interval = context.recorder.start(context.now, self.plan.type, start, name, metadata, within=within)
-        self.state = with_open(self.state, OpenInterval(interval, start, name, metadata, pending.begun), begun)
+        current = OpenInterval(interval, start, name, metadata, pending.begun, pending.named)
+        self.state = with_open(self.state, current, begun)
         if self.listener is not None:
             self.listener.on_opened(begun)
 
@@ -345,7 +349,7 @@ class IntervalTrack:
         self.state = replace(self.state, correction_due=None)
         if current is None or current.metadata is None:
             return
-        correctable = self.context.now - current.start <= plan.correct
+        correctable = 0 < plan.correct >= self.context.now - current.start
         stand_ins = plan.until_known or {}
         resolve = self._resolver(self.state.number)
         metadata = {
@@ -378,7 +382,8 @@ class IntervalTrack:
         state = self.state
         goes_on = state.current is not None and self._keyed and not state.parked
         self.close(end)
-        pending_start = PendingStart(state.key, end) if goes_on else state.pending_start
+        named = state.current.named if state.current is not None else None
+        pending_start = PendingStart(state.key, end, named) if goes_on else state.pending_start
         self.state = replace(self.state, pending_start=pending_start, number=0)
 
     def on_run_begin(self, begun: float) -> None:

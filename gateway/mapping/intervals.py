@@ -60,10 +60,13 @@ class ByCondition:
 
 @dataclass(frozen=True, slots=True)
 class ByEvent:
-    """Begins, or ends, with each event of an input for which `when` is true."""
+    """Begins, or ends, with each event of an input for which `when` is true. An event that says by `named` that it is
+    of another interval than the one that is on ends nothing.
+    """
 
     input: str
     when: Condition | None
+    named: Pattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class IntervalPlan:
 @dataclass(frozen=True, slots=True)
 class OpenInterval:
     """An interval that is on: `start` (a whole second), `name` and `metadata` are what Oden is told, `begun` is when it
-    began.
+    began. `named` is what an event that ends it names, where the plan says so.
 
     `metadata` or `begun` None: it was recorded by an older version, which did not remember that, or stands in for none.
     """
@@ -138,6 +141,7 @@ class OpenInterval:
     name: str | None = None
     metadata: Annotated[Mapping[str, JsonValue] | None, Field(alias="details")] = None
     begun: float | None = None
+    named: Annotated[str | None, Field(exclude_if=lambda named: named is None)] = None
 
     @property
     def product(self) -> str:
@@ -186,10 +190,11 @@ class PendingEnd:
 @dataclass(frozen=True, slots=True)
 class PendingStart:
     """An interval that began at `begun` but cannot be recorded yet: its product is not known, or a
-    batch has no run to be in."""
+    batch has no run to be in. `named` is what an event that ends it would name."""
 
     key: str
     begun: float
+    named: Annotated[str | None, Field(exclude_if=lambda named: named is None)] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping
 from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.config.lint_expressions import meant_name
 from gateway.config.schema_io import Input
@@ -71,6 +72,14 @@ class Scope:
     def expression(self, source: str, loc: Loc) -> tuple[Expression, ValueKind | None] | None:
         """The compiled expression over inputs, and the kind of its values where that is known."""
         return self._try(loc, lambda: expressions.parse_value(source, self._known, self.kinds))
+
+    def zone(self, name: str, loc: Loc) -> ZoneInfo | None:
+        """The time zone of this name."""
+        try:
+            return ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.fault(loc, "this time zone is not known; write one such as Europe/Berlin or America/Chicago")
+            return None
 
     @property
     def _known(self) -> Collection[str]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.line import LineState, Step
@@ -74,6 +75,10 @@ class Feed:
     """The messages that are not in their places, with their own times."""
     late: tuple[tuple[Sample, float], ...] = ()
     """Messages that came late and are yet to be put in their places, with their own times."""
+    clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
+    """What is known of the clocks of those who send messages with times of their own, by source and address."""
+    calm_from: Mapping[str, float] = field(default_factory=dict)
+    """By source that was lost and is heard again, from when on nothing of it is of a backlog any more."""
     behind: Mapping[str, float] = field(default_factory=dict)
     """By source that is being heard out, when it last said something of the time that it was lost."""
 
@@ -82,6 +87,10 @@ class Feed:
         """The latest time that anything has spoken of."""
         last = self.last
         return last.at if last is not None else 0.0
+
+    def heard_by(self, at: float) -> float:
+        """The latest time up to `at` that anything has spoken of."""
+        return max((entry.at for entry in self.since(0.0) if entry.at <= at), default=0.0)
 
     @property
     def last(self) -> Entry | None:
@@ -103,9 +112,13 @@ class Feed:
 
     def with_newest(self, state: LineState, newest: tuple[Entry, ...]) -> "Feed":
         """The line as it is now, with these newest entries: what `replace` does, but this is for each sample."""
-        return Feed(
-            state, self.plan, self.base, self.parts, newest, self.stamps, self.misplaced, self.late, self.behind
-        )
+        more = (self.stamps, self.misplaced, self.late, self.clocks, self.calm_from, self.behind)
+        return Feed(state, self.plan, self.base, self.parts, newest, *more)
+
+    def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
+        """The line with no trail: what is known of sources and senders stays."""
+        base = Entry(0.0, None, self.state) if plan is not None else None
+        return Feed(self.state, plan, base, clocks=self.clocks, calm_from=self.calm_from, behind=self.behind)
 
     def since(self, said: float) -> list[Entry]:
         """The entries from before the time `said` on, and in any case the one before the trail or the newest."""

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Final
 
 from gateway.model import Scalar
@@ -129,12 +129,13 @@ def text_remedy(value: object, *, has_key: bool) -> str:
     return "; it is text: write `number: text`" if not has_key and number_in(value) is not None else ""
 
 
-def epoch_seconds(value: object) -> float | None:
-    """The value as a time, in seconds since 1970: ISO 8601 with a zone, or seconds or milliseconds since 1970. None
-    where it is neither."""
+def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:
+    """The value as a time, in seconds since 1970: ISO 8601, with a zone unless that is given, or seconds or
+    milliseconds since 1970. None where it is neither."""
     if isinstance(value, str):
         try:
             time = datetime.fromisoformat(value)
+            time = time.replace(tzinfo=zone) if time.tzinfo is None else time
             return time.timestamp() if time.tzinfo is not None else None
         except (ValueError, OverflowError):
             return None

@@ -205,6 +205,25 @@ def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal[
     return next(found, "none")
 
 
+def shown_end(shown: Mapping[str, Any]) -> int | None:
+    """The end of an interval that Oden shows; None where it is open, or that cannot be read."""
+    return _epoch(shown.get("end_time"))
+
+
+def strangers(answer: object, start: int, known: Collection[str]) -> list[str]:
+    """The ids of intervals that the answer to a search shows as on at `start`, having begun before, and that are not
+    among the `known`."""
+    entries = [entry for entry in _entries(answer) or [] if isinstance(entry, Mapping) and "id" in entry]
+    on = [
+        entry
+        for entry in entries
+        if (begun := _epoch(entry.get("start_time"))) is not None
+        and begun < start
+        and ((end := _epoch(entry.get("end_time"))) is None or end > start)
+    ]
+    return [str(entry["id"]) for entry in on if str(entry["id"]) not in known]
+
+
 def plain_metadata(value: object) -> object:
     """A metadatum as a record has it: of an object that is known by its name, the name."""
     return value["name"] if isinstance(value, Mapping) and "name" in value else value
@@ -223,6 +242,31 @@ def says_same(shown: object, told: object) -> bool:
 def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:
     """The same of an entry of output or of a test, by its time stamp."""
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
+
+
+def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | None:
+    """The entries of output in the answer to a search, each with its time stamp and raw data; None where one cannot be
+    read."""
+    found = []
+    for entry in _entries(answer) or ():
+        times = {_epoch(item.get("timestamp")) for item in _objects(entry)} - {None}
+        data = [item["raw_data"] for item in _objects(entry) if "raw_data" in item]
+        raw = json.loads(data[0]) if data and isinstance(data[0], str) else data[0] if data else None
+        if len(times) != 1 or not isinstance(raw, Mapping):
+            return None
+        found.append((next(time for time in times if time is not None), raw))
+    return None if _entries(answer) is None else found
+
+
+def shown_starts(answer: object) -> list[tuple[str, int]] | None:
+    """The intervals in the answer to a search, each with its id and start; None where one cannot be read."""
+    found = []
+    for entry in _entries(answer) or ():
+        start = _epoch(entry.get("start_time")) if isinstance(entry, Mapping) else None
+        if start is None or not isinstance(entry, Mapping) or entry.get("id") is None:
+            return None
+        found.append((str(entry["id"]), start))
+    return None if _entries(answer) is None else found
 
 
 def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:

@@ -18,7 +18,7 @@ from gateway.outbox.entries import (
     Totals,
 )
 from gateway.outbox.key_value import KeyValueStore
-from gateway.outbox.lanes import LANE, Lane, stored_record
+from gateway.outbox.lanes import LANE, Lane
 from gateway.outbox.merge import merge_key
 from gateway.outbox.ready_set import LOOK, ReadySet
 from gateway.outbox.transaction import Transaction
@@ -101,7 +101,7 @@ class OutboxCache:
         bounds, keys = self.lanes.get(name, Lane("")), dict[Hashable, int]()
         first = max(bounds.head, bounds.tail - 2 * LOOK)
         for position, text in self.ready.waiting(name, first, bounds.tail):
-            stored = stored_record(text)
+            stored = bounds.stored(position, text)
             interval = self.interval(stored.record.interval)
             if kind_of(stored.record).merging == "sums" and interval and not stored.unsure:
                 keys[merge_key(stored.record, interval.start, self.span)] = position

@@ -8,11 +8,14 @@ import json
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
+from ulid import ULID
 
 from gateway.errors import OutboxError
 from gateway.outbox import gone, verify
+from gateway.outbox.backup import write_backup
 from gateway.outbox.entries import Totals
 from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
@@ -55,11 +58,13 @@ NONE = Filter(interval=frozenset({""}))
 
 
 class ControlHandlers:
-    """Answers questions about the outbox. `wake` is called when there is something new to deliver; `live` says that
-    others use the outbox meanwhile."""
+    """Answers questions about the outbox in `directory`. `wake` is called when there is something new to deliver;
+    `live` says that others use the outbox meanwhile."""
 
-    def __init__(self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None) -> None:
-        self._outbox, self._wake, self._live = outbox, wake, live
+    def __init__(
+        self, outbox: OutboxThread, *, live: bool, wake: Callable[[], None] = lambda: None, directory: Path = Path()
+    ) -> None:
+        self._outbox, self._directory, self._wake, self._live = outbox, directory, wake, live
         self._samples: deque[tuple[float, int]] = deque(maxlen=SAMPLES)
         self._commands: Mapping[str, Callable[[Question], AsyncIterator[Answer]]] = {
             "list": self._list,
@@ -72,6 +77,7 @@ class ControlHandlers:
             "import": self._import,
             "stats": self._stats,
             "verify": self._verify,
+            "backup": self._backup,
         }
 
     def observe(self, now: float, totals: Totals) -> None:
@@ -94,14 +100,16 @@ class ControlHandlers:
     # Commands
 
     async def _list(self, arguments: Question) -> AsyncIterator[Answer]:
-        """Records, at the most `limit`; then whether there are more."""
-        number = 0
-        async for listed in self._all(arguments.wanted):
+        """Records, at the most `limit`; whether there are more; and how many rows could not be read."""
+        number, unread = 0, list[str]()
+        async for listed in self._all(arguments.wanted, unread):
             if number == arguments.limit:
                 yield {"more": True}
-                return
+                break
             number += 1
             yield {"record": LISTED.dump_python(listed, mode="json")}
+        if unread:
+            yield {"unread": len(unread)}
 
     async def _show(self, arguments: Question) -> AsyncIterator[Answer]:
         (listed,) = await self._named(arguments.wanted)
@@ -187,6 +195,12 @@ class ControlHandlers:
         wanted = Filter(where="deleted", interval=intervals, lines=tuple(lines))
         return [listed async for listed in self._all(wanted)]
 
+    async def _backup(self, arguments: Question) -> AsyncIterator[Answer]:
+        """A file beside the outbox with all that is in it now, and how many rows that are. Who asks takes it away."""
+        file = self._directory / f"backup-{ULID()}"
+        number = await self._outbox(write_backup, file)
+        yield {"file": str(file), "rows": number}
+
     async def _settle(self, arguments: Question) -> AsyncIterator[Answer]:
         (listed,) = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "unsettled")]
         await self._outbox(settle, listed, arguments.oden_id)
@@ -270,13 +284,15 @@ class ControlHandlers:
             raise OutboxError(f"{number} called '{arguments.line}'. Lines here: {some}")
         return replace(arguments, wanted=replace(arguments.wanted, lines=(keys[0],)))
 
-    async def _pages(self, wanted: Filter, *, still: bool = False) -> AsyncIterator[list[Listed]]:
-        """What fits, a page at a time. `still`: without dead letters that come meanwhile, also by what is done to
-        these."""
+    async def _pages(
+        self, wanted: Filter, *, still: bool = False, unread: list[str] | None = None
+    ) -> AsyncIterator[list[Listed]]:
+        """What fits, a page at a time; rows that cannot be read are added to `unread`. `still`: without dead letters
+        that come meanwhile, also by what is done to these."""
         end = await self._outbox(lambda outbox: (outbox.lanes.get(DEAD) or Lane("")).tail)
         begin: Cursor | None = None
         while True:
-            matches, begin = await self._outbox(page, wanted, begin)
+            matches, begin = await self._outbox(page, wanted, begin, unread=unread)
             if still:
                 matches = [listed for listed in matches if listed.where not in LETTERS or listed.position < end]
             if matches:
@@ -284,8 +300,8 @@ class ControlHandlers:
             if begin is None or (still and begin.lane == DEAD and begin.position >= end and wanted.where in LETTERS):
                 return
 
-    async def _all(self, wanted: Filter) -> AsyncIterator[Listed]:
-        async for matches in self._pages(wanted):
+    async def _all(self, wanted: Filter, unread: list[str] | None = None) -> AsyncIterator[Listed]:
+        async for matches in self._pages(wanted, unread=unread):
             for listed in matches:
                 yield listed
 

@@ -110,6 +110,16 @@ def in_words(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
+REMOVED = "somebody has removed the outbox's files"
+"""How the reason begins where that is why nothing is taken in."""
+
+
+def reserve(whole: int, wanted: int) -> int:
+    """How many bytes of a disk of the size `whole` are held back: what is `wanted`, or an eighth of a small disk, which
+    could otherwise never have twice as much free."""
+    return min(wanted, whole // 8)
+
+
 class Ballast:
     """The file `path`, which holds `size` bytes of the disk. With `size` 0 there is none, and none is missed."""
 

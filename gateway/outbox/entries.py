@@ -113,6 +113,8 @@ class Interval:
     date."""
     gone: Annotated[bool, SPARED] = False
     """Somebody has deleted it at Oden."""
+    end_kept: Annotated[bool, SPARED] = False
+    """Somebody has ended it at Oden while it was open here: that end stays."""
     told: Annotated[dict[str, JsonValue] | None, ABSENT] = None
     """What Oden has been told of it last, by field as in `merge.set_fields`: what it shows otherwise, somebody has
     changed there. None: that is not known."""
@@ -224,6 +226,8 @@ class Totals:
     rejects: int = 0
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
+    transactions: Annotated[int, SPARED] = 0
+    """Of the outbox, those that moved records: by this a copy of it is known."""
     receipts: dict[str, int] = field(default_factory=dict)
     """By source whose last deliveries an earlier version has kept as a ring of rows: how many there were ever."""
 

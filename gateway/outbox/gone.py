@@ -1,5 +1,5 @@
-"""Intervals that somebody has deleted at Oden, or made anew there: what belongs to one that is still open is held until
-a person says what becomes of it. Each call is one transaction."""
+"""Intervals that somebody has deleted, made anew or ended at Oden: what belongs to a deleted one that is still open is
+held until a person says what becomes of it. Each call is one transaction."""
 
 from gateway.errors import OutboxError
 from gateway.model import StartInterval
@@ -32,6 +32,18 @@ def note_gone(outbox: Outbox, key: str) -> Interval | None:
                 interval.oden_id, interval.stalled = None, True
                 transaction.totals.held += 1
         return interval
+
+
+def keep_end(outbox: Outbox, key: str, end: int) -> bool:
+    """Somebody has ended the interval `key` at Oden, at `end`, while it was open here: whether that stays. Not, where
+    its end has been told since."""
+    with outbox.transaction() as transaction:
+        interval = transaction.interval(key)
+        if interval is None or interval.ended or interval.end_kept:
+            return False
+        interval.end_kept = True
+        interval.count_told({"end": end})
+        return True
 
 
 def recreate(outbox: Outbox, key: str) -> bool:

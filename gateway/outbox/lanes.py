@@ -5,8 +5,9 @@ letters is of no line.
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Annotated
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from gateway.model import RECORD, Record
 from gateway.record_kinds import KINDS, SETTING_FAMILIES, kind_of, start_family, update_family
@@ -31,8 +32,8 @@ class StoredRecord:
     late: bool = False
     """A part of an interval that came after the interval's end: the end does not wait for it."""
     unsure: bool = False
-    """Oden may have it, and a damage made the outbox forget: it is looked up before it is sent, and nothing is merged
-    into it."""
+    """Oden may have it, and a damage, or an older copy, made the outbox forget: it is looked up before it is sent, and
+    nothing is merged into it."""
 
     def text(self) -> str:
         """As the row has it."""
@@ -54,7 +55,8 @@ class Lane:
     last. Within a part, everything before its beginning is gone or carried by one of `attempts`, which are known by
     their first positions. `waiting` counts all records of the lane, carried or not. `closed` are intervals that are
     delivered to their end and still known, oldest first. `open` are the positions of starts without an end that wait
-    and that no attempt carries, oldest first.
+    and that no attempt carries, oldest first. Creates before `unsure_to` were there when another life of the outbox
+    began, so that Oden may have them.
     """
 
     line: str
@@ -65,6 +67,7 @@ class Lane:
     waiting: int = 0
     closed: list[str] = field(default_factory=list)
     open: list[int] = field(default_factory=list)
+    unsure_to: Annotated[int, Field(exclude_if=lambda to: not to)] = 0
 
     def copy(self) -> "Lane":
         closed, still_open = [*self.closed], [*self.open]
@@ -73,6 +76,13 @@ class Lane:
     def parts(self) -> list[tuple[int, int, bool]]:
         """From where to where records may wait, and whether that is the live part, which comes first."""
         return [(self.head, self.tail, True), *((first, last, False) for first, last in self.backlog)]
+
+    def stored(self, position: int, text: str) -> StoredRecord:
+        """The record at `position`, which the row there has as `text`."""
+        stored = stored_record(text)
+        if position < self.unsure_to and not stored.unsure and kind_of(stored.record).look_up == "in_doubt":
+            return replace(stored, unsure=True)
+        return stored
 
     def holds(self, position: int) -> bool:
         """Whether a record that no attempt carries may be at `position`."""

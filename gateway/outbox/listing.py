@@ -115,12 +115,16 @@ DETAILS = TypeAdapter(Details)
 
 
 def page(
-    outbox: Outbox, wanted: Filter, begin: Cursor | None = None, rows: int = PAGE
+    outbox: Outbox,
+    wanted: Filter,
+    begin: Cursor | None = None,
+    rows: int = PAGE,
+    unread: list[str] | None = None,
 ) -> tuple[list[Listed], Cursor | None]:
     """The records that fit among the next `rows` rows, and where to go on; None where that was all.
 
     Dead letters come first, then what is parked, then the lanes by name; each oldest first. A row that cannot be read
-    is passed over: `verify` says which.
+    is passed over, and its name added to `unread`.
     """
     matches: list[Listed] = []
     for name in _names(outbox, wanted):
@@ -133,7 +137,15 @@ def page(
             if not rows:
                 return matches, Cursor(name, position)
             rows -= 1
-            listed = _read(outbox, name, position, carried.get(position), wanted.keys or wanted.interval)
+            keys = wanted.keys or wanted.interval
+            try:
+                listed = _read(outbox, name, position, carried.get(position), keys)
+            except DamagedStore:
+                raise
+            except (DamagedRow, ValueError):
+                listed = None
+                if unread is not None:
+                    unread.append(f"record/{name}/{position}")
             if listed is not None and wanted.fits(listed):
                 matches.append(listed)
     return matches, None
@@ -188,21 +200,16 @@ def _beginnings(keys: frozenset[str]) -> tuple[str, ...]:
 
 
 def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, keys: frozenset[str]) -> Listed | None:
-    """The record at a position; None where there is none, none that can be read, or, at a glance, none with one of
-    `keys`."""
-    try:
-        text = outbox.row(f"record/{name}/{position}")
-        if text is None or (0 < len(keys) <= FEW and not any(key in text for key in keys)):
-            return None
-        if name == DEAD:
-            letter = DEAD_LETTER.validate_json(text)
-            where: Where = "unsettled" if letter.unsettled else "dead"
-            return Listed(where, letter.record, letter.error, name, position, letter.tries)
-        record = RECORD.validate_json(text)
-    except DamagedStore:
-        raise
-    except (DamagedRow, ValueError):
+    """The record at a position; None where there is none or, at a glance, none with one of `keys`. Raises DamagedRow or
+    ValueError where it cannot be read."""
+    text = outbox.row(f"record/{name}/{position}")
+    if text is None or (0 < len(keys) <= FEW and not any(key in text for key in keys)):
         return None
+    if name == DEAD:
+        letter = DEAD_LETTER.validate_json(text)
+        where: Where = "unsettled" if letter.unsettled else "dead"
+        return Listed(where, letter.record, letter.error, name, position, letter.tries)
+    record = RECORD.validate_json(text)
     if attempt is None and is_parked(name):
         interval = outbox.interval(record.interval)
         is_held = interval is not None and interval.held

@@ -2,7 +2,8 @@
 
 Format 1 had ends where there are updates now, in the lane of their starts; one attempt a lane (`attempt/L`); parked
 records under `parked/K/N`, dead letters under `dead/N`; intervals without line, type and start. Records keep their
-positions. Bounds and counts are not translated: `reindex` makes them from the records.
+positions. Bounds and counts are not translated: `reindex` makes them from the records. The first version that ran wrote
+no `ended` for its intervals: one has ended where an end of it is there, or where its lane has closed it.
 """
 
 import json
@@ -81,6 +82,7 @@ class _About:
         self._closed: set[str] = set()
         self._carried: dict[str, int] = {}
         """By lane, the position that its attempt carries."""
+        self._ended: set[str] = set()
         self._ends: dict[str, set[int]] = {}
         """By lane, the positions of ends."""
         self._states: dict[str, dict[str, Any]] = {}
@@ -124,13 +126,16 @@ class _About:
         line, interval_type = self._of[name]
         start, position = self._starts.get(name, (_made(name), None))
         interval = Interval(line, interval_type, start, row["oden_id"], position, stalled=row["dead"])
-        interval.ended, interval.closed = row["ended"], name in self._closed
+        interval.closed = name in self._closed
+        interval.ended = row.get("ended", interval.closed or name in self._ended)
         yield key, INTERVAL.dump_json(interval).decode()
 
     def _see(self, record: dict[str, Any], position: int | None) -> None:
         starts = record["kind"] == "start"
         name = record["key"] if starts else record["interval"]
         self._of[name] = record["line"], record["type"]
+        if record["kind"] == "end":
+            self._ended.add(name)
         if starts:
             self._starts[name] = record["start"], position
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import RECORD, Record, StartInterval
+from gateway.model import RECORD, Record, Setting, StartInterval
 from gateway.outbox.entries import Attempt, Interval, Work
-from gateway.outbox.lanes import Lane, goes_after, keeps_order, stored_record, takes_turns
+from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import end_of, kind_of
 
@@ -34,7 +34,11 @@ GATHERED_FROM = 4
 """For each record that a request has room for, so many are looked at."""
 MOST_GAPS = 256
 """Per lane; beyond that the shortest is forgotten, and found again when somebody looks there."""
-UNSURE = "the outbox was damaged: Oden may have it, which is looked up"
+MOST_SEARCHED = 200
+"""Records of a lane that are looked through for those that one search shows."""
+SPANNED = 86_400
+"""Seconds: starts that one search shows are no further apart."""
+UNSURE = "the outbox was damaged, or is a copy: Oden may have it, which is looked up"
 
 
 class Gaps:
@@ -134,7 +138,7 @@ class ReadySet:
                 if len(positions) == most or looked == GATHERED_FROM * most:
                     break
                 looked += 1
-                stored = stored_record(text)
+                stored = self._source.lanes[work.lane].stored(position, text)
                 if position in work.positions or stored.unsure:
                     continue
                 record, interval = stored.record, self._source.interval(stored.record.interval)
@@ -242,7 +246,7 @@ class ReadySet:
                 break
             if oldest is None:
                 self._pass_over(name, first, position, live=live)
-            stored = stored_record(text)
+            stored = self._source.lanes[name].stored(position, text)
             record = stored.record
             oldest = record.at if oldest is None else oldest
             interval = self._source.interval(record.interval)
@@ -259,18 +263,29 @@ class ReadySet:
             looked += 1
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
-                return replace(work, attempt=self._doubt(name, position)), oldest
+                return self._in_doubt(work, last), oldest
             if work.stuck or is_ready(record, interval):
                 return work, oldest
         if oldest is None:
             self._pass_over(name, first, last, live=live)
         return None, oldest
 
-    def _doubt(self, name: str, position: int) -> Attempt:
-        """An attempt of which nothing is known but that there may have been one."""
-        return Attempt(
-            name, (position,), "", "", 0.0, phase="in_doubt", not_before=self._source.rest_until, reason=UNSURE
-        )
+    def _in_doubt(self, work: Work, last: int) -> Work:
+        """`work`, which is unsure, with others up to `last` that the same search shows; carried by an attempt of which
+        nothing is known but that there may have been one."""
+        name, first = work.lane, work.records[0]
+        records, positions = [first], [*work.positions]
+        for looked, (position, text) in enumerate(self.waiting(name, work.positions[0] + 1, last)):
+            if looked == MOST_SEARCHED or isinstance(first, Setting):
+                break
+            stored = self._source.lanes[name].stored(position, text)
+            if stored.unsure and _same_search(first, stored.record):
+                records.append(stored.record)
+                positions.append(position)
+        rest = self._source.rest_until
+        attempt = Attempt(name, tuple(positions), "", "", 0.0, phase="in_doubt", not_before=rest, reason=UNSURE)
+        ids = work.oden_ids * len(records)
+        return replace(work, records=tuple(records), positions=tuple(positions), oden_ids=ids, attempt=attempt)
 
     def _pass_over(self, name: str, first: int, to: int, *, live: bool) -> None:
         """Before `to`, nothing waits in the part that begins at `first`. In memory only: it is stored with the next
@@ -281,6 +296,13 @@ class ReadySet:
         else:
             parts = [(to, last) if begin == first else (begin, last) for begin, last in lane.backlog]
             lane.backlog = [(begin, last) for begin, last in parts if begin < last]
+
+
+def _same_search(first: Record, other: Record) -> bool:
+    """Whether one search shows both: starts of a day, or parts of one interval."""
+    if isinstance(first, StartInterval) and isinstance(other, StartInterval):
+        return abs(other.start - first.start) <= SPANNED
+    return other.interval == first.interval and kind_of(other) == kind_of(first)
 
 
 def _identity(work: Work) -> object:

@@ -8,7 +8,7 @@ from gateway.model import Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import settings_index
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, lane_of, parked_lane, starts_lane, updates_lane
-from gateway.outbox.merge import merge_key, merged, set_fields
+from gateway.outbox.merge import merge_key, merged, set_fields, without
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import end_of, kind_of
 
@@ -33,9 +33,15 @@ def append(transaction: Transaction, record: Record) -> None:
         if role == "adds":
             late = interval.ended
             interval.count_in(late=late)
+        interval.ended = interval.ended or end_of(record) is not None
+        if isinstance(record, UpdateInterval) and record.end is not None and interval.end_kept:
+            record, interval.closed = without(record, {"end"}), True
+            transaction.totals.outdated += 1
+            if not set_fields(record):
+                retire(transaction, record.interval, interval)
+                return
         if isinstance(record, UpdateInterval):
             interval.count_update(set_fields(record))
-        interval.ended = interval.ended or end_of(record) is not None
     queue(transaction, StoredRecord(record, late))
 
 
@@ -90,7 +96,7 @@ def _merged_into_interval(transaction: Transaction, update: Record, interval: In
         return False
     name = starts_lane(interval.line, interval.type)
     start = transaction.record(name, interval.start_at)
-    if start is None:
+    if start is None or start.unsure:
         return False
     both = merged(start.record, update)
     transaction.rewrite(name, interval.start_at, StoredRecord(both))

@@ -58,6 +58,7 @@ _OF_PRESENT = (
         "format",
         "commit",
         "clock",
+        "life",
     ),
 )
 """Kinds of rows of which the store that went on has the later ones."""
@@ -90,6 +91,28 @@ def open_store(
     except BaseException:
         lock.release()
         raise
+
+
+def restore(directory: Path, rows: Rows, at: float) -> str | None:
+    """Put a store with the `rows` of a backup, which are read twice, in the place of the one in `directory`; answers in
+    which folder that is now. Raises OutboxError where the directory is in use, cannot be written, or the rows cannot be
+    read to their end: then all is as it was."""
+    for _ in rows():
+        pass
+    lock = DirectoryLock(directory)
+    try:
+        _finish(directory)
+        store, aside = directory / STORE, None
+        _build(directory, rows())
+        if store.exists():
+            aside = _free_name(directory, at, "replaced")
+            _move(directory, store, aside)
+        _move(directory, directory / _READY, store)
+    except OSError as error:
+        raise OutboxError(f"the backup cannot be put into {directory}: {error}") from error
+    finally:
+        lock.release()
+    return aside.name if aside is not None else None
 
 
 def _opened(
@@ -285,8 +308,8 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _free_name(directory: Path, at: float) -> Path:
-    name = f"outbox-damaged-{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H-%M-%S}"
+def _free_name(directory: Path, at: float, what: str = "damaged") -> Path:
+    name = f"outbox-{what}-{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H-%M-%S}"
     names = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next(directory / free for free in names if not (directory / free).exists())
 

@@ -22,10 +22,10 @@ from gateway.outbox.database import DATABASE, FORMAT, sealed, unsealed
 from gateway.outbox.sqlite_store import CHECK, IN_USE, LOG, SqliteStore
 from gateway.outbox.wal import PAGE, log_fault, mended_copy
 
-CHECKED_WHOLE = 64 * 2**20
+CHECKED_WHOLE = 4 * 2**20
 FORMATS = ("1", "2", FORMAT)
 """What this version can read, the newest last."""
-_EDGE = 10_000
+_EDGE = 1_000
 """Rows at either end of a large store that are checked."""
 _STRUCTURE = ("attempt/", "commit", "format", "lane/", "lanes", "totals")
 _AT_ONCE = 500

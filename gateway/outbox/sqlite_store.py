@@ -28,7 +28,7 @@ from diskcache import Timeout
 from gateway.errors import DamagedRow, DamagedStore, OutboxError, OutboxFull
 from gateway.outbox import journal
 from gateway.outbox.database import DATABASE, Database, Stored, unsealed
-from gateway.outbox.directory import Ballast, DirectoryLock, free_bytes, in_words, sync_directory, whole_bytes
+from gateway.outbox.directory import REMOVED, Ballast, DirectoryLock, free_bytes, in_words, sync_directory, whole_bytes
 
 LOG = "cache.db-wal"
 IN_USE = "in-use"
@@ -145,7 +145,7 @@ class SqliteStore:
     def full(self) -> str | None:
         if not (self._directory / DATABASE).exists():
             return (
-                f"somebody has removed the outbox's files in {self._directory}: what waits is only in files that are "
+                f"{REMOVED} in {self._directory}: what waits is only in files that are "
                 "gone once this process ends. Let it deliver what it can, then restart it"
             )
         if not self._ballast.make():
@@ -270,8 +270,15 @@ class SqliteStore:
         raise DamagedRow(f"the row {key} of the outbox in {self._directory} is not as it was written")
 
     def _have_checked(self) -> None:
+        check = self._directory / CHECK
         with suppress(OSError):
-            (self._directory / CHECK).touch()
+            try:
+                check.touch()
+            except OSError as error:
+                # On a full disk the reserve makes room for it: what is not marked is not repaired.
+                if error.errno not in _NO_ROOM or not self._ballast.release():
+                    raise
+                check.touch()
 
     @contextmanager
     def _translated(self, done: str) -> Iterator[None]:

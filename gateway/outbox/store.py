@@ -61,7 +61,7 @@ All rows are JSON text; names in them never change within a format.
     notice/SLOT             a ring of the last notices
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
-    clock                   what is known of the time: the last that was confirmed
+    clock, life             the last time that was confirmed; the last opening, by its ULID
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
@@ -107,7 +107,7 @@ from gateway.outbox.entries import (
     Work,
 )
 from gateway.outbox.key_value import KeyValueStore
-from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, stored_record, takes_turns
+from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, takes_turns
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
@@ -127,6 +127,7 @@ class Outbox:
         self._rows = rows
         self.span = span
         self._drop_above = drop_above
+        self.after: Callable[[], None] = lambda: None  # is called after each transaction, and never raises
         self._in_vain = False
         """Output was dropped, and that made no room."""
         version = rows.get("format")
@@ -135,7 +136,7 @@ class Outbox:
         elif version != FORMAT:
             raise OutboxError(f"the outbox has format {version}, this version reads format {FORMAT}")
         self._held: OutboxCache | None = OutboxCache(rows, span, rest_until=0.0)
-        self._rest_until = 0.0
+        self.rest_until = 0.0
 
     def close(self) -> None:
         self._rows.close()
@@ -291,7 +292,7 @@ class Outbox:
             self._let_wait(work)
             return True
         if not attempt.body:
-            self._rest_until = self._cache.rest_until = max(self._rest_until, attempt.not_before)
+            self.rest_until = self._cache.rest_until = max(self.rest_until, attempt.not_before)
         with self.transaction() as transaction:
             transaction.begin_attempt(attempt, work.records)
         return True
@@ -321,7 +322,8 @@ class Outbox:
                     letter = DeadLetter(stored.record, at, dead[position], *sent, unsettled=unsettled)
                     record_rules.refused(transaction, letter, late=stored.late)
                 else:
-                    record_rules.put_back(transaction, stored)
+                    # Where the others were found, it was looked for.
+                    record_rules.put_back(transaction, replace(stored, unsure=stored.unsure and not delivered))
 
     def _let_wait(self, work: Work) -> None:
         """Oden does not have what it might have had."""
@@ -372,7 +374,7 @@ class Outbox:
     @property
     def _cache(self) -> OutboxCache:
         if self._held is None:
-            self._held = OutboxCache(self._rows, self.span, self._rest_until)
+            self._held = OutboxCache(self._rows, self.span, self.rest_until)
         return self._held
 
     @contextmanager
@@ -387,9 +389,10 @@ class Outbox:
         self._rows.apply(*rows)
         cache.follow(transaction)
         self._held = None if transaction.changes_all else cache
+        self.after()
 
     def _read(self, work: Work) -> list[tuple[int, StoredRecord]]:
         """The records of `work` as they are now. Since it was chosen, one that no attempt carries may have grown or
         been dropped."""
         texts = zip(work.positions, self._cache.texts(work.lane, work.positions), strict=True)
-        return [(position, stored_record(text)) for position, text in texts if text]
+        return [(position, self.lanes[work.lane].stored(position, text)) for position, text in texts if text]

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from gateway.outbox.directory import reserve, whole_bytes
 from gateway.outbox.overflow import FROM
 from gateway.outbox.recovery import open_store
 from gateway.outbox.store import Outbox
@@ -19,19 +20,34 @@ BALLAST = 16 * 2**20
 
 
 def open_outbox(
-    directory: Path, *, limit: int, min_free: float, span: float, drop_oldest_output: bool = False
+    directory: Path,
+    *,
+    limit: int,
+    min_free: float,
+    span: float,
+    drop_oldest_output: bool = False,
+    live: Callable[[Outbox], object] = lambda _: None,
 ) -> Outbox:
     """The outbox in `directory`, which this process holds until it closes it.
 
     `limit` in bytes, `min_free` as a share of the disk, `span` in seconds; `drop_oldest_output` rather than take
-    nothing in at the limit. Raises OutboxError where the directory is unwritable or held by another process.
+    nothing in at the limit. `live` says which life of the outbox this is (`life`). Raises OutboxError where the
+    directory is unwritable or held by another process.
     """
-    rows, _ = open_store(directory, limit=limit, min_free=min_free, ballast=BALLAST)
+    rows, _ = open_store(directory, limit=limit, min_free=min_free, ballast=_ballast(directory))
     try:
-        return Outbox(rows, span, int(limit * FROM) if drop_oldest_output else None)
+        outbox = Outbox(rows, span, int(limit * FROM) if drop_oldest_output else None)
+        live(outbox)
     except BaseException:
         rows.close()
         raise
+    return outbox
+
+
+def _ballast(directory: Path) -> int:
+    """Bytes that are held back on the disk of `directory`, which may not be there yet."""
+    there = next(path for path in (directory.absolute(), *directory.absolute().parents) if path.exists())
+    return reserve(whole_bytes(there), BALLAST)
 
 
 class OutboxThread:

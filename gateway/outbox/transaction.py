@@ -21,7 +21,7 @@ from gateway.outbox.entries import (
     Totals,
     setting_key,
 )
-from gateway.outbox.lanes import LANE, Lane, StoredRecord, stored_record
+from gateway.outbox.lanes import LANE, Lane, StoredRecord
 from gateway.record_kinds import kind_of
 
 
@@ -94,7 +94,8 @@ class Transaction:
         return self.setting_entries[key]
 
     def rows(self) -> tuple[dict[str, str], set[str]]:
-        """Everything to be put and to be dropped, by key."""
+        """Everything to be put and to be dropped, by key. To be asked for once."""
+        self.totals.transactions += 1
         rows, drop = dict(self.put), set(self.drop)
         for key, text in self._structure():
             if text is None:
@@ -174,16 +175,17 @@ class Transaction:
     def record(self, name: str, position: int) -> StoredRecord | None:
         """The record at a position of a lane of records; None where none is."""
         text = self.text(name, position)
-        return stored_record(text) if text else None
+        return self.lane(name).stored(position, text) if text else None
 
     def newest(self, name: str, merge_key: Hashable) -> int | None:
         """The position of the newest entry of a lane with the key, where that waits in the live part and no attempt
         carries it."""
         at = self.merge_keys.get((name, merge_key))
         at = self._committed.newest(name, merge_key) if at is None else at
-        if at is None or at < self.lane(name).head or self._committed.is_carried(name, at):
+        if at is None or self._committed.is_carried(name, at):
             return None
-        return at
+        lane = self.lane(name)
+        return at if at >= max(lane.head, lane.unsure_to) else None
 
     def before(self, name: str, position: int) -> int:
         """The last position up to `position` at which something may be."""

@@ -53,7 +53,7 @@ class Arrival:
     they are to be mapped. `done` runs on the event loop, only after moments,
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
-    processed, by their numbers on the connection, from 1 on.
+    processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of.
     """
 
     source: str
@@ -64,11 +64,12 @@ class Arrival:
     connected: Connected | None = None
     confirmed: tuple[int, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    weight: int = 0
 
     @property
     def size(self) -> int:
-        """What an arrival counts for: itself, and its samples."""
-        return 1 + sum(len(moment.samples) for moment in self.moments)
+        """What an arrival counts for: itself, its samples, and its weight."""
+        return 1 + self.weight + sum(len(moment.samples) for moment in self.moments)
 
     @property
     def samples(self) -> Iterator[Sample]:
@@ -89,9 +90,11 @@ class SourceHealth:
     present state in words: "connected", or why not. `failed` says why single tags, topics or devices are not received
     although the source is connected, by their addresses. `concerns` are sentences about what is wrong with the source
     although it works, by the kind of problem (`health.KINDS`). `newest_at` is the plant's time of the newest value that
-    has a time of its own: how old it is shows whether what arrives is the present. `unconfirmed` says
-    that the broker leaves open whether it has taken acknowledgements. `heard_at` is when anything last came of the
-    peer, be it the end of the connection.
+    has a time of its own: how old it is shows whether what arrives is the present. `certificate_ends` is when the first
+    of the certificates ends by which the connection is protected. `unconfirmed` says that the broker leaves open
+    whether it has taken acknowledgements. `heard_at` is when anything last came of the peer, be it the end of the
+    connection. `unwanted` counts messages of topics that no input names. `room` is for how many seconds the broker's
+    queue is enough while we are away, where that is known.
     """
 
     connected: bool = False
@@ -101,8 +104,11 @@ class SourceHealth:
     last_sample_at: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
     newest_at: float | None = None
+    certificate_ends: float | None = None
     heard_at: float = 0.0
     unconfirmed: str | None = None
+    unwanted: dict[str, int] = field(default_factory=dict)
+    room: float | None = None
 
     def set_connected(self, now: float) -> None:
         self.connected, self.since, self.detail = True, now, "connected"

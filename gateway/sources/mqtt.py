@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -32,11 +33,15 @@ from gateway.sources.mqtt_connection import (
     Packet,
     Publish,
     Subscribed,
+    Unsubscribed,
 )
 from gateway.sources.mqtt_decode import decode, excerpt, too_large
+from gateway.sources.mqtt_filters import FilterFile
 from gateway.sources.mqtt_packets import Connack, Version
+from gateway.sources.mqtt_rate import Busiest
+from gateway.sources.mqtt_rejects import Rejects
 from gateway.sources.mqtt_stream import address_of
-from gateway.sources.mqtt_subscriptions import Subscriptions
+from gateway.sources.mqtt_subscriptions import SMALL, Subscriptions
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
     from gateway.sources.sparkplug import SparkplugHost
@@ -46,6 +51,8 @@ log = structlog.get_logger()
 _AT_ONCE = 500
 """Packets that are handed over before others of the process have their turn."""
 _WATCH = 1.0
+_MOST_UNWANTED = 100
+"""Topics that nobody wants, by name."""
 _SHORT, _FEW = 30.0, 3
 _LASTING = 5.0
 """Seconds after which it is told that a broker has to wait."""
@@ -61,7 +68,9 @@ class MqttSource(Source):
         topics: Sequence[str],
         clock: Clock,
         host: "SparkplugHost | None" = None,
+        directory: Path | None = None,
     ) -> None:
+        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none."""
         super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
         self._host = host
@@ -69,6 +78,12 @@ class MqttSource(Source):
         self._had_session = False
         self._confirmation = Confirmation()
         self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())))
+        self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
+        self._file = FilterFile(directory, self._session)
+        self._leaving: set[str] = set()
+        """Topics that are to be unsubscribed."""
+        self._rejects = Rejects()
+        self._busiest = Busiest()
         self._addresses = (config.url, *config.alternatives)
         self._address = 0
         """The one that is tried, or stands."""
@@ -95,9 +110,7 @@ class MqttSource(Source):
                 connack = await self._open(connection)
             self._connected()
             stood_at = self._clock.monotonic()
-            host, port = address_of(self._config.url)
-            session = f"{self._config.client_id} at {host}:{port}"
-            connected = Connected(session, connack.resumed, self._clock.monotonic())
+            connected = Connected(self._session, connack.resumed, self._clock.monotonic())
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             self._note_expiry(connack)
@@ -106,6 +119,7 @@ class MqttSource(Source):
                 connection.publish(presence.topic, presence.online.encode(), retain=True)
             if self._host is not None:
                 await self._report_gap(take, SPARKPLUG)
+            await self._unsubscribe(connection, resumed=connack.resumed)
             await self._deliver(connection, take)
         finally:
             watching.cancel()
@@ -144,6 +158,8 @@ class MqttSource(Source):
             overdue = self._confirmation.overdue(now) and not connection.paused_since and not connection.waiting
             text = f"it has not answered for more than {TOLD:.0f} s whether it has taken acknowledgements"
             self.health.unconfirmed = text if overdue else None
+            queue = self._config.broker_queue
+            self.health.room = self._busiest.lasts(queue, now) if queue is not None else None
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """Messages are kept by the broker, but not those of edge nodes."""
@@ -175,6 +191,20 @@ class MqttSource(Source):
         )
         self._concern("session_short", text if short else None)
 
+    async def _unsubscribe(self, connection: MqttConnection, *, resumed: bool) -> None:
+        """Let topics go that the session still has from an earlier configuration. What is about to be subscribed is on
+        the list before."""
+        wanted = set(self._subscriptions.topics)
+        kept = await asyncio.to_thread(self._file.read)
+        self._leaving = {*kept} - wanted if resumed else set()
+        if wanted | self._leaving != kept:
+            await asyncio.to_thread(self._file.write, wanted | self._leaving)
+        leaving = sorted(self._leaving)
+        for first in range(0, len(leaving), SMALL):
+            connection.unsubscribe(tuple(leaving[first : first + SMALL]))
+        if leaving:
+            log.info("topics_unsubscribed", source=self.name, topics=len(leaving), first=leaving[0])
+
     async def _deliver(self, connection: MqttConnection, take: Take) -> NoReturn:
         """Hand over what arrives, and ask again for topics that are not granted (yet); ends by raising why."""
         self._subscriptions.begin()
@@ -186,6 +216,7 @@ class MqttSource(Source):
                 connection.subscribe(topics)
             if not self.health.connected and self._subscriptions.complete:
                 self._show_connected()
+            await self._tell_rejects(take)
             await connection.wait(min(now + TURN, host_due, self._subscriptions.due) - now)
             self._handing_over_since = self._clock.monotonic()
             for _ in range(_AT_ONCE):
@@ -206,6 +237,17 @@ class MqttSource(Source):
                 await take(Arrival(self.name, confirmed=packet.numbers))
             case Subscribed():
                 self._note(packet)
+            case Unsubscribed() if self._leaving:
+                self._leaving -= {*packet.topics}
+                if not self._leaving:
+                    await asyncio.to_thread(self._file.write, self._subscriptions.topics)
+
+    async def _tell_rejects(self, take: Take) -> None:
+        """Say how many messages were rejected beside those that are told."""
+        now = self._clock.now()
+        notices = tuple(Notice("reject", now, self.name, topic, text) for topic, text in self._rejects.told(now))
+        if notices:
+            await take(Arrival(self.name, notices=notices))
 
     async def _serve_host(self, connection: MqttConnection, take: Take) -> float:
         """Say which devices are gone, and ask edge nodes for their births, where that is due.
@@ -251,10 +293,11 @@ class MqttSource(Source):
             self.health.last_sample_at = publish.received
         packet_id = publish.message.packet_id
         if packet_id is None:
-            return Arrival(self.name, moments, notices)
+            return Arrival(self.name, moments, notices, weight=len(publish.message.payload) // 1024)
+        self._busiest.add(publish.at)
         receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
         done = partial(connection.acknowledge, packet_id, publish.number)
-        return Arrival(self.name, moments, notices, receipt, done)
+        return Arrival(self.name, moments, notices, receipt, done, weight=len(publish.message.payload) // 1024)
 
     def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
         """What the message says; nothing where nobody wants it."""
@@ -262,6 +305,7 @@ class MqttSource(Source):
         topic, payload = message.topic, message.payload
         of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
         if not of_host and topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+            self._count_unwanted(topic)
             return (), ()
         try:
             if message.left_out:
@@ -273,10 +317,17 @@ class MqttSource(Source):
                 return moments_of(reported.samples), reported.notices
             value = decode(payload)
         except ValueError as error:
-            text = f"the payload {error}: {excerpt(payload)}"
-            return (), (Notice("reject", received, self.name, topic, text),)
+            text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
+            return (), (Notice("reject", received, self.name, topic, text),) if text is not None else ()
         sample = Sample(self.name, topic, value, received, retained=message.retained)
         return (Moment((sample,)),), ()
+
+    def _count_unwanted(self, topic: str) -> None:
+        unwanted = self.health.unwanted
+        name = topic.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if name not in unwanted and len(unwanted) >= _MOST_UNWANTED:
+            name = "other topics"
+        unwanted[name] = unwanted.get(name, 0) + 1
 
 
 def _digest(publish: Publish) -> str:

@@ -10,6 +10,7 @@ from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
 from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
+from gateway.outbox.directory import REMOVED
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 LATELY = 3600.0
@@ -18,9 +19,15 @@ SILENT = 20.0
 """Seconds without an answer of Oden's to anything that was sent, after which that is said."""
 
 
+LATE = 60.0
+"""Seconds that the newest value of a source can be old when it arrives."""
+
+
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
     """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room."""
-    if full:
+    if full and full.startswith(REMOVED):
+        yield Condition("outbox_removed", "", f"Nothing is taken in: {full}.")
+    elif full:
         yield Condition("outbox_full", "", f"Nothing is taken in: {full}.")
     elif health.blocked:
         yield Condition("outbox_unwritable", "", f"Nothing is taken in: {health.blocked}.")
@@ -38,22 +45,24 @@ def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Conditi
         yield Condition("delivery_failing", "", f"Nothing is delivered: {outbox}")
 
 
-def silence(oden: OdenStatus, outbox: OutboxStatus) -> Iterator[Condition]:
+def silence(oden: OdenStatus, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:
     """Oden has been asked, and has answered nothing for a while."""
     silent = oden.silent_seconds
     if silent is not None and silent >= SILENT and not oden.held:
-        safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
+        safe = _kept(outbox, full)
         text = f"Oden has not answered for {silent:.0f} s; {safe}, and looked up before anything is sent again."
         yield Condition("oden_silent", "", text)
 
 
-def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float) -> Iterator[Condition]:
-    """Why nothing is delivered, of all lines or of one, and what becomes of what waits."""
+def delivery(
+    oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus, now: float, full: str | None = None
+) -> Iterator[Condition]:
+    """Why nothing is delivered, of all lines or of one, and what becomes of what waits; `full` as for `intake`."""
     # Where each of the lines is held, whatever for, that is all of delivery.
     held = oden.held or (lines[0].held if lines and all(line.held for line in lines) else None)
     if held:
         reason = held if held.startswith(UNREACHABLE) else f"Nothing is delivered to Oden: {held}"
-        safe = counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
+        safe = _kept(outbox, full)
         wait = max(0.0, oden.retry_at - now) if oden.retry_at else 0.0
         again = "by itself" if not oden.held else f"in {wait:.0f} s" if wait >= 0.5 else "now"
         if any(words in held for words in CERTIFICATE_DATES):
@@ -64,6 +73,13 @@ def delivery(oden: OdenStatus, lines: Sequence[LineStatus], outbox: OutboxStatus
         if line.held:
             text = f"{line.factory}, {line.line}: nothing is delivered: {line.held}"
             yield Condition("line_held", line.key, text)
+
+
+def _kept(outbox: OutboxStatus, full: str | None) -> str:
+    """What waits, and how well it is kept."""
+    if full and full.startswith(REMOVED):
+        return counted(outbox.to_do, "record waits", "records wait")
+    return counted(outbox.to_do, "record is safe on disk", "records are safe on disk")
 
 
 def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
@@ -82,6 +98,11 @@ def connections(sources: Sequence[SourceStatus]) -> Iterator[Condition]:
             others = f", and {len(source.failed) - 1} more" if len(source.failed) > 1 else ""
             text = f"Source {source.name}: {address} is not received ({reason}){others}."
             yield Condition("address_refused", source.name, text)
+        if source.connected and source.newest_at is not None and source.last_sample_at is not None:
+            late = source.last_sample_at - source.newest_at
+            if late > LATE:
+                text = f"Source {source.name}: what arrives is {late:.0f} s old: it is slow, or its clock is wrong."
+                yield Condition("source_late", source.name, text)
         for kind, concern in source.concerns.items():
             yield Condition(kind, source.name, f"Source {source.name}: {concern}.")
 

@@ -155,6 +155,22 @@ def _ages(now: Snapshot) -> Iterator[Metric]:
         if source.last_sample_at is not None:
             newest.add_metric([source.name], source.last_sample_at)
     yield newest
+    plant_time = GaugeMetricFamily(
+        "oden_gateway_source_newest_value_timestamp_seconds",
+        "The plant's own time of the newest value of a source; absent where values have none.",
+        labels=["source"],
+    )
+    ends = GaugeMetricFamily(
+        "oden_gateway_certificate_expiry_timestamp_seconds",
+        "When the first of the certificates ends by which the connection to a source is protected.",
+        labels=["source"],
+    )
+    for source in now.sources:
+        if source.newest_at is not None:
+            plant_time.add_metric([source.name], source.newest_at)
+        if source.certificate_ends is not None:
+            ends.add_metric([source.name], source.certificate_ends)
+    yield from (plant_time, ends)
     ages = GaugeMetricFamily(
         "oden_gateway_input_age_seconds", "Age of an input's last value.", labels=["line", "input"]
     )

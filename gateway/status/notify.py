@@ -22,12 +22,21 @@ class Systemd:
         self.watchdog_interval = _watchdog_interval(environ)
         """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is a service manager that is told anything."""
+        return bool(self._address)
+
     def ready(self) -> None:
         self._send("READY=1")
 
     def reloading(self) -> None:
         """A reload begins; `ready` ends it."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def starting(self, seconds: float) -> None:
+        """The start goes on, and takes up to so many seconds more."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1e6)}")
 
     def stopping(self) -> None:
         self._send("STOPPING=1")

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway import __version__
+from gateway.build import described
 from gateway.config.schema import Config, Tone
 from gateway.delivery.breaker import BUCKETS
 from gateway.delivery.drain import Drain
@@ -72,8 +72,8 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.intake(parts.intake.health, summary.full),
             *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
-            *findings.delivery(oden, lines, outbox, now),
-            *findings.silence(oden, outbox),
+            *findings.delivery(oden, lines, outbox, now, summary.full),
+            *findings.silence(oden, outbox, summary.full),
             *findings.connections(sources),
             *findings.dead_letters(outbox),
             *findings.unsettled(outbox),
@@ -85,7 +85,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     verdict = health(current)
     not_ready = verdict.not_ready(now)
     return Snapshot(
-        version=__version__,
+        version=described(),
         started_at=parts.started_at,
         now=now,
         ready=not_ready is None,
@@ -127,8 +127,12 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
         gaps=summary.totals.gaps.get(source.name, 0),
         concerns=dict(connection.concerns),
         unconfirmed=connection.unconfirmed,
+        room=connection.room,
+        newest_at=connection.newest_at,
+        certificate_ends=connection.certificate_ends,
         unmatched={
-            address: count for (name, address), count in parts.intake.health.unmatched.items() if name == source.name
+            **connection.unwanted,
+            **{address: n for (name, address), n in parts.intake.health.unmatched.items() if name == source.name},
         },
     )
 

@@ -34,7 +34,9 @@ class SourceStatus:
     `failed` says of an address (a node id, a topic) why it is not being received, `concerns` what is wrong with it
     although it works, by kind of problem,
     `unconfirmed` that the broker leaves acknowledgements open, `unmatched` by address how many messages no input has
-    taken.
+    taken. `room` is for how many seconds the broker's queue is enough while the gateway is away, at the rate of the
+    busiest hour. `newest_at` is the plant's time of the newest value, where values have one; `certificate_ends` when
+    the first of the certificates ends by which the connection is protected.
     """
 
     name: str
@@ -48,6 +50,9 @@ class SourceStatus:
     gaps: int
     unconfirmed: str | None = None
     unmatched: Mapping[str, int] = field(default_factory=dict)
+    room: float | None = None
+    newest_at: float | None = None
+    certificate_ends: float | None = None
     concerns: Mapping[KindName, str] = field(default_factory=dict)
 
 

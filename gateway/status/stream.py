@@ -19,6 +19,8 @@ SLOW = frozenset(
         "without_run",
         "waiting",
         "last_sample_at",
+        "newest_at",
+        "room",
         "samples",
         "unmatched",
         "records",

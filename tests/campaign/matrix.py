@@ -1,9 +1,10 @@
 """What each manner of Oden's costs: an hour of one line, told in simulated time, and a row of a table for each."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.model import Record, StartInterval
 from gateway.simulator.oden.faults import SHAPES
@@ -31,6 +32,8 @@ class Row:
     name: str
     manners: Manners = field(default_factory=Manners)
     faults: Sequence[str] = ()
+    edits: bool = False
+    """Somebody re-categorises every state and writes a comment, and the machine gives a reason afterwards."""
     lost: int = 0
     doubled: int = 0
     dead: int = 0
@@ -63,7 +66,12 @@ def rows() -> list[Row]:
         *refuses,
         *(Row(f"updated={value}", Manners(updated=value)) for value in ("empty", "text")),
         *(Row(f"names={value}", Manners(names=value)) for value in ("unique", "short")),
-        Row("metadata=replace", Manners(metadata="replace")),
+        *(
+            Row(
+                f"metadata={value}, 60 states changed by people and by the machine", Manners(metadata=value), edits=True
+            )
+            for value in ("merge", "replace")
+        ),
         *(Row(f"overlap={value}", Manners(overlap=value)) for value in (400, 409, 500)),
         *(
             Row(
@@ -96,7 +104,10 @@ def measure(row: Row) -> Row:
             )
             plant.commit(*ends, *open_)
             told.extend(open_)
-            await asyncio.sleep(30)
+            await asyncio.sleep(20)
+            if row.edits and open_:
+                _edit(plant, open_[1])
+            await asyncio.sleep(10)
             if open_:
                 plant.commit(plant.output(open_[0], 60 * minute + 30, 1))
                 amounts["RUN"] += 1
@@ -112,9 +123,12 @@ def measure(row: Row) -> Row:
     plant = live(hour, row.manners, [*LOST_ANSWERS, *row.faults])
     shown = Counter((one.type, one.start) for kind in ("RUN", "STATE") for one in plant.intervals(kind) if one.end)
     wanted = Counter((one.type, one.start) for one in told)
+    if row.edits:
+        wanted_states = [{"category": "Planned Downtime", "comment": "by hand", "reason": "Jam"}] * MINUTES
+        row.lost += sum(one != other for one, other in zip(_states(plant), wanted_states, strict=True))
     difference = plant.total() - amounts["RUN"]
     counts = plant.outbox.counts()
-    row.lost = (wanted - shown).total() + max(0, -difference)
+    row.lost += (wanted - shown).total() + max(0, -difference)
     row.doubled = (shown - wanted).total() + max(0, difference)
     row.dead, row.unsettled, row.requests = counts.dead, counts.unsettled, len(plant.seen)
     row.stuck = _to_do(plant) + (counts.parked if not counts.dead else 0)
@@ -129,6 +143,34 @@ def table(told: Sequence[Row]) -> Iterator[str]:
         figures = f"{row.lost:4}  {row.doubled:7}  {row.dead:4}  {row.unsettled:9}  {row.stuck:5}  {row.requests:8}"
         said = "; ".join(dict.fromkeys(row.said)) or "all is well"
         yield f"{row.name:{width}}  {figures}  {'WRONG: ' if row.wrong else ''}{said}"
+
+
+def _edit(plant: Plant, state: StartInterval) -> None:
+    """A person changes category and comment of the state that is on, where Oden has it; the machine gives a reason, and
+    a comment of its own."""
+    there = [one for one in plant.intervals("STATE") if one.start == state.start]
+    for one in there:
+        place = {"type": {"name": "STATE"}, "line": {"name": one.line.name, "factory": {"name": one.line.factory}}}
+        metadata = {**one.metadata, "category": {"name": "Planned Downtime"}, "comment": "by hand"}
+        body = json.dumps({**place, "id": one.id, "metadata": metadata})
+        plant.oden.model.answer("/v2/interval/set", body.encode())
+    said = {
+        "reason": "Jam",
+        **({"comment": "code 17"} if there else {"category": "Planned Downtime", "comment": "by hand"}),
+    }
+    plant.commit(replace(plant.end(state, state.start - T), end=None, metadata=said))
+
+
+def _states(plant: Plant) -> list[dict[str, object]]:
+    """The states' metadata by name."""
+    return [
+        {
+            name: value["name"] if isinstance(value, dict) else value
+            for name, value in one.metadata.items()
+            if name != "metadata_type"
+        }
+        for one in plant.intervals("STATE")
+    ]
 
 
 async def _watch(plant: Plant, said: list[str]) -> None:

@@ -469,3 +469,21 @@ def _refuse(server: socket.socket) -> str:
         connection.shutdown(socket.SHUT_WR)
         connection.recv(65536)
     return data.decode()
+
+
+def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(refused: Site) -> None:
+    """The copy is where it was asked for and nowhere else; putting it back is refused while the gateway runs; what was
+    there before is set aside."""
+    file = refused.folder / "monday"
+    process = refused.run()
+    assert "rows." in refused.outbox("backup", str(file))
+    assert list(refused.directory.glob("backup-*")) == []
+    refused.outbox("backup", str(file), code=1)
+    refused.outbox("restore", str(file), code=1)
+    process.terminate()
+    process.wait(PATIENCE)
+    before = refused.outbox("list")
+    refused.outbox("drop", "--all", "--yes")
+    assert refused.outbox("list") != before
+    assert "outbox-replaced-" in refused.outbox("restore", str(file))
+    assert refused.outbox("list") == before

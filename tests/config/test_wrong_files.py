@@ -132,6 +132,11 @@ CASES: dict[str, Wrong] = {
     "broken security": edit(
         "security: none", "security: ▲Basic128Rsa15/Sign", "Basic256Sha256/SignAndEncrypt", "or none"
     ),
+    "user's certificate alone": edit(
+        "security: none",
+        "user_certificate: ▲x.pem",
+        "a user's certificate and its key go together",
+    ),
     "password of nobody": edit("security: none", "password: ▲x", "a password needs 'username'"),
     "number for a period": edit("security: none", "audit: ▲60", "a duration with its unit", "or off"),
     "choice": edit(

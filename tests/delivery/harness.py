@@ -151,6 +151,10 @@ class Rig:
         self.delivery = None
         return error
 
+    def next_commit(self, outbox: Outbox, records: Sequence[Record]) -> Commit:
+        """For an outbox that nobody delivers."""
+        return Commit(number=outbox.last_commit() + 1, records=tuple(records))
+
     async def commit(self, drain: Drain, *records: Record) -> None:
         await self.outbox(
             Outbox.commit, Commit(number=await self.outbox(Outbox.last_commit) + 1, records=tuple(records))

@@ -18,7 +18,7 @@ from gateway.outbox.store import Outbox
 from gateway.simulator.oden.manners import Manners
 from gateway.simulator.oden.store import Interval
 from tests.delivery.harness import FACTORY
-from tests.delivery.simulated import Plant, live
+from tests.delivery.simulated import Plant, T, live
 
 BOTH = ["merge", "replace"]
 
@@ -149,6 +149,31 @@ def test_a_refused_change_does_not_take_the_end_with_it() -> None:
     assert isinstance(letter.record, UpdateInterval)
     assert (letter.record.end, letter.record.metadata) == (None, {"comment": "forbidden"})
     assert plant.intervals("STATE")[0].end is not None
+
+
+@pytest.mark.parametrize("manner", BOTH)
+def test_an_end_that_somebody_has_set_stays(manner: str) -> None:
+    """A person ends a run in Oden that is open at the machine. It is noticed with the next change, which arrives; the
+    machine's own end is not told, and what was made meanwhile is."""
+
+    async def story(plant: Plant) -> None:
+        run, other = plant.start(0, name="one"), plant.start(600, name="two")
+        plant.commit(run)
+        await plant.drained()
+        by_hand = {"type": {"name": "RUN"}, "line": {"name": "Line 01", "factory": {"name": FACTORY}}}
+        body = {**by_hand, "id": plant.intervals("RUN")[0].id, "end_time": "2027-01-15T08:03:00Z"}
+        assert plant.oden.model.answer("/v2/interval/set", json.dumps(body).encode()).status == 200
+        plant.commit(change(plant, run, 240, grade="A"), plant.output(run, 300, 7))
+        await plant.drained()
+        plant.commit(plant.output(run, 500, 5), plant.end(run, 600), other)
+        await plant.drained()
+        plant.commit(plant.end(other, 900))
+        await plant.drained()
+
+    plant = live(story, Manners(metadata=manner))
+    assert [(run.name, run.end) for run in plant.intervals("RUN")] == [("one", T + 180), ("two", T + 900)]
+    assert shown(plant, "RUN")[0]["grade"] == "A"
+    assert (plant.total(), plant.outbox.counts().dead) == (12, 0)
 
 
 def test_changes_arrive_where_no_search_is_understood() -> None:

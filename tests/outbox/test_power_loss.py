@@ -9,12 +9,15 @@ import json
 import os
 import random
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import OutboxError
+from gateway.outbox.database import sealed
 from gateway.outbox.recovery import open_store
 from gateway.outbox.salvage import DamageReport
 from tests.outbox.power import Call, Disk, recorded
@@ -35,6 +38,7 @@ def change(number):
 
 WRITER = f"""
 import sys
+from contextlib import closing
 from pathlib import Path
 from gateway.outbox.recovery import open_store
 {CHANGE}
@@ -50,6 +54,7 @@ for life in (150, 40, 10):
 
 OPENER = """
 import sys
+from contextlib import closing
 from pathlib import Path
 from gateway.outbox.recovery import open_store
 rows, _ = open_store(Path(sys.argv[1]), now=lambda: 1_795_401_600.0)
@@ -129,11 +134,24 @@ def test_the_power_cut_is_a_test(writing: tuple[list[Call], Path], tmp_path: Pat
     assert len(list(campaign(calls, base, tmp_path, as_acknowledged(states()), syncs=False))) > CUTS // 4
 
 
-def test_p7_a_migration_survives_a_power_cut(tmp_path: Path) -> None:
-    """A cut at any point of bringing format 1 to format 3 leaves a store from which everything is there at the next
-    start."""
+def format_2(box: Path) -> None:
+    """A store of format 2 with more rows than are moved in one transaction."""
+    store = box / "outbox"
+    store.mkdir(parents=True)
+    with closing(sqlite3.connect(store / "cache.db")) as connection:
+        connection.executescript((Path(__file__).parent / "kept" / "format_2.sql").read_text())
+        more = ((f"notice/{number}", sealed(f"notice/{number}", "{}")) for number in range(400, 1600))
+        connection.executemany("INSERT INTO Cache (key, raw, value) VALUES (?, 1, ?)", more)
+        connection.commit()
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+@pytest.mark.parametrize("written", [format_1, format_2])
+def test_p7_a_migration_survives_a_power_cut(tmp_path: Path, written: Callable[[Path], object]) -> None:
+    """A cut at any point of bringing an earlier format to the present one leaves a store from which everything is there
+    at the next start."""
     base = tmp_path / "box"
-    format_1(base)
+    written(base)
     shutil.copytree(base, tmp_path / "before")
     calls = recorded(OPENER, base)
     rows, _ = open_store(base)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import DamagedRow, OutboxError
+from gateway.outbox.directory import reserve
 from gateway.outbox.recovery import open_store
 from gateway.outbox.sqlite_store import SqliteStore
 from tests.peers import PATIENCE
@@ -376,3 +377,10 @@ def test_p7_a_read_only_file_system_is_named(tmp_path: Path) -> None:
     under = ("strace", "-f", "-o", "/dev/null", "-P", str(lock), "-e", "inject=openat:error=EROFS")
     done = children(code, tmp_path, under=under)
     assert f"cannot write to the outbox directory {tmp_path}: Read-only file system." in done.stderr
+
+
+@pytest.mark.parametrize(("whole", "held"), [(10**12, 16 * 2**20), (2**27, 16 * 2**20), (2**25, 2**22), (2**23, 2**20)])
+def test_a_small_disk_has_a_smaller_reserve(whole: int, held: int) -> None:
+    """One that could never have twice the reserve free would count as full for ever."""
+    assert reserve(whole, 16 * 2**20) == held
+    assert 2 * held <= whole / 4

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway import __version__
+from gateway.build import described
 from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -75,7 +76,7 @@ def test_the_wheel_holds_the_package_and_all_that_it_reads(wheel: Path) -> None:
     config = ROOT / "config"
     examples = {f"{data}/{path.relative_to(config)}" for path in config.rglob("*") if path.is_file()}
     assert f"{data}/gateway.yaml" in examples
-    rest = inside - package - examples
+    rest = inside - package - examples - {"gateway/COMMIT"}
     assert [file for file in rest if not re.match(rf"oden_gateway-{version}\.dist-info/", file)] == []
 
 
@@ -91,10 +92,19 @@ def test_the_wheel_installs_the_command_and_says_what_it_is(wheel: Path) -> None
     assert metadata["License-Expression"] == "Apache-2.0"
 
 
+def test_the_wheel_says_of_which_commit_it_is(wheel: Path) -> None:
+    """In a clone, where git knows it; the same that the clone says of itself."""
+    assert described().startswith(__version__)
+    if (ROOT / ".git").exists():
+        commit = zipfile.ZipFile(wheel).read("gateway/COMMIT").decode().strip()
+        assert described() in (f"{__version__} ({commit})", __version__)
+        assert commit
+
+
 def test_the_command_runs_without_the_packages_of_demo_and_tests(runtime: Path) -> None:
     """With the packages of requirements.lock alone, the command starts and every module can be imported."""
     run = "import sys; sys.path.insert(0, sys.argv.pop(1)); from gateway.__main__ import main; sys.exit(main())"
     result = python(runtime, run, "version")
-    assert (result.returncode, result.stdout) == (0, f"oden-gateway {__version__}\n"), result.stderr
+    assert (result.returncode, result.stdout) == (0, f"oden-gateway {described()}\n"), result.stderr
     result = python(runtime, IMPORT_EVERYTHING)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr

@@ -22,23 +22,30 @@ def main() -> int:
     parser.add_argument("scenario", choices=[*SCENARIOS, "all"])
     parser.add_argument("broker", choices=[*BROKERS, "all"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--id", action="store_true", help="each event has an id, which the gateway knows of")
     parser.add_argument("--keep", action="store_true", help="leave logs and ledger of what was not exact")
     chosen = parser.parse_args()
     brokers = list(BROKERS) if chosen.broker == "all" else [chosen.broker]
     scenarios = list(SCENARIOS) if chosen.scenario == "all" else [chosen.scenario]
-    exact = [play(scenario, broker, chosen.seed, keep=chosen.keep) for broker in brokers for scenario in scenarios]
+    exact = [
+        play(scenario, broker, chosen.seed, identified=chosen.id, keep=chosen.keep)
+        for broker in brokers
+        for scenario in scenarios
+    ]
     return 0 if all(exact) else 1
 
 
-def play(scenario: str, broker: str, seed: int, *, keep: bool) -> bool:
+def play(scenario: str, broker: str, seed: int, *, identified: bool, keep: bool) -> bool:
     """Play one and say how it went; whether it was exact."""
     folder, began = Path(tempfile.mkdtemp(prefix="real-peers-")), time.monotonic()
     try:
-        verdict = asyncio.run(perform(scenario, broker, folder, seed))
+        verdict = asyncio.run(perform(scenario, broker, folder, seed, identified=identified))
         told, exact = verdict.told(), verdict.exact
     except AssertionError as error:
         told, exact = f"not played: {error}", False
-    sys.stdout.write(f"{broker} {scenario} seed {seed} ({time.monotonic() - began:.0f} s): {told}\n")
+    sys.stdout.write(
+        f"{broker} {scenario}{' with id' * identified} seed {seed} ({time.monotonic() - began:.0f} s): {told}\n"
+    )
     if keep and not exact:
         sys.stdout.write(f"  kept: {folder}\n")
     else:

@@ -1,8 +1,8 @@
 """What can go wrong between a broker and the gateway, as functions that need only a stage, and what became of each
 event.
 
-Each scenario publishes events with payloads of their own and equal ones around what it does, without any identity in
-the payload. After it the faults end, everything is delivered, and `perform` judges name by name.
+Each scenario publishes events with payloads of their own and equal ones around what it does; unless told, without any
+identity in the payload. After it the faults end, everything is delivered, and `perform` judges name by name.
 """
 
 import asyncio
@@ -35,10 +35,12 @@ _PATIENCE = 60.0
 class Stage:
     """A broker, a tap before it, a gateway behind the tap and the Oden stand-in, with an order that is on."""
 
-    def __init__(self, folder: Path, broker: Broker, seed: int, scenario: "Scenario") -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, seed: int, scenario: "Scenario", *, identified: bool = False
+    ) -> None:
         self.broker = broker
         self.tap = MqttTap(broker.port)
-        self.events = Events()
+        self.events = Events(identified=identified)
         self.chance = random.Random(seed)
         self._folder = folder
         self._scenario = scenario
@@ -54,7 +56,12 @@ class Stage:
         await self.tap.start()
         keepalive, size_limit = f"{self._scenario.keepalive:g}s", self._scenario.size_limit
         self._run = GatewayRun.with_mqtt(
-            self._folder / "gateway", self.tap.port, self.broker.version, keepalive=keepalive, size_limit=size_limit
+            self._folder / "gateway",
+            self.tap.port,
+            self.broker.version,
+            keepalive=keepalive,
+            size_limit=size_limit,
+            identified=self.events.identified,
         )
         await self.broker.start()
         await self.run.start_oden()
@@ -85,7 +92,8 @@ class Stage:
             await self.run.until_settled(QUIET + 1.5 * self.broker.redelivers_late, LONGEST)
         except AssertionError:
             settled = False
-        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled)
+        cuts = self.tap.accepted - 1
+        return judge(self.events.made, self.run.arrived(), sent=self._sent(), settled=settled, cuts=cuts)
 
     def _sent(self) -> Counter[str]:
         """What has come to the gateway through the tap, by name; redeliveries count."""
@@ -334,12 +342,12 @@ SCENARIOS = {
 }
 
 
-async def perform(scenario: str, broker: str, folder: Path, seed: int = 0) -> Judgement:
+async def perform(scenario: str, broker: str, folder: Path, seed: int = 0, *, identified: bool = False) -> Judgement:
     """Play one scenario with one broker in an empty `folder`, by their names; AssertionError where it cannot be
-    played.
+    played. `identified`: each event has an `id`.
     """
     chosen = SCENARIOS[scenario]
-    stage = Stage(folder, BROKERS[broker](folder / broker), seed, chosen)
+    stage = Stage(folder, BROKERS[broker](folder / broker), seed, chosen, identified=identified)
     assert stage.broker.durable or not chosen.ends_broker, f"{broker} keeps nothing over its end"
     try:
         await stage.set_up()

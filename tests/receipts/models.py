@@ -130,6 +130,25 @@ class NewFirst(Model):
 
 
 @dataclass(frozen=True)
+class Restarted(NewFirst):
+    """NATS that is started anew with each cut: what was pending comes again at any later time, with DUP and with ids of
+    the same kind as new messages, which do not wait for it."""
+
+    def connect(self) -> Model:
+        pending = tuple(entry._replace(packet_id=0, again=True) for entry in self.pending)
+        return replace(self, pending=pending, next_id=1)
+
+    def sends(self) -> Iterator[tuple["Model", Sent]]:
+        used = {entry.packet_id for entry in self.pending} - {0}
+        packet_id = self.next_id if used else 1
+        yield from self._send_new(packet_id, next_id=packet_id + 1)
+        for at, entry in enumerate(self.pending):
+            if entry.again:
+                pending = (*self.pending[:at], Pending(entry.message, packet_id), *self.pending[at + 1 :])
+                yield replace(self, pending=pending, next_id=packet_id + 1), Sent(entry.message, packet_id, dup=True)
+
+
+@dataclass(frozen=True)
 class NeverDup(Model):
     """aedes: ids go on from an arbitrary one; what is pending comes again in order, with new ones mixed in, and never
     with DUP."""

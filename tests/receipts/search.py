@@ -60,13 +60,19 @@ def essence(session: Session) -> object:
         (receipt.packet_id, receipt.digest, receipt.number if receipt.epoch == session._epoch else 0)
         for receipt in session._receipts.values()
     )
-    view = tuple((places.get(place), digest) for place, digest in session._view) if session.counting else ()
+    view = (
+        tuple((places.get(place), digest) for place, digest in session._view)
+        if session.counting or session.reuses
+        else ()
+    )
     by_id = tuple(sorted((number, places[place]) for number, place in session._by_id.items()))
     return (
         receipts,
         by_id,
         session.counting,
         session.dup_seen,
+        session.reuses,
+        session._last_new,
         session._number,
         view,
         (*session._begins,),
@@ -83,17 +89,22 @@ class Fault:
     path: tuple[str, ...]
 
 
-def search(broker: Model, payloads: str, cuts: int, *, ambiguous: int = 0) -> tuple[int, Fault | None]:
+def search(
+    broker: Model, payloads: str, cuts: int, *, ambiguous: int = 0, known: Session | None = None, alike: bool = False
+) -> tuple[int, Fault | None]:
     """Try everything with one message for each letter of `payloads` (equal letters are equal payloads) and at most
     `cuts` cuts and kills. Answers how many states there are, and the first fault. `ambiguous`: so many messages may
-    be lost for each cut, if others have equal payloads."""
-    first = State(broker, Session(), Session(), (0,) * len(payloads), len(payloads), cuts)
+    be lost for each cut, if others have equal payloads. `known` is a session that has shown something before.
+    `alike`: of equal messages it is the sum that counts, not which of them was taken for which."""
+    known = known if known is not None else Session()
+    first = State(broker, known, known, (0,) * len(payloads), len(payloads), cuts)
     seen, waiting = {first.key()}, deque([first])
     while waiting:
         state = waiting.popleft()
         for name, step in _steps(state, payloads):
             after = replace(step, path=(*state.path, name))
-            fault = _fault(after, payloads, ambiguous * (cuts - after.cuts))
+            judge = _fault_of_sums if alike else _fault
+            fault = judge(after, payloads, ambiguous * (cuts - after.cuts))
             if fault is not None:
                 return len(seen), Fault(fault, after.path)
             key = after.key()
@@ -124,6 +135,18 @@ def _fault(state: State, payloads: Sequence[str], may_be_lost: int) -> str | Non
     unlike = [message for message in lost if payloads.count(payloads[message]) == 1]
     if twice or unlike or len(lost) > may_be_lost:
         return f"lost: {lost}, twice: {twice}"
+    return None
+
+
+def _fault_of_sums(state: State, payloads: Sequence[str], may_be_lost: int) -> str | None:
+    published = len(state.counted) - state.to_publish
+    held = {*state.broker.queue, *(entry.message for entry in state.broker.pending)}
+    for payload in set(payloads):
+        alike = [message for message in range(published) if payloads[message] == payload]
+        counted = sum(state.counted[message] for message in alike)
+        lost = len([message for message in alike if message not in held]) - counted
+        if counted > len(alike) or lost > (may_be_lost if payloads.count(payload) > 1 else 0):
+            return f"of {len(alike)} equal messages {counted} have counted"
     return None
 
 

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from tests.receipts.models import Counts, KeepsIds, Model, NeverDup, NewFirst, OneAtATime
+from gateway.receipts import Session
+from tests.receipts.models import Counts, KeepsIds, Model, NeverDup, NewFirst, OneAtATime, Restarted
 from tests.receipts.search import search, walk
 
 LARGE = bool(os.environ.get("ODEN_SEARCH"))
@@ -38,6 +39,34 @@ def test_p2_exact_where_packet_ids_are_kept(broker: Model, payloads: str) -> Non
 def test_p2_exact_among_messages_that_differ(broker: Model, cuts: int, payloads: str) -> None:
     """RabbitMQ and NATS use ids again: every message that differs from the others counts once."""
     states, fault = search(broker, payloads, cuts)
+    assert fault is None
+    assert states > 1000
+
+
+def _that_reuses() -> Session:
+    """What is known of a broker that has given a low id to a new message before."""
+    session = Session()
+    session.connect(0.0, resumed=True)
+    for number, packet_id in enumerate((2, 1), 1):
+        session.deliver(packet_id, f"earlier {number}", dup=False, at=0.0)
+        session.confirm((number,))
+    assert (session.reuses, session.counting, len(session)) == (True, False, 0)
+    return session
+
+
+@pytest.mark.parametrize("payloads", ["abc", *(["abcd"] if LARGE else [])])
+def test_p2_exact_among_messages_that_differ_when_a_broker_was_restarted(payloads: str) -> None:
+    """NATS, which is known to use ids again, started anew with each cut: other ids, and those of before for others."""
+    states, fault = search(Restarted(), payloads, CUTS, known=_that_reuses())
+    assert fault is None
+    assert states > 1000
+
+
+@pytest.mark.parametrize("payloads", ["aaa", "aba", *(["aaaa", "abab"] if LARGE else [])])
+@pytest.mark.parametrize("broker", [NewFirst(), Restarted()], ids=lambda broker: type(broker).__name__)
+def test_p2_at_most_what_was_not_confirmed_is_lost_where_ids_are_used_again(broker: Model, payloads: str) -> None:
+    """Equal messages at such a broker: none counts twice. Lost are no more than were acknowledged and not confirmed."""
+    states, fault = search(broker, payloads, 1, ambiguous=2, known=_that_reuses(), alike=True)
     assert fault is None
     assert states > 1000
 

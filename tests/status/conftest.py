@@ -60,7 +60,17 @@ def picture() -> Snapshot:
         hints=(),
         sources=(
             SourceStatus(
-                "press_plc", "opcua", True, NOW - 3600, "connected", {}, NOW - 1, {"good": 120, "bad": 3}, gaps=2
+                "press_plc",
+                "opcua",
+                True,
+                NOW - 3600,
+                "connected",
+                {},
+                NOW - 1,
+                {"good": 120, "bad": 3},
+                gaps=2,
+                newest_at=NOW - 3,
+                certificate_ends=NOW + 86_400,
             ),
             SourceStatus(
                 "floor", "mqtt", False, None, "connection refused", {"a/b": "not authorised"}, None, {"good": 0}, gaps=0

@@ -9,9 +9,10 @@ from gateway.batch import IntakeHealth
 from gateway.health import Condition
 from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES
+from gateway.outbox.directory import REMOVED
 from gateway.status import findings
-from gateway.status.findings import LATELY
-from gateway.status.snapshot import Snapshot
+from gateway.status.findings import LATE, LATELY
+from gateway.status.snapshot import Snapshot, SourceStatus
 from tests.status.conftest import NOW
 
 UNREACHABLE = "Oden cannot be reached (connection refused)"
@@ -43,6 +44,17 @@ def test_p11_a_certificate_that_is_refused_for_its_dates_is_a_problem_with_its_n
         kinds = {found.kind: found.text for found in findings.delivery(oden, picture.lines, picture.outbox, NOW)}
         assert next(iter(kinds)) == "certificate_dates"
         assert f"({words}); for the gateway it is 20" in kinds["certificate_dates"]
+
+
+def test_files_that_were_removed_are_no_full_disk_and_nothing_is_called_safe(picture: Snapshot) -> None:
+    """A problem with its name; what waits is not safe on disk then."""
+    full = f"{REMOVED} in /var/lib/oden-gateway"
+    [condition] = findings.intake(IntakeHealth(), full)
+    assert condition.kind == "outbox_removed"
+    oden = replace(picture.oden, held=UNREACHABLE)
+    [said] = texts(findings.delivery(oden, picture.lines, picture.outbox, NOW, full))
+    assert "safe" not in said
+    assert " wait" in said
 
 
 def test_oden_answers_and_nothing_is_delivered(picture: Snapshot) -> None:
@@ -83,6 +95,16 @@ def test_a_refused_tag_is_named(picture: Snapshot) -> None:
     assert texts(findings.connections((plc, refused, floor))) == [
         "Source press_plc: ns=2;s=A is not received (the server refuses it), and 1 more.",
         "Source floor is not connected: connection refused",
+    ]
+
+
+def test_values_that_arrive_late_are_a_problem_of_their_source() -> None:
+    """A minute is much for a line; a little is no matter, and a source that is away has another problem."""
+    plc = SourceStatus("plc", "opcua", True, NOW, "connected", {}, NOW - 5, {}, gaps=0, newest_at=NOW - 5 - LATE)
+    assert texts(findings.connections((plc,))) == []
+    late = replace(plc, newest_at=NOW - 5 - 90)
+    assert texts(findings.connections((late,))) == [
+        "Source plc: what arrives is 90 s old: it is slow, or its clock is wrong."
     ]
 
 

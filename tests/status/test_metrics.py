@@ -36,6 +36,8 @@ CATALOGUE = {
     "oden_gateway_problem": {"kind"},
     "oden_gateway_last_success_timestamp_seconds": set(),
     "oden_gateway_source_last_sample_timestamp_seconds": {"source"},
+    "oden_gateway_source_newest_value_timestamp_seconds": {"source"},
+    "oden_gateway_certificate_expiry_timestamp_seconds": {"source"},
     "oden_gateway_input_age_seconds": {"line", "input"},
     "oden_gateway_line_records": {"line"},
     "oden_gateway_outbox_bytes": set(),
@@ -103,6 +105,8 @@ def test_values_are_the_snapshots(picture: Snapshot) -> None:
     assert value(picture, "oden_gateway_line_records", line="Factory A/Line 01") == 5
     assert value(picture, "oden_gateway_last_success_timestamp_seconds") == NOW - 2
     assert value(picture, "oden_gateway_source_last_sample_timestamp_seconds", source="press_plc") == NOW - 1
+    assert value(picture, "oden_gateway_source_newest_value_timestamp_seconds", source="press_plc") == NOW - 3
+    assert value(picture, "oden_gateway_certificate_expiry_timestamp_seconds", source="press_plc") == NOW + 86_400
     assert value(picture, "oden_gateway_input_age_seconds", line="Factory A/Line 02", input="good") == 0.25
     requests = {"object": "scrap_yield", "action": "set", "outcome": "in_doubt"}
     assert value(picture, "oden_gateway_requests_total", **requests) == 2

@@ -8,6 +8,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from typing import Any, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -22,8 +23,16 @@ from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.opcua.certificates import split_chain
-from gateway.sources.opcua.security import Protected, concerns, protect, refuse_clear_password, why_not_open
-from gateway.sources.opcua.services import Link
+from gateway.sources.opcua.security import (
+    Protected,
+    certificate_ends,
+    concerns,
+    protect,
+    refuse_clear_password,
+    user_of,
+    why_not_open,
+)
+from gateway.sources.opcua.services import WELL, Link, service_level
 from gateway.sources.opcua.session_key import KeyFile, SessionKey
 
 T = TypeVar("T")
@@ -51,6 +60,14 @@ class Connection(Link, Protocol):
     def session_timeout(self) -> float:
         """Seconds without a request from us after which the server drops the session, as it has decided."""
 
+    @property
+    def alternatives(self) -> bool:
+        """Whether there are other servers that have the same."""
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """When the first certificate ends by which the session is protected, in seconds since 1970."""
+
     def concerns(self, now: float) -> dict[KindName, str]:
         """What is wrong with the session although it works, by kind of problem."""
 
@@ -60,6 +77,10 @@ class Connection(Link, Protocol):
 
     async def resume(self, now: float) -> bool:
         """Connect, and take up the session of before. False: the server has it no more, so a new one has begun. Raises
+        SourceError."""
+
+    async def is_ill(self) -> bool:
+        """Whether the server says that it is less well than when it was chosen, so that another may be better. Raises
         SourceError."""
 
     async def keep(self) -> None:
@@ -80,6 +101,9 @@ class Channel:
         self._config = config
         address = urlsplit(config.url)
         password = config.password.get_secret_value() if config.password is not None else None
+        self._addresses = [config, *(config.model_copy(update={"url": url}) for url in config.redundant)]
+        self._level = 0
+        """How well the server said that it is when it was chosen."""
         self._user = config.username or (unquote(address.username) if address.username else None)
         self._password = password or (unquote(address.password) if address.password else None)
         self._lifetime = lifetime
@@ -105,9 +129,52 @@ class Channel:
         """See `security.concerns`."""
         return concerns(self._config, self._protected, now)
 
+    @property
+    def alternatives(self) -> bool:
+        """See `Connection.alternatives`."""
+        return len(self._addresses) > 1
+
+    @property
+    def certificate_ends(self) -> float | None:
+        """See `security.certificate_ends`."""
+        return certificate_ends(self._protected)
+
     async def open(self, now: float) -> None:
-        """See `Connection.open`."""
+        """See `Connection.open`. Of several addresses the first is taken that says that it is well; else the one that
+        says that it is least ill."""
+        if self.alternatives:
+            self._config = await self._best(now)
+        else:
+            await self._connect(now, self._replace)
+
+    async def is_ill(self) -> bool:
+        """See `Connection.is_ill`."""
+        if not self.alternatives:
+            return False
+        with translated("the server does not answer"):
+            return await service_level(self) < min(self._level, WELL)
+
+    async def _best(self, now: float) -> OpcuaConfig:
+        """Begin a session at the best of several addresses; which that is. Raises SourceError where none can be had."""
+        levels: list[tuple[int, OpcuaConfig]] = []
+        failures: list[str] = []
+        for config in self._addresses:
+            self._config = config
+            try:
+                await self._connect(now, self._replace)
+                levels.append((await service_level(self), config))
+            except (SourceError, OSError) as error:
+                failures.append(f"{config.url}: {error}")
+                continue
+            self._level = levels[-1][0]
+            if self._level >= WELL:
+                return config
+            await self.close()
+        if not levels:
+            raise LinkLost("; ".join(failures))
+        self._level, self._config = max(levels, key=itemgetter(0))
         await self._connect(now, self._replace)
+        return self._config
 
     async def resume(self, now: float) -> bool:
         """See `Connection.resume`."""
@@ -133,7 +200,7 @@ class Channel:
                 raise (LinkLost if lost else SourceError)(await self._explained(error)) from error
 
     async def _replace(self) -> None:
-        if self._key is not None:
+        if self._key is not None and self._key.url == self._config.url:
             key, self._key = self._key, None  # once: where that ends the connection, it is not tried again
             self._keys.forget()
             with suppress(UaError):
@@ -178,7 +245,10 @@ class Channel:
         client: Any = self._client
         if self._password:
             refuse_clear_password(client)
-        await client.activate_session(self._user, self._password)
+        certificate = None
+        if self._config.user_certificate is not None and self._config.user_key is not None:
+            certificate, client.user_private_key = user_of(self._config.user_certificate, self._config.user_key)
+        await client.activate_session(self._user, self._password, certificate)
         token = client.uaclient.session.authentication_token.to_string()
         nonce = (client._server_nonce or b"").hex()  # noqa: SLF001 - the next activation needs it
         self._key = SessionKey(self._config.url, token, nonce)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,8 @@ from asyncua.client.client import Client
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
@@ -32,6 +34,7 @@ _TOKENS = {
     ua.UserTokenType.UserName: "user name",
     ua.UserTokenType.Certificate: "certificate",
 }
+_PEM = b"-----BEGIN"
 _NONE = security_policies.SecurityPolicyNone.URI
 
 
@@ -108,6 +111,19 @@ def offers(endpoints: Sequence[ua.EndpointDescription]) -> str:
     return "; ".join(told) or "nothing"
 
 
+def user_of(certificate: Path, key: Path) -> tuple[x509.Certificate, PrivateKeyTypes]:
+    """A user's certificate and its key, from their files. Raises SourceError."""
+    try:
+        data, secret = certificate.read_bytes(), key.read_bytes()
+        of_user = (x509.load_pem_x509_certificate if _PEM in data else x509.load_der_x509_certificate)(data)
+        return of_user, (load_pem_private_key if _PEM in secret else load_der_private_key)(secret, None)
+    except OSError as error:
+        text = f"the user's certificate or key cannot be read: {error.strerror} ({error.filename})"
+        raise SourceError(text) from None
+    except (ValueError, TypeError):  # its message could hold parts of the key
+        raise SourceError(f"{certificate} and {key} are not a certificate and a key without a password") from None
+
+
 def refuse_clear_password(client: Client) -> None:
     """Raise SourceError where the password of a session that is created, but not activated yet, would go in clear."""
     policy = client.server_policy(ua.UserTokenType.UserName)
@@ -127,6 +143,13 @@ def concerns(config: OpcuaConfig, protected: Protected | None, now: float) -> di
             end = f"{certificate.not_valid_after_utc:%Y-%m-%d}"
             told.setdefault("certificate_expires", f"certificate {common_name(certificate)} ({whose}) ends on {end}")
     return told
+
+
+def certificate_ends(protected: Protected | None) -> float | None:
+    """When the first of the certificates of a session ends, in seconds since 1970; None where there are none."""
+    if protected is None:
+        return None
+    return min(each.not_valid_after_utc.timestamp() for each in (protected.ours, protected.servers))
 
 
 def _is(endpoint: ua.EndpointDescription, uri: str, mode: str) -> bool:

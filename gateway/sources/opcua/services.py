@@ -26,6 +26,9 @@ MOST_EVER = 1_000
 
 _LIMITS = (11705, 11714, 11712, 11710)  # most nodes per read, items per call, paths per translation, nodes per browse
 _NAMESPACE_ARRAY = 2255
+_SERVICE_LEVEL = 2267
+WELL = 200
+"""The least ServiceLevel of a server that is well."""
 _KEEPALIVE = 20  # publishing intervals without a change after which the server says that it lives
 LIFETIME = 60.0
 """Seconds without our asking after which the server may drop a subscription; it may choose another time."""
@@ -225,6 +228,17 @@ async def republish(link: Link, subscription: int, number: int) -> Buffer:
     request.Parameters.SubscriptionId = subscription
     request.Parameters.RetransmitSequenceNumber = number
     return await link.request(request)
+
+
+async def service_level(link: Link) -> int:
+    """How well the server says that it is, from 0 to 255 (Part 5, 6.3.1); one that says nothing is well. Raises
+    OSError as `Link.request`."""
+    try:
+        [told] = await read_values(link, [standard(_SERVICE_LEVEL)], Limits())
+    except (UaStatusCodeError, ValueError):
+        return 255
+    level = told if isinstance(told, str) else told.value
+    return level if isinstance(level, int) else 255
 
 
 async def transfer(link: Link, subscriptions: Sequence[int]) -> bool:

@@ -223,8 +223,9 @@ class Session:
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now
-            times = [sample.source_time for sample in samples if sample.source_time is not None]
-            self._health.newest_at = max((*times, self._health.newest_at or 0.0)) or None
+            live = [sample.source_time for sample in samples if not sample.initial and sample.source_time is not None]
+            if live:
+                self._health.newest_at = max(live)
         moments = moments_of(samples, self._resolution(samples))
         return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))
 

@@ -79,7 +79,7 @@ class OpcuaSource(Source):
             lost = True
             raise
         finally:
-            if lost:
+            if lost and not self._connection.alternatives:
                 self._connection.drop()
             else:
                 self._session = None

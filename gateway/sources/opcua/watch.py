@@ -7,6 +7,7 @@ import structlog
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import Clock
+from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.alive import reading_interval
@@ -108,10 +109,13 @@ async def read_clock(connection: Connection, items: WatchedItems, clock: Clock, 
     connection is concerned about. For ever; raises SourceError where the server does not answer."""
     every = reading_interval(connection.session_timeout)
     while True:
+        health.certificate_ends = connection.certificate_ends
         concern = items.concern
         otherwise: dict[KindName, str] = {"watched_otherwise": concern} if concern is not None else {}
         health.concerns = {**connection.concerns(clock.now()), **otherwise}
         await asyncio.sleep(every)
+        if await connection.is_ill():
+            raise SourceError("the server says that it is not well: another is looked for")
         now = clock.monotonic()
         if all(subscription.pulse.is_watched(now) for subscription in items.subscriptions.values()):
             continue

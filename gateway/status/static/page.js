@@ -70,7 +70,8 @@ function showSource(element, source) {
   const others = Object.entries(doubtful).filter(([, n]) => n).map(([quality, n]) => `, ${n.toLocaleString("en")} ${quality}`);
   fill(element, {
     name: source.name,
-    fact: `${kind}, ${source.connected ? "connected" : "not connected"} ${since(source.since)}`.trim(),
+    fact: `${kind}, ${source.connected ? "connected" : "not connected"} ${since(source.since)}`.trim()
+      + (source.room ? `; the broker's queue lasts ${(source.room / 3600).toLocaleString("en", { maximumSignificantDigits: 2 })} h` : ""),
     trouble: source.connected ? "" : source.detail,
     in_vain: ignored.map(([address, n]) => `${n.toLocaleString("en")} of ${address} that no input takes.`).join(" "),
     last: source.last_sample_at ? `${age(source.last_sample_at)} ago` : "none yet",

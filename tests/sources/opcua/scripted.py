@@ -303,6 +303,8 @@ class Server:
 
 class _Connection:
     session_timeout = 60.0
+    alternatives = False
+    certificate_ends: float | None = None
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -340,6 +342,9 @@ class _Connection:
             raise ConnectionError("cut")
         async with asyncio.timeout(10 if limit is None else None):
             return await self._server.answer(request, self._session)
+
+    async def is_ill(self) -> bool:
+        return False
 
     async def keep(self) -> None:
         await asyncio.Event().wait()

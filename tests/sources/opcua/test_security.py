@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import pytest_asyncio
@@ -34,9 +34,14 @@ CERTIFICATE = Issued.made(
 
 
 class _Users(UserManager):
+    certificates: ClassVar[list[bytes]] = []
+    """Of users that had one."""
+
     def get_user(
         self, _server: Any, username: Any = None, password: Any = None, certificate: Any = None
     ) -> User | None:
+        if certificate is not None:
+            self.certificates.append(certificate)
         if username is None or (username, password) == ("operator", "hunter2"):
             return User(role=UserRole.User)
         return None
@@ -195,3 +200,21 @@ async def test_p8_certificates_that_end_soon_are_told_sixty_days_ahead() -> None
     end = CERTIFICATE.certificate.not_valid_after_utc.timestamp()
     assert concerns(config, protected, end - 61 * 86400) == {}
     assert "ends on" in concerns(config, protected, end - 59 * 86400)["certificate_expires"]
+
+
+async def test_a_user_can_be_a_certificate(secure: str, pki: Path, tmp_path: Path) -> None:
+    """Its files are read at each connection; what is wrong with them is said without what is in them."""
+    trust(pki)
+    user = Issued.made("operator", uri="urn:operator", hosts=[], ends=NOW + timedelta(days=9), private=key(7))
+    certificate, secret = tmp_path / "user.der", tmp_path / "user.pem"
+    settings = {"user_certificate": certificate, "user_key": secret}
+    assert "No such file" in await refusal(source(secure, pki, **settings))
+    certificate.write_bytes(user.der)
+    secret.write_bytes(b"-----BEGIN PRIVATE KEY-----hunter2")
+    refused = await refusal(source(secure, pki, **settings))
+    assert "not a certificate and a key" in refused
+    assert "hunter2" not in refused
+    secret.write_bytes(user.key_pem)
+    _Users.certificates.clear()
+    await connects(source(secure, pki, **settings))
+    assert user.der in _Users.certificates

@@ -1,0 +1,31 @@
+"""Which build this is: its version, with the commit that it was made from."""
+
+import subprocess
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from gateway import __version__
+
+COMMIT = Path(__file__).with_name("COMMIT")
+"""Written when a wheel or an image is built; in a clone, git is asked."""
+DESCRIBE = ("git", "describe", "--tags", "--always", "--dirty")
+
+
+@cache
+def described() -> str:
+    """`0.1.0 (8f3c2a1)`; the version alone where nobody knows the commit, or where a tag says no more than that."""
+    commit = _commit()
+    return __version__ if commit in ("", __version__, f"v{__version__}") else f"{__version__} ({commit})"
+
+
+def _commit() -> str:
+    with suppress(OSError):
+        return COMMIT.read_text().strip()
+    clone = COMMIT.parents[1]
+    if not (clone / ".git").exists():
+        return ""
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(DESCRIBE, cwd=clone, check=True, capture_output=True, text=True, timeout=5.0)  # noqa: S603 - a command of our own
+        return done.stdout.strip()
+    return ""

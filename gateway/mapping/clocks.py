@@ -1,0 +1,51 @@
+"""Whether the clock of a sender is one to go by. Pure.
+
+A message that says a time that is over can be late, or its sender's clock is wrong: one message does not tell. A clock
+is wrong where five messages in a row, each as it was said, come later than they say by nearly the same. And what is
+news, but older than all that is remembered of the line, cannot be put in its place whatever is the reason. Then the
+time of arrival counts.
+"""
+
+from dataclasses import dataclass
+
+MESSAGES = 5
+"""So many messages in a row show that a clock is wrong."""
+SAME = 30.0
+"""What they are late by differs by so many seconds at most, and is more than that."""
+CALM = 60.0
+"""For so many seconds after its source was heard again a message can be of a backlog."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderClock:
+    """What is known of the clock of one topic's sender: the newest time that was `said`, and by how much the last
+    messages were late (`lags`).
+    """
+
+    said: float
+    lags: tuple[float, ...] = ()
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the last messages were late by nearly the same, which is more than a delay."""
+        lags = self.lags
+        return len(lags) == MESSAGES and min(lags) > SAME and max(lags) - min(lags) <= SAME
+
+
+def with_message(known: SenderClock | None, said: float, lag: float, *, is_live: bool) -> SenderClock:
+    """What is known after a message that speaks of the time `said`, `lag` seconds after it. `is_live`: it came as it
+    was said, for all that is known. An older message than one before tells nothing.
+    """
+    if known is None:
+        return SenderClock(said, (lag,) if is_live else ())
+    if said <= known.said:
+        return known
+    return SenderClock(said, (*known.lags, lag)[-MESSAGES:] if is_live else ())
+
+
+def problem(lag: float) -> str:
+    """What is wrong, and which settings mend it."""
+    return (
+        f"the clock of the sender is {lag:.0f} s behind, so the time of arrival counts; if it always is, write "
+        "`time: {field: …, zone: …}` or `clock_offset`"
+    )

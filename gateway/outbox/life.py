@@ -1,0 +1,139 @@
+"""Which memory of the outbox is the newest: each opening is a *life*, known by a ULID and by how many transactions were
+made. Both are in the outbox, and once more in the runtime directory, which forgets at a reboot and is in no backup.
+
+Where the two fit, the outbox is as the last life has left it. Where they do not, it may be a copy from before: a backup
+that was put back, a machine that was rolled back, a new box. What waits in it may have been delivered since, so all of
+that is unsure: it is looked up before it is sent, as after a damage.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+from pydantic import TypeAdapter
+from ulid import ULID
+
+from gateway.outbox.lanes import DEAD
+from gateway.outbox.store import Outbox
+from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import creates
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One opening: its ULID, and how many transactions the outbox had seen."""
+
+    id: str
+    transactions: int = 0
+    compared: bool = True
+    """What Oden shows was compared with what counters still have to tell."""
+
+
+LIFE = TypeAdapter(Life)
+
+
+class LifeMark:
+    """The memory of the last life of the outbox in `directory`, an absolute path, in the folder `runtime`."""
+
+    def __init__(self, directory: Path, runtime: Path) -> None:
+        name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
+        self._path = runtime / f"life-{name}"
+        self._file: int | None = None
+        self._failed = False
+
+    def read(self) -> Life | None:
+        """What is remembered; None where nothing is."""
+        try:
+            return LIFE.validate_json(self._path.read_bytes())
+        except (OSError, ValueError):
+            return None
+
+    def write(self, life: Life) -> None:
+        """Remember it. Where that fails, nothing is remembered any more, which is said once."""
+        text = LIFE.dump_json(life).ljust(128)
+        try:
+            if self._file is None:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            os.pwrite(self._file, text, 0)
+        except OSError as error:
+            if not self._failed:
+                log.warning("life_not_remembered", path=str(self._path), reason=error.strerror)
+            self._failed = True
+            with suppress(OSError):
+                self._path.unlink()
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+
+def keep_life(outbox: Outbox, mark: LifeMark) -> None:
+    """A command has opened the outbox: what it changes belongs to the last life, if that is remembered."""
+    life = _last(outbox, mark)
+    if life is not None:
+        _follow(outbox, mark, life)
+
+
+def begin_life(outbox: Outbox, mark: LifeMark, rest_until: float = 0.0, *, is_other: bool = False) -> bool:
+    """A new opening of the outbox; answers whether it is another life than the last, which is certain where it
+    `is_other`: then all that waits is unsure, and nothing of it is looked up before `rest_until` (epoch), because the
+    last life may have sent something just now. From here on `mark` follows each transaction."""
+    is_other = (is_other or _last(outbox, mark) is None) and bool(outbox.lanes)
+    life = Life(str(ULID()), compared=not is_other and is_compared(outbox))
+    with outbox.transaction() as transaction:
+        transaction.put["life"] = LIFE.dump_json(life).decode()
+        if is_other:
+            outbox.rest_until = max(outbox.rest_until, rest_until)
+            make_unsure(outbox, transaction)
+    _follow(outbox, mark, life)
+    if is_other:
+        log.warning("another_life", reason="the outbox may be a copy, or the machine was started anew")
+    return is_other
+
+
+def is_compared(outbox: Outbox) -> bool:
+    """Whether counters need not be compared with what Oden shows."""
+    text = outbox.row("life")
+    return LIFE.validate_json(text).compared if text else True
+
+
+def recollected(outbox: Outbox) -> None:
+    """They were compared, or cannot be."""
+    with outbox.transaction() as transaction:
+        life = replace(LIFE.validate_json(outbox.row("life") or ""), compared=True)
+        transaction.put["life"] = LIFE.dump_json(life).decode()
+
+
+def _last(outbox: Outbox, mark: LifeMark) -> Life | None:
+    """The last life, where the outbox is as that has left it."""
+    text, seen = outbox.row("life"), mark.read()
+    stored = LIFE.validate_json(text) if text else None
+    if stored is None or seen is None or seen.id != stored.id:
+        return None
+    # A kill comes between a transaction and its mark.
+    return stored if 0 <= outbox.totals.transactions - seen.transactions <= 1 else None
+
+
+def _follow(outbox: Outbox, mark: LifeMark, life: Life) -> None:
+    outbox.after = lambda: mark.write(replace(life, transactions=outbox.totals.transactions))
+    outbox.after()
+
+
+def make_unsure(outbox: Outbox, transaction: Transaction) -> None:
+    """All that waits may be at Oden: it is looked up before it is sent. Dead letters are a person's business."""
+    transaction.changes_all = True
+    for name in outbox.lanes:
+        if name == DEAD:
+            continue
+        lane = transaction.lane(name)
+        lane.unsure_to = lane.tail
+    for work in outbox.work():
+        attempt = work.attempt
+        if attempt is not None and attempt.body and attempt.phase == "retry" and creates(work.records[0]):
+            transaction.attempts[attempt.lane, attempt.number] = replace(attempt, phase="in_doubt", not_before=0.0)

@@ -1,0 +1,110 @@
+"""What Oden shows of the time that an older copy of the memory does not know: asked once, when another life begins, so
+that no counter is told twice.
+
+Of each line that counts, the output of the intervals that the memory knows is looked up, and that of runs and batches
+that have begun since. What a later life has told is taken off what the counters still have to tell (`mapping.credit`).
+That takes a second for each search, and is given up where Oden does not answer: then nothing was told lately either,
+or nobody can know.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+import structlog
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.credit import KnownOutput, RawData, credited, known_output
+from gateway.mapping.state_rows import StateRows
+from gateway.model import IntervalType, Notice, Output, StartInterval
+from gateway.oden import answers, requests
+from gateway.oden.client import OdenClient
+from gateway.outbox.entries import Commit
+from gateway.outbox.life import recollected
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
+
+LONGEST = 100.0
+"""Seconds that it may take: lines that were not looked at by then count as after a restart."""
+
+
+class Unanswered(Exception):
+    """Oden did not answer a search in a way that tells anything."""
+
+
+async def recollect(outbox: OutboxThread, client: OdenClient, plans: Sequence[LinePlan], now: float) -> None:
+    """Take off what Oden shows, before anything is mapped; each line in one transaction."""
+    try:
+        async with asyncio.timeout(LONGEST):
+            for plan in plans:
+                await _line(outbox, client, plan, now)
+    except (Unanswered, TimeoutError) as error:
+        log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
+    await outbox(recollected)
+
+
+async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float) -> None:
+    rows = StateRows(await outbox(Outbox.line_state, plan.key))
+    ref = (await outbox(Outbox.line_refs)).get(plan.key)
+    state = rows.state(plan)
+    known = known_output(plan, state)
+    if ref is None or ref.oden_id is None or not known:
+        return
+    shown: dict[IntervalType, list[RawData]] = defaultdict(list)
+    ids: set[str] = set()
+    untold: dict[tuple[IntervalType, int], KnownOutput] = {}
+    for output in known:
+        interval = await outbox(Outbox.interval, output.interval)
+        if interval is not None and interval.oden_id is not None:
+            ids.add(interval.oden_id)
+            shown[output.type] += await _entries(client, plan.key, ref.oden_id, interval.oden_id, output)
+        elif interval is not None:
+            untold[output.type, interval.start] = output
+    seen_until = int(state.now)
+    for type_ in {output.type for output in known}:
+        since = min([seen_until, *(start for of, start in untold if of == type_)])
+        for oden_id, start in await _begun(client, plan.key, ref.oden_id, type_, (since, int(now))):
+            of_known = untold.get((type_, start))
+            if oden_id not in ids and (of_known is not None or start > seen_until):
+                output = of_known or KnownOutput("", type_, 0)
+                shown[type_] += await _entries(client, plan.key, ref.oden_id, oden_id, output)
+    after, taken = credited(plan, state, shown)
+    if taken:
+        amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
+        notice = Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know")
+        number = await outbox(Outbox.last_commit) + 1
+        await outbox(Outbox.commit, Commit(number=number, states={plan.key: rows.changes(after)}, notices=(notice,)))
+        log.warning("counters_compared", line=plan.key, taken_off=taken)
+
+
+async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[RawData]:
+    """The raw data of the interval's entries after the last one that is known."""
+    record = Output("", line, 0.0, known.type, known.interval, 0, {})
+    answer = await _searched(client, requests.look_up([record], line_id, interval_id))
+    entries = answers.shown_output(answer)
+    if entries is None:
+        raise Unanswered("Oden's answer to a search for output was not understood")
+    return [raw_data for at, raw_data in entries if at > known.last]
+
+
+async def _begun(
+    client: OdenClient, line: str, line_id: str, type_: IntervalType, between: tuple[int, int]
+) -> list[tuple[str, int]]:
+    """The intervals of this time, and perhaps some around it: ids and starts."""
+    ends = [StartInterval("", line, 0.0, type_, at) for at in between]
+    shown = answers.shown_starts(await _searched(client, requests.look_up(ends, line_id, None)))
+    if shown is None:
+        raise Unanswered("Oden's answer to a search for intervals was not understood")
+    return shown
+
+
+async def _searched(client: OdenClient, request: requests.Request) -> object:
+    """The answer to a search; an empty list where there is none."""
+    answer = await client.post(request.endpoint, request.text())
+    if answer.own and answer.status is not None and answer.status < 300:
+        return answer.body
+    if answer.own and answer.status == 404:
+        return []
+    raise Unanswered(answer.error or f"Oden answered {answer.status}")

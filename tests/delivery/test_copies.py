@@ -1,0 +1,64 @@
+"""An outbox that was copied back: what was delivered since is not delivered again, and what was not, is."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gateway.model import RECORD, Output, StartInterval
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import LifeMark, begin_life
+from gateway.outbox.store import Outbox
+from tests.delivery.harness import Oden, Rig
+
+
+def copy_of(rows: MemoryStore) -> MemoryStore:
+    copy = MemoryStore()
+    copy.apply(dict(rows.items()))
+    return copy
+
+
+Entries = Counter[tuple[int | None, int]]
+
+
+def entries(oden: Oden) -> Entries:
+    """Each entry of output at Oden: by its time stamp and amount."""
+    found = [entry for run in oden.runs() for entry in oden.model.output(run)]
+    return Counter((entry.timestamp, int(str(entry.raw_data["yield"]))) for entry in found)
+
+
+def waiting(rows: MemoryStore) -> Entries:
+    """Each entry that waits."""
+    texts = [text for key, text in rows.items() if key.startswith("record/")]
+    outputs = [record for record in map(RECORD.validate_json, texts) if isinstance(record, Output)]
+    return Counter((output.timestamp, int(str(output.raw_data["yield"]))) for output in outputs)
+
+
+@pytest.mark.parametrize("delivered", [0, 1, 4, 9, 30])
+async def test_p4_a_restored_copy_doubles_nothing_and_loses_nothing(
+    rig: Rig, oden: Oden, delivered: int, tmp_path: Path
+) -> None:
+    """Whatever was delivered since: each run, state and entry is there once. It costs one search for the starts of a
+    lane and one for the output of a run."""
+    records, _ = rig.production(4)
+    made = tuple(records)
+    starts = [record for record in made if isinstance(record, StartInterval)]
+    async with rig.running() as drain:
+        await rig.commit(drain, *made[:1])
+        await rig.drained()
+    first = Outbox(rig.rows)
+    first.commit(rig.next_commit(first, made[1:]))
+    copy, due = copy_of(rig.rows), waiting(rig.rows)
+    async with rig.running():
+        await rig.seen(len(oden.seen) + delivered)
+    before = len(oden.seen)
+    rig.rows = copy
+    begin_life(Outbox(copy), LifeMark(tmp_path / "outbox", tmp_path))
+    async with rig.running():
+        await rig.drained()
+    assert (len(oden.runs()), len(oden.states())) == (4, len(starts) - 4)
+    assert entries(oden) == due
+    searches = Counter(path for path in oden.seen[before:] if path.endswith("/search"))
+    assert searches["interval/search"] <= 2
+    assert searches["scrap_yield/search"] <= 4
+    assert all(run.end is not None for run in oden.runs())

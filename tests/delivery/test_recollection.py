@@ -1,0 +1,128 @@
+"""An outbox that was copied back while counters went on: each part that was made is at Oden once."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.mapping.line import Tick
+from gateway.mapping.state_rows import StateRows
+from gateway.model import Sample
+from gateway.oden.client import OdenClient
+from gateway.oden.pace import Pace
+from gateway.outbox.entries import Commit
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.recollection import recollect
+from tests.delivery.harness import LINE, TOKEN, Oden, Rig
+from tests.mapping.recording import T0, order, plan, play, tag, tick
+
+PLAN = plan()
+
+
+class Gateway:
+    """A line whose counters go on, and its gateway, which can be put back to a copy of its outbox."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.now = 1.0
+        self.good = 65_000
+        self.made = 0
+
+    async def lives(self, *orders: str, minutes: int) -> None:
+        """So many minutes of production, each order at the beginning of one; all is committed and delivered."""
+        names = iter(orders)
+        samples: list[Sample | Tick] = []
+        for _ in range(minutes):
+            if (name := next(names, None)) is not None:
+                samples.append(order(self.now, name))
+            self.now += 60.0
+            self.good, self.made = self.good + 100, self.made + 100
+            samples.append(tag(self.now, "Good", self.good % 65_536))
+        samples.append(tick(self.now + 1.0))
+        self.map(*samples)
+        async with self.rig.running():
+            await self.rig.drained()
+
+    async def total(self) -> int:
+        """What Oden shows once the last window has ended."""
+        self.now += 120.0
+        self.map(tick(self.now))
+        async with self.rig.running():
+            await self.rig.drained()
+        return self.rig.oden.total("yield")
+
+    def map(self, *samples: Sample | Tick) -> None:
+        outbox = Outbox(self.rig.rows)
+        rows = StateRows(outbox.line_state(LINE))
+        played = play(PLAN, *samples, state=rows.state(PLAN))
+        commit = Commit(
+            number=outbox.last_commit() + 1, states={LINE: rows.changes(played.state)}, records=tuple(played.records)
+        )
+        outbox.commit(commit)
+
+    async def put_back(self, copy: MemoryStore, runtime: Path) -> int:
+        """Another life over a copy; answers how many requests the comparison took."""
+        self.rig.rows = copy
+        before = len(self.rig.oden.seen)
+        outbox = OutboxThread()
+        await outbox.open(lambda: Outbox(copy))
+        assert await outbox(begin_life, LifeMark(runtime / "box", runtime))
+        assert not await outbox(is_compared)
+        async with OdenClient(self.rig.oden.url, lambda: TOKEN, pace=Pace(0.0, 0.0)) as client:
+            await recollect(outbox, client, [PLAN], T0 + self.now)
+        assert await outbox(is_compared)
+        await outbox.close()
+        return len(self.rig.oden.seen) - before
+
+    def copy(self) -> MemoryStore:
+        copy = MemoryStore()
+        copy.apply(dict(self.rig.rows.items()))
+        return copy
+
+
+@pytest.fixture
+async def gateway(rig: Rig) -> Gateway:
+    gateway = Gateway(rig)
+    gateway.map(tag(0.5, "Good", gateway.good % 65_536))
+    await gateway.lives("A", minutes=5)
+    return gateway
+
+
+@pytest.mark.parametrize("minutes", [0, 1, 60])
+async def test_p4_a_copy_of_before_tells_no_counter_twice(
+    gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path
+) -> None:
+    """Put back after no time, a minute, an hour of the same run: two searches, and the sum is what was made."""
+    copy = gateway.copy()
+    await gateway.lives(minutes=minutes)
+    assert await gateway.put_back(copy, tmp_path) == 2
+    await gateway.lives(minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)
+
+
+async def test_p4_a_copy_from_another_box_is_no_other(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:
+    """The copy of a copy, with a life in between that delivered, and a run in that life that the copy does not know:
+    what was made in it is not told again."""
+    copy = gateway.copy()
+    await gateway.lives(minutes=10)
+    again = MemoryStore()
+    again.apply(dict(copy.items()))
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives("B", minutes=10)
+    (tmp_path / "other").mkdir()
+    assert await gateway.put_back(again, tmp_path / "other") == 3
+    assert Outbox(again).counts().waiting == 0
+    await gateway.lives(minutes=2)
+    assert await gateway.total() == gateway.made
+
+
+async def test_p4_where_oden_does_not_answer_the_counters_go_on(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:
+    """As after a restart: that is not known then, and said in the log."""
+    copy = gateway.copy()
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2"
+    assert await gateway.put_back(copy, tmp_path) == 0
+    oden.url = url
+    await gateway.lives(minutes=2)
+    assert await gateway.total() == gateway.made

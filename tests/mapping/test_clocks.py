@@ -1,0 +1,188 @@
+"""P13: times that lie are said. Whether the clock of a message's sender is one to go by, and the settings for it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from gateway.errors import InvalidConfig
+from gateway.mapping.clocks import SenderClock, with_message
+from gateway.mapping.line import Tick
+from gateway.model import Contact, Sample
+from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
+
+ORDER = {"source": "mes", "topic": "order", "field": "v", "time": "at"}
+RUN = {"key": "order", "product": "P", "name": "{order}"}
+
+
+def line(**changes: Any) -> Any:
+    inputs = {"order": {**ORDER, **changes}, "other": {"source": "plc", "node": "other"}}
+    return plan(inputs=inputs, run=RUN, states=None, scrap_yield=None)
+
+
+def order(seconds: float, number: str, at: object) -> Sample:
+    return message(seconds, "order", {"v": number, "at": at})
+
+
+def starts(texts: Iterable[str]) -> list[str]:
+    return [text for text in texts if text.startswith("start")]
+
+
+@pytest.mark.parametrize("behind", [40, 300, 3600, 6 * 3600, 86_400])
+def test_p13_a_clock_that_is_behind_all_the_time_is_not_gone_by(behind: int) -> None:
+    """From the fifth message on the time of arrival counts, and the problem names the settings; it is listed once."""
+    orders = [order(100 * number, f"A{number}", T0 + 100 * number - behind) for number in range(1, 9)]
+    played = fed(line(), *orders, tick(900))
+    assert starts(played.texts)[4:] == [f"start RUN {n} at {100 * n}: A{n}, P" for n in range(5, 9)]
+    told = [notice.text for notice in played.notices if "clock" in notice.text]
+    assert len(told) == 1
+    assert f"{behind} s behind" in told[0]
+    assert "zone" in told[0]
+    assert "clock_offset" in told[0]
+
+
+@pytest.mark.parametrize("lates", [[0, 0, 200, 0, 0, 0, 0], [100, 200, 300, 400, 500, 600, 700], [20] * 7])
+def test_p13_messages_that_are_late_by_chance_keep_their_times(lates: list[int]) -> None:
+    """One late message is late; so are several that differ, and what is only slow."""
+    said = [1000 * number for number in range(1, 8)]
+    orders = [order(at + late, f"A{at}", T0 + at) for at, late in zip(said, lates, strict=True)]
+    played = fed(line(), *orders, tick(9000))
+    assert starts(played.texts) == [f"start RUN {n} at {at}: A{at}, P" for n, at in enumerate(said, 1)]
+    assert not [notice for notice in played.notices if "clock" in notice.text]
+
+
+@pytest.mark.parametrize("away", ["source", "nothing heard"])
+def test_p13_a_backlog_is_no_wrong_clock(away: str) -> None:
+    """After an outage messages come at once, older than all that is remembered: each keeps its time."""
+    events: list[Sample | Contact | Tick] = [order(0, "A", T0)]
+    if away == "source":
+        events.append(lost(60, "mes"))
+        events += [tag(at, "other", at) for at in range(100, 5000, 100)]
+        events.append(back(5000, "mes"))
+    events += [order(5001 + number / 10, f"B{number}", T0 + 1000 + 300 * number) for number in range(6)]
+    events.append(tick(5100))
+    played = fed(line(), *events)
+    assert [int(text.split(" at ")[1].split(":")[0]) for text in starts(played.texts)][1:] == [
+        1000 + 300 * number for number in range(6)
+    ]
+    assert not [notice for notice in played.notices if "clock" in notice.text]
+
+
+@pytest.mark.parametrize("hours", [1, 6, 12])
+def test_p13_news_older_than_all_that_is_remembered_begins_when_it_arrives(hours: int) -> None:
+    """The clock went back, while the PLC was live all the time."""
+    events: list[Sample | Contact | Tick] = [order(0, "A", T0)]
+    live = 3600 * hours + 1000
+    events += [tag(at, "other", at) for at in range(100, live, 100)]
+    events += [order(live, "B", T0 + live - 3600 * hours), tick(live + 10)]
+    played = fed(line(), *events)
+    assert starts(played.texts)[1] == f"start RUN 2 at {live}: B, P"
+    assert [notice.kind for notice in played.notices] == ["time"]
+
+
+@pytest.mark.parametrize("ahead", [20, 250, 3600, 6 * 3600])
+def test_p13_what_is_said_of_a_time_to_come_was_so_when_it_arrived(ahead: int) -> None:
+    """A time after its receipt proves a clock that is ahead; never is there no run because of it."""
+    played = fed(line(), *(order(100 * n, f"A{n}", T0 + 100 * n + ahead) for n in range(1, 4)), tick(500))
+    assert starts(played.texts) == [f"start RUN {n} at {100 * n}: A{n}, P" for n in range(1, 4)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "stated"),
+    [
+        ("America/Chicago", "2026-01-05T00:01:40"),
+        ("Europe/Berlin", "2026-01-05T07:01:40"),
+        ("UTC", "2026-01-05 06:01:40"),
+        ("Europe/Berlin", "2026-01-05T06:01:40Z"),
+    ],
+)
+def test_p13_a_zone_is_for_times_that_say_none(zone: str, stated: str) -> None:
+    """A time that says its zone keeps that."""
+    played = fed(line(time={"field": "at", "zone": zone}), order(101, "A", stated), tick(200))
+    assert starts(played.texts) == ["start RUN 1 at 100: A, P"]
+    assert not played.notices
+
+
+def test_p13_a_time_without_a_zone_names_the_setting() -> None:
+    """The run begins when its message arrives."""
+    played = fed(line(), order(101, "A", "2026-01-05T00:01:40"), tick(200))
+    assert starts(played.texts) == ["start RUN 1 at 101: A, P"]
+    assert "`time: {field: …, zone: …}`" in played.notices[0].text
+
+
+@pytest.mark.parametrize(("offset", "said"), [("90s", 10), ("-90s", 190), ("1h", 100 - 3600), ("-1h", 3700)])
+def test_p13_a_clock_that_is_known_to_be_off_is_put_right(offset: str, said: int) -> None:
+    """`clock_offset` is what it is behind."""
+    played = fed(line(clock_offset=offset), order(101, "A", T0 + said), tick(200))
+    assert starts(played.texts) == ["start RUN 1 at 100: A, P"]
+    assert not played.notices
+
+
+@pytest.mark.parametrize(
+    "changes", [{"time": {"field": "at", "zone": "Europe/Nowhere"}}, {"time": None, "clock_offset": "90s"}]
+)
+def test_p10_settings_of_clocks_that_mean_nothing_are_named(changes: dict[str, Any]) -> None:
+    """A zone that is not known, and an offset of no time."""
+    with pytest.raises(InvalidConfig):
+        line(**changes)
+
+
+def test_an_older_message_tells_nothing_of_a_clock() -> None:
+    """What comes late after newer ones is late."""
+    known = SenderClock(100.0, (40.0,))
+    assert with_message(known, 90.0, 500.0, is_live=True) is known
+    assert with_message(known, 110.0, 41.0, is_live=False) == SenderClock(110.0)
+
+
+STOP = {
+    "start": {"event": "event", "when": 'event.type == "start"'},
+    "end": {"event": "event", "when": 'event.type == "stop"', "key": "{event.order}"},
+    "product": "P",
+    "name": "{event.order}",
+    "settle": "0s",
+}
+
+
+def event(at: float, kind: str, number: str | None, late: float = 0.0) -> Sample:
+    said = {"type": kind, "at": T0 + at} | ({"order": number} if number is not None else {})
+    return message(at + late, "event", said)
+
+
+@pytest.mark.parametrize("key", ["{event.order}", "event.order"])
+@pytest.mark.parametrize(
+    ("events", "ends"),
+    [
+        ([("start", "A", 0), ("stop", "A", 50)], [50]),
+        ([("start", "A", 0), ("stop", "B", 50)], []),
+        ([("start", "A", 0), ("start", "B", 100), ("stop", "A", 100)], [100]),
+        ([("start", "A", 0), ("stop", "A", 100), ("start", "B", 100)], [100]),
+        ([("start", "A", 0), ("start", "B", 100), ("stop", "A", 130), ("stop", "B", 150)], [100, 150]),
+        ([("start", "A", 0), ("stop", None, 50)], [50]),
+    ],
+)
+def test_p13_a_stop_that_names_another_order_ends_nothing(
+    events: list[tuple[str, str | None, float]], ends: list[float], key: str
+) -> None:
+    """One that names none ends what is on."""
+    run = {**STOP, "end": {**STOP["end"], "key": key}}  # type: ignore[dict-item]
+    inputs = {"event": {"source": "mes", "topic": "event", "time": "at"}}
+    made = plan(inputs=inputs, run=run, states=None, scrap_yield=None)
+    played = fed(made, *(event(at, kind, number) for kind, number, at in events), tick(500))
+    assert [int(text.split(" at ")[1]) for text in played.texts if text.startswith("end")] == ends
+    assert not [text for text in played.texts if text.startswith("update")]
+
+
+@pytest.mark.parametrize(("named", "ends"), [("A", ["end RUN 1 at 50"]), ("B", [])])
+def test_p13_a_stop_names_the_key_of_the_run(named: str, ends: list[str]) -> None:
+    """Where the run begins by a key, that is what the stop has to name."""
+    inputs = {"order": ORDER, "event": {"source": "mes", "topic": "event", "time": "at"}}
+    run = {**RUN, "end": {"event": "event", "key": "{event.order}"}}
+    made = plan(inputs=inputs, run=run, states=None, scrap_yield=None)
+    played = fed(made, order(0, "A", T0), event(50, "stop", named), tick(100))
+    assert [text for text in played.texts if text.startswith("end")] == ends
+
+
+def test_p10_what_an_end_names_belongs_to_an_event() -> None:
+    """A condition names nothing."""
+    with pytest.raises(InvalidConfig):
+        plan(inputs={"order": ORDER}, run={**RUN, "end": {"when": 'order == "A"', "key": "{order}"}}, states=None)
