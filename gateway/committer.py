@@ -19,6 +19,7 @@ from functools import partial
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
+from gateway.fewer_notices import fewer
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record
@@ -183,7 +184,7 @@ class Committer:
             number=self._number,
             states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
             records=tuple(self._records),
-            notices=tuple(self._notices),
+            notices=fewer(self._notices),
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,

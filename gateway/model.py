@@ -107,7 +107,8 @@ class Notice:
     """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that
     could not be used, so that the time of arrival counts.
 
-    Notices are stored with the records of the same commit, the newest ones are kept, all are counted.
+    Notices are stored with the records of the same commit, the newest ones are kept, all are counted. One may stand for
+    `count` that say the same.
     """
 
     kind: NoticeKind
@@ -115,6 +116,7 @@ class Notice:
     source: str
     address: str
     text: str
+    count: int = 1
 
 
 IntervalType = str

@@ -26,7 +26,7 @@ def note(transaction: Transaction, notice: Notice) -> None:
     if notice.kind == "gap":
         totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
     elif notice.kind == "reject":
-        totals.rejects += 1
+        totals.rejects += notice.count
     elif notice.kind == "loss":
         totals.lost += 1
 

@@ -245,7 +245,8 @@ class MqttSource(Source):
     async def _tell_rejects(self, take: Take) -> None:
         """Say how many messages were rejected beside those that are told."""
         now = self._clock.now()
-        notices = tuple(Notice("reject", now, self.name, topic, text) for topic, text in self._rejects.told(now))
+        told = self._rejects.told(now)
+        notices = tuple(Notice("reject", now, self.name, topic, text, count) for topic, text, count in told)
         if notices:
             await take(Arrival(self.name, notices=notices))
 

@@ -44,15 +44,16 @@ class Rejects:
         kind.text = text
         return None
 
-    def told(self, now: float) -> list[tuple[str, str]]:
-        """Topics, and what is to be told of them now: how many more there were of each kind since it was last told."""
-        texts: list[tuple[str, str]] = []
+    def told(self, now: float) -> list[tuple[str, str, int]]:
+        """Topics, what is to be told of them now, and how many messages that is about: those of each kind since it was
+        last told."""
+        texts: list[tuple[str, str, int]] = []
         for (topic, reason), kind in list(self._kinds.items()):
             if kind.since + EVERY > now:
                 continue
             if kind.more:
                 more = f"{kind.more:,} more in the last {now - kind.since:.0f} s; the last: {kind.text}"
-                texts.append((topic, more))
+                texts.append((topic, more, kind.more))
                 self._kinds[topic, reason] = _Kind(now)
             else:
                 del self._kinds[topic, reason]

@@ -157,7 +157,10 @@ def losses(notices: Sequence[Notice], now: float) -> Iterator[Condition]:
 
 def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
     """Gaps, rejects and times that were not used of lately. `notices` are the newest of `total`."""
-    recent = Counter(notice.kind for notice in notices if notice.at > now - LATELY)
+    lately = [notice for notice in notices if notice.at > now - LATELY]
+    recent: Counter[str] = Counter()
+    for notice in lately:
+        recent[notice.kind] += notice.count
     parts = []
     if recent["reject"]:
         parts.append(
@@ -169,7 +172,7 @@ def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
         parts.append("the time of arrival counts for what came with a wrong time or with none (times)")
     if parts:
         # Where all that are kept are recent, there may have been more.
-        more = ", or more" if len(notices) == recent.total() < total else ""
+        more = ", or more" if len(notices) == len(lately) < total else ""
         yield f"In the last hour {' and '.join(parts)}{more}."
 
 

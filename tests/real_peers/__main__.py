@@ -22,15 +22,17 @@ def main() -> int:
     parser.add_argument("scenario", choices=[*SCENARIOS, "all"])
     parser.add_argument("broker", choices=[*BROKERS, "all"])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="so many seeds from there on")
     parser.add_argument("--id", action="store_true", help="each event has an id, which the gateway knows of")
     parser.add_argument("--keep", action="store_true", help="leave logs and ledger of what was not exact")
     chosen = parser.parse_args()
     brokers = list(BROKERS) if chosen.broker == "all" else [chosen.broker]
     scenarios = list(SCENARIOS) if chosen.scenario == "all" else [chosen.scenario]
     exact = [
-        play(scenario, broker, chosen.seed, identified=chosen.id, keep=chosen.keep)
+        play(scenario, broker, seed, identified=chosen.id, keep=chosen.keep)
         for broker in brokers
         for scenario in scenarios
+        for seed in range(chosen.seed, chosen.seed + chosen.seeds)
     ]
     return 0 if all(exact) else 1
 

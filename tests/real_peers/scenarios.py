@@ -291,6 +291,60 @@ async def blocked(stage: Stage) -> None:
     await stage.run.start_oden()
 
 
+async def schedule(stage: Stage) -> None:
+    """Thousands of events, and twelve faults by chance one after another; each begins while events keep coming."""
+    faults = [_lost_pubacks, _lost_publishes, _cut_at_a_puback, _cut_now, _killed, _hung_and_killed]
+    for _ in range(12):
+        fault = stage.chance.choice(faults)
+        events = stage.mixed(stage.chance.randint(50, 150), stage.chance.randint(50, 150))
+        publishing = asyncio.create_task(_stream(stage, events))
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.6))
+        await fault(stage)
+        await publishing
+        stage.tap.relent()
+        await stage.run.until_connected()
+
+
+async def _lost_pubacks(stage: Stage) -> None:
+    _without_pubacks(stage)
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    stage.tap.relent()
+    stage.tap.cut()
+
+
+async def _lost_publishes(stage: Stage) -> None:
+    stage.tap.swallow(TO_GATEWAY, "PUBLISH")
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    stage.tap.relent()
+    stage.tap.cut()
+
+
+async def _cut_at_a_puback(stage: Stage) -> None:
+    stage.tap.cut_at(TO_PEER, "PUBACK", stage.chance.randint(1, 60), passing=stage.chance.random() < 0.5)
+
+
+async def _cut_now(stage: Stage) -> None:
+    stage.tap.cut()
+
+
+async def _killed(stage: Stage) -> None:
+    await stage.run.kill_gateway()
+    stage.run.start_gateway()
+
+
+async def _hung_and_killed(stage: Stage) -> None:
+    stage.run.gateway.freeze()
+    await asyncio.sleep(stage.chance.uniform(0.05, 0.5))
+    await _killed(stage)
+
+
+async def _stream(stage: Stage, messages: list[tuple[str, bytes]]) -> None:
+    """Publish in groups over about a second."""
+    for begin in range(0, len(messages), 20):
+        await stage.broker.publish(*messages[begin : begin + 20])
+        await asyncio.sleep(stage.chance.uniform(0.0, 0.1))
+
+
 async def _fill(stage: Stage) -> None:
     """Take Oden away and publish until the outbox is full and the broker sends no more."""
     await stage.run.stop_oden()
@@ -338,6 +392,7 @@ SCENARIOS = {
     "frozen-and-killed": Scenario(frozen_and_killed),
     "many-unacknowledged": Scenario(many_unacknowledged),
     "restart-while-full": Scenario(restart_while_full, size_limit="10 MB"),
+    "schedule": Scenario(schedule),
     "blocked": Scenario(blocked, keepalive=KEEPALIVE, size_limit="10 MB"),
 }
 

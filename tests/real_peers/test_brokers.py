@@ -25,12 +25,14 @@ FULL = ["restart-while-full", "blocked"]
 KEEP_IDS = [
     *((scenario, broker) for broker in ("mosquitto", "mosquitto-3.1.1") for scenario in (*CUT, *ENDED)),
     *((scenario, "aedes") for scenario in CUT),
+    *(("schedule", broker) for broker in ("mosquitto", "aedes")),
     *((scenario, "mosquitto") for scenario in FULL),
     ("many-unacknowledged", "mosquitto-unlimited"),
     ("restart-while-full", "mosquitto-unlimited"),
 ]
 USE_IDS_AGAIN = [
     *((scenario, broker) for broker in ("rabbitmq", "nats") for scenario in (*CUT, "broker-restarted")),
+    *(("schedule", broker) for broker in ("rabbitmq", "nats")),
     ("broker-killed", "rabbitmq"),
     ("many-unacknowledged", "rabbitmq-wide"),
     ("blocked", "nats"),

@@ -103,10 +103,10 @@ def test_repeats_of_one_reason_are_counted() -> None:
     assert rejects.add("b", "byte 7", "other topic", 1.0) == "other topic"
     assert [rejects.add("a", "byte 7", f"number {number}", 2.0) for number in range(1_000)] == [None] * 1_000
     assert rejects.told(EVERY - 0.1) == []
-    assert rejects.told(EVERY + 1.0) == [("a", "1,001 more in the last 61 s; the last: number 999")]
+    assert rejects.told(EVERY + 1.0) == [("a", "1,001 more in the last 61 s; the last: number 999", 1_001)]
     assert rejects.add("a", "byte 7", "again", EVERY + 2.0) is None
     assert rejects.add("a", "too long", "anew", EVERY + 2.0) == "anew"
-    assert rejects.told(2 * EVERY + 1.0) == [("a", "1 more in the last 60 s; the last: again")]
+    assert rejects.told(2 * EVERY + 1.0) == [("a", "1 more in the last 60 s; the last: again", 1)]
     assert rejects.total == 1_006
 
 
@@ -115,4 +115,4 @@ def test_p12_kinds_of_rejects_are_bounded() -> None:
     rejects = Rejects()
     told = [rejects.add("a", f"reason {chr(number + 500)}", "text", 0.0) for number in range(3 * MOST_KINDS)]
     assert told.count("text") == MOST_KINDS + 1
-    assert rejects.told(EVERY) == [("a", f"{2 * MOST_KINDS - 1:,} more in the last 60 s; the last: text")]
+    assert rejects.told(EVERY) == [("a", "1,999 more in the last 60 s; the last: text", 1_999)]
