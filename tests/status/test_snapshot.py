@@ -68,6 +68,7 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "source": "floor",
         "address": "a/b",
         "text": "not JSON",
+        "count": 1,
     }
     assert said["dead_letters"][0]["error"] == "400: unknown scrap_code"
 
