@@ -129,6 +129,12 @@ class Interval:
         counted = self.outputs + self.late + self.parked + self.dead
         return self.start_at is not None or self.update_at is not None or self.updating or counted > 0
 
+    @property
+    def waiting_for_start(self) -> int:
+        """Records that cannot be sent before its start, which is a dead letter, in doubt or to be sent again."""
+        parts = self.outputs + self.late + (self.update_at is not None)
+        return max(self.parked, parts) if self.stalled else 0
+
     def count_in(self, *, late: bool) -> None:
         """One part more is to be delivered."""
         if late:
