@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.config.schema import Line
-from gateway.mapping import feeder
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import feed
+from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, dump, step
 from gateway.mapping.trail import Feed
 from gateway.model import Sample
@@ -117,7 +117,7 @@ def late() -> Iterator[tuple[float, float]]:
         said = T0 + 899.0 - seconds
         order = Sample("mes", "L0/order", {"number": "late", "sku": "FILM", "at": said}, T0 + 899.0)
         begun = time.perf_counter()
-        feeder.fed(one, line, order)
+        at_once(settled(one, feed(one, line, order)[0]))
         yield seconds, time.perf_counter() - begun
 
 

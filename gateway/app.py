@@ -312,8 +312,12 @@ class App:
         )
 
     def _page(self) -> Child:
-        listen = self._loaded.config.status.listen
-        return _edge("page", StatusServer(listen, self._status.snapshot, self._supervisor.stuck))
+        section = self._loaded.config.status
+        token = section.token.get_secret_value() if section.token is not None else None
+        server = StatusServer(
+            section.listen, self._status.snapshot, self._supervisor.stuck, hosts=section.hosts, token=token
+        )
+        return _edge("page", server)
 
     def _table_children(self) -> Iterator[Child]:
         tables = self._tables

@@ -1,10 +1,13 @@
 """What intake works on: a batch of arrivals while it is mapped; other plans to map by; and what it says of itself."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
@@ -13,6 +16,11 @@ from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Record, Sample
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
+
+T = TypeVar("T")
+
+SLICE = 0.02
+"""Seconds that steps are taken again at once, before something else of the process turns."""
 
 Routes = Mapping[tuple[str, str], Sequence[LinePlan]]
 """By source and address, the plans of the lines that are fed from there."""
@@ -52,6 +60,14 @@ class Batch:
     redelivered: int = 0
     repeated: int = 0
 
+    def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
+        """Take in what has come of an event: the line with the key `line` is `after` now."""
+        self.lines[line] = after
+        if result.records:
+            self.steps.append((line, result, event))
+            self.records += result.records
+        self.notices += result.notices
+
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
     ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
@@ -63,7 +79,7 @@ class Batch:
         for moment in arrival.moments:
             yield from self._parts(moment, routes)
 
-    def reject(self, plan: LinePlan, event: Event | None, error: BaseException, now: float) -> None:
+    def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
         """Give notice of what a line could not take, because of a fault of our own."""
         sample = event.samples[0] if isinstance(event, Moment) else event
         source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
@@ -94,3 +110,17 @@ class Replan:
     plans: Sequence[LinePlan]
     changed: frozenset[str]
     done: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def in_slices(slices: Slices[T]) -> T:
+    """The result of what may take long, while everything else of the process turns."""
+    until = time.perf_counter() + SLICE
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + SLICE

@@ -20,6 +20,7 @@ from functools import partial
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
 from gateway.fewer_notices import fewer
+from gateway.horizon import Horizon
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record
@@ -48,6 +49,7 @@ class Committer:
         self,
         ask: Ask,
         repeats: Repeats,
+        horizon: Horizon,
         clock: Clock,
         on_stored: Callable[[], None],
         on_noticed: Callable[[Sequence[Notice]], None],
@@ -57,6 +59,7 @@ class Committer:
         `on_end` when a commit is over or was given up."""
         self._ask = ask
         self._repeats = repeats
+        self._horizon = horizon
         self._clock = clock
         self._on_stored = on_stored
         self._on_noticed = on_noticed
@@ -92,6 +95,7 @@ class Committer:
         """Lines that have gone, of which everything is stored."""
         for line in lines:
             self._rows.pop(line, None)
+            self._horizon.forget(line)
 
     def take_over(
         self,
@@ -180,6 +184,7 @@ class Committer:
         """Everything that there is, as a commit."""
         known = self._repeats.take()
         self._number += 1
+        heard = self._horizon.take(self._moved, self._number, self._clock.now())
         commit = Commit(
             number=self._number,
             states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
@@ -188,6 +193,9 @@ class Committer:
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,
+            heard=heard.row,
+            trails=heard.beginnings,
+            heard_since=heard.since,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)

@@ -17,16 +17,18 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, IntakeHealth, Replan
+from gateway.batch import Batch, IntakeHealth, Replan, in_slices
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import Event, due, feed, settled
-from gateway.mapping.line import LineState, Tick, after_absence
+from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
+from gateway.mapping.trail_log import with_plan
 from gateway.model import Notice
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -85,7 +87,10 @@ class Intake:
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._repeats = Repeats(self._patiently)
-        self._committer = Committer(self._patiently, self._repeats, clock, on_stored, on_noticed, self._poke.set)
+        self._horizon = Horizon(self._patiently)
+        self._committer = Committer(
+            self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
+        )
         self._resting: dict[str, float] = {}
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
@@ -138,6 +143,7 @@ class Intake:
         """Read the line states as they were last committed; the latest time that any of them has seen."""
         number = await self._outbox(Outbox.last_commit)
         self._committer.load(number)
+        await self._horizon.load()
         self._lines = {plan.key: await self._line(plan) for plan in self._plans}
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
@@ -151,8 +157,10 @@ class Intake:
         is_new = rows is None
         rows = rows or StateRows(await self._outbox(Outbox.line_state, plan.key))
         self._committer.follow(plan.key, rows)
-        state = rows.state(plan)
-        return Feed(after_absence(plan, state) if is_new else state)
+        if known is not None:
+            return with_plan(plan, known)
+        line = await self._horizon.line(plan, rows.state(plan))
+        return after_restart(plan, line) if is_new else line
 
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since."""
@@ -287,41 +295,42 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                self._step(plan, event, batch)
+                await self._step(plan, event, batch)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan in self._plans:
             timer = self._due(plan, batch.lines.get(plan.key))
             if timer is not None and timer <= now:
-                self._step(plan, Tick(now), batch)
-        for plan in self._plans:
-            if plan.key in batch.lines and batch.lines[plan.key].late:
-                self._step(plan, None, batch)
+                await self._step(plan, Tick(now), batch)
         return batch
 
-    def _step(self, plan: LinePlan, event: Event | None, batch: Batch) -> None:
-        """Take `event` into a batch; None: put the messages in their places that came late in it."""
+    async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
+        """Take `event` into a batch."""
         before = batch.lines.get(plan.key, self._lines[plan.key])
+        if needs_preparation(plan, before, event):
+            try:
+                before, result = await in_slices(prepared(plan, before, event))
+            except Exception as error:  # noqa: BLE001 - what has no place must not break the line again and again
+                before, result = replace(before, late=()), Step(before.state)
+                self._fail(plan, event, error, batch)
+            batch.take(plan.key, before, result, event)
         try:
-            after, result = settled(plan, before) if event is None else feed(plan, before, event)
+            after, result = feed(plan, before, event)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # one value must not stop a plant, nor an extension that crashes on it
-            if event is None:  # what could not be put in its place must not break the line again and again
-                batch.lines[plan.key] = replace(before, late=())
-            if plan.key not in self.health.faults:
-                log.exception("mapping_failed", line=plan.key)
-            self._resting[plan.key] = (now := self._clock.now()) + REST
-            self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
-            batch.reject(plan, event, error, now)
+        except BaseException as error:  # noqa: BLE001 - one value must not stop a plant, nor an extension that crashes
+            self._fail(plan, event, error, batch)
             return
         self.health.faults.pop(plan.key, None)
-        if after is not before:
-            batch.lines[plan.key] = after
-        if result.records:
-            batch.steps.append((plan.key, result, event or before.late[-1][0]))
-            batch.records += result.records
-        batch.notices += result.notices
+        batch.take(plan.key, after, result, event)
+
+    def _fail(self, plan: LinePlan, event: Event, error: BaseException, batch: Batch) -> None:
+        """The line could not be mapped."""
+        if plan.key not in self.health.faults:
+            log.error("mapping_failed", line=plan.key, exc_info=error)
+        self._resting[plan.key] = self._clock.now() + REST
+        self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
+        batch.reject(plan, event, error, self._clock.now())
 
     async def _patiently(self, call: Callable[Concatenate[Outbox, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Ask the outbox, as often as it takes: until then nothing is acknowledged and nothing more is taken.

@@ -52,7 +52,7 @@ class Moment:
     samples: tuple[Sample, ...]
 
 
-ContactState = Literal["lost", "back", "heard"]
+ContactState = Literal["lost", "back", "heard", "unheard"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,7 @@ class Contact:
 
     `lost`: it has not been heard since `since`. `back`: it is connected to again, but what it has to say of the time
     that it was lost can still be on its way. `heard`: it has said that, so what it does not say has not happened.
+    `unheard`: the gateway itself was off since `since`.
     """
 
     source: str
@@ -131,6 +132,9 @@ Metadata = Annotated[Mapping[str, JsonValue], Field(alias="details")]
 STORED = ConfigDict(serialize_by_alias=True)
 """For classes of which a stored name differs from that of the field."""
 
+SPARED = Field(exclude_if=lambda value: not value)
+"""Of a field that came later than its row: it is written only where it says something."""
+
 
 @dataclass(frozen=True, slots=True)
 class StartInterval:
@@ -154,6 +158,8 @@ class StartInterval:
     within: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """Of a batch: the key of the run that it is in."""
     kind: Literal["start"] = "start"
+    corrects: Annotated[bool, SPARED] = False
+    """It belongs to the past, and came to light late."""
 
     @property
     def interval(self) -> str:
@@ -162,7 +168,11 @@ class StartInterval:
 
 @dataclass(frozen=True, slots=True)
 class UpdateInterval:
-    """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is."""
+    """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is.
+
+    `withdraws`: the interval never was, as is known now. Where Oden has not heard of it, it is dropped with all that
+    belongs to it; else it gets this `end`.
+    """
 
     __pydantic_config__ = STORED
 
@@ -175,6 +185,9 @@ class UpdateInterval:
     name: str | None = None
     metadata: Metadata = field(default_factory=dict)
     kind: Literal["update"] = "update"
+    corrects: Annotated[bool, SPARED] = False
+    """It says something else than what was told before."""
+    withdraws: Annotated[bool, SPARED] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +197,9 @@ class Output:
     No two entries of one interval carry the same `timestamp`, so interval and time stamp find an entry again.
     `raw_data` is in the terms of the factory's own scrap/yield schema; `amounts` names what in it can be summed. With
     `quality_schema`, the id of one, it is the result of a quality test instead.
+
+    Where it `corrects` what was told before, it stays an entry by itself. `after` are the keys of entries that must be
+    at Oden before it: what is taken from one interval is added to another first.
     """
 
     key: str
@@ -196,6 +212,8 @@ class Output:
     amounts: tuple[str, ...] = ()
     quality_schema: str | None = None
     kind: Literal["output"] = "output"
+    corrects: Annotated[bool, SPARED] = False
+    after: Annotated[tuple[str, ...], SPARED] = ()
 
 
 Addition = Output
@@ -266,5 +284,15 @@ def record_key(line: str, number: int, at: float) -> str:
 
     Its time part is `at` in milliseconds, the rest a digest instead of chance, so that mapping stays a function.
     """
-    digest = hashlib.blake2b(f"{line}\n{number}".encode(), digest_size=10).digest()
-    return str(ULID.from_bytes(int(at * 1000).to_bytes(6, "big") + digest))
+    return _key(f"{line}\n{number}", int(at * 1000))
+
+
+def interval_key(line: str, kind: IntervalType, start: int) -> str:
+    """The identity of the interval of `line` and type `kind` that begins at `start`: no other has these in common, so
+    that deriving it again is the same interval."""
+    return _key(f"{line}\n{kind}\n{start}", min(max(start, 0) * 1000, 2**48 - 1))
+
+
+def _key(of: str, milliseconds: int) -> str:
+    digest = hashlib.blake2b(of.encode(), digest_size=10).digest()
+    return str(ULID.from_bytes(milliseconds.to_bytes(6, "big") + digest))

@@ -248,6 +248,8 @@ class RequestExecutor:
         if confirmation.unclear and endpoint == INTERVALS_UPDATE:
             await self._take_apart(work)  # to say it again of each does no harm
         elif confirmation.unclear:
+            if confirmation.confirmed:
+                settlement.accepted(attempt.endpoint)  # only the id is not known yet
             attempt = replace(attempt, confirmed=confirmation.confirmed)
             later = self._clock.now() + self._options.settle
             await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason=confirmation.unclear)

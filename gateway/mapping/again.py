@@ -1,27 +1,87 @@
-"""A line's steps, taken again because messages have come late, and what is to be told because of that."""
+"""A line's steps, taken again because messages have come late, and what is to be told because of that.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+Whatever takes steps again pauses between them, so that something else can turn, and returns what has come of them.
+"""
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from typing import TypeVar
 
-from gateway.mapping import facts
+from gateway.mapping import corrections, facts
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Recorder
 from gateway.mapping.facts import NOTHING, fold
-from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
+from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
-from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps, free_stamp, with_stamp
-from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries
-from gateway.mapping.values import excerpt
-from gateway.model import Notice, Sample
+from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
+from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
+from gateway.model import Sample
 
-LISTED = 5.0
-"""A message that corrects what was told is listed where it comes later than that, in seconds."""
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
 
 Late = Sequence[tuple[Sample, float]]
 """Messages that come late, with the times that they say, in that order."""
+
+T = TypeVar("T")
+Slices = Generator[None, None, T]
+"""What is done in slices, with a pause after each, and returns its result."""
+
+
+def at_once(slices: Slices[T]) -> T:
+    """The result, without pauses."""
+    while True:
+        try:
+            next(slices)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+
+
+def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
+    """The line with what its trail has told, which follows from its samples."""
+    base, state = line.base, line.state
+    if line.recalled or base is None or (before := base.after) is None:
+        return replace(line, recalled=True)
+    trail = [*line.trail()]
+    since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
+    until = trail[since - 1].at if since else base.at
+    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
+    after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
+    if entries:
+        entries[-1] = replace(entries[-1], after=after)
+    if since < len(trail):
+        newer, last = yield from _stepped(plan, after, trail[since:], state.now)
+        entries += newer
+    if not entries:
+        told = told_by(last)
+        base = replace(base, later=() if told is NOTHING else (told,))
+    return replace(with_entries(line, [base, *entries]), recalled=True)
+
+
+def _stepped(
+    plan: LinePlan, state: LineState, steps: Iterable[Entry], until: float
+) -> Slices[tuple[list[Entry], Step]]:
+    """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`."""
+    entries: list[Entry] = []
+    for one in steps:
+        if one.sample is not None:
+            result = step(plan, state, one.sample)
+            state = result.state
+            entries.append(replace(one, after=state, own=told_by(result), later=()))
+            yield
+    last = step(plan, state, Tick(until))
+    if entries and told_by(last) is not NOTHING:
+        entries[-1] = replace(entries[-1], later=(told_by(last),))
+    return entries, last
+
+
+def corrected(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
+    """The line with the messages in their places, and what is to be told `at` a time because of that."""
+    again = Again(plan, line, late)
+    yield from again.derive()
+    return again.corrected(at)
 
 
 class Again:
@@ -30,31 +90,32 @@ class Again:
     `told` is what was told since, `now` what should have been, `entries` those that come instead.
     """
 
-    def __init__(self, plan: LinePlan, line: Feed, late: Late, *, with_misplaced: bool = False) -> None:
-        """`with_misplaced`: those that are not in their places are among the `late` ones."""
+    def __init__(self, plan: LinePlan, line: Feed, late: Late) -> None:
         self.plan = plan
         self.line = line
         self.late = late
-        self.with_misplaced = with_misplaced
         self._known = entries = line.since(late[0][1])
         places = [place_of(entries, sample, said) for sample, said in late]
         base = places[0] - 1
-        while (after := entries[base].after) is None:
+        while (after := entries[base].after) is None:  # that before the trail always has one
             base -= 1
         self.first = base
         self.before = after
         known = entries[base + 1 :]
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
-        steps = [*known]
-        for (sample, said), place in zip(reversed(late), reversed(places), strict=True):
-            steps.insert(place - 1 - base, Entry(said, replace(sample, received=said), None, said))
-        self.entries = [replace(entries[base], later=()), *self._stepped(after, filter(self._counts, steps))]
-        self.now = fold(chain(*((entry.own, *entry.later) for entry in self.entries[1:])))
+        self._steps = [*known]
+        self.numbered = line.numbered + len(late)
+        for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
+            entry = Entry(said, replace(sample, received=said), None, said, number=self.numbered - back)
+            self._steps.insert(place - 1 - base, entry)
 
-    @property
-    def contradicts(self) -> bool:
-        """Whether an interval that was told is none by what is known now: it cannot be taken back."""
-        return facts.contradicts(self.told, self.now)
+    def derive(self) -> Slices[None]:
+        """Take the steps again."""
+        start = replace(self.before, seq=self.line.state.seq)
+        entries, last = yield from _stepped(self.plan, start, filter(self._counts, self._steps), self.line.state.now)
+        self.entries = [replace(self._known[self.first], later=()), *entries]
+        self.state = last.state
+        self.now = fold(chain(*((entry.own, *entry.later) for entry in entries)))
 
     def _counts(self, entry: Entry) -> bool:
         """Whether the entry is to be stepped again: where something newer has come late, what came again is not
@@ -62,57 +123,58 @@ class Again:
         """
         said = entry.said
         newer = said is not None and any(other > said for sample, other in self.late if entry.is_of(sample))
-        return not (entry.again and newer) and not (entry.misplaced and self.with_misplaced)
+        return not (entry.again and newer)
 
-    def _stepped(self, state: LineState, steps: Iterable[Entry]) -> Iterator[Entry]:
-        """The entries of `steps`, and what time tells after the last."""
-        keys = self.told.keys
-        state = replace(state, seq=self.line.state.seq)
-        entry: Entry | None = None
-        for one in steps:
-            if entry is not None:
-                yield entry
-            if one.sample is not None:
-                result = step(self.plan, state, one.sample, keys)
-                state = result.state
-                entry = replace(one, after=state, own=told_by(result), later=())
-        last = step(self.plan, state, Tick(self.line.state.now), keys)
-        self.state = last.state
-        if entry is not None:
-            yield replace(entry, later=(told_by(last),) if told_by(last) is not NOTHING else ())
-
-    def corrected(self) -> tuple[Feed, Step]:
+    def corrected(self, at: float) -> tuple[Feed, Step]:
         """The line with the messages in their places, and what is to be told because of that."""
-        told, now, at = self.told, self.now, max(self.state.now, *(sample.received for sample, _ in self.late))
+        told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
         facts.record_intervals(told, now, recorder, at)
         stamps = dict(self.line.stamps)
-        for key in told.stamps:  # what is derived now can have others
-            stamps[key] = self._taken(key, {key: stamps.pop(key, ())})
-        for (interval, kind, raw_data, names), amount in facts.moved(told, now):
+        outputs = (self.line.state.output, self.line.state.batch_output)
+        for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):
+            stamps[key] = self._taken(key, {key: stamps.pop(key, ())})  # what is derived now can have others
+        moves = facts.moved(told, now)
+        added: dict[facts.Shape, list[str]] = {}
+        for (interval, kind, raw_data, names), amount in moves:
             taken = self._taken(interval, stamps)
             stamp = free_stamp(self._interval(interval, taken), taken, at)
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
-            recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),))
+            of = added.setdefault((raw_data, names), [])
+            after = tuple(of) if amount < 0 else ()
+            key = recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),), corrects=True, after=after)
+            if amount > 0:
+                of.append(key)
         recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
-        notices = [*facts.untold_notices(told, now)]
-        corrects = facts.corrects(told, now)
-        for sample, said in self.late:
-            if not corrects or sample.received - said <= LISTED or self.plan.counts_each(sample):
-                continue
-            text = f"came {sample.received - said:.0f} s late and corrects what was told: {excerpt(sample.value)}"
-            notices.append(Notice("time", at, sample.source, sample.address, text))
-        state = self._with_stamps(self.state, stamps)
-        state = replace(state, seq=recorder.number)
-        rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
+        notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
+        if facts.corrects(told, now):
+            because = corrections.because_of(self.late, moves, self._name, len(recorder.records))
+            notices += corrections.listed(self.plan, self.late, because, at)
+            swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
+            notices += swung
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
-        told_now = Step(state, tuple(recorder.records), tuple(notices), rules)
+        state = replace(with_stamps(self.state, newest), seq=recorder.number)
+        rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
+        told_now = Step(
+            state,
+            tuple(recorder.records),
+            tuple(notices),
+            rules,
+            because=corrections.by_record(recorder.records, because),
+        )
         last = self.entries[-1]
         if last.after is not None:
-            self.entries[-1] = replace(last, after=self._with_stamps(last.after, stamps))
+            self.entries[-1] = replace(last, after=with_stamps(last.after, newest))
         entries = [*self._known[: self.first], *self.entries]
-        line = replace(self.line, state=state, stamps=newest)
+        line = replace(
+            self.line,
+            state=state,
+            stamps=newest,
+            swings=swings,
+            numbered=self.numbered,
+            corrected_at=self.numbered,
+        )
         if self.line.newest and self._known[0] is self.line.newest[0]:
             return shortened(replace(line, newest=tuple(entries))), told_now
         return with_entries(line, entries), told_now
@@ -124,26 +186,32 @@ class Again:
             known |= {*output.stamps.get(interval, ())}
         return tuple(sorted(known)[-MOST_STAMPS:])
 
-    def _with_stamps(self, state: LineState, corrected: Mapping[str, Stamps]) -> LineState:
-        """The state with the time stamps that were told in the place of those that were derived."""
-
-        def known(output: OutputState, intervals: IntervalsState) -> OutputState:
-            keys = {each.interval for each in (intervals.current, intervals.last) if each is not None}
-            stamps = {key: self._taken(key, corrected) or output.stamps.get(key, ()) for key in {*keys, *output.stamps}}
-            return replace(output, stamps={key: taken for key, taken in stamps.items() if taken})
-
-        return replace(
-            state, output=known(state.output, state.runs), batch_output=known(state.batch_output, state.batches)
-        )
-
     def _interval(self, key: str, taken: Stamps) -> OpenInterval | EndedInterval:
         """The interval with this key, as far as output needs it."""
-        for state in (self.state, self.before):
-            for intervals in (state.runs, state.batches):
-                for known in (intervals.current, intervals.last, *intervals.recently_ended):
-                    if known is not None and known.interval == key:
-                        return known
-        fact = self.now.intervals.get(key)
-        first = fact.start.start if fact is not None and fact.start is not None else min(taken, default=0)
-        end = fact.end if fact is not None and fact.end is not None else max(taken, default=0) + 1
+        for intervals in (self.state.runs, self.state.batches):
+            for known in (intervals.current, intervals.last, *intervals.recently_ended):
+                if known is not None and known.interval == key:
+                    return known
+        fact = self.now.intervals.get(key) or self.told.intervals.get(key)
+        before = self._before(key)
+        start = fact.start if fact is not None else None
+        first = start.start if start is not None else before.start if before is not None else min(taken, default=0)
+        end = fact.end if fact is not None else None
+        if end is None:
+            end = before.end if isinstance(before, EndedInterval) else max(taken, default=first) + 1
         return EndedInterval(key, first, end, end)
+
+    def _before(self, key: str) -> OpenInterval | EndedInterval | None:
+        """The interval as it was known before the first of the messages."""
+        intervals = (self.before.runs, self.before.batches)
+        known = (each for state in intervals for each in (state.current, state.last, *state.recently_ended))
+        return next((each for each in known if each is not None and each.interval == key), None)
+
+    def _name(self, key: str) -> str:
+        """What the interval is called, for a person."""
+        for known in (self.now, self.told):
+            fact = known.intervals.get(key)
+            if fact is not None and (fact.name or fact.start is not None):
+                return fact.name or fact.type
+        before = self._before(key)
+        return (before.name if before is not None else None) or "?"

@@ -3,6 +3,8 @@
 A plan is compiled once and never changes. It holds nothing of what happens on the line.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +53,8 @@ class LinePlan:
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
+    digest: str = ""
+    """Of all that the plan was made from: the same for the same."""
 
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""
@@ -135,4 +139,11 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
+        digest=_digest(line, lookups),
     )
+
+
+def _digest(line: schema.Line, lookups: Lookups) -> str:
+    tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
+    text = line.model_dump_json() + json.dumps(tables, default=repr)
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

@@ -1,12 +1,13 @@
 """What the parts of a line share while one step is taken: the time, what is known of the inputs, the records and
 notices made so far.
 
-A record's identity is its line, its number there and its time: `Recorder` gives each record the next number of its
-line. An interval that is derived again keeps the key under which it was told.
+An interval's identity is its line, its type and its start, so that it keeps its key when it is derived again. That of
+any other record is its line, its number there and its time: `Recorder` gives each the next number of its line.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -27,6 +28,7 @@ from gateway.model import (
     SettingType,
     StartInterval,
     UpdateInterval,
+    interval_key,
     record_key,
 )
 
@@ -40,10 +42,13 @@ Share = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...], Number]
 """A part of an entry of output that is a sum by itself: raw data without the amount, the names of the amount, and the
 amount."""
 
-ToldKeys = Mapping[tuple[IntervalType, int], str]
-"""The keys of intervals that were told, by type and start: no two of one line have both in common."""
 
-NONE_TOLD: ToldKeys = {}
+class Because(NamedTuple):
+    """Why something that was told is told otherwise: the message that came late, and what that means, in words."""
+
+    sample: Sample
+    text: str
+
 
 Fed = tuple[InputPlan, Sample]
 """An input, and the sample that it takes."""
@@ -56,17 +61,15 @@ class Recorder:
     """Gathers the records of one step, in order.
 
     `number` is that of the next record. `rules` has, by the key of a record, the key of the rule by which it is made,
-    where one is; `shares` by the key of an entry of output the sums that it holds. An interval that has one of the
-    `told` keys gets that.
+    where one is; `shares` by the key of an entry of output the sums that it holds.
     """
 
-    def __init__(self, line: str, number: int, told: ToldKeys = NONE_TOLD) -> None:
+    def __init__(self, line: str, number: int) -> None:
         self.line = line
         self.number = number
         self.records: list[Record] = []
         self.rules: dict[str, str] = {}
         self.shares: dict[str, tuple[Share, ...]] = {}
-        self._told = told
 
     def _key(self, at: float) -> str:
         key = record_key(self.line, self.number, at)
@@ -84,7 +87,8 @@ class Recorder:
         within: str | None = None,
     ) -> str:
         """Record the start of an interval, of a batch `within` the run with that key; answers the interval's key."""
-        key = self._told.get((kind, start)) or self._key(at)
+        key = interval_key(self.line, kind, start)
+        self.number += 1
         self.records.append(StartInterval(key, self.line, at, kind, start, name, metadata, within=within))
         return key
 
@@ -101,9 +105,16 @@ class Recorder:
         end: int | None = None,
         name: str | None = None,
         metadata: JsonObject = NO_METADATA,
+        corrects: bool = False,
+        withdraws: bool = False,
     ) -> None:
         """Record what is now known of an interval; what is not given stays as it is."""
-        self.records.append(UpdateInterval(self._key(at), self.line, at, kind, interval, end, name, metadata))
+        key = self._key(at)
+        self.records.append(
+            UpdateInterval(
+                key, self.line, at, kind, interval, end, name, metadata, corrects=corrects, withdraws=withdraws
+            )
+        )
 
     def output(
         self,
@@ -112,15 +123,22 @@ class Recorder:
         interval: str,
         timestamp: int,
         shares: Sequence[Share],
-    ) -> None:
-        """Record what was made in an interval: one entry with the sums `shares`, which have no name in common."""
+        *,
+        corrects: bool = False,
+        after: tuple[str, ...] = (),
+    ) -> str:
+        """Record what was made in an interval: one entry with the sums `shares`, which have no name in common. Answers
+        the entry's key."""
         raw_data: dict[str, Scalar] = {}
         for fixed, names, amount in shares:
             raw_data |= {**dict.fromkeys(names, amount), **dict(fixed)}
         names = tuple(name for _, amount_names, _ in shares for name in amount_names)
         key = self._key(at)
-        self.records.append(Output(key, self.line, at, kind, interval, timestamp, raw_data, names))
+        self.records.append(
+            Output(key, self.line, at, kind, interval, timestamp, raw_data, names, corrects=corrects, after=after)
+        )
         self.shares[key] = tuple(shares)
+        return key
 
     def test(
         self,

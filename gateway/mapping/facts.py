@@ -2,8 +2,8 @@
 
 What is told of a stretch of time are its records. Deriving the same stretch again, with a message in its place that
 came late, gives others. The difference is what has to be told: an interval that is new begins; one whose end, name or
-metadata are others is updated; a sum that is another moves by an entry of the difference, in the same raw data.
-Settings, tests and notices are told once and never taken back.
+metadata are others is updated; one that is none is withdrawn; a sum that is another moves by an entry of the
+difference, in the same raw data. Settings, tests and notices are told once and never taken back.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from gateway.mapping.context import Recorder, Share, ToldKeys
+from gateway.mapping.context import Recorder, Share
 from gateway.mapping.values import DECIMALS, Number, whole
 from gateway.model import Notice, Output, Record, Scalar, Setting, StartInterval, UpdateInterval
 
@@ -44,6 +44,9 @@ class IntervalFact:
     metadata: dict[str, JsonValue] = field(default_factory=dict)
 
 
+Shape = tuple[tuple[tuple[str, Scalar], ...], tuple[str, ...]]
+"""Raw data without amounts, and the names of these."""
+
 SumKey = tuple[str, str, tuple[tuple[str, Scalar], ...], tuple[str, ...]]
 """The key and the type of an interval, raw data without amounts, and the names of these."""
 
@@ -59,12 +62,6 @@ class Facts:
     tests: list[Output] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     rules: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def keys(self) -> ToldKeys:
-        """The keys of the intervals that began."""
-        begun = ((key, fact.start) for key, fact in self.intervals.items())
-        return {(start.type, start.start): key for key, start in begun if start is not None}
 
 
 def fold(told: Iterable[Told]) -> Facts:
@@ -99,13 +96,16 @@ def _take(facts: Facts, record: Record, shares: Mapping[str, tuple[Share, ...]])
                 facts.sums[key] = facts.sums.get(key, 0) + amount
 
 
-def contradicts(told: Facts, now: Facts) -> bool:
-    """Whether an interval that was told is none by what is known now: it cannot be taken back."""
-    return any(fact.start is not None and key not in now.intervals for key, fact in told.intervals.items())
+def vanished(told: Facts, now: Facts) -> Iterator[StartInterval]:
+    """The intervals that were told and are none by what is known now."""
+    for key, fact in told.intervals.items():
+        if fact.start is not None and (key not in now.intervals or now.intervals[key].start is None):
+            yield fact.start
 
 
-def corrects(told: Facts, now: Facts) -> bool:
-    """Whether something that was told is not so, rather than that something is to be added."""
+def changed(told: Facts, now: Facts) -> Iterator[str]:
+    """The keys of intervals that were told and are others, or none."""
+    yield from (start.key for start in vanished(told, now))
     for key, fact in now.intervals.items():
         before = told.intervals.get(key)
         if before is None:
@@ -113,14 +113,23 @@ def corrects(told: Facts, now: Facts) -> bool:
         was = {"end": before.end, "name": before.name, **before.metadata}
         is_so = {"end": fact.end, "name": fact.name, **fact.metadata}
         if any(value is not None and is_so.get(item, value) != value for item, value in was.items()):
-            return True
+            yield key
+
+
+def corrects(told: Facts, now: Facts) -> bool:
+    """Whether something that was told is not so, rather than that something is to be added."""
+    if any(True for _ in changed(told, now)):
+        return True
     return any(amount < 0 < told.sums.get(key, 0) for key, amount in moved(told, now))
 
 
 def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float) -> None:
-    """Record at `at` what is to be said of intervals: what those that others follow are now first, then the others."""
+    """Record at `at` what is to be said of intervals: what those that others follow are now first, then what was none,
+    then the others."""
     for key in [key for key in now.intervals if key in told.intervals]:
         _update(key, told.intervals[key], now.intervals[key], recorder, at)
+    for start in vanished(told, now):
+        recorder.update(at, start.type, start.key, end=start.start + 1, corrects=True, withdraws=True)
     for key, fact in now.intervals.items():
         if key in told.intervals:
             continue
@@ -128,7 +137,7 @@ def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float) -> 
             _update(key, IntervalFact(fact.type, None), fact, recorder, at)
         else:
             start = fact.start
-            recorder.records.append(replace(start, at=at))
+            recorder.records.append(replace(start, at=at, corrects=fact.end is not None))
             _update(key, IntervalFact(fact.type, start, start.end, start.name, {**start.metadata}), fact, recorder, at)
 
 
@@ -137,11 +146,12 @@ def _update(key: str, before: IntervalFact, fact: IntervalFact, recorder: Record
     name = fact.name if fact.name != before.name else None
     metadata = {item: value for item, value in fact.metadata.items() if before.metadata.get(item) != value}
     if end is not None or name is not None or metadata:
-        recorder.update(at, fact.type, key, end=end, name=name, metadata=metadata)
+        corrects = end is None or before.end is not None
+        recorder.update(at, fact.type, key, end=end, name=name, metadata=metadata, corrects=corrects)
 
 
 def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
-    """By how much sums are others, what is more before what is less: Oden rather shows too much for a moment."""
+    """By how much sums are others, what is more before what is less."""
     keys = dict.fromkeys([*now.sums, *told.sums])
     amounts = [(key, whole(round(now.sums.get(key, 0) - told.sums.get(key, 0), DECIMALS))) for key in keys]
     return sorted((entry for entry in amounts if entry[1]), key=lambda entry: entry[1] < 0)

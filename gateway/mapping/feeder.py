@@ -8,28 +8,27 @@ again, and what was told of that time is compared with what should have been (`f
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
 comes in order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it
-comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late`, until
-`settled` puts them in their places together.
+comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late` and put in
+their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
+other timer, so that it makes no difference how what comes is cut into batches.
 
-What was told is not taken back: where an interval that was told would be none, the message counts from now on, by
-the line's rules for times that lie in the past, if it is the newest of its topic; else it is left out. Either is
-listed, and it is tried once more when others come late. One that is older than the trail is left to the line's rules
-too. After a restart the trail begins anew.
+One that is older than the trail is left to the line's rules for times that lie in the past.
 
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
-it is heard, and what had to wait for it is decided.
+it is heard, and what had to wait for it is decided. Late messages are put in their places before anything runs out.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from math import inf
 from operator import itemgetter
 
-from gateway.mapping.again import Again, Late
+from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
-from gateway.mapping.line import LineState, Step, Tick, step
+from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
@@ -44,10 +43,6 @@ HEARD_OUT = 2.0
 """A source is heard again once nothing of a backlog has come of it for so many seconds,"""
 LONGEST_BACKLOG = 60.0
 """or so many seconds after it was back."""
-MOST_MISPLACED = 100
-"""So many messages that contradict what was told are tried once more with others."""
-MOST_TRIES = 8
-"""So often at most they are tried by parts, where they contradict what was told."""
 
 
 def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
@@ -55,17 +50,32 @@ def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
 
     The samples of a moment are one step, but for messages that have times of their own: each of these is one.
     """
+    if needs_preparation(plan, line, event):
+        line, told = at_once(prepared(plan, line, event))
+        line, result = feed(plan, line, event)
+        return line, both(told, result)
     if not line.state.lost:
         return _feed(plan, line, event)
     line, heard = _hear(plan, line, event)
     line, result = _feed(plan, line, event)
-    return line, _both(heard, result)
+    return line, both(heard, result)
+
+
+def after_restart(plan: LinePlan, line: Feed) -> Feed:
+    """The line where the gateway was off since: no source is heard until it is again."""
+    state = after_absence(plan, line.state)
+    if line.plan is None or line.recalled:
+        return replace(line, state=state)
+    now, number = state.now, line.numbered
+    contacts = [Contact(source, now, "unheard", now) for source in sorted(state.lost)]
+    entries = [Entry(now, contact, None, number=number + place) for place, contact in enumerate(contacts, 1)]
+    return replace(line, state=state, newest=(*line.newest, *entries), numbered=number + len(entries))
 
 
 def due(plan: LinePlan, line: Feed) -> float | None:
     """When the line's next timer fires, or a source has been heard out."""
     heard = min((at for at, _ in _heard_out(line)), default=None) if line.state.lost else None
-    return min(filter(None, (line_due(plan, line.state), heard)), default=None)
+    return min(filter(None, (line_due(plan, line.state), heard, line.settles_at)), default=None)
 
 
 def _heard_out(line: Feed) -> Iterator[tuple[float, Contact]]:
@@ -82,16 +92,16 @@ def _hear(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     one is heard out when it is time."""
     told, now = Step(line.state), time_of(event)
     while (out := min(_heard_out(line), default=None, key=itemgetter(0))) is not None and out[0] <= now:
-        line, placed = settled(plan, line)  # what it said late is heard too
+        line, placed = at_once(settled(plan, line, out[0]))  # what it said late is heard too
         line, result = _feed(plan, line, out[1])
-        told = _both(_both(told, placed), result)
+        told = both(both(told, placed), result)
     for sample in event.samples if isinstance(event, Moment) else (event,):
         loss = line.state.lost.get(sample.source) if isinstance(sample, Sample) else None
         if not isinstance(sample, Sample) or loss is None or sample.quality == "bad":
             continue
         if loss.back is None:
             line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
-            told = _both(told, result)
+            told = both(told, result)
         said = own_time(plan, sample) or sample.source_time
         if sample.initial or (said is not None and sample.received - said > BEHIND):
             line = replace(line, behind={**line.behind, sample.source: now})
@@ -103,7 +113,7 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
         told = Step(line.state)
         for sample in event.samples:
             line, result = _feed(plan, line, sample)
-            told = _both(told, result)
+            told = both(told, result)
         return line, told
     if isinstance(event, Contact):
         behind = {source: at for source, at in line.behind.items() if source != event.source}
@@ -114,10 +124,8 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if line.plan is not plan:
         line = line.begun_anew(plan)
     if isinstance(event, Tick):
-        timer = line_due(plan, line.state) if line.late else None
-        line, placed = settled(plan, line) if timer is not None and timer <= event.at else (line, Step(line.state))
         result = step(plan, line.state, event)
-        return with_time(line, result), _both(placed, result)
+        return with_time(line, result), result
     said = own_time(plan, event) if isinstance(event, Sample) else None
     if said is not None and isinstance(event, Sample):
         line, distrust = _judged(plan, line, event, said)
@@ -129,12 +137,12 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, (event, said))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
-        return line, _both(passed, Step(line.state, notices=(_left_out(event),)))
+        return line, both(passed, Step(line.state, notices=(_left_out(event),)))
     if is_backlog:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
-    return line, _both(passed, result)
+    return line, both(passed, result)
 
 
 def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str]:
@@ -157,21 +165,47 @@ def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[F
     return line, problem(lag) if is_beyond or clock.is_wrong else ""
 
 
-def fed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
-    """What `event` makes of a line by itself, also where it comes late."""
-    line, told = feed(plan, line, event)
-    line, then = settled(plan, line)
-    return line, _both(told, then)
+def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
+    """Whether something is to be done for the line before it can take `event`, which may take long: `prepared`."""
+    if line.plan is not plan or not line.recalled:
+        return bool(plan.timed)
+    return bool(line.late) and _settles_at(plan, line) <= time_of(event)
 
 
-def settled(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
-    """Put the messages that came late in their places: what that makes of a line. To be called before what it has
-    told is stored, so that no message is stored that has yet to be put in its place.
-    """
-    if not line.late:
+def _settles_at(plan: LinePlan, line: Feed) -> float:
+    """When the messages that came late are put in their places: when that is due, or before something runs out."""
+    if line.settles_at is None:
+        return inf
+    timer = line_due(plan, line.state)
+    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1][0].received))
+
+
+def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
+    """The line as it is before `event`: with its trail, and with the messages in their places that came late, where
+    that is due by then. What is told by that is to be told. Pauses often."""
+    told = Step(line.state)
+    if line.plan is not None and line.plan is not plan:
+        line, told = yield from settled(line.plan, line)
+    if line.plan is not plan:
+        line = line.begun_anew(plan)
+    if not line.recalled:
+        line = yield from recalled(plan, line)
+    while line.late and (settles_at := _settles_at(plan, line)) <= time_of(event):
+        line, result = yield from settled(plan, line, settles_at)
+        told = both(told, result)
+    return line, told
+
+
+def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places, at the time at which that is due, or earlier `at` a time: what
+    that makes of a line."""
+    settles_at = line.settles_at
+    if settles_at is None:
         return line, Step(line.state)
-    late = sorted(line.late, key=itemgetter(1))
-    return _put_in_place(plan, replace(line, late=()), late)
+    if not line.recalled:
+        line = yield from recalled(plan, line)
+    line, result = yield from _put_in_place(plan, line, min(settles_at, at))
+    return line, result
 
 
 def time_of(event: Event) -> float:
@@ -181,13 +215,15 @@ def time_of(event: Event) -> float:
     return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
 
 
-def _both(first: Step, then: Step) -> Step:
+def both(first: Step, then: Step) -> Step:
+    """What two steps, one after the other, have come to."""
     return Step(
         then.state,
         first.records + then.records,
         first.notices + then.notices,
         {**first.rules, **then.rules},
         {**first.shares, **then.shares},
+        {**first.because, **then.because},
     )
 
 
@@ -212,39 +248,44 @@ def _in_order(
     *,
     at: float | None = None,
     again: bool = False,
-    misplaced: bool = False,
 ) -> tuple[Feed, Step]:
     """Step a sample as it comes. Its place is at the line's time, or `at` another."""
     result = step(plan, line.state, sample)
     place = result.state.now if at is None else at
-    entry = Entry(place, sample, result.state, said, told_by(result), again=again, misplaced=misplaced)
-    return shortened(line.with_newest(result.state, (*line.newest, entry))), result
+    entry = Entry(place, sample, result.state, said, told_by(result), again=again, number=line.numbered + 1)
+    return shortened(line.with_newest(result.state, entry)), result
 
 
 # What comes late
 
 
-def _put_in_place(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step]:
-    """Put messages in their places; their times lie before what the line has stepped. Where they come from an
-    outage, also those that could not be put there before, where they can be now.
-    """
-    result = Step(line.state)
+def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
+    """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
+    late = sorted(line.late, key=itemgetter(1))
+    line, result = replace(line, late=()), Step(line.state)
     new: list[tuple[Sample, float]] = []
     entries = line.since(late[0][1])
     for sample, said in late:
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        is_repeat = _is_repeat(plan, known, sample, said)
+        if _is_repeat(plan, new, sample, said):
+            continue
+        is_repeat = _is_repeat(plan, ((entry.sample, entry.said) for entry in known), sample, said)
         if said < entries[0].at or (is_repeat and said == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
-            result = _both(result, taken)
+            result = both(result, taken)
         elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
-            result = _both(result, Step(line.state, notices=(_left_out(sample),)))
+            result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append((sample, said))
-    are_backlog = any(sample.received - said > BEHIND for sample, said in new)
-    line, placed = (are_backlog and _place_all(plan, line, new)) or _place(plan, line, new, MOST_TRIES)
-    return line, _both(result, placed)
+    line, placed = yield from _placed(plan, line, new, at)
+    return replace(line, corrected=line.corrected + 1), both(result, placed)
+
+
+def _placed(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
+    if not late:
+        return line, Step(line.state)
+    return (yield from corrected(plan, line, late, at))
 
 
 def _left_out(sample: Sample) -> Notice:
@@ -262,53 +303,17 @@ def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: 
 
 
 def _newest(known: Sequence[Entry]) -> float:
-    return max(entry.said for entry in known if entry.said is not None)
+    return max((entry.said for entry in known if entry.said is not None), default=0.0)
 
 
-def _place_all(plan: LinePlan, line: Feed, late: Late) -> tuple[Feed, Step] | None:
-    """Put messages in their places together with those before that could not be, where that is right now; else None."""
-    others = [(sample, said) for sample, said in line.misplaced if line.base is not None and said >= line.base.at]
-    if not late or not others:
-        return None
-    again = Again(plan, line, sorted([*others, *late], key=itemgetter(1)), with_misplaced=True)
-    if again.contradicts:
-        return None
-    line, result = again.corrected()
-    return replace(line, misplaced=()), result
-
-
-def _place(plan: LinePlan, line: Feed, late: Late, tries: int) -> tuple[Feed, Step]:
-    """Put messages in their places: all at once or, where that contradicts what was told, by parts, which are tried
-    `tries` times at most. Those by which it is contradicted are taken as they come."""
-    if not late:
-        return line, Step(line.state)
-    if tries > 0:
-        again = Again(plan, line, late)
-        if not again.contradicts:
-            return again.corrected()
-        if len(late) > 1:
-            middle = len(late) // 2
-            line, first = _place(plan, line, late[:middle], tries // 2)
-            line, then = _place(plan, line, late[middle:], tries // 2)
-            return line, _both(first, then)
-    result = Step(line.state)
-    for sample, said in late:
-        known = [entry.said for entry in line.since(said) if entry.said is not None and entry.is_of(sample)]
-        newest = max(known, default=said)
-        taken, becomes = Step(line.state), "is left out"
-        if said >= newest or plan.counts_each(sample):
-            line, taken = _in_order(plan, line, sample, said, misplaced=True)
-            becomes = "counts from now on"
-        line = replace(line, misplaced=(*line.misplaced, (sample, said))[-MOST_MISPLACED:])
-        text = f"came after what it contradicts was told, so it {becomes}: {excerpt(sample.value)}"
-        notice = Notice("gap", sample.received, sample.source, sample.address, text)
-        result = _both(result, replace(taken, notices=(*taken.notices, notice)))
-    return line, result
-
-
-def _is_repeat(plan: LinePlan, known: Sequence[Entry], sample: Sample, said: float) -> bool:
-    """Whether one of the messages `known` said the same for the same time. What counts each time it comes is none."""
+def _is_repeat(
+    plan: LinePlan, known: Iterable[tuple[Sample | Moment | Contact | None, float | None]], sample: Sample, said: float
+) -> bool:
+    """Whether one of the messages `known`, which have these times of their own, said the same for the same time. What
+    counts each time it comes is none."""
     if plan.counts_each(sample):
         return False
-    same = (entry.sample for entry in known if entry.said == said)
-    return any(isinstance(entry, Sample) and entry.value == sample.value for entry in same)
+    same = (other for other, at in known if at == said and isinstance(other, Sample))
+    return any(
+        (other.source, other.address, other.value) == (sample.source, sample.address, sample.value) for other in same
+    )

@@ -39,6 +39,8 @@ def with_contact(losses: Losses, contact: Contact) -> Losses:
         return others
     if contact.state == "back":
         return losses if known is None else {**others, contact.source: Loss(known.until, known.since, contact.received)}
+    if contact.state == "unheard":
+        return {**others, **with_all_unheard(losses, (contact.source,), contact.since, None)}
     until, since = contact.since, contact.since
     if known is not None:
         until = min(known.until, until)

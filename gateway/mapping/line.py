@@ -72,7 +72,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, NONE_TOLD, Fed, Readings, Recorder, Share, StepContext, ToldKeys
+from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
@@ -127,6 +127,8 @@ class Step:
     notices: tuple[Notice, ...] = ()
     rules: Mapping[str, str] = field(default_factory=dict)
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
+    because: Mapping[str, Because] = field(default_factory=dict)
+    """By the key of a record that corrects what was told, why it does."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -161,13 +163,11 @@ def due(plan: LinePlan, state: LineState) -> float | None:
     return _LineStep(plan, state).due()
 
 
-def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick, told: ToldKeys = NONE_TOLD) -> Step:
+def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Tick) -> Step:
     """What `event` makes of `state`. A sample can hold any value: one that cannot be used becomes a notice. The samples
     of a moment change what is known together, so that it makes no difference which is first.
-
-    Where a step is taken again, intervals that it begins have the keys under which they were `told`.
     """
-    line = _LineStep(plan, state, told)
+    line = _LineStep(plan, state)
     if isinstance(event, Tick):
         line.advance(event.at)
     elif isinstance(event, Contact):
@@ -192,10 +192,10 @@ class _LineStep:
     It listens to the runs: output is reported to them, batches begin and end with them.
     """
 
-    def __init__(self, plan: LinePlan, state: LineState, told: ToldKeys = NONE_TOLD) -> None:
+    def __init__(self, plan: LinePlan, state: LineState) -> None:
         self.plan = plan
         self.state = state
-        recorder = Recorder(plan.key, state.seq, told)
+        recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
         self.output = _output(plan.output, state.output, state.runs, context)
@@ -269,7 +269,7 @@ class _LineStep:
             context.losses = with_contact(context.losses, contact)
         self.advance(contact.received)
         context.losses = with_contact(context.losses, contact)
-        if self.states is not None:
+        if self.states is not None and contact.state != "unheard":
             self.states.on_contact(contact)
         self.advance(context.now)
 

@@ -48,6 +48,8 @@ class Provenance:
     event: SampleExcerpt | None
     inputs: Mapping[str, InputExcerpt]
     rule: str = ""
+    because: str = ""
+    """Where it corrects what was told: what has moved, and why, in words."""
 
     @property
     def section(self) -> str:
@@ -79,7 +81,11 @@ def provenance_of(result: Step, event: Sample | Moment | Contact | Tick) -> Iter
         return
     inputs = {name: InputExcerpt(excerpt(memory.value), memory.at) for name, memory in result.state.inputs.items()}
     for record in result.records:
-        yield Provenance(record, _excerpt_of(record, event), inputs, result.rules.get(record.key, ""))
+        because, rule = result.because.get(record.key), result.rules.get(record.key, "")
+        if because is None:
+            yield Provenance(record, _excerpt_of(record, event), inputs, rule)
+        else:
+            yield Provenance(record, _excerpt(because.sample), inputs, rule, because.text)
 
 
 def _excerpt_of(record: Record, event: Sample | Moment | Contact | Tick) -> SampleExcerpt | None:
@@ -87,6 +93,10 @@ def _excerpt_of(record: Record, event: Sample | Moment | Contact | Tick) -> Samp
         event = event.samples[-1]
     if not isinstance(event, Sample) or record.at < event.received:
         return None  # what was due before a sample is not its doing
+    return _excerpt(event)
+
+
+def _excerpt(event: Sample) -> SampleExcerpt:
     return SampleExcerpt(event.source, event.address, excerpt(event.value), event.received, event.source_time)
 
 

@@ -2,18 +2,22 @@
 
 Only the newest entries have their states all; of the older ones, each PART has that after its last. All is immutable:
 a line that takes a sample is another, which has the entries in common with the one before.
+
+The trail is what its samples tell, stepped in their places from the state at its beginning: so it can be stored as
+samples alone (`trail_log`), and recalled from them (`again`).
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
+from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
-from gateway.mapping.output import Stamps
+from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps
 from gateway.model import Contact, Moment, Sample
 
 HORIZON = 900.0
@@ -26,15 +30,20 @@ MOST_IN_A_LOSS = 16_384
 """The samples of a line that are remembered at most while a source is not heard."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
+PROMPT = 1.0
+"""A message that came late by no more than that, in seconds, is put in its place at once."""
+SETTLED = 5.0
+"""So many seconds after the last message that came later than that, all are put in their places."""
+MOST_SETTLING = 60.0
+"""So many seconds after the first, they are in any case."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A sample, its place `at` a time of the plant, and the state `after` it, where that is remembered.
 
-    `own` is what its step told, `later` what time told after it and before the next. `said`: the message's own time;
-    `again`: what was said last came again; `misplaced`: it is not in its place, for there it contradicted what was
-    told.
+    `number` tells it from all others of its line: a later one has a greater. `own` is what its step told, `later` what
+    time told after it and before the next. `said`: the message's own time; `again`: what was said last came again.
     """
 
     at: float
@@ -45,7 +54,7 @@ class Entry:
     own: Told = NOTHING
     later: tuple[Told, ...] = ()
     again: bool = False
-    misplaced: bool = False
+    number: int = 0
 
     def is_of(self, sample: Sample) -> bool:
         """Whether it is of the source and address of `sample`."""
@@ -70,11 +79,20 @@ class Feed:
     parts: tuple[tuple[Entry, ...], ...] = ()
     newest: tuple[Entry, ...] = ()
     stamps: Mapping[str, Stamps] = field(default_factory=dict)
-    """The time stamps that output had before corrections, and that these have, by interval."""
-    misplaced: tuple[tuple[Sample, float], ...] = ()
-    """The messages that are not in their places, with their own times."""
+    """The time stamps that output had before corrections, and that these have, by interval: of up to the last
+    correction."""
     late: tuple[tuple[Sample, float], ...] = ()
-    """Messages that came late and are yet to be put in their places, with their own times."""
+    """Messages that came late and are yet to be put in their places, with their own times, as they came."""
+    numbered: int = 0
+    """The number of the entry that was made last."""
+    corrected: int = 0
+    """How often messages that came late were put in their places."""
+    corrected_at: int = 0
+    """The number of the newest entry then: later ones were stepped with these `stamps` in mind."""
+    swings: Mapping[str, int] = field(default_factory=dict)
+    """How often the intervals that were corrected last were told otherwise."""
+    recalled: bool = True
+    """Whether it is known what the trail has told; otherwise only what its samples are."""
     clocks: Mapping[tuple[str, str], SenderClock] = field(default_factory=dict)
     """What is known of the clocks of those who send messages with times of their own, by source and address."""
     calm_from: Mapping[str, float] = field(default_factory=dict)
@@ -103,6 +121,16 @@ class Feed:
         last = self.last
         return last is not None and bool(last.later)
 
+    @property
+    def settles_at(self) -> float | None:
+        """When the messages that came late are put in their places; None where there are none."""
+        if not self.late:
+            return None
+        first, last = self.late[0][0].received, self.late[-1][0].received
+        if all(sample.received - said <= PROMPT for sample, said in self.late):
+            return last
+        return min(last + SETTLED, first + MOST_SETTLING)
+
     def before(self, said: float) -> "Feed":
         """The line as it was after its newest entry, where its time has gone beyond `said` since."""
         last = self.last
@@ -110,21 +138,66 @@ class Feed:
             return self
         return replace(self, state=replace(last.after, seq=self.state.seq))
 
-    def with_newest(self, state: LineState, newest: tuple[Entry, ...]) -> "Feed":
-        """The line as it is now, with these newest entries: what `replace` does, but this is for each sample."""
-        more = (self.stamps, self.misplaced, self.late, self.clocks, self.calm_from, self.behind)
-        return Feed(state, self.plan, self.base, self.parts, newest, *more)
+    def with_newest(self, state: LineState, entry: Entry) -> "Feed":
+        """The line as it is now, with one more entry: what `replace` does, but this is for each sample."""
+        newest = (*self.newest, entry)
+        return Feed(
+            state,
+            self.plan,
+            self.base,
+            self.parts,
+            newest,
+            self.stamps,
+            self.late,
+            entry.number,
+            self.corrected,
+            self.corrected_at,
+            self.swings,
+            self.recalled,
+            self.clocks,
+            self.calm_from,
+            self.behind,
+        )
 
     def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
         """The line with no trail: what is known of sources and senders stays."""
-        base = Entry(0.0, None, self.state) if plan is not None else None
-        return Feed(self.state, plan, base, clocks=self.clocks, calm_from=self.calm_from, behind=self.behind)
+        base = Entry(0.0, None, self.state, number=self.numbered) if plan is not None else None
+        return Feed(
+            self.state,
+            plan,
+            base,
+            late=self.late,
+            numbered=self.numbered,
+            corrected=self.corrected + 1,
+            clocks=self.clocks,
+            calm_from=self.calm_from,
+            behind=self.behind,
+        )
 
     def since(self, said: float) -> list[Entry]:
         """The entries from before the time `said` on, and in any case the one before the trail or the newest."""
         if self.newest and said > self.newest[0].at:
             return [*self.newest]
-        return [*([self.base] if self.base is not None else []), *chain.from_iterable(self.parts), *self.newest]
+        return [*([self.base] if self.base is not None else []), *self.trail()]
+
+    def trail(self) -> Iterator[Entry]:
+        """The entries, in their places."""
+        return chain(chain.from_iterable(self.parts), self.newest)
+
+    def newest_first(self) -> Iterator[Entry]:
+        """The entries, the last first."""
+        return chain(reversed(self.newest), chain.from_iterable(map(reversed, reversed(self.parts))))
+
+
+def with_stamps(state: LineState, stamps: Mapping[str, Stamps]) -> LineState:
+    """The state with time stamps of output that were told, beside those that were derived."""
+
+    def known(output: OutputState, intervals: IntervalsState) -> OutputState:
+        keys = {each.interval for each in (intervals.current, intervals.last) if each is not None}
+        taken = {key: {*output.stamps.get(key, ()), *stamps.get(key, ())} for key in sorted({*keys, *output.stamps})}
+        return replace(output, stamps={key: tuple(sorted(each)[-MOST_STAMPS:]) for key, each in taken.items() if each})
+
+    return replace(state, output=known(state.output, state.runs), batch_output=known(state.batch_output, state.batches))
 
 
 def with_time(line: Feed, result: Step) -> Feed:
@@ -151,12 +224,29 @@ def shortened(line: Feed) -> Feed:
     if len(line.newest) < 2 * PART:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
-    lost = min((loss.until for loss in line.state.lost.values()), default=line.state.now)
-    first, oldest = 0, max(min(line.newest[-1].at - HORIZON, lost), line.newest[-1].at - LONGEST_LOSS)
+    first, oldest = 0, needed_since(line, line.newest[-1].at)
     most = MOST_REMEMBERED if not line.state.lost else MOST_IN_A_LOSS
     while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > most):
         base, first = parts[first][-1], first + 1
     return replace(line, base=base, parts=parts[first:], newest=line.newest[PART:])
+
+
+def needed_since(line: Feed, at: float) -> float:
+    """From when on the line must remember what it heard, `at` a time: while a source is not heard, since then."""
+    lost = min((loss.until for loss in line.state.lost.values()), default=at)
+    return max(min(at - HORIZON, lost), at - LONGEST_LOSS)
+
+
+def forgotten(line: Feed, until: float) -> Feed:
+    """The line with a trail that begins as late as it can, but not after the time `until`."""
+    if not line.recalled:
+        return line
+    gone = sum(part[-1].at <= until for part in line.parts)
+    base, newest = line.parts[gone - 1][-1] if gone else line.base, line.newest
+    if gone == len(line.parts):
+        old = sum(entry.at <= until for entry in newest)
+        base, newest = newest[old - 1] if old else base, newest[old:]
+    return line if base is line.base else replace(line, base=base, parts=line.parts[gone:], newest=newest)
 
 
 def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -169,19 +259,15 @@ def place_of(entries: Sequence[Entry], sample: Sample, said: float) -> int:
     while (
         index > 1
         and entries[index - 1].said is not None
-        and entries[index - 1].place
-        > (
-            said,
-            sample.source,
-            sample.address,
-        )
+        and entries[index - 1].place > (said, sample.source, sample.address)
     ):
         index -= 1
     return index
 
 
 def with_entries(line: Feed, entries: Sequence[Entry]) -> Feed:
-    """The line with these entries, of which the first is the one before its trail."""
+    """The line with these entries, of which the first is the one before its trail. All of them have their states, or
+    those that end the parts that this makes."""
     base, trail = entries[0], entries[1:]
     older = max(0, (len(trail) - 1) // PART - 1) * PART
     parts = tuple(_part(trail[start : start + PART]) for start in range(0, older, PART))

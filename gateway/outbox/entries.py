@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from gateway.message_ids import IdsOfCommit
-from gateway.model import RECORD, STORED, Notice, Record, Setting
+from gateway.model import RECORD, SPARED, STORED, Notice, Record, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
@@ -23,10 +23,8 @@ _STORED_PHASES = {"retry": "again", "in_doubt": "doubt"}
 _PHASES = {stored: phase for phase, stored in _STORED_PHASES.items()}
 
 
-SPARED = Field(exclude_if=lambda value: not value)
-"""Of a field that came later than its row: it is written only where it says something."""
 ABSENT = Field(exclude_if=lambda value: value is None)
-"""The same where also an empty value says something."""
+"""Of a field that came later than its row, of which also an empty value says something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +129,12 @@ class Interval:
         counted = self.outputs + self.late + self.parked + self.dead
         return self.start_at is not None or self.update_at is not None or self.updating or counted > 0
 
+    @property
+    def waiting_for_start(self) -> int:
+        """Records that cannot be sent before its start, which is a dead letter, in doubt or to be sent again."""
+        parts = self.outputs + self.late + (self.update_at is not None)
+        return max(self.parked, parts) if self.stalled else 0
+
     def count_in(self, *, late: bool) -> None:
         """One part more is to be delivered."""
         if late:
@@ -208,6 +212,8 @@ class Totals:
     """Entries of output that were dropped to make room, as the user chose."""
     merged: int = 0
     """Records that were added to one that waited already."""
+    withdrawn: Annotated[int, SPARED] = 0
+    """Records of what never was, as was known before Oden had heard of it."""
     dead: int = 0
     """Dead letters ever made."""
     unsettled: Annotated[int, SPARED] = 0
@@ -287,7 +293,9 @@ class Commit:
     outcome was not learned, has the same number and is stored once. `states` are, by line key, the rows of line states
     that have changed, by their names: their texts, or None for one that is to go;
     `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
-    are sources whose deliveries, as an earlier version has kept them, are among these now."""
+    are sources whose deliveries, as an earlier version has kept them, are among these now. `heard` is what lines have
+    heard since the commit before, as text, `trails` are the beginnings of what they remember of that, by line key, and
+    `heard_since` is the number of the first commit of which that is still needed."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -296,14 +304,17 @@ class Commit:
     sessions: Mapping[str, Changes] = field(default_factory=dict)
     ids: Mapping[str, IdsOfCommit] = field(default_factory=dict)
     old_rings: tuple[str, ...] = ()
+    heard: str = ""
+    trails: Mapping[str, str] = field(default_factory=dict)
+    heard_since: int = 0
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
-        rest = (self.states, self.notices, self.sessions, self.ids, self.old_rings)
+        rest = (self.states, self.notices, self.sessions, self.ids, self.old_rings, self.heard, self.trails)
         digest = hashlib.blake2b(repr(rest).encode(), digest_size=16)
         for record in self.records:
             digest.update(RECORD.dump_json(record))
-        return CommitMark(self.number, digest.hexdigest())
+        return CommitMark(self.number, digest.hexdigest(), self.heard_since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +323,8 @@ class CommitMark:
 
     number: int = 0
     digest: str = ""
+    heard_since: Annotated[int, SPARED] = 0
+    """The number of the first commit of which there is still what lines had heard; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,12 @@
 """What is stored of the messages that were taken in, so that one that comes again is known: receipts and ids."""
 
-from gateway.message_ids import COMMITS_KEPT
-from gateway.outbox.entries import IDS_OF_COMMIT, Commit
+import json
+
+from gateway.message_ids import COMMITS_KEPT, MessageIds
+from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
+from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
+from gateway.receipts import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""
@@ -27,3 +31,26 @@ def take(transaction: Transaction, commit: Commit) -> None:
 def old_slots(number: int) -> list[int]:
     """Where an earlier version kept the last of `number` deliveries of a source, the oldest first."""
     return [at % RING for at in range(max(0, number - RING), number)]
+
+
+def session(rows: KeyValueStore, name: str) -> StoredSession | None:
+    """What is stored of an MQTT session; None where it was never seen."""
+    head = rows.get(f"session/{name}")
+    if head is None:
+        return None
+    firsts = {f"receipts/{name}/{first}": first for first, _ in HEAD.validate_json(head).blocks}
+    return StoredSession(head, {firsts[key]: text for key, text in rows.get_all([*firsts]).items()})
+
+
+def message_ids(rows: KeyValueStore, source: str) -> MessageIds:
+    """The ids of messages of `source` that are known."""
+    found = rows.get_all([f"ids/{source}/{slot}" for slot in range(COMMITS_KEPT)])
+    return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in found.values())
+
+
+def old_ring(rows: KeyValueStore, source: str, number: int) -> list[tuple[int, str]]:
+    """The last of `number` deliveries of `source` that an earlier version has kept, packet id and digest, the oldest
+    first."""
+    keys = [f"receipt/{source}/{slot}" for slot in old_slots(number)]
+    found = rows.get_all(keys)
+    return [tuple(json.loads(found[key])) for key in keys if found.get(key)]

@@ -55,8 +55,9 @@ def window(timestamp: int, start: int, span: float) -> int:
 
 def merge_key(record: Record, start: int, span: float) -> Hashable | None:
     """What entries of output have in common that may become one: the interval, which begins at `start`, the window of
-    `span` seconds in it, and all raw data but the amounts. None where `record` can be summed with nothing."""
-    if kind_of(record).merging != "sums" or not isinstance(record, Addition) or not record.amounts:
+    `span` seconds in it, and all raw data but the amounts. None where `record` can be summed with nothing, as one that
+    corrects what was told."""
+    if kind_of(record).merging != "sums" or not isinstance(record, Addition) or not record.amounts or record.corrects:
         return None
     if not all(_countable(record.raw_data.get(name)) for name in record.amounts):
         return None

@@ -12,8 +12,8 @@ from dataclasses import dataclass, fields, replace
 from pydantic import ValidationError
 
 from gateway.errors import OutboxError
-from gateway.model import RECORD, Addition, Record, Setting, StartInterval, UpdateInterval
-from gateway.outbox import gone, record_rules, settings_index
+from gateway.model import RECORD, Addition, Output, Record, Setting, StartInterval, UpdateInterval
+from gateway.outbox import balance, gone, record_rules, settings_index
 from gateway.outbox.entries import DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
 from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
@@ -154,6 +154,8 @@ def drop(outbox: Outbox, records: Sequence[Listed], dependents: Sequence[Listed]
                 continue
             _take(transaction, listed)
             transaction.totals.dropped += 1
+            if isinstance(listed.record, Output) and listed.record.corrects:
+                transaction.totals.dropped += balance.lost(transaction, listed.record)
             interval = transaction.interval_of(listed.record)
             if kind_of(listed.record).withdrawal == "with_interval":
                 withdrawn.add(listed.record.interval)

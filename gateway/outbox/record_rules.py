@@ -4,8 +4,8 @@ refused, parked, put back, given up."""
 from collections.abc import Hashable
 from dataclasses import replace
 
-from gateway.model import Record, Setting, StartInterval, UpdateInterval
-from gateway.outbox import settings_index
+from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
+from gateway.outbox import balance, settings_index, statistics
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import merge_key, merged, set_fields, without
@@ -22,6 +22,16 @@ other."""
 
 def append(transaction: Transaction, record: Record) -> None:
     """Take a new record in."""
+    if isinstance(record, UpdateInterval) and record.withdraws:
+        if balance.withdrawn(transaction, record):
+            return
+        _list_withdrawal(transaction, record)
+    elif isinstance(record, StartInterval):
+        transaction.withdrawn.discard(record.key)
+        record = balance.known_start(transaction, record) or record
+    elif record.interval in transaction.withdrawn:
+        transaction.totals.withdrawn += 1
+        return
     records, role, late = transaction.totals.records, kind_of(record).interval, False
     records[record.kind] = records.get(record.kind, 0) + 1
     if isinstance(record, StartInterval):
@@ -42,7 +52,21 @@ def append(transaction: Transaction, record: Record) -> None:
                 return
         if isinstance(record, UpdateInterval):
             interval.count_update(set_fields(record))
-    queue(transaction, StoredRecord(record, late))
+    stored = StoredRecord(record, late)
+    after = balance.awaits(transaction, stored)
+    if after:
+        balance.set_aside(transaction, stored, after)
+        return
+    if isinstance(record, Output) and record.corrects:
+        balance.expect(transaction, record)
+    queue(transaction, stored)
+
+
+def _list_withdrawal(transaction: Transaction, update: UpdateInterval) -> None:
+    """Oden may have heard of an interval that never was: that stays there."""
+    what = f"{update.line}: {update.type} {update.interval}"
+    text = f"{what} never was, as came to light late; where it is at Oden, it stays there, a second long"
+    statistics.note(transaction, Notice("gap", update.at, "", "", text))
 
 
 def queue(transaction: Transaction, stored: StoredRecord, *, again: bool = False) -> None:
@@ -131,6 +155,9 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     """Oden has the record; `oden_id` is the id under which it has it, where the record's kind adopts one."""
     record, kind = stored.record, kind_of(stored.record)
     transaction.totals.delivered += 1
+    if isinstance(record, Output) and record.corrects:
+        for released in balance.arrived(transaction, record):
+            put_back(transaction, released)
     interval = transaction.interval_of(record)
     if interval is None:
         return
@@ -184,6 +211,8 @@ def give_up(transaction: Transaction, name: str, position: int, stored: StoredRe
     transaction.take(name, position)
     transaction.totals.given_up += 1
     interval = transaction.interval_of(stored.record)
+    if isinstance(stored.record, Output) and stored.record.corrects:
+        transaction.totals.given_up += balance.lost(transaction, stored.record)
     if interval is not None:
         interval.count_out(late=stored.late)
         retire(transaction, stored.record.interval, interval)
@@ -214,7 +243,7 @@ def put_back(transaction: Transaction, stored: StoredRecord) -> None:
 
 def _release(transaction: Transaction, key: str, interval: Interval) -> None:
     """Put back what is parked with the interval."""
-    parked = parked_with(transaction, key, interval)
+    parked = [each for each in parked_with(transaction, key, interval) if not balance.awaits(transaction, each[1])]
     updates = [(at, stored) for at, stored in parked if kind_of(stored.record).interval == "changes"]
     others = [(at, stored) for at, stored in parked if kind_of(stored.record).interval != "changes"]
     # What is put back is older than what waits: of the updates, the newest goes first.

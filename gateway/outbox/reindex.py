@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.model import Setting, StartInterval
+from gateway.model import Output, Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
@@ -89,6 +89,10 @@ class _Structure:
     """Records by kind."""
     unsettled: int = 0
     """Dead letters that are unsettled."""
+    awaited: dict[str, list[int]] = field(default_factory=dict)
+    """By the key of an entry of output the positions of parked ones that wait for it."""
+    corrections: set[str] = field(default_factory=set)
+    """The keys of entries for which others may wait."""
     put: dict[str, str] = field(default_factory=dict)
     drop: list[str] = field(default_factory=list)
     nonsense: list[str] = field(default_factory=list)
@@ -117,6 +121,8 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     structure = _Structure()
     for key, text in rows.items():
         _learn(structure, key, text)
+        if damaged and key.startswith("trail/"):
+            structure.drop.append(key)  # what lines have heard is worth nothing where a part of it is lost
     for key, text in rows.items():
         prefix, _, rest = key.partition("/")
         if prefix == "record":
@@ -129,6 +135,8 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     totals = replace(known, unsettled=structure.unsettled, held=held)
     if totals != structure.totals:
         structure.put["totals"] = TOTALS.dump_json(totals).decode()
+    awaited = ((key, positions) for key, positions in structure.awaited.items() if key in structure.corrections)
+    structure.put |= {f"awaited/{key}": json.dumps(sorted(positions)) for key, positions in awaited}
     entries = structure.setting_entries.items()
     structure.put |= {key: SETTING_ENTRY.dump_json(entry).decode() for key, entry in entries}
     rows.apply(structure.put, [*structure.drop, *structure.nonsense])
@@ -151,7 +159,7 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 attempt = ATTEMPT.validate_json(text)
                 structure.attempts[lane, int(number)] = attempt
                 structure.carried |= {(lane, position): (lane, int(number)) for position in attempt.positions}
-            case "thing":
+            case "thing" | "awaited":
                 structure.drop.append(key)  # made anew from the records
             case "session":
                 HEAD.validate_json(text)
@@ -178,6 +186,10 @@ def _take_in(structure: _Structure, key: str, rest: str, text: str) -> None:
         return
     record = stored.record
     structure.unsettled += letter is not None and letter.unsettled
+    if isinstance(record, Output) and record.corrects:
+        structure.corrections.add(record.key)
+        for other in record.after if is_parked(lane) else ():
+            structure.awaited.setdefault(other, []).append(position)
     attempt = structure.carried.get((lane, position))
     structure.counts[record.kind] = structure.counts.get(record.kind, 0) + 1
     line = "" if lane == DEAD else record.line

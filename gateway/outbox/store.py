@@ -25,7 +25,8 @@ They are true after every call, and after a crash at any point of one:
 - Commits are numbered, one after another. The number and a digest of the last one are written in its own transaction,
   so the same commit, made again because its outcome was not learned, is stored once.
 - Every committed record is in exactly one place: in a lane, where it waits or is carried by one of the lane's attempts;
-  parked, with an interval whose start is in doubt or a dead letter; or a dead letter itself. Where it was merged into
+  parked, with an interval whose start is in doubt or a dead letter, or until entries are at Oden that must be there
+  before it (`balance`); or a dead letter itself. Where it was merged into
   another, it is where that one is. It leaves when Oden has it, by a person's decision, or, where the user has chosen
   that, as output that made room (`overflow`).
 - An attempt carries records of one lane, and no record is carried twice. What is sent again is the stored request.
@@ -50,8 +51,11 @@ All rows are JSON text; names in them never change within a format.
     record/LANE/POSITION    a record, headed by what the outbox remembers of it; in the lane `dead`, a dead letter
     attempt/LANE/POSITION   an attempt, known by the position of its first record
     interval/KEY            what is known of an interval, by the key of its start
+    awaited/KEY             which parked entries of output wait for the entry KEY of a correction
     thing/DIGEST            what there is of one thing that settings are about
     line/LINE/NAME          a row of a line's state, as mapping wrote it; earlier versions had one, line/LINE
+    trail/LINE              the beginning of what a line remembers that it has heard
+    heard/COMMIT            what lines have heard until that commit and since the one before
     lines-at-oden           names and ids of lines at Oden
     learned                 what delivery has learned of Oden's manners
     session/SESSION         an MQTT session, and where its unconfirmed receipts are
@@ -81,19 +85,17 @@ The life of a record
 All calls belong to the thread that made the object.
 """
 
-import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
-from gateway.message_ids import COMMITS_KEPT, MessageIds
+from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
-from gateway.outbox import ends, known_messages, overflow, record_rules, statistics
+from gateway.outbox import ends, heard, known_messages, overflow, record_rules, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
-    IDS_OF_COMMIT,
     LINE_REFS,
     Attempt,
     Commit,
@@ -109,7 +111,6 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, takes_turns
 from gateway.outbox.transaction import Transaction
-from gateway.receipts import HEAD
 
 FORMAT = "3"
 SPAN = 900.0
@@ -180,25 +181,25 @@ class Outbox:
         whole = self.row(key)
         return {name[len(key) + 1 :]: text for name, text in rows.items()} | ({"": whole} if whole is not None else {})
 
+    def trail(self, line: str) -> str | None:
+        """The beginning of what the line remembers that it has heard, as it was last committed."""
+        return self.row(f"trail/{line}")
+
+    def heard(self) -> list[tuple[int, str]]:
+        """What lines have heard, as far as it is still needed, by the number of the commit, the oldest first."""
+        return heard.rows(self._cache)
+
     def session(self, name: str) -> StoredSession | None:
         """What is stored of an MQTT session; None where it was never seen."""
-        head = self.row(f"session/{name}")
-        if head is None:
-            return None
-        firsts = {f"receipts/{name}/{first}": first for first, _ in HEAD.validate_json(head).blocks}
-        return StoredSession(head, {firsts[key]: text for key, text in self._rows.get_all([*firsts]).items()})
+        return known_messages.session(self._rows, name)
 
     def message_ids(self, source: str) -> MessageIds:
         """The ids of messages of `source` that are known."""
-        rows = self._rows.get_all([f"ids/{source}/{slot}" for slot in range(COMMITS_KEPT)])
-        return MessageIds(IDS_OF_COMMIT.validate_json(row) for row in rows.values())
+        return known_messages.message_ids(self._rows, source)
 
     def old_ring(self, source: str) -> list[tuple[int, str]]:
         """The last deliveries of `source` that an earlier version has kept, packet id and digest, the oldest first."""
-        number = self._cache.totals.receipts.get(source, 0)
-        keys = [f"receipt/{source}/{slot}" for slot in known_messages.old_slots(number)]
-        rows = self._rows.get_all(keys)
-        return [tuple(json.loads(rows[key])) for key in keys if rows.get(key)]
+        return known_messages.old_ring(self._rows, source, self._cache.totals.receipts.get(source, 0))
 
     def last_commit(self) -> int:
         """The number of the last commit; 0 where there is none, or the last was of a version that had no numbers."""
@@ -228,6 +229,7 @@ class Outbox:
             transaction.put["commit"] = COMMIT_MARK.dump_json(mark).decode()
             for line, rows in commit.states.items():
                 transaction.set_line_state(line, rows)
+            heard.take(transaction, commit, last)
             known_messages.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)

@@ -63,6 +63,11 @@ class Transaction:
         """Where the newest entry with a merge key is, by lane and key."""
         self.taken: list[tuple[str, int]] = []
         self.commit_mark: CommitMark | None = None
+        self.awaited: dict[str, list[int] | None] = {}
+        """By the key of an entry of output of a correction, what waits for it (`balance`); None once it is no longer
+        awaited."""
+        self.withdrawn: set[str] = set()
+        """The intervals that never were, and of which Oden has not heard."""
         self.changes_all = False
         """Rows are changed otherwise than in the life of a record: what is held of them in memory counts no more."""
 
@@ -81,6 +86,13 @@ class Transaction:
             text = self._committed.row(f"interval/{key}")
             self.intervals[key] = INTERVAL.validate_json(text) if text else None
         return self.intervals[key]
+
+    def awaiting(self, key: str) -> list[int] | None:
+        """The positions of parked records that wait for the record `key`; None where that is not awaited."""
+        if key not in self.awaited:
+            text = self._committed.row(f"awaited/{key}")
+            self.awaited[key] = json.loads(text) if text else None
+        return self.awaited[key]
 
     def interval_of(self, record: Record) -> Interval | None:
         """The interval that a record belongs to; None where it belongs to none, or that is not known."""
@@ -122,6 +134,8 @@ class Transaction:
                 f"attempt/{name}/{number}",
                 ATTEMPT.dump_json(attempt, exclude_defaults=True).decode() if attempt is not None else None,
             )
+        for key, waiting in self.awaited.items():
+            yield f"awaited/{key}", json.dumps(waiting) if waiting else None
         if self.totals != self._committed.totals:
             yield "totals", TOTALS.dump_json(self.totals, exclude_defaults=True).decode()
 

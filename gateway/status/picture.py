@@ -1,21 +1,24 @@
 """Takes the picture of the running gateway that page, JSON, health and metrics are made from."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.build import described
-from gateway.config.schema import Config
+from gateway.config.schema import Config, Tone
 from gateway.delivery.breaker import BUCKETS
 from gateway.delivery.drain import Drain
 from gateway.health import Condition, Problems, health
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import missed, without_value
-from gateway.mapping.intervals import owner
+from gateway.mapping.hearing import known_until
+from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
 from gateway.mapping.values import DECIMALS, Number, total, whole
-from gateway.model import Quality
+from gateway.model import Quality, StartInterval
+from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.entries import Summary
 from gateway.sources.base import Source
 from gateway.status import findings
@@ -23,6 +26,7 @@ from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
     InputStatus,
+    IntervalStatus,
     LineStatus,
     OdenStatus,
     OutboxStatus,
@@ -31,6 +35,7 @@ from gateway.status.snapshot import (
     SourceStatus,
     StateStatus,
 )
+from gateway.status.words import began, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,9 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     What is wrong with the parts is observed in `problems`, beside `parts.conditions`, which are the process's own.
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
-    lines = tuple(_line(parts, plan, summary) for plan in parts.plans)
+    away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
+    tones = shown_as(parts.config)
+    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
@@ -99,10 +106,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
         },
         rejects_total=summary.totals.rejects,
         notices=summary.notices,
-        dead_letters=tuple(
-            DeadLetter(letter.record.key, letter.record.line, letter.record.kind, letter.at, letter.error)
-            for letter in summary.dead_letters
-        ),
+        dead_letters=tuple(_dead_letter(letter, summary) for letter in summary.dead_letters),
     )
 
 
@@ -133,7 +137,10 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
     )
 
 
-def _line(parts: Parts, plan: LinePlan, summary: Summary) -> LineStatus:
+def _line(
+    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone]
+) -> LineStatus:
+    """`away` are the sources that are not connected, with since when; `tones` how categories of the line are shown."""
     state = parts.intake.state(plan.key)
     run, meaning = state.runs.current, state.states.meaning
     hold = parts.drain.health.lines.get(plan.key)
@@ -155,6 +162,63 @@ def _line(parts: Parts, plan: LinePlan, summary: Summary) -> LineStatus:
         waiting=summary.counts.by_line.get(plan.key, 0),
         without_value=tuple(without_value(plan, state)),
         missed=missed(state),
+        tone=tones.get(meaning.category) if meaning else None,
+        unknown_since=unknown_since(plan, state, away),
+        batch=_interval(state.batches),
+        intervals={
+            interval.type: on
+            for interval in plan.intervals
+            if (on := _interval(state.intervals.get(interval.type, IntervalsState()))) is not None
+        },
+    )
+
+
+def shown_as(config: Config) -> dict[str, dict[str, Tone]]:
+    """By the key of a line, how its state categories are shown: as `status.categories` says, else as its preset has
+    them."""
+    tones: dict[str, dict[str, Tone]] = {}
+    for line in config.lines:
+        preset: dict[str, Tone] = {}
+        if line.states is not None and line.states.preset is not None:
+            names = line.states.categories
+            preset = {names.uptime: "running", names.planned: "planned", names.unplanned: "stopped"}
+        tones[line.key] = preset | config.status.categories
+    return tones
+
+
+def _interval(state: IntervalsState) -> IntervalStatus | None:
+    on = state.current
+    if on is None:
+        return None
+    return IntervalStatus(on.name or (state.key if state.key != KEYLESS else None), on.start)
+
+
+def unknown_since(plan: LinePlan, state: LineState, away: Mapping[str, float]) -> float | None:
+    """Since when the inputs on which state, run and output rest have not been heard; None where all are."""
+    rests_on = set(plan.states.inputs) if plan.states is not None else set()
+    rests_on |= {plan.run.main_input} if plan.run is not None else set()
+    rests_on |= set(plan.output.entries) if plan.output is not None else set()
+    names = rests_on & plan.inputs.keys() or plan.inputs.keys()
+    until = known_until(plan.inputs, state.inputs, state.lost, names)
+    feeding = {source for (source, _), fed in plan.subscriptions.items() if any(each.name in names for each in fed)}
+    return min(
+        [*([until] if until < math.inf else []), *(away[source] for source in feeding if source in away)], default=None
+    )
+
+
+def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
+    record = letter.record
+    interval = summary.intervals.get(record.interval)
+    return DeadLetter(
+        record.key,
+        record.line,
+        record.kind,
+        letter.at,
+        letter.error,
+        about=in_words(record, interval),
+        begun_at=began(record, interval),
+        parked=interval.waiting_for_start if interval is not None and isinstance(record, StartInterval) else 0,
+        command=f"oden-gateway outbox {'settle' if letter.unsettled else 'retry'} {record.key}",
     )
 
 

@@ -2,7 +2,7 @@
 
 `app` takes the picture when somebody asks; nothing below this package knows that it is being looked at. Every
 `..._total` and every count counts from the start of the process. Times are seconds since 1970-01-01T00:00:00Z,
-and a field is a time exactly where it is called `at`, `now` or `since` or its name ends in `_at`.
+and a field is a time exactly where it is called `at`, `now` or `since` or its name ends in `_at` or `_since`.
 """
 
 import json
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from gateway.config.schema import Tone
 from gateway.health import FlowHealth, KindName, Problem
 from gateway.model import Notice, Quality
 
@@ -83,9 +84,20 @@ class StateStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalStatus:
+    """A batch or an interval of the factory's own that is on, such as the operator's. `name` is what it goes by."""
+
+    name: str | None
+    since: float
+
+
+@dataclass(frozen=True, slots=True)
 class LineStatus:
     """One line. `held` says why nothing of it is delivered, None while it is; `waiting` is how many of its records are
-    not at Oden yet.
+    not at Oden yet. `tone` is how the page shows the state, None where the configuration does not say.
+
+    `unknown_since`: what is said of the line has not been known to be so since then, because a source is away or an
+    input that it rests on is quiet; None where it is known. `batch` and, by type, `intervals` are those that are on.
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
@@ -104,6 +116,10 @@ class LineStatus:
     waiting: int = 0
     without_value: tuple[str, ...] = ()
     missed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    tone: Tone | None = None
+    unknown_since: float | None = None
+    batch: IntervalStatus | None = None
+    intervals: Mapping[str, IntervalStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,13 +180,21 @@ class OdenStatus:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that Oden refused. `at` is when, `error` Oden's answer in short."""
+    """A record that Oden refused. `at` is when, `error` Oden's answer in short.
+
+    `about` says in words what it is, such as `start of run WO-1007`, and `begun_at` when the interval that it is about
+    began, where that is known. `parked` records wait for it, and `command` tries it again.
+    """
 
     key: str
     line: str
     kind: str
     at: float
     error: str
+    about: str = ""
+    begun_at: float | None = None
+    parked: int = 0
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +235,13 @@ class Snapshot:
 
     @property
     def headline(self) -> str:
-        """One line for the page and a service manager: what is wrong first, else what was lately, else what waits."""
+        """One line for the page and a service manager: what is wrong now first, else what was lately, else what
+        waits."""
+        now = [problem for problem in self.problems if not problem.over]
+        if now:
+            return now[0].text
         if self.problems:
-            return self.problems[0].text
+            return f"Working, but lately: {self.problems[0].text}"
         if self.hints:
             return f"Working, but {self.hints[0][0].lower()}{self.hints[0][1:]}"
         to_do = self.outbox.to_do
@@ -225,8 +253,8 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
-def to_json(snapshot: Snapshot) -> str:
-    """`snapshot` as the text of `/api/status`: the same fields, `healthy` and `headline`.
+def as_json(snapshot: Snapshot) -> dict[str, object]:
+    """`snapshot` as `/api/status` shows it: the same fields, `healthy` and `headline`.
 
     `problems` are their sentences; `problem_details` the same problems with kind, object, since and remedy.
 
@@ -236,7 +264,12 @@ def to_json(snapshot: Snapshot) -> str:
     whole = {"healthy": snapshot.healthy, "headline": snapshot.headline, **_fields(snapshot)}
     whole["problem_details"] = whole["problems"]
     whole["problems"] = [problem.text for problem in snapshot.problems]
-    return json.dumps(whole, allow_nan=False)
+    return whole
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """The text of `as_json`."""
+    return json.dumps(as_json(snapshot), allow_nan=False)
 
 
 def _fields(thing: "DataclassInstance") -> dict[str, object]:
@@ -248,7 +281,7 @@ def _field(name: str, value: object) -> object:
         return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
     if name == "value":
         return _value(value)
-    if isinstance(value, int | float) and (name in {"at", "now", "since"} or name.endswith("_at")):
+    if isinstance(value, int | float) and (name in {"at", "now", "since"} or name.endswith(("_at", "_since"))):
         return _time(value)
     return _plain(value)
 

@@ -1,29 +1,36 @@
-"""The status page and what stands beside it: `/`, `/api/status`, `/healthz`, `/readyz`, `/metrics`.
+"""The status page and what stands beside it: `/`, `/wall`, `/api/status`, `/healthz`, `/readyz`, `/metrics`.
 
-Reading only, and without a password: it listens where the configuration says, by default on this machine alone.
+Reading only. It listens where the configuration says, by default on this machine alone; `guard` says who may read.
 """
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.errors import GatewayError
+from gateway.status.guard import admission, at_most, may_read, own_names
 from gateway.status.metrics import Metrics
-from gateway.status.snapshot import Snapshot, to_json
+from gateway.status.snapshot import Snapshot, as_json, to_json
+from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
 
 log = structlog.get_logger()
 
 STATIC = {
     "/": ("index.html", "text/html"),
+    "/wall": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/words.js": ("words.js", "text/javascript"),
+    "/lines.js": ("lines.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
@@ -37,23 +44,45 @@ HEADERS = {
 }
 
 
-EVERY = 5.0
+TURN = 5.0
 """Seconds between two turns of the loop that only shows that the event loop still serves."""
+MOST_CONNECTIONS = 100
+"""Connections at once; more are closed."""
+MOST_STREAMS = 24
+"""Open pages at once; more are told to come back."""
+HEADERS_WITHIN = 15.0
+"""Seconds in which a connection must have asked something."""
+WRITTEN_WITHIN = 30.0
+"""Seconds in which an open page must have taken what it is sent."""
 
 
 class StatusServer:
     """Serves while `run` runs, or an `async with` block; both raise GatewayError where it cannot listen.
 
     `listen` is `host:port`; port 0 takes a free one, and `url` says which. `alive` says why the process is stuck,
-    None while it turns.
+    None while it turns. It answers to the name in `listen`, this machine's own, and `hosts`; with a `token`, only to
+    who has it.
     """
 
-    def __init__(self, listen: str, snapshot: Callable[[], Snapshot], alive: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        listen: str,
+        snapshot: Callable[[], Snapshot],
+        alive: Callable[[], str | None],
+        *,
+        hosts: Sequence[str] = (),
+        token: str | None = None,
+    ) -> None:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
+        self._names, self._token = own_names(listen, hosts), token
         self._metrics = Metrics(snapshot)
+        self._streams = 0
+        self._shown: tuple[float, Parts] = 0.0, {}
         self._runner = self._made()
+        self._listening: asyncio.Server | None = None
+        self._address = self._host, self._port
         self.turned_at = time.monotonic()
 
     async def run(self) -> None:
@@ -61,22 +90,30 @@ class StatusServer:
         async with self:
             while True:
                 self.turned_at = time.monotonic()
-                await asyncio.sleep(EVERY)
+                await asyncio.sleep(TURN)
 
     @property
     def url(self) -> str:
         """Where it listens, once entered: `http://127.0.0.1:8321`."""
-        host, port = self._runner.addresses[0][:2]
+        host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def _made(self) -> web.AppRunner:
-        return web.AppRunner(self._application(), access_log=None, shutdown_timeout=1.0)
+        return web.AppRunner(
+            self._application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=HEADERS_WITHIN
+        )
 
     async def __aenter__(self) -> Self:
         self._runner = self._made()  # one that was cleaned up cannot be used again
         await self._runner.setup()
+        server = cast("web.Server", self._runner.server)  # there is one after `setup`
+
+        def connection() -> asyncio.BaseProtocol:
+            return at_most(MOST_CONNECTIONS, server, lambda: len(server.connections))
+
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            self._listening = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
+            self._address = self._listening.sockets[0].getsockname()[:2]
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
@@ -90,13 +127,17 @@ class StatusServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._listening is not None:
+            self._listening.close()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[admission(self._names, self._token)])
         for path, (name, content_type) in STATIC.items():
             app.router.add_get(path, _static(name, content_type))
         app.router.add_get("/api/status", self._status)
+        app.router.add_get("/api/line", self._line)
+        app.router.add_get("/api/changes", self._changes, allow_head=False)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)
@@ -104,15 +145,63 @@ class StatusServer:
         return app
 
     async def _status(self, _: web.Request) -> web.Response:
-        return web.json_response(text=to_json(self._snapshot()))
+        return _packed(web.json_response(text=to_json(self._snapshot())))
+
+    async def _line(self, request: web.Request) -> web.Response:
+        """One line as in `/api/status`, with its inputs."""
+        lines: Any = as_json(self._snapshot())["lines"]
+        line = next((line for line in lines if line["key"] == request.query.get("key")), None)
+        return web.json_response(line, status=200 if line is not None else 404)
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        """What the page shows, and then what of it changes, as server-sent events of the form
+        `{"now": time, "parts": {name: {field: value}, name: null}}`; null for what is gone."""
+        if self._streams >= MOST_STREAMS:
+            return web.Response(text="Too many pages are open.", status=503, headers={"Retry-After": "30"})
+        headers = {"Content-Type": "text/event-stream"}
+        packer = None
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            headers["Content-Encoding"] = "gzip"
+            packer = zlib.compressobj(6, zlib.DEFLATED, 16 + 13, 5)
+        response = web.StreamResponse(headers=headers)
+        self._streams += 1
+        try:
+            await response.prepare(request)
+            known: Parts = {}
+            slow_at = 0.0
+            while True:
+                slow = time.monotonic() >= slow_at
+                shown = self._parts()
+                changed = changes(known, shown, slow=slow)
+                if changed or slow:
+                    known = followed(known, changed)
+                    slow_at = time.monotonic() + SLOWLY if slow else slow_at
+                    text = f"data: {json.dumps({'now': time.time(), 'parts': changed}, allow_nan=False)}\n\n".encode()
+                    body = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH) if packer is not None else text
+                    async with asyncio.timeout(WRITTEN_WITHIN):
+                        await response.write(body)
+                await asyncio.sleep(EVERY)
+        except (ConnectionError, TimeoutError):
+            return response
+        finally:
+            self._streams -= 1
+
+    def _parts(self) -> Parts:
+        """What pages show, looked at once for all that are open."""
+        at, parts = self._shown
+        if time.monotonic() - at >= EVERY / 2:
+            parts = parts_of(self._snapshot())
+            self._shown = time.monotonic(), parts
+        return parts
 
     async def _healthz(self, _: web.Request) -> web.Response:
         why = self._alive()
         return web.Response(text="ok" if why is None else why, status=200 if why is None else 503)
 
-    async def _readyz(self, _: web.Request) -> web.Response:
+    async def _readyz(self, request: web.Request) -> web.Response:
         now = self._snapshot()
-        text = "ok" if now.ready else f"not ready: {now.not_ready}"
+        why = f": {now.not_ready}" if may_read(request.headers, self._token) else ""
+        text = "ok" if now.ready else f"not ready{why}"
         return web.Response(text=text, status=200 if now.ready else 503)
 
     async def _scrape(self, request: web.Request) -> web.Response:
@@ -124,9 +213,15 @@ def _static(name: str, content_type: str) -> Handler:
     text = (files("gateway.status") / "static" / name).read_text(encoding="utf-8")
 
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(text=text, content_type=content_type)
+        return _packed(web.Response(text=text, content_type=content_type))
 
     return answer
+
+
+def _packed(response: web.Response) -> web.Response:
+    """Sent with gzip to who understands that."""
+    response.enable_compression()
+    return response
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
-from gateway.mapping.feeder import Event, fed
-from gateway.mapping.line import LineState, Tick
+from gateway.mapping.feeder import Event, feed, settled
+from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Sample, StartInterval
@@ -70,7 +71,10 @@ def play(
     playback = Playback(coverage=Coverage() if coverage is None else coverage)
 
     def advance(number: int, event: Event) -> None:
-        lines[number], result = fed(plans[number], lines[number], event)
+        lines[number], result = feed(plans[number], lines[number], event)
+        tell(result, event)
+
+    def tell(result: Step, event: Event) -> None:
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
@@ -88,6 +92,10 @@ def play(
             if part:
                 advance(number, Tick(max(sample.received for sample in part)))  # what was due before is not its doing
                 advance(number, part[0] if len(part) == 1 else Moment(part))
+    for number, plan in enumerate(plans):
+        if (settles_at := lines[number].settles_at) is not None:
+            lines[number], result = at_once(settled(plan, lines[number]))
+            tell(result, Tick(settles_at))
     for plan, line in zip(plans, lines, strict=True):
         playback.coverage.line(plan, line.state)
     playback.causes.sort(key=lambda cause: cause.record.at)

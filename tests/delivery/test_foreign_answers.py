@@ -304,3 +304,21 @@ def test_p5_many_that_are_refused_in_foreign_words_do_not_take_the_slots_of_all_
     behind: list[int] = []
     live(story, Manners(errors="text", nothing="empty", refuse="forbidden"))
     assert max(behind) <= 600
+
+
+def test_p5_what_is_refused_in_foreign_words_ends_also_where_no_create_is_answered_with_an_id() -> None:
+    """Creates that Oden takes without naming an id are taken: by them it shows that the refused one is why."""
+
+    async def story(plant: Plant) -> None:
+        plant.commit(plant.start(0, name="forbidden"))
+        for number in count(1):
+            run = plant.start(60 * number, name=f"order {number}")
+            plant.commit(run, plant.end(run, 60 * number + 30))
+            await asyncio.sleep(60)
+            if plant.outbox.counts().dead:
+                break
+            assert number < 60
+        await plant.drained()
+
+    plant = live(story, Manners(errors="text", nothing="empty", ids="no", updated="text", refuse="forbidden"))
+    assert [letter.record.kind for letter in plant.letters()] == ["start"]

@@ -11,9 +11,9 @@ from ruamel.yaml import YAML
 
 from gateway.config.lookups import read_lookups
 from gateway.config.schema import Line, LookupTable
+from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.mapping.feeder import Event, time_of
-from gateway.mapping.feeder import fed as taken
+from gateway.mapping.feeder import Event, feed, settled, time_of
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
 from gateway.mapping.trail import Feed
 from gateway.model import (
@@ -181,13 +181,13 @@ def play(
 
 
 def fed(line: LinePlan, *events: Sample | Contact | Tick, ticks: bool = False) -> Played:
-    """What comes of `events` as they come to a line, each by itself: what comes late is put in its place. With
-    `ticks`, time passes before each sample too, as it does in a running gateway."""
+    """What comes of `events` as they come to a line, each by itself: what comes late is put in its place, at the
+    latest when no more events come. With `ticks`, time passes before each sample too, as in a running gateway."""
     played, known = Played(LineState()), Feed(LineState())
 
-    def take(event: Event) -> None:
+    def take(event: Event | None) -> None:
         nonlocal known
-        known, result = taken(line, known, event)
+        known, result = at_once(settled(line, known)) if event is None else feed(line, known, event)
         played.records += result.records
         played.notices += result.notices
 
@@ -195,6 +195,7 @@ def fed(line: LinePlan, *events: Sample | Contact | Tick, ticks: bool = False) -
         if ticks and not isinstance(event, Tick):
             take(Tick(time_of(event)))
         take(event)
+    take(None)
     played.state = known.state
     return played
 

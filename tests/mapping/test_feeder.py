@@ -5,6 +5,7 @@ them.
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.mapping.again import at_once
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import MOST_REMEMBERED, PART, Feed
@@ -28,25 +29,23 @@ def test_p13_after_a_restart_older_is_not_the_present() -> None:
     assert line.state.inputs["state"].value == 3
 
 
-def test_p13_what_contradicts_what_was_told_is_listed() -> None:
-    """A jam was told; that its topic had spoken of uptime shortly before it comes late, so that the jam was none in
-    itself.
-    """
+def test_p13_what_was_told_and_never_was_is_withdrawn() -> None:
+    """A jam was told; that its topic had spoken of it before comes late, so that the jam began then."""
     played = fed(LINE, state(10, 3, 10), state(100, 3, 100), tick(150), state(160, 3, 5), tick(200))
-    assert played.texts == ["start STATE 1 at 10: Unplanned Downtime, Jam"]
-    assert [notice.text.split(":")[0] for notice in played.notices] == [
-        "came after what it contradicts was told, so it is left out"
+    assert played.texts == [
+        "start STATE 1 at 10: Unplanned Downtime, Jam",
+        "end STATE 1 at 11",
+        "start STATE 2 at 5: Unplanned Downtime, Jam",
     ]
+    assert [getattr(record, "withdraws", False) for record in played.records] == [False, True, False]
+    assert [notice.text.split(":")[0] for notice in played.notices] == ["came 155 s late and corrects what was told"]
 
 
 def test_p13_two_equal_bookings_of_scrap_are_two_also_where_they_are_late() -> None:
     """Both belong to the order of their time."""
     late = [scrap(seconds, 2, at=50) for seconds in (120, 121)]
     played = fed(LINE, order(10, "A"), order(100, "B"), tick(110), *late, order(200, None, at=200), tick(400))
-    assert [text for text in played.texts if "output" in text] == [
-        "output of 1 at 99: scrap 2, scrap_code Splice",
-        "output of 1 at 98: scrap 2, scrap_code Splice",
-    ]
+    assert [text for text in played.texts if "output" in text] == ["output of 1 at 99: scrap 4, scrap_code Splice"]
 
 
 def test_p12_the_trail_is_bounded() -> None:
@@ -56,7 +55,7 @@ def test_p12_the_trail_is_bounded() -> None:
         line, _ = feed(LINE, line, tag(number / 10, "Good", number))
         if number % 500 == 0:
             line, _ = feed(LINE, line, order(number / 10, f"A{number}", at=number / 10 - 0.5))
-            line, _ = settled(LINE, line)
+            line, _ = at_once(settled(LINE, line))
     assert sum(len(part) for part in line.parts) <= MOST_REMEMBERED
     assert len(line.newest) < 2 * PART
     kept = [entry for part in line.parts for entry in part[:-1]]
@@ -90,11 +89,11 @@ def test_p13_whatever_comes_late_and_whenever_a_line_begins_anew_breaks_nothing(
 ) -> None:
     """Late messages right after a start, with an empty trail, among others and after restarts: all are taken."""
     line, now = Feed(LineState()), 10.0
-    for kind, pause, late, number, at_once in events:
+    for kind, pause, late, number, soon in events:
         now += pause
         said = now - late
         if kind == "restart":
-            line = Feed(load(LINE, dump(settled(LINE, line)[0].state)))
+            line = Feed(load(LINE, dump(at_once(settled(LINE, line))[0].state)))
             continue
         made: dict[str, Sample | Tick] = {
             "order": order(now, f"A{number}", at=said),
@@ -104,7 +103,7 @@ def test_p13_whatever_comes_late_and_whenever_a_line_begins_anew_breaks_nothing(
             "tick": tick(now),
         }
         line, _ = feed(LINE, line, made[kind])
-        if at_once:
-            line, _ = settled(LINE, line)
-    line, _ = settled(LINE, line)
+        if soon:
+            line, _ = at_once(settled(LINE, line))
+    line, _ = at_once(settled(LINE, line))
     assert line.late == ()

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import due, time_of
-from gateway.mapping.feeder import fed as taken
+from gateway.mapping.feeder import feed as taken
 from gateway.mapping.line import LineState, Tick, after_absence, dump, load
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Record, Sample

@@ -7,7 +7,7 @@ import pytest
 from ulid import ULID
 
 from gateway.mapping.line import LineState, Tick, due, dump, load, step
-from gateway.model import RECORD, Moment, Output, Sample
+from gateway.model import RECORD, Moment, Output, Sample, StartInterval
 from tests.mapping.recording import GOLDEN, LINE, PLC, T0, fed, golden, next_due, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
@@ -71,11 +71,13 @@ def test_due_is_when_something_happens() -> None:
 
 
 def test_records_have_keys_of_their_own_in_order() -> None:
-    """Keys are unique, follow from the line, the record's number and its time, and are the same each time."""
+    """Keys are unique, follow from the line and the time, and are the same each time: of an interval the time of its
+    start, of any other record that at which it was made, and its number."""
     records = play(EXAMPLE, *SHIFT, tick(500)).records
     keys = [record.key for record in records]
     assert len(set(keys)) == len(keys) > 5
-    assert [ULID.from_str(key).timestamp for key in keys] == pytest.approx([record.at for record in records], abs=1e-3)
+    times = [record.start if isinstance(record, StartInterval) else record.at for record in records]
+    assert [ULID.from_str(key).timestamp for key in keys] == pytest.approx(times, abs=1e-3)
     other = play(plan(line="Line 02"), *SHIFT, tick(500)).records
     assert not set(keys) & {record.key for record in other}
     assert play(EXAMPLE, *SHIFT, tick(500)).state.seq == len(records)

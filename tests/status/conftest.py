@@ -8,6 +8,7 @@ from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
     InputStatus,
+    IntervalStatus,
     LineStatus,
     OdenStatus,
     OutboxStatus,
@@ -38,6 +39,10 @@ def line(number: int) -> LineStatus:
         inputs={"good": InputStatus(65_530, NOW - 0.25, "good"), "state": InputStatus(None, None, "bad")},
         without_run={"scrap": 3},
         waiting=5,
+        tone="stopped",
+        unknown_since=NOW - 60,
+        batch=IntervalStatus("4711-2", NOW - 3600),
+        intervals={"Operator": IntervalStatus("Anna", NOW - 7200)},
     )
 
 

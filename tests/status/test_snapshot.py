@@ -51,6 +51,10 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "waiting": 5,
         "without_value": [],
         "missed": {},
+        "tone": "stopped",
+        "unknown_since": "2026-11-22T07:59:00.000Z",
+        "batch": {"name": "4711-2", "since": "2026-11-22T07:00:00.000Z"},
+        "intervals": {"Operator": {"name": "Anna", "since": "2026-11-22T06:00:00.000Z"}},
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}
     assert said["sources"][1]["since"] is None
@@ -64,6 +68,7 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "source": "floor",
         "address": "a/b",
         "text": "not JSON",
+        "count": 1,
     }
     assert said["dead_letters"][0]["error"] == "400: unknown scrap_code"
 
@@ -84,6 +89,9 @@ def test_the_headline_says_the_worst(picture: Snapshot) -> None:
     assert hinted.headline == "Working, but in the last hour data may have been missed once (gaps)."
     assert hinted.healthy
     assert replace(hinted, problems=(problem("Oden refuses the token."),)).headline == "Oden refuses the token."
+    was = replace(problem("A task failed."), over=True)
+    assert replace(hinted, problems=(was, problem("Line 01 is held."))).headline == "Line 01 is held."
+    assert replace(hinted, problems=(was,)).headline == "Working, but lately: A task failed."
 
 
 def test_an_outbox_that_does_not_drain(picture: Snapshot) -> None:

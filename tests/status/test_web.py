@@ -1,22 +1,40 @@
 """The status server on a real socket."""
 
+import asyncio
+import base64
 import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from importlib.resources import files
+from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
+from gateway.status.guard import has_token
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
 from gateway.status.web import StatusServer
 from tests.status.conftest import problem
 
-PATHS = ("/", "/style.css", "/page.js", "/icon.svg", "/api/status", "/healthz", "/readyz", "/metrics")
+SCRIPTS = ("words.js", "lines.js", "page.js")
+PATHS = (
+    "/",
+    "/wall",
+    "/style.css",
+    *(f"/{name}" for name in SCRIPTS),
+    "/icon.svg",
+    "/api/status",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)
 
 
 @dataclass
@@ -49,7 +67,9 @@ class Served:
 async def served(picture: Snapshot) -> AsyncIterator[Served]:
     gateway = Gateway(picture)
     async with (
-        StatusServer("127.0.0.1:0", lambda: gateway.snapshot, lambda: gateway.stuck) as server,
+        StatusServer(
+            "127.0.0.1:0", lambda: gateway.snapshot, lambda: gateway.stuck, hosts=["Gw.Plant.example"]
+        ) as server,
         aiohttp.ClientSession() as client,
     ):
         yield Served(gateway, server.url, client)
@@ -117,6 +137,168 @@ async def test_it_is_for_reading_only(served: Served, path: str) -> None:
     assert (head.status, head.text) == (200, "")
     for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
         assert (await served.ask(path, method)).status == 405
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8321",
+        "[::1]:8321",
+        "192.168.3.4",
+        "localhost",
+        "LOCALHOST:8321",
+        "gw.plant.example",
+        "[fe80::1%eth0]",
+    ],
+)
+async def test_the_names_of_this_machine_are_answered(served: Served, host: str) -> None:
+    """IP addresses, this machine's own names and those in `status.hosts`, in whatever letters and with any port."""
+    assert (await served.ask("/api/status", Host=host)).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", "1.2.3", "", "localhost.evil"]
+)
+@pytest.mark.parametrize("path", ["/", "/api/status", "/api/changes", "/metrics", "/readyz"])
+async def test_a_name_that_somebody_has_pointed_here_is_refused(served: Served, host: str, path: str) -> None:
+    """Else a web site could read the page through the browser of whoever visits it; the answer says the way out."""
+    answer = await served.ask(path, Host=host)
+    assert answer.status == 421
+    assert "status.hosts" in answer.text
+
+
+@pytest.fixture
+async def guarded(picture: Snapshot) -> AsyncIterator[Served]:
+    """A server that wants a token."""
+    gateway = Gateway(replace(picture, ready=False, not_ready="Line 01 cannot be mapped"))
+    async with (
+        StatusServer("127.0.0.1:0", lambda: gateway.snapshot, lambda: None, token="s3cret ü") as server,
+        aiohttp.ClientSession() as client,
+    ):
+        yield Served(gateway, server.url, client)
+
+
+def basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+async def test_with_a_token_nothing_is_told_without_it(guarded: Served) -> None:
+    """Every path but the two that a supervisor asks is refused, with the browser's own question for a password; and
+    these say nothing of the plant.
+    """
+    for path in (*(path for path in PATHS if path not in {"/healthz", "/readyz"}), "/api/changes", "/nothing"):
+        answer = await guarded.ask(path)
+        assert (answer.status, "Line 01" in answer.text) == (401, False), path
+        assert answer.headers["WWW-Authenticate"].startswith("Basic realm=")
+    assert (await guarded.ask("/healthz")).status == 200
+    assert (await guarded.ask("/readyz")).text == "not ready"
+
+
+@pytest.mark.parametrize("header", [basic("anybody", "s3cret ü"), basic("", "s3cret ü")])
+async def test_a_token_lets_in(guarded: Served, header: str) -> None:
+    """As the password of any user."""
+    assert (await guarded.ask("/api/status", Authorization=header)).status == 200
+    assert (await guarded.ask("/readyz", Authorization=header)).text == "not ready: Line 01 cannot be mapped"
+
+
+@given(header=st.text() | st.sampled_from([basic("s3cret ü", ""), basic("a", "s3cret"), "Bearer s3cret", "Bearer", ""]))
+def test_nothing_else_is_the_token(header: str) -> None:
+    """Whatever stands in the header, it neither lets in nor raises."""
+    assert not has_token(header, "s3cret ü") or "s3cret ü" in header
+
+
+def test_a_program_sends_the_token_as_bearer() -> None:
+    """In whatever letters the scheme is written."""
+    assert has_token("Bearer t0k3n", "t0k3n")
+    assert has_token("bearer t0k3n", "t0k3n")
+
+
+async def test_who_asks_nothing_is_let_go(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that sends half a header is closed after a while."""
+    monkeypatch.setattr("gateway.status.web.HEADERS_WITHIN", 0.2)
+    async with StatusServer("127.0.0.1:0", lambda: served.gateway.snapshot, lambda: None) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+        writer.write(b"GET / HTTP/1.1\r\nHost: loc")
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_connections_are_limited(picture: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than there may be is closed at once, and one that goes makes room."""
+    monkeypatch.setattr("gateway.status.web.MOST_CONNECTIONS", 3)
+    async with StatusServer("127.0.0.1:0", lambda: picture, lambda: None) as server, aiohttp.ClientSession() as client:
+        port = int(server.url.rpartition(":")[2])
+        held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        assert await reader.read() == b""
+        writer.close()
+        held[0][1].close()
+        while True:
+            with suppress(aiohttp.ClientError):
+                async with client.get(server.url + "/healthz") as answer:
+                    assert answer.status == 200
+                    break
+        for _, other in held[1:]:
+            other.close()
+
+
+# What has changed
+
+
+async def messages(answer: aiohttp.ClientResponse) -> AsyncIterator[Any]:
+    """What an open page is told."""
+    async for line in answer.content:
+        if line.startswith(b"data: "):
+            yield json.loads(line.removeprefix(b"data: "))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_an_open_page_is_told_what_changes(served: Served, encoding: str) -> None:
+    """First everything, then only the fields that are others; a line that is gone is null."""
+    async with served.client.get(served.url + "/api/changes", headers={"Accept-Encoding": encoding}) as answer:
+        assert answer.headers.get("Content-Encoding", "identity") == encoding
+        told = messages(answer)
+        first = await anext(told)
+        assert first["parts"]["line/Factory A/Line 01"]["run"]["name"] == "4711"
+        assert "inputs" not in first["parts"]["line/Factory A/Line 01"]
+        line, _ = served.gateway.snapshot.lines
+        served.gateway.snapshot = replace(served.gateway.snapshot, lines=(replace(line, tone="running", run=None),))
+        second = await anext(told)
+        assert second["parts"] == {
+            "line/Factory A/Line 01": {"run": None, "tone": "running"},
+            "line/Factory A/Line 02": None,
+        }
+
+
+async def test_open_pages_are_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more than there may be is told to come back."""
+    monkeypatch.setattr("gateway.status.web.MOST_STREAMS", 1)
+    async with served.client.get(served.url + "/api/changes") as answer:
+        await anext(messages(answer))
+        other = await served.ask("/api/changes")
+        assert (other.status, "Retry-After" in other.headers) == (503, True)
+
+
+async def test_the_inputs_of_one_line(served: Served) -> None:
+    """They are asked for only where somebody unfolds them."""
+    answer = json.loads((await served.ask("/api/line?key=Factory%20A/Line%2002")).text)
+    assert (answer["line"], answer["inputs"]["good"]["value"]) == ("Line 02", 65530)
+    assert (await served.ask("/api/line?key=nobody")).status == 404
+
+
+async def test_the_first_paint_is_small(served: Served) -> None:
+    """The page with forty lines, with all that it needs, is under 100 KB on the wire."""
+    line = served.gateway.snapshot.lines[0]
+    lines = tuple(replace(line, key=f"Factory A/Line {number}") for number in range(40))
+    served.gateway.snapshot = replace(served.gateway.snapshot, lines=lines)
+    size = 0
+    async with aiohttp.ClientSession(auto_decompress=False) as client:
+        for path in PATHS[1:-4]:
+            async with client.get(served.url + path) as answer:
+                size += len(await answer.read())
+        async with client.get(served.url + "/api/changes", headers={"Accept-Encoding": "gzip"}) as answer:
+            size += len(await answer.content.readany())
+    assert size < 100_000
 
 
 async def test_a_made_up_host_is_not_repeated(served: Served) -> None:
@@ -210,8 +392,8 @@ class Page(HTMLParser):
 
 
 def test_the_page_takes_texts_for_texts() -> None:
-    """page.js has none of the ways by which a value could become markup or code."""
-    script = static("page.js")
+    """The scripts have none of the ways by which a value could become markup or code."""
+    script = "".join(map(static, SCRIPTS))
     assert "textContent" in script
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "setAttribute"):
         assert way not in script
@@ -230,9 +412,9 @@ async def test_the_page_needs_nobody_else(served: Served) -> None:
 
 
 def test_the_script_finds_its_places() -> None:
-    """Every list that page.js fills is in index.html, and so is each template that it copies; neither has one
+    """Every list that the scripts fill is in index.html, and so is each template that it copies; neither has one
     unused.
     """
-    calls = re.findall(r'\blist\(\w+, "(\w+)", "(\w+)"', static("page.js"))
+    calls = re.findall(r'\blist\(\w+, "(\w+)", "(\w+)"', "".join(map(static, SCRIPTS)))
     assert {name for name, _ in calls} == Page().named("data-list")
     assert {template for _, template in calls} == set(re.findall(r'<template id="(\w+)">', static("index.html")))

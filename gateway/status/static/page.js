@@ -1,94 +1,62 @@
-// The status page: asks /api/status every two seconds and shows the answer.
-// Every text goes through textContent: values come from PLCs and messages and are never taken for markup.
+// The status page: listens to what the gateway says of changes (api/changes) and shows it.
 "use strict";
 
-const EVERY = 2000;
-const PATIENCE = 5000;
+const PATIENCE = 30000; // the gateway says something every ten seconds
+const AGAIN = 5000; // until a stream that was refused is asked for again
+const AGES = 10000; // between two times that ages are shown anew
 
-// Putting things on the page
-
-/** Fills the elements marked `data-text` below `root` with the texts of the same names; an empty one is hidden. */
-function fill(root, texts) {
-  for (const [name, text] of Object.entries(texts)) {
-    const element = root.querySelector(`[data-text="${name}"]`);
-    const shown = text === null || text === undefined ? "" : String(text);
-    if (element.textContent !== shown) element.textContent = shown;
-    element.hidden = shown === "";
-  }
-}
-
-/** Makes the list `name` below `root` hold one copy of `template` per item, keeping those it has: what is unfolded stays so. */
-function list(root, name, template, items, key, show) {
-  const parent = root.querySelector(`[data-list="${name}"]`);
-  const kept = new Map([...parent.children].map((child) => [child.dataset.key, child]));
-  items.forEach((item, place) => {
-    const id = String(key(item, place));
-    const element = kept.get(id) ?? document.getElementById(template).content.firstElementChild.cloneNode(true);
-    kept.delete(id);
-    element.dataset.key = id;
-    show(element, item);
-    if (parent.children[place] !== element) parent.insertBefore(element, parent.children[place] ?? null);
-  });
-  for (const element of kept.values()) element.remove();
-}
-
-/** Marks an article as `ok`, `warn`, `bad` or `off`; the words say the same as the colour. */
-function mark(element, level, words) {
-  element.className = level;
-  fill(element, { mark: words });
-}
-
-// Words for numbers and times
-
-let asked = new Date(); // the gateway's own time of the last answer: ages do not depend on this browser's clock
-
-function count(number, one, many) {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
-}
-
-function sum(counts) {
-  return Object.values(counts).reduce((total, n) => total + n, 0);
-}
-
-function span(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  const minutes = Math.floor(s / 60);
-  if (minutes < 60) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-  return `${Math.floor(hours / 24)} days`;
-}
-
-function age(time) {
-  return span((asked - new Date(time)) / 1000);
-}
-
-/** The time of day where the browser is, with the day where that is not today. */
-function clock(time, precision = { second: "2-digit" }) {
-  const at = new Date(time);
-  const day = at.toDateString() === asked.toDateString() ? {} : { month: "short", day: "numeric" };
-  return at.toLocaleString("en", { ...day, hour: "2-digit", minute: "2-digit", ...precision, hourCycle: "h23" });
-}
-
-function since(time) {
-  return time ? `since ${clock(time, {})} (${age(time)})` : "";
-}
-
-function size(bytes) {
-  const mib = bytes / 2 ** 20;
-  return mib < 1 ? `${Math.ceil(bytes / 1024)} KiB` : `${mib.toFixed(mib < 10 ? 1 : 0)} MiB`;
-}
+const isWall = location.pathname.endsWith("/wall");
+document.body.classList.toggle("wall", isWall);
 
 // What is shown of each part
 
-function showHeadline(now) {
-  const found = [...now.problems, ...now.hints];
-  const level = now.problems.length ? "bad" : found.length || !now.ready ? "warn" : "ok";
+/** Problems of one kind as one entry: the first of them, and the others behind it. */
+function grouped(problems) {
+  const kinds = new Map();
+  for (const problem of problems) kinds.set(problem.kind, [...(kinds.get(problem.kind) ?? []), problem]);
+  return [...kinds.values()];
+}
+
+function showCommand(element, command) {
+  fill(element, { remedy: command, copy: command ? "Copy" : "" });
+  const button = element.querySelector(".command button");
+  button.onclick = async () => {
+    await copied(command, element.querySelector(".command code"));
+    fill(element, { copy: "Copied" });
+    setTimeout(() => fill(element, { copy: "Copy" }), 2000);
+  };
+}
+
+/** Copies `text`; where the browser does not allow that over plain HTTP, it is selected and copied from `element`. */
+async function copied(text, element) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    getSelection().selectAllChildren(element);
+    document.execCommand("copy");
+  }
+}
+
+function showHead(head) {
+  const level = head.problems.length ? "bad" : head.hints.length || !head.ready ? "warn" : "ok";
   document.getElementById("headline").className = level;
-  fill(document, { headline: now.headline, about: `Oden gateway ${now.version}, running for ${age(now.started_at)}. As of ${clock(now.now)}.` });
-  list(document, "problems", "problem", found.slice(1), (text) => text, (element, text) => fill(element, { text }));
-  document.title = `${{ ok: "OK", warn: "working", bad: `${now.problems.length} ▲` }[level]} – Oden gateway`;
+  const others = head.problems.length - 1;
+  const about = `Oden gateway ${head.version}, running for ${age(head.started_at)}. As of ${clock(now(), {})}.`;
+  fill(document, { headline: head.headline, about: isWall ? `${clock(now(), {})}${others > 0 ? ` · ${count(others, "more problem", "more problems")}` : ""}` : about });
+  list(document, "problems", "problem", grouped(head.problems), ([first]) => first.kind, (element, [first, ...rest]) => {
+    const isTold = first.text === head.headline; // it stands above already
+    fill(element, { text: isTold ? "" : first.text, more: rest.length ? `and ${count(rest.length, "more like it", "more like it")}` : "" });
+    element.querySelector("details").hidden = !rest.length;
+    list(element, "others", "hint", rest, (problem) => problem.object, (item, problem) => { item.textContent = problem.text; });
+    showCommand(element, first.remedy);
+  });
+  list(document, "hints", "hint", head.problems.length ? head.hints : [], (text) => text, (item, text) => { item.textContent = text; });
+  const kinds = JSON.stringify(head.kinds);
+  if (kinds !== told) { // not each time that a number in a sentence moves
+    told = kinds;
+    fill(document, { spoken: head.problems.length ? `${count(head.problems.length, "problem", "problems")}: ${head.problems.map((problem) => problem.text).join(" ")}` : "All is well." });
+  }
+  document.title = `${{ ok: "OK", warn: "working", bad: `${head.problems.length} ▲` }[level]} – Oden gateway`;
 }
 
 function showSource(element, source) {
@@ -113,16 +81,16 @@ function showSource(element, source) {
   list(element, "failed", "failed", failed, ([address]) => address, (item, [address, why]) => fill(item, { address, why }));
 }
 
-function waiting(now) {
-  const { dead, unsettled, ...others } = now.outbox.records;
+function waiting(outbox) {
+  const { dead, unsettled, ...others } = outbox.records;
   return sum(others);
 }
 
-function showOutbox(now) {
+function showOutbox(outbox) {
   const element = document.getElementById("outbox");
-  const { sending = 0, in_doubt = 0, parked = 0, dead = 0, unsettled = 0 } = now.outbox.records;
-  const total = waiting(now);
-  const drain = now.outbox.drain_seconds;
+  const { sending = 0, in_doubt = 0, parked = 0, dead = 0, unsettled = 0 } = outbox.records;
+  const total = waiting(outbox);
+  const drain = outbox.drain_seconds;
   if (dead) mark(element, "warn", count(dead, "dead letter", "dead letters"));
   else if (unsettled) mark(element, "warn", `${unsettled.toLocaleString("en")} may be at Oden`);
   else if (total && drain === null) mark(element, "warn", "not draining");
@@ -134,9 +102,9 @@ function showOutbox(now) {
     fact: total ? parts.join(", ") : "Nothing waits: Oden has everything that was accepted.",
     trouble: parked ? `${count(parked, "record waits", "records wait")} for a dead letter` : "",
     drain: total ? (drain === null ? "not draining" : span(drain)) : "–",
-    oldest: now.outbox.oldest_at ? `${age(now.outbox.oldest_at)} old` : "–",
+    oldest: outbox.oldest_at ? `${age(outbox.oldest_at)} old` : "–",
     dead: dead.toLocaleString("en"),
-    bytes: size(now.outbox.bytes),
+    bytes: size(outbox.bytes),
   });
 }
 
@@ -158,7 +126,7 @@ function showOden(oden) {
   const outcomes = {}; // what became of requests -> how many
   for (const { outcome, count: n } of oden.requests) outcomes[outcome] = (outcomes[outcome] ?? 0) + n;
   const answered = sum(oden.seconds.counts);
-  const retry = oden.retry_at ? ` Tries again ${new Date(oden.retry_at) > asked ? `in ${span((new Date(oden.retry_at) - asked) / 1000)}` : "now"}.` : "";
+  const retry = oden.retry_at ? ` Tries again ${new Date(oden.retry_at) > now() ? `in ${span((new Date(oden.retry_at) - now()) / 1000)}` : "now"}.` : "";
   const error = oden.last_error ? `Last error ${age(oden.last_error_at)} ago (${clock(oden.last_error_at)}): ${oden.last_error}` : "";
   const over = error && oden.last_success_at > oden.last_error_at; // both in one format, which sorts as text
   fill(element, {
@@ -172,110 +140,121 @@ function showOden(oden) {
   });
 }
 
-/** The colour of a state category. Categories are the factory's own words; one that is not known stays neutral. */
-function tone(category) {
-  if (/unplanned/i.test(category)) return "stopped";
-  if (/planned/i.test(category)) return "planned";
-  return /uptime|running|producti/i.test(category) ? "up" : "";
-}
-
-/** What of the configuration has come to nothing on this line. */
-function inVain(line) {
-  const parts = line.without_value.length ? [`No value yet: ${line.without_value.join(", ")}.`] : [];
-  for (const [table, keys] of Object.entries(line.missed)) parts.push(`The table ${table} has nothing for ${keys.join(", ")}.`);
-  return parts.join(" ");
-}
-
-function showLine(element, line) {
-  const inputs = Object.entries(line.inputs);
-  const doubtful = inputs.filter(([, input]) => input.quality !== "good").length;
-  const amounts = Object.entries(line.without_run).map(([name, n]) => `${n.toLocaleString("en")} ${name}`);
-  element.className = line.state ? tone(line.state.category) : "";
-  fill(element, {
-    name: line.line,
-    category: line.state ? line.state.category : "State not known yet",
-    reason: line.state?.reason,
-    state_since: since(line.state?.since),
-    run: line.run ? [line.run.name, line.run.product].filter(Boolean).join(" · ") : "No run",
-    run_since: since(line.run?.since),
-    without_run: amounts.length ? `${amounts.join(", ")} made between runs: goes to the next run.` : "",
-    trouble: line.held,
-    in_vain: inVain(line),
-    inputs_heading: count(inputs.length, "input", "inputs") + (doubtful ? `, ${doubtful} not good` : ""),
+function showLetters(letters, dead) {
+  list(document, "letters", "letter", letters, (letter) => letter.key, (element, letter) => {
+    fill(element, {
+      about: letter.about,
+      begun: letter.begun_at ? `began ${clock(letter.begun_at, {})}` : "",
+      line: `${letter.line}, refused ${clock(letter.at, {})}`,
+      error: letter.error,
+      waits: letter.parked ? `${count(letter.parked, "record waits", "records wait")} for it.` : "Nothing waits for it.",
+    });
+    showCommand(element, letter.command);
   });
-  list(element, "inputs", "input", inputs, ([name]) => name, (row, [name, input]) => {
-    row.className = input.quality === "good" ? "" : "doubtful";
-    const value = input.value === null ? "–" : String(input.value);
-    const at = input.at ? `${age(input.at)} ago` : "not yet";
-    fill(row, { name, value, at: input.quality === "good" ? at : `${input.quality}, ${at}` });
-  });
+  fill(document, { no_dead_letters: dead ? (dead > letters.length ? `These are the newest of ${dead.toLocaleString("en")}.` : "") : letters.length ? "" : "None." });
 }
 
-function showLines(lines) {
-  const factories = new Map();
-  for (const line of lines) factories.set(line.factory, [...(factories.get(line.factory) ?? []), line]);
-  list(document, "factories", "factory", [...factories], ([name]) => name, (element, [name, members]) => {
-    fill(element, { name });
-    list(element, "lines", "line", members, (line) => line.key, showLine);
-  });
-}
-
-function showTables(now) {
-  const dead = now.outbox.records.dead ?? 0;
-  list(document, "dead_letters", "dead_letter", now.dead_letters, (letter) => letter.key, (row, letter) =>
-    fill(row, { when: clock(letter.at), line: letter.line, kind: letter.kind, key: letter.key, error: letter.error }));
-  list(document, "notices", "notice", now.notices, (_, place) => place, (row, notice) =>
+function showTables(noticed, totals) {
+  list(document, "notices", "notice", noticed.notices, (_, place) => place, (row, notice) =>
     fill(row, { when: clock(notice.at), kind: notice.kind, source: notice.source, text: notice.text, address: notice.address }));
-  fill(document, {
-    no_dead_letters: dead ? (dead > now.dead_letters.length ? `These are the newest of ${dead.toLocaleString("en")}.` : "") : "None.",
-    no_notices: now.notices.length ? "" : "None.",
-  });
-  const totals = [
-    ...Object.entries(now.records_total).map(([kind, n]) => [`Records: ${kind}`, n]),
-    ["Merged while waiting", now.merged_total],
-    ["Rejected payloads", now.rejects_total],
-    ["Lost", sum(now.lost_total)],
+  fill(document, { no_notices: noticed.notices.length ? "" : "None." });
+  const sums = [
+    ...Object.entries(totals.records_total).map(([kind, n]) => [`Records: ${kind}`, n]),
+    ["Merged while waiting", totals.merged_total],
+    ["Rejected payloads", totals.rejects_total],
+    ["Lost", sum(totals.lost_total)],
   ];
-  list(document, "totals", "total", totals, ([name]) => name, (element, [name, n]) =>
+  list(document, "totals", "total", sums, ([name]) => name, (element, [name, n]) =>
     fill(element, { name, count: n.toLocaleString("en") }));
 }
 
 // The loop
 
+const parts = new Map(); // what the gateway has said, by the name of the part
 let version = null;
+let told = null; // the problems that were spoken of last
+let heardAt = 0;
+let stream = null;
 
-function show(now) {
-  if (version !== null && version !== now.version) return location.reload(); // another gateway brings another page
-  version = now.version;
-  asked = new Date(now.now);
+function members(prefix) {
+  return [...parts].filter(([name]) => name.startsWith(prefix)).map(([, part]) => part);
+}
+
+function show() {
+  const head = parts.get("head");
+  if (!head) return;
+  if (version !== null && version !== head.version) return location.reload(); // another gateway brings another page
+  version = head.version;
   document.body.classList.remove("silent");
   document.querySelector("main").hidden = false;
-  showHeadline(now);
-  list(document, "sources", "source", now.sources, (source) => source.name, showSource);
-  showOutbox(now);
-  showOden(now.oden);
-  showLines(now.lines);
-  showTables(now);
+  showHead(head);
+  showLines(members("line/"));
+  if (isWall) return;
+  list(document, "sources", "source", members("source/"), (source) => source.name, showSource);
+  showOutbox(parts.get("outbox"));
+  showOden(parts.get("oden"));
+  showLetters(parts.get("refused").letters, parts.get("outbox").records.dead ?? 0);
+  showTables(parts.get("noticed"), parts.get("totals").since_start);
+  for (const element of document.querySelectorAll("details.inputs[open]")) element.ontoggle();
+}
+
+function take(said) {
+  heardAt = Date.now();
+  ahead = said.now * 1000 - heardAt;
+  for (const [name, fields] of Object.entries(said.parts)) {
+    if (fields === null) parts.delete(name);
+    else parts.set(name, { ...parts.get(name), ...fields });
+  }
+  show();
 }
 
 function showSilence() {
+  if (document.body.classList.contains("silent")) return;
   document.body.classList.add("silent");
   document.getElementById("headline").className = "bad";
   list(document, "problems", "problem", [], (text) => text, fill);
   fill(document, {
     headline: "The gateway does not answer.",
-    about: version === null ? "" : `What is shown below is what it said at ${clock(asked)}; it may no longer be true.`,
+    spoken: "The gateway does not answer.",
+    about: version === null ? "" : `What is shown below is what it said at ${clock(new Date(heardAt + ahead))}; it may no longer be true.`,
   });
+  told = null;
   document.title = "no answer – Oden gateway";
 }
 
-async function ask() {
-  const answer = await fetch("api/status", { signal: AbortSignal.timeout(PATIENCE) })
-    .then((response) => (response.ok ? response.json() : Promise.reject(new Error(`status ${response.status}`))))
-    .catch(() => null);
-  setTimeout(ask, EVERY);
-  if (answer) show(answer);
-  else showSilence();
+function listen() {
+  stream?.close();
+  stream = new EventSource("api/changes");
+  stream.onopen = () => parts.clear(); // the first message says everything
+  stream.onmessage = (event) => take(JSON.parse(event.data));
+  stream.onerror = () => {
+    showSilence();
+    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN);
+  };
 }
 
-ask();
+setInterval(() => {
+  if (Date.now() - heardAt > PATIENCE) {
+    showSilence();
+    if (stream.readyState === EventSource.OPEN) listen(); // a cut that nobody was told of
+  } else show();
+}, AGES);
+
+document.getElementById("find").oninput = (event) => {
+  wanted = event.target.value;
+  showLines(members("line/"));
+};
+
+document.addEventListener("keydown", (event) => {
+  const find = document.getElementById("find");
+  if (event.key === "/" && document.activeElement !== find) {
+    event.preventDefault();
+    find.focus();
+  } else if (event.key === "Escape") {
+    only = "";
+    wanted = find.value = "";
+    show();
+  }
+});
+
+listen();

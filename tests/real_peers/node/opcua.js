@@ -1,6 +1,7 @@
 // node-opcua as a program: node opcua.js SETTINGS. Settings are JSON: port, directory (for its certificates), before (namespaces
 // ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
-// (as the library names them: maxSessions, operationLimits, ...). Commands come as JSON lines on standard input: add, write and
+// (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
+// milliseconds each counts). Commands come as JSON lines on standard input: add, write and
 // delete with name, value, type, status and time; each is answered by a line {"ok": true} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -65,6 +66,15 @@ async function main () {
     }
   }
   for (const [name, value] of Object.entries(settings.variables || {})) commands.add({ name, value })
+  for (const [prefix, [number, every]] of Object.entries(settings.counting || {})) {
+    for (let i = 0; i < number; i++) commands.add({ name: prefix + i, value: 0 })
+    const begun = Date.now()
+    let made = 0 // spread evenly, as machines are
+    setInterval(() => {
+      const due = Math.floor((Date.now() - begun) * number / every)
+      for (; made < due; made++) commands.write({ name: prefix + made % number, value: Math.floor(made / number) })
+    }, 20)
+  }
 
   const stop = async () => {
     await server.shutdown(100)

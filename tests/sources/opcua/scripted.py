@@ -44,6 +44,7 @@ class Server:
 
     def __init__(self, **values: object) -> None:
         self.values: dict[str, ua.DataValue] = {}
+        self.namespaces = ["http://opcfoundation.org/UA/", "urn:acme:line"]
         self.publishing = 0.25
         self.keepalive = 20
         """Publishing intervals, whatever was asked."""
@@ -248,8 +249,7 @@ class Server:
     def _value(self, node: str) -> ua.DataValue:
         stamp: Any = self.now()
         if node == "2255":
-            namespaces = ["http://opcfoundation.org/UA/", "urn:acme:line"]
-            return ua.DataValue(ua.Variant(namespaces, ua.VariantType.String))
+            return ua.DataValue(ua.Variant(self.namespaces, ua.VariantType.String))
         if node == "2258":
             return ua.DataValue(
                 ua.Variant(stamp, ua.VariantType.DateTime), SourceTimestamp=stamp, ServerTimestamp=stamp

@@ -6,6 +6,7 @@ Most tests share one server, because it takes seconds of work to build one; each
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -407,3 +408,28 @@ async def test_no_session_is_left_after_many_connections(server: OpcuaServer, ta
         async with running(source, intake):
             await wait_until(lambda: intake.values(node(tag)))  # noqa: B023 - it is waited for before the next
     await wait_until(lambda: not server.server.iserver.subscription_service.subscriptions)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_p12_many_cuts_leave_nothing_behind(server: OpcuaServer, tag: str) -> None:
+    """No socket, no task and no session more than after the first."""
+    await server.add(tag, 0)
+    link = Link(server.port)
+    await link.start()
+    source, intake = make(server, tag, url=f"opc.tcp://127.0.0.1:{link.port}"), Intake()
+    async with running(source, intake):
+        left = []
+        await wait_until(lambda: intake.values(node(tag)) == [0])
+        for count in range(1, 41):
+            link.cut()
+            await server.write(tag, count)
+            await wait_until(lambda last=count: intake.values(node(tag))[-1:] == [last])  # type: ignore[misc]
+            await wait_until(lambda: source.health.connected)
+            left.append((open_files(), len(asyncio.all_tasks())))
+        assert max(left[20:]) <= max(left[:20])
+        assert intake.values(node(tag)) == list(range(41))
+        assert len(server.server.iserver._external_sessions) == 1
+    await link.stop()

@@ -1,0 +1,228 @@
+"""A line's trail as text: its beginning, and after each commit what was added to it. Pure.
+
+The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
+for a sample, and dropped whole when all trails begin after it.
+
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?}
+    addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
+                "n": the number of the newest entry at the last correction, "b": that of the newest before}
+
+An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
+quality, source time, kept or initial, distrust]`; what is as usual is 0, or left out at the end. The address is the
+place among those that the plan subscribes; before a late message stand its source and its address as they are. With
+"c", the late messages from before are no more; then "s", "w" and "n" stand beside, as they are now.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from gateway import __version__
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.feeder import own_time
+from gateway.mapping.line import LineState, dump, load
+from gateway.mapping.trail import Entry, Feed
+from gateway.model import Contact, Moment, Quality, Sample
+
+_QUALITIES: Sequence[Quality] = ("good", "uncertain", "bad")
+_RETAINED, _INITIAL = 1, 2
+_CONTACT = 2
+"""In the place of `moment`: the entry is a contact with a source, `[source, state, received, since]`."""
+
+
+def seal(plan: LinePlan) -> str:
+    """By what a trail was stepped, in short: another plan, table or version goes on with another trail."""
+    return hashlib.blake2b(f"{__version__}\n{plan.digest}".encode(), digest_size=12).hexdigest()
+
+
+def beginning(line: Feed) -> str | None:
+    """What is stored of the beginning of the line's trail; None where it has none."""
+    if line.plan is None or line.base is None or line.base.after is None:
+        return None
+    base = line.base
+    said = {"plan": seal(line.plan), "number": base.number, "at": base.at, "state": dump(line.base.after)}
+    said["numbered"] = line.numbered
+    said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
+    more = {"stamps": line.stamps, "swings": line.swings, "corrected_at": line.corrected_at}
+    return _text(said | {name: value for name, value in more.items() if value})
+
+
+def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
+    """What is to be stored of the line after `before` was; empty where nothing is."""
+    if line.plan is None or not line.plan.timed:
+        return {}
+    numbered = before.numbered if before is not None else 0
+    routes = {route: place for place, route in enumerate(_routes(line.plan))}
+    as_before = before is not None and before.corrected == line.corrected
+    said: dict[str, Any] = {"e": [*_entries(line, numbered, routes, appended=as_before)]}
+    if before is not None and as_before:
+        said["l"] = [[sample.source, *_sample(sample, {})] for sample, _ in line.late[len(before.late) :]]
+    else:
+        said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
+        said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
+        gone = {entry.number for entry in before.trail() if entry.again} if before is not None else set()
+        said["d"] = sorted(gone - {entry.number for entry in line.trail()}) if gone else []
+    said = {name: value for name, value in said.items() if value}
+    return said | {"b": numbered} if said else said
+
+
+def _entries(
+    line: Feed, numbered: int, routes: Mapping[tuple[str, str], int], *, appended: bool
+) -> Iterator[list[Any]]:
+    """The entries with greater numbers than `numbered`, in their places; where they were `appended`, none of the
+    others comes after the first of them."""
+    new: list[list[Any]] = []
+    base = line.base.number if line.base is not None else 0
+    newest_first = [*line.newest_first()] if not appended else line.newest_first()
+    pending: Entry | None = None
+    for entry in newest_first:
+        if pending is not None:
+            new.append(_entry(pending, entry.number, routes))
+            pending = None
+        if entry.number > numbered:
+            pending = entry
+        elif appended:
+            break
+    if pending is not None:
+        new.append(_entry(pending, base, routes))
+    yield from reversed(new)
+
+
+def _entry(entry: Entry, before: int, routes: Mapping[tuple[str, str], int]) -> list[Any]:
+    if isinstance(contact := entry.sample, Contact):
+        words = [contact.source, contact.state, contact.received, contact.since]
+        return [entry.number, before - entry.number, entry.at, 0, 0, _CONTACT, words]
+    samples = entry.sample.samples if isinstance(entry.sample, Moment) else [entry.sample]
+    is_moment = int(isinstance(entry.sample, Moment))
+    said = [_sample(sample, routes) for sample in samples if isinstance(sample, Sample)]
+    at = 0 if said and entry.at == said[-1][2] else entry.at
+    own = 0 if entry.said is None else 1 if entry.said == entry.at else entry.said
+    previous = 0 if before == entry.number - 1 else before - entry.number
+    return [entry.number, previous, at, own, int(entry.again), is_moment, *said]
+
+
+def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
+    kept = _RETAINED * sample.retained | _INITIAL * sample.initial
+    said = [
+        routes.get((sample.source, sample.address), sample.address),
+        sample.value,
+        sample.received,
+        _QUALITIES.index(sample.quality),
+        0 if sample.source_time is None else 1 if sample.source_time == sample.received else sample.source_time,
+        kept,
+        sample.distrust,
+    ]
+    while len(said) > 3 and not said[-1]:
+        said.pop()
+    return said
+
+
+def restored(plan: LinePlan, state: LineState, stored: str | None, additions: Iterable[Mapping[str, Any]]) -> Feed:
+    """The line as it was, with what is stored of its trail's beginning and of what was added since, which may have
+    begun before. Where the trail is of another plan only its late messages are left. Raises ValueError where it is
+    none.
+    """
+    said: dict[str, Any] = json.loads(stored) if stored else {}
+    additions = [*additions]
+    if said.get("plan") != seal(plan):
+        late = _late(plan, additions)
+        return Feed(state, late=late if plan.timed else ())
+    routes = _routes(plan)
+    base = Entry(said["at"], None, load(plan, said["state"]), number=said["number"])
+    following: dict[int, int] = {}
+    entries: dict[int, Entry] = {}
+    stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
+    gone: set[int] = set()
+    numbered, corrected = base.number, 0
+    first = additions[0].get("b", 0) if additions else said["numbered"]
+    if first > said["from"]:
+        raise ValueError("what was heard first is not there any more")
+    for added in additions:
+        if "c" in added:
+            stamps, swings, corrected_at = added.get("s", {}), added.get("w", {}), added.get("n", 0)
+            corrected += 1
+        gone |= {*added.get("d", ())}
+        for each in added.get("e", ()):
+            entry, before = _entry_of(each, routes)
+            entries[entry.number] = entry
+            following[entry.number], following[before] = following.get(before, 0), entry.number
+            numbered = max(numbered, entry.number)
+    trail, number = [], following.get(base.number, 0)
+    while number:
+        if number not in gone:
+            trail.append(entries[number])
+        number = following[number]
+    return Feed(
+        state,
+        plan,
+        base,
+        newest=tuple(trail),
+        stamps={key: tuple(taken) for key, taken in stamps.items()},
+        late=_late(plan, additions),
+        numbered=numbered,
+        corrected=corrected,
+        corrected_at=corrected_at,
+        swings=swings,
+        recalled=False,
+    )
+
+
+def with_plan(plan: LinePlan, line: Feed) -> Feed:
+    """The line as another plan can use what is remembered of it; its trail begins anew."""
+    late = _timed(plan, (sample for sample, _ in line.late))
+    return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
+
+
+def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[tuple[Sample, float], ...]:
+    """The messages that came late and have no place yet."""
+    late: list[Sample] = []
+    for added in additions:
+        if "c" in added:
+            late.clear()
+        late += (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
+    return _timed(plan, late)
+
+
+def _timed(plan: LinePlan, samples: Iterable[Sample]) -> tuple[tuple[Sample, float], ...]:
+    """The messages with their own times, without those that the plan has no use for."""
+    known = [(sample, own_time(plan, sample)) for sample in samples]
+    return tuple((sample, said) for sample, said in known if said is not None)
+
+
+def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[Entry, int]:
+    number, previous, at, own, again, is_moment, *samples = said
+    if is_moment == _CONTACT:
+        source, state, received, since = samples[0]
+        return Entry(at, Contact(source, received, state, since), None, number=number), number + previous
+    each = [_sample_of([routes[route], *sample]) for route, *sample in samples]
+    at = at or each[-1].received
+    sample = Moment(tuple(each)) if is_moment else each[0]
+    own_time = None if not own else at if own == 1 else own
+    entry = Entry(at, sample, None, own_time, again=bool(again), number=number)
+    return entry, number + (previous or -1)
+
+
+def _sample_of(said: Sequence[Any]) -> Sample:
+    (source, address), value, received, quality, source_time, kept, distrust = [*said, *(0, 0, 0, 0)][:7]
+    time = None if not source_time else received if source_time == 1 else source_time
+    return Sample(
+        source,
+        address,
+        value,
+        received,
+        _QUALITIES[quality],
+        time,
+        bool(kept & _RETAINED),
+        bool(kept & _INITIAL),
+        distrust or "",
+    )
+
+
+def _routes(plan: LinePlan) -> list[tuple[str, str]]:
+    return sorted(plan.subscriptions)
+
+
+def _text(said: object) -> str:
+    return json.dumps(said, separators=(",", ":"), ensure_ascii=True, default=repr)

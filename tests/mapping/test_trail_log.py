@@ -1,0 +1,138 @@
+"""What lines have heard, as text: after a restart a message that comes late is put in its place as if nothing had
+happened, and nothing depends on how what comes is cut into commits."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.feeder import feed
+from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.trail import HORIZON, Feed, forgotten
+from gateway.mapping.trail_log import addition, beginning, restored
+from gateway.model import Notice, Output, Record, Sample
+from tests.mapping.laws import examples
+from tests.mapping.recording import order, plan, tag, tick
+from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
+
+
+class Store:
+    """A line whose state and trail are stored after each commit; it can be stopped at any time."""
+
+    def __init__(self) -> None:
+        self.line = Feed(LineState())
+        self.records: list[Record] = []
+        self.notices: list[Notice] = []
+        self.state, self.begun = dump(self.line.state), ""
+        self.added: list[str] = []
+        self._stored: Feed | None = None
+        self._rows: list[Record | Notice] = []
+
+    def take(self, event: Sample | Tick) -> None:
+        self.line, result = feed(PLANT, self.line, event)
+        self.records += result.records
+        self.notices += result.notices
+
+    def commit(self, *, anew: bool) -> None:
+        if anew or self._stored is None:
+            self.line = forgotten(self.line, self.line.state.now - HORIZON)
+        if said := addition(self._stored, self.line):
+            self.added.append(json.dumps(said))
+        if anew or self._stored is None or self._stored.plan is not self.line.plan:
+            self.begun = beginning(self.line) or ""
+        self.state, self._stored = dump(self.line.state), self.line
+
+    def restart(self) -> None:
+        """After a commit: all that is known is what is stored."""
+        self.line = restored(PLANT, load(PLANT, self.state), self.begun, [json.loads(text) for text in self.added])
+        self._stored = self.line
+
+
+def run(events: Sequence[Sample | Tick], cuts: Sequence[int], restarts: Sequence[bool]) -> Store:
+    """The events in commits of so many each; after each the line may be restarted."""
+    store, left = Store(), [*events]
+    for number, (size, restart) in enumerate(zip(cuts, restarts, strict=False)):
+        for event in left[:size]:
+            store.take(event)
+        left = left[size:]
+        store.commit(anew=number % 3 == 0)
+        if restart:
+            store.restart()
+    for event in left:
+        store.take(event)
+    return store
+
+
+CUTS = st.lists(st.integers(0, 12), max_size=40)
+
+
+@given(made_plants(), CUTS, st.lists(st.booleans(), min_size=40, max_size=40))
+@examples(40)
+def test_p13_commits_and_restarts_change_no_record(messages: list[Made], cuts: list[int], restarts: list[bool]) -> None:
+    """The same arrivals give the same records, to the key, however they are cut and wherever the gateway restarts;
+    only the second of its interval at which an entry of output stands can be another after a restart, and none is
+    taken twice.
+    """
+    events = arrivals(messages, late=True)
+    once, often = run(events, (), ()).records, run(events, cuts, restarts).records
+    assert [*map(without_stamp, often)] == [*map(without_stamp, once)]
+    stamps = [(record.interval, record.timestamp) for record in effective(often) if isinstance(record, Output)]
+    assert len({*stamps}) == len(stamps)
+
+
+@given(made_plants(), CUTS)
+@examples(20)
+def test_p13_commits_change_nothing(messages: list[Made], cuts: list[int]) -> None:
+    """Without a restart the records are the same to the last second."""
+    events = arrivals(messages, late=True)
+    assert run(events, cuts, [False] * len(cuts)).records == run(events, (), ()).records
+
+
+def without_stamp(record: Record) -> Record:
+    return replace(record, timestamp=0) if isinstance(record, Output) else record
+
+
+def test_p13_a_late_message_after_a_restart_moves_what_it_owns() -> None:
+    """Parts that were told before the restart go to the order that was heard of after it."""
+    line = plan()
+    told: list[Record] = []
+    feeds, rows = Feed(LineState()), []
+    before: Feed | None = None
+    for event in (order(0, "A"), tag(1, "Good", 0), tag(100, "Good", 100), tag(200, "Good", 200), tick(250)):
+        feeds, result = feed(line, feeds, event)
+        told += result.records
+        rows.append(addition(before, feeds))
+        before = feeds
+    feeds = restored(line, load(line, dump(feeds.state)), beginning(feeds), [row for row in rows if row])
+    assert not feeds.recalled
+    feeds, result = feed(line, feeds, order(300, "B", at=150))
+    feeds, result = feed(line, feeds, tick(400))
+    amounts = [(record.timestamp, record.raw_data) for record in result.records if record.kind == "output"]
+    assert [raw_data for _, raw_data in amounts] == [{"yield": 100}, {"yield": -100}]
+
+
+def test_p13_late_messages_that_have_no_place_yet_outlive_another_plan() -> None:
+    """They were acknowledged: with another configuration they are taken by its rules."""
+    line = plan()
+    feeds, before = Feed(LineState()), Feed(LineState())
+    for event in (order(0, "A"), tag(100, "Good", 100), order(120, "B", at=50)):
+        feeds, _ = feed(line, feeds, event)
+    assert feeds.late
+    row = json.loads(json.dumps(addition(before, feeds)))
+    other = plan(run={"key": "order", "product": "{product}", "name": "No. {order}"})
+    again = restored(other, feeds.state, beginning(feeds), [row])
+    assert again.plan is None
+    assert again.late == feeds.late
+    again, _ = feed(other, again, tick(130))
+    assert not again.late
+
+
+def test_p13_an_entry_is_a_few_dozen_bytes() -> None:
+    """What a sample costs on disk."""
+    feeds, before = Feed(LineState()), None
+    for number in range(100):
+        feeds, _ = feed(PLANT, feeds, tag(number, "Reject", number))
+        before = before or feeds
+    assert len(json.dumps(addition(before, feeds), separators=(",", ":"))) < 60 * 100
