@@ -1,6 +1,6 @@
 """The table of record kinds: what the outbox and delivery have to know of a record in order to carry it. Pure.
 
-A new kind of record is a class in `gateway.model`, a row here, and a row with its builder in `gateway.oden.requests`.
+What else a new kind of record needs, docs/architecture.md lists.
 """
 
 import json
