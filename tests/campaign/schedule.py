@@ -187,5 +187,6 @@ def _life(chances: random.Random, length: float) -> Life:
 
 
 def _ahead(chances: random.Random) -> float:
-    """Mostly right; not so far behind that a message's time seems to lie in the future."""
-    return chances.choice((0.0, 0.0, 0.0, chances.uniform(-200, 0), chances.uniform(0, 1200)))
+    """Mostly right; not so far behind that a message's time seems to lie in the future, nor so far ahead that it is the
+    senders' clocks that seem to be wrong."""
+    return chances.choice((0.0, 0.0, 0.0, chances.uniform(-200, 0), chances.uniform(0, 25)))
