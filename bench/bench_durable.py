@@ -97,6 +97,7 @@ KNOWN_AT_ODEN = """
 categories: [Uptime, Unplanned Downtime]
 reasons: [Jam]
 products: [Film]
+quality_schemas: [{id: "66", factory: Factory A}]
 """
 MQTT_SOURCE = 'floor: {{type: mqtt, url: "mqtt://127.0.0.1:{mqtt}", client_id: bench}}'
 MQTT_INPUTS = """
@@ -514,13 +515,15 @@ def latency(folder: Path, scenario: str) -> bool:
         plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
         plant.begin()
-        until(lambda: gateway.stored() >= 3 * LINES and not gateway.waiting())
+        until(lambda: gateway.stored() >= 3 * LINES)
+        time.sleep(SHOWN)
+        until(lambda: not gateway.waiting())
         took: list[float] = []
         for one in range(100):
             begun, known = time.time(), gateway.ledger.stat().st_size
             plant.event("lab", one % LINES)
             until(lambda: gateway.ledger.stat().st_size > known)  # noqa: B023
-            until(lambda: not gateway.waiting())
+            time.sleep(0.2)
             last = json.loads(gateway.ledger.read_bytes().splitlines()[-1])
             took.append(last["received_at"] - begun)
         gateway.stop()

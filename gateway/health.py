@@ -12,13 +12,15 @@ ways in:
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from gateway.clock import Clock
 
 SHOWN_FOR = 3600.0
 """Seconds that what happened at a moment, and was mended, stays among the problems."""
+OVER = 60.0
+"""Seconds after which what happened at a moment counts as over: it is shown, and no longer the headline."""
 MOST_NOTED = 200
 """Momentary problems that are remembered, the newest."""
 PATIENCE = 300.0
@@ -142,13 +144,14 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A condition with what to do about it. `since` (epoch) is when it was first seen; of what was noted, since when it
-    has happened again and again."""
+    has happened again and again. `over`: it happened at a moment, and has not happened again for OVER seconds."""
 
     kind: KindName
     object: str
     since: float
     text: str
     remedy: str
+    over: bool = False
 
 
 class Problems:
@@ -188,7 +191,10 @@ class Problems:
         """Every problem, the gravest first; of one kind the oldest first."""
         recent = self._clock.monotonic() - SHOWN_FOR
         self._noted = {key: (at, problem) for key, (at, problem) in self._noted.items() if at > recent}
-        noted = [problem for key, (_, problem) in self._noted.items() if key not in self._lasting]
+        over = self._clock.monotonic() - OVER
+        noted = [
+            replace(problem, over=at < over) for key, (at, problem) in self._noted.items() if key not in self._lasting
+        ]
         return tuple(
             sorted([*self._lasting.values(), *noted], key=lambda problem: (_RANK[problem.kind], problem.since))
         )

@@ -10,7 +10,7 @@ batches are gathered and mapped.
 import asyncio
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
@@ -229,18 +229,22 @@ class Intake:
         return arrivals
 
     def _pause(self) -> float:
-        timers = min(filter(None, map(self._due, self._plans)), default=float("inf")) - self._clock.now()
+        timers = min((timer for _, timer in self._due({})), default=math.inf) - self._clock.now()
         commit = self._committer.due_in()
         return min(max(timers, 0.0), STATE_WRITE if commit is None else commit)
 
-    def _due(self, plan: LinePlan, line: Feed | None = None) -> float | None:
-        """When the line's next timer fires. A line that cannot be mapped gets some rest, and its timers with it."""
-        line = line or self._lines[plan.key]
-        known = self._timers.get(plan.key)
-        if known is None or known[0] is not plan or known[1] is not line:
-            known = self._timers[plan.key] = plan, line, due(plan, line)
-        timer = known[2]
-        return None if timer is None else max(timer, self._resting.get(plan.key, timer))
+    def _due(self, changed: Mapping[str, Feed]) -> Iterator[tuple[LinePlan, float]]:
+        """When the next timer of each line fires; `changed` are lines as a batch has them. A line that cannot be mapped
+        gets some rest, and its timers with it. This is for all lines at each message, so it asks only what changed."""
+        known, lines, resting = self._timers, self._lines, self._resting
+        for plan in self._plans:
+            key = plan.key
+            line = changed.get(key) or lines[key]
+            timer = known.get(key)
+            if timer is None or timer[1] is not line or timer[0] is not plan:
+                timer = known[key] = plan, line, due(plan, line)
+            if timer[2] is not None:
+                yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
@@ -298,9 +302,8 @@ class Intake:
                 await self._step(plan, event, batch)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
-        for plan in self._plans:
-            timer = self._due(plan, batch.lines.get(plan.key))
-            if timer is not None and timer <= now:
+        for plan, timer in self._due(batch.lines):
+            if timer <= now:
                 await self._step(plan, Tick(now), batch)
         return batch
 

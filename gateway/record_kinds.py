@@ -138,7 +138,7 @@ OUTPUT = RecordKind(
     adopts=False,
     withdrawal="alone",
     identity=_interval,
-    family=lambda _: "output",
+    family=lambda output: "corrections" if output.corrects else "output",
     expendable_families=frozenset({"output"}),
 )
 QUALITY_TEST = RecordKind(

@@ -5,16 +5,20 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from gateway.cli.demo_parts import status_json
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
+from gateway.simulator.oden.server import make_app
 from gateway.simulator.oden.store import Interval, Organization
+from tests.oden.test_transport import site
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 CONFIG = """
@@ -135,3 +139,38 @@ async def test_p11_what_a_wrong_clock_stamped_at_boot_is_mended_once_the_right_o
     assert first.end == second.start
     assert "as a person confirms" in machine.problems()
     assert "nothing confirms it" not in machine.problems()
+
+
+@asynccontextmanager
+async def secure_oden(folder: Path) -> AsyncIterator[tuple[OdenModel, str, Path]]:
+    """The stand-in over TLS, whose answers show the right time: what it holds, its address, and who vouches for it."""
+    ca, context = site(folder)
+    model = OdenModel(Organization())
+    runner = web.AppRunner(make_app(model, TOKEN), access_log=None)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=context).start()
+    yield model, f"https://localhost:{port}/v2", ca
+    await runner.cleanup()
+
+
+async def test_p11_a_clock_a_year_ahead_at_boot_is_put_right_by_odens_own(machine: Machine, tmp_path: Path) -> None:
+    """No NTP, nobody who sets the clock: it is taken in at once, nothing that holds a time is sent before Oden has said
+    what time it is, and then all times there are right."""
+    machine.set_clock(366 * 86_400.0)
+    machine.mosquitto.start()
+    async with secure_oden(tmp_path) as (model, url, ca):
+        config = tmp_path / "gateway.yaml"
+        old = f"http://127.0.0.1:{machine.ports['oden']}/v2"
+        config.write_text(config.read_text().replace(f'url: "{old}"', f'url: "{url}", ca: "{ca}"'))
+        machine.start_gateway()
+        await wait_until(machine.takes_in)
+        began = time.time()
+        await machine.mosquitto.publish("l01/order", json.dumps({"number": "4711"}))
+        await machine.mosquitto.publish("l01/scrap", json.dumps({"qty": 3}))
+        await wait_until(lambda: model.intervals("RUN", "Factory A", "Line 01"))
+        [run] = model.intervals("RUN", "Factory A", "Line 01")
+        await wait_until(lambda: model.output(run))
+        assert (run.name, [entry.raw_data["scrap"] for entry in model.output(run)]) == ("4711", [3])
+        assert abs(run.start - began) < PATIENCE
+        assert json.loads(machine.clock("show", "--json"))["confirmed_by"] == "Oden"

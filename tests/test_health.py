@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.health import (
     KINDS,
     MOST_NOTED,
+    OVER,
     PATIENCE,
     SHOWN_FOR,
     Condition,
@@ -66,6 +67,19 @@ def test_what_happened_is_shown_for_an_hour_or_until_it_is_mended() -> None:
     problems.set_conditions([])
     clock.at += SHOWN_FOR + 1
     assert texts(problems) == []
+
+
+def test_what_happened_once_is_over_after_a_minute() -> None:
+    """Where it happens again and again it goes on; what is observed is never over."""
+    clock = Clock()
+    problems = Problems(clock)
+    problems.set_conditions([Condition("source_away", "plc", "silent")])
+    problems.note("clock_set", "", "set")
+    assert [problem.over for problem in problems.current()] == [False, False]
+    clock.at += OVER + 1
+    assert [problem.over for problem in problems.current()] == [False, True]
+    problems.note("clock_set", "", "set again")
+    assert [problem.over for problem in problems.current()] == [False, False]
 
 
 def test_p12_the_registry_is_bounded() -> None:

@@ -16,7 +16,7 @@ from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import RECORD, Moment, Notice, Record, Sample
+from gateway.model import RECORD, Contact, Moment, Notice, Record, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -675,3 +675,25 @@ async def test_p13_what_a_late_message_moves_is_stored_with_it(tmp_path: Path) -
     async with rig.running():
         assert (await rig.made())["start"] == 2
         assert await rig.delivered_yield() == 7
+
+
+async def test_p13_a_process_that_was_stopped_lets_nothing_run_out(tmp_path: Path) -> None:
+    """Nobody heard what was said meanwhile: the sources are heard out first, as after a restart."""
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "X", "at": rig.clock.now()}, 1))
+        await until(lambda: rig.acked == [1])
+
+        def is_unheard() -> bool:
+            intake.turned_at = rig.clock.monotonic() - 60.0  # nothing has turned for a minute
+            intake._poke.set()
+            return intake.state(TIMED.key).lost.keys() == {"plc", "floor"}
+
+        await until(is_unheard)
+        await until(lambda: not intake.state(TIMED.key).lost)
+    rig = Rig(tmp_path, TIMED)
+    async with rig.running(connected=False) as intake:
+        assert intake.state(TIMED.key).lost.keys() == {"plc", "floor"}
+        back = tuple(Contact(source, rig.clock.now(), "back", rig.clock.now()) for source in ("plc", "floor"))
+        await intake.take(Arrival("", contacts=back))
+        await until(lambda: not intake.state(TIMED.key).lost)

@@ -16,6 +16,7 @@ from gateway.mapping.coverage import Coverage
 from gateway.model import Notice
 from gateway.oden.requests import Wording, iso
 from gateway.sources import recording
+from gateway.trial.accept import accept
 from gateway.trial.cases import run_cases
 from gateway.trial.play import play, previews
 
@@ -63,6 +64,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     add_config_option(test)
     test.add_argument("files", type=Path, nargs="*", metavar="FILE")
+    test.add_argument(
+        "--accept", action="store_true", help="write what came into the files, as what is expected where it was not"
+    )
     test.set_defaults(call=_test)
 
 
@@ -125,7 +129,12 @@ def _test(arguments: argparse.Namespace) -> int:
     failed = passed = 0
     coverage = Coverage()
     for path in files:
-        for result in run_cases(path, plans, wording(loaded), coverage):
+        results = list(run_cases(path, plans, wording(loaded), coverage))
+        if arguments.accept and any(result.differences for result in results):
+            accept(path, results)
+            results = list(run_cases(path, plans, wording(loaded)))
+            print(f"{path}: what came is expected from now on")
+        for result in results:
             failed += bool(result.differences)
             passed += not result.differences
             print(f"{'FAILED' if result.differences else 'ok'}  {result.name}  ({result.where})")

@@ -5,6 +5,7 @@ lane goes on. Each request is settled by itself: whatever goes wrong with one do
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.delivery.breaker import DeliveryHealth
 from gateway.delivery.executor import MOST_UNDER_WAY, RequestExecutor
-from gateway.delivery.schedule import Choice, plan
+from gateway.delivery.schedule import OTHERS, Choice, is_correction, plan
 from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.oden.client import OdenClient
@@ -67,6 +68,8 @@ class Drain:
         self._ask_at = 0.0
         """When the time is asked for again (monotonic)."""
         self._busy: set[str] = set()
+        self._corrections: deque[bool] = deque(maxlen=OTHERS)
+        """Whether the last choices were corrections."""
         self._under_way: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self._abandoning = False
@@ -231,7 +234,10 @@ class Drain:
             ends_first=self._executor.settlement.ends_first.always,
             ends_first_of=self._executor.settlement.ends_first.types,
             span=self._options.span,
+            correction_due=not any(self._corrections),
         )
+        if chosen.choice is not None:
+            self._corrections.append(is_correction(chosen.choice.work))
         if chosen.choice is not None and not time_known:
             self._ask_at = self._clock.monotonic() + ASK_EVERY
         if chosen.choice is None and not self._busy:

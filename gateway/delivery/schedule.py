@@ -10,7 +10,7 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from gateway.model import Addition, StartInterval, UpdateInterval
+from gateway.model import Addition, Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
 from gateway.outbox.merge import window
 from gateway.record_kinds import kind_of
@@ -34,11 +34,14 @@ not take the slots of all others, for only what becomes of those shows that it i
 MOST_PATIENT = 12
 """By how many times PATIENCE such an attempt lets others go first at the most."""
 
-SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH, LAST = range(7)
+SETTING_ASIDE, URGENT, WAITED, BACKLOG, BACKLOG_REST, FRESH, CORRECTION, LAST = range(8)
 """Classes, best first. URGENT: runs, batches and states, live. WAITED: live output into which nothing more
 can be merged, and live updates that have waited for PATIENCE.
-BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records. LAST: attempts
-that are worn."""
+BACKLOG: intervals of an outage; BACKLOG_REST: its output and updates. FRESH: the other live records.
+CORRECTION: what corrects output and updates that were told before. LAST: attempts that are worn."""
+
+OTHERS = 3
+"""After a correction, so many requests of others go first, if there are so many: corrections have a quarter at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +70,15 @@ def plan(
     ends_first: bool = False,
     ends_first_of: Container[str] = (),
     span: float,
+    correction_due: bool = False,
 ) -> Plan:
     """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
     seconds.
 
-    `busy` are lanes with a request under way, `held` lines and when each may be tried again, `has_line` says whether a
-    line's id at Oden is known. The end of an interval that is open at Oden since before an outage goes before any later
-    start of its lane; any end does with `ends_first`, of the types `ends_first_of`, and while a start waits for ends
-    for the first time.
+    `correction_due`: a correction may go before others now. `busy` are lanes with a request under way, `held` lines
+    and when each may be tried again, `has_line` says whether a line's id at Oden is known. The end of an interval
+    that is open at Oden since before an outage goes before any later start of its lane; any end does with
+    `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time.
     """
     works = list(works)
     awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
@@ -99,6 +103,7 @@ def plan(
             wake = ready_at if wake is None else min(wake, ready_at)
             continue
         first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
+        first = WAITED if first == CORRECTION and correction_due else first
         first = LAST if _is_worn(work, now) else first
         rank = (first, work.records[0].at, work.lane, work.positions[0])
         if best is None or rank < best[0]:
@@ -109,14 +114,22 @@ def plan(
 def _class(work: Work, now: float, span: float, *, ends_first: bool) -> int:
     record = work.records[0]
     if isinstance(record, StartInterval):
-        return URGENT if work.live else BACKLOG
+        return URGENT if work.live and not record.corrects else BACKLOG
     if _ends_first(work, ends_first=ends_first) or _awaited(work, ends_first=ends_first):
         return URGENT
+    if is_correction(work):
+        return CORRECTION
     if not work.live:
         return BACKLOG_REST
     if now - record.at >= STARVED:
         return URGENT
     return WAITED if _is_complete(work, now, span) else FRESH
+
+
+def is_correction(work: Work) -> bool:
+    """Whether it corrects output or an interval that was told before."""
+    record = work.records[0]
+    return isinstance(record, Output | UpdateInterval) and record.corrects
 
 
 def _is_worn(work: Work, now: float) -> bool:

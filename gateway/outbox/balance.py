@@ -6,7 +6,7 @@ An entry of output that waits for others is parked, and the row `awaited/KEY` of
 
 from gateway.model import Output, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import Interval
-from gateway.outbox.lanes import StoredRecord, outputs_lane, parked_lane, starts_lane
+from gateway.outbox.lanes import StoredRecord, output_lanes, parked_lane, starts_lane
 from gateway.outbox.transaction import Transaction
 
 MOST_LOOKED = 2_000
@@ -110,7 +110,7 @@ def _parts(transaction: Transaction, key: str, interval: Interval) -> list[tuple
     never taken back."""
     due = interval.outputs + interval.late
     found: list[tuple[str, int]] = []
-    for name in (outputs_lane(interval.line), parked_lane(interval.line)):
+    for name in (*output_lanes(interval.line), parked_lane(interval.line)):
         lane = transaction.lane(name, interval.line)
         position, first, looked = lane.tail - 1, min(first for first, _, _ in lane.parts()), 0
         while position >= first and len(found) < due and looked < MOST_LOOKED:

@@ -16,8 +16,9 @@ from typing import TypeGuard
 BLOCK = 1008
 """Bytes of a slot: four of them, and what SQLite keeps beside each, fill a page of 4096."""
 SLOTS = 512
-_LONG = 4096
-"""Bytes of a change from which on it is compressed: less is written then, while the processor has the time."""
+_WINDOW, _MEMORY = 12, 5
+"""How a change is compressed that is longer than a block: most then fit into one. With zlib's usual 15 and 8 that would
+cost eight times as much, which goes into making memory ready."""
 _MARK = b"oden"
 """How each block begins, so that it is found in what is left of a file."""
 _SUM = Struct(">4sI")
@@ -34,7 +35,7 @@ Change = tuple[dict[str, str], list[str]]
 def blocks(number: int, put: Mapping[str, str], drop: Collection[str]) -> list[bytes]:
     """The blocks of the change with this number."""
     text = json.dumps([put, [*drop]], ensure_ascii=False).encode()
-    text = zlib.compress(text, 1) if len(text) > _LONG else text
+    text = _compressed(text) if len(text) > _ROOM else text
     parts = [text[begin : begin + _ROOM] for begin in range(0, len(text), _ROOM)]
     return [_block(_HEAD.pack(number, at, len(parts), len(part)) + part.ljust(_ROOM)) for at, part in enumerate(parts)]
 
@@ -60,6 +61,11 @@ def changes(slots: Iterable[object], first: int) -> Iterator[Change | None]:
         text = b"".join(known[at] for at in sorted(known))
         put, drop = json.loads(text if text.startswith(b"[") else zlib.decompress(text))
         yield put, drop
+
+
+def _compressed(text: bytes) -> bytes:
+    compressor = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, _MEMORY)
+    return compressor.compress(text) + compressor.flush()
 
 
 def found(content: bytes) -> Iterator[bytes]:

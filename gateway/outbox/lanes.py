@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.model import RECORD, Record
-from gateway.record_kinds import KINDS, OUTPUT, SETTING_FAMILIES, kind_of, start_family, update_family
+from gateway.record_kinds import KINDS, SETTING_FAMILIES, kind_of, start_family, update_family
 
 DEAD = "dead"
 """The lane of dead letters."""
@@ -107,9 +107,9 @@ def updates_lane(line: str, interval_type: str) -> str:
     return f"{line}/{update_family(interval_type)}"
 
 
-def outputs_lane(line: str) -> str:
-    """The lane of the output of a line."""
-    return f"{line}/{OUTPUT.family(None)}"
+def output_lanes(line: str) -> tuple[str, str]:
+    """The lanes of the output of a line: what was made, and what corrects that."""
+    return f"{line}/output", f"{line}/corrections"
 
 
 def parked_lane(line: str) -> str:

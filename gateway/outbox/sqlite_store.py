@@ -35,8 +35,8 @@ IN_USE = "in-use"
 CHECK = "check"
 BALLAST = "ballast"
 
-_LARGE = 2**16
-"""Characters of a transaction that is put in place at once."""
+_LARGE = 2**18
+"""Characters of a transaction that is put in place at once: more than some hundred lines move in a second."""
 _ROW = 32
 """Bytes that a row takes beside its key and text."""
 _MOST_HELD = 2**19

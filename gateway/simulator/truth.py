@@ -28,6 +28,10 @@ MEANING: Mapping[int, tuple[str, str | None]] = {
 TOLERANCE = 1.0
 LEAST_GAP = 1.0
 """Seconds between two requests that Oden asks for."""
+TAKEN_UP = 0.05
+"""Seconds that a request may lie in the kernel before the stand-in, on a busy machine, takes it up: it tells when that
+was, not when the request was written.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +200,7 @@ def _scrap(plant: Mapping[str, float], oden: Mapping[str, float]) -> list[Row]:
 
 def _pace(received: Sequence[float]) -> Row:
     gap = least_gap(received)
-    ok = gap is None or gap >= LEAST_GAP
+    ok = gap is None or gap >= LEAST_GAP - TAKEN_UP
     return Row("least time between requests", f"at least {LEAST_GAP:.3f} s", "-" if gap is None else f"{gap:.3f} s", ok)
 
 

@@ -251,9 +251,13 @@ class Snapshot:
 
     @property
     def headline(self) -> str:
-        """One line for the page and a service manager: what is wrong first, else what was lately, else what waits."""
+        """One line for the page and a service manager: what is wrong now first, else what was lately, else what
+        waits."""
+        now = [problem for problem in self.problems if not problem.over]
+        if now:
+            return now[0].text
         if self.problems:
-            return self.problems[0].text
+            return f"Working, but lately: {self.problems[0].text}"
         if self.hints:
             return f"Working, but {self.hints[0][0].lower()}{self.hints[0][1:]}"
         to_do = self.outbox.to_do

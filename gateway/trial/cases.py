@@ -14,7 +14,7 @@ A file holds one case or a list of them:
 `set` gives values to inputs that are tags or metrics of devices, by name, with their own time where `source_time` says
 one; a message goes to its topic. `gone` names a source, or a device, that cannot be reached any more, `back` a source
 that can be again; so it can as soon as something comes of it. `expect` lists all requests in order; of each body only
-what is written there must be the same.
+what is written there must be the same, and what is null there must not be. `never` has requests of which none may come.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.model_files import config_error, read_model_file
@@ -83,20 +83,28 @@ class Case(_Part):
     line: str | None = None
     begin: Annotated[datetime, BeforeValidator(_time)] = BEGIN
     given: list[Given] = Field(min_length=1)
-    expect: list[dict[str, dict[str, Any]]]
+    expect: list[dict[str, dict[str, Any]]] | None = None
+    never: list[dict[str, dict[str, Any]]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Case":
+        if self.expect is None and not self.never:
+            raise ValueError("write 'expect', the requests that are to come, or 'never', those that are not")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
     """The outcome of a case. `differences` are sentences, none where all is as expected.
 
-    `notices` tell which samples could not be used. `where` is the file and line of the case.
+    `notices` tell which samples could not be used, `came` the requests. `where` is the file and line of the case.
     """
 
     name: str
     where: str
     differences: tuple[str, ...]
     notices: tuple[Notice, ...] = ()
+    came: tuple[RequestPreview, ...] = ()
 
 
 _CASES: TypeAdapter[list[Case]] = TypeAdapter(Annotated[list[Case], BeforeValidator(_as_list)])
@@ -113,9 +121,10 @@ def run_cases(
         where = f"{path}:{node.position.line}"
         plan = _plan(case, plans, where)
         playback = play([plan], _Samples(case, plan, node), coverage)
-        requests = list(previews(playback.causes, [plan], wording))
-        differences = tuple(_differences(case.expect, requests))
-        yield CaseResult(case.name or f"case {number}", where, differences, tuple(playback.notices))
+        requests = tuple(previews(playback.causes, [plan], wording))
+        differences = () if case.expect is None else tuple(_differences(case.expect, requests))
+        differences = (*differences, *_forbidden(case.never, requests))
+        yield CaseResult(case.name or f"case {number}", where, differences, tuple(playback.notices), requests)
 
 
 def _plan(case: Case, plans: Sequence[LinePlan], where: str) -> LinePlan:
@@ -232,6 +241,14 @@ def _differences(
                 yield f"request {index + 1}, {request.path}: {where} is {value!r}, expected was {wanted_value!r}"
 
 
+def _forbidden(never: Sequence[Mapping[str, Mapping[str, Any]]], actual: Sequence[RequestPreview]) -> Iterator[str]:
+    """Sentences about each request that must not be."""
+    for path, body in [entry for request in never for entry in request.items()]:
+        for number, request in enumerate(actual, 1):
+            if request.path == path and not any(_unequal(body, request.body, "")):
+                yield f"request {number} must never be: {request}"
+
+
 _NONE = "nothing"
 
 
@@ -239,5 +256,7 @@ def _unequal(wanted: object, actual: object, where: str) -> Iterator[tuple[str, 
     if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
         for name, value in wanted.items():
             yield from _unequal(value, actual.get(name, _NONE), f"{where}.{name}".lstrip("."))
+    elif wanted is None and actual == _NONE:
+        return
     elif wanted != actual or isinstance(wanted, bool) != isinstance(actual, bool):
         yield where, wanted, actual

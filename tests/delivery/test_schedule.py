@@ -265,3 +265,19 @@ def test_p3_no_two_writes_within_a_second(pauses: list[float], begin: float) -> 
         pace.written(now)
         writes.append(now)
     assert all(after - before >= 1.0 + GUARD / 2 for before, after in itertools.pairwise(writes))
+
+
+def correction(line: str, at: float) -> Work:
+    work = output(line, at)
+    record = work.records[0]
+    assert isinstance(record, Output)
+    return replace(work, lane=f"{line}/corrections", records=(replace(record, corrects=True),))
+
+
+def test_corrections_go_last_and_are_at_most_a_quarter_while_others_wait() -> None:
+    """What is told anew lets what is new go first; where that never ends, each fourth request may be one."""
+    told, new = correction("a", NOW - 60.0), output("b", NOW - 1.0)
+    assert order(told, new) == [new, told]
+    due = plan((told, new), NOW, busy=frozenset(), held={}, has_line=lambda _: True, span=900.0, correction_due=True)
+    assert due.choice is not None
+    assert due.choice.work is told

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.__main__ import main
 from gateway.clock import AnchoredClock
+from gateway.errors import SourceError
+from gateway.sources.opcua.certificates import PkiFolder, thumbprint
 from gateway.sources.opcua.channel import Channel
 from gateway.sources.opcua.session_key import key_file
 from gateway.sources.opcua.source import OpcuaSource
@@ -111,3 +114,46 @@ def _dies(channel: Channel) -> Callable[[], Awaitable[None]]:
         channel.drop()
 
     return close
+
+
+@pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"])
+@pytest.mark.parametrize("user", ["nobody", "name"])
+async def test_p2_a_protected_session_is_taken_up_again(policy: str, user: str, tmp_path: Path) -> None:
+    """With each policy and each kind of user: over a cut nothing is lost, and after a crash no session is left."""
+    server = NodeOpcua(
+        tmp_path / "server",
+        policies=[policy],
+        modes=["SignAndEncrypt"],
+        users={"operator": "right"},
+        capabilities={"maxSessions": 2},
+    )
+    link, pki = Link(server.port), tmp_path / "pki"
+    await link.start()
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    settings: dict[str, object] = {"security": f"{policy}/SignAndEncrypt", "pki": pki}
+    if user == "name":
+        settings |= {"username": "operator", "password": "right"}
+    config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}", **settings)
+    tags = opcua_tags([NODE], config)
+    try:
+        await server.start(L01__State=0)
+        for _ in range(3):  # the first is refused until the server is trusted
+            channel = Channel(config, key_file(tmp_path, "plc"))
+            try:
+                await channel.open(AnchoredClock().now())
+            except SourceError:
+                for each in PkiFolder(pki).certificates("rejected"):
+                    PkiFolder(pki).move(thumbprint(each), "rejected", "trusted")
+            channel.drop()
+        source = OpcuaSource("plc", config, tags, AnchoredClock(), Channel(config, key_file(tmp_path, "plc")))
+        intake = Intake()
+        async with running(source, intake):
+            await wait_until(lambda: intake.values(NODE) == [0], 30)
+            link.cut()
+            await toggled(server, 1, 5)
+            await wait_until(lambda: intake.values(NODE)[-1] == 5, 30)
+        assert list(dict.fromkeys(intake.values(NODE))) == list(range(6))
+        assert intake.notices == []
+    finally:
+        await link.stop()
+        await server.kill()

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.schema import Line
-from gateway.mapping.compile import compile_line
 from gateway.mapping.again import at_once
+from gateway.mapping.compile import compile_line
 from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed

@@ -92,6 +92,9 @@ def test_the_headline_says_the_worst(picture: Snapshot) -> None:
     assert hinted.headline == "Working, but in the last hour data may have been missed once (gaps)."
     assert hinted.healthy
     assert replace(hinted, problems=(problem("Oden refuses the token."),)).headline == "Oden refuses the token."
+    was = replace(problem("A task failed."), over=True)
+    assert replace(hinted, problems=(was, problem("Line 01 is held."))).headline == "Line 01 is held."
+    assert replace(hinted, problems=(was,)).headline == "Working, but lately: A task failed."
 
 
 def test_an_outbox_that_does_not_drain(picture: Snapshot) -> None:

@@ -331,3 +331,53 @@ def _samples(path: Path) -> list[dict[str, Any]]:
 
 def _ordered(samples: list[dict[str, Any]]) -> float:
     return next(float(entry["at"]) for entry in samples if "4711" in str(entry["value"]))
+
+
+NEVER = """
+# Nights are quiet.
+- name: no jam   # ever
+  given: [{at: 1s, set: {state: 1}}, {at: 60s}]
+  never: [{interval/set: {metadata: {category: {name: CATEGORY}}}}]
+- name: absent
+  given: [{at: 1s, set: {state: 1}}, {at: 60s}]
+  expect: [{interval/set: {type: {name: STATE}, END}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("category", "end", "failures"),
+    [
+        ("Down", "end_time: null", []),
+        ("Uptime", "end_time: null", ["request 1 must never be"]),
+        ("Down", "start_time: null", ["start_time is '2026-01-05T06:00:01Z', expected was None"]),
+    ],
+)
+def test_a_case_can_say_what_is_not_to_be(config: Path, category: str, end: str, failures: list[str]) -> None:
+    """Requests that must never come, and parts of one that must not be there."""
+    text = NEVER.replace("CATEGORY", category).replace("END", end)
+    (config.parent / "line.test.yaml").write_text(text, encoding="utf-8")
+    answer = run(config, "test")
+    assert answer.code == bool(failures), answer
+    assert [failure for failure in failures if failure not in answer.output] == []
+
+
+def test_what_came_is_accepted(config: Path) -> None:
+    """It is expected from then on; comments and cases that were right stay as they are."""
+    file = config.parent / "line.test.yaml"
+    file.write_text("# A comment.\n" + CASE.replace("yield: 8", "yield: 9"), encoding="utf-8")
+    assert run(config, "test").code == 1
+    answer = run(config, "test", "--accept")
+    assert (answer.code, answer.problems) == (0, []), answer
+    assert run(config, "test").output.splitlines()[-1] == "2 as expected, 0 not"
+    text = file.read_text(encoding="utf-8")
+    assert text.startswith("# A comment.\n")
+    assert "yield: 8" in text
+    assert "no order, no run" in text
+
+
+def test_what_must_never_be_is_not_accepted(config: Path) -> None:
+    """It goes on failing, and the file stays as it is but for what is expected."""
+    file = config.parent / "line.test.yaml"
+    file.write_text(NEVER.replace("CATEGORY", "Uptime").replace("END", "end_time: null"), encoding="utf-8")
+    assert run(config, "test", "--accept").code == 1
+    assert "never:" in file.read_text(encoding="utf-8")

@@ -214,7 +214,8 @@ class Channel:
         if self._key is not None:
             try:
                 await self._take_up(self._key)
-            except UaError:
+            except UaError as error:
+                log.info("opcua_session_not_taken_up", url=self._config.url, reason=reason_of(error))
                 self._key = None
                 self._client.uaclient.session.reset_authentication_token()
             else:
@@ -225,7 +226,12 @@ class Channel:
     async def _begin(self) -> None:
         self._client.session_timeout = round(SESSION_TIMEOUT * 1000)
         await self._client.create_session()
-        await self._activate()
+        try:
+            await self._activate()
+        except BaseException:
+            with suppress(OSError, UaError):  # else it would be one of the server's few until that drops it
+                await self._client.uaclient.session.close_session(delete_subscriptions=True)
+            raise
 
     async def _take_up(self, key: SessionKey) -> None:
         client: Any = self._client
