@@ -158,9 +158,11 @@ class OdenClient(Objects):
     def _learn(self, answer: Answer, written: float) -> None:
         """Let the pace know how Oden likes it, and what its clock shows."""
         before = self.pace.gap
-        if answer.own and answer.date is not None and answer.status is not None and answer.status < 300:
+        if answer.date is not None and (answer.own or answer.foreign) and answer.status and answer.status < 500:
             now = asyncio.get_running_loop().time()
-            self.server_time.note(answer.date, now, now - written)
+            # A refusal may be somebody else's: it tells no time, and that none is to be waited for.
+            told = answer.date if answer.own and answer.status < 300 else None
+            self.server_time.note(told, now, now - written)
         if answer.status == TOO_FAST:
             self.pace.refused(written, asyncio.get_running_loop().time())
         elif answer.own and answer.status is not None and answer.status < 500:

@@ -85,6 +85,8 @@ async def test_p11_only_a_success_of_odens_over_verified_tls_tells_the_time(tmp_
     told = (await clock_of(answering(date), tmp_path, secure=True)).latest(asyncio.get_running_loop().time())
     assert told is not None
     assert abs(told + asyncio.get_running_loop().time() - time.time() - ahead) < 60.0
+    refused = await clock_of(answering(date, "403 No", b'{"message": "no"}'), tmp_path, secure=True)
+    assert (refused.answers, refused.latest(asyncio.get_running_loop().time())) == (1, None)
     assert (await clock_of(answering(date), tmp_path, secure=False)).answers == 0
     assert (await clock_of(answering(date, "503 Busy", b"busy"), tmp_path, secure=True)).answers == 0
     assert (await clock_of(answering(date, body=b"<html>portal"), tmp_path, secure=True)).answers == 0
