@@ -83,8 +83,14 @@ class History:
 
     def __init__(self) -> None:
         self._lines: dict[str, dict[str, Span]] = {}
+        self._beside: dict[str, Mapping[str, frozenset[str]]] = {}
         self._unsaved: dict[tuple[str, str], None] = {}
         self.changed: dict[str, int] = {}
+
+    def follow(self, line: str, beside: Mapping[str, frozenset[str]]) -> None:
+        """What stands in raw data `beside` an amount, by the amount's name: one entry can hold several amounts, each of
+        which has its own. Of a line of which that was not said, all that is no amount stands beside each."""
+        self._beside[line] = beside
 
     @property
     def size(self) -> int:
@@ -122,7 +128,18 @@ class History:
         for span in self.of(output.line):
             of_the_factory = span.type not in BUILT_IN and span.type != UNKNOWN
             if span.key == output.interval or (of_the_factory and span.covers(output.timestamp)):
-                self._put(replace(span, amounts=_added(span.amounts, output)), quietly=True)
+                self._put(replace(span, amounts=self._added(span.amounts, output)), quietly=True)
+
+    def _added(self, amounts: Amounts, output: Output) -> Amounts:
+        added = dict(amounts)
+        others = output.raw_data.keys() - {*output.amounts}
+        for name in output.amounts:
+            value = output.raw_data[name]
+            beside = self._beside.get(output.line, {}).get(name, others)
+            detail = detail_of({other: said for other, said in output.raw_data.items() if other in beside})
+            if isinstance(value, int | float):
+                added[name] = with_amount(added.get(name, {}), detail, value)
+        return added
 
     def begin(self, span: Span) -> None:
         """An interval that is on, where it is not known yet: what was told of it is older than this file."""
@@ -181,16 +198,6 @@ def _described(span: Span, record: StartInterval | UpdateInterval) -> Span:
 
     about, reason = said("category", "product"), said("reason")
     return replace(span, about=about or span.about, reason=reason or (None if about else span.reason))
-
-
-def _added(amounts: Amounts, output: Output) -> Amounts:
-    detail = detail_of({name: value for name, value in output.raw_data.items() if name not in output.amounts})
-    added = dict(amounts)
-    for name in output.amounts:
-        value = output.raw_data[name]
-        if isinstance(value, int | float):
-            added[name] = with_amount(added.get(name, {}), detail, value)
-    return added
 
 
 def detail_of(raw_data: Mapping[str, Scalar]) -> str:

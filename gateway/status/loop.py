@@ -17,7 +17,7 @@ from gateway.outbox.thread import OutboxThread
 from gateway.status.history_file import Chronicle
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
-from gateway.status.picture import Parts, on_now, snapshot
+from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
 from gateway.status.snapshot import Snapshot
 from gateway.supervisor import Supervisor
 
@@ -46,7 +46,6 @@ class StatusLoop:
         summary: Summary,
         chronicle: Chronicle,
     ) -> None:
-        self._parts = parts
         self._outbox = outbox
         self._problems = problems
         self._supervisor = supervisor
@@ -57,11 +56,14 @@ class StatusLoop:
         self._summary = summary
         self._chronicle = chronicle
         self._lost_lines = 0
+        self.follow(parts)
         self.turned_at = clock.monotonic()
 
     def follow(self, parts: Parts) -> None:
         """Look at other parts from now on."""
         self._parts = parts
+        for plan in parts.plans:
+            self._chronicle.history.follow(plan.key, beside_amounts(plan))
 
     def snapshot(self) -> Snapshot:
         """The picture as it is now."""

@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from gateway.build import described
 from gateway.config.schema import Config, Tone
@@ -204,6 +205,16 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
 def _totals(of: str, amounts: Amounts) -> Iterator[Total]:
     for name, details in amounts.items():
         yield Total(of, name, whole(round(total([*details.values()]), DECIMALS)), details)
+
+
+def beside_amounts(plan: LinePlan) -> dict[str, frozenset[str]]:
+    """What stands in raw data beside each amount, by the amount's name."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for output in filter(None, (plan.output, plan.batch_output)):
+        for entry in chain.from_iterable(output.entries.values()):
+            for name in entry.amount_names:
+                names[name] |= {*dict(entry.fixed), *dict(entry.patterns)}
+    return {name: frozenset(beside) for name, beside in names.items()}
 
 
 def on_now(plan: LinePlan, state: LineState) -> Iterator[Span]:

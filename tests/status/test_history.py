@@ -17,7 +17,7 @@ from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample, Scalar, StartInterval, UpdateInterval
 from gateway.status.history import KEPT, MOST, MOST_DETAILS, History, Span
 from gateway.status.history_file import SPARE, Chronicle, HistoryFile
-from gateway.status.picture import on_now, totals
+from gateway.status.picture import beside_amounts, on_now, totals
 
 T = 1_800_000_000
 RUN = StartInterval("r1", "l", T, "RUN", T, "WO-1007", {"product": "Film"})
@@ -39,6 +39,33 @@ def test_totals_of_a_run_are_those_that_oden_was_told() -> None:
     history.take([RUN, made(T + 60, 10), made(T + 61, 3, "Gel"), made(T + 120, 5), made(T + 121, 1, "Splice")])
     history.take([made(T + 122, -2, "Gel")])
     assert amounts(history, "r1") == {"yield": {"": 15}, "scrap": {"Gel": 1, "Splice": 1}}
+
+
+def test_each_amount_of_an_entry_has_its_own_beside_it() -> None:
+    """Good parts that share an entry with scrap have no scrap code, by the configuration of the line."""
+    line = {
+        "factory": "F",
+        "line": "l",
+        "id": "l",
+        "inputs": {
+            "good": {"source": "plc", "node": "ns=2;i=1", "counter": {}},
+            "bad": {"source": "plc", "node": "ns=2;i=2", "counter": {}},
+            "part": {"source": "mes", "topic": "part"},
+        },
+        "run": {"start": {"when": "good > 0"}, "end": {"when": "good == 0"}, "product": "Film"},
+        "scrap_yield": {
+            "entries": [
+                {"count": "good", "raw_data": {"yield": "{n}"}},
+                {"count": "bad", "raw_data": {"scrap": "{n}", "scrap_code": "Auto"}},
+                {"count": "part.n", "raw_data": {"pieces": "{n}", "by": "{part.who}"}},
+            ]
+        },
+    }
+    history = History()
+    history.follow("l", beside_amounts(compile_line(Line.model_validate(line), ("lines", 0))))
+    raw_data: dict[str, Scalar] = {"yield": 16, "scrap": 3, "scrap_code": "Auto", "pieces": 2, "by": "Anna"}
+    history.take([RUN, Output("o", "l", T, "RUN", "r1", T, raw_data, ("yield", "scrap", "pieces"))])
+    assert amounts(history, "r1") == {"yield": {"": 16}, "scrap": {"Auto": 3}, "pieces": {"Anna": 2}}
 
 
 def test_totals_of_a_shift_are_of_all_that_was_made_in_it() -> None:

@@ -244,7 +244,10 @@ function showSilence() {
 function listen() {
   stream?.close();
   stream = new EventSource("api/changes");
-  stream.onopen = () => parts.clear(); // the first message says everything
+  stream.onopen = () => { // the first message says everything
+    parts.clear();
+    revisions.clear();
+  };
   stream.onmessage = (event) => take(JSON.parse(event.data));
   stream.onerror = () => {
     showSilence();
