@@ -16,14 +16,15 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
   are one only in a session that has never shown DUP (aedes), and not if the id is so low that the broker may have begun
   to count again.
 - Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
-  still have to send, and send it with DUP and any id: so there, with DUP, equal content is enough.
+  still have to send, and send it with DUP and any id. So there, with DUP, equal content is enough on a connection whose
+  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it.
 
 Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
 the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
 when the session has been connected for LEFTOVER since, never by the time away.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -102,6 +103,8 @@ class Session:
         """A new message has got a lower id than the one before, long before all ids were used."""
         self._last_new = 0
         """Id of the last new message of this connection."""
+        self._began_anew = False
+        """This connection has begun with the first of all ids: the broker knows of none before it that is in use."""
         self._receipts: dict[int, Unconfirmed] = {}
         """By place; places only grow."""
         self._by_id: dict[int, int] = {}
@@ -199,6 +202,8 @@ class Session:
         """What this QoS 1 PUBLISH is; `digest` stands for topic and payload. To be called for every one, whatever
         becomes of it. A new one is unconfirmed from now on, and a redelivery is so again."""
         self._number += 1
+        if self._number == 1:
+            self._began_anew = packet_id == 1
         before = self.counting, self.dup_seen
         self.counting &= packet_id == self._number
         self.dup_seen |= dup
@@ -277,10 +282,10 @@ class Session:
         if place is not None and self._receipts[place].digest == digest:
             silent = not self.dup_seen and self._receipts[place].epoch < self._epoch and packet_id > self._number
             return place if dup or silent else None
-        return next(filter(self._is_left, self._alike(digest)), None) if dup and self.reuses else None
-
-    def _alike(self, digest: str) -> Iterator[int]:
-        return (place for place, other in self._view if other == digest)
+        if not (dup and self.reuses):
+            return None
+        alike = [place for place, other in self._view if other == digest and self._is_left(place)]
+        return alike[0] if alike and (self._began_anew or len(alike) == 1) else None
 
     def _is_left(self, place: int) -> bool:
         """Whether a receipt is there that an earlier connection has left."""

@@ -9,7 +9,7 @@ UNSUBSCRIBE is not answered, pings ask; and a broker that twice ended the connec
 from collections import deque
 from dataclasses import dataclass
 
-GAP = 0.05
+GAP = 0.01
 """Seconds between two questions at the least."""
 ANSWER = 5.0
 """Seconds after which another question is asked beside one that is not answered."""

@@ -32,12 +32,16 @@ KEEP_IDS = [
 ]
 USE_IDS_AGAIN = [
     *((scenario, broker) for broker in ("rabbitmq", "nats") for scenario in (*CUT, "broker-restarted")),
-    *(("schedule", broker) for broker in ("rabbitmq", "nats")),
     ("broker-killed", "rabbitmq"),
     ("many-unacknowledged", "rabbitmq-wide"),
     ("blocked", "nats"),
 ]
-WITH_ID = [("broker-killed", "nats"), ("frozen-and-killed", "rabbitmq"), ("never-received-and-cut", "nats")]
+WITH_ID = [
+    ("broker-killed", "nats"),
+    ("frozen-and-killed", "rabbitmq"),
+    ("never-received-and-cut", "nats"),
+    *(("schedule", broker) for broker in ("rabbitmq", "nats")),
+]
 
 
 class Subscriber:

@@ -73,6 +73,7 @@ def essence(session: Session) -> object:
         session.dup_seen,
         session.reuses,
         session._last_new,
+        session._began_anew,
         session._number,
         view,
         (*session._begins,),

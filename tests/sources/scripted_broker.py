@@ -81,7 +81,8 @@ class ScriptedBroker:
             self._model, packet = self._chances.choice(steps)
             self.sent.append(packet)
             topic, payload = self.messages[packet.message]
-            body = len(topic).to_bytes(2, "big") + topic.encode() + packet.packet_id.to_bytes(2, "big") + payload
+            name = topic.encode()
+            body = len(name).to_bytes(2, "big") + name + packet.packet_id.to_bytes(2, "big") + payload
             self._write(0x3A if packet.dup else 0x32, body)
 
     def _write(self, first: int, body: bytes) -> None:
