@@ -6,7 +6,9 @@ beginning is stored anew, and rows that lie before the beginnings of all lines a
 once, and what is kept is bounded in time and in bytes.
 """
 
+import base64
 import json
+import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -67,7 +69,7 @@ class Horizon:
     async def load(self) -> None:
         """Read what is there. To be called once, before `line`."""
         for number, text in await self._ask(Outbox.heard):
-            row = json.loads(text)
+            row = _unpacked(text)
             self._read.append(row["lines"])
             self._add(_Row(number, row["at"], len(text)))
 
@@ -75,7 +77,7 @@ class Horizon:
         """The line with this state as it was stored. Where its trail cannot be understood, or a part of it is no longer
         there, the line begins with none."""
         begun = await self._ask(Outbox.trail, plan.key)
-        said = self._read or [json.loads(row)["lines"] for _, row in await self._ask(Outbox.heard)]
+        said = self._read or [_unpacked(row)["lines"] for _, row in await self._ask(Outbox.heard)]
         line = _restored(plan, state, begun, [row[plan.key] for row in said if plan.key in row])
         self._lines[plan.key] = line
         if line.base is not None:
@@ -94,7 +96,7 @@ class Horizon:
         self._read = []
         at = max(at, self._newest)
         said = {key: added for key, line in moved.items() if (added := addition(self._lines.get(key), line))}
-        row = json.dumps({"at": at, "lines": said}, separators=(",", ":"), default=repr) if said else ""
+        row = _packed({"at": at, "lines": said}) if said else ""
         anew = {key: line for key, line in moved.items() if self._is_missing(key, line)}
         self._lines.update(moved)
         beginnings = {key: text for key, line in anew.items() if (text := self._begin(key, line, at))}
@@ -148,6 +150,16 @@ class Horizon:
     def _add(self, row: _Row) -> None:
         self._rows.append(row)
         self._size += row.size
+
+
+def _packed(row: object) -> str:
+    """A row as it is stored: what lines hear is much alike, so that it takes a quarter of the room."""
+    text = json.dumps(row, separators=(",", ":"), default=repr)
+    return base64.b85encode(zlib.compress(text.encode(), 3)).decode()
+
+
+def _unpacked(text: str) -> Any:
+    return json.loads(zlib.decompress(base64.b85decode(text)))
 
 
 def _first(line: Feed, at: float) -> float:
