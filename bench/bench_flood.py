@@ -62,7 +62,7 @@ async def delays(folder: Path, rubbish: bytes) -> list[float]:
     with Mosquitto(folder / "broker", ["autosave_on_changes false", "autosave_interval 0"]) as broker:
         outbox, clock = OutboxThread(), AnchoredClock()
         await outbox.open(lambda: open_outbox(folder / "outbox", limit=2**30, min_free=0.0, span=900.0))
-        intake = Intake(outbox, [line(0)], clock, lambda: None, lambda _: None)
+        intake = Intake(outbox, [line(0)], clock, lambda _: None, lambda _: None)
         await intake.load()
 
         async def take(arrival: Arrival) -> None:

@@ -135,7 +135,7 @@ async def gateway(
     await asyncio.to_thread(queue, broker, "edge", lines)
     outbox, clock = SlowDisk(delay) if delay else OutboxThread(), AnchoredClock()
     await outbox.open(lambda: open_outbox(folder, limit=2**30, min_free=0.0, span=900.0))
-    intake = Intake(outbox, plans, clock, lambda: None, lambda _: None)
+    intake = Intake(outbox, plans, clock, lambda _: None, lambda _: None)
     await intake.load()
     config = MqttConfig.model_validate({"type": "mqtt", "url": broker.url, "client_id": "edge", "version": "5"})
     topics = [f"plant/{number}/{kind}" for number in range(lines) for kind in ("order", "scrap")]

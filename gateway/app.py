@@ -17,6 +17,7 @@ import structlog
 
 from gateway import clock_control, control, ntp
 from gateway.build import described
+from gateway.children import EDGES, SOURCES, core_child, edge_child, source_child
 from gateway.clock import AnchoredClock, Clock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
@@ -28,6 +29,7 @@ from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
+from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
@@ -40,6 +42,7 @@ from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
+from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
 from gateway.status.loop import SHOWN, StatusLoop
 from gateway.status.notify import Systemd, Watchdog
@@ -51,17 +54,11 @@ from gateway.trial import control_handlers as explain_handlers
 
 log = structlog.get_logger()
 
-GRACE = 10.0
-"""Seconds that intake gets to commit, and requests under way to be answered, when the gateway is stopped."""
-
 CLOSING = 2.0
 """Seconds in which what was taken in may be acknowledged while the sources are still connected."""
 
 STARTING = 120.0
 """Seconds more that systemd is to wait for the start, said four times as often while the outbox is being opened."""
-
-SOURCES, CORE, EDGES = range(3)
-"""The stages of the shutdown, in their order."""
 
 
 class App:
@@ -82,6 +79,7 @@ class App:
         self._tables = Tables(loaded, self._clock)
         self._reload = Reload(reread, self._clock)
         self._outbox = OutboxThread()
+        self._chronicle = Chronicle(loaded.config.outbox.directory / HISTORY_FILE)
         self._clients = AsyncExitStack()
         self._sources: dict[str, Source] = {}
         self._takes_in = False
@@ -107,6 +105,7 @@ class App:
                 live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
             )
         )
+        await self._chronicle.load()
         try:
             if config.oden.rate > MAX_RATE:
                 log.warning("faster_than_oden_permits", requests_per_second=config.oden.rate, url=config.oden.url)
@@ -123,6 +122,7 @@ class App:
                     await self._serve(stop, None)
         finally:
             self._journal.close()
+            await self._chronicle.save()
             await self._outbox.close()
             self._watchdog.end()
         log.info("gateway_stopped")
@@ -146,7 +146,7 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
         await self._begin_delivery()
-        intake = self._intake = Intake(outbox, self._plans, self._clock, self._wake, self._journal.noticed)
+        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
         handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
@@ -161,15 +161,16 @@ class App:
             journal=self._journal,
             systemd=self._systemd,
             summary=await outbox(Outbox.summary, SHOWN),
+            chronicle=self._chronicle,
         )
         log.info("gateway_started", version=described(), lines=len(self._plans), sources=len(self._sources))
         self._systemd.ready()
         waiting, reload = self._clock_watch, self._reload
         try:
             for child in (
-                _edge("status", status),
+                edge_child("status", status),
                 self._page(),
-                _edge("control", await self._control(handlers)),
+                edge_child("control", await self._control(handlers)),
                 *self._table_children(),
                 Child(
                     name="start",
@@ -197,6 +198,11 @@ class App:
     def _wake(self) -> None:
         self._drain.wake()
 
+    def _stored(self, records: Sequence[Record]) -> None:
+        """Records were committed."""
+        self._chronicle.history.take(records)
+        self._wake()
+
     async def _begin(self, known: KnownTime | None, seen_until: float) -> None:
         """Once it is known what time it is, take in and deliver."""
         supervisor, watch = self._supervisor, self._clock_watch
@@ -210,10 +216,10 @@ class App:
             with watch.busy():
                 await recollect(self._outbox, self._client, self._plans, self._clock.now())
             await self._intake.load()
-        for child in (_core("intake", self._intake), _core("delivery", self._drain)):
+        for child in (core_child("intake", self._intake), core_child("delivery", self._drain)):
             supervisor.start(child)
         for source in self._sources.values():
-            supervisor.start(_source(source, self._intake))
+            supervisor.start(source_child(source, self._intake))
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
@@ -265,10 +271,10 @@ class App:
                 await supervisor.stop("delivery")
                 await self._begin_delivery()
                 if self._takes_in:
-                    supervisor.start(_core("delivery", self._drain))
+                    supervisor.start(core_child("delivery", self._drain))
             self._status.follow(self._parts())
             for name in touched if self._takes_in else ():
-                supervisor.start(_source(self._sources[name], self._intake))
+                supervisor.start(source_child(self._sources[name], self._intake))
             if change.page:
                 await supervisor.replace(self._page())
             await supervisor.stop("tables")
@@ -309,15 +315,13 @@ class App:
             self._started_at,
             self._supervisor.failing,
             self._conditions,
+            self._chronicle.history,
         )
 
     def _page(self) -> Child:
-        section = self._loaded.config.status
-        token = section.token.get_secret_value() if section.token is not None else None
-        server = StatusServer(
-            section.listen, self._status.snapshot, self._supervisor.stuck, hosts=section.hosts, token=token
-        )
-        return _edge("page", server)
+        status, section = self._status, self._loaded.config.status
+        page = StatusServer.configured(section, status.snapshot, self._supervisor.stuck, self._chronicle.history)
+        return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
         tables = self._tables
@@ -343,27 +347,6 @@ class App:
 
     def _conditions(self) -> Iterable[Condition]:
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
-
-
-def _source(source: Source, intake: Intake) -> Child:
-    run = partial(source.run, intake.take)
-    return Child(name=f"source {source.name}", run=run, turned_at=lambda: source.turned_at, stage=SOURCES)
-
-
-def _core(name: str, part: Intake | Drain) -> Child:
-    return Child(
-        name=name,
-        run=part.run,
-        turned_at=lambda: part.turned_at,
-        vital=True,
-        stage=CORE,
-        request_stop=part.stop,
-        grace=GRACE,
-    )
-
-
-def _edge(name: str, part: StatusLoop | StatusServer | control.Control) -> Child:
-    return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
 
 
 def make_sources(

@@ -51,11 +51,11 @@ class Committer:
         repeats: Repeats,
         horizon: Horizon,
         clock: Clock,
-        on_stored: Callable[[], None],
+        on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         on_end: Callable[[], None],
     ) -> None:
-        """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any,
+        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices,
         `on_end` when a commit is over or was given up."""
         self._ask = ask
         self._repeats = repeats
@@ -214,7 +214,7 @@ class Committer:
         self._after += under_way.done
         self._after += [partial(window.acknowledged, self._clock.monotonic()) for window in under_way.windows]
         if under_way.commit.records:
-            self._after.append(self._on_stored)
+            self._after.append(partial(self._on_stored, under_way.commit.records))
         if under_way.commit.notices:
             self._after.append(partial(self._on_noticed, under_way.commit.notices))
         self.finish()

@@ -29,7 +29,7 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Notice
+from gateway.model import Notice, Record
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -62,10 +62,10 @@ class Intake:
         outbox: OutboxThread,
         plans: Sequence[LinePlan],
         clock: Clock,
-        on_stored: Callable[[], None],
+        on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
     ) -> None:
-        """`on_stored` is called after each commit that held records, `on_noticed` with the notices of each with any."""
+        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices."""
         self._outbox = outbox
         self._clock = clock
         self._queue: deque[Arrival] = deque()

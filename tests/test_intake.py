@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from gateway.config.schema import Line
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import RECORD, Contact, Moment, Notice, Sample
+from gateway.model import RECORD, Contact, Moment, Notice, Record, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -68,7 +68,7 @@ class Rig:
         await self.outbox.open(lambda: opened(self.directory))
         self.clock = LoopClock(EPOCH)
 
-        def stored() -> None:
+        def stored(_: Sequence[Record]) -> None:
             self.stored += 1
 
         intake = Intake(self.outbox, [self.plan], self.clock, stored, self.noticed.extend)

@@ -51,10 +51,10 @@ class Throttle:
             window = self._windows.get((notice.kind, notice.source, notice.address))
             if window is None:
                 self._windows[notice.kind, notice.source, notice.address] = _Window(now + WINDOW)
-                told.append(LogLine(notice, 0))
+                told.append(LogLine(notice, notice.count - 1))
             else:
                 window.newest = notice
-                window.count += 1
+                window.count += notice.count
         return told
 
     def _due(self, now: float) -> list[LogLine]:

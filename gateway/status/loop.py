@@ -14,9 +14,10 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import Summary
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.status.history_file import Chronicle
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
-from gateway.status.picture import Parts, snapshot
+from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
 from gateway.status.snapshot import Snapshot
 from gateway.supervisor import Supervisor
 
@@ -43,8 +44,8 @@ class StatusLoop:
         journal: Journal,
         systemd: Systemd,
         summary: Summary,
+        chronicle: Chronicle,
     ) -> None:
-        self._parts = parts
         self._outbox = outbox
         self._problems = problems
         self._supervisor = supervisor
@@ -53,12 +54,16 @@ class StatusLoop:
         self._journal = journal
         self._systemd = systemd
         self._summary = summary
+        self._chronicle = chronicle
         self._lost_lines = 0
+        self.follow(parts)
         self.turned_at = clock.monotonic()
 
     def follow(self, parts: Parts) -> None:
         """Look at other parts from now on."""
         self._parts = parts
+        for plan in parts.plans:
+            self._chronicle.history.follow(plan.key, beside_amounts(plan))
 
     def snapshot(self) -> Snapshot:
         """The picture as it is now."""
@@ -73,8 +78,19 @@ class StatusLoop:
             self._note_failures()
             picture = self.snapshot()
             self._journal.look(picture.sources)
+            await self._remember(picture)
             self._systemd.status(picture.headline)
             await asyncio.sleep(EVERY)
+
+    async def _remember(self, picture: Snapshot) -> None:
+        """What is known of each line goes into the chronicle, also what is older than it."""
+        history, parts = self._chronicle.history, self._parts
+        for plan in parts.plans:
+            for span in on_now(plan, parts.intake.state(plan.key)):
+                history.begin(span)
+        for line in picture.lines:
+            history.know(line.key, line.unknown_since, picture.now)
+        await self._chronicle.keep(picture.now)
 
     async def _read_outbox(self) -> None:
         """An outbox that cannot be read is shown, and the last picture of it stays. A damaged one ends the process."""

@@ -2,8 +2,9 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from gateway.build import described
 from gateway.config.schema import Config, Tone
@@ -16,12 +17,14 @@ from gateway.mapping.coverage import missed, without_value
 from gateway.mapping.hearing import known_until
 from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
+from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.entries import Summary
 from gateway.sources.base import Source
 from gateway.status import findings
+from gateway.status.history import Amounts, History, Span, detail_of, with_amount
 from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
@@ -34,6 +37,7 @@ from gateway.status.snapshot import (
     Snapshot,
     SourceStatus,
     StateStatus,
+    Total,
 )
 from gateway.status.words import began, in_words
 
@@ -52,6 +56,7 @@ class Parts:
     """By name, why a task fails again and again."""
     conditions: Callable[[], Iterable[Condition]]
     """What is wrong with the process itself: its clock, its tables."""
+    history: History
 
 
 def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
@@ -62,7 +67,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
     tones = shown_as(parts.config)
-    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {})) for plan in parts.plans)
+    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {}), now) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
@@ -138,7 +143,7 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
 
 
 def _line(
-    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone]
+    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone], now: float
 ) -> LineStatus:
     """`away` are the sources that are not connected, with since when; `tones` how categories of the line are shown."""
     state = parts.intake.state(plan.key)
@@ -163,6 +168,9 @@ def _line(
         without_value=tuple(without_value(plan, state)),
         missed=missed(state),
         tone=tones.get(meaning.category) if meaning else None,
+        tones=tones,
+        totals=tuple(totals(plan, state, parts.history, now)),
+        revision=parts.history.changed.get(plan.key, 0),
         unknown_since=unknown_since(plan, state, away),
         batch=_interval(state.batches),
         intervals={
@@ -171,6 +179,55 @@ def _line(
             if (on := _interval(state.intervals.get(interval.type, IntervalsState()))) is not None
         },
     )
+
+
+def totals(plan: LinePlan, state: LineState, history: History, now: float) -> Iterator[Total]:
+    """What was made in the run, in the batch, and in each shift of a calendar that is on: what Oden was told, and of
+    run and batch what is yet to be told.
+    """
+    for of, intervals, output in (("RUN", state.runs, state.output), ("BATCH", state.batches, state.batch_output)):
+        if intervals.current is None:
+            continue
+        span = history.span(plan.key, intervals.current.interval)
+        amounts = dict(span.amounts) if span is not None else {}
+        for amount in output.pending:
+            if owner(intervals, amount.at) is intervals.current:
+                detail = detail_of(dict(amount.key.raw_data))
+                for name in amount.key.amount_names:
+                    amounts[name] = with_amount(amounts.get(name, {}), detail, amount.amount)
+        yield from _totals(of, amounts)
+    for interval in plan.intervals:
+        if isinstance(interval.start, ShiftCalendar):
+            span = history.on(plan.key, interval.type, now)
+            yield from _totals(interval.type, span.amounts if span is not None else {})
+
+
+def _totals(of: str, amounts: Amounts) -> Iterator[Total]:
+    for name, details in amounts.items():
+        yield Total(of, name, whole(round(total([*details.values()]), DECIMALS)), details)
+
+
+def beside_amounts(plan: LinePlan) -> dict[str, frozenset[str]]:
+    """What stands in raw data beside each amount, by the amount's name."""
+    names: dict[str, set[str]] = defaultdict(set)
+    for output in filter(None, (plan.output, plan.batch_output)):
+        for entry in chain.from_iterable(output.entries.values()):
+            for name in entry.amount_names:
+                names[name] |= {*dict(entry.fixed), *dict(entry.patterns)}
+    return {name: frozenset(beside) for name, beside in names.items()}
+
+
+def on_now(plan: LinePlan, state: LineState) -> Iterator[Span]:
+    """The intervals of a line that are on, by what is remembered of it."""
+    for type_, intervals in (("RUN", state.runs), ("BATCH", state.batches), *state.intervals.items()):
+        on = intervals.current
+        if on is not None:
+            about = on.product if type_ == "RUN" else None
+            yield Span(on.interval, plan.key, type_, on.start, name=on.name, about=about)
+    states = state.states
+    if states.interval is not None and states.meaning is not None:
+        category, reason = states.meaning
+        yield Span(states.interval, plan.key, "STATE", states.earliest_start - 1, about=category, reason=reason)
 
 
 def shown_as(config: Config) -> dict[str, dict[str, Tone]]:

@@ -92,12 +92,25 @@ class IntervalStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """How much of `name`, which is the plant's own word in its raw data, was made in the interval of type `of` that is
+    on; `details` by what else the raw data says."""
+
+    of: str
+    name: str
+    amount: int | float
+    details: Mapping[str, int | float]
+
+
+@dataclass(frozen=True, slots=True)
 class LineStatus:
     """One line. `held` says why nothing of it is delivered, None while it is; `waiting` is how many of its records are
     not at Oden yet. `tone` is how the page shows the state, None where the configuration does not say.
 
     `unknown_since`: what is said of the line has not been known to be so since then, because a source is away or an
     input that it rests on is quiet; None where it is known. `batch` and, by type, `intervals` are those that are on.
+    `totals` are of run, batch and shift. `tones` is how each category is shown, and `revision` another number when the
+    line's timeline is another.
 
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
@@ -120,6 +133,9 @@ class LineStatus:
     unknown_since: float | None = None
     batch: IntervalStatus | None = None
     intervals: Mapping[str, IntervalStatus] = field(default_factory=dict)
+    totals: tuple[Total, ...] = ()
+    tones: Mapping[str, Tone] = field(default_factory=dict)
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

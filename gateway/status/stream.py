@@ -38,6 +38,7 @@ SLOW = frozenset(
         "headline",
         "doubtful",
         "totals",
+        "revision",
     }
 )
 """Fields that move all the time."""

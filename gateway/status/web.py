@@ -16,8 +16,10 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from gateway.config.schema import Status
 from gateway.errors import GatewayError
 from gateway.status.guard import admission, at_most, may_read, own_names
+from gateway.status.history import History
 from gateway.status.metrics import Metrics
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
@@ -28,6 +30,7 @@ STATIC = {
     "/": ("index.html", "text/html"),
     "/wall": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
+    "/timeline.js": ("timeline.js", "text/javascript"),
     "/page.js": ("page.js", "text/javascript"),
     "/words.js": ("words.js", "text/javascript"),
     "/lines.js": ("lines.js", "text/javascript"),
@@ -70,12 +73,14 @@ class StatusServer:
         snapshot: Callable[[], Snapshot],
         alive: Callable[[], str | None],
         *,
+        history: History | None = None,
         hosts: Sequence[str] = (),
         token: str | None = None,
     ) -> None:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
+        self._history = history or History()
         self._names, self._token = own_names(listen, hosts), token
         self._metrics = Metrics(snapshot)
         self._streams = 0
@@ -84,6 +89,14 @@ class StatusServer:
         self._listening: asyncio.Server | None = None
         self._address = self._host, self._port
         self.turned_at = time.monotonic()
+
+    @classmethod
+    def configured(
+        cls, section: Status, snapshot: Callable[[], Snapshot], alive: Callable[[], str | None], history: History
+    ) -> Self:
+        """As `section` has it."""
+        token = section.token.get_secret_value() if section.token is not None else None
+        return cls(section.listen, snapshot, alive, history=history, hosts=section.hosts, token=token)
 
     async def run(self) -> None:
         """Serve until cancelled. A taken port is no reason not to take data in, so this is a task like any other."""
@@ -137,6 +150,7 @@ class StatusServer:
             app.router.add_get(path, _static(name, content_type))
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/line", self._line)
+        app.router.add_get("/api/timeline", self._timeline)
         app.router.add_get("/api/changes", self._changes, allow_head=False)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -152,6 +166,12 @@ class StatusServer:
         lines: Any = as_json(self._snapshot())["lines"]
         line = next((line for line in lines if line["key"] == request.query.get("key")), None)
         return web.json_response(line, status=200 if line is not None else 404)
+
+    async def _timeline(self, request: web.Request) -> web.Response:
+        """By line the states and runs of the last hours, or of one line alone, and when nothing was known of it."""
+        keys = request.query.getall("key", None) or [line.key for line in self._snapshot().lines]
+        lines = {key: [span.shown for span in self._history.of(key) if span.is_on_timeline] for key in keys}
+        return _packed(web.json_response(lines))
 
     async def _changes(self, request: web.Request) -> web.StreamResponse:
         """What the page shows, and then what of it changes, as server-sent events of the form

@@ -151,7 +151,7 @@ class _Process:
         outbox = cast("OutboxThread", self.outbox)
         self.drain = Drain(outbox, cast("OdenClient", wire), self.clock, settings, lines)
         plans = [story.plan for story in world.mapped if story.plan is not None]
-        self.intake = Intake(outbox, plans, self.clock, self.drain.wake, self._noticed)
+        self.intake = Intake(outbox, plans, self.clock, lambda _: self.drain.wake(), self._noticed)
         self.supervisor = Supervisor(self.clock)
         self.taking_in = False
         self.fed = 0

@@ -139,7 +139,7 @@ async def test_p6_intake_goes_on_where_the_user_chose_to_lose_output(tmp_path: P
     await outbox(fill, Floor(), 8_000)
     before = (await outbox(Outbox.summary, 0)).totals.given_up
     intake = Intake(
-        outbox, [compile_line(LINE, ("lines", 0))], LoopClock(1_800_000_000.0), lambda: None, lambda _: None
+        outbox, [compile_line(LINE, ("lines", 0))], LoopClock(1_800_000_000.0), lambda _: None, lambda _: None
     )
     await intake.load()
     task = asyncio.create_task(intake.run())

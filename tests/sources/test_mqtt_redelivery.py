@@ -75,7 +75,7 @@ class Gateway:
         """Whatever has not been committed when this is left is gone."""
         outbox, clock = OutboxThread(), AnchoredClock()
         await outbox.open(lambda: open_outbox(self._directory, limit=2**30, min_free=0.0, span=900.0))
-        intake = Intake(outbox, [self._plan], clock, lambda: None, lambda _: None)
+        intake = Intake(outbox, [self._plan], clock, lambda _: None, lambda _: None)
         await intake.load()
         config = mqtt_config(self._broker.url, version="3.1.1")
         source = MqttSource("floor", config, [ORDER, SCRAP], clock)

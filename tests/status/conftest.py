@@ -16,6 +16,7 @@ from gateway.status.snapshot import (
     Snapshot,
     SourceStatus,
     StateStatus,
+    Total,
 )
 
 NOW = 1_795_334_400.0  # 2026-11-22T08:00:00Z
@@ -41,6 +42,8 @@ def line(number: int) -> LineStatus:
         waiting=5,
         tone="stopped",
         unknown_since=NOW - 60,
+        tones={"Unplanned Downtime": "stopped"},
+        totals=(Total("RUN", "scrap", 5, {"Splice": 3, "": 2}),),
         batch=IntervalStatus("4711-2", NOW - 3600),
         intervals={"Operator": IntervalStatus("Anna", NOW - 7200)},
     )

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from gateway.errors import DamagedRow, OutboxError, SourceError
 from gateway.health import Problems
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
+from gateway.status.history_file import Chronicle
 from gateway.status.loop import StatusLoop
 from gateway.supervisor import Failure, Supervisor
 from tests.campaign.virtual import simulate
@@ -30,7 +32,7 @@ class Rig:
         self.said: list[str] = []
         quiet: Any = SimpleNamespace(look=lambda _: None, status=self.said.append, observe=lambda *_: None)
         self.loop = StatusLoop(
-            cast("Any", None),
+            cast("Any", SimpleNamespace(plans=())),
             cast("Any", self._ask),
             self.problems,
             self.supervisor,
@@ -39,8 +41,9 @@ class Rig:
             journal=quiet,
             systemd=quiet,
             summary=self.outbox.summary(1),
+            chronicle=Chronicle(Path("/nowhere/page-history.jsonl")),
         )
-        picture: Any = SimpleNamespace(sources=(), headline="a headline")
+        picture: Any = SimpleNamespace(sources=(), headline="a headline", lines=(), now=self.clock.now())
         self.loop.snapshot = lambda: picture  # type: ignore[method-assign]
 
     async def _ask(self, call: Callable[..., Any], *args: Any) -> Any:

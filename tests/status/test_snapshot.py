@@ -54,6 +54,9 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "tone": "stopped",
         "unknown_since": "2026-11-22T07:59:00.000Z",
         "batch": {"name": "4711-2", "since": "2026-11-22T07:00:00.000Z"},
+        "totals": [{"of": "RUN", "name": "scrap", "amount": 5, "details": {"Splice": 3, "": 2}}],
+        "tones": {"Unplanned Downtime": "stopped"},
+        "revision": 0,
         "intervals": {"Operator": {"name": "Anna", "since": "2026-11-22T06:00:00.000Z"}},
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}

@@ -121,3 +121,38 @@ async def test_what_goes_wrong_is_told_in_the_log_and_on_the_page(plant: Plant) 
     lines = plant.logged("payload_rejected")
     assert sum(1 + line.get("withheld", 0) for line in lines) == 200
     assert len(lines) <= 3
+
+
+async def test_a_crash_takes_neither_totals_nor_times_from_the_page(plant: Plant) -> None:
+    """What was told of the run stands on the page again after a kill, and goes on; a stop of the PLC greys the line."""
+    await plant.opcua.add("L01.Good", 10)
+
+    def line() -> Any:
+        return (plant.said() or {"lines": [{"totals": [], "unknown_since": None}]})["lines"][0]
+
+    def scrap() -> Any:
+        return next((total for total in line()["totals"] if (total["of"], total["name"]) == ("RUN", "scrap")), None)
+
+    def kept() -> bool:
+        file = plant.log.parent / "outbox" / "page-history.jsonl"
+        return file.exists() and any('"scrap":{"Splice":3' in text for text in file.read_text().splitlines())
+
+    process = plant.start()
+    try:
+        await wait_until(lambda: plant.said() and all(source["connected"] for source in plant.said()["sources"]))
+        await plant.say("l01/order", {"number": "A1"})
+        await plant.say("l01/scrap", {"qty": 3, "code": "Splice"})
+        await wait_until(kept)
+        process.kill()
+        await asyncio.to_thread(process.wait, PATIENCE)
+        process = plant.start()
+        await wait_until(lambda: scrap() is not None)
+        assert scrap() == {"of": "RUN", "name": "scrap", "amount": 3, "details": {"Splice": 3}}
+        await plant.say("l01/scrap", {"qty": 4, "code": "Jam"})
+        await wait_until(lambda: scrap()["details"] == {"Splice": 3, "Jam": 4})
+        await wait_until(lambda: line()["unknown_since"] is None)
+        await plant.opcua.stop()
+        await wait_until(lambda: line()["unknown_since"] is not None)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(process.wait, PATIENCE)

@@ -18,12 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
+from gateway.model import StartInterval
 from gateway.status.guard import has_token
+from gateway.status.history import History
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
 from gateway.status.web import StatusServer
 from tests.status.conftest import problem
 
-SCRIPTS = ("words.js", "lines.js", "page.js")
+SCRIPTS = ("words.js", "timeline.js", "lines.js", "page.js")
 PATHS = (
     "/",
     "/wall",
@@ -31,6 +33,7 @@ PATHS = (
     *(f"/{name}" for name in SCRIPTS),
     "/icon.svg",
     "/api/status",
+    "/api/timeline",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -286,6 +289,25 @@ async def test_the_inputs_of_one_line(served: Served) -> None:
     assert (await served.ask("/api/line?key=nobody")).status == 404
 
 
+async def test_the_timeline_of_a_line(picture: Snapshot) -> None:
+    """Its states and runs; of all lines, or of those that are asked for."""
+    history = History()
+    history.take(
+        [StartInterval(f"s{n}", "Factory A/Line 02", 1, "STATE", n, None, {"category": "Uptime"}) for n in range(3)]
+    )
+    history.take([StartInterval("o", "Factory A/Line 02", 1, "Operator", 1)])
+    async with (
+        StatusServer("127.0.0.1:0", lambda: picture, lambda: None, history=history) as server,
+        aiohttp.ClientSession() as client,
+    ):
+        served = Served(Gateway(picture), server.url, client)
+        everything = json.loads((await served.ask("/api/timeline")).text)
+        assert [*everything] == ["Factory A/Line 01", "Factory A/Line 02"]
+        assert [span["start"] for span in everything["Factory A/Line 02"]] == [0, 1, 2]
+        one = json.loads((await served.ask("/api/timeline?key=Factory%20A/Line%2002&key=nobody")).text)
+        assert one == {"Factory A/Line 02": everything["Factory A/Line 02"], "nobody": []}
+
+
 async def test_the_first_paint_is_small(served: Served) -> None:
     """The page with forty lines, with all that it needs, is under 100 KB on the wire."""
     line = served.gateway.snapshot.lines[0]
@@ -293,7 +315,7 @@ async def test_the_first_paint_is_small(served: Served) -> None:
     served.gateway.snapshot = replace(served.gateway.snapshot, lines=lines)
     size = 0
     async with aiohttp.ClientSession(auto_decompress=False) as client:
-        for path in PATHS[1:-4]:
+        for path in PATHS[1:-3]:
             async with client.get(served.url + path) as answer:
                 size += len(await answer.read())
         async with client.get(served.url + "/api/changes", headers={"Accept-Encoding": "gzip"}) as answer:
@@ -417,4 +439,7 @@ def test_the_script_finds_its_places() -> None:
     """
     calls = re.findall(r'\blist\(\w+, "(\w+)", "(\w+)"', "".join(map(static, SCRIPTS)))
     assert {name for name, _ in calls} == Page().named("data-list")
-    assert {template for _, template in calls} == set(re.findall(r'<template id="(\w+)">', static("index.html")))
+    drawn = {"bar", "gap"}  # of the timeline, which has as many as it needs
+    assert {template for _, template in calls} | drawn == set(
+        re.findall(r'<template id="(\w+)">', static("index.html"))
+    )

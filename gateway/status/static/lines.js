@@ -1,6 +1,8 @@
 // The lines, each as a card, with how many are how, and which of them are shown.
 "use strict";
 
+const isWall = location.pathname.endsWith("/wall");
+
 /** How a line is counted and coloured: by what the configuration says of its state, never by the words. */
 const TONES = { running: "running", planned: "planned stop", stopped: "stopped" };
 
@@ -30,6 +32,15 @@ function inVain(line) {
   return parts.join(" ");
 }
 
+/** What was made in the run, batch or shift, in the plant's own words; what kinds it was of stands in brackets. */
+function madeIn(line, of) {
+  return line.totals.filter((total) => total.of === of).map((total) => {
+    const kinds = Object.entries(total.details).filter(([name, n]) => name && n);
+    const said = isWall || kinds.length < 2 && kinds.length === Object.keys(total.details).length ? "" : kinds.map(([name, n]) => `${n.toLocaleString("en")} ${name}`).join(", ");
+    return `${total.amount.toLocaleString("en")} ${total.name}${said ? ` (${said})` : ""}`;
+  }).join(", ");
+}
+
 function showLine(element, line) {
   const amounts = Object.entries(line.without_run).map(([name, n]) => `${n.toLocaleString("en")} ${name}`);
   const within = [["Batch", line.batch], ...Object.entries(line.intervals)].filter(([, on]) => on);
@@ -43,12 +54,15 @@ function showLine(element, line) {
     unknown: line.unknown_since ? `Unknown ${since(line.unknown_since)}. This is what was so before.` : "",
     run: line.run ? [line.run.name, line.run.product].filter(Boolean).join(" · ") : "No run",
     run_since: since(line.run?.since),
+    made: madeIn(line, "RUN") || madeIn(line, "BATCH"),
+    made_in_shift: [...new Set(line.totals.map((total) => total.of))].filter((of) => of !== "RUN" && of !== "BATCH").map((of) => `${of}: ${madeIn(line, of)}`).join(" · "),
     within: within.map(([type, on]) => `${type}: ${on.name ?? `since ${clock(on.since, {})}`}`).join(" · "),
     without_run: amounts.length ? `${amounts.join(", ")} made between runs: goes to the next run.` : "",
     trouble: line.held,
     in_vain: inVain(line),
     inputs_heading: count(line.number, "input", "inputs") + (line.doubtful ? `, ${line.doubtful} not good` : ""),
   });
+  showTimeline(element.querySelector(".timeline"), line);
   const details = element.querySelector("details.inputs");
   details.ontoggle = () => showInputs(element, line.key);
 }

@@ -5,7 +5,6 @@ const PATIENCE = 30000; // the gateway says something every ten seconds
 const AGAIN = 5000; // until a stream that was refused is asked for again
 const AGES = 10000; // between two times that ages are shown anew
 
-const isWall = location.pathname.endsWith("/wall");
 document.body.classList.toggle("wall", isWall);
 
 // What is shown of each part
@@ -187,6 +186,7 @@ function show() {
   version = head.version;
   document.body.classList.remove("silent");
   document.querySelector("main").hidden = false;
+  followTimelines(members("line/"));
   showHead(head);
   showLines(members("line/"));
   if (isWall) return;
@@ -208,6 +208,25 @@ function take(said) {
   show();
 }
 
+/** Asks for the timelines that are others than those that are here: of all lines at first, then of some. */
+async function followTimelines(all) {
+  const stale = all.filter((line) => revisions.get(line.key) !== line.revision);
+  if (isWall || isAsking || !stale.length) return;
+  isAsking = true;
+  const keys = stale.length === all.length ? "" : `?${new URLSearchParams(stale.map((line) => ["key", line.key]))}`;
+  const answer = await fetch(`api/timeline${keys}`).then((response) => (response.ok ? response.json() : null)).catch(() => null);
+  isAsking = false;
+  if (!answer) return;
+  for (const line of stale) {
+    revisions.set(line.key, line.revision);
+    timelines.set(line.key, answer[line.key] ?? []);
+  }
+  showLines(members("line/"));
+}
+
+const revisions = new Map(); // by line, of which revision its timeline is
+let isAsking = false;
+
 function showSilence() {
   if (document.body.classList.contains("silent")) return;
   document.body.classList.add("silent");
@@ -225,7 +244,10 @@ function showSilence() {
 function listen() {
   stream?.close();
   stream = new EventSource("api/changes");
-  stream.onopen = () => parts.clear(); // the first message says everything
+  stream.onopen = () => { // the first message says everything
+    parts.clear();
+    revisions.clear();
+  };
   stream.onmessage = (event) => take(JSON.parse(event.data));
   stream.onerror = () => {
     showSilence();
