@@ -163,8 +163,11 @@ class Intake:
         return after_restart(plan, line) if is_new else line
 
     def state(self, line: str) -> LineState:
-        """What is remembered of the line with the key `line`, as it was last stored or found out since."""
-        return self._lines[line].state
+        """What is remembered of the line with the key `line`, as it was last stored or found out since; nothing of one
+        that is not mapped (any more): a reload changes the lines between two looks.
+        """
+        known = self._lines.get(line)
+        return known.state if known is not None else LineState()
 
     async def run(self) -> None:
         """Map and commit until `stop`. Never cancel it: what is mapped but not committed must not be forgotten.

@@ -17,7 +17,8 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.config.loader import Loaded
-from gateway.config.schema import Config, Line, OpcuaConfig, OutboxConfig
+from gateway.config.schema import Config, Line, OpcuaConfig
+from gateway.config.schema_process import OutboxConfig
 from gateway.errors import ConfigError, ConfigFault
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan

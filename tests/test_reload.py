@@ -156,6 +156,7 @@ async def test_a_line_comes_and_a_line_goes_while_the_others_work(plant: Plant) 
     plant.configure({}, {"name": "Line 02", "topic": "l02"})
     said = plant.reload(gateway)
     assert (said["sources"], said["lines"]) == ("~floor", "+Factory A/Line 02")
+    await wait_until(plant.is_connected)  # what is published before its topic is subscribed was never asked for
     await event(plant, "l02/order", number="B")
     await wait_until(lambda: plant.runs("Line 02") == [("B", False)])
     await event(plant, "l02/scrap", qty=1, id="last")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.cli.startup import read_config
-from gateway.config.schema import OutboxConfig
+from gateway.config.schema_process import OutboxConfig
 from gateway.errors import OutboxError
 from gateway.outbox.control_handlers import QUESTION, ControlHandlers, Question
 from gateway.outbox.life import LifeMark, keep_life

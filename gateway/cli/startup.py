@@ -14,7 +14,7 @@ import structlog
 from gateway.config.check import find_faults
 from gateway.config.lint import find_doubts
 from gateway.config.loader import Loaded, read
-from gateway.config.schema import Log
+from gateway.config.schema_process import Log
 from gateway.errors import InvalidConfig
 from gateway.log_sink import LogStream, fail_safe
 from gateway.mapping.compile import LinePlan, compile_lines

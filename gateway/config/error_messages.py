@@ -12,9 +12,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.schema import PREPROCESSED_KEYS, Line, MqttConfig, Oden, OpcuaConfig, Status
+from gateway.config.schema import PREPROCESSED_KEYS, Line, MqttConfig, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
+from gateway.config.schema_process import Status
 from gateway.config.schema_walk import (
     Loc,
     SchemaLocation,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import chain
 
 from gateway.build import described
-from gateway.config.schema import Config, Tone
+from gateway.config.schema import Config
+from gateway.config.schema_process import Tone
 from gateway.delivery.breaker import BUCKETS
 from gateway.delivery.drain import Drain
 from gateway.health import Condition, Problems, health

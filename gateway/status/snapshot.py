@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
-from gateway.config.schema import Tone
+from gateway.config.schema_process import Tone
 from gateway.health import FlowHealth, KindName, Problem
 from gateway.model import Notice, Quality
 

@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.config.schema import Status
+from gateway.config.schema_process import Status
 from gateway.errors import GatewayError
 from gateway.status.guard import admission, at_most, may_read, own_names
 from gateway.status.history import History

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gateway.config.schema import Config, Status
+from gateway.config.schema import Config
+from gateway.config.schema_process import Status
 from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]

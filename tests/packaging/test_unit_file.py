@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config.schema import OutboxConfig
+from gateway.config.schema_process import OutboxConfig
 from tests.peers import PATIENCE
 
 ROOT = Path(__file__).parents[2]
