@@ -263,7 +263,8 @@ async def test_a_truncated_answer_byte_by_byte(stand_in: StandIn) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         body = json.dumps(RUN).encode()
         head = (
-            f"POST /v2/interval/set HTTP/1.1\r\nHost: x\r\nAuthorization: Token secret\r\nContent-Length: {len(body)}"
+            "POST /v2/interval/set HTTP/1.1\r\nHost: x\r\nAuthorization: Token secret\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}"
         )
         writer.write(head.encode() + b"\r\n\r\n" + body)
         answer_head, _, half = (await asyncio.wait_for(reader.read(), PATIENCE)).partition(b"\r\n\r\n")

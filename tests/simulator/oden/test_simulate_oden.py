@@ -54,7 +54,9 @@ def start() -> Iterator[Start]:
 
 def post(address: str, endpoint: str, body: object, token: str = DEFAULT) -> tuple[int, Any]:
     request = urllib.request.Request(  # noqa: S310 - the address is our own
-        f"{address}/{endpoint}", json.dumps(body).encode(), {"Authorization": f"Token {token}"}
+        f"{address}/{endpoint}",
+        json.dumps(body).encode(),
+        {"Authorization": f"Token {token}", "Content-Type": "application/json"},
     )
     try:
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - the same
