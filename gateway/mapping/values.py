@@ -35,8 +35,11 @@ Number = int | float
 
 
 def find(value: object, path: Sequence[str]) -> object:
-    """The field at `path` of a message; ABSENT where there is none. An empty path is the value itself."""
-    for part in path:
+    """The field at `path` of a message; ABSENT where there is none, None where it, or what it would be in, is null. An
+    empty path is the value itself."""
+    for depth, part in enumerate(path):
+        if value is None and depth > 0:
+            return None
         if not isinstance(value, dict) or part not in value:
             return ABSENT
         value = value[part]

@@ -55,12 +55,18 @@ def test_number_takes_amounts_only(value: object, amount: float | None) -> None:
         (("a",), {"b": None}),
         (("a", "b"), None),
         (("a", "c"), ABSENT),
-        (("a", "b", "c"), ABSENT),
+        (("a", "b", "c"), None),
+        (("a", "d", "c"), ABSENT),
     ],
 )
 def test_find_tells_null_from_absent(path: tuple[str, ...], expected: object) -> None:
-    """A field that says null is there; one below a plain value is not."""
+    """A field that says null is there, and nothing is in it; one below a field that is missing is not there."""
     assert find({"a": {"b": None}}, path) == expected
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [1]])
+def test_find_has_no_field_in_what_is_no_message(value: object) -> None:
+    assert find(value, ("a",)) is ABSENT
 
 
 @pytest.mark.parametrize(
