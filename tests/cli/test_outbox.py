@@ -4,13 +4,14 @@ import io
 import json
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -436,39 +437,40 @@ def test_a_gateway_that_cannot_listen_runs_on_and_says_so(site: Site) -> None:
 
 def test_p8_dead_letters_hold_no_secret(site: Site) -> None:
     """P8: where Oden's answer repeats the token, it is neither shown nor exported (the outbox never has it)."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(PATIENCE)
-        port = server.getsockname()[1]
-        site.configure(f"http://127.0.0.1:{port}/v2")
-        outbox = site.open()
-        outbox.learn_lines({LINE: LineRef("Factory A", "Line 01", "7")})
-        outbox.commit(Commit(number=outbox.last_commit() + 1, records=(STATE,)))
-        outbox.close()
-        site.run()
-        while "interval/set" not in (head := _refuse(server)):
-            pass
-        assert f"Token {TOKEN}" in head
-    wait_for(lambda: site.json("list", "--where", "dead")["records"])
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            site.configure(f"http://127.0.0.1:{server.server_port}/v2")
+            outbox = site.open()
+            outbox.learn_lines({LINE: LineRef("Factory A", "Line 01", "7")})
+            outbox.commit(Commit(number=outbox.last_commit() + 1, records=(STATE,)))
+            outbox.close()
+            site.run()
+            wait_for(lambda: site.json("list", "--where", "dead")["records"])
+        finally:
+            server.shutdown()
+            serving.join()
     assert "no such thing" in site.outbox("export")
     site.outbox("show", STATE.key)
 
 
-def _refuse(server: socket.socket) -> str:
-    """Answer one connection's request with 400, repeating its Authorization header; the request's head."""
-    connection, _ = server.accept()
-    with connection:
-        connection.settimeout(PATIENCE)
-        data = b""
-        while b"\r\n\r\n" not in data:
-            data += connection.recv(65536)
-        text = json.dumps({"error": f"no such thing: Token {TOKEN}", "retryable": False}).encode()
-        connection.sendall(
-            b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(text), text)
-        )
-        connection.shutdown(socket.SHUT_WR)
-        connection.recv(65536)
-    return data.decode()
+class _Refusing(BaseHTTPRequestHandler):
+    """Finds nothing, and refuses everything else with 400 and words that repeat the token."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        assert self.headers["Authorization"] == f"Token {TOKEN}"
+        refusal = json.dumps({"error": f"no such thing: Token {TOKEN}", "retryable": False})
+        status, text = (200, "[]") if self.path.endswith("/search") else (400, refusal)
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
 
 
 def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(refused: Site) -> None:

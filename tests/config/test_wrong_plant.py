@@ -91,7 +91,7 @@ CASES: dict[str, Wrong] = {
     "parameter in a parameter": edit(SPECIAL, "rollover: 256}", 'rollover: ▲"${plc}"}', "lines and templates"),
     "table in a text": edit(SPECIAL, "plc: L09", "plc: ▲[L09]", "cannot be filled in for ${plc}", "single value"),
     "value of a parameter": edit(
-        SPECIAL, "rollover: 256}", "rollover: ▲many}", "whole number", "used at tags.csv:3:37"
+        SPECIAL, "rollover: 256}", "rollover: ▲many}", "write a number here", "used at tags.csv:3:37"
     ),
     "value of a default": edit(MAIN, "rollover: 65536", "rollover: ▲0", "more than 0", "used at tags.csv:3:37"),
     "value in a template": edit(MAIN, "settle: 1s", "settle: ▲1", "duration", "used at lines.csv:2:1 and 2 more"),
@@ -109,7 +109,7 @@ CASES: dict[str, Wrong] = {
     "no such tags": edit(MAIN, "file: tags.csv", "file: ▲tag.csv", "tag.csv: there is no such file"),
     "impossible name": edit(MAIN, "file: tags.csv", 'file: ▲"ta\\0.csv"', "called like this"),
     "unknown kind of table": edit(MAIN, "file: tags.csv", "file: ▲tags.xlsx", ".csv, .yaml or .yml"),
-    "cell of a line": edit("lines.csv", "L02,1000", "L02,▲1000x", "whole number", "used at tags.csv:3:37"),
+    "cell of a line": edit("lines.csv", "L02,1000", "L02,▲1000x", "write a number here", "used at tags.csv:3:37"),
     "column for nothing": edit("lines.csv", "rollover\n", "▲roll\n", "has no ${roll}", "did you mean 'rollover'"),
     "parameter not in the row": edit("lines.csv", "Line 02,L02", "▲Line 02,", "no value for ${plc}"),
     "same line twice": edit("lines.csv", "Line 02,", "▲Line 01,", "there already"),
