@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.lint_expressions import find_doubtful_comparisons
-from gateway.config.lint_inputs import find_doubtful_inputs
+from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables
 from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc
@@ -22,6 +22,7 @@ def find_doubts(config: Config) -> Iterator[ConfigFault]:
         yield from find_doubtful_texts(line, loc)
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
     yield from find_doubtful_inputs(config.lines)
+    yield from find_doubtful_tables(config.tables, config.lines)
     yield from find_near_misses(config.lines)
 
 

@@ -1,11 +1,12 @@
 """Addresses of inputs that look right and are not: topics that no message has, paths of another language, counters that
-are counted twice."""
+are counted twice, tables that learn from nothing."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import meant_node_id
-from gateway.config.schema import Line
+from gateway.config.error_messages import suggestion
+from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
@@ -34,6 +35,27 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             if first != (line.line, name):
                 text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
                 yield ConfigFault(loc, text, at_key=True, warning=True)
+
+
+def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line]) -> Iterator[ConfigFault]:
+    """What is probably not meant in the tables that learn from inputs of `lines`."""
+    inputs = {name for line in lines for name in line.inputs}
+    for name, table in tables.items():
+        if table.learned_from is None:
+            continue
+        loc: Loc = ("tables", name)
+        if table.learned_from not in inputs:
+            text = f"no line has the input {quoted(table.learned_from)}{suggestion(table.learned_from, sorted(inputs))}"
+            yield ConfigFault((*loc, "from"), text, warning=True)
+        key = table.key or ""
+        if "{" in key:
+            text = f"a field of the messages is named here, without braces: write {quoted(key.strip('{ }'))}"
+            yield ConfigFault((*loc, "key"), text, warning=True)
+        elif key.startswith(f"{table.learned_from}."):
+            text = f"the field is looked for in each message: write {quoted(key.partition('.')[2])} alone"
+            yield ConfigFault((*loc, "key"), text, warning=True)
+        else:
+            yield from _path(key, (*loc, "key"))
 
 
 def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
@@ -96,6 +118,10 @@ def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault(
             loc, f"the namespace comes first{f'; did you mean {quoted(meant)}?' if meant else ''}", warning=True
         )
+    elif (by_number := re.match(r"nsu=(\d+);", node)) is not None:
+        meant = f"ns={by_number[1]};{node[by_number.end() :]}"
+        text = f"'nsu' has the name of a namespace, and its number stands behind 'ns': did you mean {quoted(meant)}?"
+        yield ConfigFault(loc, text, warning=True)
     elif node.startswith("s="):
         text = "without a namespace this is namespace 0, the standard's own; write ns=2;s=… or nsu=…;s=…"
         yield ConfigFault(loc, text, warning=True)

@@ -22,16 +22,19 @@ REMEMBERED_MOVES = 100
 """Without a `max_rate`, the largest of so many moves says what is usual."""
 FAR = 100
 """A move of more than so many times what is usual is implausible."""
+REMEMBERED_EXCURSIONS = 3
+"""After so many implausible moves in a row the counter may still come back to what it showed before them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
     """A move that no machine makes, and after which the counter may come back: `value` is what it showed before,
-    `counted` what was counted since, `seconds` how long ago that was."""
+    `counted` what was counted since, `seconds` how long ago that was. `before`: the one that was under way already."""
 
     value: Number
     counted: Number
     seconds: float
+    before: Annotated["Excursion | None", Field(exclude_if=lambda before: before is None)] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,25 +139,25 @@ class _Move:
 
     def rested(self) -> CounterDelta:
         """It shows what it showed."""
-        excursion = self.memory.excursion
-        if excursion is None:
-            return CounterDelta(0, None, self.memory)
-        excursion = replace(excursion, seconds=excursion.seconds + self.elapsed)
+        excursion = _later(self.memory.excursion, 0, self.elapsed)
         return CounterDelta(0, None, replace(self.memory, excursion=excursion))
 
     def returned(self) -> CounterDelta | None:
-        """What was counted where it comes back from an excursion; None where it does not."""
-        excursion = self.memory.excursion
-        if excursion is None:
-            return None
-        seconds = excursion.seconds + self.elapsed
-        memory = replace(self.memory, excursion=None)
-        most = _most(self.counter, seconds, memory, watched=self.watched)
-        back = self.end - _count(self.counter, excursion.value)
-        if not 0 <= back <= (most or 0) or self._goes_on():
-            return None
-        amount = back - excursion.counted
-        how = f"{self.went} after {excursion.value}, {seconds:.0f} s before: a glitch, {displayed(back)} counted"
+        """What was counted where it comes back from an excursion, the newest first; None where it does not."""
+        excursion = _later(self.memory.excursion, 0, self.elapsed) if not self._goes_on() else None
+        while excursion is not None:
+            most = _most(self.counter, excursion.seconds, self.memory, watched=self.watched)
+            back = self.end - _count(self.counter, excursion.value)
+            if 0 <= back <= (most or 0):
+                return self._glitch(excursion, back)
+            excursion = excursion.before
+        return None
+
+    def _glitch(self, excursion: Excursion, back: Number) -> CounterDelta:
+        """It is back from the excursion, and `back` farther than it was then."""
+        amount, ago = back - excursion.counted, f"{excursion.seconds:.0f} s before"
+        how = f"{self.went} after {excursion.value}, {ago}: a glitch, {displayed(back)} counted"
+        memory = replace(self.memory, excursion=_later(excursion.before, amount, 0))
         return CounterDelta(amount, how, memory.with_move(back) if back else memory)
 
     def _goes_on(self) -> bool:
@@ -218,7 +221,19 @@ class _Move:
     def _doubtful(self, amount: Number, gap: str | None) -> CounterDelta:
         """A move after which it may come back."""
         memory = self.memory.with_move(amount) if amount > 0 and self.counter.max_rate is None else self.memory
-        return CounterDelta(amount, gap, replace(memory, excursion=Excursion(self.last, amount, self.elapsed)))
+        before = _later(memory.excursion, amount, self.elapsed, REMEMBERED_EXCURSIONS - 1)
+        excursion = Excursion(self.last, amount, self.elapsed, before)
+        return CounterDelta(amount, gap, replace(memory, excursion=excursion))
+
+
+def _later(
+    excursion: Excursion | None, counted: Number, seconds: float, most: int = REMEMBERED_EXCURSIONS
+) -> Excursion | None:
+    """The excursion, and the `most` newest under way with it, after so many more were counted in so many seconds."""
+    if excursion is None or most == 0:
+        return None
+    before = _later(excursion.before, counted, seconds, most - 1)
+    return Excursion(excursion.value, excursion.counted + counted, excursion.seconds + seconds, before)
 
 
 def _count(counter: Counter, value: Number) -> Number:

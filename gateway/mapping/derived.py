@@ -43,7 +43,7 @@ def derive(
     if None in values.values():
         return None
     if plan.words:
-        value: object = _combined([*values.values()], plan.word_bits)
+        value: object = _combined([*values.values()], plan.word_bits, plan.counter)
     else:
         value = plan.expression.value(values) if plan.expression is not None else None
     problem = _why_unusable(plan, value)
@@ -141,15 +141,18 @@ def _learn(
 # Several words
 
 
-def _combined(words: Sequence[object], bits: int) -> int | None:
-    """The number that stands in the words, the highest first; None where one is no word of so many bits."""
+def _combined(words: Sequence[object], bits: int, counter: Counter | None) -> int | None:
+    """The number that stands in the words, the highest first, with a sign where it is of a counter that has one; None
+    where one is no word of so many bits."""
     total = 0
     for word in words:
         value = number(word)
         if not isinstance(value, int) or not -(1 << (bits - 1)) <= value < 1 << bits:
             return None
         total = (total << bits) | (value & ((1 << bits) - 1))
-    return total
+    width = bits * len(words)
+    is_negative = counter is not None and counter.signed == width and total >> (width - 1)
+    return total - (1 << width) if is_negative else total
 
 
 def _is_torn(plan: InputPlan, counter: Counter, known: InputMemory, value: object) -> bool:

@@ -7,14 +7,15 @@ two, also where they name the order.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from operator import itemgetter
 
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, stated_time
 from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text
-from gateway.mapping.templates import Resolver
+from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.values import ABSENT, digest, excerpt, find, flaw, number, scalar, text
-from gateway.model import Sample
+from gateway.model import Sample, Scalar
 
 
 def is_event(plan: InputPlan, reading: Reading) -> bool:
@@ -114,10 +115,21 @@ def events_with(state: IntervalsState, reading: Reading) -> tuple[tuple[float, s
 
 
 def name_at_start(plan: IntervalPlan, state: IntervalsState, context: StepContext) -> str | None:
-    """What an event would name that ends the interval which begins now; None where the plan says nothing of that."""
-    if not isinstance(plan.end, ByEvent) or plan.end.named is None:
+    """What an event would name that ends the interval which begins now; None where the plan says nothing of that.
+
+    Of an interval that begins with an event, that is what the same field of that event says."""
+    start, end = plan.start, plan.end
+    if not isinstance(end, ByEvent) or end.named is None:
         return None
-    return state.key if isinstance(plan.start, ByKey) else plan.end.named.text_of(context.resolve)
+    if isinstance(start, ByKey):
+        return state.key
+
+    def begun(reference: Reference) -> Scalar:
+        if isinstance(start, ByEvent) and reference.input == end.input:
+            return context.resolve(replace(reference, input=start.input))
+        return context.resolve(reference)
+
+    return end.named.text_of(begun)
 
 
 def ends_another(end: ByEvent, state: IntervalsState, resolve: Resolver) -> str | None:

@@ -203,7 +203,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         if function == "bit":
             raise ValueError('write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0')
         if function.isidentifier() and function not in FUNCTIONS:
-            raise ValueError(f'there is no function "{function}"{suggestion(function, sorted(FUNCTIONS))}')
+            raise ValueError(f'there is no function "{function}"{suggestion(function, sorted({*FUNCTIONS, "bit"}))}')
     if not names:
         raise ValueError(f'"{source}" names no input, so it never changes')
     decimal = None

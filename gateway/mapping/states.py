@@ -103,7 +103,7 @@ class Codes:
             plain = scalar(value(table.input))
             if plain is None:
                 return UNKNOWN
-            code = table.codes.get(text(plain))
+            code = table.codes.get(text(plain).strip())  # PLCs fill texts up with blanks
             if code is None and isinstance(plain, bool):
                 code = table.codes.get(str(int(plain)))
             if code is not None:

@@ -20,7 +20,8 @@ from gateway.config.error_messages import suggestion
 from gateway.mapping.values import epoch_seconds, number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
-_PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{[^{}]*\})*)\}|[{}]|[^{}]+")
+_PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|[^{}]+")
+_SECOND_BAR = re.compile(r"(?:[^{}|]|\{(?:[^{}]|\{[^{}]*\})*\})*\|")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
@@ -76,15 +77,16 @@ class LookedUp:
 
     def value(self, resolve: Resolver) -> Scalar:
         """The value in the table; None where the input is not known or the table has nothing for it."""
-        key = resolve(self.reference)
-        if key is None:
+        said = resolve(self.reference)
+        if said is None:
             return None
+        key = text(said).strip()  # as the keys of tables are: PLCs fill texts up with blanks
         if self.table.learned is not None:
-            value = resolve(Reference(self.name, (text(key), *self.column.split("."))))
+            value = resolve(Reference(self.name, (key, *self.column.split("."))))
         else:
-            value = self.table.find(text(key), self.column)
-        if value is None and isinstance(resolve, NotingResolver) and text(key).strip():
-            resolve.missed.setdefault(Missed(self.name, self.column, text(key), self.reference.input), False)
+            value = self.table.find(key, self.column)
+        if value is None and isinstance(resolve, NotingResolver) and key:
+            resolve.missed.setdefault(Missed(self.name, self.column, key, self.reference.input), False)
         return value
 
 
@@ -194,6 +196,8 @@ def _placeholder(name: str, lookups: Lookups) -> Reference | LookedUp | OrElse:
     name, bar, otherwise = name.partition("|")
     if bar and (otherwise.startswith("|") or name != name.strip()):
         raise ValueError(f'one "|" without a blank before it, as in "{{{name.strip()}|unknown}}"')
+    if _SECOND_BAR.match(otherwise):
+        raise ValueError(f'one "|"; a second one has braces of its own, as in "{{{name}|{{other|unknown}}}}"')
     known = _known(name, lookups)
     return OrElse(known, parse(otherwise, lookups)) if bar else known
 

@@ -35,8 +35,11 @@ Number = int | float
 
 
 def find(value: object, path: Sequence[str]) -> object:
-    """The field at `path` of a message; ABSENT where there is none. An empty path is the value itself."""
-    for part in path:
+    """The field at `path` of a message; ABSENT where there is none, None where it, or what it would be in, is null. An
+    empty path is the value itself."""
+    for depth, part in enumerate(path):
+        if value is None and depth > 0:
+            return None
         if not isinstance(value, dict) or part not in value:
             return ABSENT
         value = value[part]
@@ -78,7 +81,7 @@ def number(value: object) -> Number | None:
 
 
 _WRITTEN = re.compile(r"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,2})?\s*")
-_COMMA = re.compile(r"\s*[+-]?\d[\d.,\s']*,\d+\s*")
+_SEPARATED = re.compile(r"\s*[+-]?\d+([.,\s'’]\d+)+\s*")
 
 
 def number_in(text: str) -> Number | None:
@@ -124,9 +127,11 @@ def text_remedy(value: object, *, has_key: bool) -> str:
     """What would help where `value` is no number, as the end of a sentence; `has_key`: numbers in texts are read."""
     if not isinstance(value, str):
         return ""
-    if _COMMA.fullmatch(value):
+    if number_in(value) is not None:
+        return "; it is text: write `number: text`" if not has_key else ""
+    if len(value) <= LONGEST_NUMBER and _SEPARATED.fullmatch(value):
         return ": a number in a text has a decimal point and nothing between its thousands"
-    return "; it is text: write `number: text`" if not has_key and number_in(value) is not None else ""
+    return ""
 
 
 def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:

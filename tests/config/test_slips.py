@@ -158,6 +158,7 @@ DOUBTFUL = tuple(
         ("plant-a/L00/events/scrap", "▲plant-a\\L00\\events\\scrap", "set apart by '/'"),
         (NODE, '▲"nsu=urn:acme:line;s=L00.Speed "', "blank at the end"),
         (NODE, '▲"s=L00.Speed"', "namespace 0"),
+        (NODE, '▲"nsu=2;s=L00.Speed"', "did you mean 'ns=2;s=L"),
         (NODE, '▲"s=L00.Speed;ns=2"', "did you mean 'ns=2;s=L"),
         (NODE, '▲"nsu=urn:acme:line;s=L00.STATE"', "only their case differs"),
         ("field: number", "field: ▲/order/number", "did you mean 'order.number'"),

@@ -174,3 +174,23 @@ def test_eight_mistakes_in_one_line_of_the_plant(tmp_path: Path) -> None:
     lines = [int(problem.split(":")[1]) for problem in answer.problems]
     assert lines == [8, 11, 17, 18, 23, 24, 27, 35, 41], answer.problems
     assert TOKEN not in "".join(answer.problems)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("{from: scrab, key: number}", 18, "no line has the input 'scrab'; did you mean 'scrap'?"),
+        ('{from: scrap, key: "{number}"}', 30, "without braces: write 'number'"),
+        ("{from: scrap, key: scrap.number}", 30, "write 'number' alone"),
+        ("{from: scrap, key: /job/number}", 30, "did you mean 'job.number'?"),
+        ("{from: scrap, key: $.number}", 30, "JSONPath"),
+    ],
+)
+def test_a_table_that_would_learn_nothing(tmp_path: Path, table: str, column: int, words: str) -> None:
+    """It is told where the table is, with its cure."""
+    text = GOOD.replace("lines:\n", f"tables:\n  orders: {table}\nlines:\n")
+    answer = check(written(tmp_path / "c", text))
+    line = text.splitlines().index(f"  orders: {table}") + 1
+    (problem,) = [problem for problem in answer.problems if f"gateway.yaml:{line}:" in problem]
+    assert f"gateway.yaml:{line}:{column}: " in problem
+    assert words in problem

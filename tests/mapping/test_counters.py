@@ -238,3 +238,16 @@ def test_p12_the_memory_of_moves_is_small_and_exact(parts: list[int]) -> None:
         memory = memory.with_move(part)
         assert memory.usual == max(parts[max(0, number - 100) : number])
         assert len(memory.largest) <= 100
+
+
+@pytest.mark.parametrize(
+    "away", [(0,), (5, 0), (65535, 0), (0, 65535), (0, 65535, 0), (65535, 65535, 0, 0), (0, 65535, 5)]
+)
+def test_a_glitch_of_several_values_is_none(away: tuple[int, ...]) -> None:
+    """However it went away, all that is counted in the end is what it is farther when it is back."""
+    assert counted(counter(rate="5/s"), [1000, 1010, *away, 1012, 1015])[0] == 15
+
+
+def test_a_glitch_after_a_reset_is_told_from_the_reset() -> None:
+    """It comes back to what it showed before the glitch, not to what it showed before the reset."""
+    assert counted(counter(rate="5/s"), [1000, 1010, 0, 65535, 3, 7])[0] == 17

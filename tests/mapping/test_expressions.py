@@ -57,6 +57,7 @@ def test_holds(source: str, values: dict[str, Any], holds: bool | None) -> None:
         ("", "at character 1"),
         ("stat == 0", '"stat" is not an input of this line; its inputs are: name, scrap, speed, state'),
         ("state == 0 && foo(state)", 'there is no function "foo"'),
+        ("Bit(state, 3)", "did you mean 'bit'?"),
         ("timestamp(state) > timestamp(0)", 'there is no function "timestamp"'),
         ("1 == 1", "names no input"),
         ("state + 1", "never true or false"),

@@ -98,6 +98,13 @@ def test_an_order_that_is_announced_after_its_start_is_told_with_its_true_start(
         assert len([notice for notice in played.notices if "the table orders has no sku" in notice.text]) == 1
 
 
+@pytest.mark.parametrize(("announced", "started"), [("A", "A  "), (" A", "A"), (" A", " A ")])
+def test_blanks_around_a_key_make_no_other_key(announced: str, started: str) -> None:
+    """PLCs and old programs fill texts up with blanks."""
+    played = play(orders(), add(1, announced, sku="Film"), begin(3, started), tick(60))
+    assert played.texts == ["start RUN 1 at 3: A, Film"]
+
+
 def test_conditions_can_look_into_a_table_that_learns() -> None:
     """It is a value like others: a row for each key."""
     states = {

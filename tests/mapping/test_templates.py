@@ -79,6 +79,7 @@ def render(pattern: str, **values: Scalar) -> Scalar:
         ("{products[sku].name}", {"sku": 100.0}, "Pipe"),
         ("{products[job.sku].name} of {job.number}", {"job_sku": 100, "job_number": 5}, "Pipe of 5"),
         ("{products[sku].weight kg}", {"sku": 100}, 1.5),
+        ("{products[sku].name}", {"sku": "100   "}, "Pipe"),
         ("{products[sku].name}", {"sku": "101"}, None),
         ("{products[sku].name}", {"sku": 7}, None),
         ("{products[sku].name}", {}, None),
@@ -127,6 +128,9 @@ def test_wrong_look_ups(pattern: str, words: str) -> None:
         ("{order|none}", {"order": 0}, 0),
         ("{order|}", {"order": None}, ""),
         ("{order|{status}}", {"order": None, "status": None}, None),
+        ("{alarms[status].text|{order|none}}", {"status": 9, "order": ""}, "none"),
+        ("{alarms[status].text|{alarms[order].text|{status}}}", {"status": 9, "order": 7}, "Door"),
+        ("{alarms[status].text|{alarms[order].text|{status}}}", {"status": 9, "order": 8}, 9),
     ],
 )
 def test_what_stands_behind_a_bar_is_for_what_is_not_known(
@@ -138,7 +142,10 @@ def test_what_stands_behind_a_bar_is_for_what_is_not_known(
     assert parsed.render(lambda reference: values.get(reference.input)) == expected
 
 
-@pytest.mark.parametrize("pattern", ["{order|{sku}", "{order|{}}", "{|x}", "{alarms[status].txt|x}"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["{order|{sku}", "{order|{}}", "{|x}", "{alarms[status].txt|x}", "{order|{sku}|x}", "{order|x|y}"],
+)
 def test_a_default_is_checked_as_the_rest(pattern: str) -> None:
     """Braces, names and columns, before and behind the bar."""
     with pytest.raises(ValueError, match=r"."):

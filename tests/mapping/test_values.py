@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.values import ABSENT, EXCERPT, LONGEST, excerpt, find, flaw, number, text, total
+from gateway.mapping.values import (
+    ABSENT,
+    EXCERPT,
+    LONGEST,
+    excerpt,
+    find,
+    flaw,
+    number,
+    number_in,
+    text,
+    text_remedy,
+    total,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,12 +67,18 @@ def test_number_takes_amounts_only(value: object, amount: float | None) -> None:
         (("a",), {"b": None}),
         (("a", "b"), None),
         (("a", "c"), ABSENT),
-        (("a", "b", "c"), ABSENT),
+        (("a", "b", "c"), None),
+        (("a", "d", "c"), ABSENT),
     ],
 )
 def test_find_tells_null_from_absent(path: tuple[str, ...], expected: object) -> None:
-    """A field that says null is there; one below a plain value is not."""
+    """A field that says null is there, and nothing is in it; one below a field that is missing is not there."""
     assert find({"a": {"b": None}}, path) == expected
+
+
+@pytest.mark.parametrize("value", [None, 5, "text", [1]])
+def test_find_has_no_field_in_what_is_no_message(value: object) -> None:
+    assert find(value, ("a",)) is ABSENT
 
 
 @pytest.mark.parametrize(
@@ -123,3 +141,19 @@ def test_excerpt_shows_anything(value: object) -> None:
 def test_total_of_floats_does_not_drift(amounts: list[float]) -> None:
     """Tenths add up to tenths, however many there are."""
     assert round(total(amounts), 9) == round(sum(round(amount * 10) for amount in amounts) / 10, 9)
+
+
+@pytest.mark.parametrize("value", ["1,5", "1 234", "1'234", "1,234.5", "1.234,5", "1.234.567", " -12,5 "])
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_number_as_people_write_it_is_not_guessed_at(value: str, has_key: bool) -> None:
+    """Which sign is for decimals is not known: what would help is said."""
+    assert number_in(value) is None
+    assert "has a decimal point" in text_remedy(value, has_key=has_key)
+
+
+@pytest.mark.parametrize(
+    ("value", "remedy"), [("1.5", "; it is text: write `number: text`"), ("many", ""), ("1, 2 and 3", ""), ("", "")]
+)
+def test_other_texts_need_the_key_or_nothing_helps(value: str, remedy: str) -> None:
+    assert text_remedy(value, has_key=False) == remedy
+    assert text_remedy(value, has_key=True) == ""
