@@ -2,7 +2,7 @@
 in doubt."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,7 @@ from gateway.model import StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import ATTEMPT, Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -49,6 +49,9 @@ class FailingRows(MemoryStore):
             raise DamagedRow(f"the row {key} is not as it was written")
         return super().get(key)
 
+    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: text for key in keys if (text := self.get(key)) is not None}
+
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
         drop = tuple(drop)
         if self.times and self.fits(put, drop):
@@ -65,7 +68,8 @@ def ends_attempt(put: Mapping[str, str], drop: tuple[str, ...]) -> bool:
 
 def begins_attempt(put: Mapping[str, str], drop: tuple[str, ...]) -> bool:
     """The transaction before a request is sent."""
-    return any(key.startswith("attempt/") and '"sending"' in text for key, text in put.items())
+    attempts = (ATTEMPT.validate_json(text) for key, text in put.items() if key.startswith("attempt/"))
+    return any(attempt.phase == "sending" for attempt in attempts)
 
 
 @pytest.fixture

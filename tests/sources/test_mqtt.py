@@ -393,9 +393,10 @@ async def test_topics_of_an_earlier_configuration(broker: Mosquitto) -> None:
     old = Intake()
     async with running(mqtt_source(broker, SCRAP), old):
         await wait_until(lambda: old.arrivals)
-    intake = Intake()
-    async with running(mqtt_source(broker, ORDER), intake):
-        await broker.publish(SCRAP, b"\xff not text")
+    await broker.publish(SCRAP, b"\xff not text")  # kept for the session, which is subscribed to it no more then
+    intake, source = Intake(), mqtt_source(broker, ORDER)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
         await broker.publish(ORDER, "1")
         await wait_until(lambda: intake.values(ORDER) == [1])
     assert [arrival.moments == () for arrival, _ in intake.verdicts] == [True, False]
