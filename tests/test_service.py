@@ -225,10 +225,7 @@ def test_p7_damage_met_while_running_ends_the_process_and_is_mended_at_the_next_
     wait_for(service.up)
     row = next((service.folder / "outbox").rglob("cache.db"))
     with closing(sqlite3.connect(row, timeout=PATIENCE)) as other, other:
-        other.execute(
-            "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value)"
-            " VALUES ('damage', 1, 0, 0, 0, 0, 1, '00000000[]')"
-        )
+        other.execute("INSERT INTO Rows (key, value) VALUES ('damage', '00000000[]')")
     assert first.wait(PATIENCE) == 1
     service.start()
     wait_for(

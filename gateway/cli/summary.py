@@ -106,7 +106,8 @@ def _begin(line: Line, noun: str, section: Run | Batches | Interval) -> tuple[st
 
 def _ends(line: Line, end: End) -> Iterator[str]:
     if end.event is not None:
-        yield f"with each {event(line, end.event)}{_for_which(end.when)}"
+        named = f" that names it ({end.key})" if end.key is not None else ""
+        yield f"with each {event(line, end.event)}{_for_which(end.when)}{named}"
     elif end.when is not None:
         yield f"when {_holds(end.when, end.for_)}"
     if end.idle is not None:

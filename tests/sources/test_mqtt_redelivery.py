@@ -108,6 +108,10 @@ async def _on_and_on(source: MqttSource, intake: Intake) -> None:
         await asyncio.sleep(0.05)
 
 
+HEARD_OUT = 4.0
+"""Seconds after which a backlog counts as heard out (2 s) and the output of a window of a second is told."""
+
+
 async def _settled(gateway: Gateway, broker: ScriptedBroker, codes: Iterable[object]) -> dict[str, int]:
     """What has counted, once the broker is done and the output of the last second is told."""
     expected = {f"code {code}" for code in codes}
@@ -116,7 +120,7 @@ async def _settled(gateway: Gateway, broker: ScriptedBroker, codes: Iterable[obj
         while not expected <= counted.keys():
             async with gateway.alive():
                 await wait_until(lambda: broker.done)
-                await asyncio.sleep(1.2)
+                await asyncio.sleep(HEARD_OUT)
             counted = await gateway.counted()
     return counted
 
