@@ -113,6 +113,9 @@ class OutputTrack:
             text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
             self.context.notice("reject", plan.name, text)
         state = with_amount(self.state, Amount(at, amount, key), self.intervals)
+        if state is None:  # what each run has by now goes before the end of its window
+            self._end_window()
+            state = with_amount(self.state, Amount(at, amount, key), self.intervals)
         if state is None:
             text = f"{plan.name}: {amount} is lost, too much different output waits for a run"
             self.context.notice("loss", plan.name, text)
