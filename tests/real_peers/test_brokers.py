@@ -17,24 +17,25 @@ from tests.real_peers.scenarios import perform
 
 EACH = ["mosquitto", "mosquitto-3.1.1", "rabbitmq", "nats", "aedes"]
 # Not aedes on LevelDB: now and then it keeps a message unsent until the next connect, also in calm weather.
-DURABLE = ["mosquitto", "rabbitmq", "nats"]
+# Nor mosquitto, of which the tests of the source ask that.
+DURABLE = ["rabbitmq", "nats"]
 CUT = ["swallow-and-cut", "puback-lost-and-cut", "never-received-and-cut", "gateway-killed", "frozen-and-killed"]
 """What goes wrong between the two."""
 ENDED = ["broker-restarted", "broker-killed"]
-FULL = ["restart-while-full", "blocked"]
 KEEP_IDS = [
     *((scenario, broker) for broker in ("mosquitto", "mosquitto-3.1.1") for scenario in (*CUT, *ENDED)),
     *((scenario, "aedes") for scenario in CUT),
     *(("schedule", broker) for broker in ("mosquitto", "aedes")),
-    *((scenario, "mosquitto") for scenario in FULL),
+    ("blocked", "mosquitto"),
     ("many-unacknowledged", "mosquitto-unlimited"),
     ("restart-while-full", "mosquitto-unlimited"),
 ]
 USE_IDS_AGAIN = [
-    *((scenario, broker) for broker in ("rabbitmq", "nats") for scenario in (*CUT, "broker-restarted")),
+    *((scenario, "rabbitmq") for scenario in (*CUT, "broker-restarted")),
+    # Not frozen-and-killed: without an id, equal events in flight can be lost there (docs/mqtt.md).
+    *((scenario, "nats") for scenario in (*CUT[:-1], "broker-restarted")),
     ("broker-killed", "rabbitmq"),
     ("many-unacknowledged", "rabbitmq-wide"),
-    ("blocked", "nats"),
 ]
 WITH_ID = [
     ("broker-killed", "nats"),
