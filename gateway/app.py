@@ -27,6 +27,7 @@ from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
+from gateway.live import control_handlers as live_handlers
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
 from gateway.model import Record
@@ -335,6 +336,8 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command in live_handlers.COMMANDS:
+                return live_handlers.answer(command, question, self._loaded.config, self._sources, self._clock)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             return handlers.answer(command, question)

@@ -6,14 +6,12 @@ What a server cannot watch yet is asked for again, one by one; a subscription th
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from asyncua import ua
-from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
-from gateway.config.addresses import BrowsePath, NodeAddress
+from gateway.config.addresses import BrowsePath
 from gateway.sources.opcua.alive import Pulse, heartbeat_interval
 from gateway.sources.opcua.meanings import Meaning, meanings_of
 from gateway.sources.opcua.services import (
@@ -28,7 +26,7 @@ from gateway.sources.opcua.services import (
     value_of,
 )
 from gateway.sources.opcua.tags import Tag
-from gateway.sources.opcua.views import Path, translate
+from gateway.sources.opcua.views import Path, id_of, path_of, translate
 
 log = structlog.get_logger()
 
@@ -174,9 +172,9 @@ class WatchedItems:
             place = self._tags[node].place
             try:
                 if isinstance(place, BrowsePath):
-                    paths[node] = _path(place, known)
+                    paths[node] = path_of(place, known)
                 else:
-                    found[node] = _resolve(place, known)
+                    found[node] = id_of(place, known)
             except LookupError as error:
                 self._failed[node] = error.args[0]
         for node, id_ in zip(paths, await translate(self._link, list(paths.values()), self.limits), strict=True):
@@ -269,21 +267,3 @@ def _coarser(tag: Tag, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
         yield f"sampled every {sampling:g} s instead of {tag.sampling:g} s"
     if "queue" in tag.asked and result.RevisedQueueSize < tag.queue:
         yield f"{result.RevisedQueueSize} values kept instead of {tag.queue}"
-
-
-def _resolve(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:
-    """The node id in the terms of this connection; LookupError where the server does not have the namespace."""
-    identifier: Any = address.identifier  # the library's own types are plain ones with a name
-    return ua.NodeId(identifier, ua.Int16(_index(address.namespace, known)))
-
-
-def _path(path: BrowsePath, known: Sequence[str]) -> Path:
-    """The way from the root in the terms of this connection; LookupError as `_resolve`."""
-    names = [ua.QualifiedName(name, ua.UInt16(_index(namespace, known))) for namespace, name in path.steps]
-    return ua.NodeId(ua.Int32(ObjectIds.RootFolder), ua.Int16(0)), names
-
-
-def _index(namespace: str | int, known: Sequence[str]) -> int:
-    if isinstance(namespace, str) and namespace not in known:
-        raise LookupError(f"the server has no namespace {namespace}")
-    return known.index(namespace) if isinstance(namespace, str) else namespace

@@ -6,12 +6,32 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
+from gateway.config.addresses import BrowsePath, NodeAddress
 from gateway.sources.opcua.services import Limits, Link, call, in_chunks
 
 Path = tuple[ua.NodeId, Sequence[ua.QualifiedName]]
 """Where a path begins, and the browse names of the nodes on it."""
 
 _WHOLE = 0xFFFF_FFFF  # as the remaining index of a path: nothing remains
+
+
+def id_of(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:
+    """The node id in the terms of a connection whose namespaces are `known`; LookupError where the server does not have
+    the namespace."""
+    identifier: Any = address.identifier  # the library's own types are plain ones with a name
+    return ua.NodeId(identifier, ua.Int16(_index(address.namespace, known)))
+
+
+def path_of(path: BrowsePath, known: Sequence[str]) -> Path:
+    """The way from the root in the terms of a connection; LookupError as `id_of`."""
+    names = [ua.QualifiedName(name, ua.UInt16(_index(namespace, known))) for namespace, name in path.steps]
+    return ua.NodeId(ua.Int32(ObjectIds.RootFolder), ua.Int16(0)), names
+
+
+def _index(namespace: str | int, known: Sequence[str]) -> int:
+    if isinstance(namespace, str) and namespace not in known:
+        raise LookupError(f"the server has no namespace {namespace}")
+    return known.index(namespace) if isinstance(namespace, str) else namespace
 
 
 async def translate(link: Link, paths: Sequence[Path], limits: Limits) -> list[ua.NodeId | None]:
