@@ -77,7 +77,7 @@ class StatusLoop:
             await self._read_outbox()
             self._note_failures()
             picture = self.snapshot()
-            self._journal.look(picture.sources)
+            self._journal.look(picture)
             await self._remember(picture)
             self._systemd.status(picture.headline)
             await asyncio.sleep(EVERY)
