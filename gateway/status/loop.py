@@ -3,6 +3,7 @@ it.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -18,13 +19,15 @@ from gateway.status.history_file import Chronicle
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
-from gateway.status.snapshot import Snapshot
+from gateway.status.snapshot import Snapshot, as_json
 from gateway.supervisor import Supervisor
 
 log = structlog.get_logger()
 
 SHOWN = 50
 """Notices and dead letters on the status page."""
+STATUS = "status"
+"""The command's name at the control socket, beside the commands for the outbox."""
 EVERY = 1.0
 """Seconds between two looks."""
 
@@ -69,6 +72,10 @@ class StatusLoop:
         """The picture as it is now."""
         stuck = self._supervisor.stuck()
         return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck)
+
+    async def answer(self) -> AsyncGenerator[dict[str, object], None]:
+        """The picture, as whoever reads the page's JSON knows it."""
+        yield as_json(self.snapshot())
 
     async def run(self) -> None:
         """Look for ever."""
