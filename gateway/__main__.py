@@ -21,6 +21,7 @@ from gateway.cli import (
     schema,
     simulate,
     support_bundle,
+    tail,
 )
 from gateway.errors import ConfigError, GatewayError
 
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         run,
         check,
         browse,
+        tail,
         record,
         replay,
         explain,

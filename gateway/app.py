@@ -28,6 +28,7 @@ from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.live import control_handlers as live_handlers
+from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
 from gateway.model import Record
@@ -337,7 +338,7 @@ class App:
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
             if command in live_handlers.COMMANDS:
-                return live_handlers.answer(command, question, self._loaded.config, self._sources, self._clock)
+                return live_handlers.answer(command, question, self._present, self._clock)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             if command == STATUS:
@@ -347,6 +348,9 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _present(self) -> Present:
+        return Present(self._loaded.config, self._plans, self._sources, lambda key: self._intake.state(key).inputs)
+
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
 
@@ -355,10 +359,17 @@ class App:
 
 
 def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
+    config: Config,
+    plans: Iterable[LinePlan],
+    clock: Clock,
+    runtime: Path | None = None,
+    kept: Path | None = None,
+    *,
+    clean: bool = False,
 ) -> dict[str, Source]:
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
+    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none.
+    `clean`: brokers keep nothing for them."""
     addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
@@ -387,5 +398,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
+            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept, clean=clean)
     return sources

@@ -15,6 +15,7 @@ from gateway.config.check import find_faults
 from gateway.config.lint import find_doubts
 from gateway.config.loader import Loaded, read
 from gateway.config.schema import SourceConfig
+from gateway.config.schema_base import Duration
 from gateway.config.schema_process import Log
 from gateway.errors import InvalidConfig
 from gateway.log_sink import LogStream, fail_safe
@@ -30,6 +31,16 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 def add_config_option(parser: argparse.ArgumentParser) -> None:
     """Add the option `-c`, which names the configuration file."""
     parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+
+
+def duration(text: str) -> float:
+    """The seconds of an option such as `--for 30m`; argparse.ArgumentTypeError for anything else."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only where the option is given
+
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("write a duration with its unit, such as 30m or 8h") from None
 
 
 def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
