@@ -511,6 +511,7 @@ def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(
     """The copy is where it was asked for and nowhere else; putting it back is refused while the gateway runs; what was
     there before is set aside."""
     file = refused.folder / "monday"
+    refused.outbox("pause")  # so that all stays where it is
     process = refused.run()
     assert "rows." in refused.outbox("backup", str(file))
     assert list(refused.directory.glob("backup-*")) == []
