@@ -45,15 +45,7 @@ STATES = (
 
 def plant(lines: int, *, faulty: bool, now: float) -> Snapshot:
     """A plant of so many lines at `now`."""
-    problems = (
-        (
-            _problem("oden_held", "", "Oden cannot be reached (connection refused); 1,204 records are safe on disk; tried again in 42 s.", now - 5400),
-            _problem("source_away", "floor", "Source floor is not connected: connection refused by broker.plant-a.local", now - 900),
-            _problem("dead_letters", "", "Oden refused 2 records for good (dead letters); 14 more wait for them.", now - 7000),
-        )
-        if faulty
-        else ()
-    )  # fmt: skip
+    problems = _problems(now) if faulty else ()
     return Snapshot(
         version="0.1.0",
         started_at=now - 9 * 86_400,
@@ -193,6 +185,25 @@ def _problem(kind: KindName, object_: str, text: str, since: float) -> Problem:
     return Problem(kind, object_, since, text, KINDS[kind].remedy)
 
 
+def _problems(now: float) -> tuple[Problem, ...]:
+    said: tuple[tuple[KindName, str, str, float], ...] = (
+        (
+            "oden_held",
+            "",
+            "Oden cannot be reached (connection refused); 1,204 records are safe on disk; tried again in 42 s.",
+            5400,
+        ),
+        (
+            "source_away",
+            "floor",
+            "Source floor is not connected: connection refused by broker.plant-a.local",
+            900,
+        ),
+        ("dead_letters", "", "Oden refused 2 records for good (dead letters); 14 more wait for them.", 7000),
+    )
+    return tuple(_problem(kind, about, text, now - ago) for kind, about, text, ago in said)
+
+
 def _sources(now: float, *, faulty: bool) -> tuple[SourceStatus, ...]:
     plc = SourceStatus(
         "press_plc", "opcua", True, now - 80_000, "connected", {}, now - 0.4, {"good": 1_204_441}, gaps=1
@@ -245,7 +256,8 @@ async def serve(port: int, lines: int, *, faulty: bool) -> None:
         actions=Actions(TOKEN, _done),
     )
     async with server:
-        print(server.url, flush=True)
+        sys.stdout.write(f"{server.url}\n")
+        sys.stdout.flush()
         await asyncio.Event().wait()
 
 
