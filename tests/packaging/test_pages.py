@@ -23,7 +23,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("typed", "offered"),
     [
         (["oden-gateway", "che"], {"check"}),
-        (["oden-gateway", "outbox", "re"], {"retry", "recreate", "restore"}),
+        (["oden-gateway", "outbox", "ver"], {"verify"}),
+        (["oden-gateway", "outbox", "ret"], {"retry"}),
         (["oden-gateway", "check", "--str"], {"--strict"}),
     ],
 )
