@@ -12,6 +12,8 @@ MESSAGES = 5
 """So many messages in a row show that a clock is wrong."""
 SAME = 30.0
 """What they are late by differs by so many seconds at most, and is more than that."""
+LONG = 900.0
+"""A live message that is later than that, in seconds, and than all that is remembered, is no late one."""
 CALM = 60.0
 """For so many seconds after its source was heard again a message can be of a backlog."""
 

@@ -51,7 +51,7 @@ def beginning(line: Feed) -> str | None:
 
 def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     """What is to be stored of the line after `before` was; empty where nothing is."""
-    if line.plan is None or not line.plan.timed:
+    if line.plan is None:
         return {}
     numbered = before.numbered if before is not None else 0
     routes = {route: place for place, route in enumerate(_routes(line.plan))}
