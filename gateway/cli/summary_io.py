@@ -54,7 +54,8 @@ def inputs(line: Line) -> Iterator[str]:
         yield from _watched(name, given)
     if any(given.time is not None for given in line.inputs.values()):
         yield (
-            f"A message that comes late, by up to {span(line.late)}, is put in its place, and what was told is corrected."
+            f"A message that comes late, by up to {span(line.late)}, is put in its place, and what was told is "
+            "corrected."
             if line.late
             else "A message that comes late is taken by itself: what was told before it stays."
         )
