@@ -27,7 +27,7 @@ from math import inf
 from operator import itemgetter
 
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
-from gateway.mapping.clocks import CALM, LONG, problem, with_message
+from gateway.mapping.clocks import CALM, LONG, delay, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
@@ -130,10 +130,16 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
         return with_time(line, result), result
     said = own_time(plan, event) if isinstance(event, Sample) else None
     if said is not None and isinstance(event, Sample):
-        line, distrust = _judged(plan, line, event, said)
-        event, said = (replace(event, distrust=distrust), None) if distrust else (event, said)
-    if said is None or not isinstance(event, Sample):
-        return _in_order(plan, line, event, None)
+        line, distrust, notices = _judged(plan, line, event, said)
+        if not distrust:
+            line, result = _take_timed(plan, line, event, said)
+            return line, both(Step(line.state, notices=notices), result) if notices else result
+        event = replace(event, distrust=distrust)
+    return _in_order(plan, line, event, None)
+
+
+def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple[Feed, Step]:
+    """Take a message that has a time of its own, `said`, which is one to go by."""
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
     line, passed = _feed(plan, line, Tick(event.received))
@@ -149,25 +155,28 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     return line, both(passed, result)
 
 
-def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str]:
+def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str, tuple[Notice, ...]]:
     """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
-    known."""
+    known. What is to be listed where each message is late."""
     fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
     ahead = max(filter(None, (stated_time(each, message) for each in fed)), default=said) - message.received
     if ahead > SOON:
-        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts"
+        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts", ()
     if plan.counts_each(message):  # a person may book later what was then
-        return line, ""
+        return line, "", ()
     stream, lag = (message.source, message.address), message.received - said
     is_live = message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
     known = line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
     if clock is known:
-        return line, ""
+        return line, "", ()
     line = replace(line, clocks={**line.clocks, stream: clock})
     longest = max(plan.late, LONG)
     is_beyond = is_live and lag > longest and line.heard_by(message.received - CALM) - said > longest
-    return line, problem(lag) if is_beyond or clock.is_wrong else ""
+    if is_beyond or clock.is_wrong:
+        return line, problem(lag), ()
+    begins = clock.is_steady and not (known is not None and known.is_steady)
+    return line, "", (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
 
 
 def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
