@@ -150,7 +150,9 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
+        handlers = self._handlers = ControlHandlers(
+            outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
+        )
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -320,8 +322,9 @@ class App:
         )
 
     def _page(self) -> Child:
-        status, section = self._status, self._loaded.config.status
-        page = StatusServer.configured(section, status.snapshot, self._supervisor.stuck, self._chronicle.history)
+        status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
+        ask = self._handlers.answer
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
         return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
