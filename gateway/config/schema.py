@@ -258,9 +258,9 @@ class Line(Section):
         900.0,
         ge=0,
         le=86_400,
-        description="How far back a message with a `time` of its own that comes late is put in its place: what the "
-        "line has heard is remembered for so long, and what was told is corrected. `0`: not at all; such a message "
-        "is taken by itself, with its own time, and what was told before stays as it is.",
+        description="How far back at least a message with a `time` of its own that comes late is put in its place: "
+        "what the line has heard is remembered for so long, and what was told is corrected. `0`: not at all; such a "
+        "message is taken by itself, with its own time, and what was told before stays as it is.",
     )
     late_max: Duration = Field(
         28_800.0,

@@ -32,7 +32,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
-from gateway.mapping.trail import Entry, Feed, needed_since, shortened, told_by, with_time
+from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Sample
 
@@ -307,7 +307,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         if _is_repeat(plan, new, sample, said):
             continue
         is_repeat = _is_repeat(plan, ((entry.sample, entry.said) for entry in known), sample, said)
-        if said < max(entries[0].at, needed_since(line, sample.received)) or (is_repeat and said == _newest(known)):
+        if said < entries[0].at or (is_repeat and said == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken)
