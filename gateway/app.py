@@ -44,7 +44,7 @@ from gateway.reload import Configuration, Difference, Reload, difference, rename
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
-from gateway.status.loop import SHOWN, StatusLoop
+from gateway.status.loop import SHOWN, STATUS, StatusLoop
 from gateway.status.notify import Systemd, Watchdog
 from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
@@ -337,6 +337,8 @@ class App:
                 return clock_control.answer(self._clock_watch, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
+            if command == STATUS:
+                return self._status.answer()
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
