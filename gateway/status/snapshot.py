@@ -151,6 +151,8 @@ class OutboxStatus:
     limit: int = 0
     held: int = 0
     """Intervals that somebody has deleted at Oden while they were open."""
+    paused_since: float | None = None
+    """Since when a person has delivery paused."""
 
     @property
     def to_do(self) -> int:

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -391,6 +392,39 @@ def test_p5_a_change_through_the_running_gateway_is_delivered(site: Site) -> Non
     assert "2026-11-22T15:03:00Z" in str(taken)
 
 
+def test_delivery_is_paused_and_resumed_by_a_person(site: Site) -> None:
+    """Paused while the gateway stands, it is still paused when it runs: everywhere the same is said, with who and why;
+    resumed, what waited is delivered. The log has who did what.
+    """
+    ledger = site.oden()
+    stored(site, RUN)
+    site.environment["SUDO_USER"] = "anna"
+    assert "by anna" in site.outbox("pause", "--reason", "lines are renamed")
+    process = site.run()
+    status = status_json(site.status_port)
+    assert status is not None
+    assert status["delivering"]["state"] == "waiting"
+    assert re.fullmatch(
+        r"Delivery to Oden was paused by anna \(lines are renamed\) at \S+Z; 1 record is safe on disk, until it is "
+        r"resumed\.",
+        status["headline"],
+    )
+    assert status["outbox"]["drain_seconds"] is None
+    assert status["problem_details"][0]["remedy"] == "oden-gateway outbox resume"
+    assert "by anna" in site.outbox("pause")
+    assert not ledger.exists() or not ledger.read_text()
+    site.environment["SUDO_USER"] = "bert"
+    assert "goes on" in site.outbox("resume")
+    wait_for(lambda: not site.json("list")["records"])
+    assert site.outbox("resume") == "Delivery was not paused.\n"
+    process.send_signal(signal.SIGTERM)
+    _, text = process.communicate(timeout=PATIENCE)
+    said = [json.loads(line) for line in text.splitlines() if "operator_acted" in line]
+    assert [(event["command"], event["by"]) for event in said] == [
+        ("pause", "anna"), ("resume", "bert"), ("resume", "bert"),
+    ]  # fmt: skip
+
+
 def test_the_running_gateway_answers_and_goes_on(site: Site) -> None:
     """Retry and drop through the daemon act on its outbox, and it ends properly with its socket gone."""
     site.oden("error status=400 holding='Film 20'")
@@ -477,6 +511,7 @@ def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(
     """The copy is where it was asked for and nowhere else; putting it back is refused while the gateway runs; what was
     there before is set aside."""
     file = refused.folder / "monday"
+    refused.outbox("pause")  # so that all stays where it is
     process = refused.run()
     assert "rows." in refused.outbox("backup", str(file))
     assert list(refused.directory.glob("backup-*")) == []
