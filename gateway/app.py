@@ -83,6 +83,7 @@ class App:
         self._clients = AsyncExitStack()
         self._sources: dict[str, Source] = {}
         self._takes_in = False
+        self._page_conditions: Callable[[float], Iterable[Condition]] = lambda _: ()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
@@ -146,10 +147,13 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
         await self._begin_delivery()
-        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
+        limit = self._loaded.config.outbox.late_limit
+        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
+        handlers = self._handlers = ControlHandlers(
+            outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
+        )
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -319,8 +323,10 @@ class App:
         )
 
     def _page(self) -> Child:
-        status, section = self._status, self._loaded.config.status
-        page = StatusServer.configured(section, status.snapshot, self._supervisor.stuck, self._chronicle.history)
+        status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
+        ask = self._handlers.answer
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
+        self._page_conditions = page.conditions
         return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
@@ -348,7 +354,8 @@ class App:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
-        return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
+        of_page = self._page_conditions(self._clock.now())
+        return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions(), *of_page)
 
 
 def make_sources(

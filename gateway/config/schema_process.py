@@ -1,5 +1,6 @@
 """The sections about the gateway itself: where records wait, the page, and the log."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,6 +26,12 @@ class OutboxConfig(Section):
         description="What happens at `size_limit`. `stop`: nothing more is taken in. `drop_oldest_output`: the "
         "scrap and yield that have waited longest are dropped for good to make room, counted and shown; runs, "
         "batches and states are kept. Where that makes no room, nothing more is taken in either.",
+    )
+    late_limit: Size = Field(
+        32 * 2**20,
+        ge=2**20,
+        description="How much of the disk is for what lines have heard, so that messages that come late can be put in "
+        "their places (`late` of a line). Beyond that all lines remember less over a restart.",
     )
     min_free: Share = Field(
         0.05,
@@ -75,6 +82,13 @@ Tone = Literal["running", "planned", "stopped"]
 """How the status page shows a state: it runs, it stands and that is planned, it stands and should not."""
 
 
+class PageTls(Section):
+    """The certificate by which the page is served over TLS (https)."""
+
+    certificate: Path = Field(description="PEM file with the certificate, and those between it and its authority.")
+    key: Path = Field(description="PEM file with its key, without a password, readable for the gateway's user.")
+
+
 class Status(Section):
     """The status page and what stands beside it."""
 
@@ -92,7 +106,18 @@ class Status(Section):
         None,
         description="Absent, whoever reaches the page can read it. With a token a browser asks for it as the password "
         "of any user, and programs send it as `Authorization: Bearer TOKEN`; only `/healthz` and `/readyz` need none. "
-        "It is sent in clear: over a network put TLS before the page. Write `${secret:NAME}`.",
+        "Without `tls` it is sent in clear. Write `${secret:NAME}`.",
+    )
+    actions_token: SecretStr | None = Field(
+        None,
+        description="Absent, nothing can be changed on the page. With a token of at least 16 letters, digits and "
+        "signs, whoever has it can try dead letters again or give them up there, and pause delivery: on this machine "
+        "or, with `tls`, from others. Write `${secret:NAME}`.",
+    )
+    tls: PageTls | None = Field(
+        None,
+        description="Absent, the page is served in clear (http). With a certificate it is served over TLS alone; when "
+        "the files are renewed they are read again, without a restart.",
     )
     categories: dict[Name, Tone] = Field(
         {},
@@ -100,6 +125,13 @@ class Status(Section):
         "Breakdown: stopped}`. A category that is not named has a neutral colour, but for those that a `preset` of "
         "states makes.",
     )
+
+    @field_validator("actions_token")
+    @classmethod
+    def _is_hard_to_guess(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and re.fullmatch(r"[!-~]{16,}", token.get_secret_value()) is None:
+            raise ValueError("write at least 16 ASCII letters, digits and signs, such as `openssl rand -hex 16` makes")
+        return token
 
 
 class Log(Section):

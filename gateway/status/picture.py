@@ -278,6 +278,7 @@ def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
         begun_at=began(record, interval),
         parked=interval.waiting_for_start if interval is not None and isinstance(record, StartInterval) else 0,
         command=f"oden-gateway outbox {'settle' if letter.unsettled else 'retry'} {record.key}",
+        unsettled=letter.unsettled,
     )
 
 

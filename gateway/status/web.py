@@ -1,13 +1,15 @@
 """The status page and what stands beside it: `/`, `/wall`, `/api/status`, `/healthz`, `/readyz`, `/metrics`.
 
-Reading only. It listens where the configuration says, by default on this machine alone; `guard` says who may read.
+It listens where the configuration says, by default on this machine alone; `guard` says who may read, and `actions` who
+may change something.
 """
 
 import asyncio
 import json
+import logging
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self, cast
@@ -16,13 +18,16 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.config.schema_process import Status
+from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
-from gateway.status.guard import admission, at_most, may_read, own_names
+from gateway.health import Condition
+from gateway.status.actions import MOST_BODY, Actions, Ask
+from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read, own_names
 from gateway.status.history import History
 from gateway.status.metrics import Metrics
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
+from gateway.status.tls import PageCertificate, TlsEntry
 
 log = structlog.get_logger()
 
@@ -34,18 +39,13 @@ STATIC = {
     "/page.js": ("page.js", "text/javascript"),
     "/words.js": ("words.js", "text/javascript"),
     "/lines.js": ("lines.js", "text/javascript"),
+    "/actions.js": ("actions.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "oden-gateway",  # instead of the library's, which names the versions of everything
-    "X-Content-Type-Options": "nosniff",
-}
-
+SILENT = logging.getLogger(f"{__name__}.access")
+"""Nobody wants a line for each request to the page."""
+SILENT.disabled = True
 
 TURN = 5.0
 """Seconds between two turns of the loop that only shows that the event loop still serves."""
@@ -76,12 +76,18 @@ class StatusServer:
         history: History | None = None,
         hosts: Sequence[str] = (),
         token: str | None = None,
+        actions: Actions | None = None,
+        tls: PageTls | None = None,
     ) -> None:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
         self._history = history or History()
         self._names, self._token = own_names(listen, hosts), token
+        self._actions = actions or Actions()
+        self._tls = tls
+        self._certificate: PageCertificate | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._metrics = Metrics(snapshot)
         self._streams = 0
         self._shown: tuple[float, Parts] = 0.0, {}
@@ -92,37 +98,68 @@ class StatusServer:
 
     @classmethod
     def configured(
-        cls, section: Status, snapshot: Callable[[], Snapshot], alive: Callable[[], str | None], history: History
+        cls,
+        section: Status,
+        snapshot: Callable[[], Snapshot],
+        alive: Callable[[], str | None],
+        history: History,
+        ask: Ask,
     ) -> Self:
-        """As `section` has it."""
-        token = section.token.get_secret_value() if section.token is not None else None
-        return cls(section.listen, snapshot, alive, history=history, hosts=section.hosts, token=token)
+        """As `section` has it; `ask` is the way to who holds the outbox."""
+        token, actions_token = (
+            secret.get_secret_value() if secret is not None else None
+            for secret in (section.token, section.actions_token)
+        )
+        return cls(
+            section.listen,
+            snapshot,
+            alive,
+            history=history,
+            hosts=section.hosts,
+            token=token,
+            actions=Actions(actions_token, ask),
+            tls=section.tls,
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. A taken port is no reason not to take data in, so this is a task like any other."""
         async with self:
             while True:
                 self.turned_at = time.monotonic()
+                if self._certificate is not None:
+                    await asyncio.to_thread(self._certificate.renew)
                 await asyncio.sleep(TURN)
+
+    def conditions(self, now: float) -> Iterable[Condition]:
+        """What is wrong with its certificate."""
+        return self._certificate.conditions(now) if self._certificate is not None else ()
 
     @property
     def url(self) -> str:
         """Where it listens, once entered: `http://127.0.0.1:8321`."""
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme, (host, port) = "http" if self._tls is None else "https", self._address
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def _made(self) -> web.AppRunner:
-        return web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=HEADERS_WITHIN
-        )
+        return web.AppRunner(self._application(), shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:
+        if self._tls is not None:
+            self._certificate = PageCertificate(self._tls)
         self._runner = self._made()  # one that was cleaned up cannot be used again
         await self._runner.setup()
         server = cast("web.Server", self._runner.server)  # there is one after `setup`
+        certificate, handshakes = self._certificate, self._handshakes
+
+        def handler() -> asyncio.Protocol:
+            loop = asyncio.get_running_loop()
+            return Reticent(server, loop=loop, access_log=SILENT, keepalive_timeout=HEADERS_WITHIN)
+
+        def made() -> asyncio.BaseProtocol:
+            return handler() if certificate is None else TlsEntry(handler, certificate.context, handshakes)
 
         def connection() -> asyncio.BaseProtocol:
-            return at_most(MOST_CONNECTIONS, server, lambda: len(server.connections))
+            return at_most(MOST_CONNECTIONS, made, lambda: len(server.connections) + len(handshakes))
 
         try:
             self._listening = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
@@ -142,16 +179,20 @@ class StatusServer:
     ) -> None:
         if self._listening is not None:
             self._listening.close()
+        for handshake in self._handshakes:
+            handshake.cancel()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[admission(self._names, self._token)])
+        app = web.Application(middlewares=[admission(self._names, self._token)], client_max_size=MOST_BODY)
         for path, (name, content_type) in STATIC.items():
             app.router.add_get(path, _static(name, content_type))
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/line", self._line)
         app.router.add_get("/api/timeline", self._timeline)
         app.router.add_get("/api/changes", self._changes, allow_head=False)
+        app.router.add_get("/api/actions", self._actions.possible)
+        app.router.add_post("/api/actions/{action}", self._actions.act)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)
