@@ -129,6 +129,22 @@ class Recorder:
     ) -> str:
         """Record what was made in an interval: one entry with the sums `shares`, which have no name in common. Answers
         the entry's key."""
+        key = self.settle(at, kind, interval, timestamp, shares, corrects=corrects, after=after)
+        self.shares[key] = tuple(shares)
+        return key
+
+    def settle(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        shares: Sequence[Share],
+        *,
+        corrects: bool = True,
+        after: tuple[str, ...] = (),
+    ) -> str:
+        """The same, where what was told is only brought into line with what is so by all that was recorded before."""
         raw_data: dict[str, Scalar] = {}
         for fixed, names, amount in shares:
             raw_data |= {**dict.fromkeys(names, amount), **dict(fixed)}
@@ -137,7 +153,6 @@ class Recorder:
         self.records.append(
             Output(key, self.line, at, kind, interval, timestamp, raw_data, names, corrects=corrects, after=after)
         )
-        self.shares[key] = tuple(shares)
         return key
 
     def test(
