@@ -29,7 +29,7 @@ from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
-from gateway.model import Record
+from gateway.model import Record, Reject
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
@@ -37,11 +37,12 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
-from gateway.sources.base import Source
+from gateway.sources.base import Replay, Source, replayed
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
 from gateway.status.loop import SHOWN, StatusLoop
@@ -149,6 +150,7 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
+        self._rejects = RejectHandlers(outbox, self._replay)
         handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
@@ -223,6 +225,13 @@ class App:
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
+        await self._rejects.replay_wanted()
+
+    async def _replay(self, number: int, reject: Reject) -> None:
+        """Take a message once more that could not be used."""
+        if not self._takes_in:
+            raise GatewayError("the gateway does not take in anything yet")
+        await self._intake.replay(replayed(self._sources, Replay(number, reject), self._clock.now()))
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -335,6 +344,8 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command.startswith(REJECTS):
+                return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             return handlers.answer(command, question)

@@ -128,6 +128,13 @@ class Intake:
         self._idle.clear()
         self._poke.set()
 
+    async def replay(self, arrival: Arrival) -> None:
+        """Take a message once more out of the store of those that could not be used; returns once what has come of it
+        is stored."""
+        stored = asyncio.Event()
+        await self.take(replace(arrival, done=stored.set))
+        await stored.wait()
+
     async def close(self, longest: float) -> None:
         """Take nothing more, and wait until what was taken is stored and acknowledged, for `longest` seconds at most.
 
@@ -256,7 +263,8 @@ class Intake:
         self._gathered = []
         self._lines.update(batch.lines)
         self._repeats.take_over(batch.repeats)
-        self._committer.take_over(batch.taken, batch.lines, batch.records, batch.notices, at_once=batch.repeats.begun)
+        told = batch.records, batch.notices, batch.rejects, batch.replayed
+        self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         self._count(batch)
         await self._committer.commit(all_=self._stopping or self._closed)
         if not self._queue and self._committer.is_idle:
@@ -295,6 +303,7 @@ class Intake:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
+            batch.rejects += arrival.rejects
             verdict = batch.repeats.verdict(arrival)
             if verdict != "twice":
                 batch.taken.append(arrival)
@@ -302,7 +311,10 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                await self._step(plan, event, batch)
+                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                    await self._step(plan, event, batch)
+            if arrival.replay is not None:
+                batch.conclude(arrival.replay)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan, timer in self._due(batch.lines):
@@ -310,9 +322,13 @@ class Intake:
                 await self._step(plan, Tick(now), batch)
         return batch
 
+    def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
+        """What is remembered of a line so far."""
+        return batch.lines.get(plan.key, self._lines[plan.key])
+
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
-        before = batch.lines.get(plan.key, self._lines[plan.key])
+        before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
                 before, result = await in_slices(prepared(plan, before, event))

@@ -98,6 +98,8 @@ class InputTrack:
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
+            elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
+                context.refused.setdefault(plan.name, why)
         self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])

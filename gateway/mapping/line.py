@@ -72,7 +72,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Share, StepContext
+from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
@@ -129,6 +129,8 @@ class Step:
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
     because: Mapping[str, Because] = field(default_factory=dict)
     """By the key of a record that corrects what was told, why it does."""
+    refused: tuple[Refused, ...] = ()
+    """Samples of which nothing could be used."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -216,6 +218,7 @@ class _LineStep:
         self.tracks = [*filter(None, (self.run, self.batches)), *self.custom]
         self.inside_run = [track for track in self.tracks if track.host is not None]
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
+        self.refused: tuple[Refused, ...] = ()
         self.rules = None
         if plan.rules:
             self.rules = RulesTrack(plan.rules, state.rules, context, {"run": self.run, "batch": self.batches})
@@ -243,7 +246,8 @@ class _LineStep:
             lost=self.context.losses,
             missed=self._missed(),
         )
-        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
+        told = tuple(recorder.records), tuple(self.context.notices)
+        return Step(state, *told, recorder.rules, recorder.shares, refused=self.refused)
 
     # The stages
 
@@ -260,6 +264,7 @@ class _LineStep:
             memory, readings = self.inputs.read(admitted)
             self._settle_overdue(admitted, memory, readings)
             self.evaluate(memory, readings)
+            self.refused = self.context.refused_samples(admitted)
         self.advance(self.context.now)  # what is due at once, also where the sample had to wait before it came here
 
     def hear(self, contact: Contact) -> None:
