@@ -29,7 +29,7 @@ from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
-from gateway.model import Record, Reject
+from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
@@ -42,10 +42,10 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
-from gateway.sources.base import Replay, Source, replayed
+from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
-from gateway.status.loop import SHOWN, StatusLoop
+from gateway.status.loop import SHOWN, STATUS, StatusLoop
 from gateway.status.notify import Systemd, Watchdog
 from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
@@ -150,8 +150,10 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
-        self._rejects = RejectHandlers(outbox, self._replay)
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
+        self._rejects = RejectHandlers(outbox, lambda number, reject: intake.replay(self._sources, number, reject))
+        handlers = self._handlers = ControlHandlers(
+            outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
+        )
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -226,12 +228,6 @@ class App:
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
         await self._rejects.replay_wanted()
-
-    async def _replay(self, number: int, reject: Reject) -> None:
-        """Take a message once more that could not be used."""
-        if not self._takes_in:
-            raise GatewayError("the gateway does not take in anything yet")
-        await self._intake.replay(replayed(self._sources, Replay(number, reject), self._clock.now()))
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -328,8 +324,9 @@ class App:
         )
 
     def _page(self) -> Child:
-        status, section = self._status, self._loaded.config.status
-        page = StatusServer.configured(section, status.snapshot, self._supervisor.stuck, self._chronicle.history)
+        status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
+        ask = self._handlers.answer
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
         return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
@@ -348,6 +345,8 @@ class App:
                 return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
+            if command == STATUS:
+                return self._status.answer()
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)

@@ -160,6 +160,23 @@ class KeptReject:
     wanted: Annotated[bool, SPARED] = False
 
 
+@dataclass(frozen=True, slots=True)
+class KeptRejects:
+    """What there is of messages that could not be used and are kept (`rejects`): the `number` of them and their
+    `bytes`; none has a number below `first`, and `next` is that of the next. `dropped` had to make room for newer ones,
+    `left_out` were too many in a short time to be kept."""
+
+    next: int = 1
+    first: int = 1
+    number: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    left_out: int = 0
+
+
+NONE_KEPT = KeptRejects()
+
+
 IntervalType = str
 """The name of an interval type at Oden: RUN, BATCH, STATE, or one that the factory has made itself."""
 

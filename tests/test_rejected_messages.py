@@ -68,7 +68,7 @@ async def again(rig: Rig, intake: Intake, number: int) -> str:
     reject = Reject(known.source, known.address, payload, known.at, known.reason, known.lines, known.retained)
     source = MqttSource("floor", mqtt_config("mqtt://127.0.0.1"), ["order", "scrap"], AnchoredClock())
     async with asyncio.timeout(PATIENCE):
-        await intake.replay(replayed({"floor": source}, Replay(number, reject), rig.clock.now()))
+        await intake.replay({"floor": source}, number, reject)
     left = await rig.outbox(lambda outbox: rejects.whole(outbox.row, number))
     return "" if left is None else left[0].reason
 

@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import os
+import pwd
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,8 +33,8 @@ def ask(
     use: Callable[[Item], None] | None = None,
 ) -> list[Item]:
     """The answer to `question`: as a list or, with `use`, item by item to that function."""
-    asked = TypeAdapter(type(question)).dump_python(question, mode="json")
     config = read_config(arguments.config, os.environ)[0].config.outbox
+    asked = TypeAdapter(type(question)).dump_python(replace(question, by=_who()), mode="json")
     items: list[Item] = []
 
     async def run() -> None:
@@ -42,6 +44,14 @@ def ask(
 
     asyncio.run(run())
     return items
+
+
+def _who() -> str:
+    """Who gives the command: behind `sudo`, the person."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 async def _answer(config: OutboxConfig, command: str, question: object) -> AsyncGenerator[Item, None]:

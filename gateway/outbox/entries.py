@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from gateway.message_ids import IdsOfCommit
-from gateway.model import RECORD, SPARED, STORED, KeptReject, Notice, Record, Reject, Setting
+from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptReject, KeptRejects, Notice, Record, Reject, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
@@ -197,20 +197,6 @@ class DeadLetter:
     """It may be at Oden, and could not be looked up: a person says, or it is looked up before it is sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptRejects:
-    """What there is of messages that could not be used and are kept (`rejects`): the `number` of them and their
-    `bytes`; none has a number below `first`, and `next` is that of the next. `dropped` had to make room for newer ones,
-    `left_out` were too many in a short time to be kept."""
-
-    next: int = 1
-    first: int = 1
-    number: int = 0
-    bytes: int = 0
-    dropped: int = 0
-    left_out: int = 0
-
-
 @dataclass(slots=True)
 class Totals:
     """Counts that survive restarts."""
@@ -238,7 +224,7 @@ class Totals:
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
     rejects: int = 0
-    kept_rejects: Annotated[KeptRejects, Field(exclude_if=lambda kept: kept == KeptRejects())] = KeptRejects()
+    kept_rejects: Annotated[KeptRejects, Field(exclude_if=lambda kept: kept == NONE_KEPT)] = NONE_KEPT
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
     transactions: Annotated[int, SPARED] = 0
@@ -367,6 +353,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A person has paused delivery: since when (epoch), who, and why where that was said."""
+
+    since: float
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a person wants to know of the outbox; lists newest first."""
 
@@ -382,6 +377,7 @@ class Summary:
     rejects: tuple[KeptReject, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """By key, what is known of the intervals that the dead letters are about."""
+    pause: Pause | None = None
 
 
 ATTEMPT = TypeAdapter(Attempt)
@@ -392,4 +388,5 @@ SETTING_ENTRY = TypeAdapter(SettingEntry)
 DEAD_LETTER = TypeAdapter(DeadLetter)
 TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)
+PAUSE = TypeAdapter(Pause | None)
 LINE_REFS = TypeAdapter(dict[str, LineRef])

@@ -8,15 +8,17 @@ import base64
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.errors import GatewayError, OutboxError
-from gateway.model import KeptReject, Reject
+from gateway.model import KeptReject, KeptRejects, Reject
 from gateway.outbox import rejects
-from gateway.outbox.entries import KeptRejects
 from gateway.outbox.rejects import KEPT_REJECT
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+
+log = structlog.get_logger()
 
 REJECTS = "rejects-"
 """Of the names of these commands on the control socket."""
@@ -37,6 +39,8 @@ class Question:
     topic: str = ""
     reason: str = ""
     limit: int | None = None
+    by: str = ""
+    """Who asks, for the log."""
 
 
 QUESTION = TypeAdapter(Question)
@@ -98,16 +102,23 @@ class RejectHandlers:
     async def _replay(self, question: Question) -> AsyncIterator[Answer]:
         """For each message, the oldest first, what has become of it: taken, or why it is still there."""
         for number in await self._chosen(question):
-            yield {"number": number, **await self._replayed(number)}
+            answer: Answer = {"number": number, **await self._replayed(number)}
+            self._log(question, f"{REJECTS}replay", answer)
+            yield answer
 
     async def _drop(self, question: Question) -> AsyncIterator[Answer]:
         numbers = await self._chosen(question)
         dropped = 0
         for first in range(0, len(numbers), PAGE):
             dropped += await self._outbox(_remove, numbers[first : first + PAGE])
+        self._log(question, f"{REJECTS}drop", {"dropped": dropped})
         yield {"dropped": dropped}
 
     # What they have in common
+
+    def _log(self, question: Question, command: str, answer: Answer) -> None:
+        if self._replay_one is not None:
+            log.info("operator_acted", command=command, by=question.by, **answer)
 
     async def _replayed(self, number: int) -> Answer:
         if number in self._under_way:

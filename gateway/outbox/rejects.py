@@ -15,8 +15,8 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
-from gateway.model import KeptReject, Reject
-from gateway.outbox.entries import Commit, KeptRejects
+from gateway.model import KeptReject, KeptRejects, Reject
+from gateway.outbox.entries import Commit
 from gateway.outbox.transaction import Transaction
 
 SLOTS = 1_000
