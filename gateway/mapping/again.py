@@ -15,6 +15,7 @@ from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
+from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
 from gateway.model import Sample
 
@@ -67,9 +68,10 @@ def _stepped(
     until: float,
     refused: list[Refused] | None = None,
 ) -> Slices[tuple[list[Entry], Step]]:
-    """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. Samples of
-    which nothing could be used are added to `refused`."""
+    """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
+    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
     entries: list[Entry] = []
+    state = replace(state, owed=())
     for one in steps:
         if one.sample is not None:
             result = step(plan, state, one.sample)
@@ -150,11 +152,20 @@ class Again:
         for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):
             stamps[key] = self._taken(key, {key: stamps.pop(key, ())})  # what is derived now can have others
         moves = facts.moved(told, now)
-        added: dict[facts.Shape, list[str]] = {}
-        for (interval, kind, raw_data, names), amount in moves:
+        outputs_now = (self.plan.output, self.state.output), (self.plan.batch_output, self.state.batch_output)
+        pending = waiting((plan.type, output) for plan, output in outputs_now if plan is not None)
+        gone = {start.key for start in facts.vanished(told, now)}
+        moves_now, moves_later = split(moves, self.line.state.owed, pending, gone)
+
+        def stamp_of(interval: str) -> int:
             taken = self._taken(interval, stamps)
             stamp = free_stamp(self._interval(interval, taken), taken, at)
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
+            return stamp
+
+        added: dict[facts.Shape, list[str]] = {}
+        for (interval, kind, raw_data, names), amount in moves_now:
+            stamp = stamp_of(interval)
             of = added.setdefault((raw_data, names), [])
             after = tuple(of) if amount < 0 else ()
             key = recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),), corrects=True, after=after)
@@ -168,8 +179,9 @@ class Again:
             notices += corrections.listed(self.plan, self.late, because, at)
             swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
+        owed = tuple(Owed(*key, amount, stamp_of(key[0])) for key, amount in moves_later)
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
-        state = replace(with_stamps(self.state, newest), seq=recorder.number)
+        state = replace(with_stamps(self.state, newest), seq=recorder.number, owed=owed)
         rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
         told_now = Step(
             state,

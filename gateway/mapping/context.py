@@ -136,6 +136,22 @@ class Recorder:
     ) -> str:
         """Record what was made in an interval: one entry with the sums `shares`, which have no name in common. Answers
         the entry's key."""
+        key = self.settle(at, kind, interval, timestamp, shares, corrects=corrects, after=after)
+        self.shares[key] = tuple(shares)
+        return key
+
+    def settle(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        shares: Sequence[Share],
+        *,
+        corrects: bool = True,
+        after: tuple[str, ...] = (),
+    ) -> str:
+        """The same, where what was told is only brought into line with what is so by all that was recorded before."""
         raw_data: dict[str, Scalar] = {}
         for fixed, names, amount in shares:
             raw_data |= {**dict.fromkeys(names, amount), **dict(fixed)}
@@ -144,7 +160,6 @@ class Recorder:
         self.records.append(
             Output(key, self.line, at, kind, interval, timestamp, raw_data, names, corrects=corrects, after=after)
         )
-        self.shares[key] = tuple(shares)
         return key
 
     def test(
@@ -180,6 +195,8 @@ class StepContext:
     recorder: Recorder
     losses: Losses
     notices: list[Notice] = field(default_factory=list)
+    fed: Sequence[Fed] = ()
+    """The samples of the moment at hand, each with the inputs that take it."""
     refused: dict[str, str] = field(default_factory=dict)
     """By the name of an input, why what the moment said of it could not be used."""
     taken: set[str] = field(default_factory=set)
@@ -236,11 +253,11 @@ class StepContext:
         self.notice("reject", name, text)
         self.refused.setdefault(name, text)
 
-    def refused_samples(self, fed: Iterable[Fed]) -> tuple[Refused, ...]:
-        """Those of the samples of `fed`, each with the inputs that take it, of which something was refused and that
-        have done nothing else: if they came again, with another plan, nothing would be done twice."""
+    def refused_samples(self) -> tuple[Refused, ...]:
+        """Those of the moment's samples of which something was refused and that have done nothing else: if they came
+        again, with another plan, nothing would be done twice."""
         of_sample: dict[int, tuple[Sample, list[str]]] = {}
-        for plan, sample in fed:
+        for plan, sample in self.fed:
             of_sample.setdefault(id(sample), (sample, []))[1].append(plan.name)
         return tuple(
             Refused(sample, next(self.refused[name] for name in names if name in self.refused))

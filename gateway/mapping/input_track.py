@@ -88,6 +88,7 @@ class InputTrack:
     def read(self, fed: Sequence[Fed]) -> tuple[Memory, dict[str, Reading]]:
         """What is known after a moment, and what it said, by the names of the inputs."""
         context = self.context
+        context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
         for plan, sample in fed:

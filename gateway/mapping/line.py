@@ -50,6 +50,7 @@ last_heard    by source when something was last heard of it while it was watched
 lost          the sources that are not heard, and since when (`hearing.Loss`)
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
 missed        what was looked up in tables and is not there, and has been listed
+owed          what was told too much of intervals and is to be taken from them once another has it (`owed.Owed`)
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
@@ -80,6 +81,7 @@ from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
 from gateway.mapping.output import OutputPlan, OutputState
 from gateway.mapping.output_track import OutputTrack
+from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
@@ -115,6 +117,7 @@ class LineState:
     rules: RulesState = field(default_factory=RulesState)
     lost: Annotated[Losses, Field(exclude_if=lambda lost: not lost)] = field(default_factory=dict)
     missed: Annotated[tuple[Missed, ...], Field(exclude_if=lambda missed: not missed)] = ()
+    owed: Annotated[tuple[Owed, ...], Field(exclude_if=lambda owed: not owed)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +221,6 @@ class _LineStep:
         self.tracks = [*filter(None, (self.run, self.batches)), *self.custom]
         self.inside_run = [track for track in self.tracks if track.host is not None]
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
-        self.refused: tuple[Refused, ...] = ()
         self.rules = None
         if plan.rules:
             self.rules = RulesTrack(plan.rules, state.rules, context, {"run": self.run, "batch": self.batches})
@@ -231,6 +233,10 @@ class _LineStep:
     def result(self) -> Step:
         """The state as it is now, and what was gathered on the way."""
         before, recorder = self.state, self.context.recorder
+        owed = before.owed
+        if owed:
+            pending = waiting((output.plan.type, output.state) for output in self.outputs)
+            owed = settle(owed, pending, recorder, self.context.now)
         state = LineState(
             now=self.context.now,
             seq=recorder.number,
@@ -245,9 +251,10 @@ class _LineStep:
             rules=self.rules.state if self.rules is not None else before.rules,
             lost=self.context.losses,
             missed=self._missed(),
+            owed=owed,
         )
         told = tuple(recorder.records), tuple(self.context.notices)
-        return Step(state, *told, recorder.rules, recorder.shares, refused=self.refused)
+        return Step(state, *told, recorder.rules, recorder.shares, refused=self.context.refused_samples())
 
     # The stages
 
@@ -264,7 +271,6 @@ class _LineStep:
             memory, readings = self.inputs.read(admitted)
             self._settle_overdue(admitted, memory, readings)
             self.evaluate(memory, readings)
-            self.refused = self.context.refused_samples(admitted)
         self.advance(self.context.now)  # what is due at once, also where the sample had to wait before it came here
 
     def hear(self, contact: Contact) -> None:
