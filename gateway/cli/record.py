@@ -61,7 +61,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file: TextIO, seconds: float | None) -> int:
     """Write samples until a signal comes or `seconds` are over, and return how many they were."""
-    from gateway.app import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
+    from gateway.children import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
     clock, count, last = AnchoredClock(), 0, 0.0
     lost: set[str] = set()

@@ -125,7 +125,7 @@ async def _of_own(
     clock: AnchoredClock,
 ) -> None:
     """What comes to sessions of this process, which say on standard error how they are."""
-    from gateway.app import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
+    from gateway.children import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
     config = visiting(loaded.config)
     sources = {

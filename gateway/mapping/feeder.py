@@ -243,6 +243,7 @@ def both(first: Step, then: Step) -> Step:
         {**first.rules, **then.rules},
         {**first.shares, **then.shares},
         {**first.because, **then.because},
+        first.refused + then.refused,
     )
 
 

@@ -20,7 +20,7 @@ from gateway.errors import SourceError
 from gateway.sources.found import TreeNode, shortened
 from gateway.sources.opcua.decode import Decoded, Raw
 from gateway.sources.opcua.services import Limits, Link, call, namespaces, read_each, read_limits, value_of
-from gateway.sources.opcua.views import id_of, path_of, translate
+from gateway.sources.opcua.views import from_root, node_id, translate
 from gateway.sources.opcua.wire import reading
 
 START = "/Objects"
@@ -137,12 +137,12 @@ class _Walk:
         place = parse_place(text)
         try:
             if isinstance(place, BrowsePath):
-                [found] = await translate(self._link, [path_of(place, self._known)], self._limits)
+                [found] = await translate(self._link, [from_root(place, self._known)], self._limits)
                 if found is None:
                     raise SourceError(f"the server has no node at the path {text}")
                 start, names = found, place.steps
             else:
-                start, names = id_of(place, self._known), None
+                start, names = node_id(place, self._known), None
         except LookupError as error:
             raise SourceError(error.args[0]) from None
         [told] = await read_each(self._link, [ua.ReadValueId(start, AttributeIds.NodeClass)], self._limits)
