@@ -102,7 +102,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
+                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
             )
         )
         await self._chronicle.load()
@@ -116,8 +116,8 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        rest_until = self._clock.now() + config.oden.settle
-                        await self._outbox(begin_life, self._life(), rest_until, is_other=True)
+                        now, settle = self._clock.now(), config.oden.settle
+                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:

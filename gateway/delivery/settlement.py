@@ -17,7 +17,7 @@ from gateway.delivery.ends import EndsFirst, EndsOrder
 from gateway.delivery.learned import Effect, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
-from gateway.model import Record, Setting, StartInterval
+from gateway.model import Notice, Record, Setting, StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
@@ -247,6 +247,10 @@ class Settlement:
         """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
         record = work.records[0]
         return await self.outbox(told.known_ids, record.line, record.type)
+
+    async def notice(self, text: str) -> None:
+        """Tell a person of something at Oden that was not done from here, or of what became of it."""
+        await self.persist(told.note, Notice("oden", self.clock.now(), "", "", text))
 
     async def learn_start(self, record: StartInterval, shown: int | None) -> None:
         """Oden has made an interval, and shows its start as `shown`."""

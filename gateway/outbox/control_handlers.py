@@ -20,6 +20,7 @@ from gateway.outbox.entries import Totals
 from gateway.outbox.lanes import DEAD, Lane, is_parked
 from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
 from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry, settle
+from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.record_kinds import kind_of
@@ -27,6 +28,8 @@ from gateway.record_kinds import kind_of
 MOST = 10_000
 """Records that are named one by one in one command at the most."""
 DEPENDENTS_SHOWN = 100
+NOTICES_SHOWN = 10
+"""Of what was found at Oden that was not told from here."""
 SAMPLE_EVERY = 60.0
 SAMPLES = 61
 """So that the rate of new records is that of the last hour."""
@@ -239,7 +242,10 @@ class ControlHandlers:
         for where in LETTERS:
             async for listed in self._all(Filter(where=where)):
                 letters[where][listed.record.line] += 1
-        yield {"bytes": bytes_used, "full": full, "lanes": lanes, **letters, "records_per_hour": self._rate()}
+        notices = await self._outbox(Outbox.notices, NOTICES_KEPT)
+        at_oden = [notice.text for notice in notices if notice.kind == "oden"][:NOTICES_SHOWN]
+        figures = {"bytes": bytes_used, "full": full, "lanes": lanes, "records_per_hour": self._rate()}
+        yield {**figures, **letters, "at_oden": at_oden}
 
     async def _verify(self, arguments: Question) -> AsyncIterator[Answer]:
         """Problems, notes and damage reports; then how many records were read."""

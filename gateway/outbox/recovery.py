@@ -59,6 +59,9 @@ _OF_PRESENT = (
         "commit",
         "clock",
         "life",
+        "learned",
+        "left-open",
+        "other-life",
     ),
 )
 """Kinds of rows of which the store that went on has the later ones."""

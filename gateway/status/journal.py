@@ -14,7 +14,13 @@ log = structlog.get_logger()
 WINDOW = 60.0
 """Seconds in which notices of one kind, source and address become one line of the log."""
 
-EVENTS: Final = {"gap": "data_gap", "reject": "payload_rejected", "loss": "output_lost", "time": "time_not_used"}
+EVENTS: Final = {
+    "gap": "data_gap",
+    "reject": "payload_rejected",
+    "loss": "output_lost",
+    "time": "time_not_used",
+    "oden": "seen_at_oden",
+}
 
 
 class LogLine(NamedTuple):
