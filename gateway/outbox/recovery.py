@@ -62,6 +62,7 @@ _OF_PRESENT = (
         "learned",
         "left-open",
         "other-life",
+        "pause",
     ),
 )
 """Kinds of rows of which the store that went on has the later ones."""
