@@ -301,6 +301,7 @@ class App:
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
             updates=config.outbox.updates,
+            oden=config.oden.url,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         may_send = self._clock_watch.may_send
