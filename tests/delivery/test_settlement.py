@@ -17,7 +17,7 @@ from gateway.model import StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import ATTEMPT, Commit
+from gateway.outbox.entries import ATTEMPT, Commit, Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
