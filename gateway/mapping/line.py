@@ -129,6 +129,8 @@ class Step:
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
     because: Mapping[str, Because] = field(default_factory=dict)
     """By the key of a record that corrects what was told, why it does."""
+    delays: tuple[tuple[str, float], ...] = ()
+    """By how many seconds messages with times of their own came late, each with the input that it feeds."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
