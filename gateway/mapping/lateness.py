@@ -110,4 +110,5 @@ def in_words(known: Lateness) -> str:
         return f"{text}; nothing had to be corrected"
     saved = ", ".join(f"{wait} s {number:,}" for wait, number in known.saved.items())
     times = "once" if known.corrections == 1 else f"{known.corrections:,} times"
-    return f"{text}; corrected {times}, with {known.requests:,} requests for output, of which a wait would have saved: {saved}"
+    anew = f"corrected {times}, with {known.requests:,} requests for output"
+    return f"{text}; {anew}, of which a wait would have saved: {saved}"
