@@ -84,7 +84,8 @@ def test_p13_a_correction_says_how_late_its_message_was_and_why(config: Path) ->
         {"at": T0 + 2, **order, "value": {"number": "A", "sku": "FILM", "at": T0 + 2}},
         {"at": T0 + 150, **order, "value": {"number": "B", "sku": "FILM", "at": T0 + 90}},
     ]
-    events = sorted([*count, *orders, {"at": T0 + 400}], key=lambda event: float(str(event["at"])))
+    end: dict[str, object] = {"at": T0 + 400}
+    events = sorted([*count, *orders, end], key=lambda event: float(str(event["at"])))
     (config.parent / "late.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in events), encoding="utf-8")
     answer = run(config, "replay", "late.jsonl", "--json")
     assert any("order: half of 2 messages" in line and "60 s 2" in line for line in answer.problems)
