@@ -92,7 +92,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
-    path = (section.metric,) if section.metric else path_of(section.field) if section.field else ()
+    path = (section.metric,) if section.metric else _path(section.field) if section.field else ()
     return InputPlan(
         name=name,
         source=section.source or "",
@@ -101,13 +101,13 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
             filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
         ),
         field=path,
-        time=path_of(section.time_field) if section.time_field else None,
+        time=_path(section.time_field) if section.time_field else None,
         zone=scope.zone(section.time.zone, (*loc, "time", "zone")) if isinstance(section.time, OwnTime) else None,
         clock_offset=section.clock_offset,
         counter=counter,
         message=section.is_message,
         metric=section.metric is not None,
-        only=tuple((path_of(key), frozenset(texts)) for key, texts in _only(section).items()),
+        only=tuple((_path(key), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
         ignores_uncertain=section.ignores_uncertain,
         fresh=section.fresh,
@@ -127,6 +127,14 @@ def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
     except ValueError as error:
         scope.fault((*loc, "capture"), f"'{section.capture}' {error}")
         return None
+
+
+def _path(text: str) -> tuple[str, ...]:
+    """The path of a field; of one that is wrong, which is said elsewhere, none."""
+    try:
+        return path_of(text)
+    except ValueError:
+        return ()
 
 
 def _only(section: Input) -> dict[str, list[str]]:
@@ -149,7 +157,7 @@ def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity,
         if section.event is not None:
             ids[section.source or "", section.address] = EVENT_IDENTITIES
         if section.id and section.topic is not None:
-            paths = (tuple(path_of(str(path)) for path in section.id),)
+            paths = (tuple(_path(str(path)) for path in section.id),)
             if ids.setdefault((section.source or "", section.topic), paths) != paths:
                 scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
     return ids
