@@ -72,9 +72,11 @@ class OutputTrack:
             self._add_said(entry, plan, reading.memory.value, at)
 
     def _add_said(self, entry: EntryPlan, plan: InputPlan, message: object, at: float) -> None:
-        """Keep the amount that a message says. A message without that field counts nothing."""
+        """Keep the amount that a message says. A message without that field, or with null around it, counts nothing."""
         said = find(message, entry.path)
         if said is ABSENT and isinstance(message, dict):
+            return
+        if said is None and entry.path and find(message, entry.path[:-1]) is None:
             return
         name = written_path((plan.name, *entry.path))
         amount = number_in(said) if plan.reads_text and isinstance(said, str) else number(said)
