@@ -6,7 +6,21 @@ import sys
 from collections.abc import Sequence
 
 from gateway.build import described
-from gateway.cli import call, check, clock, demo, explain, outbox, pki, record, replay, run, schema, simulate
+from gateway.cli import (
+    call,
+    check,
+    clock,
+    demo,
+    explain,
+    outbox,
+    pki,
+    record,
+    replay,
+    run,
+    schema,
+    simulate,
+    support_bundle,
+)
 from gateway.errors import ConfigError, GatewayError
 
 
@@ -19,7 +33,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (run, check, record, replay, explain, outbox, clock, pki, call, demo, schema, simulate):
+    for group in (
+        run,
+        check,
+        record,
+        replay,
+        explain,
+        outbox,
+        clock,
+        pki,
+        call,
+        support_bundle,
+        demo,
+        schema,
+        simulate,
+    ):
         group.register(commands)
     version = commands.add_parser("version", help="print the version", epilog="example:\n  oden-gateway version")
     version.set_defaults(call=_version)

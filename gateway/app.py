@@ -44,7 +44,7 @@ from gateway.reload import Configuration, Difference, Reload, difference, rename
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
 from gateway.status.journal import Journal
-from gateway.status.loop import SHOWN, StatusLoop
+from gateway.status.loop import SHOWN, STATUS, StatusLoop
 from gateway.status.notify import Systemd, Watchdog
 from gateway.status.picture import Parts
 from gateway.status.web import StatusServer
@@ -149,7 +149,9 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
-        handlers = ControlHandlers(outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory)
+        handlers = self._handlers = ControlHandlers(
+            outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
+        )
         self._started_at = self._clock.now()
         status = self._status = StatusLoop(
             self._parts(),
@@ -319,8 +321,9 @@ class App:
         )
 
     def _page(self) -> Child:
-        status, section = self._status, self._loaded.config.status
-        page = StatusServer.configured(section, status.snapshot, self._supervisor.stuck, self._chronicle.history)
+        status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
+        ask = self._handlers.answer
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
         return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
@@ -337,6 +340,8 @@ class App:
                 return clock_control.answer(self._clock_watch, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
+            if command == STATUS:
+                return self._status.answer()
             return handlers.answer(command, question)
 
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)

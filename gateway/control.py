@@ -3,8 +3,9 @@
 HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox":
 directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}`
 where something went wrong on the way. The commands are those of `gateway.outbox.control_handlers`, `call` of
-`gateway.oden.control_handlers`, and `explain` of `gateway.trial.control_handlers`. A gateway that holds another
-outbox than the question means says so (421) and does nothing.
+`gateway.oden.control_handlers`, `explain` of `gateway.trial.control_handlers`, `clock` and `status`. A gateway that
+holds another outbox than the question means says so (421) and does nothing; so it does with a question that is too
+large (413) or is none (400).
 """
 
 import asyncio
@@ -31,9 +32,9 @@ log = structlog.get_logger()
 RUNTIME = Path("/run/oden-gateway")
 """Made by systemd (RuntimeDirectory) and by the compose file."""
 NAME = "control.sock"
-MOST_BODY = 64 * 2**20
-"""Bytes of a question: an import of the most records that go at once."""
-MISDIRECTED, WRONG = 421, 400
+MOST_BODY = 16 * 2**20
+"""Bytes of a question. The largest is an import of dead letters, a file that a person can split."""
+MISDIRECTED, TOO_LARGE, WRONG = 421, 413, 400
 EVERY = 5.0
 """Seconds between two turns of the loop that only shows that the event loop still serves."""
 
@@ -136,7 +137,7 @@ class Control:
         try:
             asked = await request.json()
             outbox, question = asked["outbox"], asked["question"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return web.json_response({"error": "this is not a question"}, status=WRONG)
         if outbox != str(self._directory):
             return web.json_response({"error": f"this gateway holds {self._directory}"}, status=MISDIRECTED)
@@ -205,6 +206,8 @@ async def _asked(path: Path, directory: Path, command: str, question: object) ->
         ):
             if response.status == MISDIRECTED:
                 raise _Elsewhere(str(path))
+            if response.status == TOO_LARGE:
+                raise GatewayError(f"that is more than the gateway takes at once ({MOST_BODY // 2**20} MiB): split it")
             if response.status != 200:
                 raise GatewayError(f"the gateway did not understand: it may be of another version ({response.status})")
             async for line in _lines(response):

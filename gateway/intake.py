@@ -29,7 +29,7 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Notice, Record
+from gateway.model import Contact, Moment, Notice, Record
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -287,6 +287,8 @@ class Intake:
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
+            for record in result.records:
+                log.debug("record_made", record=record.key, kind=record.kind, line=line, **_because(event))
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
@@ -359,3 +361,13 @@ class Intake:
                     log.info("outbox_works_again")
                     self.health.blocked = None
                 return answer
+
+
+def _because(event: Event) -> dict[str, str]:
+    """What of the plant brought it about, as words of a log line; none where time passed."""
+    if isinstance(event, Tick):
+        return {}
+    if isinstance(event, Contact):
+        return {"source": event.source, "contact": event.state}
+    sample = event.samples[-1] if isinstance(event, Moment) else event
+    return {"source": sample.source, "address": sample.address}

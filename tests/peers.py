@@ -414,7 +414,8 @@ class Tap:
                     server.shutdown(socket.SHUT_WR)
                     return
                 if data.startswith(b"POST "):
-                    seconds, nanoseconds = struct.unpack("@qq", extra[0][2])
+                    # The kernel begins to stamp packets a little after it was asked to, later on a busy machine.
+                    seconds, nanoseconds = struct.unpack("@qq", extra[0][2]) if extra else (time.time(), 0)
                     self.written.append(seconds + nanoseconds / 1e9)
                 server.sendall(data)
         except OSError:

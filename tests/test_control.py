@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.control import Control, NoGateway, ask, places
+from gateway.control import MOST_BODY, Control, NoGateway, ask, places
 from gateway.errors import GatewayError, OutboxError
 
 Item = dict[str, object]
@@ -120,6 +120,20 @@ async def test_nonsense_is_refused(tmp_path: Path, body: str) -> None:
             session.post("http://gateway/outbox/list", data=body) as response,
         ):
             assert response.status == 400
+
+
+async def test_a_question_that_is_too_large_or_too_deep_is_refused_early(tmp_path: Path) -> None:
+    """The gateway goes on, and the command says that it has to be split."""
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, echo) as control:
+        with pytest.raises(GatewayError, match="more than the gateway takes at once"):
+            await answer(tmp_path, where, "import", "x" * (MOST_BODY + 1))
+        async with (
+            aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(control.path))) as session,
+            session.post("http://gateway/outbox/list", data="[" * 1_000_000) as response,
+        ):
+            assert response.status == 400
+        assert await answer(tmp_path, where)
 
 
 async def test_where_it_cannot_listen_it_says_why(tmp_path: Path) -> None:

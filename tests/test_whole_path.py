@@ -77,7 +77,7 @@ class Line:
             "oden": ["simulate", "oden", "--port", str(self.ports["oden"]), "--ledger", str(self.ledger)],
             "gateway": ["run", "-c", str(self.folder / "gateway.yaml")],
         }
-        environment = os.environ | {"ODEN_STAND_IN_TOKEN": TOKEN}
+        environment = os.environ | {"ODEN_STAND_IN_TOKEN": TOKEN, "ODEN_GATEWAY_LOG__LEVEL": "debug"}
         with (self.folder / f"{name}.log").open("ab") as log:
             command = [sys.executable, "-m", "gateway", *commands[name]]
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
@@ -262,3 +262,24 @@ async def test_p14_at_the_plant_we_only_read(line: Line) -> None:
     assert {*topics} == {"l01/order", "l01/scrap"}
     assert len(topics) == line.published
     assert line.opcua.asked_to_act == []
+
+
+async def test_an_event_can_be_followed_to_oden_in_the_log(line: Line) -> None:
+    """At level debug: what made a record, and the request that carried it, under one name; never a word of a token."""
+    line.mosquitto.start()
+    async with at_work(line):
+        pass
+    text = (line.folder / "gateway.log").read_text()
+    assert TOKEN not in text
+    logged = [json.loads(written) for written in text.splitlines() if written.startswith("{")]
+    made = {entry["record"]: entry for entry in logged if entry["event"] == "record_made"}
+    carried = {
+        record
+        for entry in logged
+        if entry["event"] == "request_answered" and entry["outcome"] == "delivered"
+        for record in entry["records"]
+    }
+    assert carried
+    assert carried <= made.keys()
+    states = [entry for entry in made.values() if entry.get("address", "").endswith("L01.State")]
+    assert {entry["record"] for entry in states} & carried

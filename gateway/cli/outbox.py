@@ -78,6 +78,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.add_argument(
         "keys", nargs="+", metavar="KEY", help="keys of records that are held for it (list --where deleted)"
     )
+    about = "send nothing more to Oden, also after a restart, until `resume`; what comes is kept"
+    command = _add(group, "pause", _pause, about, "--reason 'the lines are renamed at Oden'")
+    command.add_argument("--reason", default="", metavar="TEXT", help="shown to whoever finds delivery paused")
+    _add(group, "resume", _resume, "deliver again", "")
     command = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
     _filters(command)
     command = _add(
@@ -253,6 +257,24 @@ def _recreate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _pause(arguments: argparse.Namespace) -> int:
+    (item,) = ask(arguments, "pause", Question(reason=arguments.reason))
+    paused = item["paused"]
+    print(f"Delivery is paused since {_at(paused['since'])}, by {paused['by']}. `oden-gateway outbox resume` ends it.")
+    return 0
+
+
+def _resume(arguments: argparse.Namespace) -> int:
+    (item,) = ask(arguments, "resume", Question())
+    was = item["resumed"]
+    print("Delivery was not paused." if was is None else f"Delivery goes on; it was paused at {_at(was['since'])}.")
+    return 0
+
+
+def _at(time: float) -> str:
+    return f"{datetime.fromtimestamp(time, UTC).astimezone():%Y-%m-%d %H:%M}"
+
+
 def _dropped(item: Item) -> str:
     if item["held"]:
         held = f"{_records(item['held'])} of what was deleted at Oden"
@@ -336,8 +358,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _damage(report: Item) -> Iterator[str]:
-    at = datetime.fromtimestamp(report["at"], UTC).astimezone()
-    yield f"{at:%Y-%m-%d %H:%M}: the outbox was damaged: {report['reason']}"
+    yield f"{_at(report['at'])}: the outbox was damaged: {report['reason']}"
     yield f"  {report['read']} rows could be read. The damaged files are in {report['folder']}."
     if report["lost"]:
         yield f"  Lost: {', '.join(f'{number} {kind}' for kind, number in report['lost'].items())}."

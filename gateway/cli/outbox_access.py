@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import os
+import pwd
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ def ask(
 ) -> list[Item]:
     """The answer to `question`: as a list or, with `use`, item by item to that function."""
     config = read_config(arguments.config, os.environ)[0].config.outbox
+    question = replace(question, by=_who())
     items: list[Item] = []
 
     async def run() -> None:
@@ -34,6 +37,14 @@ def ask(
 
     asyncio.run(run())
     return items
+
+
+def _who() -> str:
+    """Who gives the command: behind `sudo`, the person."""
+    try:
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"user {os.getuid()}"
 
 
 async def _answer(config: OutboxConfig, command: str, question: object) -> AsyncGenerator[Item, None]:

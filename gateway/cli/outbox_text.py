@@ -13,9 +13,8 @@ from pydantic import JsonValue
 from gateway.cli.phrases import span
 from gateway.model import BUILT_IN, RECORD, Output, Record, Setting, UpdateInterval
 from gateway.oden.limits import MOST_INTERVALS
-from gateway.outbox.control_handlers import STANDING
 from gateway.outbox.entries import Attempt, DeadLetter, Interval
-from gateway.outbox.listing import LETTERS, Listed
+from gateway.outbox.listing import LETTERS, STANDING, Listed
 
 WIDTH = 100
 MIN_KEY = 14

@@ -62,8 +62,8 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
     urls: list[tuple[Loc, str]] = [(("oden", "url"), config.oden.url)]
     for name, source in config.sources.items():
         urls.append((("sources", name, "url"), source.url))
-        more = source.alternatives if isinstance(source, MqttConfig) else []
-        urls += [(("sources", name, "alternatives", index), url) for index, url in enumerate(more)]
+        key = "alternatives" if isinstance(source, MqttConfig) else "redundant"
+        urls += [(("sources", name, key, index), url) for index, url in enumerate(getattr(source, key))]
     for loc, url in urls:
         if _host_and_port(url) is None:
             yield ConfigFault(loc, "after '://' comes a host and, if any, ':' and a port from 1 to 65535")

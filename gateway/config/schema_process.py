@@ -1,5 +1,6 @@
 """The sections about the gateway itself: where records wait, the page, and the log."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -94,12 +95,25 @@ class Status(Section):
         "of any user, and programs send it as `Authorization: Bearer TOKEN`; only `/healthz` and `/readyz` need none. "
         "It is sent in clear: over a network put TLS before the page. Write `${secret:NAME}`.",
     )
+    actions_token: SecretStr | None = Field(
+        None,
+        description="Absent, nothing can be changed on the page. With a token of at least 16 letters, digits and "
+        "signs, whoever has it can try dead letters again or give them up there, and pause delivery: on this machine "
+        "or, with `tls`, from others. Write `${secret:NAME}`.",
+    )
     categories: dict[Name, Tone] = Field(
         {},
         description="How the page shows the state categories of your factory: `{Uptime: running, Setup: planned, "
         "Breakdown: stopped}`. A category that is not named has a neutral colour, but for those that a `preset` of "
         "states makes.",
     )
+
+    @field_validator("actions_token")
+    @classmethod
+    def _is_hard_to_guess(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and re.fullmatch(r"[!-~]{16,}", token.get_secret_value()) is None:
+            raise ValueError("write at least 16 ASCII letters, digits and signs, such as `openssl rand -hex 16` makes")
+        return token
 
 
 class Log(Section):

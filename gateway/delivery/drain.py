@@ -18,7 +18,8 @@ from gateway.delivery.schedule import OTHERS, Choice, is_correction, plan
 from gateway.delivery.settlement import OUTBOX_PAUSE, DeliveryOptions
 from gateway.errors import CommitConflict, DamagedRow, OutboxError
 from gateway.oden.client import OdenClient
-from gateway.outbox.entries import LineRef, Work
+from gateway.outbox.entries import LineRef, Pause, Work
+from gateway.outbox.operator_actions import paused_by
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
@@ -43,8 +44,14 @@ LONGEST_WAIT = 3600.0
 """Seconds that anything of the process before waits for its next step at the most."""
 
 
+def _to_do(outbox: Outbox) -> tuple[Pause | None, list[Work]]:
+    return paused_by(outbox), outbox.work()
+
+
 class Drain:
     """Delivers the outbox to Oden until told to stop. `lines` are those of the configuration.
+
+    While a person has paused delivery, nothing of the outbox leaves; what was under way is still answered.
 
     While the present time is not known, by `time_known`, nothing leaves that holds a time: only searches for lines,
     whose answers tell the time.
@@ -217,13 +224,15 @@ class Drain:
             return None, now + pause
         busy = frozenset(self._busy)
         try:
-            works = await self._turning(self._outbox(Outbox.work))
+            paused, works = await self._turning(self._outbox(_to_do))
         except OutboxError as error:
             self._wait_for_outbox(error)
             return None, now + OUTBOX_PAUSE
         busy |= self._busy  # what has ended meanwhile is not among `works` as it is now
         if await self._recover_abandoned(works, busy):
             return None, now
+        if paused is not None:
+            return None, None
         self._forget_holds(works)
         chosen = plan(
             works,

@@ -146,6 +146,17 @@ class Settlement:
     ) -> None:
         """Let the circuit breaker know; where delivery works again after an outage, what waits is backlog from now
         on."""
+        log.debug(
+            "request_answered",
+            endpoint=endpoint.path,
+            attempt=f"{work.lane}/{work.attempt.number}" if work.attempt is not None else None,
+            records=[record.key for record in work.records],
+            line=work.line,
+            status=answer.status,
+            seconds=round(answer.seconds, 3),
+            outcome=outcome.fate,
+            reason=outcome.reason or None,
+        )
         if self.breaker.note_answer(endpoint.path, work.line, answer, outcome, chosen):
             await self.resumed()
 

@@ -5,24 +5,49 @@ socket as they are. Everything that reads much does so a page at a time, so that
 """
 
 import json
+import time
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 from ulid import ULID
 
 from gateway.errors import OutboxError
 from gateway.outbox import gone, verify
 from gateway.outbox.backup import write_backup
-from gateway.outbox.entries import Totals
-from gateway.outbox.lanes import DEAD, Lane, is_parked
-from gateway.outbox.listing import DETAILS, KEY_LENGTH, LETTERS, LISTED, WHERE, Cursor, Filter, Listed, details, page
-from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry, settle
+from gateway.outbox.entries import PAUSE, Pause, Totals
+from gateway.outbox.lanes import DEAD, Lane
+from gateway.outbox.listing import (
+    DETAILS,
+    KEY_LENGTH,
+    LETTERS,
+    LISTED,
+    Cursor,
+    Filter,
+    Listed,
+    details,
+    figures,
+    page,
+)
+from gateway.outbox.operator_actions import (
+    Retried,
+    compare,
+    drop,
+    exported,
+    imported,
+    pause,
+    resume,
+    retry,
+    settle,
+)
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.record_kinds import kind_of
+
+log = structlog.get_logger()
 
 MOST = 10_000
 """Records that are named one by one in one command at the most."""
@@ -30,8 +55,6 @@ DEPENDENTS_SHOWN = 100
 SAMPLE_EVERY = 60.0
 SAMPLES = 61
 """So that the rate of new records is that of the last hour."""
-TRIES = 3
-"""How often the records of a line are gone through to find a moment in which none comes or leaves."""
 
 Answer = dict[str, object]
 
@@ -50,6 +73,9 @@ class Question:
     """Only say what would be dropped."""
     oden_id: str | None = None
     """Under which id a person has found the record at Oden; None: it is not there."""
+    by: str = ""
+    """Who asks, for the log and for whoever finds delivery paused."""
+    reason: str = ""
 
 
 QUESTION = TypeAdapter(Question)
@@ -78,6 +104,8 @@ class ControlHandlers:
             "stats": self._stats,
             "verify": self._verify,
             "backup": self._backup,
+            "pause": self._pause,
+            "resume": self._resume,
         }
 
     def observe(self, now: float, totals: Totals) -> None:
@@ -86,7 +114,8 @@ class ControlHandlers:
             self._samples.append((now, sum(totals.records.values()) - totals.merged))
 
     async def answer(self, command: str, question: object) -> AsyncGenerator[Answer, None]:
-        """Raises OutboxError, with a sentence for the person, where there is no answer."""
+        """Raises OutboxError, with a sentence for the person, where there is no answer. What changes something is
+        logged, with who asked for it."""
         if command not in self._commands:
             raise OutboxError(f"this gateway knows no command '{command}': it may be of another version")
         try:
@@ -94,7 +123,10 @@ class ControlHandlers:
         except ValidationError as error:
             raise OutboxError("this gateway does not understand the question: it may be of another version") from error
         arguments = await self._of_lines(arguments)
+        changes = command in CHANGING or (command == "verify" and arguments.acknowledge)
         async for item in self._commands[command](arguments):
+            if self._live and changes and not arguments.dry:
+                log.info("operator_acted", command=command, by=arguments.by, **item)
             yield item
 
     # Commands
@@ -134,7 +166,7 @@ class ControlHandlers:
         were out of date, wholly or in part."""
         done = Retried()
         if arguments.wanted.keys:
-            named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, *LETTERS, "again")]
+            named = [listed for listed in await self._named(arguments.wanted) if listed.must_be(*LETTERS, "again")]
             done = await self._outbox(retry, named)
         else:
             _only(arguments.wanted, *LETTERS, "again")
@@ -151,7 +183,7 @@ class ControlHandlers:
         _only(wanted, *LETTERS, "deleted")
         deleted: list[Listed] = []
         if wanted.keys:
-            named = [listed for listed in await self._named(wanted) if self._can(listed, *LETTERS, "deleted")]
+            named = [listed for listed in await self._named(wanted) if listed.must_be(*LETTERS, "deleted")]
             deleted = [listed for listed in named if listed.where == "deleted"]
             wanted = Filter(keys=frozenset(one.record.key for one in named if one.where != "deleted"))
         elif wanted.where == "deleted":
@@ -183,7 +215,7 @@ class ControlHandlers:
 
     async def _recreate(self, arguments: Question) -> AsyncIterator[Answer]:
         """How many intervals that were deleted at Oden are made anew there."""
-        named = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "deleted")]
+        named = [listed for listed in await self._named(arguments.wanted) if listed.must_be("deleted")]
         keys = sorted({listed.record.interval for listed in named})
         done = [await self._outbox(gone.recreate, key) for key in keys]
         self._wake()
@@ -202,10 +234,22 @@ class ControlHandlers:
         yield {"file": str(file), "rows": number}
 
     async def _settle(self, arguments: Question) -> AsyncIterator[Answer]:
-        (listed,) = [listed for listed in await self._named(arguments.wanted) if self._can(listed, "unsettled")]
+        (listed,) = [listed for listed in await self._named(arguments.wanted) if listed.must_be("unsettled")]
         await self._outbox(settle, listed, arguments.oden_id)
         self._wake()
         yield {"settled": listed.record.key}
+
+    async def _pause(self, arguments: Question) -> AsyncIterator[Answer]:
+        """The pause that is on then: one that was on before stays as it is."""
+        on = await self._outbox(pause, Pause(time.time(), arguments.by, arguments.reason))
+        self._wake()
+        yield {"paused": PAUSE.dump_python(on, mode="json")}
+
+    async def _resume(self, _: Question) -> AsyncIterator[Answer]:
+        """The pause that has ended, null where there was none."""
+        was = await self._outbox(resume)
+        self._wake()
+        yield {"resumed": PAUSE.dump_python(was, mode="json")}
 
     async def _dependents(self, letters: list[Listed]) -> list[Listed]:
         """What waits, and is dropped with those of `letters` that take their interval along."""
@@ -234,7 +278,7 @@ class ControlHandlers:
         yield _as_answer(done)
 
     async def _stats(self, _: Question) -> AsyncIterator[Answer]:
-        bytes_used, full, lanes = await self._outbox(_figures)
+        bytes_used, full, lanes = await self._outbox(figures)
         letters: dict[str, Counter[str]] = {where: Counter() for where in LETTERS}
         for where in LETTERS:
             async for listed in self._all(Filter(where=where)):
@@ -245,10 +289,7 @@ class ControlHandlers:
         """Problems, notes and damage reports; then how many records were read."""
         records = 0
         for line in await self._outbox(verify.lines):
-            for _ in range(TRIES):
-                verdict = await self._verdict(line)
-                if not verdict.moved or verdict.problems:
-                    break
+            verdict = await verify.still(self._outbox, line)
             records += verdict.records
             for problem in verdict.problems:
                 yield {"problem": problem}
@@ -323,22 +364,6 @@ class ControlHandlers:
                 raise OutboxError(f"no record here has the key {key}; Oden may have it by now")
         return list(named.values())
 
-    @staticmethod
-    def _can(listed: Listed, *where: str) -> bool:
-        """Raises OutboxError where the record is elsewhere."""
-        if listed.where not in where:
-            standing = STANDING[listed.where]
-            wanted = "unsettled" if where == ("unsettled",) else "a dead letter"
-            raise OutboxError(f"{listed.record.key} is not {wanted}: {standing}. Nothing was changed.")
-        return True
-
-    async def _verdict(self, line: str | None) -> verify.Verdict:
-        steps = await self._outbox(verify.check, line)
-        while True:
-            verdict = await self._outbox(lambda _: next(steps))
-            if verdict is not None:
-                return verdict
-
     def _rate(self) -> float | None:
         """New records per hour; None while that is not known."""
         if len(self._samples) < 2:
@@ -347,17 +372,8 @@ class ControlHandlers:
         return (after - before) / (until - since) * 3600
 
 
-STANDING = {
-    "waiting": "it waits for its turn",
-    "sending": "it is on its way",
-    "again": "it is tried again by itself",
-    "doubt": "Oden may have it, which is looked up by itself",
-    "parked": "it waits for the start of its interval, which is a dead letter or in doubt",
-    "deleted": "somebody has deleted its interval at Oden while it was open; `outbox recreate` or `outbox drop`",
-    "dead": "Oden refused it",
-    "unsettled": "it may be at Oden, which could not be looked up",
-}
-"""Where a record is, as a clause."""
+CHANGING = frozenset({"retry", "drop", "settle", "recreate", "import", "pause", "resume"})
+"""Commands by which a person decides something."""
 
 
 def _as_answer(done: Retried) -> Answer:
@@ -370,20 +386,6 @@ def _only(wanted: Filter, *where: str) -> None:
         raise OutboxError(
             f"this is for records that are {' or '.join(where)}, not {wanted.where}. Nothing was changed."
         )
-
-
-def _figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, object]]]:
-    """Bytes used, why nothing more is taken in, and how many records of each lane are where."""
-    summary = outbox.summary(0)
-    lanes: dict[str, dict[str, object]] = {}
-    for name, lane in outbox.lanes.items():
-        carried: Counter[str] = Counter()
-        for attempt in outbox.attempts(name):
-            carried[WHERE[attempt.phase]] += len(attempt.positions)
-        rest = "dead" if name == DEAD else "parked" if is_parked(name) else "waiting"
-        where = {rest: lane.waiting - carried.total(), **carried}
-        lanes[name] = {"line": lane.line, "requests_begun": len(outbox.attempts(name)), "where": where}
-    return summary.bytes, summary.full, lanes
 
 
 def _acknowledge(outbox: Outbox) -> None:

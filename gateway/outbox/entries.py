@@ -346,6 +346,15 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A person has paused delivery: since when (epoch), who, and why where that was said."""
+
+    since: float
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a person wants to know of the outbox; lists newest first."""
 
@@ -360,6 +369,7 @@ class Summary:
     """Folders of damaged files that nobody has seen to yet."""
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """By key, what is known of the intervals that the dead letters are about."""
+    pause: Pause | None = None
 
 
 ATTEMPT = TypeAdapter(Attempt)
@@ -370,4 +380,5 @@ SETTING_ENTRY = TypeAdapter(SettingEntry)
 DEAD_LETTER = TypeAdapter(DeadLetter)
 TOTALS = TypeAdapter(Totals)
 NOTICE = TypeAdapter(Notice)
+PAUSE = TypeAdapter(Pause | None)
 LINE_REFS = TypeAdapter(dict[str, LineRef])

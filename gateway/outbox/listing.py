@@ -4,6 +4,7 @@
 meanwhile may be seen twice or not at all.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +13,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter
 
-from gateway.errors import DamagedRow, DamagedStore
+from gateway.errors import DamagedRow, DamagedStore, OutboxError
 from gateway.model import RECORD, Record
 from gateway.outbox.entries import DEAD_LETTER, Attempt, DeadLetter, Interval, Phase
 from gateway.outbox.lanes import DEAD, Lane, is_parked
@@ -31,6 +32,17 @@ KEY_LENGTH = 26
 """Characters of a whole key."""
 FEW = 8
 """Keys that are worth looking for in a text before it is read."""
+STANDING = {
+    "waiting": "it waits for its turn",
+    "sending": "it is on its way",
+    "again": "it is tried again by itself",
+    "doubt": "Oden may have it, which is looked up by itself",
+    "parked": "it waits for the start of its interval, which is a dead letter or in doubt",
+    "deleted": "somebody has deleted its interval at Oden while it was open; `outbox recreate` or `outbox drop`",
+    "dead": "Oden refused it",
+    "unsettled": "it may be at Oden, which could not be looked up",
+}
+"""Where a record is, as a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,13 @@ class Listed:
     position: int = 0
     tries: int = 0
     not_before: float | None = None
+
+    def must_be(self, *where: str) -> bool:
+        """True; raises OutboxError where the record is elsewhere."""
+        if self.where not in where:
+            wanted = "unsettled" if where == ("unsettled",) else "a dead letter"
+            raise OutboxError(f"{self.record.key} is not {wanted}: {STANDING[self.where]}. Nothing was changed.")
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,3 +236,17 @@ def _read(outbox: Outbox, name: str, position: int, attempt: Attempt | None, key
     if attempt is None:
         return Listed("waiting", record, "", name, position)
     return Listed(WHERE[attempt.phase], record, attempt.reason, name, position, attempt.tries, attempt.not_before)
+
+
+def figures(outbox: Outbox) -> tuple[int, str | None, dict[str, dict[str, object]]]:
+    """Bytes used, why nothing more is taken in, and how many records of each lane are where."""
+    summary = outbox.summary(0)
+    lanes: dict[str, dict[str, object]] = {}
+    for name, lane in outbox.lanes.items():
+        carried: Counter[str] = Counter()
+        for attempt in outbox.attempts(name):
+            carried[WHERE[attempt.phase]] += len(attempt.positions)
+        rest = "dead" if name == DEAD else "parked" if is_parked(name) else "waiting"
+        where = {rest: lane.waiting - carried.total(), **carried}
+        lanes[name] = {"line": lane.line, "requests_begun": len(outbox.attempts(name)), "where": where}
+    return summary.bytes, summary.full, lanes

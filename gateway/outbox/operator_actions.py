@@ -1,4 +1,5 @@
-"""What a person does with records: tries dead letters again, changed or not, drops them, or settles them.
+"""What a person does with records: tries dead letters again, changed or not, drops them, or settles them; and with
+delivery: pauses it.
 
 Every function that changes something is one short call to the outbox and one transaction. The records were looked
 through before, a page at a time (`listing`), and may have moved since: each is looked at once more within the
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from gateway.errors import OutboxError
 from gateway.model import RECORD, Addition, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, gone, record_rules, settings_index
-from gateway.outbox.entries import DeadLetter, Interval
+from gateway.outbox.entries import PAUSE, DeadLetter, Interval, Pause
 from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
 from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
 from gateway.outbox.merge import set_fields, without
@@ -269,3 +270,26 @@ def _what_is_wrong(error: ValueError) -> str:
         return str(error)
     loc = ".".join(str(part) for part in listed[0]["loc"][1:])
     return f"this is not a record: {loc + ': ' if loc else ''}{listed[0]['msg']}"
+
+
+def pause(outbox: Outbox, paused: Pause) -> Pause:
+    """Have delivery paused until `resume`, also over restarts; answers with the pause that counts: the first."""
+    before = paused_by(outbox)
+    if before is not None:
+        return before
+    with outbox.transaction() as transaction:
+        transaction.put["pause"] = PAUSE.dump_json(paused).decode()
+    return paused
+
+
+def resume(outbox: Outbox) -> Pause | None:
+    """Have delivery go on; answers with the pause that was, None where there was none."""
+    before = paused_by(outbox)
+    with outbox.transaction() as transaction:
+        transaction.drop.add("pause")
+    return before
+
+
+def paused_by(outbox: Outbox) -> Pause | None:
+    """The pause that is on."""
+    return PAUSE.validate_json(outbox.row("pause") or "null")

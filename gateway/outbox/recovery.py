@@ -59,6 +59,7 @@ _OF_PRESENT = (
         "commit",
         "clock",
         "life",
+        "pause",
     ),
 )
 """Kinds of rows of which the store that went on has the later ones."""

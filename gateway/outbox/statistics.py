@@ -5,7 +5,7 @@ from collections import defaultdict
 
 from gateway.model import Notice
 from gateway.outbox.cache import OutboxCache
-from gateway.outbox.entries import DEAD_LETTER, NOTICE, Counts, DeadLetter, Summary
+from gateway.outbox.entries import DEAD_LETTER, NOTICE, PAUSE, Counts, DeadLetter, Summary
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, is_parked, takes_turns
 from gateway.outbox.transaction import Transaction
@@ -82,4 +82,5 @@ def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
         rows.full(),
         tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
         {key: interval for key, interval in about if interval is not None},
+        PAUSE.validate_json(cache.row("pause") or "null"),
     )

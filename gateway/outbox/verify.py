@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from gateway.errors import DamagedRow
 from gateway.model import RECORD
@@ -18,10 +19,13 @@ from gateway.outbox.lanes import (
 )
 from gateway.outbox.listing import PAGE, positions
 from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
 from gateway.record_kinds import kind_of
 
 MOST_TOLD = 100
 """Problems that one check tells of."""
+TRIES = 3
+"""How often the records of a line are gone through to find a moment in which none comes or leaves."""
 MOST_INTERVALS = 100_000
 """Intervals of one line whose records are counted."""
 
@@ -82,6 +86,25 @@ def check(outbox: Outbox, line: str | None) -> Iterator[Verdict | None]:
             yield None
     verdict.moved = _bounds(outbox, line) != before
     yield verdict
+
+
+async def still(outbox: OutboxThread, line: str | None) -> Verdict:
+    """The verdict on a line (None: on the dead letters), at a moment in which no record comes or leaves; where none was
+    found, it says so."""
+    verdict = Verdict()
+    for _ in range(TRIES):
+        steps = await outbox(check, line)
+        found = None
+        while found is None:
+            found = await outbox(partial(_next, steps))
+        verdict = found
+        if not verdict.moved or verdict.problems:
+            break
+    return verdict
+
+
+def _next(steps: Iterator[Verdict | None], _: Outbox) -> Verdict | None:
+    return next(steps)
 
 
 def strays(outbox: Outbox) -> Iterator[str]:

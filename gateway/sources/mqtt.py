@@ -106,8 +106,10 @@ class MqttSource(Source):
         stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))
         try:
+            log.debug("mqtt_connecting", source=self.name, url=url, version=self._version)
             with self._waiting():
                 connack = await self._open(connection)
+            log.debug("mqtt_connected", source=self.name, session_kept=connack.resumed)
             self._connected()
             stood_at = self._clock.monotonic()
             connected = Connected(self._session, connack.resumed, self._clock.monotonic())
@@ -213,6 +215,7 @@ class MqttSource(Source):
             host_due = await self._serve_host(connection, take)
             now = self._clock.monotonic()
             for topics in self._subscriptions.ask(now):
+                log.debug("mqtt_subscribing", source=self.name, topics=len(topics))
                 connection.subscribe(topics)
             if not self.health.connected and self._subscriptions.complete:
                 self._show_connected()

@@ -11,6 +11,7 @@ from gateway.health import Condition, KindName
 from gateway.model import Notice
 from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
 from gateway.outbox.directory import REMOVED
+from gateway.outbox.entries import Pause
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted
 
 LATELY = 3600.0
@@ -43,6 +44,16 @@ def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Conditi
         yield Condition("delivery_failing", "", f"Nothing is delivered: delivery fails: {failures['delivery']}")
     elif outbox:
         yield Condition("delivery_failing", "", f"Nothing is delivered: {outbox}")
+
+
+def paused(pause: Pause | None, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:
+    """A person has paused delivery; `full` as for `intake`."""
+    if pause is not None:
+        since = datetime.fromtimestamp(pause.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        why = f" ({pause.reason})" if pause.reason else ""
+        by = f" by {pause.by}" if pause.by else ""
+        text = f"Delivery to Oden was paused{by}{why} at {since}; {_kept(outbox, full)}, until it is resumed."
+        yield Condition("delivery_paused", "", text)
 
 
 def silence(oden: OdenStatus, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:

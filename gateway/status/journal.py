@@ -1,5 +1,8 @@
-"""The log of what a person should know about data: notices, bounded in rate, and tags or topics that are refused."""
+"""The log of what a person should know about data: notices, bounded in rate, tags or topics that are refused, and once
+an hour what was done.
+"""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -7,12 +10,15 @@ from typing import Final, NamedTuple
 import structlog
 
 from gateway.model import Notice
-from gateway.status.snapshot import SourceStatus
+from gateway.status.snapshot import Snapshot, SourceStatus
 
 log = structlog.get_logger()
 
 WINDOW = 60.0
 """Seconds in which notices of one kind, source and address become one line of the log."""
+
+HOUR = 3600.0
+"""Seconds between two summaries of what was done."""
 
 EVENTS: Final = {"gap": "data_gap", "reject": "payload_rejected", "loss": "output_lost", "time": "time_not_used"}
 
@@ -94,6 +100,19 @@ class Refusals:
         return new, over
 
 
+def counts(picture: Snapshot) -> Counter[str]:
+    """What has been done so far, as the summary of an hour names it."""
+    return Counter(
+        samples=sum(number for source in picture.sources for number in source.samples.values()),
+        records=sum(picture.records_total.values()),
+        merged=picture.merged_total,
+        requests=sum(picture.oden.requests.values()),
+        delivered=sum(number for (*_, outcome), number in picture.oden.requests.items() if outcome == "delivered"),
+        rejected=picture.rejects_total,
+        gaps=sum(source.gaps for source in picture.sources),
+    )
+
+
 class Journal:
     """Writes to the log. `clock` gives seconds that never go back."""
 
@@ -101,19 +120,32 @@ class Journal:
         self._clock = clock
         self._throttle = Throttle()
         self._refusals = Refusals()
+        self._summed_at = clock()
+        self._summed: Counter[str] | None = None
 
     def noticed(self, notices: Sequence[Notice]) -> None:
         """Log `notices`, which have been stored."""
         _write(self._throttle.tell(notices, self._clock()))
 
-    def look(self, sources: Sequence[SourceStatus]) -> None:
+    def look(self, picture: Snapshot) -> None:
         """Log what has become due, and what has changed about addresses; for about once a second."""
         self.noticed(())
-        new, over = self._refusals.change(sources)
+        self._sum_up(picture)
+        new, over = self._refusals.change(picture.sources)
         for (source, address), why in new.items():
             log.warning("address_refused", source=source, address=address, text=why)
         for source, address in sorted(over):
             log.info("address_accepted_again", source=source, address=address)
+
+    def _sum_up(self, picture: Snapshot) -> None:
+        """Log once an hour what was done in it."""
+        now = self._clock()
+        if self._summed is not None and now < self._summed_at + HOUR:
+            return
+        before, self._summed, self._summed_at = self._summed, counts(picture), now
+        if before is not None:
+            done = {name: number - before[name] for name, number in self._summed.items()}
+            log.info("hour", **done, waiting=picture.outbox.to_do, text=picture.headline)
 
     def close(self) -> None:
         """Log what is still withheld."""

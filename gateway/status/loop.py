@@ -3,6 +3,7 @@ it.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -18,13 +19,15 @@ from gateway.status.history_file import Chronicle
 from gateway.status.journal import Journal
 from gateway.status.notify import Systemd
 from gateway.status.picture import Parts, beside_amounts, on_now, snapshot
-from gateway.status.snapshot import Snapshot
+from gateway.status.snapshot import Snapshot, as_json
 from gateway.supervisor import Supervisor
 
 log = structlog.get_logger()
 
 SHOWN = 50
 """Notices and dead letters on the status page."""
+STATUS = "status"
+"""The command's name at the control socket, beside the commands for the outbox."""
 EVERY = 1.0
 """Seconds between two looks."""
 
@@ -70,6 +73,10 @@ class StatusLoop:
         stuck = self._supervisor.stuck()
         return snapshot(self._parts, self._problems, self._summary, self._clock.now(), stuck)
 
+    async def answer(self) -> AsyncGenerator[dict[str, object], None]:
+        """The picture, as whoever reads the page's JSON knows it."""
+        yield as_json(self.snapshot())
+
     async def run(self) -> None:
         """Look for ever."""
         while True:
@@ -77,7 +84,7 @@ class StatusLoop:
             await self._read_outbox()
             self._note_failures()
             picture = self.snapshot()
-            self._journal.look(picture.sources)
+            self._journal.look(picture)
             await self._remember(picture)
             self._systemd.status(picture.headline)
             await asyncio.sleep(EVERY)

@@ -78,6 +78,7 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             *findings.intake(parts.intake.health, summary.full),
             *findings.failing(parts.failing(), parts.drain.health.outbox),
             *findings.damage(summary.damaged),
+            *findings.paused(summary.pause, outbox, summary.full),
             *findings.delivery(oden, lines, outbox, now, summary.full),
             *findings.silence(oden, outbox, summary.full),
             *findings.connections(sources),
@@ -277,6 +278,7 @@ def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
         begun_at=began(record, interval),
         parked=interval.waiting_for_start if interval is not None and isinstance(record, StartInterval) else 0,
         command=f"oden-gateway outbox {'settle' if letter.unsettled else 'retry'} {record.key}",
+        unsettled=letter.unsettled,
     )
 
 
@@ -293,7 +295,8 @@ def _without_run(state: LineState) -> dict[str, Number]:
 def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> OutboxStatus:
     counts = summary.counts
     to_do = counts.waiting + counts.sending + counts.in_doubt
-    seconds = to_do * gap if oden.held is None or not to_do else float("inf")
+    flows = oden.held is None and summary.pause is None
+    seconds = to_do * gap if flows or not to_do else float("inf")
     return OutboxStatus(
         records={
             "waiting": counts.waiting,
@@ -308,6 +311,7 @@ def _outbox(summary: Summary, oden: OdenStatus, gap: float, limit: int) -> Outbo
         bytes=summary.bytes,
         limit=limit,
         held=counts.held,
+        paused_since=summary.pause.since if summary.pause is not None else None,
     )
 
 

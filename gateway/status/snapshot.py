@@ -151,6 +151,8 @@ class OutboxStatus:
     limit: int = 0
     held: int = 0
     """Intervals that somebody has deleted at Oden while they were open."""
+    paused_since: float | None = None
+    """Since when a person has delivery paused."""
 
     @property
     def to_do(self) -> int:
@@ -199,7 +201,8 @@ class DeadLetter:
     """A record that Oden refused. `at` is when, `error` Oden's answer in short.
 
     `about` says in words what it is, such as `start of run WO-1007`, and `begun_at` when the interval that it is about
-    began, where that is known. `parked` records wait for it, and `command` tries it again.
+    began, where that is known. `parked` records wait for it, and `command` tries it again. `unsettled`: it may be at
+    Oden, which could not be looked up.
     """
 
     key: str
@@ -211,6 +214,7 @@ class DeadLetter:
     begun_at: float | None = None
     parked: int = 0
     command: str = ""
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The status page and what stands beside it: `/`, `/wall`, `/api/status`, `/healthz`, `/readyz`, `/metrics`.
 
-Reading only. It listens where the configuration says, by default on this machine alone; `guard` says who may read.
+It listens where the configuration says, by default on this machine alone; `guard` says who may read, and `actions` who
+may change something.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from aiohttp.typedefs import Handler
 
 from gateway.config.schema_process import Status
 from gateway.errors import GatewayError
+from gateway.status.actions import MOST_BODY, Actions, Ask
 from gateway.status.guard import admission, at_most, may_read, own_names
 from gateway.status.history import History
 from gateway.status.metrics import Metrics
@@ -34,6 +36,7 @@ STATIC = {
     "/page.js": ("page.js", "text/javascript"),
     "/words.js": ("words.js", "text/javascript"),
     "/lines.js": ("lines.js", "text/javascript"),
+    "/actions.js": ("actions.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
@@ -76,12 +79,14 @@ class StatusServer:
         history: History | None = None,
         hosts: Sequence[str] = (),
         token: str | None = None,
+        actions: Actions | None = None,
     ) -> None:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
         self._history = history or History()
         self._names, self._token = own_names(listen, hosts), token
+        self._actions = actions or Actions()
         self._metrics = Metrics(snapshot)
         self._streams = 0
         self._shown: tuple[float, Parts] = 0.0, {}
@@ -92,11 +97,27 @@ class StatusServer:
 
     @classmethod
     def configured(
-        cls, section: Status, snapshot: Callable[[], Snapshot], alive: Callable[[], str | None], history: History
+        cls,
+        section: Status,
+        snapshot: Callable[[], Snapshot],
+        alive: Callable[[], str | None],
+        history: History,
+        ask: Ask,
     ) -> Self:
-        """As `section` has it."""
-        token = section.token.get_secret_value() if section.token is not None else None
-        return cls(section.listen, snapshot, alive, history=history, hosts=section.hosts, token=token)
+        """As `section` has it; `ask` is the way to who holds the outbox."""
+        token, actions_token = (
+            secret.get_secret_value() if secret is not None else None
+            for secret in (section.token, section.actions_token)
+        )
+        return cls(
+            section.listen,
+            snapshot,
+            alive,
+            history=history,
+            hosts=section.hosts,
+            token=token,
+            actions=Actions(actions_token, ask),
+        )
 
     async def run(self) -> None:
         """Serve until cancelled. A taken port is no reason not to take data in, so this is a task like any other."""
@@ -145,13 +166,15 @@ class StatusServer:
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[admission(self._names, self._token)])
+        app = web.Application(middlewares=[admission(self._names, self._token)], client_max_size=MOST_BODY)
         for path, (name, content_type) in STATIC.items():
             app.router.add_get(path, _static(name, content_type))
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/line", self._line)
         app.router.add_get("/api/timeline", self._timeline)
         app.router.add_get("/api/changes", self._changes, allow_head=False)
+        app.router.add_get("/api/actions", self._actions.possible)
+        app.router.add_post("/api/actions/{action}", self._actions.act)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)

@@ -1,8 +1,10 @@
 """`oden-gateway outbox` as a process: asking a gateway that runs, and on the files of one that does not."""
 
+import http.client
 import io
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -10,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,9 +25,11 @@ from gateway.model import Output, Record, StartInterval, UpdateInterval, record_
 from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
+from gateway.status.actions import HEADER
 from tests.peers import PATIENCE, free_port, wait_for
 
 TOKEN = "secret-of-the-plant"
+PAGE_TOKEN = "secret-of-the-page"
 LINE = "Factory A/Line 01"
 CONFIG = """
 oden: {{url: "{oden}", token: "${{secret:oden_token}}", allow_faster_for_tests: true, rate: 50/s, settle: 1s}}
@@ -36,7 +40,7 @@ lines:
     inputs: {{state: {{source: plc, node: "ns=2;s=State"}}}}
     states: {{input: state, codes: {{1: {{category: Uptime}}}}}}
 outbox: {{directory: {folder}/outbox, size_limit: 100 MB, min_free: 0%}}
-status: {{listen: "127.0.0.1:{status}"}}
+status: {{listen: "127.0.0.1:{status}", actions_token: "${{secret:page_actions}}"}}
 """
 NOW = int(time.time())
 
@@ -49,6 +53,7 @@ class Site:
         self.status_port = free_port()
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith(("NOTIFY_", "ODEN_"))}
         self.environment |= {"ODEN_GATEWAY_SECRET_ODEN_TOKEN": TOKEN, "TZ": "UTC"}
+        self.environment |= {"ODEN_GATEWAY_SECRET_PAGE_ACTIONS": PAGE_TOKEN}
         self.processes: list[subprocess.Popen[str]] = []
         self.configure(f"http://127.0.0.1:{free_port()}/v2")
 
@@ -391,6 +396,75 @@ def test_p5_a_change_through_the_running_gateway_is_delivered(site: Site) -> Non
     assert "2026-11-22T15:03:00Z" in str(taken)
 
 
+def test_delivery_is_paused_and_resumed_by_a_person(site: Site) -> None:
+    """Paused while the gateway stands, it is still paused when it runs: everywhere the same is said, with who and why;
+    resumed, what waited is delivered. The log has who did what.
+    """
+    ledger = site.oden()
+    stored(site, RUN)
+    site.environment["SUDO_USER"] = "anna"
+    assert "by anna" in site.outbox("pause", "--reason", "lines are renamed")
+    process = site.run()
+    status = status_json(site.status_port)
+    assert status is not None
+    assert status["delivering"]["state"] == "waiting"
+    assert re.fullmatch(
+        r"Delivery to Oden was paused by anna \(lines are renamed\) at \S+Z; 1 record is safe on disk, until it is "
+        r"resumed\.",
+        status["headline"],
+    )
+    assert status["outbox"]["drain_seconds"] is None
+    assert status["problem_details"][0]["remedy"] == "oden-gateway outbox resume"
+    assert "by anna" in site.outbox("pause")
+    assert not ledger.exists() or not ledger.read_text()
+    site.environment["SUDO_USER"] = "bert"
+    assert "goes on" in site.outbox("resume")
+    wait_for(lambda: not site.json("list")["records"])
+    assert site.outbox("resume") == "Delivery was not paused.\n"
+    process.send_signal(signal.SIGTERM)
+    _, text = process.communicate(timeout=PATIENCE)
+    said = [json.loads(line) for line in text.splitlines() if "operator_acted" in line]
+    assert [(event["command"], event["by"]) for event in said] == [
+        ("pause", "anna"), ("resume", "bert"), ("resume", "bert"),
+    ]  # fmt: skip
+
+
+def on_page(site: Site, action: str, body: object, token: str = PAGE_TOKEN) -> tuple[int, Any]:
+    """What the page's button asks, and the answer."""
+    with closing(http.client.HTTPConnection("127.0.0.1", site.status_port, timeout=PATIENCE)) as connection:
+        headers = {"Content-Type": "application/json", HEADER: token}
+        connection.request("POST", f"/api/actions/{action}", json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+
+
+def test_the_page_does_what_the_command_does(site: Site) -> None:
+    """Delivery is paused and resumed, a dead letter tried again and given up, by who has the token for it; the log has
+    what was done and from where, and no token.
+    """
+    site.oden("error status=400 holding='Film 20'")
+    stored(site, RUN, ENTRY, END)
+    process = site.run()
+    wait_for(lambda: site.json("stats")["where"] == {"dead": 1, "parked": 1})
+    assert on_page(site, "drop", {"keys": [RUN.key]}, "secret-of-the-cage")[0] == 401
+    assert on_page(site, "pause", {"reason": "trial"})[1]["paused"]["reason"] == "trial"
+    assert on_page(site, "retry", {"keys": [RUN.key]}) == (200, {"retried": 1, "hopeless": 0, "outdated": 0})
+    assert on_page(site, "retry", {"keys": [RUN.key]})[0] == 409
+    assert on_page(site, "resume", {})[1]["resumed"]["by"] == "the page, from 127.0.0.1"
+    wait_for(lambda: site.json("stats")["where"] == {"dead": 1, "parked": 1})
+    would = on_page(site, "drop", {"keys": [RUN.key], "dry": True})[1]
+    assert (would["letters"], would["dependents"]) == (1, 1)
+    assert on_page(site, "drop", {"keys": [RUN.key]})[0] == 200
+    assert site.json("list")["records"] == []
+    process.send_signal(signal.SIGTERM)
+    printed, text = process.communicate(timeout=PATIENCE)
+    said = [json.loads(line) for line in text.splitlines() if "operator_acted" in line]
+    assert [event["command"] for event in said] == ["pause", "retry", "resume", "drop"]
+    assert {event["by"] for event in said} == {"the page, from 127.0.0.1"}
+    assert "action_refused" in text
+    assert PAGE_TOKEN not in text + printed
+
+
 def test_the_running_gateway_answers_and_goes_on(site: Site) -> None:
     """Retry and drop through the daemon act on its outbox, and it ends properly with its socket gone."""
     site.oden("error status=400 holding='Film 20'")
@@ -477,6 +551,7 @@ def test_a_backup_is_taken_while_the_gateway_runs_and_put_back_when_it_does_not(
     """The copy is where it was asked for and nowhere else; putting it back is refused while the gateway runs; what was
     there before is set aside."""
     file = refused.folder / "monday"
+    refused.outbox("pause")  # so that all stays where it is
     process = refused.run()
     assert "rows." in refused.outbox("backup", str(file))
     assert list(refused.directory.glob("backup-*")) == []

@@ -9,6 +9,8 @@ import pytest
 
 from gateway.delivery.breaker import ALARM
 from gateway.delivery.settlement import MOST_SENDS
+from gateway.outbox.entries import Pause
+from gateway.outbox.operator_actions import pause, resume
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import FACTORY, TOKEN, Fault, Oden, Rig
 from tests.peers import PATIENCE, Tap, free_port
@@ -39,6 +41,40 @@ async def test_the_line_id_is_remembered(rig: Rig, oden: Oden) -> None:
             await rig.drained()
     assert oden.seen.count("line/search") == 1
     assert len(oden.runs()) == 2
+
+
+async def test_while_paused_nothing_leaves_also_after_a_restart(rig: Rig, oden: Oden) -> None:
+    """What is under way when a person pauses is answered; then nothing is sent until somebody resumes, whoever starts
+    the gateway meanwhile. A second pause does not hide the first.
+    """
+    oden.slow = asyncio.Event()
+    first, second = Pause(1.0, "anna", "the lines are renamed"), Pause(2.0, "bert")
+    run = rig.start(1_800_000_000)
+    async with rig.running() as drain:
+        await rig.commit(drain, run)
+        async with asyncio.timeout(PATIENCE):
+            while "interval/set" not in oden.seen:
+                await asyncio.sleep(0.005)
+        assert await rig.outbox(pause, first) == first
+        assert await rig.outbox(pause, second) == first
+        oden.slow.set()
+        await rig.drained()
+        await rig.commit(drain, rig.end(run, 1_800_000_060), rig.start(1_800_000_060))
+    sent = [*oden.seen]
+    async with rig.running() as drain:
+        drain.wake()
+        turned = drain.turned_at
+        async with asyncio.timeout(PATIENCE):
+            while drain.turned_at == turned or drain.turned_at < turned + 0.1:
+                drain.wake()
+                await asyncio.sleep(0.005)
+        assert oden.seen == sent
+        assert (await rig.outbox(Outbox.summary, 0)).pause == first
+        assert await rig.outbox(resume) == first
+        drain.wake()
+        await rig.drained()
+        assert await rig.outbox(resume) is None
+    assert [run.end for run in oden.runs()] == [1_800_000_060, None]
 
 
 CREATES = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from gateway.model import Notice
-from gateway.status.journal import WINDOW, Journal, LogLine, Refusals, Throttle
+from gateway.status.journal import HOUR, WINDOW, Journal, LogLine, Refusals, Throttle
 from gateway.status.snapshot import Snapshot, SourceStatus
 
 NOTICES = st.builds(
@@ -97,14 +97,46 @@ def test_a_refused_address_is_told_once_and_once_when_it_is_right(picture: Snaps
     with capture_logs() as logs:
         journal = Journal(lambda: 0.0)
         for _ in range(3):
-            journal.look((source("floor", order="refused"), source("plc")))
-        journal.look((source("floor", order="refused for another reason"),))
+            journal.look(replace(picture, sources=(source("floor", order="refused"), source("plc"))))
+        journal.look(replace(picture, sources=(source("floor", order="refused for another reason"),)))
         for _ in range(3):
-            journal.look((source("floor"),))
+            journal.look(replace(picture, sources=(source("floor"),)))
     assert logs == [
         {"event": "address_refused", "log_level": "warning", "source": "floor", "address": "order", "text": "refused"},
         {"event": "address_accepted_again", "log_level": "info", "source": "floor", "address": "order"},
     ]
+
+
+def test_once_an_hour_it_is_told_what_was_done_in_it(picture: Snapshot) -> None:
+    """The first look only remembers; an hour later, and each hour, one line with the differences."""
+    now, picture = 0.0, replace(picture, sources=())
+    with capture_logs() as logs:
+        journal = Journal(lambda: now)
+        journal.look(picture)
+        for now in (1.0, HOUR - 1.0, HOUR, HOUR + 1.0, 2 * HOUR):
+            requests = {("interval", "set", "delivered"): int(now), ("interval", "set", "again"): 1}
+            journal.look(
+                replace(
+                    picture, merged_total=picture.merged_total + int(now), oden=replace(picture.oden, requests=requests)
+                )
+            )
+    before = sum(picture.oden.requests.values())
+    hours = [line for line in logs if line["event"] == "hour"]
+    assert [line["merged"] for line in hours] == [HOUR, HOUR]
+    assert [line["requests"] for line in hours] == [HOUR + 1 - before, HOUR]
+    assert hours[1] == {
+        "event": "hour",
+        "log_level": "info",
+        "samples": 0,
+        "records": 0,
+        "merged": HOUR,
+        "requests": HOUR,
+        "delivered": HOUR,
+        "rejected": 0,
+        "gaps": 0,
+        "waiting": picture.outbox.to_do,
+        "text": picture.headline,
+    }
 
 
 def test_an_absent_source_changes_nothing_about_its_addresses() -> None:

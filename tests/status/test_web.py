@@ -25,7 +25,7 @@ from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
 from gateway.status.web import StatusServer
 from tests.status.conftest import problem
 
-SCRIPTS = ("words.js", "timeline.js", "lines.js", "page.js")
+SCRIPTS = ("words.js", "timeline.js", "actions.js", "lines.js", "page.js")
 PATHS = (
     "/",
     "/wall",

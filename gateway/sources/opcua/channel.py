@@ -183,6 +183,7 @@ class Channel:
     async def _connect(self, now: float, then: Callable[[], Awaitable[T]]) -> T:
         """Open a connection and its channel, and do `then` what is to be done with the session."""
         self.drop()
+        log.debug("opcua_connecting", url=self._config.url, security=self._config.security)
         timeout = self._client.session_timeout
         self._client = client = self._new_client()
         client.session_timeout = timeout

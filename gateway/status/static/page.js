@@ -48,6 +48,7 @@ function showHead(head) {
     element.querySelector("details").hidden = !rest.length;
     list(element, "others", "hint", rest, (problem) => problem.object, (item, problem) => { item.textContent = problem.text; });
     showCommand(element, first.remedy);
+    offer(element, HELP[first.kind] ?? []);
   });
   list(document, "hints", "hint", head.problems.length ? head.hints : [], (text) => text, (item, text) => { item.textContent = text; });
   const kinds = JSON.stringify(head.kinds);
@@ -94,6 +95,7 @@ function showOutbox(outbox) {
   else if (unsettled) mark(element, "warn", `${unsettled.toLocaleString("en")} may be at Oden`);
   else if (total && drain === null) mark(element, "warn", "not draining");
   else mark(element, "ok", total ? "draining" : "empty");
+  offer(element, [outbox.paused_since ? RESUME : PAUSE]);
   const parts = [count(total, "record waits", "records wait")];
   if (sending) parts.push(`${sending.toLocaleString("en")} being sent`);
   if (in_doubt) parts.push(`${in_doubt.toLocaleString("en")} being looked up at Oden`);
@@ -149,6 +151,7 @@ function showLetters(letters, dead) {
       waits: letter.parked ? `${count(letter.parked, "record waits", "records wait")} for it.` : "Nothing waits for it.",
     });
     showCommand(element, letter.command);
+    offer(element, choicesFor(letter));
   });
   fill(document, { no_dead_letters: dead ? (dead > letters.length ? `These are the newest of ${dead.toLocaleString("en")}.` : "") : letters.length ? "" : "None." });
 }
@@ -245,6 +248,7 @@ function listen() {
   stream?.close();
   stream = new EventSource("api/changes");
   stream.onopen = () => { // the first message says everything
+    learnActions();
     parts.clear();
     revisions.clear();
   };
