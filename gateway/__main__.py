@@ -24,8 +24,8 @@ from gateway.cli import (
 from gateway.errors import ConfigError, GatewayError
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0, 1 for a failure, 2 for a wrong configuration or usage."""
+def command_line() -> argparse.ArgumentParser:
+    """The command with all its subcommands and options; each subcommand's function is its default `call`."""
     parser = argparse.ArgumentParser(
         prog="oden-gateway",
         description="Turns PLC tags and line events into runs, states and scrap/yield at Oden, each exactly once.",
@@ -51,7 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         group.register(commands)
     version = commands.add_parser("version", help="print the version", epilog="example:\n  oden-gateway version")
     version.set_defaults(call=_version)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 for a failure, 2 for a wrong configuration or usage."""
+    arguments = command_line().parse_args(argv)
     try:
         code: int = arguments.call(arguments)
         sys.stdout.flush()

@@ -83,6 +83,7 @@ class App:
         self._clients = AsyncExitStack()
         self._sources: dict[str, Source] = {}
         self._takes_in = False
+        self._page_conditions: Callable[[float], Iterable[Condition]] = lambda _: ()
 
     async def run(self) -> None:
         """Run until SIGTERM or SIGINT. Raises GatewayError where it cannot start, DamagedRow where it must start
@@ -324,6 +325,7 @@ class App:
         status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
         ask = self._handlers.answer
         page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
+        self._page_conditions = page.conditions
         return edge_child("page", page)
 
     def _table_children(self) -> Iterator[Child]:
@@ -351,7 +353,8 @@ class App:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
-        return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions())
+        of_page = self._page_conditions(self._clock.now())
+        return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions(), *of_page)
 
 
 def make_sources(

@@ -4,6 +4,7 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 `mapping.compile`.
 """
 
+import ssl
 from collections.abc import Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from gateway.config.addresses import SPARKPLUG, parse_device, parse_place
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import OPCUA_KEYS, WATCHED_BY, Input
+from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
@@ -73,6 +75,42 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
     if _host_and_port(f"tcp://{config.status.listen}") is None:
         text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
         yield ConfigFault(("status", "listen"), text)
+    if config.status.tls is not None:
+        yield from _page_tls(config.status.tls)
+
+
+def _page_tls(files: PageTls) -> Iterator[ConfigFault]:
+    missing = [
+        (key, file) for key, file in (("certificate", files.certificate), ("key", files.key)) if not file.is_file()
+    ]
+    for key, file in missing:
+        yield ConfigFault(("status", "tls", key), f"there is no file {file}; put it there (PEM)", absent=True)
+    if missing:
+        return
+    try:
+        page_context(files)
+    except PermissionError as error:
+        yield ConfigFault(("status", "tls"), str(error), absent=True)
+    except (OSError, ValueError) as error:
+        yield ConfigFault(("status", "tls"), str(error))
+
+
+def page_context(files: PageTls) -> ssl.SSLContext:
+    """What the page is served by. Raises OSError or ValueError with a clause that says why it cannot be used."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+    except ssl.SSLError as error:
+        why = "they do not belong together" if error.reason == "KEY_VALUES_MISMATCH" else "they are not in PEM"
+        raise ValueError(f"{files.certificate} and {files.key} cannot be used: {why}") from error
+    except OSError as error:
+        raise type(error)(f"{files.certificate} and {files.key} cannot be read: {error.strerror}") from error
+    return context
+
+
+def _no_password() -> str:
+    """Asked for where the key is encrypted: nobody is there to type it."""
+    raise ValueError("the key is encrypted: write one without a password, readable for the gateway's user alone")
 
 
 def _host_and_port(url: str) -> tuple[str, int | None] | None:

@@ -76,6 +76,13 @@ Tone = Literal["running", "planned", "stopped"]
 """How the status page shows a state: it runs, it stands and that is planned, it stands and should not."""
 
 
+class PageTls(Section):
+    """The certificate by which the page is served over TLS (https)."""
+
+    certificate: Path = Field(description="PEM file with the certificate, and those between it and its authority.")
+    key: Path = Field(description="PEM file with its key, without a password, readable for the gateway's user.")
+
+
 class Status(Section):
     """The status page and what stands beside it."""
 
@@ -93,13 +100,18 @@ class Status(Section):
         None,
         description="Absent, whoever reaches the page can read it. With a token a browser asks for it as the password "
         "of any user, and programs send it as `Authorization: Bearer TOKEN`; only `/healthz` and `/readyz` need none. "
-        "It is sent in clear: over a network put TLS before the page. Write `${secret:NAME}`.",
+        "Without `tls` it is sent in clear. Write `${secret:NAME}`.",
     )
     actions_token: SecretStr | None = Field(
         None,
         description="Absent, nothing can be changed on the page. With a token of at least 16 letters, digits and "
         "signs, whoever has it can try dead letters again or give them up there, and pause delivery: on this machine "
         "or, with `tls`, from others. Write `${secret:NAME}`.",
+    )
+    tls: PageTls | None = Field(
+        None,
+        description="Absent, the page is served in clear (http). With a certificate it is served over TLS alone; when "
+        "the files are renewed they are read again, without a restart.",
     )
     categories: dict[Name, Tone] = Field(
         {},

@@ -7,9 +7,20 @@ import hmac
 import ipaddress
 import socket
 from collections.abc import Callable, Collection, Mapping, Sequence
+from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "oden-gateway",  # instead of the library's, which names the versions of everything
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every answer."""
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """What a supervisor asks, which has no token."""
@@ -72,6 +83,20 @@ def admission(names: Collection[str], token: str | None) -> Middleware:
         return await handler(request)
 
     return admit
+
+
+class Reticent(web.RequestHandler):
+    """Answers what is no request without repeating it, and without the library's name and version."""
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """The answer where there is no other."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            super().handle_error(request, status, exc, message)  # for the log: it is a fault of the gateway's own
+        response = web.Response(status=status, text=HTTPStatus(status).phrase, headers=HEADERS)
+        response.force_close()
+        return response
 
 
 class Refused(asyncio.Protocol):

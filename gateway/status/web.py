@@ -6,9 +6,10 @@ may change something.
 
 import asyncio
 import json
+import logging
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self, cast
@@ -17,14 +18,16 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.config.schema_process import Status
+from gateway.config.schema_process import PageTls, Status
 from gateway.errors import GatewayError
+from gateway.health import Condition
 from gateway.status.actions import MOST_BODY, Actions, Ask
-from gateway.status.guard import admission, at_most, may_read, own_names
+from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read, own_names
 from gateway.status.history import History
 from gateway.status.metrics import Metrics
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
+from gateway.status.tls import PageCertificate, TlsEntry
 
 log = structlog.get_logger()
 
@@ -40,15 +43,9 @@ STATIC = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "Server": "oden-gateway",  # instead of the library's, which names the versions of everything
-    "X-Content-Type-Options": "nosniff",
-}
-
+SILENT = logging.getLogger(f"{__name__}.access")
+"""Nobody wants a line for each request to the page."""
+SILENT.disabled = True
 
 TURN = 5.0
 """Seconds between two turns of the loop that only shows that the event loop still serves."""
@@ -80,6 +77,7 @@ class StatusServer:
         hosts: Sequence[str] = (),
         token: str | None = None,
         actions: Actions | None = None,
+        tls: PageTls | None = None,
     ) -> None:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
@@ -87,6 +85,9 @@ class StatusServer:
         self._history = history or History()
         self._names, self._token = own_names(listen, hosts), token
         self._actions = actions or Actions()
+        self._tls = tls
+        self._certificate: PageCertificate | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._metrics = Metrics(snapshot)
         self._streams = 0
         self._shown: tuple[float, Parts] = 0.0, {}
@@ -117,6 +118,7 @@ class StatusServer:
             hosts=section.hosts,
             token=token,
             actions=Actions(actions_token, ask),
+            tls=section.tls,
         )
 
     async def run(self) -> None:
@@ -124,26 +126,40 @@ class StatusServer:
         async with self:
             while True:
                 self.turned_at = time.monotonic()
+                if self._certificate is not None:
+                    await asyncio.to_thread(self._certificate.renew)
                 await asyncio.sleep(TURN)
+
+    def conditions(self, now: float) -> Iterable[Condition]:
+        """What is wrong with its certificate."""
+        return self._certificate.conditions(now) if self._certificate is not None else ()
 
     @property
     def url(self) -> str:
         """Where it listens, once entered: `http://127.0.0.1:8321`."""
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        scheme, (host, port) = "http" if self._tls is None else "https", self._address
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def _made(self) -> web.AppRunner:
-        return web.AppRunner(
-            self._application(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=HEADERS_WITHIN
-        )
+        return web.AppRunner(self._application(), shutdown_timeout=1.0)
 
     async def __aenter__(self) -> Self:
+        if self._tls is not None:
+            self._certificate = PageCertificate(self._tls)
         self._runner = self._made()  # one that was cleaned up cannot be used again
         await self._runner.setup()
         server = cast("web.Server", self._runner.server)  # there is one after `setup`
+        certificate, handshakes = self._certificate, self._handshakes
+
+        def handler() -> asyncio.Protocol:
+            loop = asyncio.get_running_loop()
+            return Reticent(server, loop=loop, access_log=SILENT, keepalive_timeout=HEADERS_WITHIN)
+
+        def made() -> asyncio.BaseProtocol:
+            return handler() if certificate is None else TlsEntry(handler, certificate.context, handshakes)
 
         def connection() -> asyncio.BaseProtocol:
-            return at_most(MOST_CONNECTIONS, server, lambda: len(server.connections))
+            return at_most(MOST_CONNECTIONS, made, lambda: len(server.connections) + len(handshakes))
 
         try:
             self._listening = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
@@ -163,6 +179,8 @@ class StatusServer:
     ) -> None:
         if self._listening is not None:
             self._listening.close()
+        for handshake in self._handshakes:
+            handshake.cancel()
         await self._runner.cleanup()
 
     def _application(self) -> web.Application:

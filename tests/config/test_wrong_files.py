@@ -187,6 +187,9 @@ CASES: dict[str, Wrong] = {
     "brackets in a host": edit('"mqtt://broker.plant-a.local"', '▲"mqtt://[]"', "comes a host"),
     "secret without quotes": edit("client_id: edge-01", "client_id: edge-01, password: $▲{secret:x}", "needs quotes"),
     "password in url": edit('"opc.tcp://10', '▲"opc.tcp://me:hidden@10', "no user or password"),
+    "password in redundant url": edit(
+        "security: none", 'security: none, redundant: [▲"opc.tcp://me:hidden@10.1.4.21:4840"]', "no user or password"
+    ),
     "listen": edit("sources:", "status: {listen: ▲127.0.0.1:99999}\nsources:", "port from 1 to 65535"),
     "count form": edit("{count: good,", "{count: ▲good one,", "name of an input"),
     # References

@@ -226,6 +226,21 @@ async def test_who_asks_nothing_is_let_go(served: Served, monkeypatch: pytest.Mo
         writer.close()
 
 
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"GET / HTTP/9.9", b"GET /\x00 HTTP/1.1", b"POST / HTTP/1.1\r\nContent-Length: x"]
+)
+async def test_what_is_no_request_is_told_no_version(served: Served, line: bytes) -> None:
+    """Of the library, nor what was sent."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rpartition(":")[2]))
+    writer.write(line + b"\r\n\r\n")
+    said = await reader.read()
+    writer.close()
+    assert said.split()[1] == b"400"
+    assert b"aiohttp" not in said
+    assert b"Python" not in said
+    assert b"nonsense" not in said
+
+
 async def test_connections_are_limited(picture: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """One more than there may be is closed at once, and one that goes makes room."""
     monkeypatch.setattr("gateway.status.web.MOST_CONNECTIONS", 3)
