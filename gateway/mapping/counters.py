@@ -22,14 +22,19 @@ REMEMBERED_MOVES = 100
 """Without a `max_rate`, the largest of so many moves says what is usual."""
 FAR = 100
 """A move of more than so many times what is usual is implausible."""
+UNUSUAL = 10
+"""A move of more than so many times what is usual is rather one that comes back, if it ends where that would."""
 REMEMBERED_EXCURSIONS = 3
 """After so many implausible moves in a row the counter may still come back to what it showed before them."""
+EXCURSION = 60.0
+"""Seconds for which it may still come back although it has gone on counting from where it went."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
-    """A move that no machine makes, and after which the counter may come back: `value` is what it showed before,
-    `counted` what was counted since, `seconds` how long ago that was. `before`: the one that was under way already."""
+    """A move that no machine makes, or that ends at zero or over the rollover as a restart's does, and after which the
+    counter may come back: `value` is what it showed before, `counted` what was counted since, `seconds` how long ago
+    that was. `before`: the one that was under way already."""
 
     value: Number
     counted: Number
@@ -107,7 +112,8 @@ def delta(
     Backwards: over its rollover where that is plausible, else it was set back, which means what its `backwards` says.
     With a `max_rate` a move is plausible up to that rate; without, where it was watched, up to FAR times what is usual.
     Where it was not watched for long enough for a whole turn, how many turns there were cannot be told and the shortest
-    way is counted. What goes away by an implausible move and comes back was a glitch.
+    way is counted. What goes away by an implausible move, to zero or over the rollover, and comes back by a move that
+    it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while.
     """
     move = _Move(counter, last, value, max(elapsed, 0.0), memory, watched=watched)
     if restarted:
@@ -130,6 +136,7 @@ class _Move:
         self.memory = memory
         self.most = _most(counter, elapsed, memory, watched=watched)
         self.last = last
+        self.shows_zero = value == 0
         self.went = f"went from {last} to {value}"
 
     def restarted(self) -> CounterDelta:
@@ -146,12 +153,22 @@ class _Move:
         """What was counted where it comes back from an excursion, the newest first; None where it does not."""
         excursion = _later(self.memory.excursion, 0, self.elapsed) if not self._goes_on() else None
         while excursion is not None:
-            most = _most(self.counter, excursion.seconds, self.memory, watched=self.watched)
             back = self.end - _count(self.counter, excursion.value)
-            if 0 <= back <= (most or 0):
+            if 0 <= back <= self._made_since(excursion):
                 return self._glitch(excursion, back)
             excursion = excursion.before
         return None
+
+    def _made_since(self, excursion: Excursion) -> float:
+        """How much it may have counted since before the excursion, at most."""
+        if self.counter.max_rate is not None:
+            return self.counter.max_rate * (excursion.seconds + JITTER) + 1
+        if not self.watched:
+            return 0
+        ahead, usual = self.end - self.begin, self.memory.usual
+        if usual is None:
+            return ahead / FAR
+        return FAR * usual if not 0 <= ahead <= FAR * usual else usual
 
     def _glitch(self, excursion: Excursion, back: Number) -> CounterDelta:
         """It is back from the excursion, and `back` farther than it was then."""
@@ -165,7 +182,7 @@ class _Move:
         ahead = self.end - self.begin
         if self.counter.max_rate is not None:
             return 0 <= ahead <= self.counter.max_rate * self.elapsed
-        return self.most is None or 0 <= ahead <= self.most
+        return not self.watched or 0 <= ahead <= UNUSUAL * (self.memory.usual or 0)
 
     def taken(self) -> CounterDelta:
         """What the move means by itself."""
@@ -208,7 +225,11 @@ class _Move:
 
     def _plausible(self, amount: Number) -> CounterDelta:
         if self.most is None or abs(amount) <= self.most:
-            memory = replace(self.memory, excursion=None) if self.memory.excursion is not None else self.memory
+            if amount > 0 and (self.end < self.begin or self.shows_zero):
+                return self._doubtful(amount, None)
+            excursion = self.memory.excursion
+            going_on = excursion is not None and excursion.seconds <= EXCURSION
+            memory = replace(self.memory, excursion=_later(excursion, amount, self.elapsed) if going_on else None)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"

@@ -50,7 +50,7 @@ def beside(one: Slip, other: Slip) -> str | None:
     return HEAD + line.replace(other.old, other.new) + LINE if line.count(other.old) == 1 else None
 
 
-PAIRS = [pair for pair in combinations([*SYNTAX, *SYNTAX_2], 2) if beside(*pair) is not None][::3]
+PAIRS = [pair for pair in combinations([*SYNTAX, *SYNTAX_2], 2) if beside(*pair) is not None][::8]
 
 
 @pytest.mark.parametrize("number", range(0, len(PAIRS), 5))
