@@ -24,6 +24,8 @@ FAR = 100
 """A move of more than so many times what is usual is implausible."""
 UNUSUAL = 10
 """A move of more than so many times what is usual is rather one that comes back, if it ends where that would."""
+FEW = 100
+"""As many can always be made between a reset and the next sighting where there is no `max_rate`."""
 REMEMBERED_EXCURSIONS = 3
 """After so many implausible moves in a row the counter may still come back to what it showed before them."""
 EXCURSION = 60.0
@@ -182,7 +184,7 @@ class _Move:
         ahead = self.end - self.begin
         if self.counter.max_rate is not None:
             return 0 <= ahead <= self.counter.max_rate * self.elapsed
-        return not self.watched or 0 <= ahead <= UNUSUAL * (self.memory.usual or 0)
+        return not self.watched or 0 <= ahead <= max(FEW, UNUSUAL * (self.memory.usual or 0))
 
     def taken(self) -> CounterDelta:
         """What the move means by itself."""
