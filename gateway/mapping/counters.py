@@ -36,12 +36,14 @@ EXCURSION = 60.0
 class Excursion:
     """A move that no machine makes, or that ends at zero or over the rollover as a restart's does, and after which the
     counter may come back: `value` is what it showed before, `counted` what was counted since, `seconds` how long ago
-    that was. `before`: the one that was under way already."""
+    that was. `before`: the one that was under way already. `possible`: the machine can have made the move, or has
+    counted on from where it went."""
 
     value: Number
     counted: Number
     seconds: float
     before: Annotated["Excursion | None", Field(exclude_if=lambda before: before is None)] = None
+    possible: Annotated[bool, Field(exclude_if=lambda possible: not possible)] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,10 @@ class _Move:
     def returned(self) -> CounterDelta | None:
         """What was counted where it comes back from an excursion, the newest first; None where it does not."""
         excursion = _later(self.memory.excursion, 0, self.elapsed) if not self._goes_on() else None
+        ahead = self.end - self.begin
         while excursion is not None:
+            if excursion.possible and self.counter.max_rate is not None and 0 <= ahead <= (self.most or 0):
+                return None
             back = self.end - _count(self.counter, excursion.value)
             if 0 <= back <= self._made_since(excursion):
                 return self._glitch(excursion, back)
@@ -228,10 +233,13 @@ class _Move:
     def _plausible(self, amount: Number) -> CounterDelta:
         if self.most is None or abs(amount) <= self.most:
             if amount > 0 and (self.end < self.begin or self.shows_zero):
-                return self._doubtful(amount, None)
+                return self._doubtful(amount, None, possible=True)
             excursion = self.memory.excursion
             going_on = excursion is not None and excursion.seconds <= EXCURSION
-            memory = replace(self.memory, excursion=_later(excursion, amount, self.elapsed) if going_on else None)
+            later = _later(excursion, amount, self.elapsed) if going_on else None
+            if later is not None and amount:
+                later = replace(later, possible=True)
+            memory = replace(self.memory, excursion=later)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"
@@ -241,11 +249,11 @@ class _Move:
             return self._doubtful(0, f"{self.went} {how}: not counted")
         return self._doubtful(amount, f"{self.went} {how}: counted")
 
-    def _doubtful(self, amount: Number, gap: str | None) -> CounterDelta:
+    def _doubtful(self, amount: Number, gap: str | None, *, possible: bool = False) -> CounterDelta:
         """A move after which it may come back."""
         memory = self.memory.with_move(amount) if amount > 0 and self.counter.max_rate is None else self.memory
         before = _later(memory.excursion, amount, self.elapsed, REMEMBERED_EXCURSIONS - 1)
-        excursion = Excursion(self.last, amount, self.elapsed, before)
+        excursion = Excursion(self.last, amount, self.elapsed, before, possible)
         return CounterDelta(amount, gap, replace(memory, excursion=excursion))
 
 
@@ -256,7 +264,8 @@ def _later(
     if excursion is None or most == 0:
         return None
     before = _later(excursion.before, counted, seconds, most - 1)
-    return Excursion(excursion.value, excursion.counted + counted, excursion.seconds + seconds, before)
+    counted, seconds = excursion.counted + counted, excursion.seconds + seconds
+    return replace(excursion, counted=counted, seconds=seconds, before=before)
 
 
 def _count(counter: Counter, value: Number) -> Number:
