@@ -61,7 +61,6 @@ _OF_PRESENT = (
         "life",
         "learned",
         "left-open",
-        "other-life",
         "pause",
     ),
 )
