@@ -37,6 +37,7 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
@@ -96,6 +97,7 @@ class App:
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
         config = self._loaded.config
         section = config.outbox
+        live = partial(begin_life, mark=self._life(), settle=config.oden.settle)
         await self._opened(
             lambda: open_outbox(
                 section.directory,
@@ -103,7 +105,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
+                live=partial(live, now=self._clock.now()),
             )
         )
         await self._chronicle.load()
@@ -117,8 +119,7 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        now, settle = self._clock.now(), config.oden.settle
-                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
+                        await self._outbox(partial(live, now=self._clock.now(), is_other=True))
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -147,9 +148,11 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
         await self._begin_delivery()
-        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
+        limit = self._loaded.config.outbox.late_limit
+        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
+        self._rejects = RejectHandlers(outbox, lambda number, reject: intake.replay(self._sources, number, reject))
         handlers = self._handlers = ControlHandlers(
             outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
         )
@@ -226,6 +229,7 @@ class App:
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
+        await self._rejects.replay_wanted()
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -341,6 +345,8 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command.startswith(REJECTS):
+                return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             if command == STATUS:

@@ -21,7 +21,7 @@ from gateway.batch import Batch, IntakeHealth, Replan, in_slices
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
-from gateway.horizon import Horizon
+from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
 from gateway.mapping.line import LineState, Step, Tick, after_absence
@@ -29,11 +29,11 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record
+from gateway.model import Contact, Moment, Notice, Record, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
-from gateway.sources.base import Arrival
+from gateway.sources.base import Arrival, Replay, Source, replayed
 
 log = structlog.get_logger()
 
@@ -64,8 +64,10 @@ class Intake:
         clock: Clock,
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
+        late_limit: int = MOST_BYTES,
     ) -> None:
-        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices."""
+        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
+        `late_limit` is what may be stored of what lines have heard, in bytes."""
         self._outbox = outbox
         self._clock = clock
         self._queue: deque[Arrival] = deque()
@@ -87,7 +89,7 @@ class Intake:
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._repeats = Repeats(self._patiently)
-        self._horizon = Horizon(self._patiently)
+        self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )
@@ -127,6 +129,13 @@ class Intake:
         self._queued += arrival.size
         self._idle.clear()
         self._poke.set()
+
+    async def replay(self, sources: Mapping[str, Source], number: int, reject: Reject) -> None:
+        """Take a message once more out of the store of those that could not be used; returns once what has come of it
+        is stored. Raises SourceError where its source still cannot read it."""
+        arrival, stored = replayed(sources, Replay(number, reject), self._clock.now()), asyncio.Event()
+        await self.take(replace(arrival, done=stored.set))
+        await stored.wait()
 
     async def close(self, longest: float) -> None:
         """Take nothing more, and wait until what was taken is stored and acknowledged, for `longest` seconds at most.
@@ -256,7 +265,8 @@ class Intake:
         self._gathered = []
         self._lines.update(batch.lines)
         self._repeats.take_over(batch.repeats)
-        self._committer.take_over(batch.taken, batch.lines, batch.records, batch.notices, at_once=batch.repeats.begun)
+        told = batch.records, batch.notices, batch.rejects, batch.replayed
+        self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         self._count(batch)
         await self._committer.commit(all_=self._stopping or self._closed)
         if not self._queue and self._committer.is_idle:
@@ -297,6 +307,7 @@ class Intake:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
+            batch.rejects += arrival.rejects
             verdict = batch.repeats.verdict(arrival)
             if verdict != "twice":
                 batch.taken.append(arrival)
@@ -304,7 +315,10 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                await self._step(plan, event, batch)
+                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                    await self._step(plan, event, batch)
+            if arrival.replay is not None:
+                batch.conclude(arrival.replay)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan, timer in self._due(batch.lines):
@@ -312,9 +326,13 @@ class Intake:
                 await self._step(plan, Tick(now), batch)
         return batch
 
+    def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
+        """What is remembered of a line so far."""
+        return batch.lines.get(plan.key, self._lines[plan.key])
+
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
-        before = batch.lines.get(plan.key, self._lines[plan.key])
+        before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
                 before, result = await in_slices(prepared(plan, before, event))

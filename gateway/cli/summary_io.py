@@ -52,6 +52,13 @@ def inputs(line: Line) -> Iterator[str]:
         if given.counter is not None:
             yield from _counter(name, given.counter)
         yield from _watched(name, given)
+    if any(given.time is not None for given in line.inputs.values()):
+        yield (
+            f"A message that comes late, by up to {span(line.late)}, is put in its place, and what was told is "
+            "corrected."
+            if line.late
+            else "A message that comes late is taken by itself: what was told before it stays."
+        )
 
 
 def _watched(name: str, given: Input) -> Iterator[str]:
@@ -81,8 +88,8 @@ def event(line: Line, name: str) -> str:
     given = line.inputs[name]
     if given.edge is not None:
         return f"event of {name}"
-    if given.topic is not None:
-        return f"message of {name}"
+    if given.has_fields:
+        return f"message of {name}" if given.topic is not None else f"event {name}"
     if given.trigger == "timestamp":
         return f"writing of {name}"
     return f"change of {name} to something other than 0, false and empty"
@@ -95,6 +102,10 @@ def _origin(given: Input) -> str:
         return f"the number that stands in {listed(given.words)}, {given.word_bits} bits each"
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
+    if given.event is not None:
+        value = f"the field {given.field} of each event" if given.field else "each event"
+        kind = f" and of type {given.type}" if given.type is not None else ""
+        return " ".join(filter(None, (f"{value} of {given.event} of {given.source}{kind}", accepted_messages(given))))
     if given.node is not None:
         part = f"the field {given.field} of " if given.field else ""
         return f"{part}the tag {given.address} of {given.source}"
@@ -163,6 +174,11 @@ def output(line: Line) -> Iterator[str]:
         yield f"Codes: {'; '.join(f'{code} is {literal(name)}' for code, name in given.codes.items())}."
     origin = "the full hour" if given.align == "clock" else "the start of the run or batch"
     yield f"The times are counted from {origin}; what is left is sent when the run or batch ends."
+    if given.wait:
+        yield (
+            f"Each is told {span(given.wait)} after its end, so that an order that comes late by no more needs no "
+            "correction; starts and ends are not held back."
+        )
     if any(entry.of == "run" for entry in given.entries):
         yield f"What is made while no run is on {BETWEEN_RUNS[given.between_runs]}."
     if any(entry.of == "batch" for entry in given.entries):

@@ -40,6 +40,8 @@ class Life:
     """The machine was started anew before it: nothing says that the outbox is no older copy."""
     back: int = 0
     """It begins with the outbox as it was before so many lives."""
+    retries: bool = False
+    """Before it a person has the dead letters sent once more."""
 
 
 SETTING_UP = Life(seconds=10.0, gently=True)
@@ -69,11 +71,15 @@ class Schedule:
     """The last one is not ended."""
     deeds: tuple[Deed, ...] = ()
     """What people do at Oden."""
+    late: bool = False
+    """Whether messages come late, again, in bursts and around outages of the broker, as `late` makes it."""
+    until: float = 0.0
+    """When the last of them comes, at the latest."""
 
     @property
     def quiet(self) -> float:
         """When the last fault is over."""
-        return self.length + 300
+        return max(self.length, self.until) + 300
 
 
 def schedule(seed: int) -> Schedule:
