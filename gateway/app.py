@@ -95,8 +95,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
-        config = self._loaded.config
-        section = config.outbox
+        config, section = self._loaded.config, self._loaded.config.outbox
         live = partial(begin_life, mark=self._life(), settle=config.oden.settle)
         await self._opened(
             lambda: open_outbox(
