@@ -324,7 +324,7 @@ class App:
     def _page(self) -> Child:
         status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
         ask = self._handlers.answer
-        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle, ask)
         self._page_conditions = page.conditions
         return edge_child("page", page)
 

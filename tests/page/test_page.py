@@ -1,0 +1,122 @@
+"""The status page in Debian's Chromium (`make page`): what people see, touch, hear and do there.
+
+`ODEN_PICTURES=FOLDER make page` also writes a picture of each view there, to be looked at.
+"""
+
+import asyncio
+import json
+import os
+from contextlib import AsyncExitStack
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.page import plants
+from tests.peers import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+PICTURES = os.environ.get("ODEN_PICTURES")
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "wall": (1920, 1080)}
+SCHEMES = ("light", "dark")
+
+
+async def look(*views: dict[str, object]) -> list[Any]:
+    """What is seen of each view, which names its plant by `lines` and `faulty`; see `node/look.mjs`."""
+    async with AsyncExitStack() as serving:
+        urls: dict[tuple[object, object], str] = {}
+        asked = []
+        for view in views:
+            lines, faulty = int(str(view["lines"])), bool(view["faulty"])
+            if (lines, faulty) not in urls:
+                server = plants.server(lines, faulty=faulty)
+                urls[lines, faulty] = (await serving.enter_async_context(server)).url
+            width, height = SIZES[str(view["size"])]
+            path = "/wall" if view["size"] == "wall" else "/"
+            name = f"{view['size']}-{view['scheme']}-{lines}-{'faulty' if faulty else 'healthy'}"
+            picture = {"picture": f"{PICTURES}/{name}.png"} if PICTURES else {}
+            place = {"url": urls[lines, faulty] + path, "width": width, "height": height}
+            asked.append({**view, "name": name, **place, **picture})
+        process = await asyncio.create_subprocess_exec(
+            *("node", str(Path(__file__).with_name("node") / "look.mjs"), str(ROOT / ".peers/page")),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await process.communicate(json.dumps(asked).encode())
+    assert process.returncode == 0
+    seen: list[Any] = json.loads(said)
+    return seen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_page_is_for_everybody(size: str) -> None:
+    """For eyes that see little, fingers and screen readers (axe finds nothing); nothing comes from elsewhere, nothing
+    runs out of the screen, and the browser has nothing to complain of.
+    """
+    views = [
+        {"size": size, "scheme": scheme, "lines": lines, "faulty": faulty}
+        for scheme, lines, faulty in product(SCHEMES, (1, 6, 40), (False, True))
+    ]
+    for seen in await look(*views):
+        small = [] if size == "wall" else seen["small"]  # nobody touches it
+        faults = seen["violations"] + seen["errors"] + seen["foreign"] + small
+        assert (seen["name"], faults, seen["overflow"]) == (seen["name"], [], 0)
+
+
+def view(script: str, size: str = "desktop", *, lines: int = 6) -> dict[str, object]:
+    """A faulty plant, with what is done there."""
+    return {"size": size, "scheme": "light", "lines": lines, "faulty": True, "script": script}
+
+
+async def test_a_keyboard_is_enough() -> None:
+    """The way past the head, a filter, the field by its key, and back to all by Esc; where one is can be seen."""
+    [seen] = await look(view("keyboard"))
+    assert seen["result"] == {
+        "first": "To the lines",
+        "skipped": "lines",
+        "outline": "solid",
+        "pressed": "stopped",
+        "filtered": 1,
+        "found": ["Line 02 "],
+        "all": 6,
+    }
+
+
+async def test_what_can_be_done_is_done() -> None:
+    """The token is asked for once, a wrong one is said, what cannot be undone is asked for twice, and the browser keeps
+    nothing of it; with axe content on what is open then.
+    """
+    [seen] = await look(view("actions", "phone"))
+    assert seen["result"] == {
+        "asked": True,
+        "field": "password",
+        "retried": "1 record will be sent once more.",
+        "warned": "This gives up 1 dead letter, and 14 records that depend on it. They will never be at Oden.",
+        "focused": "Cancel",
+        "closed": True,
+        "paused": "Delivery is paused, by the page.",
+        "stored": 0,
+    }
+    assert (seen["violations"], seen["errors"]) == ([], [])
+
+
+async def test_who_does_not_see_is_not_told_each_second() -> None:
+    """While ages and counts move, what is spoken stays as it is."""
+    [seen] = await look(view("spoken"))
+    assert len(seen["result"]) == 1
+    assert seen["result"][0].startswith("3 problems: ")
+
+
+async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
+    """Its colour is that of no state, it says since when, and its bar is hatched; the others have the colours that the
+    configuration gives their categories.
+    """
+    [seen] = await look(view("lines"))
+    edges: dict[str, set[str]] = {}
+    for line in seen["result"]:
+        edges.setdefault(line["tone"].split()[0], set()).add(line["edge"])
+        assert ("Unknown since" in line["text"], line["gaps"] > 0) == (line["tone"] == "unknown",) * 2
+    assert {*edges} == {"stopped", "unknown", "planned", "running"}
+    assert len(set.union(*edges.values())) == len(edges)
