@@ -147,7 +147,8 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at)
         await self._begin_delivery()
-        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed)
+        limit = self._loaded.config.outbox.late_limit
+        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
         handlers = self._handlers = ControlHandlers(

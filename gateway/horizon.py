@@ -17,7 +17,7 @@ import structlog
 
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
-from gateway.mapping.trail import HORIZON, Feed, forgotten, needed_since
+from gateway.mapping.trail import Feed, forgotten, needed_since
 from gateway.mapping.trail_log import addition, beginning, restored
 from gateway.outbox.store import Outbox
 from gateway.repeats import Ask
@@ -26,10 +26,10 @@ log = structlog.get_logger()
 
 REVIEWED = 60.0
 """Seconds between two looks at what can be forgotten."""
-BEGINNINGS = HORIZON / 3
+BEGINNINGS = 300.0
 """A line's beginning is stored anew after so many seconds at the earliest."""
 MOST_BYTES = 32 * 2**20
-"""What the rows may take; beyond that, what all lines remember becomes shorter."""
+"""What the rows may take, unless something else is said; beyond that, what all lines remember becomes shorter."""
 
 
 class Heard(NamedTuple):
@@ -49,17 +49,26 @@ class _Row(NamedTuple):
     size: int
 
 
-class Horizon:
-    """What of the horizon is on disk. `ask` asks the outbox, until it answers."""
+class _Begun(NamedTuple):
+    """A line's beginning that is stored: the number of the entry before its trail, when that was at the plant, and when
+    it was stored."""
 
-    def __init__(self, ask: Ask) -> None:
+    number: int
+    at: float
+    stored_at: float
+
+
+class Horizon:
+    """What of the horizon is on disk: rows of `most_bytes` at most. `ask` asks the outbox, until it answers."""
+
+    def __init__(self, ask: Ask, most_bytes: int = MOST_BYTES) -> None:
         self._ask = ask
+        self._most_bytes = most_bytes
         self._lines: dict[str, Feed] = {}
         """As they were stored last."""
         self._rows: deque[_Row] = deque()
         self._size = 0
-        self._begun: dict[str, tuple[int, float]] = {}
-        """By line the number with which its stored beginning begins, and when that was stored."""
+        self._begun: dict[str, _Begun] = {}
         self._needed: dict[str, float] = {}
         """By line the time from which on it needs rows."""
         self._reviewed = 0.0
@@ -80,8 +89,9 @@ class Horizon:
         said = self._read or [_unpacked(row)["lines"] for _, row in await self._ask(Outbox.heard)]
         line = _restored(plan, state, begun, [row[plan.key] for row in said if plan.key in row])
         self._lines[plan.key] = line
-        if line.base is not None:
-            self._begun[plan.key] = line.base.number, self._newest
+        if line.base is not None or begun:
+            number, at = (line.base.number, line.base.at) if line.base is not None else (0, 0.0)
+            self._begun[plan.key] = _Begun(number, at, self._newest)
         self._needed[plan.key] = _first(line, self._newest)
         return line
 
@@ -97,12 +107,15 @@ class Horizon:
         at = max(at, self._newest)
         said = {key: added for key, line in moved.items() if (added := addition(self._lines.get(key), line))}
         row = _packed({"at": at, "lines": said}) if said else ""
-        anew = {key: line for key, line in moved.items() if self._is_missing(key, line)}
+        anew = {key: begun for key, line in moved.items() if (begun := self._begun_anew(key, line)) is not None}
         self._lines.update(moved)
         beginnings = {key: text for key, line in anew.items() if (text := self._begin(key, line, at))}
-        if at - self._reviewed >= REVIEWED or self._size > MOST_BYTES:
+        for key in [key for key, line in moved.items() if line.base is None and key in self._begun]:
+            del self._begun[key]
+            beginnings[key] = ""
+        if at - self._reviewed >= REVIEWED or self._size > self._most_bytes:
             beginnings |= self._review(at)
-        self._needed |= {key: min(self._needed.get(key, at), _first(line, at)) for key, line in moved.items()}
+        self._needed |= {key: _first(line, at) for key, line in moved.items() if key not in self._begun}
         oldest = min(self._needed.values(), default=at)
         if row:
             self._add(_Row(number, at, len(row)))
@@ -110,36 +123,41 @@ class Horizon:
             self._size -= self._rows.popleft().size
         return Heard(row, beginnings, self._rows[0].number if self._rows else number)
 
-    def _is_missing(self, key: str, line: Feed) -> bool:
-        """Whether what is stored of the line is not enough to know its trail from."""
-        before = self._lines.get(key)
+    def _begun_anew(self, key: str, line: Feed) -> Feed | None:
+        """The line with the beginning that is to be stored, where what is stored of it is not enough to know its trail
+        from: there is none, or something was put in its place before it."""
+        before, begun = self._lines.get(key), self._begun.get(key)
         if line.base is None:
-            return False
-        is_another = before is None or before.plan is not line.plan or key not in self._begun
-        return is_another or (before is not None and line.base.number > before.numbered)
+            return None
+        if before is None or before.plan is not line.plan or begun is None or line.base.number > before.numbered:
+            return line
+        if before.corrected == line.corrected or begun.number == line.base.number:
+            return None
+        ends = (part[-1].at for part in line.parts)
+        return forgotten(line, next((at for at in ends if at >= begun.at), begun.at))
 
     def _begin(self, key: str, line: Feed, at: float) -> str | None:
         """The beginning of the line's trail, which is stored `at` a time."""
         text = beginning(line) if line.recalled else None
         if text is not None and line.base is not None:
-            self._begun[key], self._needed[key] = (line.base.number, at), _first(line, at)
+            self._begun[key], self._needed[key] = _Begun(line.base.number, line.base.at, at), _first(line, at)
         return text
 
     def _review(self, at: float) -> dict[str, str]:
         """The beginnings of lines that remember more than is needed, so that rows can go."""
         self._reviewed, beginnings = at, {}
-        is_full = self._size > MOST_BYTES
+        is_full = self._size > self._most_bytes
         least = self._rows[len(self._rows) // 2].at if is_full else 0.0
         for key, known in self._lines.items():
             line = forgotten(known, max(least, needed_since(known, at)))
             if line.base is None or (not line.newest and not line.parts and not line.late and key not in self._begun):
                 self._needed[key] = at
                 continue
-            number, stored_at = self._begun.get(key, (0, 0.0))
-            is_due = is_full or at - stored_at >= BEGINNINGS
-            if line.base.number != number and is_due and (text := self._begin(key, line, at)):
+            begun = self._begun.get(key, _Begun(0, 0.0, 0.0))
+            is_due = is_full or at - begun.stored_at >= BEGINNINGS
+            if line.base.number != begun.number and is_due and (text := self._begin(key, line, at)):
                 beginnings[key] = text
-            elif line.base.number == number:
+            elif line.base.number == begun.number:
                 self._needed[key] = _first(line, at)
         return beginnings
 

@@ -21,7 +21,7 @@ from gateway.batch import Batch, IntakeHealth, Replan, in_slices
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
-from gateway.horizon import Horizon
+from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
 from gateway.mapping.line import LineState, Step, Tick, after_absence
@@ -64,8 +64,10 @@ class Intake:
         clock: Clock,
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
+        late_limit: int = MOST_BYTES,
     ) -> None:
-        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices."""
+        """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
+        `late_limit` is what may be stored of what lines have heard, in bytes."""
         self._outbox = outbox
         self._clock = clock
         self._queue: deque[Arrival] = deque()
@@ -87,7 +89,7 @@ class Intake:
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._repeats = Repeats(self._patiently)
-        self._horizon = Horizon(self._patiently)
+        self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )

@@ -52,6 +52,13 @@ def inputs(line: Line) -> Iterator[str]:
         if given.counter is not None:
             yield from _counter(name, given.counter)
         yield from _watched(name, given)
+    if any(given.time is not None for given in line.inputs.values()):
+        yield (
+            f"A message that comes late, by up to {span(line.late)}, is put in its place, and what was told is "
+            "corrected."
+            if line.late
+            else "A message that comes late is taken by itself: what was told before it stays."
+        )
 
 
 def _watched(name: str, given: Input) -> Iterator[str]:
@@ -163,6 +170,11 @@ def output(line: Line) -> Iterator[str]:
         yield f"Codes: {'; '.join(f'{code} is {literal(name)}' for code, name in given.codes.items())}."
     origin = "the full hour" if given.align == "clock" else "the start of the run or batch"
     yield f"The times are counted from {origin}; what is left is sent when the run or batch ends."
+    if given.wait:
+        yield (
+            f"Each is told {span(given.wait)} after its end, so that an order that comes late by no more needs no "
+            "correction; starts and ends are not held back."
+        )
     if any(entry.of == "run" for entry in given.entries):
         yield f"What is made while no run is on {BETWEEN_RUNS[given.between_runs]}."
     if any(entry.of == "batch" for entry in given.entries):

@@ -10,7 +10,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
-from gateway.config.schema_base import Duration, Identifier, Name, Periodically, Rate, Sampling, Section
+from gateway.config.schema_base import (
+    Duration,
+    DurationOrZero,
+    Identifier,
+    Name,
+    Periodically,
+    Rate,
+    Sampling,
+    Section,
+)
 from gateway.config.schema_intervals import Batches, Interval, Run, States
 from gateway.config.schema_io import Input, ScrapYield
 from gateway.config.schema_process import Log, OutboxConfig, Status
@@ -244,6 +253,20 @@ class Line(Section):
     scrap_yield: ScrapYield | None = None
     rules: list[Rule] = Field(
         [], description="What else Oden is told: quality tests, targets, product mappings and attributes, work orders."
+    )
+    late: DurationOrZero = Field(
+        900.0,
+        ge=0,
+        le=86_400,
+        description="How far back at least a message with a `time` of its own that comes late is put in its place: "
+        "what the line has heard is remembered for so long, and what was told is corrected. `0`: not at all; such a "
+        "message is taken by itself, with its own time, and what was told before stays as it is.",
+    )
+    late_max: Duration = Field(
+        28_800.0,
+        le=604_800,
+        description="While a source is not heard, the line remembers from its loss on until what "
+        "the source has to say of that time has come, for so long at most; at least as long as `late` says.",
     )
 
     @property

@@ -109,6 +109,9 @@ Offset = Annotated[float, BeforeValidator(_signed_seconds, json_schema_input_typ
 Sampling = Annotated[float, BeforeValidator(_seconds_or_zero, json_schema_input_type=str | int)]
 """Seconds between two looks, 0 for as fast as can be. The file writes a duration, or `0`."""
 
+DurationOrZero = Annotated[float, BeforeValidator(_seconds_or_zero, json_schema_input_type=str | int)]
+"""Seconds, 0 for not at all. The file writes a duration, or `0`."""
+
 Periodically = Annotated[float, BeforeValidator(_seconds_or_off, json_schema_input_type=str)]
 """Seconds between two times, 0 for never. The file writes a duration, or `off`."""
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from gateway.config.addresses import sparkplug_address, tag_address
 from gateway.config.schema_base import (
     Duration,
+    DurationOrZero,
     Identifier,
     Index,
     Moved,
@@ -316,6 +317,13 @@ class ScrapYield(Section):
     """How output is reported."""
 
     every: Duration = Field(60.0, ge=1, description="How often output is reported while a run is on.")
+    wait: DurationOrZero = Field(
+        0.0,
+        ge=0,
+        le=3_600,
+        description="For how long the output of a window is held back, so that an order that comes late by no more "
+        "needs no correction. Starts and ends are not held back, nor is the last output of what has ended.",
+    )
     align: Literal["clock", "run"] = Field(
         "clock",
         description="Whether the windows of `every` are counted from the full hour or from the start of the run "

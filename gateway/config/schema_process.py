@@ -27,6 +27,12 @@ class OutboxConfig(Section):
         "scrap and yield that have waited longest are dropped for good to make room, counted and shown; runs, "
         "batches and states are kept. Where that makes no room, nothing more is taken in either.",
     )
+    late_limit: Size = Field(
+        32 * 2**20,
+        ge=2**20,
+        description="How much of the disk is for what lines have heard, so that messages that come late can be put in "
+        "their places (`late` of a line). Beyond that all lines remember less over a restart.",
+    )
     min_free: Share = Field(
         0.05,
         ge=0,

@@ -53,8 +53,18 @@ class LinePlan:
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
+    late: float = 900.0
+    """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
+    0: none are."""
+    late_max: float = 28_800.0
+    """While a source is not heard, samples are remembered since then, for so many seconds at most."""
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether samples are remembered: messages can come late, and are to be put in their places."""
+        return bool(self.timed) and self.late > 0
 
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""
@@ -139,6 +149,8 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
+        late=line.late,
+        late_max=max(line.late, line.late_max),
         digest=_digest(line, lookups),
     )
 

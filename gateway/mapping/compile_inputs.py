@@ -229,12 +229,16 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
         scope.fault(
             loc, f"output belongs to a {of}: say under '{'run' if of == 'run' else 'batches'}' how they are recognised"
         )
-    between = output.between_runs
-    if of == "batch":
-        return OutputPlan(
-            "BATCH", output.every, entries, output.align == "run", "next", output.gaps == "start", minimums
-        )
-    return OutputPlan("RUN", output.every, entries, output.align == "run", between, output.gaps == "start", minimums)
+    return OutputPlan(
+        "RUN" if of == "run" else "BATCH",
+        output.every,
+        entries,
+        output.align == "run",
+        output.between_runs if of == "run" else "next",
+        output.gaps == "start",
+        minimums,
+        output.wait,
+    )
 
 
 def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> EntryPlan:

@@ -2,8 +2,9 @@
 
 `step` takes samples in the order in which they are given to it. A message that has a time of its own (`time`) can come
 later than others that speak of a later time. So the line's newest samples are remembered, with states from in between,
-for HORIZON seconds: the *trail*. A message that comes late goes where it belongs, everything from there on is stepped
-again, and what was told of that time is compared with what should have been (`facts`); the difference is told.
+for as long as the plan says (`late`): the *trail*. A message that comes late goes where it belongs, everything from
+there on is stepped again, and what was told of that time is compared with what should have been (`facts`); the
+difference is told.
 
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
@@ -12,7 +13,8 @@ comes, so that nothing runs out between it and the next. Messages that come late
 their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
 other timer, so that it makes no difference how what comes is cut into batches.
 
-One that is older than the trail is left to the line's rules for times that lie in the past.
+One that is older than the trail is left to the line's rules for times that lie in the past; so are all, where the line
+is to remember nothing.
 
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
@@ -25,12 +27,12 @@ from math import inf
 from operator import itemgetter
 
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
-from gateway.mapping.clocks import CALM, problem, with_message
+from gateway.mapping.clocks import CALM, LONG, delay, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
-from gateway.mapping.trail import HORIZON, Entry, Feed, shortened, told_by, with_time
+from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Sample
 
@@ -121,17 +123,25 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if not plan.timed:
         result = step(plan, line.state, event)
         return replace(line, state=result.state) if line.calm_from else Feed(result.state), result
-    if line.plan is not plan:
+    if plan.remembers and line.plan is not plan:
         line = line.begun_anew(plan)
     if isinstance(event, Tick):
         result = step(plan, line.state, event)
         return with_time(line, result), result
     said = own_time(plan, event) if isinstance(event, Sample) else None
     if said is not None and isinstance(event, Sample):
-        line, distrust = _judged(plan, line, event, said)
-        event, said = (replace(event, distrust=distrust), None) if distrust else (event, said)
-    if said is None or not isinstance(event, Sample):
-        return _in_order(plan, line, event, None)
+        line, distrust, notices = _judged(plan, line, event, said)
+        if not distrust:
+            line, result = _take_timed(plan, line, event, said)
+            return line, both(Step(line.state, notices=notices), result) if notices else result
+        event = replace(event, distrust=distrust)
+    return _in_order(plan, line, event, None)
+
+
+def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple[Feed, Step]:
+    """Take a message that has a time of its own, `said`, which is one to go by."""
+    if not plan.remembers:
+        return _by_itself(plan, line, event, said)
     line, passed = _feed(plan, line, Tick(event.received))
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
@@ -145,30 +155,36 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     return line, both(passed, result)
 
 
-def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str]:
+def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str, tuple[Notice, ...]]:
     """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
-    known."""
+    known. What is to be listed where each message is late."""
     fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
     ahead = max(filter(None, (stated_time(each, message) for each in fed)), default=said) - message.received
     if ahead > SOON:
-        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts"
+        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts", ()
     if plan.counts_each(message):  # a person may book later what was then
-        return line, ""
+        return line, "", ()
     stream, lag = (message.source, message.address), message.received - said
     is_live = message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
     known = line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
     if clock is known:
-        return line, ""
+        return line, "", ()
     line = replace(line, clocks={**line.clocks, stream: clock})
-    is_beyond = is_live and lag > HORIZON and line.heard_by(message.received - CALM) - said > HORIZON
-    return line, problem(lag) if is_beyond or clock.is_wrong else ""
+    longest = max(plan.late, LONG)
+    is_beyond = is_live and lag > longest and line.heard_by(message.received - CALM) - said > longest
+    if is_beyond or clock.is_wrong:
+        return line, problem(lag), ()
+    begins = clock.is_steady and not (known is not None and known.is_steady)
+    return line, "", (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
 
 
 def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
     """Whether something is to be done for the line before it can take `event`, which may take long: `prepared`."""
+    if not plan.remembers:
+        return line.plan is not None or bool(line.late)
     if line.plan is not plan or not line.recalled:
-        return bool(plan.timed)
+        return True
     return bool(line.late) and _settles_at(plan, line) <= time_of(event)
 
 
@@ -186,6 +202,9 @@ def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Ste
     told = Step(line.state)
     if line.plan is not None and line.plan is not plan:
         line, told = yield from settled(line.plan, line)
+    if not plan.remembers:
+        line, result = _all_by_themselves(plan, line)
+        return line, both(told, result)
     if line.plan is not plan:
         line = line.begun_anew(plan)
     if not line.recalled:
@@ -251,12 +270,30 @@ def _in_order(
 ) -> tuple[Feed, Step]:
     """Step a sample as it comes. Its place is at the line's time, or `at` another."""
     result = step(plan, line.state, sample)
+    if not plan.remembers:
+        return replace(line, state=result.state), result
     place = result.state.now if at is None else at
     entry = Entry(place, sample, result.state, said, told_by(result), again=again, number=line.numbered + 1)
     return shortened(line.with_newest(result.state, entry)), result
 
 
 # What comes late
+
+
+def _by_itself(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Step]:
+    """Take a message by itself, whenever it comes: older than what was known of it, it is left out and listed."""
+    if _is_outdated(plan, line.state, message, said):
+        return line, Step(line.state, notices=(_left_out(message),))
+    return _in_order(plan, line, message, said)
+
+
+def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
+    """The line without a trail, and what the messages come to that wait for their places in it."""
+    late, line, told = line.late, replace(line.begun_anew(), late=()), Step(line.state)
+    for sample, said in late:
+        line, result = _by_itself(plan, line, sample, said)
+        told = both(told, result)
+    return line, told
 
 
 def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
@@ -296,7 +333,7 @@ def _left_out(sample: Sample) -> Notice:
 def _is_outdated(plan: LinePlan, state: LineState | None, sample: Sample, said: float) -> bool:
     """Whether the message is older than what was known of its inputs in `state`. What counts each time never is, nor
     is what is very old: then a clock is wrong rather than a message late."""
-    if state is None or plan.counts_each(sample) or sample.received - said > HORIZON:
+    if state is None or plan.counts_each(sample) or sample.received - said > max(plan.late, LONG):
         return False
     fed = [each for each in plan.subscriptions[sample.source, sample.address] if each.accepts(sample)]
     return is_outdated(fed, state.inputs, sample) is True

@@ -12,7 +12,7 @@ taken.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import floor
+from math import floor, inf
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator
@@ -96,7 +96,8 @@ class OutputPlan:
 
     `from_start`: windows are counted from the start of the run, not by the clock. `between` is what becomes of what is
     made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
-    is by the place of an entry the least that is reported while the run is on.
+    is by the place of an entry the least that is reported while the run is on. `wait`: for so many seconds what a
+    window holds can still turn out to be another run's.
     """
 
     type: IntervalType
@@ -106,6 +107,7 @@ class OutputPlan:
     between: Literal["next", "unassigned", "report"] = "next"
     gap_start: bool = True
     minimums: Mapping[int, Number] = field(default_factory=dict)
+    wait: float = 0.0
 
 
 def _stamps_of_older_version(stamps: object) -> object:
@@ -131,26 +133,36 @@ class OutputState:
 # What becomes of amounts
 
 
-def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState) -> OutputState | None:
+def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:
     """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
     pending = (*state.pending, amount)
     if len(pending) > 2 * EXACT_AMOUNTS:
-        pending = _condensed(pending[:-EXACT_AMOUNTS], intervals) + pending[-EXACT_AMOUNTS:]
+        pending = _condensed(pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
     if len(pending) > MOST_AMOUNTS:
-        pending = _condensed(pending, intervals)
+        pending = _condensed(pending, intervals, None)
     return OutputState(pending, state.flush_at, state.stamps) if len(pending) <= MOST_AMOUNTS else None
 
 
-def _condensed(amounts: Sequence[Amount], intervals: IntervalsState) -> tuple[Amount, ...]:
-    """The amounts with those made one that go to one run by all that is known, at the time of the first of them."""
-    groups: dict[tuple[str | None, AmountKey], list[Amount]] = {}
+def _condensed(amounts: Sequence[Amount], intervals: IntervalsState, plan: OutputPlan | None) -> tuple[Amount, ...]:
+    """The amounts with those made one that go to one run by all that is known, at the time of the first of them; by
+    `plan`, where its windows wait, those of one window."""
+    groups: dict[tuple[str | None, AmountKey, float], list[Amount]] = {}
+    first = _first_window(plan, intervals) if plan is not None else 0.0
     for amount in amounts:
         interval = owner(intervals, amount.at)
-        groups.setdefault((interval.interval if interval is not None else None, amount.key), []).append(amount)
+        window = (amount.at - first) // plan.every if plan is not None and plan.wait else 0.0
+        key = (interval.interval if interval is not None else None, amount.key, window)
+        groups.setdefault(key, []).append(amount)
     return tuple(
         Amount(min(amount.at for amount in group), total([amount.amount for amount in group]), key)
-        for (_, key), group in groups.items()
+        for (_, key, _), group in groups.items()
     )
+
+
+def _first_window(plan: OutputPlan, intervals: IntervalsState) -> float:
+    """A time from which windows are counted."""
+    interval = intervals.current or intervals.last
+    return float(interval.start) if plan.from_start and interval is not None else 0.0
 
 
 def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float) -> OutputState:
@@ -160,12 +172,12 @@ def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan,
     owned = any(owner(intervals, amount.at) is not None for amount in state.pending)
     if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
         return state
-    interval = intervals.current or intervals.last
-    first = float(interval.start) if plan.from_start and interval is not None else 0.0
-    end = first + (now - first) // plan.every * plan.every  # of the window before, or now where that is rounded
-    while end <= now:
+    first = _first_window(plan, intervals)
+    since = max(now - plan.wait, min(amount.at for amount in state.pending)) if plan.wait else now
+    end = first + (since - first) // plan.every * plan.every  # of the window before, or now where that is rounded
+    while end <= since or end + plan.wait <= now:
         end += plan.every
-    return replace(state, flush_at=end)
+    return replace(state, flush_at=end + plan.wait)
 
 
 def unassigned_amounts(state: OutputState, intervals: IntervalsState) -> tuple[Amount, ...]:
@@ -187,14 +199,21 @@ def without_unowned(state: OutputState, intervals: IntervalsState, begun: float)
 
 
 def end_window(
-    state: OutputState, intervals: IntervalsState, plan: OutputPlan, now: float, recorder: Recorder
+    state: OutputState,
+    intervals: IntervalsState,
+    plan: OutputPlan,
+    now: float,
+    recorder: Recorder,
+    until: float = inf,
 ) -> OutputState:
-    """Report to each run what it has by now."""
-    state = replace(state, flush_at=None)
+    """Report to each run what it has by now, of what was made before the time `until`."""
+    kept = tuple(amount for amount in state.pending if amount.at >= until)
+    pending = tuple(amount for amount in state.pending if amount.at < until) if kept else state.pending
+    state = replace(state, pending=pending, flush_at=None)
     for interval in (intervals.last, intervals.current):
         if interval is not None:
-            state = report(state, intervals, plan, interval, now, recorder)
-    return state
+            state = report(state, intervals, plan, interval, now, recorder, until)
+    return replace(state, pending=(*state.pending, *kept)) if kept else state
 
 
 def report(
@@ -204,9 +223,10 @@ def report(
     interval: OpenInterval | EndedInterval,
     now: float,
     recorder: Recorder,
+    until: float = inf,
 ) -> OutputState:
-    """Report to `interval` what it has by now, in as few entries as can hold it; what is too little waits until it has
-    ended.
+    """Report to `interval` what it has by now, or had by the time `until` where that is over, in as few entries as can
+    hold it; what is too little waits until it has ended.
 
     No two entries of an interval have the same whole second (`free_stamp`).
     """
@@ -224,7 +244,7 @@ def report(
             rest += amounts.pop(shape)
     taken = state.stamps.get(interval.interval, ())
     for shares in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
-        stamp = free_stamp(interval, taken, now)
+        stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
         recorder.output(now, plan.type, interval.interval, stamp, shares)
     known = {other.interval for other in (intervals.last, intervals.current) if other is not None}

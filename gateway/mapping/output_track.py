@@ -112,10 +112,10 @@ class OutputTrack:
             self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))
             text = f"{counted:g} of {plan.name} counted without {' and without '.join(missing)}"
             self.context.notice("reject", plan.name, text)
-        state = with_amount(self.state, Amount(at, amount, key), self.intervals)
+        state = with_amount(self.state, Amount(at, amount, key), self.intervals, self.plan)
         if state is None:  # what each run has by now goes before the end of its window
             self._end_window()
-            state = with_amount(self.state, Amount(at, amount, key), self.intervals)
+            state = with_amount(self.state, Amount(at, amount, key), self.intervals, self.plan)
         if state is None:
             text = f"{plan.name}: {amount} is lost, too much different output waits for a run"
             self.context.notice("loss", plan.name, text)
@@ -136,19 +136,21 @@ class OutputTrack:
             memory.reset_at for name in self.plan.entries if (memory := self.context.inputs.get(name)) is not None
         ]
         later = max((at + SEAM for at in resets if at is not None), default=0.0)
-        if self.context.now < later <= self.context.now + SEAM:
+        if self.plan.wait < SEAM and self.context.now < later <= self.context.now + SEAM:
             self.state = replace(self.state, flush_at=later)
             return
-        self._end_window()
+        until = self.context.now - self.plan.wait if self.plan.wait else inf
+        self._end_window(until)
         if self.plan.between == "unassigned" and self.track is not None:
-            amounts = unassigned_amounts(self.state, self.intervals)
+            amounts = [amount for amount in unassigned_amounts(self.state, self.intervals) if amount.at < until]
             if amounts:
                 self.track.open_stand_in(nextafter(min(amount.at for amount in amounts), inf))
-                self._end_window()
+                self._end_window(until)
         self.open_window()
 
-    def _end_window(self) -> None:
-        self.state = end_window(self.state, self.intervals, self.plan, self.context.now, self.context.recorder)
+    def _end_window(self, until: float = inf) -> None:
+        now, recorder = self.context.now, self.context.recorder
+        self.state = end_window(self.state, self.intervals, self.plan, now, recorder, until)
 
     # Beside the intervals
 

@@ -20,14 +20,12 @@ from gateway.mapping.line import LineState, Step
 from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps
 from gateway.model import Contact, Moment, Sample
 
-HORIZON = 900.0
-"""For so many seconds at least samples are remembered."""
 MOST_REMEMBERED = 4096
-"""Samples of a line that are remembered at most: one that counts fast has a shorter trail."""
-LONGEST_LOSS = 8 * 3600.0
-"""While a source is not heard, samples are remembered since then, for so many seconds at most."""
-MOST_IN_A_LOSS = 16_384
-"""The samples of a line that are remembered at most while a source is not heard."""
+"""Samples of a line that are remembered at most of USUALLY seconds, and so many more of more: one that counts fast has
+a shorter trail."""
+USUALLY = 900.0
+MOST_AT_ALL = 16_384
+"""The samples of a line that are remembered at most; while a source is not heard, it is so many."""
 PART = 32
 """Of so many samples that are no more among the newest, the state after the last is remembered."""
 PROMPT = 1.0
@@ -225,7 +223,7 @@ def shortened(line: Feed) -> Feed:
         return line
     parts, base = (*line.parts, _part(line.newest[:PART])), line.base
     first, oldest = 0, needed_since(line, line.newest[-1].at)
-    most = MOST_REMEMBERED if not line.state.lost else MOST_IN_A_LOSS
+    most = most_remembered(line)
     while first < len(parts) and (parts[first][-1].at < oldest or (len(parts) - first) * PART > most):
         base, first = parts[first][-1], first + 1
     return replace(line, base=base, parts=parts[first:], newest=line.newest[PART:])
@@ -233,8 +231,17 @@ def shortened(line: Feed) -> Feed:
 
 def needed_since(line: Feed, at: float) -> float:
     """From when on the line must remember what it heard, `at` a time: while a source is not heard, since then."""
+    if line.plan is None:
+        return at
     lost = min((loss.until for loss in line.state.lost.values()), default=at)
-    return max(min(at - HORIZON, lost), at - LONGEST_LOSS)
+    return max(min(at - line.plan.late, lost), at - line.plan.late_max)
+
+
+def most_remembered(line: Feed) -> int:
+    """How many samples the line remembers at most."""
+    if line.state.lost or line.plan is None:
+        return MOST_AT_ALL
+    return min(int(MOST_REMEMBERED * max(1.0, line.plan.late / USUALLY)), MOST_AT_ALL)
 
 
 def forgotten(line: Feed, until: float) -> Feed:

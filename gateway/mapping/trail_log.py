@@ -3,9 +3,10 @@
 The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
 for a sample, and dropped whole when all trails begin after it.
 
-    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?}
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?}
     addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
-                "n": the number of the newest entry at the last correction, "b": that of the newest before}
+                "n": the number of the newest entry at the last correction, "b": that of the newest before,
+                "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
 quality, source time, kept or initial, distrust]`; what is as usual is 0, or left out at the end. The address is the
@@ -20,6 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway import __version__
+from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
@@ -46,12 +48,13 @@ def beginning(line: Feed) -> str | None:
     said["numbered"] = line.numbered
     said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
     more = {"stamps": line.stamps, "swings": line.swings, "corrected_at": line.corrected_at}
+    more["clocks"] = _wrong_clocks(line)
     return _text(said | {name: value for name, value in more.items() if value})
 
 
 def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     """What is to be stored of the line after `before` was; empty where nothing is."""
-    if line.plan is None or not line.plan.timed:
+    if line.plan is None:
         return {}
     numbered = before.numbered if before is not None else 0
     routes = {route: place for place, route in enumerate(_routes(line.plan))}
@@ -65,7 +68,20 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
         gone = {entry.number for entry in before.trail() if entry.again} if before is not None else set()
         said["d"] = sorted(gone - {entry.number for entry in line.trail()}) if gone else []
     said = {name: value for name, value in said.items() if value}
+    wrong = _wrong_clocks(line)
+    if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
+        said["k"] = wrong
     return said | {"b": numbered} if said else said
+
+
+def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
+    """The senders whose clocks are known to be wrong."""
+    clocks = line.clocks if line is not None else {}
+    yield from (stream for stream, clock in clocks.items() if clock.is_wrong)
+
+
+def _wrong_clocks(line: Feed) -> list[list[Any]]:
+    return [[*stream, *line.clocks[stream].lags] for stream in sorted(_wrong(line))]
 
 
 def _entries(
@@ -135,6 +151,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     entries: dict[int, Entry] = {}
     stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
     gone: set[int] = set()
+    wrong = said.get("clocks", [])
     numbered, corrected = base.number, 0
     first = additions[0].get("b", 0) if additions else said["numbered"]
     if first > said["from"]:
@@ -144,6 +161,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
             stamps, swings, corrected_at = added.get("s", {}), added.get("w", {}), added.get("n", 0)
             corrected += 1
         gone |= {*added.get("d", ())}
+        wrong = added.get("k", wrong)
         for each in added.get("e", ()):
             entry, before = _entry_of(each, routes)
             entries[entry.number] = entry
@@ -166,6 +184,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
         corrected_at=corrected_at,
         swings=swings,
         recalled=False,
+        clocks={(source, address): SenderClock(0.0, tuple(lags)) for source, address, *lags in wrong},
     )
 
 

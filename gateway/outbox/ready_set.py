@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gateway.model import RECORD, Record, Setting, StartInterval
+from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
 from gateway.outbox.transaction import Transaction
@@ -29,7 +29,7 @@ MOST_CARRIED = 20_000
 MOST_READ = 64
 """Rows that are read at once: one first, then twice as many each time."""
 MOST_AWAITING = 256
-"""How many batches that wait for their run are passed over beside these."""
+"""How many batches that wait for their run, and corrections, are passed over beside these."""
 GATHERED_FROM = 4
 """For each record that a request has room for, so many are looked at."""
 MOST_GAPS = 256
@@ -217,10 +217,10 @@ class ReadySet:
             for first, last, live in self._source.lanes[name].parts():
                 if live in offered:
                     continue
-                work, oldest = self._first_ready(name, first, last, seen, live=live)
+                found, oldest = self._first_ready(name, first, last, seen, live=live)
                 since += [oldest] if oldest is not None else []
-                if work is not None and goes_on(attempts) and not (attempts and keeps_order(name)):
-                    works.append(work)
+                if found and goes_on(attempts) and not (attempts and keeps_order(name)):
+                    works += found
                     offered.add(live)
             self._ready[name] = works, min(since, default=None), frozenset(seen)
         return self._ready[name]
@@ -237,10 +237,10 @@ class ReadySet:
 
     def _first_ready(
         self, name: str, first: int, last: int, seen: set[str], *, live: bool
-    ) -> tuple[Work | None, float | None]:
-        """The first record of a part that can be sent, looked up or is stuck; and when the first of all was made. What
-        it follows from is added to `seen`."""
-        looked, waiting, oldest = 0, 0, None
+    ) -> tuple[list[Work], float | None]:
+        """The first record of a part that can be sent, looked up or is stuck, and where it corrects what was told, the
+        first of those that do not; and when the first of all was made. What they follow from is added to `seen`."""
+        looked, waiting, oldest, found = 0, 0, None, list[Work]()
         for position, text in self.waiting(name, first, last):
             if looked == LOOK:
                 break
@@ -263,12 +263,17 @@ class ReadySet:
             looked += 1
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
-                return self._in_doubt(work, last), oldest
-            if work.stuck or is_ready(record, interval):
-                return work, oldest
+                return [*found, self._in_doubt(work, last)], oldest
+            if not work.stuck and not is_ready(record, interval):
+                continue
+            if keeps_order(name) or not _corrects(record):
+                return [*found, work], oldest
+            found = found or [work]
+            waiting += 1
+            looked += (waiting > MOST_AWAITING) - 1
         if oldest is None:
             self._pass_over(name, first, last, live=live)
-        return None, oldest
+        return found, oldest
 
     def _in_doubt(self, work: Work, last: int) -> Work:
         """`work`, which is unsure, with others up to `last` that the same search shows; carried by an attempt of which
@@ -316,6 +321,11 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
     young = sum(attempt.tries + attempt.looks < LASTING for attempt in attempts)
     carried = sum(len(attempt.positions) for attempt in attempts)
     return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
+
+
+def _corrects(record: Record) -> bool:
+    """Whether it corrects what was told: what is new goes past it."""
+    return isinstance(record, StartInterval | Output | UpdateInterval) and record.corrects
 
 
 def is_pending(interval: Interval | None) -> bool:

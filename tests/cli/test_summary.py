@@ -49,6 +49,14 @@ def sentences_about(text: str) -> list[str]:
             "  a: {source: mes, topic: t, id: [press, number]}",
             "a is each message on t of mes; one whose press and number came before is left out.",
         ),
+        ("", "A message that comes late, by up to 15 min, is put in its place, and what was told is corrected."),
+        ("late: 0", "A message that comes late is taken by itself: what was told before it stays."),
+        (
+            "run: {key: order, product: P}\n"
+            'scrap_yield: {wait: 30s, entries: [{count: good, raw_data: {yield: "{n}"}}]}',
+            "Each is told 30 s after its end, so that an order that comes late by no more needs no correction; starts "
+            "and ends are not held back.",
+        ),
         ("  a: {expr: 'speed > 5.0'}", "a is what follows from speed > 5.0."),
         (
             "  a: {source: mes, topic: t, field: f, only: {type: [scrap, 7], ok: true}}",

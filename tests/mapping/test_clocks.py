@@ -1,14 +1,19 @@
 """P13: times that lie are said. Whether the clock of a message's sender is one to go by, and the settings for it."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
 from gateway.errors import InvalidConfig
+from gateway.mapping.again import at_once
 from gateway.mapping.clocks import SenderClock, with_message
-from gateway.mapping.line import Tick
-from gateway.model import Contact, Sample
+from gateway.mapping.feeder import feed, prepared
+from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.trail import Feed
+from gateway.mapping.trail_log import addition, beginning, restored
+from gateway.model import Contact, Sample, StartInterval
 from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
 
 ORDER = {"source": "mes", "topic": "order", "field": "v", "time": "at"}
@@ -28,7 +33,7 @@ def starts(texts: Iterable[str]) -> list[str]:
     return [text for text in texts if text.startswith("start")]
 
 
-@pytest.mark.parametrize("behind", [40, 300, 3600, 6 * 3600, 86_400])
+@pytest.mark.parametrize("behind", [90, 300, 3600, 6 * 3600, 86_400])
 def test_p13_a_clock_that_is_behind_all_the_time_is_not_gone_by(behind: int) -> None:
     """From the fifth message on the time of arrival counts, and the problem names the settings; it is listed once."""
     orders = [order(100 * number, f"A{number}", T0 + 100 * number - behind) for number in range(1, 9)]
@@ -49,6 +54,76 @@ def test_p13_messages_that_are_late_by_chance_keep_their_times(lates: list[int])
     played = fed(line(), *orders, tick(9000))
     assert starts(played.texts) == [f"start RUN {n} at {at}: A{at}, P" for n, at in enumerate(said, 1)]
     assert not [notice for notice in played.notices if "clock" in notice.text]
+
+
+@pytest.mark.parametrize("late", [31, 45, 60, 75])
+def test_p13_messages_that_are_all_late_by_a_minute_keep_their_times(late: int) -> None:
+    """A sender that gathers for a minute, or whose clock is behind by that: it is taken for late, because then all can
+    be put right, and both settings are named, once."""
+    said = range(100, 2000, 100)
+    played = fed(line(), *(order(at + late, f"A{at}", T0 + at) for at in said), tick(2900))
+    assert starts(played.texts) == [f"start RUN {n} at {at}: A{at}, P" for n, at in enumerate(said, 1)]
+    told = [notice.text for notice in played.notices if "clock" in notice.text]
+    assert len(told) == 1
+    assert f"comes {late} s late" in told[0]
+    assert "wait" in told[0]
+    assert "clock_offset" in told[0]
+
+
+@pytest.mark.parametrize("late", [60, 300])
+def test_p13_a_delay_that_changes_is_none_of_a_clock(late: int) -> None:
+    """By more than half a minute, in five messages."""
+    said = range(1000, 9000, 1000)
+    lates = [late - 31 * (number % 2) for number in range(len(said))]
+    orders = [order(at + each, f"A{at}", T0 + at) for at, each in zip(said, lates, strict=True)]
+    played = fed(line(), *orders, tick(9900))
+    assert starts(played.texts) == [f"start RUN {n} at {at}: A{at}, P" for n, at in enumerate(said, 1)]
+    assert not [notice for notice in played.notices if "clock" in notice.text]
+
+
+def test_p13_a_clock_stays_wrong_over_an_outage_until_a_message_says_otherwise() -> None:
+    """Of the backlog too the time of arrival counts; once the clock is right, that of the messages does."""
+    behind = [order(100 * n, f"A{n}", T0 + 100 * n - 3600) for n in range(1, 7)]
+    backlog = [order(1200.5, "B", T0 + 700 - 3600), order(1201, "C", T0 + 900 - 3600)]
+    right = [order(1300.5, "D", T0 + 1300)]
+    played = fed(line(), *behind, lost(650, "mes"), back(1200, "mes"), *backlog, *right, tick(1400))
+    assert starts(played.texts)[4:] == [
+        "start RUN 5 at 500: A5, P",
+        "start RUN 6 at 600: A6, P",
+        "start RUN 7 at 1200: B, P",
+        "start RUN 8 at 1201: C, P",
+        "start RUN 9 at 1300: D, P",
+    ]
+
+
+def test_p13_a_clock_that_was_put_right_while_away_is_gone_by() -> None:
+    """The first message of the backlog is less late than the clock was wrong."""
+    behind = [order(100 * n, f"A{n}", T0 + 100 * n - 3600) for n in range(1, 7)]
+    backlog = [order(1200.5, "B", T0 + 700), order(1201, "C", T0 + 900)]
+    played = fed(line(), *behind, lost(650, "mes"), back(1200, "mes"), *backlog, tick(1400))
+    assert starts(played.texts)[6:] == ["start RUN 7 at 700: B, P", "start RUN 8 at 900: C, P"]
+
+
+def test_p13_a_clock_stays_wrong_over_a_restart() -> None:
+    """What is known of it is stored with what the line has heard."""
+    made = line()
+    known, stored = Feed(LineState()), list[dict[str, Any]]()
+    begun, before = "", None
+    for number in range(1, 7):
+        known, _ = feed(made, known, order(100 * number, f"A{number}", T0 + 100 * number - 3600))
+        begun = begun or beginning(known) or ""
+        stored.append(json.loads(json.dumps(addition(before, known))))
+        before = known
+    again = restored(made, load(made, dump(known.state)), begun, stored)
+    again, _ = at_once(prepared(made, again, tick(650)))
+    again, _ = feed(made, again, tick(699))
+    again, _ = feed(made, again, order(700, "B", T0 + 700 - 3600))
+    _, result = feed(made, again, tick(710))
+    assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]
+    assert sum("k" in added for added in stored) == 1
+    unsaid = [{name: value for name, value in added.items() if name != "k"} for added in stored]
+    anew = restored(made, known.state, beginning(known), unsaid)
+    assert [*anew.clocks] == [("mes", "order")]
 
 
 @pytest.mark.parametrize("away", ["source", "nothing heard"])

@@ -19,6 +19,7 @@ PAGE = (ROOT / "docs" / "mapping.md").read_text(encoding="utf-8")
 SECTIONS = (
     "What a line means",
     "Inputs",
+    "Late messages",
     "Counters",
     "Expressions",
     "Runs",

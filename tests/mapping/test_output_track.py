@@ -462,11 +462,11 @@ def test_p12_amounts_keep_their_own_times_while_there_is_room() -> None:
     """Of as many amounts as can wait, the newest equal ones are still two; one more makes them one. None is lost."""
     keys = [AmountKey(0, (("code", number),), ("scrap",)) for number in range(MOST_AMOUNTS - 1)]
     full = OutputState(tuple(Amount(number, 1, key) for number, key in enumerate(keys)))
-    runs = IntervalsState()
-    two = with_amount(full, Amount(MOST_AMOUNTS, 2, keys[-1]), runs)
+    runs, plan_ = IntervalsState(), OutputPlan("RUN", 60.0, {})
+    two = with_amount(full, Amount(MOST_AMOUNTS, 2, keys[-1]), runs, plan_)
     assert two is not None
     assert [amount.amount for amount in two.pending[-2:]] == [1, 2]
-    one = with_amount(two, Amount(MOST_AMOUNTS + 1, 4, keys[-1]), runs)
+    one = with_amount(two, Amount(MOST_AMOUNTS + 1, 4, keys[-1]), runs, plan_)
     assert one is not None
     assert one.pending[-1] == Amount(MOST_AMOUNTS - 2, 7, keys[-1])
 

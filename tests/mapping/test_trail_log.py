@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.mapping.feeder import feed
 from gateway.mapping.line import LineState, Tick, dump, load
-from gateway.mapping.trail import HORIZON, Feed, forgotten
+from gateway.mapping.trail import Feed, forgotten
 from gateway.mapping.trail_log import addition, beginning, restored
 from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
@@ -37,7 +37,7 @@ class Store:
 
     def commit(self, *, anew: bool) -> None:
         if anew or self._stored is None:
-            self.line = forgotten(self.line, self.line.state.now - HORIZON)
+            self.line = forgotten(self.line, self.line.state.now - PLANT.late)
         if said := addition(self._stored, self.line):
             self.added.append(json.dumps(said))
         if anew or self._stored is None or self._stored.plan is not self.line.plan:

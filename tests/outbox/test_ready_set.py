@@ -61,6 +61,19 @@ def offers_new(outbox: Outbox, lane: str) -> bool:
     return any(work.lane == f"{LINE}/{lane}" and work.attempt is None for work in outbox.work())
 
 
+def test_what_is_new_goes_past_corrections_of_its_lane(outbox: Outbox, floor: Floor) -> None:
+    """Both are offered: the first of the starts that are told because of late messages, and the first that is live;
+    also behind more corrections than are looked at of other records."""
+    corrections = [replace(floor.start(lasts=1), corrects=True) for _ in range(40)]
+    live, later = floor.start(), floor.start()
+    commit(outbox, *corrections, live, later)
+    assert [work.records[0] for work in outbox.work()] == [corrections[0], live]
+    deliver(outbox, Oden(), outbox.work()[1])
+    assert [work.records[0] for work in outbox.work()] == [corrections[0], later]
+    drain(outbox, Oden())
+    assert outbox.work() == []
+
+
 # Attempts that never end
 
 
