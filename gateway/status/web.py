@@ -26,6 +26,7 @@ from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read
 from gateway.status.history import History
 from gateway.status.history_file import Chronicle
 from gateway.status.metrics import Metrics
+from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
 from gateway.status.tls import PageCertificate, TlsEntry
@@ -192,6 +193,7 @@ class StatusServer:
         app = web.Application(middlewares=[admission(self._names, self._token)], client_max_size=MOST_BODY)
         for path, (name, content_type) in STATIC.items():
             app.router.add_get(path, _static(name, content_type))
+        app.router.add_get("/api/openapi.json", _openapi)
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/line", self._line)
         app.router.add_get("/api/timeline", self._timeline)
@@ -212,7 +214,9 @@ class StatusServer:
         """One line as in `/api/status`, with its inputs."""
         lines: Any = as_json(self._snapshot())["lines"]
         line = next((line for line in lines if line["key"] == request.query.get("key")), None)
-        return web.json_response(line, status=200 if line is not None else 404)
+        if line is None:
+            return web.json_response({"error": "There is no line with this key."}, status=404)
+        return web.json_response(line)
 
     async def _timeline(self, request: web.Request) -> web.Response:
         """By line the states and runs of the last hours, or of one line alone, and when nothing was known of it."""
@@ -293,6 +297,10 @@ def _static(name: str, content_type: str) -> Handler:
         return _packed(web.Response(text=text, content_type=content_type))
 
     return answer
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return _packed(web.json_response(document()))
 
 
 def _packed(response: web.Response) -> web.Response:
