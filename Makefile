@@ -49,7 +49,7 @@ manners: $(READY) ## print what each manner of Oden's costs: records lost, doubl
 	@$(BIN)/python -m tests.campaign manners
 
 laws: $(READY) ## try the laws of mapping on 25 times as many made plants
-	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping tests/test_law_of_laws.py -k "properties or trail_log or law_of_laws"
+	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping tests/test_law_of_laws.py tests/campaign/test_late.py -k "properties or trail_log or law_of_laws or test_late"
 
 search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories
 	@ODEN_SEARCH=1 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/receipts

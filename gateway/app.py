@@ -37,6 +37,7 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
@@ -151,6 +152,7 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
+        self._rejects = RejectHandlers(outbox, lambda number, reject: intake.replay(self._sources, number, reject))
         handlers = self._handlers = ControlHandlers(
             outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
         )
@@ -227,6 +229,7 @@ class App:
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
+        await self._rejects.replay_wanted()
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -341,6 +344,8 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command.startswith(REJECTS):
+                return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             if command == STATUS:

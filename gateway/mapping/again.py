@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from gateway.mapping import corrections, facts
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder
+from gateway.mapping.context import Recorder, Refused
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
+from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
 from gateway.model import Sample
 
@@ -61,15 +62,23 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
 
 
 def _stepped(
-    plan: LinePlan, state: LineState, steps: Iterable[Entry], until: float
+    plan: LinePlan,
+    state: LineState,
+    steps: Iterable[Entry],
+    until: float,
+    refused: list[Refused] | None = None,
 ) -> Slices[tuple[list[Entry], Step]]:
-    """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`."""
+    """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
+    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
     entries: list[Entry] = []
+    state = replace(state, owed=())
     for one in steps:
         if one.sample is not None:
             result = step(plan, state, one.sample)
             state = result.state
             entries.append(replace(one, after=state, own=told_by(result), later=()))
+            if refused is not None:
+                refused += result.refused
             yield
     last = step(plan, state, Tick(until))
     if entries and told_by(last) is not NOTHING:
@@ -105,14 +114,22 @@ class Again:
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
         self._steps = [*known]
         self.numbered = line.numbered + len(late)
+        self._late: dict[int, Sample] = {}
+        """The messages as they came, by the identity of those that are stepped."""
         for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
-            entry = Entry(said, replace(sample, received=said), None, said, number=self.numbered - back)
+            placed = replace(sample, received=said)
+            self._late[id(placed)] = sample
+            entry = Entry(said, placed, None, said, number=self.numbered - back)
             self._steps.insert(place - 1 - base, entry)
 
     def derive(self) -> Slices[None]:
         """Take the steps again."""
         start = replace(self.before, seq=self.line.state.seq)
-        entries, last = yield from _stepped(self.plan, start, filter(self._counts, self._steps), self.line.state.now)
+        steps, refused = filter(self._counts, self._steps), list[Refused]()
+        entries, last = yield from _stepped(self.plan, start, steps, self.line.state.now, refused)
+        self.refused = tuple(
+            one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late
+        )
         self.entries = [replace(self._known[self.first], later=()), *entries]
         self.state = last.state
         self.now = fold(chain(*((entry.own, *entry.later) for entry in entries)))
@@ -135,11 +152,20 @@ class Again:
         for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):
             stamps[key] = self._taken(key, {key: stamps.pop(key, ())})  # what is derived now can have others
         moves = facts.moved(told, now)
-        added: dict[facts.Shape, list[str]] = {}
-        for (interval, kind, raw_data, names), amount in moves:
+        outputs_now = (self.plan.output, self.state.output), (self.plan.batch_output, self.state.batch_output)
+        pending = waiting((plan.type, output) for plan, output in outputs_now if plan is not None)
+        gone = {start.key for start in facts.vanished(told, now)}
+        moves_now, moves_later = split(moves, self.line.state.owed, pending, gone)
+
+        def stamp_of(interval: str) -> int:
             taken = self._taken(interval, stamps)
             stamp = free_stamp(self._interval(interval, taken), taken, at)
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
+            return stamp
+
+        added: dict[facts.Shape, list[str]] = {}
+        for (interval, kind, raw_data, names), amount in moves_now:
+            stamp = stamp_of(interval)
             of = added.setdefault((raw_data, names), [])
             after = tuple(of) if amount < 0 else ()
             key = recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),), corrects=True, after=after)
@@ -153,8 +179,9 @@ class Again:
             notices += corrections.listed(self.plan, self.late, because, at)
             swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
+        owed = tuple(Owed(*key, amount, stamp_of(key[0])) for key, amount in moves_later)
         newest = {key: stamps[key] for key in [*stamps][-MOST_CORRECTED:]}
-        state = replace(with_stamps(self.state, newest), seq=recorder.number)
+        state = replace(with_stamps(self.state, newest), seq=recorder.number, owed=owed)
         rules = {record.key: now.rules[record.key] for record in recorder.records if record.key in now.rules}
         told_now = Step(
             state,
@@ -162,6 +189,7 @@ class Again:
             tuple(notices),
             rules,
             because=corrections.by_record(recorder.records, because),
+            refused=self.refused,
         )
         last = self.entries[-1]
         if last.after is not None:

@@ -50,6 +50,13 @@ class Because(NamedTuple):
     text: str
 
 
+class Refused(NamedTuple):
+    """A sample of which a step could use nothing, and what is wrong with it."""
+
+    sample: Sample
+    text: str
+
+
 Fed = tuple[InputPlan, Sample]
 """An input, and the sample that it takes."""
 
@@ -129,6 +136,22 @@ class Recorder:
     ) -> str:
         """Record what was made in an interval: one entry with the sums `shares`, which have no name in common. Answers
         the entry's key."""
+        key = self.settle(at, kind, interval, timestamp, shares, corrects=corrects, after=after)
+        self.shares[key] = tuple(shares)
+        return key
+
+    def settle(
+        self,
+        at: float,
+        kind: IntervalType,
+        interval: str,
+        timestamp: int,
+        shares: Sequence[Share],
+        *,
+        corrects: bool = True,
+        after: tuple[str, ...] = (),
+    ) -> str:
+        """The same, where what was told is only brought into line with what is so by all that was recorded before."""
         raw_data: dict[str, Scalar] = {}
         for fixed, names, amount in shares:
             raw_data |= {**dict.fromkeys(names, amount), **dict(fixed)}
@@ -137,7 +160,6 @@ class Recorder:
         self.records.append(
             Output(key, self.line, at, kind, interval, timestamp, raw_data, names, corrects=corrects, after=after)
         )
-        self.shares[key] = tuple(shares)
         return key
 
     def test(
@@ -173,6 +195,12 @@ class StepContext:
     recorder: Recorder
     losses: Losses
     notices: list[Notice] = field(default_factory=list)
+    fed: Sequence[Fed] = ()
+    """The samples of the moment at hand, each with the inputs that take it."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By the name of an input, why what the moment said of it could not be used."""
+    taken: set[str] = field(default_factory=set)
+    """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
 
@@ -219,6 +247,23 @@ class StepContext:
         notice = Notice(kind, self.now, plan.source, plan.address, text)
         if not once or notice not in self.notices:
             self.notices.append(notice)
+
+    def refuse(self, name: str, text: str) -> None:
+        """Give notice that what the moment says of the input `name` cannot be used."""
+        self.notice("reject", name, text)
+        self.refused.setdefault(name, text)
+
+    def refused_samples(self) -> tuple[Refused, ...]:
+        """Those of the moment's samples of which something was refused and that have done nothing else: if they came
+        again, with another plan, nothing would be done twice."""
+        of_sample: dict[int, tuple[Sample, list[str]]] = {}
+        for plan, sample in self.fed:
+            of_sample.setdefault(id(sample), (sample, []))[1].append(plan.name)
+        return tuple(
+            Refused(sample, next(self.refused[name] for name in names if name in self.refused))
+            for sample, names in of_sample.values()
+            if not self.refused.keys().isdisjoint(names) and self.taken.isdisjoint(names)
+        )
 
 
 def changed_at(names: Iterable[str], readings: Readings) -> float | None:

@@ -243,6 +243,7 @@ def both(first: Step, then: Step) -> Step:
         {**first.rules, **then.rules},
         {**first.shares, **then.shares},
         {**first.because, **then.because},
+        first.refused + then.refused,
     )
 
 
@@ -301,12 +302,12 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     late = sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
     new: list[tuple[Sample, float]] = []
-    entries = line.since(late[0][1])
+    entries = line.since(late[0][1] - SOON)
     for sample, said in late:
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        if _is_repeat(plan, new, sample, said):
+        if _is_repeat(plan, (other for other, _ in new), sample):
             continue
-        is_repeat = _is_repeat(plan, ((entry.sample, entry.said) for entry in known), sample, said)
+        is_repeat = _is_repeat(plan, (entry.sample for entry in known), sample)
         if said < entries[0].at or (is_repeat and said == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
@@ -343,14 +344,13 @@ def _newest(known: Sequence[Entry]) -> float:
     return max((entry.said for entry in known if entry.said is not None), default=0.0)
 
 
-def _is_repeat(
-    plan: LinePlan, known: Iterable[tuple[Sample | Moment | Contact | None, float | None]], sample: Sample, said: float
-) -> bool:
-    """Whether one of the messages `known`, which have these times of their own, said the same for the same time. What
-    counts each time it comes is none."""
+def _is_repeat(plan: LinePlan, known: Iterable[Sample | Moment | Contact | None], sample: Sample) -> bool:
+    """Whether one of the messages `known`, which have times of their own, said the same, the time too: that by which it
+    was stepped can be another, where it was ahead when it came. What counts each time it comes is none."""
     if plan.counts_each(sample):
         return False
-    same = (other for other, at in known if at == said and isinstance(other, Sample))
     return any(
-        (other.source, other.address, other.value) == (sample.source, sample.address, sample.value) for other in same
+        (other.source, other.address, other.value) == (sample.source, sample.address, sample.value)
+        for other in known
+        if isinstance(other, Sample)
     )

@@ -50,6 +50,7 @@ last_heard    by source when something was last heard of it while it was watched
 lost          the sources that are not heard, and since when (`hearing.Loss`)
 rules         what was recorded of facts, and the tests that wait (`RulesState`)
 missed        what was looked up in tables and is not there, and has been listed
+owed          what was told too much of intervals and is to be taken from them once another has it (`owed.Owed`)
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
@@ -72,7 +73,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Share, StepContext
+from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
@@ -80,6 +81,7 @@ from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
 from gateway.mapping.output import OutputPlan, OutputState
 from gateway.mapping.output_track import OutputTrack
+from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
 from gateway.mapping.states import StatesState
@@ -115,6 +117,7 @@ class LineState:
     rules: RulesState = field(default_factory=RulesState)
     lost: Annotated[Losses, Field(exclude_if=lambda lost: not lost)] = field(default_factory=dict)
     missed: Annotated[tuple[Missed, ...], Field(exclude_if=lambda missed: not missed)] = ()
+    owed: Annotated[tuple[Owed, ...], Field(exclude_if=lambda owed: not owed)] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,8 @@ class Step:
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
     because: Mapping[str, Because] = field(default_factory=dict)
     """By the key of a record that corrects what was told, why it does."""
+    refused: tuple[Refused, ...] = ()
+    """Samples of which nothing could be used."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -228,6 +233,10 @@ class _LineStep:
     def result(self) -> Step:
         """The state as it is now, and what was gathered on the way."""
         before, recorder = self.state, self.context.recorder
+        owed = before.owed
+        if owed:
+            pending = waiting((output.plan.type, output.state) for output in self.outputs)
+            owed = settle(owed, pending, recorder, self.context.now)
         state = LineState(
             now=self.context.now,
             seq=recorder.number,
@@ -242,8 +251,10 @@ class _LineStep:
             rules=self.rules.state if self.rules is not None else before.rules,
             lost=self.context.losses,
             missed=self._missed(),
+            owed=owed,
         )
-        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
+        told = tuple(recorder.records), tuple(self.context.notices)
+        return Step(state, *told, recorder.rules, recorder.shares, refused=self.context.refused_samples())
 
     # The stages
 

@@ -77,10 +77,10 @@ class OutputTrack:
         amount = number_in(said) if plan.reads_text and isinstance(said, str) else number(said)
         if amount is None:
             problem = f"{name} is not a number, so nothing is counted{text_remedy(said, has_key=plan.reads_text)}"
-            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+            self.context.refuse(plan.name, f"{problem}: {excerpt(message)}")
         elif entry.most is not None and abs(amount) > entry.most:
             problem = f"{name} is {amount}, more than its max of {entry.most}, so nothing is counted"
-            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+            self.context.refuse(plan.name, f"{problem}: {excerpt(message)}")
         else:
             self._add(entry, plan, amount, at)
 
@@ -106,6 +106,7 @@ class OutputTrack:
         amount = counted * entry.factor
         if amount == 0:
             return
+        self.context.taken.add(plan.name)
         missed_before = {*self.context.missed}
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:

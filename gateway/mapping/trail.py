@@ -134,7 +134,7 @@ class Feed:
         last = self.last
         if said >= self.state.now or last is None or last.after is None:
             return self
-        return replace(self, state=replace(last.after, seq=self.state.seq))
+        return replace(self, state=replace(last.after, seq=self.state.seq, owed=self.state.owed))
 
     def with_newest(self, state: LineState, entry: Entry) -> "Feed":
         """The line as it is now, with one more entry: what `replace` does, but this is for each sample."""

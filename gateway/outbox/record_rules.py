@@ -15,6 +15,13 @@ from gateway.record_kinds import end_of, kind_of
 CLOSED_KEPT = 16
 """Per lane: intervals whose ids stay known after everything of theirs was delivered, for late output."""
 
+CORRECTABLE = 1200
+"""Intervals that began no more than so many seconds before the newest stay known too, for corrections: what comes late
+can change whatever a line still remembers."""
+
+MOST_CLOSED_KEPT = 512
+"""No more are known in any case: the lane's row names them all."""
+
 MOST_OPEN = 16
 """Per lane: starts of intervals that are still open, known as such while they wait. Of more, the oldest count as any
 other."""
@@ -280,7 +287,9 @@ def retire(transaction: Transaction, key: str, interval: Interval) -> None:
     if key not in closed:
         closed.append(key)
     while len(closed) > CLOSED_KEPT:
+        row = transaction.interval(closed[0])
+        if row is not None and row.start > interval.start - CORRECTABLE and len(closed) <= MOST_CLOSED_KEPT:
+            break
         oldest = closed.pop(0)
-        row = transaction.interval(oldest)
         if row is not None and not row.pending:
             transaction.intervals[oldest] = None

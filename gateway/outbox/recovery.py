@@ -53,6 +53,8 @@ _OF_PRESENT = (
         "receipt",
         "ids",
         "notice",
+        "reject",
+        "payload",
         "totals",
         "damage",
         "format",

@@ -73,6 +73,12 @@ class Transaction:
 
     # Rows
 
+    def row(self, key: str) -> str | None:
+        """The text of a row, as the transaction leaves it."""
+        if key in self.put:
+            return self.put[key]
+        return None if key in self.drop else self._committed.row(key)
+
     def lane(self, name: str, line: str = "") -> Lane:
         """The bounds of a lane; `line` is whose lane it is if it is new."""
         if name not in self.lanes:
@@ -183,8 +189,7 @@ class Transaction:
 
     def text(self, name: str, position: int) -> str | None:
         """The text at a position of a lane, as the transaction leaves it."""
-        key = f"record/{name}/{position}"
-        return None if key in self.drop else self.put.get(key) or self._committed.row(key)
+        return self.row(f"record/{name}/{position}")
 
     def record(self, name: str, position: int) -> StoredRecord | None:
         """The record at a position of a lane of records; None where none is."""

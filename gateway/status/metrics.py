@@ -65,6 +65,15 @@ def families(now: Snapshot) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "oden_gateway_rejects", "Payloads that could not be used and were set aside.", value=now.rejects_total
     )
+    yield GaugeMetricFamily(
+        "oden_gateway_rejects_kept", "Messages that could not be used and are kept whole.", value=now.rejected.kept
+    )
+    unkept = CounterMetricFamily(
+        "oden_gateway_rejects_unkept", "Messages that could not be used and are not kept (any more).", labels=["reason"]
+    )
+    unkept.add_metric(["made_room"], now.rejected.dropped)
+    unkept.add_metric(["too_many"], now.rejected.left_out)
+    yield unkept
 
     records = CounterMetricFamily("oden_gateway_records", "Records put into the outbox.", labels=["kind"])
     for kind, count in now.records_total.items():

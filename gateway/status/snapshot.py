@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.config.schema_process import Tone
 from gateway.health import FlowHealth, KindName, Problem
-from gateway.model import Notice, Quality
+from gateway.model import KeptReject, Notice, Quality
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -218,6 +218,18 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedStatus:
+    """Messages that could not be used and are kept whole: how many, with how many bytes, the `newest`; how many had to
+    make room for newer ones (`dropped`), and how many were too many in a short time to be kept (`left_out`)."""
+
+    kept: int
+    bytes: int
+    dropped: int
+    left_out: int
+    newest: tuple[KeptReject, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole picture.
 
@@ -245,6 +257,7 @@ class Snapshot:
     merged_total: int
     lost_total: Mapping[str, int]
     rejects_total: int
+    rejected: RejectedStatus
     notices: tuple[Notice, ...]
     dead_letters: tuple[DeadLetter, ...]
 

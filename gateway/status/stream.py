@@ -61,6 +61,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
         "oden": whole["oden"],
         "refused": {"letters": whole["dead_letters"]},
         "noticed": {"notices": whole["notices"]},
+        "rejected": whole["rejected"],
         "totals": {
             "since_start": {
                 name: whole[name] for name in ("records_total", "merged_total", "rejects_total", "lost_total")

@@ -2,6 +2,7 @@
 
     python -m tests.campaign 17          one schedule of faults and kills, and what came of it; --log shows the log
     python -m tests.campaign 0..499      many of them, on all processors
+    python -m tests.campaign late 17     one of messages that come late, again and around outages; FIRST..LAST for more
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
@@ -18,11 +19,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from tests.campaign.late import late_schedule
 from tests.campaign.load import carry, largest
 from tests.campaign.matrix import rows, table
 from tests.campaign.outage import drain
@@ -30,7 +33,7 @@ from tests.campaign.real import real
 from tests.campaign.real_pace import LATENCIES, measure
 from tests.campaign.real_schedule import real_schedule
 from tests.campaign.run import Result, run
-from tests.campaign.schedule import schedule
+from tests.campaign.schedule import Schedule, schedule
 
 DAY = 24.0
 """Hours."""
@@ -41,8 +44,8 @@ MINUTES = {"real": 4.0, "pace": 5.0}
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    parser.add_argument("what", help="SEED, FIRST..LAST, outage, manners, lines, real or pace")
-    parser.add_argument("seeds", nargs="?", default="0", help="real: SEED or FIRST..LAST")
+    parser.add_argument("what", help="SEED, FIRST..LAST, late, outage, manners, lines, real or pace")
+    parser.add_argument("seeds", nargs="?", default="0", help="real, late: SEED or FIRST..LAST")
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
     parser.add_argument(
@@ -58,7 +61,8 @@ def main() -> int:
     if given.what in MINUTES:
         seconds = 60 * (given.minutes or MINUTES[given.what])
         return really(_range(given.seeds), seconds) if given.what == "real" else pace(seconds)
-    return campaign(_range(given.what)) if ".." in given.what else alone(int(given.what), log=given.log)
+    make, seeds = (late_schedule, given.seeds) if given.what == "late" else (schedule, given.what)
+    return campaign(_range(seeds), make) if ".." in seeds else alone(make(int(seeds)), log=given.log)
 
 
 def _range(text: str) -> range:
@@ -66,9 +70,8 @@ def _range(text: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-def alone(seed: int, *, log: bool) -> int:
+def alone(plan: Schedule, *, log: bool) -> int:
     """One schedule, told in full."""
-    plan = schedule(seed)
     for name, value in asdict(plan).items():
         for line in value if isinstance(value, tuple) else (value,):
             say(f"{name:>10}: {line}")
@@ -78,16 +81,17 @@ def alone(seed: int, *, log: bool) -> int:
     return 1 if result.wrong else 0
 
 
-def campaign(seeds: range) -> int:
+def campaign(seeds: range, make: Callable[[int], Schedule]) -> int:
     """Many schedules; those that fail are named with the command that runs them alone."""
     begun = time.monotonic()
     failed, requests, lives, seconds = 0, 0, 0, 0.0
     with ProcessPoolExecutor() as pool:
-        for seed, result in zip(seeds, pool.map(_result, seeds), strict=True):
+        for seed, result in zip(seeds, pool.map(_result, map(make, seeds)), strict=True):
             requests, lives, seconds = requests + result.requests, lives + result.lives, seconds + result.seconds
             if result.wrong:
                 failed += 1
-                say(f"seed {seed} failed: .venv/bin/python -m tests.campaign {seed}")
+                what = "late " if make is late_schedule else ""
+                say(f"seed {seed} failed: .venv/bin/python -m tests.campaign {what}{seed}")
                 say("\n".join(f"    {line}" for line in result.wrong[:5]))
     say(
         f"{len(seeds)} seeds, {failed} failed; {lives} lives, {requests} requests, "
@@ -104,8 +108,8 @@ def manners() -> int:
     return 1 if any(row.wrong for row in told) else 0
 
 
-def _result(seed: int) -> Result:
-    result = run(schedule(seed))
+def _result(plan: Schedule) -> Result:
+    result = run(plan)
     result.trace = []
     return result
 

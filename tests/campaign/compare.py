@@ -49,3 +49,16 @@ def _in_totals(story: Story, there: Totals) -> Iterator[str]:
         if key[0] != ON_A_TAG and +plant != +oden:
             more, less = dict(oden - plant), dict(plant - oden)
             yield f"{story.name}: output of {key}: at Oden {more} too much, {less} too little"
+
+
+def too_little(story: Story, model: OdenModel) -> list[str]:
+    """What Oden shows less of, over all runs of the line, than was made."""
+    there: Counter[str] = Counter()
+    for run in model.intervals("RUN", FACTORY, story.name):
+        for entry in model.output(run):
+            there.update(total_of(entry.raw_data, entry.timestamp))
+    made: Counter[str] = Counter()
+    for (kind, _), total in story.totals.items():
+        if kind in ("RUN", ON_A_TAG):
+            made.update(total)
+    return [f"{story.name}: {amount} {what} too little" for what, amount in (made - there).items()]

@@ -96,7 +96,7 @@ def mapped(name: str, seed: int, length: float, epoch: float = EPOCH) -> Story:
     """A line that publishes messages for `length` seconds; `seed` decides what. `epoch`, a whole second, is its time
     0.
     """
-    return _Mapped(name, random.Random(seed), length, epoch).story
+    return Mapped(name, random.Random(seed), length, epoch).story
 
 
 def recorded(name: str, seed: int, length: float) -> Story:
@@ -140,18 +140,22 @@ def described(name: str) -> dict[str, Any]:
     }
 
 
-class _Mapped:
+class Mapped:
     """Messages of one line, and what they must lead to: each thing at its own time, far enough from the others."""
 
-    def __init__(self, name: str, chances: random.Random, length: float, epoch: float) -> None:
+    def __init__(self, name: str, chances: random.Random, length: float, epoch: float = EPOCH) -> None:
         self.chances = chances
         self.epoch = epoch
-        self.story = Story(name, compile_line(Line.model_validate(described(name)), ("lines", 0)))
+        self.story = Story(name, compile_line(Line.model_validate(self.line(name)), ("lines", 0)))
         self.runs: list[tuple[float, float, int]] = []
         self._orders(length)
         self._states(length)
         self._output(length)
         self.story.messages.sort()
+
+    def line(self, name: str) -> dict[str, Any]:
+        """The line, as the configuration has it."""
+        return described(name)
 
     def say(self, at: float, topic: str, **payload: Scalar) -> None:
         self.story.messages.append(Message(at, f"{self.story.name}/{topic}", {**payload, "at": self.epoch + at}))
@@ -190,7 +194,7 @@ class _Mapped:
         reject = self.chances.randint(0, 65_535)
         self.say(0.5, "good", count=good)
         self.story.counts.append((0.0, reject))
-        rejected = 0
+        self.story.totals[ON_A_TAG, 0] = Counter()
         for begin, end, start in self.runs:
             total = self.story.totals["RUN", start]
             at = begin
@@ -205,11 +209,18 @@ class _Mapped:
                     code = self.chances.choice(CODES)
                     self.say(at, "scrap", qty=amount, code=code)
                     total[f"scrap {code}"] += amount
-                elif at < self.counted_until:
+                elif at < self.counted_until and self._is_seen(at):
                     reject = (reject + amount) % 65_536
-                    rejected += amount
+                    self.story.totals[self._counted_for(start)][f"scrap {AUTOMATIC}"] += amount
                     self.story.counts.append((at, reject))
-        self.story.totals[ON_A_TAG, 0] = Counter({f"scrap {AUTOMATIC}": rejected})
+
+    def _is_seen(self, _at: float) -> bool:
+        """Whether the PLC may count at that time."""
+        return True
+
+    def _counted_for(self, _start: int) -> tuple[str, int]:
+        """The key of the totals for what the PLC counts in the run that starts then."""
+        return ON_A_TAG, 0
 
 
 class _Recorded:

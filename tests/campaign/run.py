@@ -3,6 +3,7 @@
 import asyncio
 import random
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Filter, page
+from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector
@@ -27,8 +30,9 @@ from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
-from tests.campaign.compare import differences
+from tests.campaign.compare import differences, too_little
 from tests.campaign.fuse import Fuse, Killed
+from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon
 from tests.campaign.oden import Oden, Wire
 from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, calm, mapped, recorded
 from tests.campaign.quiet import silent, told
@@ -61,24 +65,43 @@ class Result:
     seconds: float = 0.0
     trace: list[float] = field(default_factory=list)
     """When each request was written."""
+    dead: int = 0
+    """Dead letters, and what waits with them."""
+    too_little: list[str] = field(default_factory=list)
+    """What Oden shows less of than was made."""
+    passed: list[Counter[str]] = field(default_factory=list)
+    """How often each life came to which point."""
 
 
-def run(schedule: Schedule, *, log: bool = False) -> Result:
-    """Carry out `schedule`; with `log`, what the gateway logs goes to stderr."""
+def run(schedule: Schedule, *, log: bool = False, stories: Sequence[Story] = ()) -> Result:
+    """Carry out `schedule`; with `log`, what the gateway logs goes to stderr. `stories` are the lines, where others do
+    than those that the schedule makes."""
     random.seed(schedule.seed)  # the gateway's jitter
     with told() if log else silent():
-        return simulate(_World(schedule).run())
+        return simulate(_World(schedule, stories).run())
 
 
 class _World:
     """All that outlives the gateway."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, stories: Sequence[Story]) -> None:
         self.schedule = schedule
         self.chances = random.Random(schedule.seed + 1)
         names = [f"Line {number:02}" for number in range(1, schedule.mapped + schedule.recorded + 1)]
         length = schedule.length
-        self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
+        outages: Outages = ()
+        if stories:
+            self.mapped, names = [*stories], [story.name for story in stories]
+        elif schedule.late:
+            outages = made_outages(self.chances, length)
+            watched = len(schedule.lives) == 1
+            told = (
+                late_story(name, self.chances.getrandbits(32), length, watched=watched)
+                for name in names[: schedule.mapped]
+            )
+            self.mapped = [disturbed(story, self.chances, outages) for story in told]
+        else:
+            self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
         if schedule.modes.refuse:
             # What an Oden refuses in words of its own ends only where others are taken from one send to the next.
@@ -86,10 +109,10 @@ class _World:
             self.recorded.append(calm(names[-1], schedule.quiet + CALM))
         self.plant = Organization((Factory(FACTORY, tuple(names)),), interval_types=(CUSTOM,))
         injector = FaultInjector(self.plant, schedule.seed, map(read_fault, schedule.faults))
-        self.oden = Oden(OdenModel(self.plant, schedule.modes), injector)
+        self.oden = Oden(OdenModel(self.plant, schedule.modes), injector, self._took_effect)
         self.rows = MemoryStore()
         messages = [message for story in self.mapped for message in story.messages]
-        self.broker = Broker(messages, self.chances)
+        self.broker = Broker(messages, self.chances, outages)
         self.result = Result()
 
     @property
@@ -102,6 +125,9 @@ class _World:
         loop.call_at(self.schedule.quiet, self.oden.injector.clear)
         for life in self.schedule.lives:
             self.result.lives += 1
+            if life.retries:
+                outbox = Outbox(self.rows)
+                retry(outbox, page(outbox, Filter(where="dead"))[0])
             await self._live(life)
             await asyncio.sleep(life.away)
         await asyncio.gather(*restarting)
@@ -111,12 +137,18 @@ class _World:
         self.result.requests = len(self.oden.written)
         return self.result
 
+    def _took_effect(self, path: str, body: bytes) -> None:
+        """At no moment Oden shows less than was told of before."""
+        if self.schedule.late and path.endswith("scrap_yield/set"):
+            self.result.wrong += too_soon(body, self.rows)
+
     async def _restart(self, at: float, away: float) -> None:
         await asyncio.sleep(at)
         await self.oden.restart(self.plant, away)
 
     async def _live(self, life: Life) -> None:
         fuse = Fuse(life.point, life.number)
+        self.result.passed.append(fuse.passed)
         with suppress(Killed):
             await _Process(self, life, fuse).run()
 
@@ -130,7 +162,9 @@ class _World:
         gaps = [after - before for before, after in pairwise(self.oden.written)]
         if min(gaps, default=GAP) < GAP:
             wrong.append(f"requests {min(gaps):.4f} s apart")
+        self.result.dead = left.dead + left.parked
         for story in self.stories:
+            self.result.too_little += too_little(story, self.oden.model)
             what = refused.refused(story, self.schedule.modes.refuse)
             wrong += differences(refused.spared(story, what), self.oden.model)
             wrong += refused.differences(story, what, self.rows)
@@ -203,8 +237,9 @@ class _Process:
 
     def _noticed(self, notices: Sequence[Notice]) -> None:
         """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
-        ahead."""
-        self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind != "time"]
+        ahead; and where messages come late and again, that they did."""
+        spared = ("time", "reject", "gap") if self.world.schedule.late else ("time",)
+        self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind not in spared]
 
     async def _take_in(self) -> None:
         """Once the clock is past all that was seen, connect the sources and map what they say."""

@@ -31,6 +31,8 @@ class Life:
     gently: bool = False
     away: float = 0.0
     ahead: float = 0.0
+    retries: bool = False
+    """Before it a person has the dead letters sent once more."""
 
 
 SETTING_UP = Life(seconds=10.0, gently=True)
@@ -58,11 +60,15 @@ class Schedule:
     troubles: tuple[Trouble, ...]
     lives: tuple[Life, ...]
     """The last one is not ended."""
+    late: bool = False
+    """Whether messages come late, again, in bursts and around outages of the broker, as `late` makes it."""
+    until: float = 0.0
+    """When the last of them comes, at the latest."""
 
     @property
     def quiet(self) -> float:
         """When the last fault is over."""
-        return self.length + 300
+        return max(self.length, self.until) + 300
 
 
 def schedule(seed: int) -> Schedule:

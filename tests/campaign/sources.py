@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Moment, Record, Sample
+from gateway.model import Contact, Moment, Record, Sample
 from gateway.outbox import record_rules
 from gateway.outbox.store import Outbox
 from gateway.sources.base import Arrival, Connected, Receipt, Take
@@ -27,9 +27,13 @@ SAMPLING = 2.0
 class Broker:
     """Publishes the messages of all lines to one session, at least once each, in order."""
 
-    def __init__(self, messages: Sequence[Message], chances: random.Random) -> None:
-        self._messages = sorted(messages)
+    def __init__(
+        self, messages: Sequence[Message], chances: random.Random, outages: Sequence[tuple[float, float]] = ()
+    ) -> None:
+        """From when to when it cannot be reached: `outages`, seconds of the loop."""
+        self._messages = sorted(messages, key=lambda message: (message.at, message.topic, message.text))
         self._chances = chances
+        self._outages = outages
         self._next = 0
         self._packet_id = 0
         self._sent: dict[int, Message] = {}
@@ -56,7 +60,7 @@ class Broker:
         for packet_id in [*self._sent]:
             await self._publish(take, clock, alive, packet_id, again=True)
         while self._next < len(self._messages):
-            await _until(self._messages[self._next].at)
+            await self._come(self._messages[self._next].at, take, clock)
             while len(self._sent) >= WINDOW:
                 self._room.clear()
                 await self._room.wait()
@@ -66,6 +70,17 @@ class Broker:
             self._sent[self._packet_id] = self._messages[self._next]
             self._next += 1
             await self._publish(take, clock, alive, self._packet_id, again=False)
+
+    async def _come(self, at: float, take: Take, clock: Clock) -> None:
+        """Wait until it is time for the next message; say of outages on the way that they begin and are over."""
+        loop = asyncio.get_running_loop()
+        for since, until in self._outages:
+            if loop.time() < since < at:
+                await _until(since)
+                await take(Arrival(FLOOR, contacts=(Contact(FLOOR, clock.now(), "lost", clock.now()),)))
+                await _until(until)
+                await take(Arrival(FLOOR, contacts=(Contact(FLOOR, clock.now(), "back", clock.now()),)))
+        await _until(at)
 
     async def _publish(
         self, take: Take, clock: Clock, alive: Callable[[], bool], packet_id: int, *, again: bool

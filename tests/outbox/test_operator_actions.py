@@ -17,7 +17,7 @@ from gateway.outbox.entries import Attempt, Phase, Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Cursor, Filter, Listed, details, page
 from gateway.outbox.operator_actions import Retried, compare, drop, exported, imported, retry
-from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE
 from gateway.outbox.reindex import reindex
 from gateway.outbox.store import Outbox
 from gateway.outbox.verify import check, lines, strays
@@ -324,6 +324,7 @@ def test_an_interval_is_known_as_long_as_a_dead_letter_names_it() -> None:
     assert retry(outbox, dead(outbox)).sent == 1
     deliver_all(outbox, oden)
     assert oden.total[first.key] == 7
+    plant.number += CORRECTABLE
     for _ in range(CLOSED_KEPT + 3):
         start = plant.start()
         commit(outbox, start, plant.update(start, end=True))

@@ -18,7 +18,7 @@ from gateway.model import RECORD, Output, Record, Setting, StartInterval, Update
 from gateway.outbox.entries import DEAD_LETTER, INTERVAL, Interval, Phase, Work
 from gateway.outbox.key_value import KeyValueStore, MemoryStore
 from gateway.outbox.lanes import DEAD
-from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.record_rules import MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import creates
@@ -443,7 +443,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def intervals_are_forgotten(self) -> None:
         there = read(self.rows)
         kept = [key for lane in self.outbox.lanes.values() for key in lane.closed]
-        assert all(len(lane.closed) <= CLOSED_KEPT for lane in self.outbox.lanes.values())
+        assert all(len(lane.closed) <= MOST_CLOSED_KEPT for lane in self.outbox.lanes.values())
         for key, known in there.intervals.items():
             assert known.pending or not known.closed or key in kept
 

@@ -15,7 +15,7 @@ from gateway.model import Notice, NoticeKind, Output, StartInterval, UpdateInter
 from gateway.outbox.entries import LineRef, StoredSession
 from gateway.outbox.key_value import KeyValueStore, MemoryStore
 from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
-from gateway.outbox.record_rules import CLOSED_KEPT
+from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE, MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import MOST_PARTS, Outbox
@@ -290,6 +290,7 @@ def test_nothing_is_parked_with_an_interval_that_was_found_meanwhile(box: Box, f
 def test_p6_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Floor) -> None:
     """P6: it comes much too late, and is shown to a person rather than dropped."""
     oden, run = Oden(), floor.start(lasts=1)
+    floor.now += CORRECTABLE
     commit(box.outbox, run, *(floor.start(lasts=1) for _ in range(CLOSED_KEPT)))
     drain(box.outbox, oden)
     commit(box.outbox, late := floor.output(run, 3))
@@ -298,9 +299,12 @@ def test_p6_output_of_a_forgotten_interval_is_a_dead_letter(box: Box, floor: Flo
 
 
 def test_p12_closed_intervals_are_forgotten_in_the_end(box: Box, floor: Floor) -> None:
-    """Only the last few delivered intervals of a lane stay known; late output for one of them is delivered."""
+    """Only the last few delivered intervals of a lane stay known, and those that can still be corrected; late output
+    for one of them is delivered."""
     oden = Oden()
-    runs = [floor.start(lasts=1) for _ in range(CLOSED_KEPT + 3)]
+    runs = [floor.start(lasts=1) for _ in range(3)]
+    floor.now += CORRECTABLE
+    runs += [floor.start(lasts=1) for _ in range(CLOSED_KEPT)]
     commit(box.outbox, *runs)
     drain(box.outbox, oden)
     outbox = box.reopened()
@@ -308,6 +312,20 @@ def test_p12_closed_intervals_are_forgotten_in_the_end(box: Box, floor: Floor) -
     commit(outbox, floor.output(runs[-CLOSED_KEPT], 5))
     drain(outbox, oden)
     assert len(oden.made[runs[-CLOSED_KEPT].key].output) == 1
+    assert outbox.counts().dead == 0
+
+
+def test_p13_intervals_that_can_still_be_corrected_stay_known(box: Box, floor: Floor) -> None:
+    """However many have followed within that time, up to a limit."""
+    oden = Oden()
+    runs = [floor.start(lasts=1) for _ in range(CORRECTABLE // 2)]
+    for first in range(0, len(runs), 100):
+        commit(box.outbox, *runs[first : first + 100])
+        drain(box.outbox, oden)
+    outbox = box.reopened()
+    assert [run for run in runs if outbox.interval(run.key)] == runs[-MOST_CLOSED_KEPT:]
+    commit(outbox, floor.output(runs[-MOST_CLOSED_KEPT], 5))
+    drain(outbox, oden)
     assert outbox.counts().dead == 0
 
 

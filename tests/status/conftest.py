@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.health import FlowHealth, Problem
-from gateway.model import Notice
+from gateway.model import KeptReject, Notice
 from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
@@ -12,6 +12,7 @@ from gateway.status.snapshot import (
     LineStatus,
     OdenStatus,
     OutboxStatus,
+    RejectedStatus,
     RunStatus,
     Snapshot,
     SourceStatus,
@@ -98,6 +99,9 @@ def picture() -> Snapshot:
         merged_total=31,
         lost_total={"outbox_full": 0},
         rejects_total=7,
+        rejected=RejectedStatus(
+            2, 1_200, 1, 30, (KeptReject(17, NOW - 60, "floor", "l01/order", "order is missing", 600),)
+        ),
         notices=(Notice("reject", NOW - 9, "floor", "a/b", "not JSON"), Notice("gap", NOW - 99, "floor", "", "away")),
         dead_letters=(DeadLetter("01J", "Factory A/Line 01", "output", NOW - 500, "400: unknown scrap_code"),),
     )

@@ -30,6 +30,8 @@ CATALOGUE = {
     "oden_gateway_gaps_total": {"source"},
     "oden_gateway_lost_total": {"reason"},
     "oden_gateway_rejects_total": set(),
+    "oden_gateway_rejects_kept": set(),
+    "oden_gateway_rejects_unkept_total": {"reason"},
     "oden_gateway_healthy": set(),
     "oden_gateway_taking_in": set(),
     "oden_gateway_delivering": set(),
