@@ -1,4 +1,5 @@
-"""The status page in Debian's Chromium (`make page`): what people see, touch, hear and do there.
+"""The status page in Debian's Chromium (`make page`): what people see, touch, hear and do there; and its server, asked
+by its OpenAPI document.
 
 `ODEN_PICTURES=FOLDER make page` also writes a picture of each view there, to be looked at.
 """
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gateway.status.actions import HEADER
 from tests.page import plants
 from tests.peers import PATIENCE
 
@@ -120,3 +122,21 @@ async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
         assert ("Unknown since" in line["text"], line["gaps"] > 0) == (line["tone"] == "unknown",) * 2
     assert {*edges} == {"stopped", "unknown", "planned", "running"}
     assert len(set.union(*edges.values())) == len(edges)
+
+
+async def test_the_server_answers_as_its_document_says(tmp_path: Path) -> None:
+    """Whatever schemathesis makes of the document: wrong bodies, methods, types and headers, with the token of the
+    actions. That some bodies fit the schema and not the action is what 400 is for; `/api/changes` has no end.
+    """
+    server = plants.server(6, faulty=False)
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *(str(ROOT / ".peers/schemathesis/bin/schemathesis"), "run", f"{server.url}/api/openapi.json"),
+            *("--exclude-path", "/api/changes", "--exclude-checks", "positive_data_acceptance"),
+            *("-H", f"{HEADER}:{plants.TOKEN}", "-n", "60", "--no-color", "--request-timeout", str(PATIENCE)),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=tmp_path,
+        )
+        async with asyncio.timeout(PATIENCE * 2):
+            said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
