@@ -88,8 +88,8 @@ def event(line: Line, name: str) -> str:
     given = line.inputs[name]
     if given.edge is not None:
         return f"event of {name}"
-    if given.topic is not None:
-        return f"message of {name}"
+    if given.has_fields:
+        return f"message of {name}" if given.topic is not None else f"event {name}"
     if given.trigger == "timestamp":
         return f"writing of {name}"
     return f"change of {name} to something other than 0, false and empty"
@@ -102,6 +102,10 @@ def _origin(given: Input) -> str:
         return f"the number that stands in {listed(given.words)}, {given.word_bits} bits each"
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
+    if given.event is not None:
+        value = f"the field {given.field} of each event" if given.field else "each event"
+        kind = f" and of type {given.type}" if given.type is not None else ""
+        return " ".join(filter(None, (f"{value} of {given.event} of {given.source}{kind}", accepted_messages(given))))
     if given.node is not None:
         part = f"the field {given.field} of " if given.field else ""
         return f"{part}the tag {given.address} of {given.source}"

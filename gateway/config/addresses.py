@@ -60,20 +60,62 @@ def parse_place(text: str) -> NodeAddress | BrowsePath:
 
     In a path, `&` stands before a `/`, `:` or `&` that is part of a name.
     """
-    if not text.startswith("/"):
-        return parse_node_id(text)
+    return _browse_path(text, 1, _EXAMPLE_PATH) if text.startswith("/") else parse_node_id(text)
+
+
+def _browse_path(text: str, at: int, example: str) -> BrowsePath:
+    """The names in `text` from the character `at` on."""
     steps: list[tuple[str | int, str]] = []
-    at = 1
     while at < len(text):
         step = _STEP.match(text, at)
         if step is None:
-            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {_EXAMPLE_PATH}")
+            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {example}")
         name = re.sub(r"&(.)", r"\1", step["name"], flags=re.DOTALL)
         steps.append((_namespace(step["uri"], step["index"]), name))
         at = step.end()
     if not steps or text.endswith("/"):
-        raise ValueError(f"'{text}' ends without a name: {_EXAMPLE_PATH}")
+        raise ValueError(f"'{text}' ends without a name: {example}")
     return BrowsePath(tuple(steps))
+
+
+EVENT_TYPES = {
+    "BaseEventType": 2041,
+    "ProgressEventType": 11436,
+    "ConditionType": 2782,
+    "AcknowledgeableConditionType": 2881,
+    "AlarmConditionType": 2915,
+    "DiscreteAlarmType": 10523,
+    "OffNormalAlarmType": 10637,
+    "SystemOffNormalAlarmType": 11753,
+    "TripAlarmType": 10751,
+    "LimitAlarmType": 2955,
+    "ExclusiveLimitAlarmType": 9341,
+    "NonExclusiveLimitAlarmType": 9906,
+}
+"""Types of events of the standard that can be written by their names (Part 5, 6.4; Part 9, 5)."""
+
+
+def parse_event_type(text: str) -> NodeAddress | BrowsePath:
+    """Where a type of events is: by the name of one of the standard's, or as a tag. ValueError as `parse_place`."""
+    number = EVENT_TYPES.get(text)
+    if number is not None:
+        return NodeAddress(0, number)
+    if re.fullmatch(r"\w+", text) is not None:
+        raise ValueError(f"'{text}' is none of {', '.join(EVENT_TYPES)}: of another type {_EXAMPLE}")
+    return parse_place(text)
+
+
+def parse_event_field(text: str) -> BrowsePath:
+    """Where a field of events is, from their type on. ValueError says what is wrong and what would be right."""
+    example = "write browse names with their namespaces, such as 2:JobName or 2:Job/2:Name"
+    if text.startswith("/"):
+        raise ValueError(f"'{text}' begins at the root, and a field at the event's type: {example}")
+    return _browse_path(text, 0, example)
+
+
+def event_address(notifier: str, type_: str | None) -> str:
+    """The address in the samples of events of `type_` that the node `notifier` tells of. No node id ends like that."""
+    return f"{notifier} [{type_ or 'BaseEventType'}]"
 
 
 _SLIP_OF_URI = re.compile(

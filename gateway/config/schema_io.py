@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.addresses import sparkplug_address, tag_address
+from gateway.config.addresses import event_address, sparkplug_address, tag_address
 from gateway.config.schema_base import (
     Duration,
     DurationOrZero,
@@ -85,8 +85,15 @@ class Counter(Section):
 
 WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
 """The keys of an input that say how an OPC UA server watches its tag."""
-OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY)
+OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY, "event", "type", "fields")
 """The keys of an input that only an OPC UA source understands."""
+EVENT_FIELDS = (
+    *("EventId", "EventType", "SourceName", "Time", "Message", "Severity"),
+    *("ConditionId", "ConditionName", "BranchId", "ActiveState", "AckedState", "Retain"),
+)
+"""The fields that each event has as a message; those of conditions are null of others."""
+CONTENT = "Content"
+"""The field of an event that tells one state of a condition from all others, whatever its EventId."""
 
 
 class OwnTime(Section):
@@ -97,6 +104,13 @@ class OwnTime(Section):
         description="The time zone of times that say none, such as `America/Chicago`. Of an hour that comes twice, "
         "when clocks are put back, the first is meant."
     )
+
+
+class EventField(Section):
+    """A field of events of which a part is wanted."""
+
+    path: str = Field(description="Its browse names, from the type of the event on: `2:JobState`.")
+    index: Index = Field(description="Which element of an array it is, counted from 0.")
 
 
 class Input(Section):
@@ -152,6 +166,22 @@ class Input(Section):
         "has failed. Absent, it is ignored where each change counts (`counter`, `edge`, `trigger: timestamp`), and "
         "used elsewhere.",
     )
+    event: str | None = Field(
+        None,
+        description="OPC UA only, instead of `node`: the node whose events are taken, such as a machine or, with all "
+        "that the server tells of, `i=2253`; its node id or browse path. Each event is a message with fields.",
+    )
+    type: str | None = Field(
+        None,
+        description="With `event`: only events of this type and its subtypes: a type of the standard by its name, such "
+        "as `AlarmConditionType`, another by its node id or browse path.",
+    )
+    fields: dict[Identifier, str | EventField] = Field(
+        {},
+        description="With `event`: what is taken of events beside the standard's own fields: names of your choice, "
+        "each with its browse names from the type of the event on: `{job: 2:JobName}`, `{state: {path: 2:JobState, "
+        "index: 0}}`.",
+    )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
     device: str | None = Field(
         None,
@@ -166,12 +196,12 @@ class Input(Section):
     )
     field: str | None = Field(
         None,
-        description="The field of the JSON message, or of an OPC UA structure, with dots for nested ones; absent, the "
-        "whole message or value.",
+        description="The field of the JSON message, of an OPC UA structure or of an event, with dots for nested ones; "
+        "absent, the whole message or value.",
     )
     only: dict[str, OneOrMore] = Field(
         {},
-        description="MQTT only, for a topic with messages of several kinds: the input takes those whose fields "
+        description="For MQTT and events, where messages are of several kinds: the input takes those whose fields "
         "have these values, such as `{type: scrap}`, or one of these: `{type: [start, stop]}`. Others are not "
         "about it.",
     )
@@ -250,6 +280,8 @@ class Input(Section):
         """What its samples name as their address; empty where it follows from other inputs."""
         if self.device is not None:
             return sparkplug_address(self.device)
+        if self.event is not None:
+            return event_address(self.event, self.type)
         if self.node is not None:
             return tag_address(self.node, self.index)
         return self.topic or ""
@@ -267,9 +299,14 @@ class Input(Section):
         return self.time.field if isinstance(self.time, OwnTime) else self.time
 
     @property
+    def has_fields(self) -> bool:
+        """Whether what comes is a message, of which fields can be named."""
+        return self.topic is not None or self.event is not None
+
+    @property
     def is_message(self) -> bool:
         """Whether each time that it comes is an event, also where it says the same again."""
-        return self.topic is not None or self.trigger == "timestamp"
+        return self.has_fields or self.trigger == "timestamp"
 
 
 class Entry(Section):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.config import schema
 from gateway.errors import ConfigFault, InvalidConfig
-from gateway.mapping.compile_inputs import compile_ids, compile_inputs, compile_output
+from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
@@ -51,7 +51,7 @@ class LinePlan:
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
-    ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;

@@ -3,7 +3,7 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
-from gateway.config.schema_io import Counter, Entry, Input, OwnTime, ScrapYield
+from gateway.config.schema_io import CONTENT, Counter, Entry, Input, OwnTime, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
@@ -50,7 +50,7 @@ def _learning(scope: Scope, table: str, learned: Learned, loc: Loc) -> InputPlan
     section = scope.inputs[learned.input]
     if table in scope.inputs:
         scope.fault((*loc, table), f"there is a table '{table}' under 'tables', which learns: give one another name")
-    if section.topic is None or section.field is not None or section.counter is not None:
+    if not section.has_fields or section.field is not None or section.counter is not None:
         text = f"'{table}' learns from whole messages, each with its key: an input with a 'topic' and no 'field'"
         scope.fault((*loc, learned.input), text)
     origin = f"learned from {learned.input} by {'.'.join(learned.key)}"
@@ -79,7 +79,7 @@ def _check_counter(scope: Scope, section: Input, counter: Counter, loc: Loc) -> 
 def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
     counter = section.counter
     reads_text = section.number is not None or (counter is not None and counter.number is not None)
-    if counter is not None or (section.number is not None and (section.topic is None or section.field is not None)):
+    if counter is not None or (section.number is not None and (not section.has_fields or section.field is not None)):
         scope.kinds[name] = "number"
     if counter is not None:
         _check_counter(scope, section, counter, loc)
@@ -133,12 +133,22 @@ def _only(section: Input) -> dict[str, list[str]]:
     return {key: [text(value) for value in values] for key, values in section.only.items()}
 
 
-def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[tuple[str, ...], ...]]:
-    """The id fields of the messages of each MQTT topic that has some; `loc` is where the inputs stand."""
-    ids: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {}
+Identity = tuple[tuple[str, ...], ...]
+"""The fields, by path, that tell each message from all others together."""
+
+EVENT_IDENTITIES: tuple[Identity, ...] = ((("EventId",),), ((CONTENT,),))
+"""A server that tells once more of a condition, as it is asked to after a reconnect, may give that another EventId."""
+
+
+def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity, ...]]:
+    """What tells the messages of each MQTT topic that has ids, and events, from all others, each alone; `loc` is where
+    the inputs stand."""
+    ids: dict[tuple[str, str], tuple[Identity, ...]] = {}
     for name, section in scope.inputs.items():
+        if section.event is not None:
+            ids[section.source or "", section.address] = EVENT_IDENTITIES
         if section.id and section.topic is not None:
-            paths = tuple(tuple(str(path).split(".")) for path in section.id)
+            paths = (tuple(tuple(str(path).split(".")) for path in section.id),)
             if ids.setdefault((section.source or "", section.topic), paths) != paths:
                 scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
     return ids
@@ -246,6 +256,8 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     section = scope.input(name, (*loc, "count"))
     if section is not None:
         _check_countable(scope, name, path, section, entry, loc)
+        if path:
+            scope.event_field(section, path, (*loc, "count"))
     fixed: list[tuple[str, Scalar]] = []
     filled: list[tuple[str, Pattern]] = []
     amount_names: list[str] = []
@@ -286,7 +298,7 @@ def _check_countable(scope: Scope, name: str, path: list[str], section: Input, e
             scope.fault(
                 (*loc, "max"), f"'max' is for an amount that a message says, and \"{name}\" is {kind}: {remedy}"
             )
-    elif section.topic is None:
+    elif not section.has_fields:
         remedy = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
         if section.source is None:
             remedy = f'"{name}" is derived: add `counter: {{}}` to it if it is a running count'

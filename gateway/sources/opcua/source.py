@@ -155,7 +155,9 @@ class OpcuaSource(Source):
             await asyncio.gather(*beside, return_exceptions=True)
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
-        return tuple(Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags)
+        return tuple(
+            Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags if tag.events is None
+        )
 
     async def _spare_the_server(self) -> None:
         """Wait until a session may be set up again."""
