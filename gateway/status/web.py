@@ -200,7 +200,7 @@ class StatusServer:
         app.router.add_get("/api/trend", self._points)
         app.router.add_get("/api/changes", self._changes, allow_head=False)
         app.router.add_get("/api/actions", self._actions.possible)
-        app.router.add_post("/api/actions/{action}", self._actions.act)
+        app.router.add_post("/api/actions/{action:[^/]+}", self._actions.act)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)
