@@ -7,6 +7,7 @@ by its OpenAPI document.
 import asyncio
 import json
 import os
+import sys
 from contextlib import AsyncExitStack
 from itertools import product
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.demo_parts import status_json
 from gateway.status.actions import HEADER
 from tests.page import plants
-from tests.peers import PATIENCE
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 PICTURES = os.environ.get("ODEN_PICTURES")
@@ -40,13 +42,18 @@ async def look(*views: dict[str, object]) -> list[Any]:
             picture = {"picture": f"{PICTURES}/{name}.png"} if PICTURES else {}
             place = {"url": urls[lines, faulty] + path, "width": width, "height": height}
             asked.append({**view, "name": name, **place, **picture})
-        process = await asyncio.create_subprocess_exec(
-            *("node", str(Path(__file__).with_name("node") / "look.mjs"), str(ROOT / ".peers/page")),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        async with asyncio.timeout(PATIENCE):
-            said, _ = await process.communicate(json.dumps(asked).encode())
+        return await browse(*asked)
+
+
+async def browse(*views: dict[str, object]) -> list[Any]:
+    """What is seen of the views, as `node/look.mjs` takes and tells them."""
+    process = await asyncio.create_subprocess_exec(
+        *("node", str(Path(__file__).with_name("node") / "look.mjs"), str(ROOT / ".peers/page")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate(json.dumps(views).encode())
     assert process.returncode == 0
     seen: list[Any] = json.loads(said)
     return seen
@@ -140,3 +147,71 @@ async def test_the_server_answers_as_its_document_says(tmp_path: Path) -> None:
         async with asyncio.timeout(PATIENCE * 2):
             said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
+
+
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: t0k3n}}
+sources: {{floor: {{type: mqtt, url: "{broker}", client_id: page}}}}
+templates:
+  press:
+    inputs:
+      state: {{source: floor, topic: "plant/${{n}}", field: s, fresh: "${{fresh}}"}}
+    states: {{input: state, codes: {{1: {{category: Lauf}}, 2: {{category: Not Running}}, 3: {{category: Pause}}}}}}
+lines:
+  - {{factory: Werk A, line: Presse 1, id: l1, use: press, with: {{n: "1", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 2, id: l2, use: press, with: {{n: "2", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 3, id: l3, use: press, with: {{n: "3", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 4, id: l4, use: press, with: {{n: "4", fresh: 2s}}}}
+outbox: {{directory: {folder}/outbox, min_free: 0%}}
+status: {{listen: "127.0.0.1:{status}", categories: {{Lauf: running, Not Running: stopped}}}}
+"""
+
+
+NOTHING = {"sources": [{"connected": False}]}
+
+
+async def tones(url: str) -> dict[str, tuple[str, bool]]:
+    """By line, how a browser shows it, and whether it says since when it is unknown."""
+    at = {"url": url, "width": 1280, "height": 900, "scheme": "light", "name": "", "script": "lines"}
+    [seen] = await browse(at)
+    return {
+        line["text"].split("\n")[0].strip(): (line["tone"].split()[0], "Unknown since" in line["text"])
+        for line in seen["result"]
+    }
+
+
+async def test_a_real_gateway_shows_what_its_configuration_says(tmp_path: Path) -> None:
+    """Colours are those of the configuration and of no English word; a line whose input is quiet, or whose source is
+    away, is grey and says since when, whatever it was.
+    """
+    status, told = free_port(), {"Presse 1": 1, "Presse 2": 2, "Presse 3": 3, "Presse 4": 1}
+    with Mosquitto(tmp_path) as broker:
+        text = CONFIG.format(oden=free_port(), broker=broker.url, folder=tmp_path, status=status)
+        (tmp_path / "gateway.yaml").write_text(text)
+        gateway = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "run", "-c", str(tmp_path / "gateway.yaml")),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+
+            def known(field: str) -> list[object]:
+                return [line[field] for line in (status_json(status) or {"lines": []})["lines"]]
+
+            await wait_until(lambda: (status_json(status) or NOTHING)["sources"][0]["connected"])
+            for line, code in told.items():
+                await broker.publish(f"plant/{line[-1]}", json.dumps({"s": code}))
+            await wait_until(lambda: known("state") and all(known("state")))
+            await wait_until(lambda: known("unknown_since")[3:] not in ([], [None]))
+            url = f"http://127.0.0.1:{status}/"
+            assert await tones(url) == {
+                "Presse 1": ("running", False),
+                "Presse 2": ("stopped", False),
+                "Presse 3": ("neutral", False),
+                "Presse 4": ("unknown", True),
+            }
+            broker.stop()
+            await wait_until(lambda: known("unknown_since") and all(known("unknown_since")))
+            assert {*(await tones(url)).values()} == {("unknown", True)}
+        finally:
+            gateway.terminate()
+            await gateway.wait()

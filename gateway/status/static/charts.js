@@ -28,16 +28,16 @@ async function followTrend() {
 }
 
 function showChart(figure, chart) {
-  const until = Math.floor(now() / 60000) * 60;
-  const columns = Array(ACROSS).fill(0);
-  for (const point of points) {
-    const place = Math.floor((1 - (until - point[0]) / 60 / MINUTES) * ACROSS) - 1;
-    if (place >= 0 && place < ACROSS) columns[place] = Math.max(columns[place], point[chart.of] ?? 0);
+  const numbers = points.map((point) => [point[0], point[chart.of]]);
+  const [until, last] = numbers.at(-1) ?? [0, 0];
+  const most = Math.max(...numbers.map(([, value]) => value ?? 0), 0);
+  const columns = Array(ACROSS).fill(0); // shares of the height; null stands for more than all
+  for (const [minute, value] of numbers) {
+    const place = ACROSS - 1 - Math.floor((until - minute) / 60 / (MINUTES / ACROSS));
+    const share = value === null ? 1 : most ? value / most : 0;
+    if (place >= 0) columns[place] = Math.max(columns[place], share);
   }
-  const most = Math.max(...points.map((point) => point[chart.of] ?? 0), 0);
-  const last = points.length ? points.at(-1)[chart.of] : 0;
-  const height = (value) => UP - 2 - (most ? value / most : 0) * (UP - 6);
-  const line = columns.map((value, place) => [place + 0.5, height(value)]);
+  const line = columns.map((share, place) => [place + 0.5, UP - 2 - share * (UP - 6)]);
   draw(figure.querySelector(".edge"), line);
   draw(figure.querySelector(".area"), [[0, UP], [0, line[0][1]], ...line, [ACROSS, line.at(-1)[1]], [ACROSS, UP]]);
   fill(figure, { name: chart.name, last: chart.told(last), span: `at most ${chart.told(most)}` });
