@@ -222,7 +222,7 @@ def _as_sent(name: str, said: Schema) -> Schema:
     """What `snapshot.as_json` makes of a field."""
     if is_time(name):
         return _TIME
-    if name == "requests":
+    if name == "requests" and said.get("type") == "object":
         return _REQUESTS
     if name == "value":
         return {}
