@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from gateway.mapping.again import Slices
@@ -13,7 +13,7 @@ from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
 from gateway.mapping.line import Step
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Sample
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Sample
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival
 
@@ -70,19 +70,31 @@ class Batch:
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
-    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
+    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact | Recovered]]:
         """What an arrival says, and to which lines."""
         for contact in arrival.contacts:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
                     yield plan, contact
+        if arrival.recovered is not None:
+            yield from self._recovered(arrival.recovered, plans)
         for moment in arrival.moments:
             yield from self._parts(moment, routes)
+
+    def _recovered(self, recovered: Recovered, plans: Sequence[LinePlan]) -> Iterator[tuple[LinePlan, Recovered]]:
+        """The lines that what was kept is about, each with what is. All is counted."""
+        for sample in (sample for moment in recovered.moments for sample in moment.samples):
+            self.samples[sample.source, sample.quality] += 1
+        for plan in plans:
+            if recovered.source in plan.keepers:
+                parts = (tuple(one for one in each.samples if plan.takes(one)) for each in recovered.moments)
+                yield plan, replace(recovered, moments=tuple(Moment(part) for part in parts if part))
 
     def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
         """Give notice of what a line could not take, because of a fault of our own."""
         sample = event.samples[0] if isinstance(event, Moment) else event
-        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        source = sample.source if isinstance(sample, Sample | Recovered) else ""
+        address = sample.address if isinstance(sample, Sample) else ""
         text = f"line {plan.key}: internal error: {type(error).__name__}"
         self.notices.append(Notice("reject", now, source, address, text))
 

@@ -51,7 +51,7 @@ def beginning(line: Feed) -> str | None:
 
 def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     """What is to be stored of the line after `before` was; empty where nothing is."""
-    if line.plan is None or not line.plan.timed:
+    if line.plan is None or not line.plan.has_trail:
         return {}
     numbered = before.numbered if before is not None else 0
     routes = {route: place for place, route in enumerate(_routes(line.plan))}
@@ -62,8 +62,9 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     else:
         said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
-        gone = {entry.number for entry in before.trail() if entry.again} if before is not None else set()
-        said["d"] = sorted(gone - {entry.number for entry in line.trail()}) if gone else []
+        gone = {entry.number for entry in before.trail() if entry.can_go} if before is not None else set()
+        gone -= {entry.number for entry in line.trail()}
+        said["d"] = sorted(gone)
     said = {name: value for name, value in said.items() if value}
     return said | {"b": numbered} if said else said
 
