@@ -14,7 +14,7 @@ from typing import TextIO
 from gateway.cli.replay import print_coverage
 from gateway.cli.startup import add_config_option, configure_logging, read_config
 from gateway.clock import AnchoredClock
-from gateway.config.schema import Config, MqttConfig
+from gateway.config.schema import Config, MqttConfig, OpcuaConfig
 from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
@@ -116,7 +116,10 @@ def _child(source: Source, take: Take) -> Child:
 
 
 def _separate_session(section: object) -> object:
-    """The section of a client with a session of its own beside the gateway's, which the broker forgets when it ends."""
+    """The section of a client with a session of its own beside the gateway's, which the broker forgets when it ends. A
+    recording has what comes as it comes, so no history is read."""
+    if isinstance(section, OpcuaConfig):
+        return section.model_copy(update={"history": "off"})
     if isinstance(section, MqttConfig):
         return section.model_copy(
             update={"client_id": f"{section.client_id}-record-{int(time.time())}", "session_expiry": 1.0}
