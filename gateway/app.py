@@ -104,7 +104,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
+                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
             )
         )
         await self._chronicle.load()
@@ -118,8 +118,8 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        rest_until = self._clock.now() + config.oden.settle
-                        await self._outbox(begin_life, self._life(), rest_until, is_other=True)
+                        now, settle = self._clock.now(), config.oden.settle
+                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -306,6 +306,7 @@ class App:
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
             updates=config.outbox.updates,
+            oden=config.oden.url,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         may_send = self._clock_watch.may_send

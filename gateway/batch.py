@@ -69,7 +69,7 @@ class Batch:
     def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
         self.lines[line] = after
-        if result.records:
+        if result.records or result.delays:
             self.steps.append((line, result, event))
             self.records += result.records
         self.notices += result.notices

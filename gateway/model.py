@@ -115,13 +115,14 @@ Lookups = Mapping[str, Lookup]
 NO_LOOKUPS: Lookups = MappingProxyType({})
 
 
-NoticeKind = Literal["gap", "reject", "loss", "time"]
+NoticeKind = Literal["gap", "reject", "loss", "time", "oden"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that
-    could not be used, so that the time of arrival counts.
+    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, a time that
+    could not be used, so that the time of arrival counts, or what others, or an earlier life of the gateway, have done
+    at Oden.
 
     Notices are stored with the records of the same commit, the newest ones are kept, all are counted. One may stand for
     `count` that say the same.

@@ -188,7 +188,7 @@ def output(line: Line) -> Iterator[str]:
 
 
 def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
-    name, *path = entry.count.split(".")
+    name, path = entry.amount
     source = line.inputs[name]
     amount = entry.count
     if path:
@@ -199,7 +199,8 @@ def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
         amount = f"{entry.count}, counted in {source.counter.unit},"
     elif source.counter is None and entry.each is not None:
         amount = f"{entry.count}, {entry.each:g} for each message,"
-    times = f" times {entry.factor:g}" if entry.factor != 1 else ""
+    factor = entry.factor if isinstance(entry.factor, str) else f"{entry.factor:g}"
+    times = f" times {factor}" if entry.factor != 1 else ""
     yield f"While a {entry.of} is on, {amount} is sent{times} every {span(given.every)} as {pairs(entry.raw_data)}."
     if entry.min:
         yield f"Less than {entry.min:g} of {entry.count} waits for the next time."

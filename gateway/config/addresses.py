@@ -1,4 +1,5 @@
-"""Addresses as the configuration writes them: OPC UA node ids (Part 6, 5.1.12) and Sparkplug devices (3.0.0, 4.1)."""
+"""Addresses as the configuration writes them: OPC UA node ids (Part 6, 5.1.12), Sparkplug devices (3.0.0, 4.1), and
+fields of messages."""
 
 import base64
 import binascii
@@ -219,3 +220,36 @@ def parse_device(text: str) -> DeviceAddress:
     if any(sign in text for sign in "+#\0"):
         raise ValueError(f"'{text}' is not a device: '+' and '#' cannot stand in its names")
     return DeviceAddress(*parts)
+
+
+SUM = "[sum]"
+"""The first part of a path that is a sum."""
+_FIELD = re.compile(r"(.*?)((?:\[-?\d{1,6}\])*)", re.DOTALL)
+_SUM = re.compile(r"sum\((.*)\)", re.DOTALL)
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """The way to a field of a message: names with dots between them; `rejects[2]` is an element of an array, counted
+    from 0, or from the end as `[-1]`; `sum(rejects)`, `sum(rejects.qty)` the sum of all. ValueError says what is wrong.
+
+    An element is the part `[2]` of the path, a sum begins with the part SUM.
+    """
+    whole = _SUM.fullmatch(text)
+    if whole is not None:
+        return (SUM, *path_of(whole[1]))
+    parts: list[str] = []
+    for name in text.split("."):
+        match = _FIELD.fullmatch(name)
+        if match is None or not name:
+            example = "order.number, rejects[2], sum(rejects)"
+            raise ValueError(f"write the name of a field, with single dots between nested ones: {example}")
+        parts += [match[1]] if match[1] else []
+        parts += re.findall(r"\[[^\]]*\]", match[2])
+    return tuple(parts)
+
+
+def written_path(path: tuple[str, ...]) -> str:
+    """The path as the configuration writes it; also one with a name before it that is not part of the message."""
+    name, *rest = [part for part in path if part != SUM]
+    text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
+    return f"sum({text})" if SUM in path else text

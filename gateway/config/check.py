@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place
+from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place, path_of
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -314,8 +314,10 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
     for at, path in paths:
-        if path is not None and not all(path.split(".")):
-            yield ConfigFault(at, "write the name of a field, with single dots between nested ones: order.number")
+        try:
+            path_of(path or "all")
+        except ValueError as error:
+            yield ConfigFault(at, str(error))
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:

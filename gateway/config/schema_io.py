@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.addresses import event_address, sparkplug_address, tag_address
+from gateway.config.addresses import SUM, event_address, path_of, sparkplug_address, tag_address
 from gateway.config.schema_base import (
     Duration,
     DurationOrZero,
@@ -197,7 +197,8 @@ class Input(Section):
     field: str | None = Field(
         None,
         description="The field of the JSON message, of an OPC UA structure or of an event, with dots for nested ones; "
-        "absent, the whole message or value.",
+        "`rejects[2]` is an element of an array, counted from 0, `sum(rejects)` the sum of all. Absent, the whole "
+        "message or value.",
     )
     only: dict[str, OneOrMore] = Field(
         {},
@@ -207,9 +208,10 @@ class Input(Section):
     )
     time: str | OwnTime | None = Field(
         None,
-        description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or "
-        "milliseconds since 1970); for times without a zone `{field: at, zone: America/Chicago}`. Absent, the time of "
-        "arrival counts.",
+        description="MQTT only: the field that holds the event's own time: ISO 8601, `30.11.2026 10:15:00`, "
+        "`20261130101500` or as in e-mails (RFC 2822), with a zone; or seconds, milli-, micro- or nanoseconds since "
+        "1970, by their size, also as text. For times without a zone `{field: at, zone: America/Chicago}`. Absent, the "
+        "time of arrival counts.",
     )
     clock_offset: Offset = Field(
         0.0,
@@ -309,11 +311,17 @@ class Input(Section):
         return self.has_fields or self.trigger == "timestamp"
 
 
+MOST_FACTOR = 1_000_000
+_PATH = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+|\[-?[0-9]{1,6}\])*"
+
+
 class Entry(Section):
     """One kind of output."""
 
-    count: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$")] = Field(
-        description="An input with `counter` or `edge`, or an event input and the field with its amount: `scrap.qty`."
+    count: Annotated[str, Field(pattern=rf"^({_PATH}|sum\({_PATH}\))$")] = Field(
+        description="An input with `counter` or `edge`, or an event input and the field with its amount: `scrap.qty`; "
+        "an element of an array, counted from 0: `shot.rejects[2]`; or the sum of all: `sum(shot.rejects)`, "
+        "`sum(shot.rejects.qty)`."
     )
     each: int | float | None = Field(
         None,
@@ -321,12 +329,11 @@ class Entry(Section):
         le=1_000_000,
         description="What one message counts, where it does not say an amount: `1` where each message is a part.",
     )
-    factor: int | float = Field(
+    factor: Annotated[int | float, Field(ge=-MOST_FACTOR, le=MOST_FACTOR)] | str = Field(
         1,
-        ge=-1_000_000,
-        le=1_000_000,
         description="By what the amount is multiplied: 12 for a case of twelve. With -1 it is taken off what "
-        "other entries with the same `raw_data` count.",
+        "other entries with the same `raw_data` count. Or, where no "
+        '`counter` is counted, the input or field that says it: `"{shot.cavities}"`.',
     )
     raw_data: dict[str, Scalar] = Field(
         min_length=1,
@@ -348,6 +355,12 @@ class Entry(Section):
         description="The largest amount that one message can mean, before `factor`. What says more, such as a number "
         "that was scanned into the wrong field, is listed and counts nothing.",
     )
+
+    @property
+    def amount(self) -> tuple[str, tuple[str, ...]]:
+        """The input that is counted, and the path of the amount in it."""
+        first, *rest = path_of(self.count)
+        return (rest[0], (first, *rest[1:])) if first == SUM else (first, tuple(rest))
 
 
 class ScrapYield(Section):

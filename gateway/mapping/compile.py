@@ -72,6 +72,11 @@ class LinePlan:
         """Whether any input has the address of `sample`."""
         return (sample.source, sample.address) in self.subscriptions
 
+    def timed_by(self, message: Sample) -> str:
+        """The first of the inputs that take the message and have a time from it; empty where none has."""
+        fed = self.subscriptions.get((message.source, message.address), ())
+        return next((plan.name for plan in fed if plan.time is not None and plan.accepts(message)), "")
+
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""
         fed = self.subscriptions.get((message.source, message.address), ())

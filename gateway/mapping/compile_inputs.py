@@ -3,6 +3,7 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
+from gateway.config.addresses import path_of
 from gateway.config.schema_io import CONTENT, Counter, Entry, Input, OwnTime, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
@@ -10,7 +11,7 @@ from gateway.mapping.intervals import OwnerKind
 from gateway.mapping.output import EntryPlan, OutputPlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.templates import Pattern, Reference
-from gateway.mapping.values import capture_pattern, text
+from gateway.mapping.values import Number, capture_pattern, text
 from gateway.model import NO_LOOKUPS, Learned, Lookup, Lookups, Scalar
 
 AMOUNT = Reference("n")
@@ -91,7 +92,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
-    path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
+    path = (section.metric,) if section.metric else _path(section.field) if section.field else ()
     return InputPlan(
         name=name,
         source=section.source or "",
@@ -100,13 +101,13 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
             filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
         ),
         field=path,
-        time=tuple(section.time_field.split(".")) if section.time_field else None,
+        time=_path(section.time_field) if section.time_field else None,
         zone=scope.zone(section.time.zone, (*loc, "time", "zone")) if isinstance(section.time, OwnTime) else None,
         clock_offset=section.clock_offset,
         counter=counter,
         message=section.is_message,
         metric=section.metric is not None,
-        only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
+        only=tuple((_path(key), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
         ignores_uncertain=section.ignores_uncertain,
         fresh=section.fresh,
@@ -126,6 +127,14 @@ def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
     except ValueError as error:
         scope.fault((*loc, "capture"), f"'{section.capture}' {error}")
         return None
+
+
+def _path(text: str) -> tuple[str, ...]:
+    """The path of a field; of one that is wrong, which is said elsewhere, none."""
+    try:
+        return path_of(text)
+    except ValueError:
+        return ()
 
 
 def _only(section: Input) -> dict[str, list[str]]:
@@ -148,7 +157,7 @@ def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity,
         if section.event is not None:
             ids[section.source or "", section.address] = EVENT_IDENTITIES
         if section.id and section.topic is not None:
-            paths = (tuple(tuple(str(path).split(".")) for path in section.id),)
+            paths = (tuple(_path(str(path)) for path in section.id),)
             if ids.setdefault((section.source or "", section.topic), paths) != paths:
                 scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
     return ids
@@ -252,7 +261,7 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
 
 
 def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> EntryPlan:
-    name, *path = entry.count.split(".")
+    name, path = entry.amount
     section = scope.input(name, (*loc, "count"))
     if section is not None:
         _check_countable(scope, name, path, section, entry, loc)
@@ -279,16 +288,30 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
     each = 1 if is_tag_event else entry.each
     names = tuple(amount_names)
-    return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), names, each, entry.factor, entry.max)
+    factor = entry.factor if not isinstance(entry.factor, str) else _factor(scope, entry.factor, (*loc, "factor"))
+    return EntryPlan(place, name, path, tuple(fixed), tuple(filled), names, each, factor, entry.max)
 
 
-def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
+def _factor(scope: Scope, factor: str, loc: Loc) -> Number | Reference:
+    """The input, or the field of a message, by which an amount is multiplied."""
+    pattern = scope.pattern(factor, loc)
+    if pattern is not None and len(pattern.parts) == 1 and isinstance(pattern.parts[0], Reference):
+        return pattern.parts[0]
+    if pattern is not None:
+        scope.fault(loc, 'write a number, or one input or field that holds it: "{shot.cavities}"')
+    return 1
+
+
+def _check_countable(scope: Scope, name: str, path: tuple[str, ...], section: Input, entry: Entry, loc: Loc) -> None:
     """Whether there is anything to count in this input."""
     at = (*loc, "count")
     if section.counter is not None or section.edge is not None or section.trigger == "timestamp":
         kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
+        if isinstance(entry.factor, str) and section.counter is not None:
+            text = "a counter is compared with what Oden has, so its factor is a number: write one, or count messages"
+            scope.fault((*loc, "factor"), text)
         if entry.each is not None:
             scope.fault(
                 (*loc, "each"), f"\"{name}\" is {kind}, which says how many: write 'factor' for what one stands for"

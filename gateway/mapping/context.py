@@ -44,10 +44,13 @@ amount."""
 
 
 class Because(NamedTuple):
-    """Why something that was told is told otherwise: the message that came late, and what that means, in words."""
+    """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
+    input that it feeds, and by how many seconds it was late."""
 
     sample: Sample
     text: str
+    input: str
+    delay: float
 
 
 class Refused(NamedTuple):

@@ -22,6 +22,7 @@ MOST_SWINGING = 64
 
 
 def because_of(
+    plan: LinePlan,
     late: Sequence[tuple[Sample | Moment, float]],
     moves: Iterable[tuple[SumKey, Number]],
     name: Callable[[str], str],
@@ -36,12 +37,14 @@ def because_of(
     sample, said = max(_samples(late), key=lambda one: one[0].received - one[1], default=(None, 0.0))
     if kept is not None or sample is None:
         source, since, at = (kept.source, kept.since, kept.received) if kept is not None else ("", 0.0, 0.0)
-        sample = sample or Sample(source, "", None, at)
         heard = f"what {source} had kept since {_clock(since)} was read at {_clock(at)}"
+        sample, input_, delay = sample or Sample(source, "", None, at), "", 0.0
     else:
         others = f" and {len(late) - 1} others" if len(late) > 1 else ""
         heard = f"{sample.address} ({_clock(said)}){others} was heard at {_clock(sample.received)}"
-    return Because(sample, f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}")
+        input_, delay = plan.timed_by(sample), sample.received - said
+    text = f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}"
+    return Because(sample, text, input_, delay)
 
 
 def _samples(late: Iterable[tuple[Sample | Moment, float]]) -> Iterator[tuple[Sample, float]]:

@@ -134,6 +134,8 @@ class Step:
     """By the key of a record that corrects what was told, why it does."""
     refused: tuple[Refused, ...] = ()
     """Samples of which nothing could be used."""
+    delays: tuple[tuple[str, float], ...] = ()
+    """By how many seconds messages with times of their own came late, each with the input that it feeds."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)

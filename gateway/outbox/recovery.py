@@ -61,6 +61,9 @@ _OF_PRESENT = (
         "commit",
         "clock",
         "life",
+        "learned",
+        "left-open",
+        "other-life",
         "pause",
     ),
 )

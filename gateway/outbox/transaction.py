@@ -24,6 +24,9 @@ from gateway.outbox.entries import (
 from gateway.outbox.lanes import LANE, Lane, StoredRecord
 from gateway.record_kinds import kind_of
 
+OTHER_LIFE = "other-life"
+"""The row that says since when this life is, where it is another than that which left the rows."""
+
 
 class Committed(Protocol):
     """The outbox as the last transaction has left it: what the next one begins from."""
@@ -92,6 +95,12 @@ class Transaction:
             text = self._committed.row(f"interval/{key}")
             self.intervals[key] = INTERVAL.validate_json(text) if text else None
         return self.intervals[key]
+
+    def may_be_ended(self, interval: Interval) -> bool:
+        """Whether the interval was on when another life of the outbox began, so that an earlier one, or a person, may
+        have ended it at Oden since it is known here."""
+        since = self._committed.row(OTHER_LIFE)
+        return since is not None and interval.start < float(since) and interval.oden_id is not None
 
     def awaiting(self, key: str) -> list[int] | None:
         """The positions of parked records that wait for the record `key`; None where that is not awaited."""
