@@ -259,6 +259,11 @@ class UpdateInterval:
     """It says something else than what was told before."""
     withdraws: Annotated[bool, SPARED] = False
 
+    @property
+    def moves_end(self) -> bool:
+        """Whether it says another end than was told before."""
+        return self.corrects and self.end is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Output:

@@ -16,6 +16,7 @@ from gateway.delivery.changes import (
     asks,
     change_of,
     effect_of,
+    end_is_theirs,
     shown_metadata,
     still_to_write,
     vanished,
@@ -66,7 +67,11 @@ class Changing:
             await self._go_on(work, attempt, record, shown)
         elif attempt.looks + 1 >= MOST_UNSEEN and answer.status is not None:
             log.warning("change_sent_unseen", interval=record.interval, line=work.line, reason=outcome.reason)
-            await self._write(work, attempt, record, set_fields(record), {})
+            fields = set_fields(record)
+            if fields.keys() == {"end"}:
+                await settlement.persist(told.told_in_part, work, frozenset(), {}, looked=True)
+            else:
+                await self._write(work, attempt, record, fields, {})
         else:
             reason = outcome.reason or "Oden's answer to the search was not understood"
             await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
@@ -123,7 +128,7 @@ class Changing:
         if change.theirs:
             log.info("changed_by_others", interval=record.interval, line=work.line, fields=sorted(change.theirs))
         if not change.write:
-            await self._nothing_to_write(work, record, change)
+            await self._nothing_to_write(work, record, change, shown)
             return
         if settlement.is_hopeless(attempt):
             await self.refuse(work, settlement.given_up(attempt))
@@ -173,12 +178,19 @@ class Changing:
             self._settlement.note_told(record.interval)
             await self._settlement.persist(told.told_in_part, work, done, self._sent(attempt, record))
 
-    async def _nothing_to_write(self, work: Work, record: UpdateInterval, change: Change) -> None:
-        """Oden has it already, or somebody has changed it there."""
+    async def _nothing_to_write(
+        self, work: Work, record: UpdateInterval, change: Change, shown: Mapping[str, Any]
+    ) -> None:
+        """Oden has it already, or somebody has changed it there; the end is told by itself, unless they have changed
+        that."""
         fields = set_fields(record)
         done = frozenset(fields.keys() - {"end"})
         ours = {name: fields[name] for name in done - change.theirs}
-        await self._settlement.persist(told.told_in_part, work, done, ours)
+        before = work.interval.told if work.interval is not None else None
+        if record.moves_end and end_is_theirs(record, shown, before, self._settlement.learned.start_step):
+            log.info("changed_by_others", interval=record.interval, line=work.line, fields=["end"])
+            done |= {"end"}
+        await self._settlement.persist(told.told_in_part, work, done, ours, looked=True)
 
     def _sent(self, attempt: Attempt, record: UpdateInterval) -> Mapping[str, JsonValue]:
         """The fields of `record` that the attempt's request sets."""

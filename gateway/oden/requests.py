@@ -375,7 +375,7 @@ ROWS: Mapping[RecordKind, RecordRow] = {
         request=_set_interval,
         bulk=_update_intervals,
         bulk_endpoint=endpoints.INTERVALS_UPDATE,
-        can_share=lambda record: not record.metadata and not record.name,
+        can_share=lambda record: not record.metadata and not record.name and not record.moves_end,
         look_up=lambda records, line_id, interval_id: find_interval(records[0].type, line_id, id=interval_id or ""),
         is_there=answers.shows_update,
         confirmation=answers.confirmed_updates,

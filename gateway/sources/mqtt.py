@@ -69,15 +69,19 @@ class MqttSource(Source):
         clock: Clock,
         host: "SparkplugHost | None" = None,
         directory: Path | None = None,
+        *,
+        clean: bool = False,
     ) -> None:
-        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none."""
+        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none.
+        `clean`: each connection has a session of its own, at QoS 0, of which the broker keeps nothing."""
         super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
         self._host = host
         self._topics = dict.fromkeys(topics)
         self._had_session = False
         self._confirmation = Confirmation()
-        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())))
+        self._clean = clean
+        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())), 0 if clean else 1)
         self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
         self._file = FilterFile(directory, self._session)
         self._leaving: set[str] = set()
@@ -102,6 +106,7 @@ class MqttSource(Source):
             version=self._version,
             url=url,
             closed=self._closed(),
+            clean=self._clean,
         )
         stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))

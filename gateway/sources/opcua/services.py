@@ -140,20 +140,26 @@ async def _read_raw(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.Dat
     return list((await call(link, request, ua.ReadResponse)).Results or ())
 
 
-async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
-    """The values that are `wanted`, in their order. A value that makes an answer unreadable is found by halves, so that
-    it costs no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
-    return await in_chunks(limits, "read", wanted, partial(_read, link))
+async def read_each(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[ua.DataValue | str]:
+    """What is `wanted` as the library reads it, in its order, or why it cannot be read. A value that makes an answer
+    unreadable is found by halves, so that it costs no other its value. Raises UaStatusCodeError where the server
+    refuses to read at all."""
+    return await in_chunks(limits, "read", wanted, partial(_read_each, link))
 
 
-async def _read(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[Reading]:
+async def _read_each(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.DataValue | str]:
     try:
-        return list(map(reading, await _read_raw(link, wanted)))
+        return [*await _read_raw(link, wanted)]
     except ValueError:
         if len(wanted) == 1:
             return [UNREADABLE]
         middle = len(wanted) // 2
-        return [*await _read(link, wanted[:middle]), *await _read(link, wanted[middle:])]
+        return [*await _read_each(link, wanted[:middle]), *await _read_each(link, wanted[middle:])]
+
+
+async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
+    """The values that are `wanted`, in their order. Raises as `read_each`."""
+    return [each if isinstance(each, str) else reading(each) for each in await read_each(link, wanted, limits)]
 
 
 async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:

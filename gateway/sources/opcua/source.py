@@ -23,7 +23,7 @@ from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
-from gateway.sources.opcua.services import read_limits, transfer
+from gateway.sources.opcua.services import Link, read_limits, transfer
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.tags import Tag
@@ -62,6 +62,11 @@ class OpcuaSource(Source):
         """What was watched last."""
         self._told: dict[str, float] = {}
         """When what was told of each tag in sessions before was so."""
+
+    @property
+    def link(self) -> Link | None:
+        """The way to the server while a session stands, for questions beside what is watched."""
+        return self._connection if self.health.connected else None
 
     async def _serve(self, take: Take) -> NoReturn:
         self.health.concerns = self._connection.concerns(self._clock.now())
