@@ -71,6 +71,21 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a source has kept of the time from `since` on, in which it was not heard, as it turns out at `received`.
+
+    `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
+    addresses of which it has kept nothing, or not all: what it would have said of the others is all there.
+    """
+
+    source: str
+    received: float
+    since: float
+    moments: tuple[Moment, ...]
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """How a table learns: each message of `input` is a row, or more of one, by the field at `key`. The newest `keep`
     rows are kept."""

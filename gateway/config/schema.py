@@ -144,6 +144,12 @@ class OpcuaConfig(Section):
         description="How often all tags are read, in small requests spread over this time, to find those of which the "
         "server no longer tells; `off`: never.",
     )
+    history: Literal["auto", "off"] = Field(
+        "off",
+        description="Whether what changed while the gateway could not hear the server is read from its history "
+        "afterwards (`auto`), for the tags of which it keeps one, and put where it belongs. Lines with this source "
+        "then remember what they have heard, as those with messages that can come late do.",
+    )
     security: Annotated[str, Field(pattern=_SECURITY)] | None = Field(
         None,
         description="How the session is protected, as policy and mode: `Basic256Sha256/SignAndEncrypt`; policies are "
@@ -316,6 +322,15 @@ class Config(Section):
     outbox: OutboxConfig = OutboxConfig()
     status: Status = Status()
     log: Log = Log()
+
+    @property
+    def keepers(self) -> frozenset[str]:
+        """The sources that keep what they have to say while they are not heard, and are asked for it."""
+        return frozenset(
+            name
+            for name, source in self.sources.items()
+            if isinstance(source, OpcuaConfig) and source.history == "auto"
+        )
 
 
 class Template(Section):
