@@ -165,7 +165,7 @@ class Again:
         """The line with the messages in their places, and what is to be told because of that."""
         told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
-        facts.record_intervals(told, now, recorder, at)
+        facts.record_intervals(told, now, recorder, at, deletes=self.plan.deletes_withdrawn)
         stamps = dict(self.line.stamps)
         outputs = (self.line.state.output, self.line.state.batch_output)
         for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):

@@ -58,6 +58,8 @@ class LinePlan:
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
     0: none are."""
+    deletes_withdrawn: bool = False
+    """What was told and never was is to be deleted at Oden."""
     late_max: float = 28_800.0
     """While a source is not heard, samples are remembered since then, for so many seconds at most."""
     digest: str = ""
@@ -168,6 +170,7 @@ def compile_line(
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
         late=line.late,
+        deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
         keepers=keepers,
         digest=_digest(line, lookups, keepers),
