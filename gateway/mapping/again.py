@@ -48,7 +48,8 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
+    corrected = (entry.at_its_time for entry in trail[:since])
+    entries, last = yield from _stepped(plan, before, corrected, until if since < len(trail) else state.now)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)
@@ -106,7 +107,7 @@ class Again:
         self.before = after
         known = entries[base + 1 :]
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
-        self._steps = [*known]
+        self._steps = [entry.at_its_time for entry in known]
         self.numbered = line.numbered + len(late)
         for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
             entry = Entry(said, replace(sample, received=said), None, said, number=self.numbered - back)
