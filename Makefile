@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb package lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb package image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -70,6 +70,12 @@ deb: ## build a Debian package for this machine's Python into dist/
 
 package: deb ## try the Debian package on a bare Debian that it boots: install, reload, upgrade, purge
 	@packaging/try
+
+image: ## build the container image without a container engine, and try it as the compose file runs it
+	@packaging/image
+
+offline: ## gather what an installation without a network needs, with an SBOM, into dist/; ARCH=aarch64 PYTHON=3.13 for another machine
+	@packaging/offline $(if $(ARCH),$(ARCH) $(PYTHON))
 
 lock: ## write the lock files anew; UPGRADE=1 also takes newer versions
 	@.ci/lock

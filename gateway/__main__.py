@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gateway.build import described
 from gateway.cli import (
+    browse,
     call,
     check,
     clock,
@@ -15,11 +16,13 @@ from gateway.cli import (
     outbox,
     pki,
     record,
+    rejects,
     replay,
     run,
     schema,
     simulate,
     support_bundle,
+    tail,
 )
 from gateway.errors import ConfigError, GatewayError
 
@@ -36,10 +39,13 @@ def command_line() -> argparse.ArgumentParser:
     for group in (
         run,
         check,
+        browse,
+        tail,
         record,
         replay,
         explain,
         outbox,
+        rejects,
         clock,
         pki,
         call,

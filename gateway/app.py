@@ -10,23 +10,23 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import structlog
 
 from gateway import clock_control, control, ntp
 from gateway.build import described
-from gateway.children import EDGES, SOURCES, core_child, edge_child, source_child
-from gateway.clock import AnchoredClock, Clock
+from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
+from gateway.clock import AnchoredClock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
-from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
-from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
+from gateway.config.schema import MAX_RATE, Config
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
+from gateway.live import control_handlers as live_handlers
+from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
 from gateway.model import Record
@@ -37,6 +37,7 @@ from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
 from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.recollection import recollect
@@ -103,7 +104,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), rest_until=self._clock.now() + config.oden.settle),
+                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
             )
         )
         await self._chronicle.load()
@@ -117,8 +118,8 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        rest_until = self._clock.now() + config.oden.settle
-                        await self._outbox(begin_life, self._life(), rest_until, is_other=True)
+                        now, settle = self._clock.now(), config.oden.settle
+                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -151,6 +152,7 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
+        self._rejects = RejectHandlers(outbox, lambda number, reject: intake.replay(self._sources, number, reject))
         handlers = self._handlers = ControlHandlers(
             outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory
         )
@@ -227,6 +229,7 @@ class App:
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
+        await self._rejects.replay_wanted()
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -303,6 +306,7 @@ class App:
             in_order=config.outbox.backlog == "in_order",
             ends=config.outbox.ends,
             updates=config.outbox.updates,
+            oden=config.oden.url,
         )
         lines = {line.key: LineRef(line.factory, line.line, line.id) for line in config.lines}
         may_send = self._clock_watch.may_send
@@ -341,6 +345,10 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command in live_handlers.COMMANDS:
+                return live_handlers.answer(command, question, self._present, self._clock)
+            if command.startswith(REJECTS):
+                return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
                 return explain_handlers.answer(self._intake.provenance, question)
             if command == STATUS:
@@ -350,46 +358,12 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _present(self) -> Present:
+        return Present(self._loaded.config, self._plans, self._sources, lambda key: self._intake.state(key).inputs)
+
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
         of_page = self._page_conditions(self._clock.now())
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions(), *of_page)
-
-
-def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
-) -> dict[str, Source]:
-    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
-    addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
-    devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
-    for plan in plans:
-        for (source, address), inputs in plan.subscriptions.items():
-            if inputs[0].metric:
-                device = address.removeprefix(f"{SPARKPLUG}/")
-                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
-            else:
-                addresses[source][address] = None
-    sources: dict[str, Source] = {}
-    for name, section in config.sources.items():
-        # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
-        if isinstance(section, OpcuaConfig):
-            from gateway.sources.opcua.channel import Channel
-            from gateway.sources.opcua.session_key import key_file
-            from gateway.sources.opcua.source import OpcuaSource as Opcua
-            from gateway.sources.opcua.tags import tags_of
-
-            channel = Channel(section, key_file(runtime, name))
-            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
-        else:
-            from gateway.sources.mqtt import MqttSource as Mqtt
-
-            host = None
-            if devices[name]:
-                from gateway.sources.sparkplug import SparkplugHost
-
-                host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
-    return sources

@@ -4,18 +4,19 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from gateway.kept_rejects import payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
-from gateway.mapping.line import Step
+from gateway.mapping.line import Step, Tick, step
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Sample
+from gateway.model import Contact, Moment, Notice, Record, Reject, Sample
 from gateway.repeats import BatchRepeats
-from gateway.sources.base import Arrival
+from gateway.sources.base import Arrival, Replay
 
 T = TypeVar("T")
 
@@ -59,25 +60,50 @@ class Batch:
     unmatched: Counter[tuple[str, str]] = field(default_factory=Counter)
     redelivered: int = 0
     repeated: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    replayed: dict[int, Reject | None] = field(default_factory=dict)
+    """By its number in the store, what is still wrong with a message that was to be taken once more; None: nothing."""
+
+    _last_refused: Sample | None = None
 
     def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
         self.lines[line] = after
-        if result.records:
+        if result.records or result.delays:
             self.steps.append((line, result, event))
             self.records += result.records
         self.notices += result.notices
+        for sample, text in result.refused:
+            self._refuse(line, sample, text)
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
     ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
-        """What an arrival says, and to which lines."""
+        """What an arrival says, and to which lines: one that is replayed to those that could not use it then."""
         for contact in arrival.contacts:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
                     yield plan, contact
         for moment in arrival.moments:
-            yield from self._parts(moment, routes)
+            for plan, event in self._parts(moment, routes, is_replay=arrival.replay is not None):
+                if arrival.replay is None or not arrival.replay.reject.lines or plan.key in arrival.replay.reject.lines:
+                    yield plan, event
+
+    def takes_again(self, replay: Replay, plan: LinePlan, line: Feed, event: Event) -> bool:
+        """Whether a line can use something of `event` now, which is replayed; else it stays in the store."""
+        known = self.replayed.get(replay.number)
+        refused = () if isinstance(event, Contact | Tick) else step(plan, line.state, event).refused
+        for _, text in refused:
+            lines = known.lines if known is not None else ()
+            known = replace(replay.reject, reason=text, lines=(*lines, plan.key))
+        self.replayed[replay.number] = known
+        return not refused
+
+    def conclude(self, replay: Replay) -> None:
+        """Every line has seen what is replayed; where none has, it stays in the store."""
+        reads = "the line reads" if replay.reject.lines else "an input reads"
+        text = f"nothing takes it: {reads} no such topic any more, or only of other messages"
+        self.replayed.setdefault(replay.number, replace(replay.reject, reason=text))
 
     def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
         """Give notice of what a line could not take, because of a fault of our own."""
@@ -85,8 +111,22 @@ class Batch:
         source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
         text = f"line {plan.key}: internal error: {type(error).__name__}"
         self.notices.append(Notice("reject", now, source, address, text))
+        if isinstance(sample, Sample):
+            self._refuse(plan.key, sample, text)
 
-    def _parts(self, moment: Moment, routes: Routes) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+    def _refuse(self, line: str, sample: Sample, text: str) -> None:
+        """Nothing of a sample could be used by a line, nor maybe by others."""
+        if self.rejects and self._last_refused is sample:
+            last = self.rejects[-1]
+            self.rejects[-1] = replace(last, lines=(*last.lines, line))
+            return
+        self._last_refused = sample
+        payload = payload_of(sample.value)
+        self.rejects.append(
+            Reject(sample.source, sample.address, payload, sample.received, text, (line,), sample.retained)
+        )
+
+    def _parts(self, moment: Moment, routes: Routes, *, is_replay: bool) -> Iterator[tuple[LinePlan, Sample | Moment]]:
         """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
@@ -95,7 +135,7 @@ class Batch:
             if not is_taken(routes.get(address, ()), sample):
                 self.unmatched[address] += 1
             for plan in routes.get(address, ()):
-                if self.repeats.is_repeat(plan, sample):
+                if not is_replay and self.repeats.is_repeat(plan, sample):
                     self.repeated += 1
                 else:
                     parts.setdefault(plan.key, (plan, []))[1].append(sample)

@@ -16,14 +16,16 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
 from gateway.fewer_notices import fewer
 from gateway.horizon import Horizon
+from gateway.kept_rejects import Allowance
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
-from gateway.model import Notice, Record
+from gateway.model import Notice, Record, Reject
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.repeats import Ask, Repeats
@@ -31,6 +33,7 @@ from gateway.sources.base import Arrival
 
 MESSAGE_WRITE = 1.0
 STATE_WRITE = 5.0
+NOTHING_REPLAYED: Mapping[int, Reject | None] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -71,6 +74,11 @@ class Committer:
         self._records: list[Record] = []
         self._notices: list[Notice] = []
         self._moved: dict[str, Feed] = {}
+        self._allowance = Allowance()
+        self._rejects: list[Reject] = []
+        self._replayed: dict[int, Reject | None] = {}
+        self._left_out = 0
+        """Messages that could not be used and are not kept."""
         self._done: list[Callable[[], None]] = []
         self._at_once = False
         self._written_at = clock.monotonic()
@@ -103,11 +111,14 @@ class Committer:
         moved: Mapping[str, Feed],
         records: Sequence[Record],
         notices: Sequence[Notice],
+        rejects: Sequence[Reject] = (),
+        replayed: Mapping[int, Reject | None] = NOTHING_REPLAYED,
         *,
         at_once: bool,
     ) -> None:
-        """Take over what `arrivals`, and time, have come to: lines that moved, records and notices. What is neither
-        stored nor moves anything is acknowledged with what it may have come after."""
+        """Take over what `arrivals`, and time, have come to: lines that moved, records and notices, messages that could
+        not be used and those that were taken once more. What is neither stored nor moves anything is acknowledged with
+        what it may have come after."""
         for arrival in arrivals:
             if arrival.done is not None:
                 self._done.append(arrival.done)
@@ -116,8 +127,15 @@ class Committer:
         self._moved.update(moved)
         self._records += records
         self._notices += notices
-        self._at_once |= at_once or bool(records) or bool(notices)
-        if not self._moved and not self._waiting():
+        for reject in rejects:
+            if self._allowance.admits(reject, self._clock.monotonic()):
+                self._rejects.append(reject)
+            else:
+                self._left_out += 1
+        self._replayed.update(replayed)
+        kept = bool(self._rejects) or bool(self._replayed)
+        self._at_once |= at_once or bool(records) or bool(notices) or kept
+        if not self._moved and not kept and not self._waiting():
             if self._under_way is not None:
                 self._under_way.done += self._done
             else:
@@ -196,10 +214,14 @@ class Committer:
             heard=heard.row,
             trails=heard.beginnings,
             heard_since=heard.since,
+            rejects=tuple(self._rejects),
+            replayed=self._replayed,
+            rejects_left_out=self._left_out,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)
         self._records, self._notices, self._moved, self._done = [], [], {}, []
+        self._rejects, self._replayed, self._left_out = [], {}, 0
         self._at_once, self._written_at = False, self._clock.monotonic()
         return under_way
 

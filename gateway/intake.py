@@ -24,16 +24,17 @@ from gateway.errors import OutboxError
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record
+from gateway.model import Contact, Moment, Notice, Record, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
-from gateway.sources.base import Arrival
+from gateway.sources.base import Arrival, Replay, Source, replayed
 
 log = structlog.get_logger()
 
@@ -96,6 +97,7 @@ class Intake:
         self._resting: dict[str, float] = {}
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
+        self.lateness = LatenessLog()
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
@@ -129,6 +131,13 @@ class Intake:
         self._queued += arrival.size
         self._idle.clear()
         self._poke.set()
+
+    async def replay(self, sources: Mapping[str, Source], number: int, reject: Reject) -> None:
+        """Take a message once more out of the store of those that could not be used; returns once what has come of it
+        is stored. Raises SourceError where its source still cannot read it."""
+        arrival, stored = replayed(sources, Replay(number, reject), self._clock.now()), asyncio.Event()
+        await self.take(replace(arrival, done=stored.set))
+        await stored.wait()
 
     async def close(self, longest: float) -> None:
         """Take nothing more, and wait until what was taken is stored and acknowledged, for `longest` seconds at most.
@@ -258,7 +267,8 @@ class Intake:
         self._gathered = []
         self._lines.update(batch.lines)
         self._repeats.take_over(batch.repeats)
-        self._committer.take_over(batch.taken, batch.lines, batch.records, batch.notices, at_once=batch.repeats.begun)
+        told = batch.records, batch.notices, batch.rejects, batch.replayed
+        self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         self._count(batch)
         await self._committer.commit(all_=self._stopping or self._closed)
         if not self._queue and self._committer.is_idle:
@@ -289,6 +299,7 @@ class Intake:
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
+            self.lateness.add(line, result)
             for record in result.records:
                 log.debug("record_made", record=record.key, kind=record.kind, line=line, **_because(event))
 
@@ -299,6 +310,7 @@ class Intake:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
+            batch.rejects += arrival.rejects
             verdict = batch.repeats.verdict(arrival)
             if verdict != "twice":
                 batch.taken.append(arrival)
@@ -306,7 +318,10 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                await self._step(plan, event, batch)
+                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                    await self._step(plan, event, batch)
+            if arrival.replay is not None:
+                batch.conclude(arrival.replay)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
         for plan, timer in self._due(batch.lines):
@@ -314,9 +329,13 @@ class Intake:
                 await self._step(plan, Tick(now), batch)
         return batch
 
+    def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
+        """What is remembered of a line so far."""
+        return batch.lines.get(plan.key, self._lines[plan.key])
+
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
-        before = batch.lines.get(plan.key, self._lines[plan.key])
+        before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
                 before, result = await in_slices(prepared(plan, before, event))

@@ -100,13 +100,14 @@ Lookups = Mapping[str, Lookup]
 NO_LOOKUPS: Lookups = MappingProxyType({})
 
 
-NoticeKind = Literal["gap", "reject", "loss", "time"]
+NoticeKind = Literal["gap", "reject", "loss", "time", "oden"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, or a time that
-    could not be used, so that the time of arrival counts.
+    """Something a person should know about data: a gap in it, a payload that could not be used, a loss, a time that
+    could not be used, so that the time of arrival counts, or what others, or an earlier life of the gateway, have done
+    at Oden.
 
     Notices are stored with the records of the same commit, the newest ones are kept, all are counted. One may stand for
     `count` that say the same.
@@ -120,6 +121,63 @@ class Notice:
     count: int = 1
 
 
+SPARED = Field(exclude_if=lambda value: not value)
+"""Of a field that came later than its row: it is written only where it says something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A message, or a tag's value, of which nothing could be used; `payload` is all of it.
+
+    It came at `at` on the gateway's clock. `reason` says what is wrong with it; `lines` are the keys of those that
+    could not use it; none, where the source itself could not read it.
+    """
+
+    source: str
+    address: str
+    payload: bytes
+    at: float
+    reason: str
+    lines: tuple[str, ...] = ()
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReject:
+    """What is known of a message in the store, as `Reject` has it; `size` is the bytes of its payload.
+
+    `encoded`: the payload is no UTF-8, and stored as base 64. `wanted`: it is to be replayed when the gateway starts.
+    """
+
+    number: int
+    at: float
+    source: str
+    address: str
+    reason: str
+    size: int
+    lines: Annotated[tuple[str, ...], SPARED] = ()
+    retained: Annotated[bool, SPARED] = False
+    encoded: Annotated[bool, SPARED] = False
+    wanted: Annotated[bool, SPARED] = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRejects:
+    """What there is of messages that could not be used and are kept (`rejects`): the `number` of them and their
+    `bytes`; none has a number below `first`, and `next` is that of the next. `dropped` had to make room for newer ones,
+    `left_out` were too many in a short time to be kept."""
+
+    next: int = 1
+    first: int = 1
+    number: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    left_out: int = 0
+
+
+NONE_KEPT = KeptRejects()
+
+
 IntervalType = str
 """The name of an interval type at Oden: RUN, BATCH, STATE, or one that the factory has made itself."""
 
@@ -131,9 +189,6 @@ Metadata = Annotated[Mapping[str, JsonValue], Field(alias="details")]
 
 STORED = ConfigDict(serialize_by_alias=True)
 """For classes of which a stored name differs from that of the field."""
-
-SPARED = Field(exclude_if=lambda value: not value)
-"""Of a field that came later than its row: it is written only where it says something."""
 
 
 @dataclass(frozen=True, slots=True)

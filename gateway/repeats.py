@@ -127,14 +127,16 @@ class BatchRepeats:
     def is_repeat(self, plan: LinePlan, sample: Sample) -> bool:
         """Whether a message with the id of this one has come before; from now on it has. What the broker had kept says
         nothing new anyway."""
-        paths = plan.ids.get((sample.source, sample.address))
-        if not paths or sample.retained or sample.quality == "bad":
+        identities = plan.ids.get((sample.source, sample.address), ())
+        if sample.retained or sample.quality == "bad":
             return False
-        values = [scalar(find(sample.value, path)) for path in paths]
-        if None in values:
-            return False
-        id_ = digest(plan.key, sample.address, [text(value) for value in values])
-        return self.new_ids.is_known(sample.source, id_)
+        known = False
+        for paths in identities:
+            values = [scalar(find(sample.value, path)) for path in paths]
+            if None not in values:
+                id_ = digest(plan.key, sample.address, [text(value) for value in values])
+                known |= self.new_ids.is_known(sample.source, id_)
+        return known
 
     def _session(self, name: str) -> Session:
         if name not in self.sessions:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
+from gateway.config.schema_io import Input
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.compile import LinePlan, compile_line
@@ -697,3 +699,30 @@ async def test_p13_a_process_that_was_stopped_lets_nothing_run_out(tmp_path: Pat
         back = tuple(Contact(source, rig.clock.now(), "back", rig.clock.now()) for source in ("plc", "floor"))
         await intake.take(Arrival("", contacts=back))
         await until(lambda: not intake.state(TIMED.key).lost)
+
+
+async def test_p2_an_event_that_is_told_once_more_counts_once(tmp_path: Path) -> None:
+    """By its id or, of a condition, by what it says, in one batch and over lives. What is new counts."""
+    scrap = {"source": "plc", "event": "ns=2;s=Press", "type": "ns=2;i=7", "fields": {"qty": "2:Rejects"}}
+    inputs = {**LINE.inputs, "scrap": Input.model_validate(scrap)}
+    plan = compile_line(LINE.model_copy(update={"inputs": inputs}), ("lines", 0))
+    repeated: list[int] = []
+    told = [
+        [("e1", None), ("e1", None), ("e2", "hot"), ("e3", "hot"), (None, None)],
+        [("e1", None), ("e4", "hot"), ("e5", "cold"), (None, None)],
+    ]
+    for events in told:
+        rig = Rig(tmp_path, plan)
+        async with rig.running() as intake:
+            await intake.take(rig.message("order", {"number": "A1"}, 1))
+            for number, (event, content) in enumerate(events):
+                value = {"EventId": event, "Content": content, "qty": 1}
+                sample = Sample("plc", "ns=2;s=Press [ns=2;i=7]", value, rig.clock.now())
+                done = partial(rig.acked.append, 100 + number)
+                await intake.take(Arrival("plc", (Moment((sample,)),), done=done))
+            await until(lambda rig=rig, events=events: len(rig.acked) > len(events))  # type: ignore[misc]
+            repeated.append(intake.health.repeated)
+            async with asyncio.timeout(PATIENCE):
+                while sum([await rig.scrap(place) for place in range(5)]) < (3, 5)[len(repeated) - 1]:
+                    await asyncio.sleep(0.02)
+    assert repeated == [2, 2]

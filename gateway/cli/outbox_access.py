@@ -11,11 +11,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from gateway.cli.startup import read_config
 from gateway.config.schema_process import OutboxConfig
 from gateway.errors import OutboxError
-from gateway.outbox.control_handlers import QUESTION, ControlHandlers, Question
+from gateway.outbox.control_handlers import ControlHandlers, Question
 from gateway.outbox.life import LifeMark, keep_life
+from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
+from gateway.outbox.reject_handlers import Question as RejectQuestion
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
 
@@ -23,15 +27,18 @@ Item = dict[str, Any]
 
 
 def ask(
-    arguments: argparse.Namespace, command: str, question: Question, use: Callable[[Item], None] | None = None
+    arguments: argparse.Namespace,
+    command: str,
+    question: Question | RejectQuestion,
+    use: Callable[[Item], None] | None = None,
 ) -> list[Item]:
     """The answer to `question`: as a list or, with `use`, item by item to that function."""
     config = read_config(arguments.config, os.environ)[0].config.outbox
-    question = replace(question, by=_who())
+    asked = TypeAdapter(type(question)).dump_python(replace(question, by=_who()), mode="json")
     items: list[Item] = []
 
     async def run() -> None:
-        async with aclosing(_answer(config, command, QUESTION.dump_python(question, mode="json"))) as answer:
+        async with aclosing(_answer(config, command, asked)) as answer:
             async for item in answer:
                 (use or items.append)(item)
 
@@ -62,7 +69,11 @@ async def _answer(config: OutboxConfig, command: str, question: object) -> Async
     outbox = OutboxThread()
     await outbox.open(lambda: _open(config, control.runtime_directory()))
     try:
-        async for item in ControlHandlers(outbox, live=False, directory=config.directory).answer(command, question):
+        if command.startswith(REJECTS):
+            answer = RejectHandlers(outbox).answer(command, question)
+        else:
+            answer = ControlHandlers(outbox, live=False, directory=config.directory).answer(command, question)
+        async for item in answer:
             yield item
     finally:
         await outbox.close()

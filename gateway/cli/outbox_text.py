@@ -172,6 +172,8 @@ class Figures:
     bytes_per_hour: float | None
     room: int
     hours: float | None
+    at_oden: Sequence[str] = ()
+    """What was found at Oden that was not told from here, the newest first."""
 
 
 def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figures:
@@ -208,6 +210,7 @@ def compute_figures(answer: Mapping[str, Any], rate: float, room: int) -> Figure
         bytes_per_hour,
         room,
         max(0, room) / bytes_per_hour if bytes_per_hour else None,
+        tuple(answer.get("at_oden", ())),
     )
 
 
@@ -236,3 +239,7 @@ def stats(figures: Figures) -> Iterator[str]:
         yield f"{'LINE':{width}}" + "".join(f"{name.upper():>9}" for name in columns)
         for line, counts in figures.lines.items():
             yield f"{line[:width]:{width}}" + "".join(f"{counts.get(name, 0):>9}" for name in columns)
+    if figures.at_oden:
+        yield ""
+        yield "Found at Oden, and not told from here (the newest first):"
+        yield from (f"  {text}" for text in figures.at_oden)

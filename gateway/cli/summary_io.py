@@ -95,8 +95,8 @@ def event(line: Line, name: str) -> str:
     given = line.inputs[name]
     if given.edge is not None:
         return f"event of {name}"
-    if given.topic is not None:
-        return f"message of {name}"
+    if given.has_fields:
+        return f"message of {name}" if given.topic is not None else f"event {name}"
     if given.trigger == "timestamp":
         return f"writing of {name}"
     return f"change of {name} to something other than 0, false and empty"
@@ -109,6 +109,10 @@ def _origin(given: Input) -> str:
         return f"the number that stands in {listed(given.words)}, {given.word_bits} bits each"
     if given.stale is not None:
         return f"true while {given.stale} is quiet"
+    if given.event is not None:
+        value = f"the field {given.field} of each event" if given.field else "each event"
+        kind = f" and of type {given.type}" if given.type is not None else ""
+        return " ".join(filter(None, (f"{value} of {given.event} of {given.source}{kind}", accepted_messages(given))))
     if given.node is not None:
         part = f"the field {given.field} of " if given.field else ""
         return f"{part}the tag {given.address} of {given.source}"
@@ -191,7 +195,7 @@ def output(line: Line) -> Iterator[str]:
 
 
 def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
-    name, *path = entry.count.split(".")
+    name, path = entry.amount
     source = line.inputs[name]
     amount = entry.count
     if path:
@@ -202,7 +206,8 @@ def _entry(line: Line, entry: Entry, given: ScrapYield) -> Iterator[str]:
         amount = f"{entry.count}, counted in {source.counter.unit},"
     elif source.counter is None and entry.each is not None:
         amount = f"{entry.count}, {entry.each:g} for each message,"
-    times = f" times {entry.factor:g}" if entry.factor != 1 else ""
+    factor = entry.factor if isinstance(entry.factor, str) else f"{entry.factor:g}"
+    times = f" times {factor}" if entry.factor != 1 else ""
     yield f"While a {entry.of} is on, {amount} is sent{times} every {span(given.every)} as {pairs(entry.raw_data)}."
     if entry.min:
         yield f"Less than {entry.min:g} of {entry.count} waits for the next time."

@@ -1,4 +1,5 @@
-"""Addresses as the configuration writes them: OPC UA node ids (Part 6, 5.1.12) and Sparkplug devices (3.0.0, 4.1)."""
+"""Addresses as the configuration writes them: OPC UA node ids (Part 6, 5.1.12), Sparkplug devices (3.0.0, 4.1), and
+fields of messages."""
 
 import base64
 import binascii
@@ -35,6 +36,26 @@ def parse_node_id(text: str) -> NodeAddress:
     return NodeAddress(_namespace(match["uri"], match["index"]), _identifier(match["kind"], match["identifier"]))
 
 
+def node_text(address: NodeAddress) -> str:
+    """The node id as the configuration writes it; `parse_node_id` reads it back."""
+    match address.identifier:
+        case int(number):
+            identifier = f"i={number}"
+        case UUID() as guid:
+            identifier = f"g={guid}"
+        case bytes(data):
+            identifier = f"b={base64.b64encode(data).decode()}"
+        case text:
+            identifier = f"s={text}"
+    if isinstance(address.namespace, str):
+        return f"nsu={_escaped_uri(address.namespace)};{identifier}"
+    return f"ns={address.namespace};{identifier}" if address.namespace else identifier
+
+
+def _escaped_uri(uri: str) -> str:
+    return uri.replace("%", "%25").replace(";", "%3B")
+
+
 def tag_address(node: str, index: str | None) -> str:
     """The address in the samples of a tag, or of the part `index` of its value. No node id ends like that."""
     return node if index is None else f"{node} [{index}]"
@@ -60,20 +81,80 @@ def parse_place(text: str) -> NodeAddress | BrowsePath:
 
     In a path, `&` stands before a `/`, `:` or `&` that is part of a name.
     """
-    if not text.startswith("/"):
-        return parse_node_id(text)
+    return _browse_path(text, 1, _EXAMPLE_PATH) if text.startswith("/") else parse_node_id(text)
+
+
+def _browse_path(text: str, at: int, example: str) -> BrowsePath:
+    """The names in `text` from the character `at` on."""
     steps: list[tuple[str | int, str]] = []
-    at = 1
+    goes_on = False
     while at < len(text):
         step = _STEP.match(text, at)
         if step is None:
-            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {_EXAMPLE_PATH}")
+            raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {example}")
         name = re.sub(r"&(.)", r"\1", step["name"], flags=re.DOTALL)
         steps.append((_namespace(step["uri"], step["index"]), name))
-        at = step.end()
-    if not steps or text.endswith("/"):
-        raise ValueError(f"'{text}' ends without a name: {_EXAMPLE_PATH}")
+        at, goes_on = step.end(), step.end() > step.end("name")
+    if not steps or goes_on:
+        raise ValueError(f"'{text}' ends without a name: {example}")
     return BrowsePath(tuple(steps))
+
+
+def path_text(path: BrowsePath) -> str | None:
+    """The browse path as the configuration writes it, which `parse_place` reads back; None where it cannot be written:
+    a name is empty."""
+    if not path.steps or not all(name for _, name in path.steps):
+        return None
+    return "".join(f"/{_step_text(namespace, name)}" for namespace, name in path.steps)
+
+
+def _step_text(namespace: str | int, name: str) -> str:
+    escaped = re.sub(r"([&/:])", r"&\1", name)
+    if re.match(r"nsu?=", escaped):
+        escaped = f"&{escaped}"
+    if isinstance(namespace, str):
+        return f"nsu={_escaped_uri(namespace)};{escaped}"
+    return f"{namespace}:{escaped}" if namespace else escaped
+
+
+EVENT_TYPES = {
+    "BaseEventType": 2041,
+    "ProgressEventType": 11436,
+    "ConditionType": 2782,
+    "AcknowledgeableConditionType": 2881,
+    "AlarmConditionType": 2915,
+    "DiscreteAlarmType": 10523,
+    "OffNormalAlarmType": 10637,
+    "SystemOffNormalAlarmType": 11753,
+    "TripAlarmType": 10751,
+    "LimitAlarmType": 2955,
+    "ExclusiveLimitAlarmType": 9341,
+    "NonExclusiveLimitAlarmType": 9906,
+}
+"""Types of events of the standard that can be written by their names (Part 5, 6.4; Part 9, 5)."""
+
+
+def parse_event_type(text: str) -> NodeAddress | BrowsePath:
+    """Where a type of events is: by the name of one of the standard's, or as a tag. ValueError as `parse_place`."""
+    number = EVENT_TYPES.get(text)
+    if number is not None:
+        return NodeAddress(0, number)
+    if re.fullmatch(r"\w+", text) is not None:
+        raise ValueError(f"'{text}' is none of {', '.join(EVENT_TYPES)}: of another type {_EXAMPLE}")
+    return parse_place(text)
+
+
+def parse_event_field(text: str) -> BrowsePath:
+    """Where a field of events is, from their type on. ValueError says what is wrong and what would be right."""
+    example = "write browse names with their namespaces, such as 2:JobName or 2:Job/2:Name"
+    if text.startswith("/"):
+        raise ValueError(f"'{text}' begins at the root, and a field at the event's type: {example}")
+    return _browse_path(text, 0, example)
+
+
+def event_address(notifier: str, type_: str | None) -> str:
+    """The address in the samples of events of `type_` that the node `notifier` tells of. No node id ends like that."""
+    return f"{notifier} [{type_ or 'BaseEventType'}]"
 
 
 _SLIP_OF_URI = re.compile(
@@ -177,3 +258,36 @@ def parse_device(text: str) -> DeviceAddress:
     if any(sign in text for sign in "+#\0"):
         raise ValueError(f"'{text}' is not a device: '+' and '#' cannot stand in its names")
     return DeviceAddress(*parts)
+
+
+SUM = "[sum]"
+"""The first part of a path that is a sum."""
+_FIELD = re.compile(r"(.*?)((?:\[-?\d{1,6}\])*)", re.DOTALL)
+_SUM = re.compile(r"sum\((.*)\)", re.DOTALL)
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """The way to a field of a message: names with dots between them; `rejects[2]` is an element of an array, counted
+    from 0, or from the end as `[-1]`; `sum(rejects)`, `sum(rejects.qty)` the sum of all. ValueError says what is wrong.
+
+    An element is the part `[2]` of the path, a sum begins with the part SUM.
+    """
+    whole = _SUM.fullmatch(text)
+    if whole is not None:
+        return (SUM, *path_of(whole[1]))
+    parts: list[str] = []
+    for name in text.split("."):
+        match = _FIELD.fullmatch(name)
+        if match is None or not name:
+            example = "order.number, rejects[2], sum(rejects)"
+            raise ValueError(f"write the name of a field, with single dots between nested ones: {example}")
+        parts += [match[1]] if match[1] else []
+        parts += re.findall(r"\[[^\]]*\]", match[2])
+    return tuple(parts)
+
+
+def written_path(path: tuple[str, ...]) -> str:
+    """The path as the configuration writes it; also one with a name before it that is not part of the message."""
+    name, *rest = [part for part in path if part != SUM]
+    text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
+    return f"sum({text})" if SUM in path else text

@@ -5,13 +5,13 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import ssl
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import SPARKPLUG, parse_device, parse_place
+from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place, path_of
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
-from gateway.config.schema_io import OPCUA_KEYS, WATCHED_BY, Input
+from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
 from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
@@ -47,7 +47,7 @@ def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     seen: dict[tuple[str | None, str], tuple[str, Input]] = {}
     for index, line in enumerate(lines):
         for name, given in line.inputs.items():
-            if given.node is None:
+            if given.node is None and given.event is None:
                 continue
             first, other = seen.setdefault((given.source, given.address), (name, given))
             for key in (*WATCHED_BY, "enumeration"):
@@ -58,6 +58,10 @@ def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                         f"{where}, with another '{key}': the server watches a tag in one way, so write the same",
                         at_key=True,
                     )
+            for field in given.fields.keys() & other.fields.keys():
+                if given.fields[field] != other.fields[field]:
+                    text = f"{quoted(first)} names another field of these events so: choose another name"
+                    yield ConfigFault(("lines", index, "inputs", name, "fields", field), text, at_key=True)
 
 
 def _addresses(config: Config) -> Iterator[ConfigFault]:
@@ -227,6 +231,12 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
 
 
 def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
+    if given.event is not None:
+        yield from _event_input(given, given.event, loc)
+        return
+    for key in ("type", "fields"):
+        if key in given.model_fields_set:
+            yield ConfigFault((*loc, key), f"'{key}' belongs to 'event': of which node are events meant?")
     yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "only", "id", "time", "device", "metric"))
     if given.node is not None:
         try:
@@ -240,6 +250,37 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     if counted is not None and given.trigger == "timestamp":
         text = f"'{counted}' sees changes, and a value that is written again is none: remove one of the two"
         yield ConfigFault((*loc, "trigger"), text)
+
+
+def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]:
+    for key in ("node", "index", "enumeration", "uncertain", "sampling", "deadband", "trigger"):
+        if key in given.model_fields_set:
+            yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'event'; remove it")
+    yield from _foreign(given, loc, "OPC UA", ("topic", "id", "device", "metric"))
+    places: list[tuple[Loc, Callable[[str], object], str]] = [((*loc, "event"), parse_place, notifier)]
+    if given.type is not None:
+        places.append(((*loc, "type"), parse_event_type, given.type))
+    elif given.fields:
+        yield ConfigFault((*loc, "fields"), "fields are those of a type of events: write 'type' as well", at_key=True)
+    for name, field in given.fields.items():
+        at: Loc = (*loc, "fields", name)
+        if name in (*EVENT_FIELDS, CONTENT):
+            yield ConfigFault(at, f"'{name}' is a field that each event has: choose another name", at_key=True)
+        if isinstance(field, str):
+            places.append((at, parse_event_field, field))
+        else:
+            places.append(((*at, "path"), parse_event_field, field.path))
+    for at, parse, text in places:
+        try:
+            parse(text)
+        except ValueError as error:
+            yield ConfigFault(at, str(error))
+    known = (*EVENT_FIELDS, *given.fields)
+    named = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
+    for at, path in [*named, *(((*loc, "only", path), path) for path in given.only)]:
+        name = (path or "").partition(".")[0]
+        if path is not None and name not in known:
+            yield ConfigFault(at, f"the event has no field '{name}': name it under 'fields'{suggestion(name, known)}")
 
 
 def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
@@ -273,8 +314,10 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
     for at, path in paths:
-        if path is not None and not all(path.split(".")):
-            yield ConfigFault(at, "write the name of a field, with single dots between nested ones: order.number")
+        try:
+            path_of(path or "all")
+        except ValueError as error:
+            yield ConfigFault(at, str(error))
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:

@@ -12,7 +12,7 @@ from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
-_ADDRESSES = ("node", "topic", "device", "metric", "field", "time")
+_ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "type")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
 
@@ -30,7 +30,7 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             yield from _rollover(given.counter, (*loc, "counter", "rollover"))
             if given.source is None:
                 continue
-            address = (given.source, *(getattr(given, key) for key in (*_ADDRESSES[:5],)), repr(given.only))
+            address = (given.source, *(getattr(given, key) for key in _ADDRESSES if key != "time"), repr(given.only))
             first = counted.setdefault(address, (line.line, name))
             if first != (line.line, name):
                 text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
@@ -82,8 +82,10 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*loc, key), text, warning=True)
     if given.topic is not None:
         yield from _topic(given.topic, (*loc, "topic"))
-    if given.node is not None:
-        yield from _node(given.node, (*loc, "node"))
+    for key in ("node", "event", "type"):
+        value = getattr(given, key)
+        if value is not None:
+            yield from _node(value, (*loc, key))
     for key in ("field", "time"):
         path: str | None = getattr(given, key)
         if path is not None:
@@ -142,7 +144,7 @@ def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
 
 def _spelling(given: Input, loc: Loc, spelt: dict[tuple[str, str], str]) -> Iterator[ConfigFault]:
     """Topics and nodes that differ from another only in their case."""
-    for key in ("topic", "node"):
+    for key in ("topic", "node", "event"):
         value: str | None = getattr(given, key)
         if value is None or given.source is None:
             continue

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gateway.config.addresses import sparkplug_address, tag_address
+from gateway.config.addresses import SUM, event_address, path_of, sparkplug_address, tag_address
 from gateway.config.schema_base import (
     Duration,
     DurationOrZero,
@@ -85,8 +85,15 @@ class Counter(Section):
 
 WATCHED_BY = ("publishing_interval", "sampling", "queue", "deadband", "trigger")
 """The keys of an input that say how an OPC UA server watches its tag."""
-OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY)
+OPCUA_KEYS = ("node", "index", "enumeration", "uncertain", *WATCHED_BY, "event", "type", "fields")
 """The keys of an input that only an OPC UA source understands."""
+EVENT_FIELDS = (
+    *("EventId", "EventType", "SourceName", "Time", "Message", "Severity"),
+    *("ConditionId", "ConditionName", "BranchId", "ActiveState", "AckedState", "Retain"),
+)
+"""The fields that each event has as a message; those of conditions are null of others."""
+CONTENT = "Content"
+"""The field of an event that tells one state of a condition from all others, whatever its EventId."""
 
 
 class OwnTime(Section):
@@ -97,6 +104,13 @@ class OwnTime(Section):
         description="The time zone of times that say none, such as `America/Chicago`. Of an hour that comes twice, "
         "when clocks are put back, the first is meant."
     )
+
+
+class EventField(Section):
+    """A field of events of which a part is wanted."""
+
+    path: str = Field(description="Its browse names, from the type of the event on: `2:JobState`.")
+    index: Index = Field(description="Which element of an array it is, counted from 0.")
 
 
 class Input(Section):
@@ -152,6 +166,22 @@ class Input(Section):
         "has failed. Absent, it is ignored where each change counts (`counter`, `edge`, `trigger: timestamp`), and "
         "used elsewhere.",
     )
+    event: str | None = Field(
+        None,
+        description="OPC UA only, instead of `node`: the node whose events are taken, such as a machine or, with all "
+        "that the server tells of, `i=2253`; its node id or browse path. Each event is a message with fields.",
+    )
+    type: str | None = Field(
+        None,
+        description="With `event`: only events of this type and its subtypes: a type of the standard by its name, such "
+        "as `AlarmConditionType`, another by its node id or browse path.",
+    )
+    fields: dict[Identifier, str | EventField] = Field(
+        {},
+        description="With `event`: what is taken of events beside the standard's own fields: names of your choice, "
+        "each with its browse names from the type of the event on: `{job: 2:JobName}`, `{state: {path: 2:JobState, "
+        "index: 0}}`.",
+    )
     topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
     device: str | None = Field(
         None,
@@ -166,20 +196,22 @@ class Input(Section):
     )
     field: str | None = Field(
         None,
-        description="The field of the JSON message, or of an OPC UA structure, with dots for nested ones; absent, the "
-        "whole message or value.",
+        description="The field of the JSON message, of an OPC UA structure or of an event, with dots for nested ones; "
+        "`rejects[2]` is an element of an array, counted from 0, `sum(rejects)` the sum of all. Absent, the whole "
+        "message or value.",
     )
     only: dict[str, OneOrMore] = Field(
         {},
-        description="MQTT only, for a topic with messages of several kinds: the input takes those whose fields "
+        description="For MQTT and events, where messages are of several kinds: the input takes those whose fields "
         "have these values, such as `{type: scrap}`, or one of these: `{type: [start, stop]}`. Others are not "
         "about it.",
     )
     time: str | OwnTime | None = Field(
         None,
-        description="MQTT only: the field that holds the event's own time (ISO 8601 with zone, or seconds or "
-        "milliseconds since 1970); for times without a zone `{field: at, zone: America/Chicago}`. Absent, the time of "
-        "arrival counts.",
+        description="MQTT only: the field that holds the event's own time: ISO 8601, `30.11.2026 10:15:00`, "
+        "`20261130101500` or as in e-mails (RFC 2822), with a zone; or seconds, milli-, micro- or nanoseconds since "
+        "1970, by their size, also as text. For times without a zone `{field: at, zone: America/Chicago}`. Absent, the "
+        "time of arrival counts.",
     )
     clock_offset: Offset = Field(
         0.0,
@@ -250,6 +282,8 @@ class Input(Section):
         """What its samples name as their address; empty where it follows from other inputs."""
         if self.device is not None:
             return sparkplug_address(self.device)
+        if self.event is not None:
+            return event_address(self.event, self.type)
         if self.node is not None:
             return tag_address(self.node, self.index)
         return self.topic or ""
@@ -267,16 +301,27 @@ class Input(Section):
         return self.time.field if isinstance(self.time, OwnTime) else self.time
 
     @property
+    def has_fields(self) -> bool:
+        """Whether what comes is a message, of which fields can be named."""
+        return self.topic is not None or self.event is not None
+
+    @property
     def is_message(self) -> bool:
         """Whether each time that it comes is an event, also where it says the same again."""
-        return self.topic is not None or self.trigger == "timestamp"
+        return self.has_fields or self.trigger == "timestamp"
+
+
+MOST_FACTOR = 1_000_000
+_PATH = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+|\[-?[0-9]{1,6}\])*"
 
 
 class Entry(Section):
     """One kind of output."""
 
-    count: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$")] = Field(
-        description="An input with `counter` or `edge`, or an event input and the field with its amount: `scrap.qty`."
+    count: Annotated[str, Field(pattern=rf"^({_PATH}|sum\({_PATH}\))$")] = Field(
+        description="An input with `counter` or `edge`, or an event input and the field with its amount: `scrap.qty`; "
+        "an element of an array, counted from 0: `shot.rejects[2]`; or the sum of all: `sum(shot.rejects)`, "
+        "`sum(shot.rejects.qty)`."
     )
     each: int | float | None = Field(
         None,
@@ -284,12 +329,11 @@ class Entry(Section):
         le=1_000_000,
         description="What one message counts, where it does not say an amount: `1` where each message is a part.",
     )
-    factor: int | float = Field(
+    factor: Annotated[int | float, Field(ge=-MOST_FACTOR, le=MOST_FACTOR)] | str = Field(
         1,
-        ge=-1_000_000,
-        le=1_000_000,
         description="By what the amount is multiplied: 12 for a case of twelve. With -1 it is taken off what "
-        "other entries with the same `raw_data` count.",
+        "other entries with the same `raw_data` count. Or, where no "
+        '`counter` is counted, the input or field that says it: `"{shot.cavities}"`.',
     )
     raw_data: dict[str, Scalar] = Field(
         min_length=1,
@@ -311,6 +355,12 @@ class Entry(Section):
         description="The largest amount that one message can mean, before `factor`. What says more, such as a number "
         "that was scanned into the wrong field, is listed and counts nothing.",
     )
+
+    @property
+    def amount(self) -> tuple[str, tuple[str, ...]]:
+        """The input that is counted, and the path of the amount in it."""
+        first, *rest = path_of(self.count)
+        return (rest[0], (first, *rest[1:])) if first == SUM else (first, tuple(rest))
 
 
 class ScrapYield(Section):

@@ -139,6 +139,8 @@ class Changing:
             return
         if await self._settlement.persist(gone.keep_end, work.records[0].interval, end):
             log.warning("ended_by_others", interval=work.records[0].interval, line=work.line, end=end)
+            what = f"{work.line}: the {interval.type.lower()} of {requests.iso(interval.start)}"
+            await self._settlement.notice(f"{what} was ended by somebody at {requests.iso(end)}, which stays")
 
     async def _write(
         self,

@@ -244,6 +244,7 @@ class Drain:
             ends_first_of=self._executor.settlement.ends_first.types,
             span=self._options.span,
             correction_due=not any(self._corrections),
+            left_open=self._executor.left_open.due,
         )
         if chosen.choice is not None:
             self._corrections.append(is_correction(chosen.choice.work))

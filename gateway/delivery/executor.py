@@ -12,6 +12,7 @@ from gateway.delivery.breaker import CircuitBreaker, backoff
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
 from gateway.delivery.changing import Changing
+from gateway.delivery.left_open import LeftOpenAtOden
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.look_up import LookUps
 from gateway.delivery.outcome import BULK, NOT_IMPLEMENTED, Outcome, outcome_of
@@ -67,11 +68,13 @@ class RequestExecutor:
         self._refusals = Refusals(self.settlement, self._client)
         self._changing = Changing(self.settlement, self._client, self._whereabouts)
         self._look_ups = LookUps(self.settlement, self._client, self._bulk, self._changing)
+        self.left_open = LeftOpenAtOden(self.settlement, self._client)
         self._settled_at: dict[tuple[str, int], float] = {}
 
     async def learn_lines(self) -> None:
         """Take up what the outbox knows of Oden and of lines, also of those that the configuration no longer names."""
         await self.settlement.recall()
+        await self.left_open.recall()
         known = await self._outbox(Outbox.line_refs)
         configured = {
             key: replace(ref, oden_id=ref.oden_id or (known[key].oden_id if _is_same(known.get(key), ref) else None))
@@ -94,6 +97,8 @@ class RequestExecutor:
             case _ if (early := self._early(work)) > 0.0:
                 # The clock was set forward meanwhile; what may still take effect has not had its time.
                 await self._put_off(work, early)
+            case "see_to":
+                await self.left_open.see_to(work, written)
             case "look_up":
                 await self._look_ups.look_up(work, written)
             case "send":

@@ -1,7 +1,7 @@
 """What this Oden has shown of its manners, where its document leaves them open: kept on disk."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,6 +24,8 @@ class Learned:
     """By type of intervals, what a change does to the metadata that it does not name; without those not seen yet."""
     start_step: int = 0
     """To how many seconds Oden rounds the starts of intervals; 0: it takes them as they are."""
+    url: str = ""
+    """Of which Oden this is known; empty where an earlier version has not kept that."""
 
     def wants_ends_first(self, now: float) -> Iterable[str]:
         """The types of which that holds at `now`. One that was learned by a clock that ran ahead is learned anew."""
@@ -32,6 +34,10 @@ class Learned:
     def text(self) -> str:
         """As it is stored."""
         return _LEARNED.dump_json(self).decode()
+
+    def of(self, url: str) -> "Learned":
+        """What is known of the Oden at `url`: nothing, where this is of another one."""
+        return replace(self, url=url) if self.url in ("", url) else Learned(url=url)
 
 
 _LEARNED = TypeAdapter(Learned)

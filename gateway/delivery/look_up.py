@@ -2,20 +2,22 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
 
 from gateway.delivery.bulk import Bulk
 from gateway.delivery.changes import is_change
-from gateway.delivery.changing import Changing
+from gateway.delivery.changing import MOST_UNSEEN, Changing
 from gateway.delivery.limited import LimitedClient
-from gateway.delivery.outcome import outcome_of
+from gateway.delivery.outcome import Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
-from gateway.model import Setting, StartInterval
+from gateway.model import Notice, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
+from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
 
@@ -68,11 +70,16 @@ class LookUps:
         is_start = isinstance(work.records[0], StartInterval)
         known = await settlement.known_ids(work) if is_start else frozenset()
         if is_start and outcome.fate == "delivered":
-            self._notice_strangers(work, answer, known)
+            await self._notice_strangers(work, answer, known)
+        if await self._is_ended(work, attempt, answer, outcome):
+            return
         result = look_up_result(work, attempt, answer, settlement.options.wording, step, known)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
+            if answered and isinstance(work.records[0], UpdateInterval) and attempt.looks + 1 >= MOST_UNSEEN:
+                await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=reason)
+                return
             await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0, answered=answered)
             return
         log.info("doubt_settled", record=work.records[0].key, line=work.line, found=not result.missing)
@@ -87,7 +94,24 @@ class LookUps:
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
-    def _notice_strangers(self, work: Work, answer: Answer, known: frozenset[str]) -> None:
+    async def _is_ended(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
+        """Whether the end of an interval that was on in another life, and that has not been sent, is not sent at all:
+        Oden has one already, which stays."""
+        record, interval = work.records[0], work.interval
+        if not isinstance(record, UpdateInterval) or attempt.body or outcome.fate != "delivered" or interval is None:
+            return False
+        shown = answers.shown_interval(answer.body, interval.oden_id or "")
+        end = answers.shown_end(shown) if isinstance(shown, Mapping) else None
+        if end is None:
+            return False
+        settlement, what = self._settlement, f"{work.line}: the {record.type.lower()} of {requests.iso(interval.start)}"
+        log.warning("ended_by_others", interval=record.interval, line=work.line, end=end)
+        text = f"{what} has ended at Oden at {requests.iso(end)}, which was not told from here, and stays"
+        notice = Notice("oden", settlement.clock.now(), "", "", text)
+        await settlement.persist(left_open.ended_there, work, end, notice)
+        return True
+
+    async def _notice_strangers(self, work: Work, answer: Answer, known: frozenset[str]) -> None:
         """Somebody else may have made intervals on our line: they stay, and are told of once."""
         record = work.records[0]
         if not isinstance(record, StartInterval):
@@ -96,6 +120,8 @@ class LookUps:
             if oden_id not in self._strangers:
                 self._strangers = (self._strangers | {oden_id}) if len(self._strangers) < MOST_STRANGERS else {oden_id}
                 log.warning("interval_of_others", line=work.line, type=record.type, oden_id=oden_id)
+                what = f"{work.line}: a {record.type.lower()} (id {oden_id}) that was not begun from here"
+                await self._settlement.notice(f"{what} is on at {requests.iso(record.start)}, and stays as it is")
 
     async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
         """Go on with a thing of which it is known now whether Oden has it, and under which id."""

@@ -24,9 +24,10 @@ ENDS_WAIT = 120.0
 """Seconds after which a start that waits for ends is sent again without them: what keeps them back may wait for what
 comes after the start."""
 
-Step = Literal["send", "resend", "look_up", "find_line", "park", "bury"]
+Step = Literal["send", "resend", "look_up", "find_line", "see_to", "park", "bury"]
 """send: a new attempt. resend: an attempt's stored body. look_up: is the attempt in doubt at Oden? find_line: the
-line's id must be learned first. park: the interval is a dead letter or in doubt. bury: it is not known at all."""
+line's id must be learned first. see_to: what another life may have left open at Oden is seen to first. park: the
+interval is a dead letter or in doubt. bury: it is not known at all."""
 
 WORN = 4
 """Steps of an attempt, sent or looked up, after which others go first: a few that Oden refuses without saying so must
@@ -71,6 +72,7 @@ def plan(
     ends_first_of: Container[str] = (),
     span: float,
     correction_due: bool = False,
+    left_open: Callable[[Work], float | None] = lambda _: None,
 ) -> Plan:
     """The next step over all lanes; within a class the oldest goes first. `span` is the time resolution of output in
     seconds.
@@ -78,7 +80,8 @@ def plan(
     `correction_due`: a correction may go before others now. `busy` are lanes with a request under way, `held` lines
     and when each may be tried again, `has_line` says whether a line's id at Oden is known. The end of an interval
     that is open at Oden since before an outage goes before any later start of its lane; any end does with
-    `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time.
+    `ends_first`, of the types `ends_first_of`, and while a start waits for ends for the first time. `left_open` says
+    from when on what another life may have left open can be seen to, where that has to go before the work.
     """
     works = list(works)
     awaited = {_family(work) for work in works if _awaits_ends(work, now) and work.attempt and work.attempt.tries <= 2}
@@ -90,15 +93,20 @@ def plan(
     best: tuple[tuple[int, float, str, int], Choice] | None = None
     wake: float | None = None
     finding = {work.line for work in works if work.lane in busy and not has_line(work.line)}
+    # One look shows until when the whole line was known: before anything of this life is there.
+    seeing = {work.line for work in works if work.lane in busy and left_open(work) is not None}
     for work in works:
         if work.lane in busy or work.line in finding:
             continue
         if isinstance(work.records[0], StartInterval) and work.attempt is None and _family(work) in ending:
             continue
         step = _step(work, has_line=has_line)
-        if step is None or _awaits_ends(work, now):
+        see_to_at = left_open(work) if step == "send" else None
+        if step is None or _awaits_ends(work, now) or (see_to_at is not None and work.line in seeing):
             continue
-        ready_at = max(held.get(work.line, 0.0), work.attempt.not_before if work.attempt else 0.0)
+        step = step if see_to_at is None else "see_to"
+        not_before = work.attempt.not_before if work.attempt else see_to_at or 0.0
+        ready_at = max(held.get(work.line, 0.0), not_before)
         if ready_at > now and step not in ("park", "bury"):
             wake = ready_at if wake is None else min(wake, ready_at)
             continue

@@ -17,7 +17,7 @@ from gateway.delivery.ends import EndsFirst, EndsOrder
 from gateway.delivery.learned import Effect, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
-from gateway.model import Record, Setting, StartInterval
+from gateway.model import Notice, Record, Setting, StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
@@ -56,6 +56,8 @@ class DeliveryOptions:
     settle: float
     timeout: float
     wording: Wording = DEFAULT
+    oden: str = ""
+    """The URL of Oden: what was learned of another one says nothing of it."""
     span: float = SPAN
     in_order: bool = False
     ends: EndsOrder = "auto"
@@ -93,8 +95,16 @@ class Settlement:
         """When Oden was told something of an interval last, the oldest first, by the clock that nobody sets."""
 
     async def recall(self) -> None:
-        """Take up what was learned of Oden before."""
-        self.learned = learned(await self.outbox(told.learned))
+        """Take up what was learned of Oden before. Of another Oden than before nothing is known, nor the ids of
+        lines."""
+        known = learned(await self.outbox(told.learned))
+        self.learned = known.of(self.options.oden)
+        if known.url not in ("", self.options.oden):
+            log.warning("another_oden", before=known.url, now=self.options.oden)
+            refs = await self.outbox(Outbox.line_refs)
+            await self.outbox(Outbox.learn_lines, {key: replace(ref, oden_id=None) for key, ref in refs.items()})
+        if self.learned != known:
+            await self.outbox(told.keep_learned, self.learned.text())
 
     async def learn(
         self,
@@ -110,6 +120,7 @@ class Settlement:
             {**now.ends_first, **({ends_first: self.clock.now()} if ends_first else {})},
             {**now.metadata, **dict([metadata] if metadata else ())},
             now.start_step if start_step is None else start_step,
+            now.url,
         )
         if new != now:
             log.info("manner_learned", metadata=new.metadata, ends_first=sorted(new.ends_first), step=new.start_step)
@@ -258,6 +269,10 @@ class Settlement:
         """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
         record = work.records[0]
         return await self.outbox(told.known_ids, record.line, record.type)
+
+    async def notice(self, text: str) -> None:
+        """Tell a person of something at Oden that was not done from here, or of what became of it."""
+        await self.persist(told.note, Notice("oden", self.clock.now(), "", "", text))
 
     async def learn_start(self, record: StartInterval, shown: int | None) -> None:
         """Oden has made an interval, and shows its start as `shown`."""

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from gateway.mapping import corrections, facts
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder
+from gateway.mapping.context import Recorder, Refused
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
@@ -63,10 +63,14 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
 
 
 def _stepped(
-    plan: LinePlan, state: LineState, steps: Iterable[Entry], until: float
+    plan: LinePlan,
+    state: LineState,
+    steps: Iterable[Entry],
+    until: float,
+    refused: list[Refused] | None = None,
 ) -> Slices[tuple[list[Entry], Step]]:
     """The entries of `steps`, taken from `state` on, and what time tells after the last and up to `until`. What is owed
-    is not of these steps, but of what was told."""
+    is not of these steps, but of what was told. Samples of which nothing could be used are added to `refused`."""
     entries: list[Entry] = []
     state = replace(state, owed=())
     for one in steps:
@@ -74,6 +78,8 @@ def _stepped(
             result = step(plan, state, one.sample)
             state = result.state
             entries.append(replace(one, after=state, own=told_by(result), later=()))
+            if refused is not None:
+                refused += result.refused
             yield
     last = step(plan, state, Tick(until))
     if entries and told_by(last) is not NOTHING:
@@ -109,14 +115,22 @@ class Again:
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
         self._steps = [entry.at_its_time for entry in known]
         self.numbered = line.numbered + len(late)
+        self._late: dict[int, Sample] = {}
+        """The messages as they came, by the identity of those that are stepped."""
         for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
-            entry = Entry(said, replace(sample, received=said), None, said, number=self.numbered - back)
+            placed = replace(sample, received=said)
+            self._late[id(placed)] = sample
+            entry = Entry(said, placed, None, said, number=self.numbered - back)
             self._steps.insert(place - 1 - base, entry)
 
     def derive(self) -> Slices[None]:
         """Take the steps again."""
         start = replace(self.before, seq=self.line.state.seq)
-        entries, last = yield from _stepped(self.plan, start, filter(self._counts, self._steps), self.line.state.now)
+        steps, refused = filter(self._counts, self._steps), list[Refused]()
+        entries, last = yield from _stepped(self.plan, start, steps, self.line.state.now, refused)
+        self.refused = tuple(
+            one._replace(sample=self._late[id(one.sample)]) for one in refused if id(one.sample) in self._late
+        )
         self.entries = [replace(self._known[self.first], later=()), *entries]
         self.state = last.state
         self.now = fold(chain(*((entry.own, *entry.later) for entry in entries)))
@@ -162,7 +176,7 @@ class Again:
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
         notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
         if facts.corrects(told, now):
-            because = corrections.because_of(self.late, moves, self._name, len(recorder.records))
+            because = corrections.because_of(self.plan, self.late, moves, self._name, len(recorder.records))
             notices += corrections.listed(self.plan, self.late, because, at)
             swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
@@ -176,6 +190,7 @@ class Again:
             tuple(notices),
             rules,
             because=corrections.by_record(recorder.records, because),
+            refused=self.refused,
         )
         last = self.entries[-1]
         if last.after is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.config import schema
 from gateway.errors import ConfigFault, InvalidConfig
-from gateway.mapping.compile_inputs import compile_ids, compile_inputs, compile_output
+from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
@@ -52,7 +52,7 @@ class LinePlan:
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
-    ids: Mapping[tuple[str, str], tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
@@ -66,6 +66,11 @@ class LinePlan:
     def remembers(self) -> bool:
         """Whether samples are remembered: messages can come late, and are to be put in their places."""
         return bool(self.timed) and self.late > 0
+
+    def timed_by(self, message: Sample) -> str:
+        """The first of the inputs that take the message and have a time from it; empty where none has."""
+        fed = self.subscriptions.get((message.source, message.address), ())
+        return next((plan.name for plan in fed if plan.time is not None and plan.accepts(message)), "")
 
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""

@@ -3,14 +3,15 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
-from gateway.config.schema_io import Counter, Entry, Input, OwnTime, ScrapYield
+from gateway.config.addresses import path_of
+from gateway.config.schema_io import CONTENT, Counter, Entry, Input, OwnTime, ScrapYield
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
 from gateway.mapping.output import EntryPlan, OutputPlan
 from gateway.mapping.scope import Loc, Scope
 from gateway.mapping.templates import Pattern, Reference
-from gateway.mapping.values import capture_pattern, text
+from gateway.mapping.values import Number, capture_pattern, text
 from gateway.model import NO_LOOKUPS, Learned, Lookup, Lookups, Scalar
 
 AMOUNT = Reference("n")
@@ -50,7 +51,7 @@ def _learning(scope: Scope, table: str, learned: Learned, loc: Loc) -> InputPlan
     section = scope.inputs[learned.input]
     if table in scope.inputs:
         scope.fault((*loc, table), f"there is a table '{table}' under 'tables', which learns: give one another name")
-    if section.topic is None or section.field is not None or section.counter is not None:
+    if not section.has_fields or section.field is not None or section.counter is not None:
         text = f"'{table}' learns from whole messages, each with its key: an input with a 'topic' and no 'field'"
         scope.fault((*loc, learned.input), text)
     origin = f"learned from {learned.input} by {'.'.join(learned.key)}"
@@ -79,7 +80,7 @@ def _check_counter(scope: Scope, section: Input, counter: Counter, loc: Loc) -> 
 def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], loc: Loc) -> InputPlan:
     counter = section.counter
     reads_text = section.number is not None or (counter is not None and counter.number is not None)
-    if counter is not None or (section.number is not None and (section.topic is None or section.field is not None)):
+    if counter is not None or (section.number is not None and (not section.has_fields or section.field is not None)):
         scope.kinds[name] = "number"
     if counter is not None:
         _check_counter(scope, section, counter, loc)
@@ -91,7 +92,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
-    path = (section.metric,) if section.metric else tuple(section.field.split(".")) if section.field else ()
+    path = (section.metric,) if section.metric else _path(section.field) if section.field else ()
     return InputPlan(
         name=name,
         source=section.source or "",
@@ -100,13 +101,13 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
             filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
         ),
         field=path,
-        time=tuple(section.time_field.split(".")) if section.time_field else None,
+        time=_path(section.time_field) if section.time_field else None,
         zone=scope.zone(section.time.zone, (*loc, "time", "zone")) if isinstance(section.time, OwnTime) else None,
         clock_offset=section.clock_offset,
         counter=counter,
         message=section.is_message,
         metric=section.metric is not None,
-        only=tuple((tuple(key.split(".")), frozenset(texts)) for key, texts in _only(section).items()),
+        only=tuple((_path(key), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
         ignores_uncertain=section.ignores_uncertain,
         fresh=section.fresh,
@@ -128,17 +129,35 @@ def _capture(scope: Scope, section: Input, loc: Loc) -> re.Pattern[str] | None:
         return None
 
 
+def _path(text: str) -> tuple[str, ...]:
+    """The path of a field; of one that is wrong, which is said elsewhere, none."""
+    try:
+        return path_of(text)
+    except ValueError:
+        return ()
+
+
 def _only(section: Input) -> dict[str, list[str]]:
     """The texts that the fields of a message can have."""
     return {key: [text(value) for value in values] for key, values in section.only.items()}
 
 
-def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[tuple[str, ...], ...]]:
-    """The id fields of the messages of each MQTT topic that has some; `loc` is where the inputs stand."""
-    ids: dict[tuple[str, str], tuple[tuple[str, ...], ...]] = {}
+Identity = tuple[tuple[str, ...], ...]
+"""The fields, by path, that tell each message from all others together."""
+
+EVENT_IDENTITIES: tuple[Identity, ...] = ((("EventId",),), ((CONTENT,),))
+"""A server that tells once more of a condition, as it is asked to after a reconnect, may give that another EventId."""
+
+
+def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity, ...]]:
+    """What tells the messages of each MQTT topic that has ids, and events, from all others, each alone; `loc` is where
+    the inputs stand."""
+    ids: dict[tuple[str, str], tuple[Identity, ...]] = {}
     for name, section in scope.inputs.items():
+        if section.event is not None:
+            ids[section.source or "", section.address] = EVENT_IDENTITIES
         if section.id and section.topic is not None:
-            paths = tuple(tuple(str(path).split(".")) for path in section.id)
+            paths = (tuple(_path(str(path)) for path in section.id),)
             if ids.setdefault((section.source or "", section.topic), paths) != paths:
                 scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
     return ids
@@ -242,10 +261,12 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
 
 
 def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> EntryPlan:
-    name, *path = entry.count.split(".")
+    name, path = entry.amount
     section = scope.input(name, (*loc, "count"))
     if section is not None:
         _check_countable(scope, name, path, section, entry, loc)
+        if path:
+            scope.event_field(section, path, (*loc, "count"))
     fixed: list[tuple[str, Scalar]] = []
     filled: list[tuple[str, Pattern]] = []
     amount_names: list[str] = []
@@ -267,16 +288,30 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
     is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
     each = 1 if is_tag_event else entry.each
     names = tuple(amount_names)
-    return EntryPlan(place, name, tuple(path), tuple(fixed), tuple(filled), names, each, entry.factor, entry.max)
+    factor = entry.factor if not isinstance(entry.factor, str) else _factor(scope, entry.factor, (*loc, "factor"))
+    return EntryPlan(place, name, path, tuple(fixed), tuple(filled), names, each, factor, entry.max)
 
 
-def _check_countable(scope: Scope, name: str, path: list[str], section: Input, entry: Entry, loc: Loc) -> None:
+def _factor(scope: Scope, factor: str, loc: Loc) -> Number | Reference:
+    """The input, or the field of a message, by which an amount is multiplied."""
+    pattern = scope.pattern(factor, loc)
+    if pattern is not None and len(pattern.parts) == 1 and isinstance(pattern.parts[0], Reference):
+        return pattern.parts[0]
+    if pattern is not None:
+        scope.fault(loc, 'write a number, or one input or field that holds it: "{shot.cavities}"')
+    return 1
+
+
+def _check_countable(scope: Scope, name: str, path: tuple[str, ...], section: Input, entry: Entry, loc: Loc) -> None:
     """Whether there is anything to count in this input."""
     at = (*loc, "count")
     if section.counter is not None or section.edge is not None or section.trigger == "timestamp":
         kind = "a counter" if section.counter is not None else "counted by its events"
         if path:
             scope.fault(at, f'"{name}" is {kind} and has no fields: write "{name}"')
+        if isinstance(entry.factor, str) and section.counter is not None:
+            text = "a counter is compared with what Oden has, so its factor is a number: write one, or count messages"
+            scope.fault((*loc, "factor"), text)
         if entry.each is not None:
             scope.fault(
                 (*loc, "each"), f"\"{name}\" is {kind}, which says how many: write 'factor' for what one stands for"
@@ -286,7 +321,7 @@ def _check_countable(scope: Scope, name: str, path: list[str], section: Input, e
             scope.fault(
                 (*loc, "max"), f"'max' is for an amount that a message says, and \"{name}\" is {kind}: {remedy}"
             )
-    elif section.topic is None:
+    elif not section.has_fields:
         remedy = f'"{name}" is a tag without `counter`: add `counter: {{}}` to it if it is a running count'
         if section.source is None:
             remedy = f'"{name}" is derived: add `counter: {{}}` to it if it is a running count'

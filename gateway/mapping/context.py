@@ -44,7 +44,17 @@ amount."""
 
 
 class Because(NamedTuple):
-    """Why something that was told is told otherwise: the message that came late, and what that means, in words."""
+    """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
+    input that it feeds, and by how many seconds it was late."""
+
+    sample: Sample
+    text: str
+    input: str
+    delay: float
+
+
+class Refused(NamedTuple):
+    """A sample of which a step could use nothing, and what is wrong with it."""
 
     sample: Sample
     text: str
@@ -188,6 +198,12 @@ class StepContext:
     recorder: Recorder
     losses: Losses
     notices: list[Notice] = field(default_factory=list)
+    fed: Sequence[Fed] = ()
+    """The samples of the moment at hand, each with the inputs that take it."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By the name of an input, why what the moment said of it could not be used."""
+    taken: set[str] = field(default_factory=set)
+    """Inputs of which the moment has done something that it would do once more if it came again."""
     missed: dict[Missed, bool] = field(default_factory=dict)
     """What was looked up and is not in its table; whether that was said."""
 
@@ -234,6 +250,23 @@ class StepContext:
         notice = Notice(kind, self.now, plan.source, plan.address, text)
         if not once or notice not in self.notices:
             self.notices.append(notice)
+
+    def refuse(self, name: str, text: str) -> None:
+        """Give notice that what the moment says of the input `name` cannot be used."""
+        self.notice("reject", name, text)
+        self.refused.setdefault(name, text)
+
+    def refused_samples(self) -> tuple[Refused, ...]:
+        """Those of the moment's samples of which something was refused and that have done nothing else: if they came
+        again, with another plan, nothing would be done twice."""
+        of_sample: dict[int, tuple[Sample, list[str]]] = {}
+        for plan, sample in self.fed:
+            of_sample.setdefault(id(sample), (sample, []))[1].append(plan.name)
+        return tuple(
+            Refused(sample, next(self.refused[name] for name in names if name in self.refused))
+            for sample, names in of_sample.values()
+            if not self.refused.keys().isdisjoint(names) and self.taken.isdisjoint(names)
+        )
 
 
 def changed_at(names: Iterable[str], readings: Readings) -> float | None:

@@ -22,6 +22,7 @@ MOST_SWINGING = 64
 
 
 def because_of(
+    plan: LinePlan,
     late: Sequence[tuple[Sample, float]],
     moves: Iterable[tuple[SumKey, Number]],
     name: Callable[[str], str],
@@ -34,7 +35,8 @@ def because_of(
     others = f" and {len(late) - 1} others" if len(late) > 1 else ""
     what = f"moved {', '.join(shown)}, because" if parts else "corrected, because"
     heard = f"{sample.address} ({_clock(said)}){others} was heard at {_clock(sample.received)}"
-    return Because(sample, f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}")
+    text = f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}"
+    return Because(sample, text, plan.timed_by(sample), sample.received - said)
 
 
 def by_record(records: Iterable[Record], because: Because | None) -> Mapping[str, Because]:

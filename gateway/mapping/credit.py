@@ -13,6 +13,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.line import LineState
 from gateway.mapping.output import Amount, EntryPlan, OutputPlan, OutputState
+from gateway.mapping.templates import Reference
 from gateway.mapping.values import DECIMALS, Number, number, text, whole
 from gateway.model import IntervalType, Scalar
 
@@ -55,7 +56,7 @@ def credited(
             counter = plan.inputs[name].counter
             for entry in entries if counter is not None else ():
                 told = _told(entry, shown.get(output.type, ()))
-                if told <= 0 or counter is None:
+                if told <= 0 or counter is None or isinstance(entry.factor, Reference):
                     continue
                 pending, rest = _taken_off(pending, entry, told)
                 taken[name] = whole(round(taken.get(name, 0) + told, DECIMALS))

@@ -105,6 +105,7 @@ def event_by(way: ByEvent, state: IntervalsState, context: StepContext, readings
         text = f"{plan.name} came again, which begins and ends nothing: {excerpt(reading.sample.value)}"
         context.notice("reject", plan.name, text, once=True)
         return None
+    context.taken.add(plan.name)
     return reading
 
 

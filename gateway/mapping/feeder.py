@@ -132,8 +132,9 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if said is not None and isinstance(event, Sample):
         line, distrust, notices = _judged(plan, line, event, said)
         if not distrust:
+            delays = ((plan.timed_by(event), event.received - said),) if _is_live(line, event) else ()
             line, result = _take_timed(plan, line, event, said)
-            return line, both(Step(line.state, notices=notices), result) if notices else result
+            return line, replace(result, notices=notices + result.notices, delays=delays)
         event = replace(event, distrust=distrust)
     return _in_order(plan, line, event, None)
 
@@ -155,6 +156,11 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     return line, both(passed, result)
 
 
+def _is_live(line: Feed, message: Sample) -> bool:
+    """Whether the message came as it was said, for all that is known: its source has been heard for a while."""
+    return message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
+
+
 def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str, tuple[Notice, ...]]:
     """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
     known. What is to be listed where each message is late."""
@@ -165,7 +171,7 @@ def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[F
     if plan.counts_each(message):  # a person may book later what was then
         return line, "", ()
     stream, lag = (message.source, message.address), message.received - said
-    is_live = message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
+    is_live = _is_live(line, message)
     known = line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
     if clock is known:
@@ -243,6 +249,8 @@ def both(first: Step, then: Step) -> Step:
         {**first.rules, **then.rules},
         {**first.shares, **then.shares},
         {**first.because, **then.because},
+        first.refused + then.refused,
+        first.delays + then.delays,
     )
 
 

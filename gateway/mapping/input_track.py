@@ -89,6 +89,7 @@ class InputTrack:
     def read(self, fed: Sequence[Fed]) -> tuple[Memory, dict[str, Reading]]:
         """What is known after a moment, and what it said, by the names of the inputs."""
         context = self.context
+        context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
         for plan, sample in fed:
@@ -99,6 +100,8 @@ class InputTrack:
             context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
+            elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
+                context.refused.setdefault(plan.name, why)
         self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])

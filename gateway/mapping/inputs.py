@@ -13,16 +13,17 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
+from gateway.config.addresses import written_path
 from gateway.config.schema_io import Counter
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory
 from gateway.mapping.expressions import Expression
 from gateway.mapping.templates import Reference, Resolver
+from gateway.mapping.times import epoch_seconds
 from gateway.mapping.values import (
     ABSENT,
     Number,
     captured,
-    epoch_seconds,
     excerpt,
     find,
     flaw,
@@ -293,7 +294,7 @@ def _is_no_value(value: object) -> bool:
 def _why_unusable(plan: InputPlan, value: object) -> str | None:
     """Why `value` cannot be this input's, as the end of a sentence; None where it can."""
     if value is ABSENT:
-        return f'is missing: the message has no field "{".".join(plan.field)}"'
+        return f'is missing: the message has no field "{written_path(plan.field)}"'
     problem = flaw(value)
     if problem is not None:
         return problem

@@ -73,7 +73,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Share, StepContext
+from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
@@ -132,6 +132,10 @@ class Step:
     shares: Mapping[str, tuple[Share, ...]] = field(default_factory=dict)
     because: Mapping[str, Because] = field(default_factory=dict)
     """By the key of a record that corrects what was told, why it does."""
+    refused: tuple[Refused, ...] = ()
+    """Samples of which nothing could be used."""
+    delays: tuple[tuple[str, float], ...] = ()
+    """By how many seconds messages with times of their own came late, each with the input that it feeds."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -242,7 +246,8 @@ class _LineStep:
             missed=self._missed(),
             owed=owed,
         )
-        return Step(state, tuple(recorder.records), tuple(self.context.notices), recorder.rules, recorder.shares)
+        told = tuple(recorder.records), tuple(self.context.notices)
+        return Step(state, *told, recorder.rules, recorder.shares, refused=self.context.refused_samples())
 
     # The stages
 

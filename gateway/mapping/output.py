@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field
 
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
-from gateway.mapping.templates import Pattern, Resolver
+from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import IntervalType, Scalar
 
@@ -68,7 +68,8 @@ class EntryPlan:
     """One kind of output as configured: `fixed` raw data, raw data to be filled in, and where the amount goes.
 
     `path` is where the amount is in an event's message; `each`: every event counts so many instead; a counter's
-    movement is the amount itself. It is multiplied by `factor`. A message that says more than `most` counts nothing.
+    movement is the amount itself. It is multiplied by `factor`, or by what that names. A message that says more than
+    `most` counts nothing.
     """
 
     place: int
@@ -78,7 +79,7 @@ class EntryPlan:
     patterns: tuple[tuple[str, Pattern], ...]
     amount_names: tuple[str, ...]
     each: Number | None = None
-    factor: Number = 1
+    factor: Number | Reference = 1
     most: Number | None = None
 
     def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:

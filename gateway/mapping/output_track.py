@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf, nextafter
 
+from gateway.config.addresses import written_path
+from gateway.config.schema_io import MOST_FACTOR
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
@@ -27,6 +29,7 @@ from gateway.mapping.output import (
     without_unowned,
     without_untold,
 )
+from gateway.mapping.templates import Reference
 from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number_in, text_remedy
 
 
@@ -70,18 +73,20 @@ class OutputTrack:
             self._add_said(entry, plan, reading.memory.value, at)
 
     def _add_said(self, entry: EntryPlan, plan: InputPlan, message: object, at: float) -> None:
-        """Keep the amount that a message says. A message without that field, or with null there, counts nothing."""
+        """Keep the amount that a message says. A message without that field, or with null around it, counts nothing."""
         said = find(message, entry.path)
-        if said is None or (said is ABSENT and isinstance(message, dict)):
+        if said is ABSENT and isinstance(message, dict):
             return
-        name = ".".join((plan.name, *entry.path))
+        if said is None and entry.path and find(message, entry.path[:-1]) is None:
+            return
+        name = written_path((plan.name, *entry.path))
         amount = number_in(said) if plan.reads_text and isinstance(said, str) else number(said)
         if amount is None:
             problem = f"{name} is not a number, so nothing is counted{text_remedy(said, has_key=plan.reads_text)}"
-            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+            self.context.refuse(plan.name, f"{problem}: {excerpt(message)}")
         elif entry.most is not None and abs(amount) > entry.most:
             problem = f"{name} is {amount}, more than its max of {entry.most}, so nothing is counted"
-            self.context.notice("reject", plan.name, f"{problem}: {excerpt(message)}")
+            self.context.refuse(plan.name, f"{problem}: {excerpt(message)}")
         else:
             self._add(entry, plan, amount, at)
 
@@ -103,10 +108,26 @@ class OutputTrack:
                 )
                 self.state = replace(self.state, pending=tuple(pending))
 
+    def _factor(self, entry: EntryPlan, plan: InputPlan) -> Number | None:
+        """By what an amount is multiplied; None, with a notice, where that is not known."""
+        if not isinstance(entry.factor, Reference):
+            return entry.factor
+        said = self.context.resolve(entry.factor)
+        factor = number_in(said) if isinstance(said, str) else number(said)
+        if factor is not None and abs(factor) <= MOST_FACTOR:
+            return factor
+        known = "not known" if said is None else f"{excerpt(said)}, which is no factor"
+        self.context.refuse(plan.name, f"{plan.name} is not counted: {entry.factor} is {known}")
+        return None
+
     def _add(self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float) -> None:
-        amount = counted * entry.factor
+        factor = self._factor(entry, plan)
+        if factor is None:
+            return
+        amount = counted * factor
         if amount == 0:
             return
+        self.context.taken.add(plan.name)
         missed_before = {*self.context.missed}
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:

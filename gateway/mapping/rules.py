@@ -145,8 +145,9 @@ class RulesTrack:
         missing = _missing(plan, fields)
         if missing:
             text = f"the {plan.set.replace('_', ' ')} is not told: {missing} is not known"
-            self.context.notice("reject", event, text)
+            self.context.refuse(event, text)
         elif plan.set != "quality_test":
+            self.context.taken.add(event)
             self.context.recorder.setting(self.context.now, plan.set, fields, plan.key)
         else:
             named = plan.named.text_of(resolve) if plan.named is not None else None
@@ -160,10 +161,11 @@ class RulesTrack:
     def _keep_waiting(self, plan: RulePlan, test: WaitingTest) -> None:
         if plan.named is not None and test.named is None:
             text = f"a quality test is not told: it does not say of which {test.of} it is"
-            self.context.notice("reject", test.input, text)
+            self.context.refuse(test.input, text)
         elif len(self.state.waiting_tests) >= MOST_WAITING_TESTS:
             self.context.notice("loss", test.input, f"a quality test is lost, too many wait for a {test.of}")
         else:
+            self.context.taken.add(test.input)
             self.state = replace(self.state, waiting_tests=(*self.state.waiting_tests, test))
 
     def retry_tests(self) -> None:

@@ -1,11 +1,12 @@
 """What the parts of a line's configuration may name, and the faults where they name something else."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import meant_name
-from gateway.config.schema_io import Input
+from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
 from gateway.mapping.derived import RUN, RUN_FIELDS
@@ -64,11 +65,19 @@ class Scope:
             section = self.inputs.get(reference.input)
             if section is None and reference not in extra:
                 self.fault(loc, self._unknown(reference.input))
-            elif reference.path and section is not None and (section.topic is None or section.counter is not None):
+            elif reference.path and section is not None and (not section.has_fields or section.counter is not None):
                 self.fault(
                     loc, f'"{reference.input}" is a plain value and has no fields: write "{{{reference.input}}}"'
                 )
+            elif reference.path and section is not None:
+                self.event_field(section, reference.path, loc)
         return parsed
+
+    def event_field(self, section: Input, path: Sequence[str], loc: Loc) -> None:
+        """Whether the events of an input have a field that is named at `loc`."""
+        known = (*EVENT_FIELDS, *section.fields)
+        if section.event is not None and section.field is None and path[0] not in known:
+            self.fault(loc, f"the event has no field '{path[0]}': name it under 'fields'{suggestion(path[0], known)}")
 
     def condition(self, source: str, loc: Loc) -> Condition | None:
         """The compiled condition over inputs."""

@@ -113,7 +113,7 @@ class StateTrack:
                 value = context.value(name)
                 hint = self.plan.hints.get(text(scalar(value)), "")
                 problem = f"{name} is {excerpt(value)}, which is no state that can be told: the last state stays{hint}"
-                context.notice("reject", name, problem)
+                context.refuse(name, problem)
             return
         # The code's own time says since when. Where only what it means has changed, or the source has come back with
         # what it said before it was lost, that is since now.
@@ -227,10 +227,10 @@ class StateTrack:
         message = excerpt(reading.memory.value)
         if not description:
             problem = f"{plan.input} says nothing that can be told of a state: {message}"
-            self.context.notice("reject", plan.input, problem)
+            self.context.refuse(plan.input, problem)
         elif not self._describe(plan, description, reading.memory.at):
             problem = f"{plan.input} speaks of no state that is known, or of one that was over for too long: {message}"
-            self.context.notice("reject", plan.input, problem)
+            self.context.refuse(plan.input, problem)
 
     def _describe(self, plan: DescriptionPlan, description: StateDescription, at: float) -> bool:
         """Record what a person said at `at` of the state that was meant; False where no such state is known."""

@@ -17,7 +17,8 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from gateway.config.error_messages import suggestion
-from gateway.mapping.values import epoch_seconds, number, text
+from gateway.mapping.times import epoch_seconds
+from gateway.mapping.values import number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
 
 _PIECE = re.compile(r"\{\{|\}\}|\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}|[{}]|[^{}]+")

@@ -8,9 +8,9 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
 from typing import Final
 
+from gateway.config.addresses import SUM
 from gateway.model import Scalar
 
 ABSENT: Final = object()
@@ -35,15 +35,41 @@ Number = int | float
 
 
 def find(value: object, path: Sequence[str]) -> object:
-    """The field at `path` of a message; ABSENT where there is none, None where it, or what it would be in, is null. An
-    empty path is the value itself."""
+    """The field at `path` of a message (`config.addresses.path_of`); ABSENT where there is none, None where it, or what
+    it would be in, is null. An empty path is the value itself. A sum of what are not all numbers is the list of it."""
+    if path and path[0] == SUM:
+        return _sum(value, path[1:])
     for depth, part in enumerate(path):
         if value is None and depth > 0:
             return None
-        if not isinstance(value, dict) or part not in value:
+        if isinstance(value, list) and part.startswith("["):
+            place = int(part[1:-1])
+            if not -len(value) <= place < len(value):
+                return ABSENT
+            value = value[place]
+        elif isinstance(value, dict) and part in value:
+            value = value[part]
+        else:
             return ABSENT
-        value = value[part]
     return value
+
+
+def _sum(value: object, path: Sequence[str]) -> object:
+    """The sum of the elements of the array at `path`, or of that field of each where an array is on the way."""
+    for depth, part in enumerate(path):
+        if isinstance(value, list) and not part.startswith("["):
+            found = [find(item, path[depth:]) for item in value]
+            break
+        value = find(value, (part,))
+        if value is ABSENT or value is None:
+            return value
+    else:
+        found = value if isinstance(value, list) else [value]
+    numbers = [number(item) for item in found]
+    known = [item for item in numbers if item is not None]
+    if len(known) == len(numbers):
+        return total(known)
+    return [None if item is ABSENT else item for item in found]
 
 
 def scalar(value: object) -> Scalar:
@@ -132,22 +158,6 @@ def text_remedy(value: object, *, has_key: bool) -> str:
     if len(value) <= LONGEST_NUMBER and _SEPARATED.fullmatch(value):
         return ": a number in a text has a decimal point and nothing between its thousands"
     return ""
-
-
-def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:
-    """The value as a time, in seconds since 1970: ISO 8601, with a zone unless that is given, or seconds or
-    milliseconds since 1970. None where it is neither."""
-    if isinstance(value, str):
-        try:
-            time = datetime.fromisoformat(value)
-            time = time.replace(tzinfo=zone) if time.tzinfo is None else time
-            return time.timestamp() if time.tzinfo is not None else None
-        except (ValueError, OverflowError):
-            return None
-    seconds = number(value)
-    if seconds is None:
-        return None
-    return seconds / 1000 if seconds > 1e11 else float(seconds)
 
 
 def total(amounts: Sequence[Number]) -> Number:

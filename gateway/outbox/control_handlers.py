@@ -43,6 +43,7 @@ from gateway.outbox.operator_actions import (
     retry,
     settle,
 )
+from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.record_kinds import kind_of
@@ -52,6 +53,8 @@ log = structlog.get_logger()
 MOST = 10_000
 """Records that are named one by one in one command at the most."""
 DEPENDENTS_SHOWN = 100
+NOTICES_SHOWN = 10
+"""Of what was found at Oden that was not told from here."""
 SAMPLE_EVERY = 60.0
 SAMPLES = 61
 """So that the rate of new records is that of the last hour."""
@@ -283,7 +286,10 @@ class ControlHandlers:
         for where in LETTERS:
             async for listed in self._all(Filter(where=where)):
                 letters[where][listed.record.line] += 1
-        yield {"bytes": bytes_used, "full": full, "lanes": lanes, **letters, "records_per_hour": self._rate()}
+        notices = await self._outbox(Outbox.notices, NOTICES_KEPT)
+        at_oden = [notice.text for notice in notices if notice.kind == "oden"][:NOTICES_SHOWN]
+        counted = {"bytes": bytes_used, "full": full, "lanes": lanes, "records_per_hour": self._rate()}
+        yield {**counted, **letters, "at_oden": at_oden}
 
     async def _verify(self, arguments: Question) -> AsyncIterator[Answer]:
         """Problems, notes and damage reports; then how many records were read."""

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
 from gateway.message_ids import IdsOfCommit
-from gateway.model import RECORD, SPARED, STORED, Notice, Record, Setting
+from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptReject, KeptRejects, Notice, Record, Reject, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
@@ -224,6 +224,7 @@ class Totals:
     gaps: dict[str, int] = field(default_factory=dict)
     """By source."""
     rejects: int = 0
+    kept_rejects: Annotated[KeptRejects, Field(exclude_if=lambda kept: kept == NONE_KEPT)] = NONE_KEPT
     lost: int = 0
     """Amounts that found no room while they waited for a run."""
     transactions: Annotated[int, SPARED] = 0
@@ -295,7 +296,9 @@ class Commit:
     `sessions` are changes of unconfirmed receipts, by MQTT session; `ids` the ids of messages, by source; `old_rings`
     are sources whose deliveries, as an earlier version has kept them, are among these now. `heard` is what lines have
     heard since the commit before, as text, `trails` are the beginnings of what they remember of that, by line key, and
-    `heard_since` is the number of the first commit of which that is still needed."""
+    `heard_since` is the number of the first commit of which that is still needed. `rejects` are messages that could not
+    be used and are kept, `rejects_left_out` how many more there were; `replayed` are those that were taken once more,
+    by their numbers, with what is still wrong with them, where something is."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -307,10 +310,14 @@ class Commit:
     heard: str = ""
     trails: Mapping[str, str] = field(default_factory=dict)
     heard_since: int = 0
+    rejects: tuple[Reject, ...] = ()
+    replayed: Mapping[int, Reject | None] = field(default_factory=dict)
+    rejects_left_out: int = 0
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
-        rest = (self.states, self.notices, self.sessions, self.ids, self.old_rings, self.heard, self.trails)
+        heard = (self.sessions, self.ids, self.old_rings, self.heard, self.trails)
+        rest = (self.states, self.notices, *heard, self.rejects, self.replayed, self.rejects_left_out)
         digest = hashlib.blake2b(repr(rest).encode(), digest_size=16)
         for record in self.records:
             digest.update(RECORD.dump_json(record))
@@ -367,6 +374,7 @@ class Summary:
     """Why nothing more is taken in; None while there is room."""
     damaged: tuple[str, ...]
     """Folders of damaged files that nobody has seen to yet."""
+    rejects: tuple[KeptReject, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)
     """By key, what is known of the intervals that the dead letters are about."""
     pause: Pause | None = None

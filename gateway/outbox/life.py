@@ -16,6 +16,7 @@ import structlog
 from pydantic import TypeAdapter
 from ulid import ULID
 
+from gateway.outbox import left_open
 from gateway.outbox.lanes import DEAD
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import Transaction
@@ -80,14 +81,22 @@ def keep_life(outbox: Outbox, mark: LifeMark) -> None:
         _follow(outbox, mark, life)
 
 
-def begin_life(outbox: Outbox, mark: LifeMark, rest_until: float = 0.0, *, is_other: bool = False) -> bool:
-    """A new opening of the outbox; answers whether it is another life than the last, which is certain where it
-    `is_other`: then all that waits is unsure, and nothing of it is looked up before `rest_until` (epoch), because the
-    last life may have sent something just now. From here on `mark` follows each transaction."""
-    is_other = (is_other or _last(outbox, mark) is None) and bool(outbox.lanes)
+def begin_life(
+    outbox: Outbox, mark: LifeMark, now: float = 0.0, *, settle: float = 0.0, is_other: bool = False
+) -> bool:
+    """A new opening of the outbox at `now` (epoch); answers whether it is another life than the last, which is certain
+    where it `is_other`: then all that waits is unsure, and nothing of it is looked up for `settle` seconds, because the
+    last life may have sent something just now. What that has left open at Oden has yet to be seen to, also where the
+    outbox is new. From here on `mark` follows each transaction."""
+    rest_until = now + settle
+    is_unknown, was_here = is_other or _last(outbox, mark) is None, mark.read() is not None
+    is_other = is_unknown and bool(outbox.lanes)
     life = Life(str(ULID()), compared=not is_other and is_compared(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()
+        if is_unknown:
+            # An outbox that is new may stand in the place of one that was lost.
+            left_open.begin(transaction, now, rest_until if is_other or was_here else 0.0)
         if is_other:
             outbox.rest_until = max(outbox.rest_until, rest_until)
             make_unsure(outbox, transaction)

@@ -59,7 +59,10 @@ def append(transaction: Transaction, record: Record) -> None:
                 return
         if isinstance(record, UpdateInterval):
             interval.count_update(set_fields(record))
-    stored = StoredRecord(record, late)
+    # The end of an interval that was on in another life is looked up first: it may be there.
+    is_end = isinstance(record, UpdateInterval) and set_fields(record).keys() == {"end"} and not record.corrects
+    unsure = is_end and interval is not None and transaction.may_be_ended(interval)
+    stored = StoredRecord(record, late, unsure)
     after = balance.awaits(transaction, stored)
     if after:
         balance.set_aside(transaction, stored, after)

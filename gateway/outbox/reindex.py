@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
-from gateway.model import Output, Setting, StartInterval
+from gateway.model import KeptReject, Output, Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,
     DEAD_LETTER,
@@ -32,6 +32,7 @@ from gateway.outbox.entries import (
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, starts_lane, stored_record, takes_turns
 from gateway.outbox.record_rules import MOST_OPEN
+from gateway.outbox.rejects import KEPT_REJECT, counted
 from gateway.receipts import BLOCK, HEAD
 from gateway.record_kinds import creates, end_of, kind_of
 
@@ -94,6 +95,9 @@ class _Structure:
     corrections: set[str] = field(default_factory=set)
     """The keys of entries for which others may wait."""
     put: dict[str, str] = field(default_factory=dict)
+    rejects: dict[str, KeptReject] = field(default_factory=dict)
+    payloads: set[str] = field(default_factory=set)
+    """By their slots, messages that could not be used, and what they said."""
     drop: list[str] = field(default_factory=list)
     nonsense: list[str] = field(default_factory=list)
 
@@ -132,7 +136,11 @@ def reindex(rows: KeyValueStore, *, damaged: bool = False) -> list[str]:
     _intervals(structure)
     known = structure.totals or _counted(structure)
     held = sum(interval.held for interval in structure.intervals.values())
-    totals = replace(known, unsettled=structure.unsettled, held=held)
+    kept = [reject for slot, reject in structure.rejects.items() if slot in structure.payloads]
+    halves = structure.rejects.keys() ^ structure.payloads
+    structure.drop += [f"{kind}/{slot}" for kind in ("reject", "payload") for slot in halves]
+    kept_rejects = counted(kept, known.kept_rejects)
+    totals = replace(known, unsettled=structure.unsettled, held=held, kept_rejects=kept_rejects)
     if totals != structure.totals:
         structure.put["totals"] = TOTALS.dump_json(totals).decode()
     awaited = ((key, positions) for key, positions in structure.awaited.items() if key in structure.corrections)
@@ -167,6 +175,10 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 BLOCK.validate_json(text)
             case "ids":
                 IDS_OF_COMMIT.validate_json(text)
+            case "reject":
+                structure.rejects[rest] = KEPT_REJECT.validate_json(text)
+            case "payload":
+                structure.payloads.add(rest)
             case "receipt" | "notice":
                 ring, _, slot = key.rpartition("/")
                 structure.rings[ring] = max(structure.rings.get(ring, 0), int(slot) + 1)

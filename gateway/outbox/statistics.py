@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 
 from gateway.model import Notice
+from gateway.outbox import rejects
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import DEAD_LETTER, NOTICE, PAUSE, Counts, DeadLetter, Summary
 from gateway.outbox.key_value import KeyValueStore
@@ -81,6 +82,7 @@ def summary(cache: OutboxCache, rows: KeyValueStore, newest: int) -> Summary:
         rows.used(),
         rows.full(),
         tuple(str(report["folder"]) for report in json.loads(cache.row("damage") or "[]")),
+        tuple(rejects.newest(cache.row, cache.totals.kept_rejects, newest)),
         {key: interval for key, interval in about if interval is not None},
         PAUSE.validate_json(cache.row("pause") or "null"),
     )

@@ -26,9 +26,8 @@ They are true after every call, and after a crash at any point of one:
   so the same commit, made again because its outcome was not learned, is stored once.
 - Every committed record is in exactly one place: in a lane, where it waits or is carried by one of the lane's attempts;
   parked, with an interval whose start is in doubt or a dead letter, or until entries are at Oden that must be there
-  before it (`balance`); or a dead letter itself. Where it was merged into
-  another, it is where that one is. It leaves when Oden has it, by a person's decision, or, where the user has chosen
-  that, as output that made room (`overflow`).
+  before it (`balance`); or a dead letter itself. Where it was merged into another, it is where that one is. It leaves
+  when Oden has it, by a person's decision, or, where the user has chosen that, as output that made room (`overflow`).
 - An attempt carries records of one lane, and no record is carried twice. What is sent again is the stored request.
 - The end of an interval waits for the output that was committed before it, and for no other: each entry remembers on
   which side of the end it is.
@@ -42,8 +41,7 @@ They are true after every call, and after a crash at any point of one:
 Rows and format
 ---------------
 
-All rows are JSON text; names in them never change within a format.
-
+All rows are JSON text; names in them never change within a format:
     format                  "3"
     commit                  number and digest of the last commit
     lanes                   the names of all lanes
@@ -63,9 +61,11 @@ All rows are JSON text; names in them never change within a format.
     ids/SOURCE/SLOT         a ring of the last ids of messages, those of one commit in each row
     receipt/SOURCE/SLOT     of an earlier version: a ring of the last deliveries of each source, until that connects
     notice/SLOT             a ring of the last notices
+    reject/, payload/SLOT   a ring of messages that could not be used
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
     clock, life             the last time that was confirmed; the last opening, by its ULID
+    left-open, other-life   what another life has to see to at Oden, and when it began
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
@@ -92,7 +92,7 @@ from dataclasses import replace
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
 from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
-from gateway.outbox import ends, heard, known_messages, overflow, record_rules, statistics
+from gateway.outbox import ends, heard, known_messages, overflow, record_rules, rejects, statistics
 from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import (
     COMMIT_MARK,
@@ -231,6 +231,7 @@ class Outbox:
                 transaction.set_line_state(line, rows)
             heard.take(transaction, commit, last)
             known_messages.take(transaction, commit)
+            rejects.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
             for record in commit.records:
@@ -263,8 +264,7 @@ class Outbox:
         return self._cache.ready.work()
 
     def gather(self, work: Work, fits: Callable[[Record], bool], most: int) -> Work:
-        """`work`, which has no attempt yet, with the other records of its lane that fit and can be sent; `most` in
-        all."""
+        """`work`, which has no attempt yet, with others of its lane that fit and can be sent; `most` in all."""
         return self._cache.ready.gather(work, fits, most)
 
     def open_before(self, start: StartInterval) -> dict[str, bool]:
@@ -273,7 +273,7 @@ class Outbox:
         return ends.open_before(self._cache, start)
 
     def line_refs(self) -> dict[str, LineRef]:
-        """Every line that ever had records here, by its key: also those that the configuration no longer names."""
+        """Every line that ever had records here, by its key, also those that the configuration no longer names."""
         return LINE_REFS.validate_json(self.row("lines-at-oden") or "{}")
 
     def learn_lines(self, refs: Mapping[str, LineRef]) -> None:
@@ -370,7 +370,7 @@ class Outbox:
         return statistics.dead_letters(self._cache, newest)
 
     def summary(self, newest: int) -> Summary:
-        """Counts, and the `newest` notices and dead letters."""
+        """Counts, and the `newest` of what a person should see."""
         return statistics.summary(self._cache, self._rows, newest)
 
     @property

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from gateway.model import StartInterval, UpdateInterval, record_key
-from gateway.outbox import record_rules
+from gateway.model import Notice, StartInterval, UpdateInterval, record_key
+from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import DeadLetter, Work
 from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
@@ -26,6 +26,12 @@ def keep_learned(outbox: Outbox, text: str) -> None:
     """Put on disk what delivery has learned of Oden."""
     with outbox.transaction() as transaction:
         transaction.put[LEARNED] = text
+
+
+def note(outbox: Outbox, notice: Notice) -> None:
+    """Keep a notice of what was found at Oden."""
+    with outbox.transaction() as transaction:
+        statistics.note(transaction, notice)
 
 
 def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:

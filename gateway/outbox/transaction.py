@@ -24,6 +24,9 @@ from gateway.outbox.entries import (
 from gateway.outbox.lanes import LANE, Lane, StoredRecord
 from gateway.record_kinds import kind_of
 
+OTHER_LIFE = "other-life"
+"""The row that says since when this life is, where it is another than that which left the rows."""
+
 
 class Committed(Protocol):
     """The outbox as the last transaction has left it: what the next one begins from."""
@@ -73,6 +76,12 @@ class Transaction:
 
     # Rows
 
+    def row(self, key: str) -> str | None:
+        """The text of a row, as the transaction leaves it."""
+        if key in self.put:
+            return self.put[key]
+        return None if key in self.drop else self._committed.row(key)
+
     def lane(self, name: str, line: str = "") -> Lane:
         """The bounds of a lane; `line` is whose lane it is if it is new."""
         if name not in self.lanes:
@@ -86,6 +95,12 @@ class Transaction:
             text = self._committed.row(f"interval/{key}")
             self.intervals[key] = INTERVAL.validate_json(text) if text else None
         return self.intervals[key]
+
+    def may_be_ended(self, interval: Interval) -> bool:
+        """Whether the interval was on when another life of the outbox began, so that an earlier one, or a person, may
+        have ended it at Oden since it is known here."""
+        since = self._committed.row(OTHER_LIFE)
+        return since is not None and interval.start < float(since) and interval.oden_id is not None
 
     def awaiting(self, key: str) -> list[int] | None:
         """The positions of parked records that wait for the record `key`; None where that is not awaited."""
@@ -183,8 +198,7 @@ class Transaction:
 
     def text(self, name: str, position: int) -> str | None:
         """The text at a position of a lane, as the transaction leaves it."""
-        key = f"record/{name}/{position}"
-        return None if key in self.drop else self.put.get(key) or self._committed.row(key)
+        return self.row(f"record/{name}/{position}")
 
     def record(self, name: str, position: int) -> StoredRecord | None:
         """The record at a position of a lane of records; None where none is."""

@@ -13,7 +13,7 @@ from typing import NoReturn
 from gateway.clock import Clock
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.model import Contact, Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Reject, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
@@ -46,6 +46,14 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """A message out of the store of those that could not be used, with its number there: it is taken once more."""
+
+    number: int
+    reject: Reject
+
+
+@dataclass(frozen=True, slots=True)
 class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
@@ -53,7 +61,8 @@ class Arrival:
     they are to be mapped. `done` runs on the event loop, only after moments,
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
-    processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of.
+    processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of. `rejects` are
+    messages of it that the source could not read, to be kept; `replay` says that it is one of these again.
     """
 
     source: str
@@ -65,6 +74,8 @@ class Arrival:
     confirmed: tuple[int, ...] = ()
     contacts: tuple[Contact, ...] = ()
     weight: int = 0
+    rejects: tuple[Reject, ...] = ()
+    replay: Replay | None = None
 
     @property
     def size(self) -> int:
@@ -129,6 +140,8 @@ class Source(ABC):
     def __init__(self, name: str, clock: Clock, health: SourceHealth) -> None:
         self.name = name
         self.health = health
+        self.watchers: set[Callable[[Arrival], None]] = set()
+        """Who looks on at what is handed over; none may raise."""
         self._clock = clock
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
@@ -185,6 +198,12 @@ class Source(ABC):
         Calls `_connected` once it stands, and `_turn` at least every TURN seconds.
         """
 
+    def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
+        """What a message says, out of the store of those that could not be used, as if it came `now`; and why it still
+        cannot be read. Raises SourceError where it must not be taken once more at all."""
+        del reject, now
+        raise SourceError("it is the value of a tag, which is not replayed: the present one comes by itself")
+
     @abstractmethod
     def _unknown(self, now: float) -> tuple[Sample, ...]:
         """The samples of bad quality by which the mapping learns that nothing is known of the source any more."""
@@ -225,6 +244,8 @@ class Source(ABC):
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
         if self._back is not None:
             arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
+        for watch in self.watchers:
+            watch(arrival)
         with self._waiting(math.inf):
             await take(arrival)
 
@@ -236,6 +257,18 @@ class Source(ABC):
             contact, self._back = Contact(self.name, now, "lost", since), None
             await take(Arrival(self.name, moments_of(self._unknown(now)), contacts=(contact,)))
             self._loss_told = True
+
+
+def replayed(sources: Mapping[str, Source], replay: Replay, now: float) -> Arrival:
+    """What a message out of the store of those that could not be used says `now`. Raises SourceError where it still
+    cannot be read, or must not be taken once more."""
+    reject = replay.reject
+    if reject.source not in sources:
+        raise SourceError(f"there is no source {reject.source} any more")
+    moments, flaw = sources[reject.source].read_again(reject, now)
+    if flaw:
+        raise SourceError(flaw)
+    return Arrival(reject.source, moments, replay=replay)
 
 
 def moments_of(samples: Iterable[Sample], within: float = 0.0) -> tuple[Moment, ...]:

@@ -21,7 +21,7 @@ from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import MqttConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.model import Moment, Notice, Sample
+from gateway.model import Moment, Notice, Reject, Sample
 from gateway.sources.base import TURN, Arrival, Connected, Receipt, Source, SourceHealth, Take, moments_of
 from gateway.sources.mqtt_confirmation import TOLD, Confirmation
 from gateway.sources.mqtt_connection import (
@@ -69,15 +69,19 @@ class MqttSource(Source):
         clock: Clock,
         host: "SparkplugHost | None" = None,
         directory: Path | None = None,
+        *,
+        clean: bool = False,
     ) -> None:
-        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none."""
+        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none.
+        `clean`: each connection has a session of its own, at QoS 0, of which the broker keeps nothing."""
         super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
         self._host = host
         self._topics = dict.fromkeys(topics)
         self._had_session = False
         self._confirmation = Confirmation()
-        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())))
+        self._clean = clean
+        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())), 0 if clean else 1)
         self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
         self._file = FilterFile(directory, self._session)
         self._leaving: set[str] = set()
@@ -102,6 +106,7 @@ class MqttSource(Source):
             version=self._version,
             url=url,
             closed=self._closed(),
+            clean=self._clean,
         )
         stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))
@@ -234,7 +239,7 @@ class MqttSource(Source):
         match packet:
             case Publish():
                 arrival = self._arrival(packet, connection)
-                if arrival.moments or arrival.notices or arrival.receipt:
+                if arrival.moments or arrival.notices or arrival.receipt or arrival.rejects:
                     await take(arrival)
             case Confirmed():
                 await take(Arrival(self.name, confirmed=packet.numbers))
@@ -292,39 +297,56 @@ class MqttSource(Source):
         )
 
     def _arrival(self, publish: Publish, connection: MqttConnection) -> Arrival:
-        moments, notices = self._interpret(publish)
+        moments, notices, rejects = self._interpret(publish)
         if moments:
             self.health.last_sample_at = publish.received
         packet_id = publish.message.packet_id
+        weight = len(publish.message.payload) // 1024
         if packet_id is None:
-            return Arrival(self.name, moments, notices, weight=len(publish.message.payload) // 1024)
+            return Arrival(self.name, moments, notices, weight=weight, rejects=rejects)
         self._busiest.add(publish.at)
         receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
         done = partial(connection.acknowledge, packet_id, publish.number)
-        return Arrival(self.name, moments, notices, receipt, done, weight=len(publish.message.payload) // 1024)
+        return Arrival(self.name, moments, notices, receipt, done, weight=weight, rejects=rejects)
 
-    def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...]]:
-        """What the message says; nothing where nobody wants it."""
+    def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...], tuple[Reject, ...]]:
+        """What the message says; nothing where nobody wants it. What cannot be read is to be kept."""
         message, received = publish.message, publish.received
         topic, payload = message.topic, message.payload
         of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
         if not of_host and topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
             self._count_unwanted(topic)
-            return (), ()
+            return (), (), ()
+        rejects: tuple[Reject, ...] = ()
         try:
             if message.left_out:
                 raise too_large(len(payload) + message.left_out)
             if self._host is not None and of_host:
                 if message.retained:  # none that follows the specification is; who knows how old it is
-                    return (), ()
+                    return (), (), ()
                 reported = self._host.interpret(topic, payload, received)
-                return moments_of(reported.samples), reported.notices
+                if reported.unread:
+                    rejects = (Reject(self.name, topic, payload, received, reported.unread),)
+                return moments_of(reported.samples), reported.notices, rejects
             value = decode(payload)
         except ValueError as error:
             text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
-            return (), (Notice("reject", received, self.name, topic, text),) if text is not None else ()
+            if not message.left_out:  # what was left out is not here any more
+                reason = f"the payload {error}"
+                rejects = (Reject(self.name, topic, payload, received, reason, retained=message.retained),)
+            return (), (Notice("reject", received, self.name, topic, text),) if text is not None else (), rejects
         sample = Sample(self.name, topic, value, received, retained=message.retained)
-        return (Moment((sample,)),), ()
+        return (Moment((sample,)),), (), ()
+
+    def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
+        """As the base class says."""
+        if reject.address.startswith(f"{SPARKPLUG}/"):
+            raise SourceError("what an edge node says counts only in its order: its next birth says everything anew")
+        try:
+            value = decode(reject.payload)
+        except ValueError as error:
+            return (), f"the payload {error}"
+        return (Moment((Sample(self.name, reject.address, value, now, retained=reject.retained),)),), ""
 
     def _count_unwanted(self, topic: str) -> None:
         unwanted = self.health.unwanted

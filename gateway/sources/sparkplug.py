@@ -35,10 +35,11 @@ _KINDS = {"NBIRTH": 4, "NDATA": 4, "NDEATH": 4, "DBIRTH": 5, "DDATA": 5, "DDEATH
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """What a message means for the devices that are wanted."""
+    """What a message means for the devices that are wanted; `unread`: why it could not be read."""
 
     samples: tuple[Sample, ...] = ()
     notices: tuple[Notice, ...] = ()
+    unread: str = ""
 
 
 _NOTHING = Interpretation()
@@ -175,7 +176,7 @@ class SparkplugHost:
             message = decode(payload)
         except ValueError as error:
             notice = Notice("reject", received, self._source, topic, f"the payload {error}")
-            return Interpretation(self._lose_track(node, received), (notice,))
+            return Interpretation(self._lose_track(node, received), (notice,), notice.text)
         if kind == "NBIRTH":
             return self._node_born(node, message, received)
         if kind == "NDEATH":

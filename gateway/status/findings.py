@@ -181,6 +181,8 @@ def hints(notices: Sequence[Notice], total: int, now: float) -> Iterator[str]:
         parts.append(f"data may have been missed {_times(recent['gap'])} (gaps)")
     if recent["time"]:
         parts.append("the time of arrival counts for what came with a wrong time or with none (times)")
+    if recent["oden"]:
+        parts.append(f"something was found at Oden that was not told from here {_times(recent['oden'])} (oden)")
     if parts:
         # Where all that are kept are recent, there may have been more.
         more = ", or more" if len(notices) == len(lately) < total else ""

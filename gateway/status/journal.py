@@ -20,7 +20,13 @@ WINDOW = 60.0
 HOUR = 3600.0
 """Seconds between two summaries of what was done."""
 
-EVENTS: Final = {"gap": "data_gap", "reject": "payload_rejected", "loss": "output_lost", "time": "time_not_used"}
+EVENTS: Final = {
+    "gap": "data_gap",
+    "reject": "payload_rejected",
+    "loss": "output_lost",
+    "time": "time_not_used",
+    "oden": "seen_at_oden",
+}
 
 
 class LogLine(NamedTuple):

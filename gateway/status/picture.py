@@ -34,6 +34,7 @@ from gateway.status.snapshot import (
     LineStatus,
     OdenStatus,
     OutboxStatus,
+    RejectedStatus,
     RunStatus,
     Snapshot,
     SourceStatus,
@@ -112,9 +113,15 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
             "drop_oldest_output": summary.totals.given_up,
         },
         rejects_total=summary.totals.rejects,
+        rejected=_rejected(summary),
         notices=summary.notices,
         dead_letters=tuple(_dead_letter(letter, summary) for letter in summary.dead_letters),
     )
+
+
+def _rejected(summary: Summary) -> RejectedStatus:
+    kept = summary.totals.kept_rejects
+    return RejectedStatus(kept.number, kept.bytes, kept.dropped, kept.left_out, summary.rejects)
 
 
 def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
@@ -173,6 +180,8 @@ def _line(
         tones=tones,
         totals=tuple(totals(plan, state, parts.history, now)),
         revision=parts.history.changed.get(plan.key, 0),
+        lateness=parts.intake.lateness.of(plan.key),
+        corrections=parts.intake.lateness.corrections(plan.key),
         unknown_since=unknown_since(plan, state, away),
         batch=_interval(state.batches),
         intervals={

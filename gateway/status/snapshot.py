@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.config.schema_process import Tone
 from gateway.health import FlowHealth, KindName, Problem
-from gateway.model import Notice, Quality
+from gateway.mapping.lateness import Lateness
+from gateway.model import KeptReject, Notice, Quality
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -112,6 +113,9 @@ class LineStatus:
     `totals` are of run, batch and shift. `tones` is how each category is shown, and `revision` another number when the
     line's timeline is another.
 
+    `lateness` is, by input, how late messages were that have times of their own, and `corrections` how often what was
+    told of the line was corrected because of that.
+
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
     up in tables and is not there, by table.
@@ -136,6 +140,8 @@ class LineStatus:
     totals: tuple[Total, ...] = ()
     tones: Mapping[str, Tone] = field(default_factory=dict)
     revision: int = 0
+    lateness: Mapping[str, Lateness] = field(default_factory=dict)
+    corrections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +224,18 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedStatus:
+    """Messages that could not be used and are kept whole: how many, with how many bytes, the `newest`; how many had to
+    make room for newer ones (`dropped`), and how many were too many in a short time to be kept (`left_out`)."""
+
+    kept: int
+    bytes: int
+    dropped: int
+    left_out: int
+    newest: tuple[KeptReject, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole picture.
 
@@ -245,6 +263,7 @@ class Snapshot:
     merged_total: int
     lost_total: Mapping[str, int]
     rejects_total: int
+    rejected: RejectedStatus
     notices: tuple[Notice, ...]
     dead_letters: tuple[DeadLetter, ...]
 

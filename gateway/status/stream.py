@@ -61,6 +61,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
         "oden": whole["oden"],
         "refused": {"letters": whole["dead_letters"]},
         "noticed": {"notices": whole["notices"]},
+        "rejected": whole["rejected"],
         "totals": {
             "since_start": {
                 name: whole[name] for name in ("records_total", "merged_total", "rejects_total", "lost_total")
@@ -70,6 +71,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
     parts |= {f"source/{source['name']}": source for source in whole["sources"]}
     for place, line in enumerate(whole["lines"]):
         inputs = line.pop("inputs")
+        del line["lateness"], line["corrections"]  # these are asked for with the inputs
         doubtful = sum(known["quality"] != "good" for known in inputs.values())
         parts[f"line/{line['key']}"] = line | {"place": place, "number": len(inputs), "doubtful": doubtful}
     return parts

@@ -21,7 +21,8 @@ import pytest
 
 from gateway.__main__ import main
 from gateway.cli.demo_parts import status_json
-from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
+from gateway.model import Notice, Output, Record, StartInterval, UpdateInterval, record_key
+from gateway.outbox import told
 from gateway.outbox.entries import Attempt, Commit, LineRef
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import open_outbox
@@ -318,6 +319,12 @@ def test_stats_say_how_much_and_how_long(refused: Site) -> None:
     text = refused.outbox("stats")
     assert "4 records" in text
     assert "to drain at the configured pace, with 3 requests at the least" in text
+    assert "at Oden" not in text
+    outbox = refused.open()
+    told.note(outbox, Notice("oden", 1.0, "", "", "Line 01: a run that was not begun from here"))
+    outbox.close()
+    assert refused.json("stats")["at_oden"] == ["Line 01: a run that was not begun from here"]
+    assert "not told from here (the newest first):\n  Line 01: a run" in refused.outbox("stats")
 
 
 def test_verify_says_what_is_wrong(refused: Site) -> None:

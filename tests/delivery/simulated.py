@@ -1,19 +1,22 @@
 """Delivery in simulated time against the stand-in with manners and faults: what takes minutes takes none."""
 
 import asyncio
+import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import cast
 
 from gateway.clock import LoopClock
 from gateway.delivery.drain import DeliveryOptions, Drain
-from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, interval_key, record_key
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.outbox.control_handlers import ControlHandlers, Question
 from gateway.outbox.entries import Commit, Counts, DeadLetter
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import Life, LifeMark, begin_life
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector
@@ -34,6 +37,20 @@ LONG = 24 * 3600.0
 """Seconds of the loop that anything may take."""
 
 
+class Remembered(LifeMark):
+    """What a machine remembers of the last life until it is started anew."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/outbox"), Path("/nowhere"))
+        self._life: Life | None = None
+
+    def read(self) -> Life | None:
+        return self._life
+
+    def write(self, life: Life) -> None:
+        self._life = life
+
+
 class Plant:
     """An outbox, its delivery, and Oden; `seen` are the requests that were written, in order, with their bodies."""
 
@@ -46,14 +63,7 @@ class Plant:
         self.seen: list[tuple[str, str]] = []
         self.drain: Drain
         self.number = 0
-
-    @property
-    def paths(self) -> list[str]:
-        return [path for path, _ in self.seen]
-
-    def begin(self, settings: DeliveryOptions) -> "asyncio.Task[None]":
-        loop = asyncio.get_running_loop()
-        wire = Wire(self.oden, Pace(loop.time()), settings.timeout, Fuse())
+        self._mark = Remembered()
         receive = self.oden.receive
 
         def noted(path: str, body: bytes) -> "asyncio.Future[object]":
@@ -61,9 +71,47 @@ class Plant:
             return cast("asyncio.Future[object]", receive(path, body))
 
         self.oden.receive = noted  # type: ignore[method-assign,assignment] # it only takes note
+
+    @property
+    def paths(self) -> list[str]:
+        return [path for path, _ in self.seen]
+
+    def begin(self, settings: DeliveryOptions) -> None:
+        loop = asyncio.get_running_loop()
+        wire = Wire(self.oden, Pace(loop.time()), settings.timeout, Fuse())
         outbox = cast("OutboxThread", InLine(self.outbox))
-        self.drain = Drain(outbox, cast("OdenClient", wire), LoopClock(T), settings, LINES)
-        return asyncio.create_task(self.drain.run())
+        self.drain = Drain(outbox, cast("OdenClient", wire), LoopClock(T + loop.time()), settings, LINES)
+        self.running = asyncio.create_task(self.drain.run())
+
+    async def kill(self) -> None:
+        """End it without its doing."""
+        self.running.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.running
+
+    async def restart(self, settings: DeliveryOptions, rows: MemoryStore, at: float, *, forgets: bool = True) -> None:
+        """It is killed, and begins anew `at` that time with `rows`; its machine `forgets` which life was the last."""
+        loop = asyncio.get_running_loop()
+        await self.kill()
+        await asyncio.sleep(max(0.0, at - loop.time()))
+        if forgets:
+            self._mark = Remembered()
+        self.rows, self.outbox = rows, Outbox(rows)
+        begin_life(self.outbox, self._mark, T + loop.time(), settle=settings.settle)
+        self.begin(settings)
+
+    def copied(self, rows: MemoryStore | None = None) -> MemoryStore:
+        """A copy of `rows`, or of those of the outbox, as they are now."""
+        copy = MemoryStore()
+        copy.apply(dict((rows or self.rows).items()))
+        return copy
+
+    def by_hand(self, **fields: object) -> str:
+        """Somebody sets an interval of the line at Oden; its id."""
+        place = {"line": {"name": NAME, "factory": {"name": FACTORY}}}
+        answer = self.oden.model.answer("/v2/interval/set", json.dumps({**place, **fields}).encode())
+        assert isinstance(answer.body, list), answer
+        return str(answer.body[0]["id"])
 
     def commit(self, *records: Record) -> None:
         self.outbox.commit(Commit(number=self.outbox.last_commit() + 1, records=records))
@@ -98,7 +146,7 @@ class Plant:
 
     def start(self, at: int, kind: str = "RUN", name: str | None = None, line: str = LINE) -> StartInterval:
         details = {"RUN": {"product": "Film 20"}, "STATE": {"category": "Uptime"}}.get(kind, {})
-        return StartInterval(self.key(), line, T + at, kind, T + at, name, dict(details))
+        return StartInterval(interval_key(line, kind, T + at), line, T + at, kind, T + at, name, dict(details))
 
     def output(self, of: StartInterval, at: int, amount: int, **more: str) -> Output:
         stamp = T + at
@@ -124,13 +172,11 @@ def live(
     plant = Plant(manners, faults)
 
     async def told() -> None:
-        running = plant.begin(settings)
+        plant.begin(settings)
         try:
             await story(plant)
         finally:
-            running.cancel()
-            with suppress(asyncio.CancelledError):
-                await running
+            await plant.kill()
 
     random.seed(1)  # the jitter of delivery
     with silent():

@@ -17,7 +17,7 @@ from gateway.model import StartInterval
 from gateway.oden.classification import Answer
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
-from gateway.outbox.entries import ATTEMPT, Commit
+from gateway.outbox.entries import ATTEMPT, Commit, Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -299,15 +299,15 @@ class SlowOutbox(InLine):
         return call(self.outbox, *args, **kwargs)
 
 
-class UnreadableOutbox(InLine):
+class UnreadableOutbox(Outbox):
     """What can be gone on with cannot be read: `error` is raised instead, where there is one."""
 
     error: Exception | None = None
 
-    async def __call__(self, call: Any, *args: Any, **kwargs: Any) -> Any:
-        if call is Outbox.work and self.error is not None:
+    def work(self) -> list[Work]:
+        if self.error is not None:
             raise self.error
-        return call(self.outbox, *args, **kwargs)
+        return super().work()
 
 
 @pytest.mark.parametrize("error", [OutboxError("the disk cannot be read"), DamagedRow("a row"), ValueError("a fault")])
@@ -316,9 +316,9 @@ def test_p4_an_outbox_that_cannot_be_read_is_waited_for_and_a_damage_is_not(erro
     nobody has foreseen, comes out of `run` as itself."""
 
     async def live() -> tuple[str | None, str | None, BaseException | None]:
-        outbox = UnreadableOutbox(Outbox(MemoryStore()))
+        outbox = UnreadableOutbox(MemoryStore())
         client, clock = cast("OdenClient", SlowClient()), LoopClock(T)
-        drain = Drain(cast("OutboxThread", outbox), client, clock, DeliveryOptions(60.0, 300.0), LINES)
+        drain = Drain(cast("OutboxThread", InLine(outbox)), client, clock, DeliveryOptions(60.0, 300.0), LINES)
         running = asyncio.create_task(drain.run())
         await asyncio.sleep(10.0)
         outbox.error = error

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.delivery.changes import UpdatesOrder
-from gateway.delivery.learned import learned
+from gateway.delivery.learned import Learned, learned
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval, UpdateInterval
 from gateway.outbox import told
@@ -201,3 +201,27 @@ def test_what_was_learned_is_on_disk() -> None:
     assert not set(known.wants_ends_first(50.0)), "learned by a clock that ran ahead"
     assert not set(known.wants_ends_first(100.0 + 86_400.0)), "tried anew after a day"
     assert learned("[]") == learned(None)
+
+
+@pytest.mark.parametrize("before", ["https://api.oden.example/v2", ""])
+def test_what_was_learned_of_another_oden_says_nothing_of_this_one(before: str) -> None:
+    """Another URL: it is learned anew, and lines are looked for by their names; what is of the same, or of an earlier
+    version that has not kept whose it is, stays."""
+    here, elsewhere = DeliveryOptions(60.0, 30.0, oden="https://api.oden.example/v2"), "http://127.0.0.1:8400/v2"
+
+    there = replace(here, oden=elsewhere)
+    lives = [(here, True, True), (here, True, False), (there, False, True), (there, False, False), (here, False, True)]
+
+    async def story(plant: Plant) -> None:
+        known = Learned({"RUN": T - 100.0}, {"STATE": "replaced"}, 60, before)
+        told.keep_learned(plant.outbox, known.text())
+        for number, (settings, is_kept, is_searched) in enumerate(lives):
+            await plant.restart(settings, plant.rows, 0, forgets=False)
+            seen = len(plant.seen)
+            plant.commit(plant.start(60 * number, "STATE"))
+            await plant.drained()
+            now = learned(told.learned(plant.outbox))
+            assert (now.url, now.start_step == 60, "STATE" in now.metadata) == (settings.oden, is_kept, is_kept)
+            assert ("line/search" in plant.paths[seen:]) == is_searched
+
+    live(story)

@@ -18,7 +18,7 @@ from gateway.mapping.inputs import (
     Reading,
     read,
 )
-from gateway.mapping.values import epoch_seconds
+from gateway.mapping.times import epoch_seconds
 from gateway.model import Sample
 from tests.mapping.recording import T0, message, order, plan, tag
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 from gateway.health import KINDS, FlowHealth, KindName, Problem
-from gateway.model import Notice, Output, Record, StartInterval, UpdateInterval, record_key
+from gateway.model import KeptReject, Notice, Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.status.actions import Actions
 from gateway.status.history import History, Span
 from gateway.status.snapshot import (
@@ -21,6 +21,7 @@ from gateway.status.snapshot import (
     LineStatus,
     OdenStatus,
     OutboxStatus,
+    RejectedStatus,
     RunStatus,
     Snapshot,
     SourceStatus,
@@ -88,6 +89,11 @@ def plant(lines: int, *, faulty: bool, now: float) -> Snapshot:
         merged_total=140_212,
         lost_total={"no_room_without_run": 0, "drop_oldest_output": 0},
         rejects_total=3 if faulty else 0,
+        rejected=RejectedStatus(
+            2, 640, 0, 30, (KeptReject(17, now - 60, "floor", "plant-a/L01/order", "order is missing", 320),)
+        )
+        if faulty
+        else RejectedStatus(0, 0, 0, 0, ()),
         notices=(
             (
                 Notice("reject", now - 600, "floor", "plant-a/L03/events/scrap", "the field qty is missing"),

@@ -140,7 +140,9 @@ def mqtt_source(broker: Mosquitto, *topics: str, url: str | None = None, **setti
 
 
 def opcua_tag(node: str, config: OpcuaConfig, **settings: Any) -> Tag:
-    """The tag `node`, watched as an input with `settings` says."""
+    """The tag `node`, watched as an input with `settings` says; with `event` its events instead of its value."""
+    if settings.pop("event", False):
+        return tag_of(Input.model_validate({"source": "plc", "event": node, **settings}), config)
     return tag_of(Input.model_validate({"source": "plc", "node": node, **settings}), config)
 
 

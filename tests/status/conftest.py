@@ -3,7 +3,8 @@
 import pytest
 
 from gateway.health import FlowHealth, Problem
-from gateway.model import Notice
+from gateway.mapping.lateness import Lateness
+from gateway.model import KeptReject, Notice
 from gateway.status.snapshot import (
     DeadLetter,
     Histogram,
@@ -12,6 +13,7 @@ from gateway.status.snapshot import (
     LineStatus,
     OdenStatus,
     OutboxStatus,
+    RejectedStatus,
     RunStatus,
     Snapshot,
     SourceStatus,
@@ -46,6 +48,8 @@ def line(number: int) -> LineStatus:
         totals=(Total("RUN", "scrap", 5, {"Splice": 3, "": 2}),),
         batch=IntervalStatus("4711-2", NOW - 3600),
         intervals={"Operator": IntervalStatus("Anna", NOW - 7200)},
+        lateness={"order": Lateness(200, 2.0, 40.0, 61.5, 7, 14, {10: 2, 30: 8, 60: 12})},
+        corrections=7,
     )
 
 
@@ -98,6 +102,9 @@ def picture() -> Snapshot:
         merged_total=31,
         lost_total={"outbox_full": 0},
         rejects_total=7,
+        rejected=RejectedStatus(
+            2, 1_200, 1, 30, (KeptReject(17, NOW - 60, "floor", "l01/order", "order is missing", 600),)
+        ),
         notices=(Notice("reject", NOW - 9, "floor", "a/b", "not JSON"), Notice("gap", NOW - 99, "floor", "", "away")),
         dead_letters=(DeadLetter("01J", "Factory A/Line 01", "output", NOW - 500, "400: unknown scrap_code"),),
     )

@@ -124,6 +124,7 @@ def notices(kind: str, *ages: float) -> list[Notice]:
             ["2 values or messages could not be used (rejects) and data may have been missed once (gaps)"],
         ),
         (notices("time", 1), ["the time of arrival counts for what came with a wrong time or with none (times)"]),
+        (notices("oden", 1), ["something was found at Oden that was not told from here once (oden)"]),
         (notices("loss", 1), []),
     ],
 )

@@ -52,14 +52,14 @@ def decode(data: ua.DataValue) -> Decoded:
     code = data.StatusCode.value if data.StatusCode is not None else 0
     quality = quality_of(code)
     variant = data.Value
-    value = None if quality == "bad" or variant is None else _content(variant)
+    value = None if quality == "bad" or variant is None else content_of(variant)
     return Decoded(
         value="" if code & MEANING == NOT_ACTIVE else value,
         quality=quality,
-        source_time=_epoch(data.SourceTimestamp),
+        source_time=epoch(data.SourceTimestamp),
         overflowed=code & OVERFLOW == OVERFLOW,
         status=code & MEANING,
-        server_time=_epoch(data.ServerTimestamp),
+        server_time=epoch(data.ServerTimestamp),
     )
 
 
@@ -68,7 +68,8 @@ def quality_of(code: int) -> Quality:
     return "good" if code & MEANING == NOT_ACTIVE else SEVERITIES[code >> 30]
 
 
-def _content(variant: ua.Variant) -> Scalar | Raw:
+def content_of(variant: ua.Variant) -> Scalar | Raw:
+    """What a value holds. Raises as `decode`."""
     if variant.is_array or variant.VariantType == ua.VariantType.ExtensionObject:
         return Raw(variant)
     if variant.Value is None and variant.VariantType == ua.VariantType.String:
@@ -138,7 +139,8 @@ def _unicode(text: str) -> str:
     return str(text)
 
 
-def _epoch(time: datetime | None) -> float | None:
+def epoch(time: datetime | None) -> float | None:
+    """Seconds since 1970; None for the wire's word for no time."""
     if time is None or _utc(time) <= _NO_TIME:
         return None
     return _utc(time).timestamp()

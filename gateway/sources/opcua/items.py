@@ -3,18 +3,19 @@
 What a server cannot watch yet is asked for again, one by one; a subscription that is full gets another beside it.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from asyncua import ua
-from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaStatusCodeError
 
-from gateway.config.addresses import BrowsePath, NodeAddress
+from gateway.config.addresses import BrowsePath
 from gateway.sources.opcua.alive import Pulse, heartbeat_interval
+from gateway.sources.opcua.events import EventReader, reader_of
 from gateway.sources.opcua.meanings import Meaning, meanings_of
 from gateway.sources.opcua.services import (
     ItemRequest,
@@ -24,16 +25,21 @@ from gateway.sources.opcua.services import (
     create_subscription,
     delete_items,
     namespaces,
+    notifier_of,
+    refresh_conditions,
     standard,
     value_of,
 )
 from gateway.sources.opcua.tags import Tag
-from gateway.sources.opcua.views import Path, translate
+from gateway.sources.opcua.views import Path, from_root, node_id, translate
 
 log = structlog.get_logger()
 
 MOST_SUBSCRIPTIONS = 16
 """Subscriptions of one session, where a server allows few items in each."""
+
+REFRESH_REST = 60.0
+"""Seconds between two times that a server is asked for the conditions of a subscription."""
 
 _CURRENT_TIME = 2258
 _FULL = {StatusCodes.BadTooManyMonitoredItems}
@@ -48,7 +54,11 @@ _NO_FILTER = {
 @dataclass(slots=True)
 class Subscription:
     """One subscription, with what the server has made of the wishes; seconds. `asked` is the publishing interval that
-    was asked for. `full`: it takes no more items."""
+    was asked for. `full`: it takes no more items.
+
+    `unsure`: of its conditions something may have been missed, so they are to be asked for, from `refresh_from` on.
+    `refreshed` is when they were, on the server's clock.
+    """
 
     id: int
     asked: float
@@ -56,6 +66,9 @@ class Subscription:
     pulse: Pulse
     items: dict[str, int] = field(default_factory=dict)
     full: bool = False
+    unsure: bool = False
+    refresh_from: float = -math.inf
+    refreshed: float = -math.inf
 
 
 class WatchedItems:
@@ -87,6 +100,8 @@ class WatchedItems:
         """What is read of each tag, in the terms of this session, where the server has its namespace."""
         self.meanings: dict[str, Meaning] = {}
         """What of their values is wanted, of tags of which that is not all."""
+        self.readers: dict[str, EventReader] = {}
+        """How the events of a node are read, of tags that stand for such."""
         self.sampling: dict[str, float] = {}
         """How often the server looks at each tag that has an item, in seconds, as it has decided."""
         self.otherwise: dict[str, str] = {}
@@ -130,6 +145,15 @@ class WatchedItems:
         """The tag with the address `node`."""
         return self._tags[node]
 
+    @property
+    def has_conditions(self) -> bool:
+        """Whether any of the events that are watched can be states of conditions."""
+        return any(reader.conditions for reader in self.readers.values())
+
+    def is_events(self, node: str) -> bool:
+        """Whether the tag stands for the events of a node: it has no value."""
+        return self._tags[node].events is not None
+
     def node(self, handle: int) -> str | None:
         """The node with this client handle; None for a heartbeat, and for what is not ours."""
         return self.nodes[handle] if 0 <= handle < len(self.nodes) else None
@@ -163,6 +187,16 @@ class WatchedItems:
         for publishing, nodes in groups.items():
             await self._delete(nodes)
             await self._watch(publishing, nodes, now)
+        await self.refresh(now)
+
+    async def refresh(self, now: float) -> None:
+        """Ask for conditions wherever something of them may have been missed, if it is time."""
+        for subscription in self.subscriptions.values():
+            if subscription.unsure and now >= subscription.refresh_from:
+                subscription.unsure, subscription.refresh_from = False, now + REFRESH_REST
+                at = await refresh_conditions(self._link, subscription.id)
+                if at is not None:
+                    subscription.refreshed = at
 
     async def _locate(self) -> None:
         """Find the missing tags in the terms of this session, and learn what their values mean."""
@@ -174,9 +208,9 @@ class WatchedItems:
             place = self._tags[node].place
             try:
                 if isinstance(place, BrowsePath):
-                    paths[node] = _path(place, known)
+                    paths[node] = from_root(place, known)
                 else:
-                    found[node] = _resolve(place, known)
+                    found[node] = node_id(place, known)
             except LookupError as error:
                 self._failed[node] = error.args[0]
         for node, id_ in zip(paths, await translate(self._link, list(paths.values()), self.limits), strict=True):
@@ -185,8 +219,20 @@ class WatchedItems:
             else:
                 self._failed[node] = "the server has no node at this path"
         tags = [(self._tags[node], id_) for node, id_ in found.items()]
-        self.meanings.update(await meanings_of(self._link, self.limits, tags))
-        self.wanted |= {tag.address: value_of(id_, tag.index) for tag, id_ in tags}
+        values = [(tag, id_) for tag, id_ in tags if tag.events is None]
+        self.meanings.update(await meanings_of(self._link, self.limits, values))
+        self.wanted |= {tag.address: value_of(id_, tag.index) for tag, id_ in values}
+        for tag, id_ in tags:
+            if tag.events is None:
+                continue
+            try:
+                self.readers[tag.address] = await reader_of(self._link, self.limits, tag.events, known)
+            except LookupError as error:
+                self._failed[tag.address] = error.args[0]
+            except (UaStatusCodeError, ValueError) as error:
+                self._failed[tag.address] = f"the type of its events cannot be found out: {error}"
+            else:
+                self.wanted[tag.address] = notifier_of(id_)
 
     async def _watch(self, publishing: float, nodes: list[str], now: float) -> None:
         while nodes:
@@ -223,6 +269,9 @@ class WatchedItems:
 
     def _request(self, node: str) -> ItemRequest:
         tag = self._tags[node]
+        if tag.events is not None:
+            events = self.readers[node].filter
+            return ItemRequest(self._handles[node], self.wanted[node], 0.0, tag.queue, events=events)
         deadband = None if node in self.otherwise else tag.deadband
         each = tag.trigger == "timestamp"
         return ItemRequest(self._handles[node], self.wanted[node], tag.sampling, tag.queue, deadband, each)
@@ -232,8 +281,14 @@ class WatchedItems:
         self.sampling[node] = result.RevisedSamplingInterval / 1000
         self._failed.pop(node, None)
         self.missing.pop(node)
-        self.unheard.add(node)
         coarser = "; ".join(_coarser(self._tags[node], result))
+        if node in self.readers:
+            self.sampling[node] = 0.0
+            subscription.unsure |= self.readers[node].conditions
+            lacking = ", ".join(self.readers[node].lacking)
+            coarser = "; ".join(filter(None, (coarser, lacking and f"the type of its events has no {lacking}")))
+        else:
+            self.unheard.add(node)
         if coarser:
             self.otherwise[node] = coarser
 
@@ -269,21 +324,3 @@ def _coarser(tag: Tag, result: ua.MonitoredItemCreateResult) -> Iterator[str]:
         yield f"sampled every {sampling:g} s instead of {tag.sampling:g} s"
     if "queue" in tag.asked and result.RevisedQueueSize < tag.queue:
         yield f"{result.RevisedQueueSize} values kept instead of {tag.queue}"
-
-
-def _resolve(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:
-    """The node id in the terms of this connection; LookupError where the server does not have the namespace."""
-    identifier: Any = address.identifier  # the library's own types are plain ones with a name
-    return ua.NodeId(identifier, ua.Int16(_index(address.namespace, known)))
-
-
-def _path(path: BrowsePath, known: Sequence[str]) -> Path:
-    """The way from the root in the terms of this connection; LookupError as `_resolve`."""
-    names = [ua.QualifiedName(name, ua.UInt16(_index(namespace, known))) for namespace, name in path.steps]
-    return ua.NodeId(ua.Int32(ObjectIds.RootFolder), ua.Int16(0)), names
-
-
-def _index(namespace: str | int, known: Sequence[str]) -> int:
-    if isinstance(namespace, str) and namespace not in known:
-        raise LookupError(f"the server has no namespace {namespace}")
-    return known.index(namespace) if isinstance(namespace, str) else namespace

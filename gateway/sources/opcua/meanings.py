@@ -97,6 +97,21 @@ async def meanings_of(link: Link, limits: Limits, tags: Iterable[tuple[Tag, ua.N
     return found
 
 
+async def meanings_of_fields(
+    link: Link, limits: Limits, fields: Mapping[str, tuple[ua.NodeId, str]]
+) -> dict[str, Meaning]:
+    """The meanings of fields of events, by name: each is declared by a node, and an element of it may be meant. Raises
+    as `meanings_of`."""
+    types = _Types(link, limits)
+    found: dict[str, Meaning] = {}
+    for name, (declaration, index) in fields.items():
+        try:
+            found[name] = await types.field(declaration, index)
+        except (UaError, ValueError) as error:
+            found[name] = Meaning(index, problem=f"its type cannot be found out: {error}")
+    return found
+
+
 class _Types:
     """The types of one server, as far as they are asked for."""
 
@@ -117,6 +132,13 @@ class _Types:
             await self._learn(kind)
         names = await self._names_of(node, kind) if tag.named else None
         return Meaning(tag.index, names, self._layouts if tag.structured else None)
+
+    async def field(self, declaration: ua.NodeId, index: str) -> Meaning:
+        [kind] = await self._attributes([(declaration, AttributeIds.DataType)])
+        if not isinstance(kind, ua.NodeId) or not isinstance(await self._kind(kind), ua.NodeId):
+            return Meaning(index)
+        await self._learn(kind)
+        return Meaning(index, layouts=self._layouts)
 
     async def _names_of(self, variable: ua.NodeId, kind: ua.NodeId) -> Mapping[int, str]:
         if kind not in self._names:

@@ -1,5 +1,6 @@
 """What messages say of the tags: samples with value, quality and time, and what is wrong with a value."""
 
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from asyncua import ua
@@ -10,9 +11,9 @@ from gateway.model import Notice, Sample
 from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.decode import MEANING, Decoded, plain
-from gateway.sources.opcua.items import WatchedItems
+from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
-from gateway.sources.opcua.wire import Reading
+from gateway.sources.opcua.wire import Message, Reading
 
 PATIENCE = 3
 """Publishing intervals for which a value may be withheld before that is a problem."""
@@ -47,6 +48,7 @@ class Reports:
                 if node is not None:
                     self._auditor.heard(node, reading)
                     samples.append(self._sample(node, reading, now, notices))
+            samples += self._events(message, self._items.subscriptions[published.subscription], now, notices)
         return samples, notices
 
     def known(self, now: float) -> list[Sample]:
@@ -75,8 +77,7 @@ class Reports:
             value = self._value(node, reading)
         except ValueError as error:
             return self._refuse(node, str(error), now, notices)
-        if self._refused.pop(node, None) is not None:
-            self._health.failed.pop(node, None)
+        self._complain_of(node, "", now, notices)
         if reading.overflowed:
             text = "more values came than the server keeps until they are taken: it dropped older ones"
             notices.append(Notice("gap", now, self._name, node, text))
@@ -91,10 +92,48 @@ class Reports:
             self._items.unheard.discard(node)
         return self._made(node, reading, now, value, initial=initial)
 
+    def _events(self, message: Message, subscription: Subscription, now: float, notices: list[Notice]) -> list[Sample]:
+        """The events of a message; conditions that are told of once more are in no order, so they get theirs."""
+        told: list[Sample] = []
+        for handle, values in message.events:
+            node = self._items.node(handle)
+            if node is not None and node in self._items.readers:
+                told += self._event(node, values, subscription, now, notices)
+        again = sorted((sample for sample in told if sample.initial), key=lambda sample: sample.source_time or 0.0)
+        return [*again, *(sample for sample in told if not sample.initial)]
+
+    def _event(
+        self, node: str, values: Sequence[ua.Variant], subscription: Subscription, now: float, notices: list[Notice]
+    ) -> Iterator[Sample]:
+        """An event of `node`; nothing where it is about the telling of events alone."""
+        reader = self._items.readers[node]
+        try:
+            event = reader.read(values)
+        except ValueError as error:
+            self._complain_of(node, str(error), now, notices)
+            return
+        if event.control == "lost":
+            text = "more events came than the server keeps until they are taken: it dropped some"
+            notices.append(Notice("gap", now, self._name, node, text))
+        if event.control is not None:
+            subscription.unsure |= reader.conditions and event.control != "nothing"
+            return
+        self._complain_of(node, "; ".join(event.problems), now, notices)
+        time = self._time(node, event.time, event.server_time)
+        told_before = event.condition and event.time is not None and event.time < subscription.refreshed
+        yield Sample(self._name, node, dict(event.fields), now, source_time=time, initial=told_before)
+
+    def _complain_of(self, node: str, problem: str, now: float, notices: list[Notice]) -> None:
+        """Say what is wrong with what came of `node`, once for each reason; empty where nothing is any more."""
+        if not problem:
+            if self._refused.pop(node, None) is not None:
+                self._health.failed.pop(node, None)
+        elif self._refused.get(node) != problem:
+            self._refused[node] = self._health.failed[node] = problem
+            notices.append(Notice("reject", now, self._name, node, problem))
+
     def _refuse(self, node: str, reason: str, now: float, notices: list[Notice]) -> Sample:
-        if self._refused.get(node) != reason:
-            self._refused[node] = self._health.failed[node] = reason
-            notices.append(Notice("reject", now, self._name, node, reason))
+        self._complain_of(node, reason, now, notices)
         return Sample(self._name, node, None, now, quality="bad")
 
     def _value(self, node: str, reading: Decoded) -> object:
@@ -105,14 +144,18 @@ class Reports:
         return plain(reading.value)
 
     def _made(self, node: str, reading: Decoded, now: float, value: object, *, initial: bool) -> Sample:
+        time = self._time(node, reading.source_time, reading.server_time)
+        return Sample(self._name, node, value, now, reading.quality, time, initial=initial)
+
+    def _time(self, node: str, source: float | None, server: float | None) -> float | None:
+        """The time that counts, of those of the device and of the server."""
         match self._items.tag(node).timestamps:
             case "source":
-                time = reading.source_time
+                return source
             case "server":
-                time = reading.server_time
+                return server
             case "arrival":
-                time = None
-        return Sample(self._name, node, value, now, reading.quality, time, initial=initial)
+                return None
 
     def _gaps(self, published: Published, now: float) -> list[Notice]:
         texts = []
@@ -122,4 +165,6 @@ class Reports:
         spoilt = sum(bool(message.spoilt) for message in published.messages)
         if spoilt:
             texts.append("a message of the server could not be read to its end; what it said of other tags is lost")
+        if texts:
+            self._items.subscriptions[published.subscription].unsure |= self._items.has_conditions
         return [Notice("gap", now, self._name, "", text) for text in texts]

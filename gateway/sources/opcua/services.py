@@ -9,11 +9,13 @@ from typing import Any, Literal, Protocol, TypeVar
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.config.schema_base import Deadband
+from gateway.sources.opcua.decode import epoch
 from gateway.sources.opcua.wire import Reading, reading
 
 A = TypeVar("A")
@@ -112,6 +114,11 @@ def value_of(id_: ua.NodeId, index: str = "") -> ua.ReadValueId:
     return ua.ReadValueId(NodeId=id_, AttributeId=AttributeIds.Value, IndexRange=index or None)
 
 
+def notifier_of(id_: ua.NodeId) -> ua.ReadValueId:
+    """What is to be watched so that the events of a node are told; reading it says whether there are any."""
+    return ua.ReadValueId(NodeId=id_, AttributeId=AttributeIds.EventNotifier)
+
+
 def _sensible(told: Reading) -> int:
     number = told if isinstance(told, str) else told.value
     if not isinstance(number, int) or isinstance(number, bool) or number <= 0:
@@ -131,20 +138,26 @@ async def _read_raw(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.Dat
     return list((await call(link, request, ua.ReadResponse)).Results or ())
 
 
-async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
-    """The values that are `wanted`, in their order. A value that makes an answer unreadable is found by halves, so that
-    it costs no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
-    return await in_chunks(limits, "read", wanted, partial(_read, link))
+async def read_each(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[ua.DataValue | str]:
+    """What is `wanted` as the library reads it, in its order, or why it cannot be read. A value that makes an answer
+    unreadable is found by halves, so that it costs no other its value. Raises UaStatusCodeError where the server
+    refuses to read at all."""
+    return await in_chunks(limits, "read", wanted, partial(_read_each, link))
 
 
-async def _read(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[Reading]:
+async def _read_each(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.DataValue | str]:
     try:
-        return list(map(reading, await _read_raw(link, wanted)))
+        return [*await _read_raw(link, wanted)]
     except ValueError:
         if len(wanted) == 1:
             return [UNREADABLE]
         middle = len(wanted) // 2
-        return [*await _read(link, wanted[:middle]), *await _read(link, wanted[middle:])]
+        return [*await _read_each(link, wanted[:middle]), *await _read_each(link, wanted[middle:])]
+
+
+async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
+    """The values that are `wanted`, in their order. Raises as `read_each`."""
+    return [each if isinstance(each, str) else reading(each) for each in await read_each(link, wanted, limits)]
 
 
 async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:
@@ -165,7 +178,8 @@ async def create_subscription(link: Link, interval: float) -> ua.CreateSubscript
 class ItemRequest:
     """A value to be watched: every `sampling` seconds, with so many values kept between two messages.
 
-    `deadband`: only what moves by more is told. `each`: the same value with a new time is told too.
+    `deadband`: only what moves by more is told. `each`: the same value with a new time is told too. `events`: it is the
+    events of a node that are wanted, and which.
     """
 
     handle: int
@@ -174,6 +188,7 @@ class ItemRequest:
     queue: int
     deadband: Deadband | None = None
     each: bool = False
+    events: ua.EventFilter | None = None
 
 
 async def create_items(
@@ -197,7 +212,10 @@ def _item(item: ItemRequest) -> ua.MonitoredItemCreateRequest:
     parameters = ua.MonitoringParameters(
         ClientHandle=item.handle, SamplingInterval=item.sampling * 1000, QueueSize=item.queue, DiscardOldest=True
     )
-    if item.deadband is not None or item.each:
+    if item.events is not None:
+        wanted: Any = item.events
+        parameters.Filter = wanted
+    elif item.deadband is not None or item.each:
         change = ua.DataChangeTrigger.StatusValueTimestamp if item.each else ua.DataChangeTrigger.StatusValue
         kind, size = ua.DeadbandType.None_, 0.0
         if item.deadband is not None:
@@ -220,6 +238,27 @@ async def delete_items(link: Link, subscription: int, items: Sequence[int], limi
         return chunk
 
     await in_chunks(limits, "items", items, delete)
+
+
+async def refresh_conditions(link: Link, subscription: int) -> float | None:
+    """Ask the server to tell the event items of `subscription` of all conditions that are of interest now (Part 9,
+    5.5.7): the only method that is ever called. When that was by the server's clock, in seconds since 1970; None where
+    it does not do that. Raises OSError as `Link.request`."""
+    request = ua.CallRequest()
+    request.Parameters.MethodsToCall = [
+        ua.CallMethodRequest(
+            ua.NodeId(ua.Int32(ObjectIds.ConditionType), ua.Int16(0)),
+            ua.NodeId(ua.Int32(ObjectIds.ConditionType_ConditionRefresh), ua.Int16(0)),
+            [ua.Variant(subscription, ua.VariantType.UInt32)],
+        )
+    ]
+    try:
+        response = await call(link, request, ua.CallResponse)
+    except (UaStatusCodeError, ValueError):
+        return None
+    if not response.Results or response.Results[0].StatusCode.is_bad():
+        return None
+    return epoch(response.ResponseHeader.Timestamp)
 
 
 async def republish(link: Link, subscription: int, number: int) -> Buffer:

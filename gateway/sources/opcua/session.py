@@ -165,6 +165,8 @@ class Session:
             self.publisher.acknowledge(published.numbers)
         if unreadable:
             await take(self._gone(unreadable, "reject", UNREADABLE))
+        with self._waiting(), translated("conditions could not be asked for"):
+            await self.items.refresh(before)
         waited = self._clock.monotonic() - before
         for subscription in self.items.subscriptions.values():
             subscription.pulse.waited(waited)
@@ -189,8 +191,10 @@ class Session:
     def _gone(self, nodes: Iterable[str], kind: NoticeKind, text: str) -> Arrival:
         """Nothing is known of `nodes` any more, until something comes of them again."""
         now = self._clock.now()
-        samples = [Sample(self._name, node, None, now, quality="bad") for node in nodes]
-        notices = tuple(Notice(kind, now, self._name, sample.address, text) for sample in samples)
+        nodes = [*nodes]
+        values = [node for node in nodes if not self.items.is_events(node)]
+        samples = [Sample(self._name, node, None, now, quality="bad") for node in values]
+        notices = tuple(Notice(kind, now, self._name, node, text) for node in nodes)
         return Arrival(self._name, moments_of(samples), notices)
 
     async def _without_unreadable(self, published: Published) -> set[str]:
@@ -199,7 +203,8 @@ class Session:
         spoilt = [message for message in published.messages if message.spoilt]
         if not spoilt:
             return set()
-        nodes = list(self.items.subscriptions[published.subscription].items)
+        watched = self.items.subscriptions[published.subscription].items
+        nodes = [node for node in watched if not self.items.is_events(node)]
         with translated("the tags could not be read"):
             wanted = [self.items.wanted[node] for node in nodes]
             values = await read_values(self._link, wanted, self.items.limits)

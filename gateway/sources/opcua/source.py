@@ -22,7 +22,7 @@ from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
-from gateway.sources.opcua.services import read_limits, transfer
+from gateway.sources.opcua.services import Link, read_limits, transfer
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
 from gateway.sources.opcua.session_key import KeyFile
 from gateway.sources.opcua.tags import Tag
@@ -57,6 +57,11 @@ class OpcuaSource(Source):
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
         self._session: Session | None = None
         """What is watched, while the server may have it."""
+
+    @property
+    def link(self) -> Link | None:
+        """The way to the server while a session stands, for questions beside what is watched."""
+        return self._connection if self.health.connected else None
 
     async def _serve(self, take: Take) -> NoReturn:
         self.health.concerns = self._connection.concerns(self._clock.now())
@@ -155,7 +160,9 @@ class OpcuaSource(Source):
             await asyncio.gather(*beside, return_exceptions=True)
 
     def _unknown(self, now: float) -> tuple[Sample, ...]:
-        return tuple(Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags)
+        return tuple(
+            Sample(self.name, tag.address, None, now, quality="bad") for tag in self._tags if tag.events is None
+        )
 
     async def _spare_the_server(self) -> None:
         """Wait until a session may be set up again."""

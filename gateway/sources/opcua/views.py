@@ -6,12 +6,41 @@ from typing import Any
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
+from gateway.config.addresses import BrowsePath, NodeAddress
 from gateway.sources.opcua.services import Limits, Link, call, in_chunks
 
 Path = tuple[ua.NodeId, Sequence[ua.QualifiedName]]
 """Where a path begins, and the browse names of the nodes on it."""
 
 _WHOLE = 0xFFFF_FFFF  # as the remaining index of a path: nothing remains
+
+
+def node_id(address: NodeAddress, known: Sequence[str]) -> ua.NodeId:
+    """The node id in the terms of a connection with the namespaces `known`. Raises LookupError where the server does
+    not have the namespace."""
+    identifier: Any = address.identifier  # the library's own types are plain ones with a name
+    return ua.NodeId(identifier, ua.Int16(_index(address.namespace, known)))
+
+
+def browse_names(path: BrowsePath, known: Sequence[str]) -> list[ua.QualifiedName]:
+    """The names on the way in the terms of a connection. Raises as `node_id`."""
+    return [ua.QualifiedName(name, ua.UInt16(_index(namespace, known))) for namespace, name in path.steps]
+
+
+def from_root(path: BrowsePath, known: Sequence[str]) -> Path:
+    """The way from the root. Raises as `node_id`."""
+    return standard_id(ObjectIds.RootFolder), browse_names(path, known)
+
+
+def standard_id(number: int) -> ua.NodeId:
+    """The id of a node of the standard's own namespace."""
+    return ua.NodeId(ua.Int32(number), ua.Int16(0))
+
+
+def _index(namespace: str | int, known: Sequence[str]) -> int:
+    if isinstance(namespace, str) and namespace not in known:
+        raise LookupError(f"the server has no namespace {namespace}")
+    return known.index(namespace) if isinstance(namespace, str) else namespace
 
 
 async def translate(link: Link, paths: Sequence[Path], limits: Limits) -> list[ua.NodeId | None]:
@@ -27,7 +56,7 @@ async def translate(link: Link, paths: Sequence[Path], limits: Limits) -> list[u
 
 
 def _path(start: ua.NodeId, names: Sequence[ua.QualifiedName]) -> ua.BrowsePath:
-    hierarchical = ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences), ua.Int16(0))
+    hierarchical = standard_id(ObjectIds.HierarchicalReferences)
     element: Any = ua.RelativePathElement  # its own type for true and false cannot be made
     steps = [element(hierarchical, IsInverse=False, IncludeSubtypes=True, TargetName=name) for name in names]
     return ua.BrowsePath(start, ua.RelativePath(steps))
@@ -49,7 +78,7 @@ async def parents(link: Link, types: Sequence[ua.NodeId], limits: Limits) -> lis
             ua.BrowseDescription(
                 NodeId=type_,
                 BrowseDirection=ua.BrowseDirection.Inverse,
-                ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HasSubtype), ua.Int16(0)),
+                ReferenceTypeId=standard_id(ObjectIds.HasSubtype),
                 IncludeSubtypes=True,
                 ResultMask=ua.UInt32(0),
             )

@@ -13,6 +13,7 @@ from gateway.sources.base import SourceHealth
 from gateway.sources.opcua.alive import reading_interval
 from gateway.sources.opcua.audit import Auditor, grace
 from gateway.sources.opcua.channel import Connection, LinkLost, reason_of
+from gateway.sources.opcua.decode import Decoded
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values, standard
 from gateway.sources.opcua.session import Finding
@@ -55,13 +56,15 @@ class Audit:
     async def run(self, tell: Tell) -> None:
         """For ever. A server that refuses or does not answer in time costs the audit a turn, and nothing else."""
         while True:
-            nodes = [node for node in self._items.nodes if self._is_watched(node)] if self._every else []
+            watched = [node for node in self._items.nodes if self._is_watched(node)] if self._every else []
+            nodes = [node for node in watched if not self._items.is_events(node)]
             size = self._items.limits.read
             chunks = [nodes[begin : begin + size] for begin in range(0, len(nodes), size)]
             pause = (self._every or UNREADABLE_EVERY) / max(1, len(chunks))
             for chunk in chunks or [[]]:
                 await asyncio.sleep(max(pause, _BUSY * self._took))
                 await self._look(chunk, tell)
+            await self._look_at_notifiers([node for node in watched if self._items.is_events(node)], tell)
             await self._look_at_unreadable(tell)
 
     async def _look(self, nodes: Sequence[str], tell: Tell) -> None:
@@ -82,6 +85,14 @@ class Audit:
         if deaf:
             log.warning("opcua_deaf", tags=len(deaf), first=deaf[0])
             await tell(Finding(deaf=deaf))
+
+    async def _look_at_notifiers(self, nodes: Sequence[str], tell: Tell) -> None:
+        """Tell of nodes that are gone, of which events would never come again."""
+        read_of = await self._read(nodes)
+        gone = tuple(node for node, read in read_of if isinstance(read, Decoded) and read.quality == "bad")
+        if gone:
+            log.warning("opcua_deaf", tags=len(gone), first=gone[0])
+            await tell(Finding(deaf=gone))
 
     async def _look_at_unreadable(self, tell: Tell) -> None:
         readable = tuple(node for node, read in await self._read(sorted(self._unreadable)) if read != UNREADABLE)

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from asyncua import ua
 from asyncua.common.utils import Buffer
 from asyncua.ua.object_ids import ObjectIds
-from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary
+from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, variant_from_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.sources.opcua.decode import Decoded, decode
 from gateway.sources.opcua.scalars import read_scalar
 
 _DATA_CHANGE = ObjectIds.DataChangeNotification_Encoding_DefaultBinary
+_EVENTS = ObjectIds.EventNotificationList_Encoding_DefaultBinary
 _STATUS_CHANGE = ObjectIds.StatusChangeNotification_Encoding_DefaultBinary
 
 _UINT32, _INT32 = struct.Struct("<I"), struct.Struct("<i")
@@ -27,7 +28,8 @@ Reading = Decoded | str
 
 @dataclass(slots=True)
 class Message:
-    """One notification message: `items` are client handles with what came of them, in the order of the server.
+    """One notification message: `items` are client handles with what came of them, in the order of the server, and
+    `events` with the fields of an event.
 
     `ended` is the status by which the server ended the subscription. `spoilt` are the handles of values that could not
     be read (None where not even the handle could be): what stood behind such a value in its notification is not known.
@@ -35,6 +37,7 @@ class Message:
 
     number: int
     items: list[tuple[int, Reading]] = field(default_factory=list)
+    events: list[tuple[int, list[ua.Variant]]] = field(default_factory=list)
     ended: str = ""
     spoilt: list[int | None] = field(default_factory=list)
     keepalive: bool = False
@@ -82,6 +85,8 @@ def _read_message(data: Buffer) -> Message:
         body = data.read(max(0, _int(data))) if encoding == 1 else b""
         if kind.Identifier == _DATA_CHANGE:
             _read_data_changes(body, message)
+        elif kind.Identifier == _EVENTS:
+            _read_events(body, message)
         elif kind.Identifier == _STATUS_CHANGE:
             message.ended = struct_from_binary(ua.StatusCode, Buffer(body)).name
     return message
@@ -108,6 +113,20 @@ def _read_data_changes(body: bytes, message: Message) -> None:
             del message.items[before:]
             message.spoilt.append(None)
     except Exception:  # noqa: BLE001 - the library raises whatever comes of bytes that mean nothing
+        message.spoilt.append(handle)
+
+
+def _read_events(body: bytes, message: Message) -> None:
+    handle: int | None = None
+    try:
+        rest = Buffer(body)
+        for _ in range(max(0, _int(rest))):
+            handle = None
+            handle = _uint(rest)
+            message.events.append((handle, [variant_from_binary(rest) for _ in range(max(0, _int(rest)))]))
+        if len(rest):  # something was read as what it is not
+            message.spoilt.append(None)
+    except Exception:  # noqa: BLE001 - as above
         message.spoilt.append(handle)
 
 

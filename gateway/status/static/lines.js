@@ -67,6 +67,16 @@ function showLine(element, line) {
   details.ontoggle = () => showInputs(element, line.key);
 }
 
+/** How late the messages of an input come, and what had to be corrected because of it. */
+function lateness(known) {
+  if (!known || known.worst < 1) return "";
+  const seconds = (n) => `${n.toLocaleString("en", { maximumFractionDigits: n < 10 ? 1 : 0 })} s`;
+  const said = `Late: half by ${seconds(known.p50)} at most, 95 of 100 by ${seconds(known.p95)}, all by ${seconds(known.worst)}.`;
+  if (!known.requests) return said;
+  const saved = Object.entries(known.saved).map(([wait, n]) => `${wait} s ${n.toLocaleString("en")}`).join(", ");
+  return `${said} ${count(known.corrections, "correction", "corrections")} with ${count(known.requests, "request", "requests")} for output; a wait would have saved: ${saved}.`;
+}
+
 /** The inputs of a line, which are asked for only while somebody looks at them. */
 async function showInputs(element, key) {
   const details = element.querySelector("details.inputs");
@@ -76,7 +86,7 @@ async function showInputs(element, key) {
     row.className = input.quality === "good" ? "" : "doubtful";
     const value = input.value === null ? "–" : String(input.value);
     const at = input.at ? `${age(input.at)} ago` : "not yet";
-    fill(row, { name, value, at: input.quality === "good" ? at : `${input.quality}, ${at}` });
+    fill(row, { name, value, at: input.quality === "good" ? at : `${input.quality}, ${at}`, late: lateness(answer.lateness[name]) });
   });
 }
 

@@ -156,6 +156,16 @@ function showLetters(letters, dead) {
   fill(document, { no_dead_letters: dead ? (dead > letters.length ? `These are the newest of ${dead.toLocaleString("en")}.` : "") : letters.length ? "" : "None." });
 }
 
+function showRejected(rejected) {
+  const section = document.getElementById("rejected_section");
+  const more = rejected.kept > rejected.newest.length ? ` These are the newest of ${rejected.kept.toLocaleString("en")}.` : "";
+  const left = rejected.left_out ? ` ${count(rejected.left_out, "more message", "more messages")} came too fast to be kept.` : "";
+  fill(section, { rejected_kept: rejected.kept ? `${count(rejected.kept, "message is", "messages are")} kept.${more}${left}` : `None are kept.${left}` });
+  showCommand(section, rejected.kept ? "oden-gateway rejects list" : "");
+  list(document, "rejects", "reject", rejected.newest, (reject) => reject.number, (row, reject) =>
+    fill(row, { when: clock(reject.at), number: reject.number, source: reject.source, text: reject.reason, address: reject.address }));
+}
+
 function showTables(noticed, totals) {
   list(document, "notices", "notice", noticed.notices, (_, place) => place, (row, notice) =>
     fill(row, { when: clock(notice.at), kind: notice.kind, source: notice.source, text: notice.text, address: notice.address }));
@@ -197,6 +207,7 @@ function show() {
   showOutbox(parts.get("outbox"));
   showOden(parts.get("oden"));
   showLetters(parts.get("refused").letters, parts.get("outbox").records.dead ?? 0);
+  showRejected(parts.get("rejected"));
   showTables(parts.get("noticed"), parts.get("totals").since_start);
   for (const element of document.querySelectorAll("details.inputs[open]")) element.ontoggle();
 }

@@ -1,8 +1,9 @@
 // node-opcua as a program: node opcua.js SETTINGS. Settings are JSON: port, directory (for its certificates), before (namespaces
 // ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
-// milliseconds each counts). Commands come as JSON lines on standard input: add, write and
-// delete with name, value, type, status and time; each is answered by a line {"ok": true} or {"error": text}.
+// milliseconds each counts), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
+// object Press). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
+// with message, an event of the object Press; forget, which ends all sessions with their subscriptions; each is answered by a line {"ok": true} or {"error": text}.
 'use strict'
 const path = require('path')
 const readline = require('readline')
@@ -46,6 +47,9 @@ async function main () {
   for (const uri of settings.before || []) space.registerNamespace(uri)
   const namespace = space.registerNamespace(LINE)
   const nodes = {}
+  const press = namespace.addObject({
+    organizedBy: space.rootFolder.objects, browseName: 'Press', nodeId: 's=Press', eventNotifier: 1, eventSourceOf: space.rootFolder.objects.server
+  })
 
   const commands = {
     add ({ name, value, type }) {
@@ -60,12 +64,35 @@ async function main () {
       const code = status ? opcua.StatusCodes[status] : opcua.StatusCodes.Good
       nodes[name].setValueFromSource({ dataType, value }, code, time ? new Date(time) : new Date())
     },
+    happen ({ message }) {
+      press.raiseEvent('BaseEventType', {
+        message: { dataType: opcua.DataType.LocalizedText, value: { text: message } },
+        severity: { dataType: opcua.DataType.UInt16, value: 300 }
+      })
+    },
+    forget () {
+      for (const token of Object.keys(server.engine._sessions)) server.engine.closeSession(opcua.coerceNodeId(token), true, 'Forcing')
+    },
     delete ({ name }) {
       space.deleteNode(nodes[name])
       delete nodes[name]
     }
   }
   for (const [name, value] of Object.entries(settings.variables || {})) commands.add({ name, value })
+  if (settings.alarms) space.installAlarmsAndConditionsService()
+  for (const [name, highLimit] of Object.entries(settings.alarms || {})) {
+    commands.add({ name, value: 0.5 })
+    const alarm = namespace.instantiateNonExclusiveLimitAlarm('NonExclusiveLimitAlarmType', {
+      browseName: name + 'Alarm',
+      conditionName: name + ' is high',
+      conditionSource: press,
+      componentOf: press,
+      inputNode: nodes[name],
+      highLimit,
+      optionals: ['ConfirmedState', 'Confirm']
+    })
+    alarm.ackedState.setValue(true)
+  }
   for (const [prefix, [number, every]] of Object.entries(settings.counting || {})) {
     for (let i = 0; i < number; i++) commands.add({ name: prefix + i, value: 0 })
     const begun = Date.now()

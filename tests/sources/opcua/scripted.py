@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from asyncua import ua
 from asyncua.common.utils import Buffer
+from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.ua_binary import struct_to_binary
 from asyncua.ua.uaerrors import UaStatusCodeError
@@ -33,7 +35,9 @@ POISON = b"\x0f\xff\xff\xff\x7f" + b"POISONED"
 class _Subscription:
     items: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     """Item id -> client handle, subscription, node."""
-    waiting: list[tuple[int, ua.DataValue]] = field(default_factory=list)
+    waiting: list[tuple[int, ua.DataValue | list[ua.Variant]]] = field(default_factory=list)
+    events: dict[int, tuple[int, str, ua.EventFilter, int]] = field(default_factory=dict)
+    """Item id -> client handle, notifier, what is wanted, and how many are kept."""
     number: int = 1
     kept: dict[int, bytes] = field(default_factory=dict)
     silent: float = 0.0
@@ -86,6 +90,15 @@ class Server:
         self.longest_queue = 10_000
         self.refused_filters: dict[str, int] = {}
         """By what nodes refuse any filter."""
+        self.notifiers: set[str] = set()
+        """Nodes that have events."""
+        self.refused_events = 0
+        """By what the server refuses any filter of events."""
+        self.conditions: dict[str, dict[str, object]] = {}
+        """What is told of each condition when it is asked for; `renews_ids`: with another EventId."""
+        self.renews_ids = False
+        self.knows_refresh = True
+        self.refreshes = 0
         self.subscriptions: dict[int, _Subscription] = {}
         self._requests: deque[tuple[asyncio.Future[Buffer], Any]] = deque()
         self._ids = 0
@@ -129,6 +142,41 @@ class Server:
                 if node == name:
                     subscription.waiting.append((handle, data))
 
+    def happen(self, notifier: str, *, type_: int = 2041, old: float = 0.0, **fields: object) -> None:
+        """An event of `notifier`, `old` seconds ago; what of it is the state of a condition has a ConditionId, and is
+        told again as long as it is to be retained. Field names have `__` for `/`."""
+        told = {name.replace("__", "/"): value for name, value in fields.items()}
+        told = {
+            "EventType": _standard(type_),
+            "SourceName": notifier,
+            "Severity": 500,
+            "Time": self._stamp(old),
+            **told,
+        }
+        self._ids += 1
+        told.setdefault("EventId", b"event %d" % self._ids)
+        condition = told.get("ConditionId")
+        if condition is not None:
+            told["ConditionId"] = ua.NodeId(ua.String(str(condition)), ua.Int16(1))
+            self.conditions[str(condition)] = told
+            if not told.get("Retain"):
+                del self.conditions[str(condition)]
+        for subscription in self.subscriptions.values():
+            self._tell(subscription, notifier, told)
+
+    def _tell(self, subscription: _Subscription, notifier: str, told: dict[str, object]) -> None:
+        for handle, node, filter_, most in subscription.events.values():
+            wanted = [each.FilterOperands[0].Value.Value for each in filter_.WhereClause.Elements]
+            if node != notifier or (wanted and told["EventType"] not in wanted):
+                continue
+            fields = [_field(told, clause) for clause in filter_.SelectClauses]
+            if sum(each == handle for each, _ in subscription.waiting) < most:
+                subscription.waiting.append((handle, fields))
+            else:
+                overflow: dict[str, object] = {"EventType": _standard(3035), "Time": self.now()}
+                subscription.waiting = [each for each in subscription.waiting if each[0] != handle][: most - 1]
+                subscription.waiting.append((handle, [_field(overflow, each) for each in filter_.SelectClauses]))
+
     def _stamp(self, old: float) -> Any:
         try:
             now = self.now().timestamp()
@@ -144,7 +192,8 @@ class Server:
 
     async def answer(self, request: Any, session: int) -> Buffer:
         name = type(request).__name__.removesuffix("Request")
-        self.asked.append(name)
+        called = [each.MethodId.Identifier for each in request.Parameters.MethodsToCall] if name == "Call" else []
+        self.asked.append("ConditionRefresh" if called == [3875] else name)
         if session != self.session:
             raise _refused(StatusCodes.BadSessionIdInvalid)
         await asyncio.sleep(0.001)
@@ -168,11 +217,24 @@ class Server:
         response = ua.CreateMonitoredItemsResponse()
         for item in asked.ItemsToCreate:
             node, handle = _name(item.ItemToMonitor.NodeId), item.RequestedParameters.ClientHandle
+            self._ids += 1
+            wanted: Any = item.RequestedParameters.Filter
+            if isinstance(wanted, ua.EventFilter):
+                most = min(item.RequestedParameters.QueueSize, self.longest_queue)
+                code = self.refused_events if node in self.notifiers else StatusCodes.BadNodeIdUnknown
+                self.asked_items[node] = item.RequestedParameters
+                if not code:
+                    subscription.events[self._ids] = handle, node, wanted, most
+                    self.created.append(node)
+                status = ua.StatusCode(ua.UInt32(code))
+                response.Results.append(
+                    ua.MonitoredItemCreateResult(status, ua.UInt32(self._ids), 0.0, ua.UInt32(most))
+                )
+                continue
             code = self._refusal(subscription, node)
             if isinstance(item.RequestedParameters.Filter, ua.DataChangeFilter):
                 code = code or self.refused_filters.get(node, 0)
             self.asked_items[node] = item.RequestedParameters
-            self._ids += 1
             if not code:
                 subscription.items[self._ids] = handle, asked.SubscriptionId, node
                 subscription.waiting.append((handle, self._value(node)))
@@ -200,6 +262,7 @@ class Server:
         self._limit(len(asked.MonitoredItemIds))
         for item in asked.MonitoredItemIds:
             self.subscriptions[asked.SubscriptionId].items.pop(item, None)
+            self.subscriptions[asked.SubscriptionId].events.pop(item, None)
         response = ua.DeleteMonitoredItemsResponse()
         response.Results = [ua.StatusCode() for _ in asked.MonitoredItemIds]
         return _sent(response)
@@ -208,7 +271,41 @@ class Server:
         asked = request.Parameters.NodesToRead
         self._limit(len(asked))
         response = ua.ReadResponse()
-        response.Results = [self._value(_name(each.NodeId)) for each in asked]
+        response.Results = [self._attribute(each) for each in asked]
+        return _sent(response)
+
+    def _attribute(self, asked: ua.ReadValueId) -> ua.DataValue:
+        node = _name(asked.NodeId)
+        if asked.AttributeId == AttributeIds.EventNotifier and node in self.notifiers:
+            return ua.DataValue(ua.Variant(1, ua.VariantType.Byte))
+        return self._value(node)
+
+    async def _browse(self, request: ua.BrowseRequest) -> Buffer:
+        """Of types the one that each is of: the standard's types of conditions are all of one line here."""
+        response = ua.BrowseResponse()
+        for each in request.Parameters.NodesToBrowse:
+            parent = {2915: 2881, 2881: 2782, 2782: 2041}.get(each.NodeId.Identifier)
+            found = [ua.ReferenceDescription(NodeId=_expanded(parent))] if parent is not None else []
+            response.Results.append(ua.BrowseResult(References=found))
+        return _sent(response)
+
+    async def _call(self, request: ua.CallRequest) -> Buffer:
+        [asked] = request.Parameters.MethodsToCall
+        assert (asked.ObjectId.Identifier, asked.MethodId.Identifier) == (2782, 3875), "nothing else is ever called"
+        response = ua.CallResponse()
+        response.ResponseHeader.Timestamp = self.now()
+        code = 0 if self.knows_refresh else StatusCodes.BadMethodInvalid
+        response.Results = [ua.CallMethodResult(ua.StatusCode(ua.UInt32(code)))]
+        if self.knows_refresh:
+            self.refreshes += 1
+            subscription = self.subscriptions[asked.InputArguments[0].Value]
+            for notifier in self.notifiers:
+                self._tell(subscription, notifier, {"EventType": _standard(2787), "Time": self.now()})
+                for told in [*self.conditions.values()]:
+                    self._ids += 1
+                    again = {"EventId": b"event %d" % self._ids} if self.renews_ids else {}
+                    self._tell(subscription, notifier, {**told, **again})
+                self._tell(subscription, notifier, {"EventType": _standard(2788), "Time": self.now()})
         return _sent(response)
 
     async def _transfersubscriptions(self, request: ua.TransferSubscriptionsRequest) -> Buffer:
@@ -285,8 +382,7 @@ class Server:
         keepalive = not subscription.waiting
         message = ua.NotificationMessage(ua.UInt32(subscription.number))
         if not keepalive:
-            changes = [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in subscription.waiting]
-            message.NotificationData = [ua.DataChangeNotification(changes)]
+            message.NotificationData = [_notification(waiting) for waiting in _runs(subscription.waiting)]
             again = ua.RepublishResponse()
             again.NotificationMessage = message
             kept = bytes(_sent(again))
@@ -357,6 +453,38 @@ class _Connection:
             self._server.end_session(subscriptions=True)
             self._session = 0
         self.drop()
+
+
+def _runs(waiting: list[tuple[int, Any]]) -> list[list[tuple[int, Any]]]:
+    """Changes of values together, and events, in their order."""
+    return [[*each] for _, each in groupby(waiting, lambda one: isinstance(one[1], list))]
+
+
+def _notification(waiting: list[tuple[int, Any]]) -> Any:
+    if isinstance(waiting[0][1], list):
+        return ua.EventNotificationList([ua.EventFieldList(ua.UInt32(handle), told) for handle, told in waiting])
+    return ua.DataChangeNotification(
+        [ua.MonitoredItemNotification(ua.UInt32(handle), value) for handle, value in waiting]
+    )
+
+
+def _standard(number: int) -> ua.NodeId:
+    return ua.NodeId(ua.Int32(number), ua.Int16(0))
+
+
+def _expanded(number: int) -> ua.ExpandedNodeId:
+    return ua.ExpandedNodeId(ua.Int32(number), ua.Int16(0))
+
+
+def _field(told: dict[str, object], clause: ua.SimpleAttributeOperand) -> ua.Variant:
+    """What is told where `clause` asks for it; null where there is no such thing."""
+    if not clause.BrowsePath:
+        value = told.get("ConditionId") if clause.AttributeId == AttributeIds.NodeId else None
+    else:
+        value = told.get("/".join(str(name.Name) for name in clause.BrowsePath))
+    if isinstance(value, str) and clause.BrowsePath and clause.BrowsePath[0].Name == "Message":
+        value = ua.LocalizedText(value)
+    return value if isinstance(value, ua.Variant) else ua.Variant(value)
 
 
 def poison() -> ua.Variant:

@@ -1,0 +1,116 @@
+"""What becomes of an interval that another life of the gateway has left open at Oden, now that a start of its line and
+type is to be told. Pure.
+
+Adopted is what the start is about: the same start, the same thing under our reference, or a run of the same name. A
+state never is: nobody knows whether it went on while nobody looked. What is ours and was another thing is ended when it
+was last known to be on, and what is not known to be ours is somebody else's.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ulid import ULID
+
+from gateway.model import StartInterval
+from gateway.oden import answers
+
+Verdict = Literal["adopt", "end", "leave"]
+
+STATE = "STATE"
+MINUTE = 60
+"""Seconds by which Oden may show a start otherwise than our reference has it."""
+_NUMBERED = re.compile(r" \(\d\)$")
+"""How a run is called whose name was taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An interval as a search shows it; times are seconds since 1970, `end` is None while it is open."""
+
+    id: str
+    start: int
+    end: int | None
+    name: str | None
+    metadata: Mapping[str, Any]
+    reference: str | None
+
+    @property
+    def title(self) -> str:
+        """How a person finds it at Oden."""
+        return f"{self.name or self.metadata.get('category') or self.id}"
+
+
+def shown_in(answer: object, reference: str | None) -> list[Shown] | None:
+    """The intervals in the answer to a search, by their starts; None where one cannot be read. `reference` is the name
+    under which our records carry their keys."""
+    found = []
+    starts = answers.shown_starts([answer] if isinstance(answer, Mapping) and "id" in answer else answer)
+    for oden_id, start in starts or ():
+        entry = answers.shown_interval(answer, oden_id)
+        if not isinstance(entry, Mapping):
+            return None
+        end = answers.shown_end(entry)
+        if end is None and entry.get("end_time") is not None:
+            return None
+        metadata = entry.get("metadata")
+        details = metadata if isinstance(metadata, Mapping) else {}
+        plain = {name: answers.plain_metadata(value) for name, value in details.items()}
+        name = entry.get("name")
+        ours = plain.get(reference) if reference else None
+        found.append(
+            Shown(
+                oden_id,
+                start,
+                end,
+                name if isinstance(name, str) else None,
+                plain,
+                ours if isinstance(ours, str) else None,
+            )
+        )
+    return None if starts is None else sorted(found, key=lambda one: one.start)
+
+
+def verdict(shown: Shown, record: StartInterval, latest: int, *, referenced: bool) -> Verdict:
+    """What becomes of `shown`, which memory does not know, before `record` is told. `latest` is the start of the latest
+    interval before it that is known; `referenced`: our records carry their keys."""
+    ours = is_ours(shown)
+    if shown.start == record.start and (ours or shown.reference is None):
+        return "adopt"
+    if shown.end is not None:
+        return "leave"
+    if record.type == STATE:
+        return "end" if ours or not referenced else "leave"
+    in_between = latest > shown.start
+    if not in_between and is_same(shown, record) and (ours or record.type == "RUN"):
+        return "adopt"
+    return "end" if ours else "leave"
+
+
+def is_ours(shown: Shown) -> bool:
+    """Whether it carries the key of an interval with its start: keys are made from that."""
+    try:
+        begun = ULID.from_str(shown.reference or "").milliseconds // 1000
+    except ValueError:
+        return False
+    return abs(begun - shown.start) < MINUTE
+
+
+def is_same(shown: Shown, record: StartInterval) -> bool:
+    """Whether the two are called the same; where neither has a name, whether they have the same metadata."""
+    if record.name or shown.name:
+        return bool(record.name and shown.name) and (
+            answers.says_same(shown.name, record.name)
+            or answers.says_same(_NUMBERED.sub("", shown.name or ""), record.name)
+        )
+    return bool(record.metadata) and all(
+        answers.says_same(shown.metadata.get(name), told) for name, told in record.metadata.items()
+    )
+
+
+def ended_at(shown: Shown, known_until: int | None, before: int) -> int:
+    """When an interval ended that is not on any more: when it was last known to be, a second after its start at the
+    least, and `before` what follows it, where that is later."""
+    end = max(shown.start + 1, known_until or 0)
+    return min(end, before) if before > shown.start else end

@@ -1,0 +1,73 @@
+"""What a message can say of its own time, and what that is in seconds since 1970. Pure; never raises."""
+
+import math
+import re
+from datetime import datetime, timedelta, tzinfo
+from email.utils import parsedate_to_datetime
+
+from gateway.mapping.values import number_in
+
+_UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000), (math.inf, 1_000_000_000))
+"""Numbers below the first are so many to a second: seconds until the year 5138, then milli-, micro-, nanoseconds."""
+
+LONGEST = 64
+"""Characters of a text that says a time."""
+_COMPACT = re.compile(r"(\d{8})[T ]?(\d{6})")
+_DATE = re.compile(r"\d{8}")
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4}),?[T ]\s*(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?)\s*(\S*)")
+_RFC_2822 = re.compile(r"(?:[A-Za-z]{3},\s*)?\d{1,2}\s+[A-Za-z]{3}\s+\d{4}\s+\d{2}:\d{2}(?::\d{2})?\s+\S+")
+_LEAP_SECOND = re.compile(r"(:(?:14|29|44|59)):60(?!\d)")
+"""At the end of an hour, or of a quarter where a zone is off by one."""
+
+
+def epoch_seconds(value: object, zone: tzinfo | None = None) -> float | None:
+    """The value as a time, in seconds since 1970; None where it is none.
+
+    A number, also one that is written as text, is seconds, milliseconds, microseconds or nanoseconds since 1970, by its
+    size. A text is ISO 8601, `dd.mm.yyyy HH:MM:SS`, `yyyymmddHHMMSS` or as in e-mails (RFC 2822); where it says no
+    zone, it is of `zone`, and no time without that. A leap second is the first of the next minute.
+    """
+    if isinstance(value, str):
+        return _written(value.strip(), zone) if len(value) <= LONGEST else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return _counted(value)
+
+
+def _counted(amount: float) -> float | None:
+    """What so many seconds, or parts of them, since 1970 are."""
+    try:
+        size = abs(float(amount))
+    except OverflowError:
+        return None
+    if not size < 2.0**63:
+        return None
+    per_second = next(per_second for below, per_second in _UNITS if size <= below)
+    return amount / per_second
+
+
+def _written(text: str, zone: tzinfo | None) -> float | None:
+    compact = _COMPACT.fullmatch(text)
+    if compact is None and _DATE.fullmatch(text) is None:
+        amount = number_in(text)
+        if amount is not None:
+            return _counted(amount)
+    text, leap = _LEAP_SECOND.subn(r"\1:59", text)
+    try:
+        time = _parsed(f"{compact[1]}T{compact[2]}" if compact is not None else text)
+        time = time.replace(tzinfo=zone) if time.tzinfo is None else time
+        return (time + timedelta(seconds=leap)).timestamp() if time.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _parsed(text: str) -> datetime:
+    """Raises ValueError for what is no time."""
+    day_first = _DAY_FIRST.fullmatch(text)
+    if day_first is not None:
+        day, month, year, clock, zone = day_first.groups()
+        hour, _, rest = clock.partition(":")
+        return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{hour:0>2}:{rest}{zone}")
+    if _RFC_2822.fullmatch(text) is not None:
+        return parsedate_to_datetime(text)
+    return datetime.fromisoformat(text)

@@ -1,0 +1,157 @@
+"""What another life of the outbox may have left open at Oden: of which lines and types that has yet to be seen to, and
+what becomes of a start whose interval is there already. Each call is one transaction."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import TypeAdapter
+
+from gateway.model import Notice, StartInterval, UpdateInterval, interval_key, record_key
+from gateway.outbox import record_rules, statistics
+from gateway.outbox.entries import INTERVAL, Work
+from gateway.outbox.lanes import StoredRecord, starts_lane
+from gateway.outbox.store import Outbox
+from gateway.outbox.transaction import OTHER_LIFE, Transaction
+
+ROW = "left-open"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """What another life may have left open. Times are seconds since 1970.
+
+    `since` is when this life began; nothing is looked up before `not_before`. `seen` are the lines and types that have
+    been seen to, as LINE/TYPE; `known_until` is, by line, until when Oden shows what was made before this life, None
+    where that is nothing.
+    """
+
+    since: float
+    not_before: float = 0.0
+    seen: frozenset[str] = frozenset()
+    known_until: Mapping[str, int | None] = field(default_factory=dict)
+
+    def is_seen(self, line: str, interval_type: str) -> bool:
+        return f"{line}/{interval_type}" in self.seen
+
+
+LEFT_OPEN = TypeAdapter(LeftOpen)
+
+
+def begin(transaction: Transaction, since: float, not_before: float) -> None:
+    """Another life begins: nothing has been seen to."""
+    transaction.put[OTHER_LIFE] = repr(since)
+    _put(transaction, LeftOpen(since, not_before))
+
+
+def left_open(outbox: Outbox) -> LeftOpen | None:
+    """What has yet to be seen to; None where no other life was here."""
+    text = outbox.row(ROW)
+    return LEFT_OPEN.validate_json(text) if text else None
+
+
+def note_known_until(outbox: Outbox, line: str, until: int | None) -> LeftOpen:
+    """Oden shows what was made on the line until then."""
+    with outbox.transaction() as transaction:
+        left = _left(outbox)
+        return _put(transaction, replace(left, known_until={**left.known_until, line: until}))
+
+
+def seen_to(outbox: Outbox, line: str, interval_type: str, notice: Notice | None = None) -> LeftOpen:
+    """Of the line and type nothing is left to be seen to."""
+    with outbox.transaction() as transaction:
+        if notice is not None:
+            statistics.note(transaction, notice)
+        return _see(outbox, transaction, line, interval_type)
+
+
+def adopted(outbox: Outbox, work: Work, oden_id: str, times: tuple[int, int | None], notice: Notice) -> LeftOpen:
+    """The start that `work` has is that of an interval which Oden has already under `oden_id`, with these `times`. An
+    end that it has there stays; else what the record says of the end is told by itself."""
+    (record,) = work.records
+    if not isinstance(record, StartInterval):
+        raise TypeError("only a start can be that of an interval which is there")
+    with outbox.transaction() as transaction:
+        left = _see(outbox, transaction, record.line, record.type)
+        stored = transaction.record(work.lane, work.positions[0])
+        if stored is None or not isinstance(stored.record, StartInterval):
+            return left
+        record = stored.record  # more may have been merged into it since it was chosen
+        transaction.touch(work.lane, work.line)
+        transaction.take(work.lane, work.positions[0])
+        interval, (start, end_there) = transaction.interval_of(record), times
+        if interval is not None:
+            interval.start, interval.start_at = start, None
+            interval.end_kept = end_there is not None
+            interval.closed = interval.end_kept and record.end is not None
+        record_rules.delivered(transaction, StoredRecord(replace(record, end=None)), oden_id)
+        if interval is not None and end_there is not None:
+            interval.count_told({"end": end_there})
+        elif interval is not None and record.end is not None:
+            key = record_key(f"{record.key} end", 0, record.at)  # no two records have one key
+            end = UpdateInterval(key, record.line, record.at, record.type, record.key, record.end)
+            record_rules.put_back(transaction, StoredRecord(end))
+        statistics.note(transaction, notice)
+        return left
+
+
+def known_as(outbox: Outbox, line: str, interval_type: str, shown: tuple[str, int], step: int = 1) -> str | None:
+    """The key of the interval that Oden shows under this id and with this start, where it is one of ours; starts are
+    rounded to `step` seconds."""
+    oden_id, start = shown
+    for second in sorted(range(start - step + 1, start + step), key=lambda second: abs(second - start)):
+        key = interval_key(line, interval_type, second)
+        interval = outbox.interval(key)
+        if interval is not None and interval.oden_id in (None, oden_id):
+            return key
+    # One that was adopted before, or whose key is of an earlier version.
+    return next((key for key, known in _intervals(outbox) if known == oden_id), None)
+
+
+def ended_there(outbox: Outbox, work: Work, end: int, notice: Notice) -> None:
+    """Oden has the interval of the update in `work` as ended at `end`, by somebody else: that stays."""
+    (record,) = work.records
+    if not isinstance(record, UpdateInterval):
+        raise TypeError("only an update tells an end")
+    with outbox.transaction() as transaction:
+        stored = transaction.record(work.lane, work.positions[0])
+        if stored is None or not stored.unsure:
+            return  # more is to be told of it by now: that is sent
+        if work.attempt is not None:
+            transaction.end_attempt(work.attempt, work.records)
+        transaction.take(work.lane, work.positions[0])
+        interval = transaction.interval_of(record)
+        if interval is not None:
+            interval.update_at = None
+        record_rules.delivered(transaction, StoredRecord(replace(record, end=end)), None)
+        statistics.note(transaction, notice)
+
+
+def latest_start(outbox: Outbox, record: StartInterval) -> int:
+    """The latest start, before that of `record`, of an interval of its line and type that is known to be at Oden; 0
+    where there is none."""
+    name = starts_lane(record.line, record.type)
+    closed = outbox.lanes[name].closed if name in outbox.lanes else ()
+    known = (outbox.interval(key) for key in (*closed, *outbox.open_before(record)) if key != record.key)
+    starts = [one.start for one in known if one is not None and one.oden_id is not None]
+    return max((start for start in starts if start < record.start), default=0)
+
+
+def _intervals(outbox: Outbox) -> Iterator[tuple[str, str | None]]:
+    """The keys of all intervals that are known, and their ids."""
+    for key, text in outbox.rows():
+        if key.startswith("interval/"):
+            yield key.removeprefix("interval/"), INTERVAL.validate_json(text).oden_id
+
+
+def _left(outbox: Outbox) -> LeftOpen:
+    return left_open(outbox) or LeftOpen(0.0)
+
+
+def _see(outbox: Outbox, transaction: Transaction, line: str, interval_type: str) -> LeftOpen:
+    left = _left(outbox)
+    return _put(transaction, replace(left, seen=left.seen | {f"{line}/{interval_type}"}))
+
+
+def _put(transaction: Transaction, left: LeftOpen) -> LeftOpen:
+    transaction.put[ROW] = LEFT_OPEN.dump_json(left).decode()
+    return left
