@@ -57,8 +57,8 @@ def sentences_about(text: str) -> list[str]:
         ),
         (
             "run: {key: event, product: P}",
-            "Messages of event have no time: what changes while the gateway or the broker is away begins when it is heard, "
-            "and what came and went meanwhile is listed. Give it 'time', where the sender says it.",
+            "Messages of event have no time: what changes while the gateway or the broker is away begins when it is "
+            "heard, and what came and went meanwhile is listed. Give it 'time', where the sender says it.",
         ),
         (
             "run: {key: order, product: P}\n"
