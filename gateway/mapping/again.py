@@ -211,8 +211,8 @@ class Again:
     def _taken(self, interval: str, corrected: Mapping[str, Stamps]) -> Stamps:
         """The time stamps of the interval's output: those that were told, of whatever was derived since."""
         known = {*self.told.stamps.get(interval, ()), *corrected.get(interval, ())}
-        for output in (self.line.state.output, self.line.state.batch_output):
-            known |= {*output.stamps.get(interval, ())}
+        for state in (self.before, self.line.state):
+            known |= {*state.output.stamps.get(interval, ()), *state.batch_output.stamps.get(interval, ())}
         return tuple(sorted(known)[-MOST_STAMPS:])
 
     def _interval(self, key: str, taken: Stamps) -> OpenInterval | EndedInterval:

@@ -160,6 +160,13 @@ def test_p13_late_messages_tell_what_those_in_order_tell(messages: list[Made]) -
     assert told(PLANT, arrivals(messages, late=True)) == told(PLANT, arrivals(messages, late=False))
 
 
+def test_p13_a_correction_has_no_time_stamp_that_was_told_before_its_time() -> None:
+    """Of a run that neither is on nor was the last: its stamps are known from before the late message."""
+    times = {6.25: "A0", 12.25: "A1", 18.25: "A2", 61.25: "A3", 181.25: "A4", 211.25: "A5", 241.25: "A6"}
+    orders = [Made(at, "order", {"number": name, "sku": "FILM"}, 61.0 * (name == "A4")) for at, name in times.items()]
+    assert told(PLANT, arrivals(orders, late=True)) == told(PLANT, arrivals(orders, late=False))
+
+
 @given(made_plants((1, 9)))
 @examples(30)
 def test_p13_late_messages_that_follow_each_other_fast_tell_what_those_in_order_tell(messages: list[Made]) -> None:
