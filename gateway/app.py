@@ -95,8 +95,8 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
-        config = self._loaded.config
-        section = config.outbox
+        config, section = self._loaded.config, self._loaded.config.outbox
+        live = partial(begin_life, mark=self._life(), settle=config.oden.settle)
         await self._opened(
             lambda: open_outbox(
                 section.directory,
@@ -104,7 +104,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
+                live=partial(live, now=self._clock.now()),
             )
         )
         await self._chronicle.load()
@@ -118,8 +118,7 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        now, settle = self._clock.now(), config.oden.settle
-                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
+                        await self._outbox(partial(live, now=self._clock.now(), is_other=True))
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -329,7 +328,7 @@ class App:
     def _page(self) -> Child:
         status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
         ask = self._handlers.answer
-        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle, ask)
         self._page_conditions = page.conditions
         return edge_child("page", page)
 
