@@ -241,7 +241,7 @@ class UpdateInterval:
     """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is.
 
     `withdraws`: the interval never was, as is known now. Where Oden has not heard of it, it is dropped with all that
-    belongs to it; else it gets this `end`.
+    belongs to it; else it gets this `end`, or Oden `deletes` it.
     """
 
     __pydantic_config__ = STORED
@@ -258,11 +258,12 @@ class UpdateInterval:
     corrects: Annotated[bool, SPARED] = False
     """It says something else than what was told before."""
     withdraws: Annotated[bool, SPARED] = False
+    deletes: Annotated[bool, SPARED] = False
 
     @property
     def moves_end(self) -> bool:
         """Whether it says another end than was told before."""
-        return self.corrects and self.end is not None
+        return (self.corrects or self.deletes) and self.end is not None
 
 
 @dataclass(frozen=True, slots=True)

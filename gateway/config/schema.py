@@ -268,6 +268,12 @@ class Line(Section):
         "what the line has heard is remembered for so long, and what was told is corrected. `0`: not at all; such a "
         "message is taken by itself, with its own time, and what was told before stays as it is.",
     )
+    late_withdraw: Literal["keep", "delete"] = Field(
+        "keep",
+        description="What becomes of an interval that Oden has and that never was, as a late message shows, such as a "
+        "stop that was none. `keep`: it ends a second after it began. `delete`: it is deleted at Oden, once what was "
+        "made in it has been moved. What somebody has changed at Oden stays either way.",
+    )
     late_max: Duration = Field(
         28_800.0,
         le=604_800,
