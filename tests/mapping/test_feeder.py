@@ -48,18 +48,21 @@ def test_p13_two_equal_bookings_of_scrap_are_two_also_where_they_are_late() -> N
     assert [text for text in played.texts if "output" in text] == ["output of 1 at 99: scrap 4, scrap_code Splice"]
 
 
-def placed_at(*late: Sample) -> list[float]:
-    """When messages were put in their places that come late on a line that counts, by what is listed of it."""
-    counts = [tag(second, "Good", second) for second in range(0, 400, 20)]
-    events = sorted([order(0, "A"), *counts, *late], key=lambda sample: sample.received)
-    return sorted({notice.at - T0 for notice in fed(LINE, *events, tick(900)).notices if notice.kind == "time"})
+def placed_at(*late: Sample, **sections: object) -> list[float]:
+    """When messages were put in their places that come late, after order Z began at 200, by what is listed of it."""
+    events = [order(0, "A"), order(200, "Z"), *late]
+    played = fed(plan(states=None, **sections), *sorted(events, key=lambda sample: sample.received), tick(900))
+    return sorted({notice.at - T0 for notice in played.notices if notice.kind == "time"})
 
 
 def test_p13_messages_that_come_late_are_put_in_their_places_together() -> None:
-    """Five seconds after the last of them, a minute after the first at the latest."""
-    assert placed_at(order(301, "B", at=100)) == [306]
-    assert placed_at(*(order(301 + number, f"B{number}", at=100 + 5 * number) for number in range(4))) == [309]
-    assert placed_at(*(order(221 + 4 * number, f"B{number}", at=150 - number) for number in range(20)))[0] == 281
+    """Five seconds after the last of them, a minute after the first at the latest, and before a window ends."""
+    few = [order(301 + number, f"B{number}", at=150 - 5 * number) for number in range(4)]
+    many = [order(301 + 4 * number, f"B{number}", at=150 - number) for number in range(20)]
+    assert placed_at(few[0], scrap_yield=None) == [306]
+    assert placed_at(*few, scrap_yield=None) == [309]
+    assert placed_at(*many, scrap_yield=None)[0] == 361
+    assert placed_at(*many, *(tag(second, "Good", second) for second in range(0, 400, 20)))[0] == 360
 
 
 def test_p13_what_is_told_otherwise_for_the_fourth_time_is_listed() -> None:
