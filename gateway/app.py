@@ -23,11 +23,13 @@ from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
 from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
+from gateway.config.schema_messages import Form
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.inputs import form_of
 from gateway.mending import mend
 from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
@@ -369,15 +371,15 @@ def make_sources(
 ) -> dict[str, Source]:
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
     start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
-    addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
+    forms: dict[str, dict[str, Form]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
         for (source, address), inputs in plan.subscriptions.items():
             if inputs[0].metric:
-                device = address.removeprefix(f"{SPARKPLUG}/")
-                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
+                device = devices[source].setdefault(address.removeprefix(f"{SPARKPLUG}/"), set())
+                device.update(each.field[0] for each in inputs)
             else:
-                addresses[source][address] = None
+                forms[source][address] = form_of(inputs)
     sources: dict[str, Source] = {}
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
@@ -397,5 +399,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
+            sources[name] = Mqtt(name, section, forms[name], clock, host, kept)
     return sources
