@@ -24,12 +24,13 @@ from gateway.errors import OutboxError
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record, Reject
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -96,6 +97,7 @@ class Intake:
         self._resting: dict[str, float] = {}
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
+        self.lateness = LatenessLog()
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
@@ -297,6 +299,7 @@ class Intake:
         self.health.repeated += batch.repeated
         for line, result, event in batch.steps:
             self.provenance.add(line, result, event)
+            self.lateness.add(line, result)
             for record in result.records:
                 log.debug("record_made", record=record.key, kind=record.kind, line=line, **_because(event))
 
@@ -387,5 +390,7 @@ def _because(event: Event) -> dict[str, str]:
         return {}
     if isinstance(event, Contact):
         return {"source": event.source, "contact": event.state}
+    if isinstance(event, Recovered):
+        return {"source": event.source, "kept": str(len(event.moments))}
     sample = event.samples[-1] if isinstance(event, Moment) else event
     return {"source": sample.source, "address": sample.address}

@@ -138,9 +138,9 @@ def _explanation(request: RequestPreview, loaded: Loaded, plans: Sequence[LinePl
     else:
         time = f", its own time {_exact(event.source_time)}" if event.source_time is not None else ""
         yield f"  cause    {event.source} {event.address} = {event.value} at {_exact(event.received)}{time}"
-    yield "  inputs"
     if cause.because:
         yield f"  because  {cause.because}"
+    yield "  inputs"
     for name, seen in cause.inputs.items():
         where = loaded.where(("lines", line, "inputs", name))
         since = f", since {_exact(seen.at)}" if seen.at else ", which has not come yet"

@@ -30,8 +30,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the requests that a recording would cause",
         description="Maps a recording with its own clock and prints each request, in order, as it would be sent "
         "if Oden were always\n"
-        "reached at once. Sends nothing. What no input takes, what never had a value and what was looked up in vain\n"
-        "is said on standard error. With --expect, prints the differences to that file (exit code 1).",
+        "reached at once. Sends nothing. What no input takes, what never had a value, what was looked up in vain and\n"
+        "how late messages came is said on standard error. With --expect, prints the differences to that file (exit\n"
+        "code 1).",
         epilog="example:\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl --expect monday.txt",
@@ -89,6 +90,9 @@ def _replay(arguments: argparse.Namespace) -> int:
     playback = play(plans, recording.read(arguments.recording))
     requests = list(previews(playback.causes, plans, wording(loaded)))
     print_coverage(playback.coverage, plans)
+    for plan in plans:
+        for sentence in playback.lateness.sentences(plan.key):
+            print(f"{plan.key}: {sentence}", file=sys.stderr)
     if arguments.json:
         for request in requests:
             record = request.cause.record

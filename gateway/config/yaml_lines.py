@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gateway.config.invisible import BLANKS, name_of
 
+NEVER_CLOSED = "the quote that is opened here is never closed"
 _CLOSERS = {"{": "}", "[": "]"}
 _BEFORE_TOKEN = frozenset(" \t[{,:-")
 _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
@@ -25,11 +26,15 @@ _NO_COLON = re.compile(r"[ \t]*(?:- +)?(?P<word>[A-Za-z_]\w*)(?P<rest>[ \t]+[^\s
 
 
 class Repair(NamedTuple):
-    """A line that may have been meant; `column` (from 1) and `text` say what is wrong with the one that is there."""
+    """A line that may have been meant; `column` (from 1) and `text` say what is wrong with the one that is there.
+
+    `unsure` is the column in `line` of a value that may be more than one thing; 0: there is none.
+    """
 
     column: int
     text: str
     line: str
+    unsure: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,8 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         either = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
         reason = either if stopped == ":" else said
         column = begin + len(key) + 3 if stopped == ":" else index + 1
-        yield Repair(column, reason, f"{text[:begin]}{key}: {_in_quotes(value)}{text[end:]}")
+        mended = f"{text[:begin]}{key}: {_in_quotes(value)}{text[end:]}"
+        yield Repair(column, reason, mended, begin + len(key) + 3)
     filled_in = _FILLED_IN.match(text, max(index - 1, 0))
     if filled_in is not None:
         end = filled_in.end()
@@ -167,8 +173,7 @@ def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
     if not line.flow:
         ends = [len(text.rstrip()), *ends]
     for end in dict.fromkeys(ends):
-        reason = "the quote that is opened here is never closed"
-        yield Repair(quote + 1, reason, f"{text[:end]}{text[quote]}{text[end:]}")
+        yield Repair(quote + 1, NEVER_CLOSED, f"{text[:end]}{text[quote]}{text[end:]}")
 
 
 def _closed_brackets(line: Line) -> Iterator[Repair]:

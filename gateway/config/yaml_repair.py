@@ -1,22 +1,37 @@
 """Reads a YAML file to its end although its syntax is wrong, so that a person sees all that is wrong with it at once.
 
 Where the parser stops, the line is looked for that it stopped because of: a line is mended by guess, and the guess
-counts if the parser gets further. The person is told of that line. What no guess mends is left out, and what remains
-is marked as incomplete around it.
+counts if the parser gets further, or if it does once the lines beside it, which may have the same slip, are mended as
+well. The person is told of these lines. What no guess mends is left out, and what remains is marked as incomplete
+around it. The file is looked through part by part first, so that a large one takes no longer for each mistake.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-from gateway.config.yaml_lines import Repair, likely_repairs, missing_signs, moved, repairs_at, without_value
-from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, compose
+from gateway.config.yaml_lines import (
+    NEVER_CLOSED,
+    Repair,
+    likely_repairs,
+    missing_signs,
+    moved,
+    repairs_at,
+    without_value,
+)
+from gateway.config.yaml_tree import NO_COLON, BrokenFileError, Finding, Node, Position, compose
 
-MOST_FAULTS = 20
-"""Faults of syntax in one file that are told; the rest of it is left out."""
+MOST_FAULTS = 200
+"""Faults of syntax in one file that are told; what follows is left out, which is told as well."""
 _FARTHEST = 40
 """Lines that are looked through backwards from where the parser stopped."""
-_BEGINS_PART = re.compile(r" {0,4}- |[^\s#]")
+_MOST_TRIED = 300
+"""Guesses that are tried where the parser stopped once."""
+_MOST_KINDS = 2
+"""Slips of different kinds, one beside the other, that are looked for together."""
+_BEGINS_PART = re.compile(r" {0,4}- |[^\s#%}\]]")
 _BREAK = re.compile(r"(\r\n|\n|\r)")
 
 
@@ -25,91 +40,260 @@ def read_yaml(text: str, file: Path) -> tuple[Node, list[Finding]]:
 
     What could not be read is left out, and the mapping or list around it is incomplete. No message repeats the text.
     """
-    repaired = _Repaired(text, file)
-    faults: list[Finding] = []
-    for _ in range(MOST_FAULTS):
-        try:
-            root, findings = compose(repaired.text(), file)
-        except BrokenFileError as error:
-            faults.append(repaired.mended(error))
-            if repaired.hopeless:
-                break
-        else:
-            repaired.mark(root)
-            return root, faults + findings
-    return Node(Position(1, 1, file), {}, incomplete=True), faults
+    try:
+        return compose(text, file)
+    except BrokenFileError:
+        repaired = _Repaired(text, file)
+        root = repaired.read()
+    return root or Node(Position(1, 1, file), {}, incomplete=True), repaired.faults
+
+
+class _Stop(NamedTuple):
+    """Where the parser stopped (line and column count from 1), the line in which what it did not end begins, and what
+    is wrong there."""
+
+    line: int
+    column: int
+    begun: int
+    text: str
+
+
+Guess = tuple[int, Repair]
+"""The number of a line, and what may be wrong with it."""
 
 
 class _Repaired:
-    """The lines of a file, mended step by step. `hopeless`: nothing more can be done."""
+    """The lines of a file, mended step by step; `faults` are what was wrong with them, at their true positions."""
 
     def __init__(self, text: str, file: Path) -> None:
         pieces = _BREAK.split(text)
         self._lines, self._breaks = pieces[::2], [*pieces[1::2], ""]
+        self._written = tuple(self._lines)
         self._file = file
         self._reached = (0, 0)
+        self._tried = 0
+        self._worth_trying = _MOST_TRIED
+        """Fewer behind what could not be mended, of which the next stop may only follow."""
         self._without_value: set[int] = set()
         self._left_out: set[int] = set()
-        self.hopeless = False
+        self._unsure: set[tuple[int, int]] = set()
+        """Line and column of values, in the mended lines."""
+        self.faults: list[Finding] = []
 
-    def text(self) -> str:
-        return "".join(line + end for line, end in zip(self._lines, self._breaks, strict=True))
+    def read(self) -> Node | None:
+        """The tree of what can be read; None where nothing can be."""
+        self._mend_parts()
+        self._reached = (0, 0)
+        while True:
+            text = "".join(line + end for line, end in zip(self._lines, self._breaks, strict=True))
+            try:
+                root, findings = compose(text, self._file)
+            except BrokenFileError as error:
+                at = error.finding.position
+                if error.opened is None or len(self.faults) >= MOST_FAULTS:
+                    told = f"{MOST_FAULTS} mistakes of syntax before this are told; the rest of the file was not read"
+                    self.faults.append(error.finding if error.opened is None else Finding(at, told))
+                    return None
+                if not self._mend(_Stop(at.line, at.column, error.opened.line, error.finding.text)):
+                    return None
+            else:
+                self._mark(root)
+                self.faults += (finding._replace(position=self._true(finding.position)) for finding in findings)
+                return root
 
-    def mended(self, error: BrokenFileError) -> Finding:
-        """What is wrong, with its true position, after the lines were mended so that the parser gets further."""
-        finding = error.finding
-        if error.opened is None:
-            self.hopeless = True
-            return finding
-        stopped = finding.position.line
-        first = max(min(error.opened.line, self._line_before(stopped)), stopped - _FARTHEST, 1)
-        for number, repair in self._guesses(first, finding):
-            if self._gets_further(number, repair.line, first, stopped):
-                position = Position(number, repair.column, self._file)
-                return Finding(position, f"not YAML: {repair.text.removeprefix('not YAML: ')}")
-        begun = error.opened.line
-        self._leave_out(begun if self._in_brackets(begun) and stopped - begun < _FARTHEST else stopped, stopped)
-        return finding
+    def _mend_parts(self) -> None:
+        """Mend each part of the file by itself: what is wrong with it whatever stands around it."""
+        begins = [at for at, line in enumerate(self._lines) if at == 0 or _BEGINS_PART.match(line)]
+        before = 0
+        for begin, end in zip(begins, [*begins[1:], len(self._lines)], strict=True):
+            while len(self.faults) < MOST_FAULTS:
+                stop = self._stop(begin, end)
+                # A text of several lines may have been cut in two
+                if stop is None or self._stop(before, end) is None or not self._mend(stop):
+                    break
+            before = begin
 
-    def _guesses(self, first: int, finding: Finding) -> Iterator[tuple[int, Repair]]:
-        """Lines with what they may have been meant to be, the likeliest first."""
-        stopped = finding.position.line
-        numbers = range(min(stopped, len(self._lines)), first - 1, -1)
-        for number in numbers:
-            yield from ((number, repair) for repair in likely_repairs(self._lines[number - 1]))
+    def _mend(self, stop: _Stop) -> bool:
+        """Mend, or leave out, what the parser stopped because of, and say so; False: nothing more can be done."""
+        self._tried = 0
+        mended = self._mended(stop)
+        for number, repair in mended or ():
+            at = Position(number, repair.column, self._file)
+            self.faults.append(Finding(at, f"not YAML: {repair.text.removeprefix('not YAML: ')}"))
+            if repair.unsure:
+                self._unsure.add((number, repair.unsure))
+        self._worth_trying = max(self._worth_trying // 3, 20) if mended is None else _MOST_TRIED
+        if mended is not None:
+            return True
+        self.faults.append(Finding(self._true(Position(stop.line, stop.column, self._file)), stop.text))
+        in_brackets = self._in_brackets(stop.begun) and stop.line - stop.begun < _FARTHEST
+        return self._leave_out(stop.begun if in_brackets else stop.line, stop.line)
+
+    def _mended(self, stop: _Stop, like: str = "", kinds: int = _MOST_KINDS) -> list[Guess] | None:
+        """The lines that were mended so that the parser gets beyond what follows; None where no guess does that.
+
+        `like` says what was wrong with the line before, which is likeliest to be wrong here too; `kinds` is how many
+        other slips are looked for.
+        """
+        first = max(min(stop.begun, self._line_before(stop.line)), stop.line - _FARTHEST, 1)
+        further: list[tuple[list[Guess], _Stop]] = []
+        for groups in sorted(
+            self._groups(first, stop), key=lambda groups: all(_said(group) != like for group in groups)
+        ):
+            for group in sorted(groups, key=lambda group: _said(group) != like):
+                if self._tried >= self._worth_trying:
+                    return None
+                then, before = self._try(group, first, stop.line)
+                if self._is_behind(then, group, stop.line):
+                    return self._needed(group, before, first, stop.line)
+                self._put(before)
+                if then is None or len(group) > 1:
+                    continue
+                if _said(group) == like and then[:2] > stop[:2] and (rest := self._then(group, then, kinds)):
+                    return rest
+                further.append((group, then))
+            # A text that was meant to end before has everything up to here in it, so this is likelier than what follows
+            for group, then in further if kinds and stop.line > stop.begun else ():
+                ended = _said(group) == NEVER_CLOSED and group[0][0] < then.line <= stop.line
+                if ended and (rest := self._then(group, then, kinds - 1)):
+                    return rest
+        for group, then in further if kinds else ():
+            if then[:2] > stop[:2] and _said(group) != like and (rest := self._then(group, then, kinds - 1)):
+                return rest
+        return None
+
+    def _then(self, group: list[Guess], stop: _Stop, kinds: int) -> list[Guess] | None:
+        """`group` and what mends that at which the parser stops after it."""
+        before = self._put({number: repair.line for number, repair in group})
+        rest = self._mended(stop, _said(group), kinds)
+        if rest is None:
+            self._put(before)
+            return None
+        return [*group, *rest]
+
+    def _try(self, group: Sequence[Guess], first: int, stopped: int) -> tuple[_Stop | None, dict[int, str]]:
+        """Where the parser stops when the lines of `group` are mended, which they are then, and these before."""
+        self._tried += 1
+        before = self._put({number: repair.line for number, repair in group})
+        return self._stop(*self._part(first, max(stopped, group[-1][0]))), before
+
+    def _needed(self, group: list[Guess], before: dict[int, str], first: int, stopped: int) -> list[Guess]:
+        """Those of `group`, which are mended, that have to be; the others are as they were `before`."""
+        needed = list(group)
+        for number, repair in group if len(group) > 1 else ():
+            self._put({number: before[number]})
+            then = self._stop(*self._part(first, max(stopped, group[-1][0])))
+            if self._is_behind(then, group, stopped):
+                needed.remove((number, repair))
+            else:
+                self._put({number: repair.line})
+        return needed
+
+    def _is_behind(self, then: _Stop | None, group: Sequence[Guess], stopped: int) -> bool:
+        """Whether the parser got beyond the line that follows those of `group` and that where it `stopped`, and not
+        only because these became part of a longer text."""
+        if then is None:
+            return True
+        following = self._line_after(max(stopped, group[-1][0]))
+        return then.line > following and not (then.text == NO_COLON and then.begun <= following)
+
+    def _put(self, lines: dict[int, str]) -> dict[int, str]:
+        """Put in lines by their numbers; those that were there."""
+        before = {number: self._lines[number - 1] for number in lines}
+        for number, line in lines.items():
+            self._lines[number - 1] = line
+        return before
+
+    def _groups(self, first: int, stop: _Stop) -> Iterator[list[list[Guess]]]:
+        """Lines with what they may have been meant to be, by the kind of slip, the likeliest first; after those of a
+        kind the same with like ones beside them, which may have the same slip."""
+        for kind in self._guesses(first, stop):
+            guesses = [self._placed(number, repair) for number, repair in kind if self._changes(number, repair)]
+            groups = [self._with_neighbours(number, repair, first) for number, repair in guesses]
+            distinct = {tuple((at, other.line) for at, other in group): group for group in groups if group[1:]}
+            yield [*([guess] for guess in guesses), *distinct.values()]
+
+    def _changes(self, number: int, repair: Repair) -> bool:
+        return repair.line != self._lines[number - 1]
+
+    def _with_neighbours(self, number: int, repair: Repair, first: int) -> list[Guess]:
+        """`repair` of a line, and the like ones of the lines beside it, indented alike and without a gap, in order."""
+        group = {number: repair}
+        for step in (-1, 1):
+            at = number + step
+            while max(first - _FARTHEST, 1) <= at <= min(number + _FARTHEST, len(self._lines)):
+                found = (other for other in self._alone(at, repair) if other.text == repair.text)
+                like = next(found, None)
+                if like is None or not self._changes(at, like) or self._indent(at) != self._indent(number):
+                    break
+                group[at] = self._placed(at, like)[1]
+                at += step
+        return sorted(group.items())
+
+    def _placed(self, number: int, repair: Repair) -> Guess:
+        """`repair` of a line as it is now, with its column in the file."""
+        at = self._true(Position(number, repair.column))
+        return number, repair._replace(column=at.column)
+
+    def _indent(self, number: int) -> int:
+        """How many blanks, of whatever kind, stand at the beginning of a line."""
+        return len(self._lines[number - 1]) - len(self._lines[number - 1].lstrip())
+
+    def _alone(self, number: int, like: Repair) -> Iterator[Repair]:
+        """What may be wrong with a line by itself, or with its indent where that of a line like it is."""
+        line = self._lines[number - 1]
+        yield from likely_repairs(line)
+        yield from missing_signs(line)
+        yield from moved(line, [len(like.line) - len(like.line.lstrip(" "))])
+
+    def _guesses(self, first: int, stop: _Stop) -> Iterator[Iterator[Guess]]:
+        """Single lines with what they may have been meant to be, by the kind of slip, the likeliest first."""
+        numbers = range(min(stop.line, len(self._lines)), first - 1, -1)
+        yield ((number, repair) for number in numbers for repair in likely_repairs(self._lines[number - 1]))
         if numbers:
             line = self._lines[numbers[0] - 1]
-            yield from ((stopped, repair) for repair in repairs_at(line, finding.position.column - 1, finding.text))
-        for number in numbers:
-            yield from ((number, repair) for repair in missing_signs(self._lines[number - 1]))
-        begin, end = self._part(first, stopped)
-        near = [*reversed(self._lines[begin : stopped - 1]), *self._lines[stopped:end]]
+            yield ((stop.line, repair) for repair in repairs_at(line, stop.column - 1, stop.text))
+        yield ((number, repair) for number in numbers for repair in missing_signs(self._lines[number - 1]))
+        begin, end = self._part(first, stop.line)
+        near = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
         indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in near if line.strip()))
-        for number in numbers:
-            yield from ((number, repair) for repair in moved(self._lines[number - 1], indents))
+        yield ((number, repair) for number in numbers for repair in self._moved(number, indents))
 
-    def mark(self, root: Node) -> None:
-        """Mark what is incomplete in `root` because something was left out."""
+    def _moved(self, number: int, indents: list[int]) -> Iterator[Repair]:
+        above = self._line_before(number)
+        least = self._indent(above) if self._lines[above - 1].rstrip().endswith(":") else -1
+        return moved(self._lines[number - 1], sorted(indents, key=lambda indent: indent <= least))
+
+    def _mark(self, root: Node) -> None:
+        """Mark what is incomplete in `root` because something was left out or may be another thing, and put the
+        positions right."""
+        for node in _all(root):
+            if (node.position.line, node.position.column) in self._unsure:
+                node.value, node.incomplete = None, True
+            node.position = self._true(node.position)
+            node.keys = {key: self._true(position) for key, position in node.keys.items()}
         for number in sorted(self._without_value):
             _mark_values(root, number)
         for number in sorted(self._left_out):
             _innermost(root, number).incomplete = True
 
+    def _true(self, position: Position) -> Position:
+        """The position in the file as it is of one in the mended lines."""
+        if position.line > len(self._lines):
+            return position
+        mended, written, at = self._lines[position.line - 1], self._written[position.line - 1], position.column - 1
+        same = next((n for n, (one, other) in enumerate(zip(mended, written, strict=False)) if one != other), None)
+        if mended == written or same is None or at <= same:
+            return replace(position, column=min(at, len(written)) + 1)
+        return replace(position, column=min(max(at + len(written) - len(mended), same), len(written)) + 1)
+
     def _line_before(self, number: int) -> int:
-        """The number of the nearest line before that has anything in it."""
+        """The number of the nearest line before that has anything in it; `number` where there is none."""
         return next((at for at in range(number - 1, 0, -1) if self._lines[at - 1].strip()), number)
 
-    def _gets_further(self, number: int, line: str, first: int, stopped: int) -> bool:
-        """Try `line` in the place of that of `number`, and keep it if what is wrong then is behind what follows."""
-        if line == self._lines[number - 1]:
-            return False
-        before, self._lines[number - 1] = self._lines[number - 1], line
-        wrong = self._error_line(first, stopped)
-        following = next((at + 1 for at in range(stopped, len(self._lines)) if self._lines[at].strip()), stopped)
-        if wrong is None or wrong > following:
-            return True
-        self._lines[number - 1] = before
-        return False
+    def _line_after(self, number: int) -> int:
+        """The number of the nearest line behind that has anything in it; `number` where there is none."""
+        return next((at + 1 for at in range(number, len(self._lines)) if self._lines[at].strip()), number)
 
     def _part(self, first: int, last: int) -> tuple[int, int]:
         """The lines, from an index to another, that belong together around the lines with these numbers."""
@@ -117,28 +301,31 @@ class _Repaired:
         after = (at for at in range(last, len(self._lines)) if _BEGINS_PART.match(self._lines[at]))
         return begin, next(after, len(self._lines))
 
-    def _error_line(self, first: int, last: int) -> int | None:
-        """The line at which the part of the file around these lines cannot be read any further."""
-        begin, end = self._part(first, last)
+    def _stop(self, begin: int, end: int) -> _Stop | None:
+        """Where the lines from an index to another cannot be read any further by themselves."""
         try:
             compose("".join(f"{line}\n" for line in self._lines[begin:end]), self._file)
         except BrokenFileError as error:
-            return begin + error.finding.position.line if error.opened is not None else None
+            if error.opened is not None:
+                at = error.finding.position
+                return _Stop(begin + at.line, at.column, begin + error.opened.line, error.finding.text)
         return None
 
     def _in_brackets(self, number: int) -> bool:
         return re.search(r"(?:^|[:-])[ \t]+[\[{]", self._lines[number - 1]) is not None
 
-    def _leave_out(self, first: int, last: int) -> None:
-        """Leave out the lines from `first` to `last` and what is indented below; of `key: value` only the value."""
+    def _leave_out(self, first: int, last: int) -> bool:
+        """Leave out the lines from `first` to `last` and what is indented below; of `key: value` only the value.
+
+        False where this has been done before.
+        """
         key = without_value(self._lines[first - 1]) if first <= len(self._lines) else None
         if first == last and key is not None and first not in self._without_value:
             self._lines[first - 1] = key
             self._without_value.add(first)
-            return
+            return True
         if first > len(self._lines) or (first, last) <= self._reached:
-            self.hopeless = True
-            return
+            return False
         self._reached = (first, last)
         indent = len(self._lines[first - 1]) - len(self._lines[first - 1].lstrip())
         number = first
@@ -149,6 +336,23 @@ class _Repaired:
             self._lines[number - 1] = ""
             self._left_out.add(number)
             number += 1
+        return True
+
+
+def _said(group: Sequence[Guess]) -> str:
+    return group[0][1].text
+
+
+def _all(node: Node) -> Iterator[Node]:
+    """`node` and all that is in it, each once, also where an alias repeats it."""
+    seen: set[int] = set()
+    waiting = [node]
+    while waiting:
+        one = waiting.pop()
+        if id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += one.children()
 
 
 def _mark_values(node: Node, number: int) -> None:

@@ -37,6 +37,8 @@ MAX_VALUES = 400_000
 MAX_DEPTH = 40
 """Levels of nesting."""
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
+NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
+"""What is said of a text of several lines where a key was expected."""
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
 _MAX_NUMBER_LENGTH = 300
@@ -253,8 +255,14 @@ class _Composer:
         """Read keys and values into `mapping`; of equal keys the first counts."""
         value: dict[Key, Node] = {}
         for event in self._until(MappingEndEvent):
+            found = len(self.findings)
             key = self._node(event)
+            meant = [finding for finding in self.findings[found:] if finding.warning]
+            if self._has_invisible and meant:  # a key is no prose: what follows a ':' may have become part of it
+                self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
+                mapping.incomplete = True
             item = self._node(next(self._events))
+            item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
                 item.position = key.position
             if isinstance(key.value, bool) or not isinstance(key.value, Key):
@@ -342,7 +350,7 @@ _HINTS = (
         "mapping values are not allowed",
         "no ':' can stand here; indent this line like its neighbours, or put a text with ': ' in quotes",
     ),
-    ("could not find expected ':'", "a ':' is missing; write 'key: value', and put a text of several lines in quotes"),
+    ("could not find expected ':'", NO_COLON.removeprefix("not YAML: ")),
     ("unexpected end of stream", "the quote that is opened here is never closed"),
     (
         "expected <block end>",

@@ -131,7 +131,7 @@ class LeftOpenAtOden:
                 times += await self._output_times(work, shown)
             if witness != record.type and (shown is None or is_known):
                 await self._keep(left_open.seen_to, record.line, witness)
-        until = max((time for time in times if time <= left.since), default=None)
+        until = max(times, default=None)
         await self._keep(left_open.note_known_until, record.line, until)
         return until
 

@@ -33,7 +33,8 @@ class LinePlan:
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
     that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
-    addresses whose messages have a time of their own, so that they can come late.
+    addresses whose messages have a time of their own, so that they can come late. `keepers` are the sources that keep
+    what they have to say while they are not heard.
     """
 
     key: str
@@ -53,9 +54,12 @@ class LinePlan:
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
+    keepers: frozenset[str] = frozenset()
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
     0: none are."""
+    deletes_withdrawn: bool = False
+    """What was told and never was is to be deleted at Oden."""
     late_max: float = 28_800.0
     """While a source is not heard, samples are remembered since then, for so many seconds at most."""
     digest: str = ""
@@ -63,8 +67,17 @@ class LinePlan:
 
     @property
     def remembers(self) -> bool:
-        """Whether samples are remembered: messages can come late, and are to be put in their places."""
-        return bool(self.timed) and self.late > 0
+        """Whether samples are remembered: something can come late, and is to be put in its place."""
+        return bool(self.timed or self.keepers) and self.late > 0
+
+    def takes(self, sample: Sample) -> bool:
+        """Whether any input has the address of `sample`."""
+        return (sample.source, sample.address) in self.subscriptions
+
+    def timed_by(self, message: Sample) -> str:
+        """The first of the inputs that take the message and have a time from it; empty where none has."""
+        fed = self.subscriptions.get((message.source, message.address), ())
+        return next((plan.name for plan in fed if plan.time is not None and plan.accepts(message)), "")
 
     def counts_each(self, message: Sample) -> bool:
         """Whether the message counts each time that it comes, also where it says the same again."""
@@ -72,13 +85,16 @@ class LinePlan:
         return any(plan.counts_each and plan.accepts(message) for plan in fed)
 
 
-def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` as they are now. Raises InvalidConfig with the faults of all."""
+def compile_lines(
+    lines: Sequence[schema.Line], lookups: Lookups, keepers: frozenset[str] = frozenset()
+) -> list[LinePlan]:
+    """The plans of all lines, with `lookups` as they are now; `keepers` as in a plan. Raises InvalidConfig with the
+    faults of all."""
     plans: list[LinePlan] = []
     faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
-            plans.append(compile_line(line, ("lines", index), lookups))
+            plans.append(compile_line(line, ("lines", index), lookups, keepers))
         except InvalidConfig as error:
             faults += error.faults
     if faults:
@@ -86,8 +102,11 @@ def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePl
     return plans
 
 
-def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> LinePlan:
-    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now.
+def compile_line(
+    line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS, keepers: frozenset[str] = frozenset()
+) -> LinePlan:
+    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now; `keepers` as in
+    a plan.
 
     Raises InvalidConfig with all its faults.
     """
@@ -131,6 +150,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         if plan.source:
             address = (plan.source, plan.address)
             subscriptions[address] = (*subscriptions.get(address, ()), plan)
+    keepers &= {source for source, _ in subscriptions}
     return LinePlan(
         key=line.key,
         factory=line.factory,
@@ -150,12 +170,14 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
         late=line.late,
+        deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
-        digest=_digest(line, lookups),
+        keepers=keepers,
+        digest=_digest(line, lookups, keepers),
     )
 
 
-def _digest(line: schema.Line, lookups: Lookups) -> str:
+def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str]) -> str:
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
-    text = line.model_dump_json() + json.dumps(tables, default=repr)
+    text = line.model_dump_json() + json.dumps([tables, sorted(keepers)], default=repr)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

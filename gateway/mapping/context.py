@@ -44,10 +44,13 @@ amount."""
 
 
 class Because(NamedTuple):
-    """Why something that was told is told otherwise: the message that came late, and what that means, in words."""
+    """Why something that was told is told otherwise: the message that came late, and what that means, in words; the
+    input that it feeds, and by how many seconds it was late."""
 
     sample: Sample
     text: str
+    input: str
+    delay: float
 
 
 class Refused(NamedTuple):
@@ -114,12 +117,23 @@ class Recorder:
         metadata: JsonObject = NO_METADATA,
         corrects: bool = False,
         withdraws: bool = False,
+        deletes: bool = False,
     ) -> None:
         """Record what is now known of an interval; what is not given stays as it is."""
         key = self._key(at)
         self.records.append(
             UpdateInterval(
-                key, self.line, at, kind, interval, end, name, metadata, corrects=corrects, withdraws=withdraws
+                key,
+                self.line,
+                at,
+                kind,
+                interval,
+                end,
+                name,
+                metadata,
+                corrects=corrects,
+                withdraws=withdraws,
+                deletes=deletes,
             )
         )
 

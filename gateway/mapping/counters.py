@@ -22,19 +22,28 @@ REMEMBERED_MOVES = 100
 """Without a `max_rate`, the largest of so many moves says what is usual."""
 FAR = 100
 """A move of more than so many times what is usual is implausible."""
+UNUSUAL = 10
+"""A move of more than so many times what is usual is rather one that comes back, if it ends where that would."""
+FEW = 100
+"""As many can always be made between a reset and the next sighting where there is no `max_rate`."""
 REMEMBERED_EXCURSIONS = 3
 """After so many implausible moves in a row the counter may still come back to what it showed before them."""
+EXCURSION = 60.0
+"""Seconds for which it may still come back although it has gone on counting from where it went."""
 
 
 @dataclass(frozen=True, slots=True)
 class Excursion:
-    """A move that no machine makes, and after which the counter may come back: `value` is what it showed before,
-    `counted` what was counted since, `seconds` how long ago that was. `before`: the one that was under way already."""
+    """A move that no machine makes, or that ends at zero or over the rollover as a restart's does, and after which the
+    counter may come back: `value` is what it showed before, `counted` what was counted since, `seconds` how long ago
+    that was. `before`: the one that was under way already. `possible`: the machine can have made the move, or has
+    counted on from where it went."""
 
     value: Number
     counted: Number
     seconds: float
     before: Annotated["Excursion | None", Field(exclude_if=lambda before: before is None)] = None
+    possible: Annotated[bool, Field(exclude_if=lambda possible: not possible)] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +116,8 @@ def delta(
     Backwards: over its rollover where that is plausible, else it was set back, which means what its `backwards` says.
     With a `max_rate` a move is plausible up to that rate; without, where it was watched, up to FAR times what is usual.
     Where it was not watched for long enough for a whole turn, how many turns there were cannot be told and the shortest
-    way is counted. What goes away by an implausible move and comes back was a glitch.
+    way is counted. What goes away by an implausible move, to zero or over the rollover, and comes back by a move that
+    it cannot have made, to what it showed or a little more, was a glitch; so it is where it has counted on for a while.
     """
     move = _Move(counter, last, value, max(elapsed, 0.0), memory, watched=watched)
     if restarted:
@@ -130,6 +140,7 @@ class _Move:
         self.memory = memory
         self.most = _most(counter, elapsed, memory, watched=watched)
         self.last = last
+        self.shows_zero = value == 0
         self.went = f"went from {last} to {value}"
 
     def restarted(self) -> CounterDelta:
@@ -145,13 +156,26 @@ class _Move:
     def returned(self) -> CounterDelta | None:
         """What was counted where it comes back from an excursion, the newest first; None where it does not."""
         excursion = _later(self.memory.excursion, 0, self.elapsed) if not self._goes_on() else None
+        ahead = self.end - self.begin
         while excursion is not None:
-            most = _most(self.counter, excursion.seconds, self.memory, watched=self.watched)
+            if excursion.possible and self.counter.max_rate is not None and 0 <= ahead <= (self.most or 0):
+                return None
             back = self.end - _count(self.counter, excursion.value)
-            if 0 <= back <= (most or 0):
+            if 0 <= back <= self._made_since(excursion):
                 return self._glitch(excursion, back)
             excursion = excursion.before
         return None
+
+    def _made_since(self, excursion: Excursion) -> float:
+        """How much it may have counted since before the excursion, at most."""
+        if self.counter.max_rate is not None:
+            return self.counter.max_rate * (excursion.seconds + JITTER) + 1
+        if not self.watched:
+            return 0
+        ahead, usual = self.end - self.begin, self.memory.usual
+        if usual is None:
+            return ahead / FAR
+        return FAR * usual if not 0 <= ahead <= FAR * usual else usual
 
     def _glitch(self, excursion: Excursion, back: Number) -> CounterDelta:
         """It is back from the excursion, and `back` farther than it was then."""
@@ -165,7 +189,7 @@ class _Move:
         ahead = self.end - self.begin
         if self.counter.max_rate is not None:
             return 0 <= ahead <= self.counter.max_rate * self.elapsed
-        return self.most is None or 0 <= ahead <= self.most
+        return not self.watched or 0 <= ahead <= max(FEW, UNUSUAL * (self.memory.usual or 0))
 
     def taken(self) -> CounterDelta:
         """What the move means by itself."""
@@ -208,7 +232,14 @@ class _Move:
 
     def _plausible(self, amount: Number) -> CounterDelta:
         if self.most is None or abs(amount) <= self.most:
-            memory = replace(self.memory, excursion=None) if self.memory.excursion is not None else self.memory
+            if amount > 0 and (self.end < self.begin or self.shows_zero):
+                return self._doubtful(amount, None, possible=True)
+            excursion = self.memory.excursion
+            going_on = excursion is not None and excursion.seconds <= EXCURSION
+            later = _later(excursion, amount, self.elapsed) if going_on else None
+            if later is not None and amount:
+                later = replace(later, possible=True)
+            memory = replace(self.memory, excursion=later)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"
@@ -218,11 +249,11 @@ class _Move:
             return self._doubtful(0, f"{self.went} {how}: not counted")
         return self._doubtful(amount, f"{self.went} {how}: counted")
 
-    def _doubtful(self, amount: Number, gap: str | None) -> CounterDelta:
+    def _doubtful(self, amount: Number, gap: str | None, *, possible: bool = False) -> CounterDelta:
         """A move after which it may come back."""
         memory = self.memory.with_move(amount) if amount > 0 and self.counter.max_rate is None else self.memory
         before = _later(memory.excursion, amount, self.elapsed, REMEMBERED_EXCURSIONS - 1)
-        excursion = Excursion(self.last, amount, self.elapsed, before)
+        excursion = Excursion(self.last, amount, self.elapsed, before, possible)
         return CounterDelta(amount, gap, replace(memory, excursion=excursion))
 
 
@@ -233,7 +264,8 @@ def _later(
     if excursion is None or most == 0:
         return None
     before = _later(excursion.before, counted, seconds, most - 1)
-    return Excursion(excursion.value, excursion.counted + counted, excursion.seconds + seconds, before)
+    counted, seconds = excursion.counted + counted, excursion.seconds + seconds
+    return replace(excursion, counted=counted, seconds=seconds, before=before)
 
 
 def _count(counter: Counter, value: Number) -> Number:

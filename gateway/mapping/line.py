@@ -54,8 +54,7 @@ owed          what was told too much of intervals and is to be taken from them o
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
-here is another, its `alias` is the name in JSON. A field that is absent, because an older version did not know it, has
-its default.
+here is another, its `alias` is that. A field that is absent, as an older version did not know it, has its default.
 
 Life-cycle
 ----------
@@ -134,6 +133,8 @@ class Step:
     """By the key of a record that corrects what was told, why it does."""
     refused: tuple[Refused, ...] = ()
     """Samples of which nothing could be used."""
+    delays: tuple[tuple[str, float], ...] = ()
+    """By how many seconds messages with times of their own came late, each with the input that it feeds."""
 
 
 LINE_STATE: TypeAdapter[LineState] = TypeAdapter(LineState)
@@ -370,8 +371,7 @@ class _LineStep:
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""
-        memory, readings = self.inputs.turn_quiet(plan)
-        self.evaluate(memory, readings)
+        self.evaluate(*self.inputs.turn_quiet(plan))
 
     # Beside the runs
 

@@ -11,18 +11,16 @@ from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import INTERVAL, Work
 from gateway.outbox.lanes import StoredRecord, starts_lane
 from gateway.outbox.store import Outbox
-from gateway.outbox.transaction import OTHER_LIFE, Transaction
-
-ROW = "left-open"
+from gateway.outbox.transaction import LEFT_OPEN, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
     """What another life may have left open. Times are seconds since 1970.
 
-    `since` is when this life began; nothing is looked up before `not_before`. `seen` are the lines and types that have
-    been seen to, as LINE/TYPE; `known_until` is, by line, until when Oden shows what was made before this life, None
-    where that is nothing.
+    `since` is when this life began: of what was on before, a later life may have told the end. Nothing is looked up
+    before `not_before`. `seen` are the lines and types that have been seen to, as LINE/TYPE; `known_until` is, by line,
+    until when Oden shows what was made before this life, None where that is nothing.
     """
 
     since: float
@@ -34,19 +32,18 @@ class LeftOpen:
         return f"{line}/{interval_type}" in self.seen
 
 
-LEFT_OPEN = TypeAdapter(LeftOpen)
+_ROW = TypeAdapter(LeftOpen)
 
 
 def begin(transaction: Transaction, since: float, not_before: float) -> None:
     """Another life begins: nothing has been seen to."""
-    transaction.put[OTHER_LIFE] = repr(since)
     _put(transaction, LeftOpen(since, not_before))
 
 
 def left_open(outbox: Outbox) -> LeftOpen | None:
     """What has yet to be seen to; None where no other life was here."""
-    text = outbox.row(ROW)
-    return LEFT_OPEN.validate_json(text) if text else None
+    text = outbox.row(LEFT_OPEN)
+    return _ROW.validate_json(text) if text else None
 
 
 def note_known_until(outbox: Outbox, line: str, until: int | None) -> LeftOpen:
@@ -153,5 +150,5 @@ def _see(outbox: Outbox, transaction: Transaction, line: str, interval_type: str
 
 
 def _put(transaction: Transaction, left: LeftOpen) -> LeftOpen:
-    transaction.put[ROW] = LEFT_OPEN.dump_json(left).decode()
+    transaction.put[LEFT_OPEN] = _ROW.dump_json(left).decode()
     return left

@@ -72,16 +72,21 @@ class MqttSource(Source):
         clock: Clock,
         host: "SparkplugHost | None" = None,
         directory: Path | None = None,
+        *,
+        clean: bool = False,
     ) -> None:
         """`topics` are as the configuration writes them, with the forms of their messages where they have some.
-        `directory` is where the topics that the session has subscribed are kept; nowhere, where there is none."""
+        `directory` is where the topics that the session has subscribed are kept; nowhere, where there is none.
+        `clean`: each connection has a session of its own, at QoS 0, of which the broker keeps nothing."""
         super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
         self._host = host
         self._topics = Topics(topics if isinstance(topics, Mapping) else dict.fromkeys(topics, PLAIN))
         self._had_session = False
         self._confirmation = Confirmation()
-        self._subscriptions = Subscriptions((*self._topics.filters, *(host.topics if host is not None else ())))
+        self._clean = clean
+        topics_of_host = host.topics if host is not None else ()
+        self._subscriptions = Subscriptions((*self._topics.filters, *topics_of_host), 0 if clean else 1)
         self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
         self._file = FilterFile(directory, self._session)
         self._leaving: set[str] = set()
@@ -106,6 +111,7 @@ class MqttSource(Source):
             version=self._version,
             url=url,
             closed=self._closed(),
+            clean=self._clean,
         )
         stood_at = math.inf
         watching = asyncio.create_task(self._watch(connection))

@@ -95,6 +95,7 @@ def families(now: Snapshot) -> Iterator[Metric]:
     for line in now.lines:
         of_line.add_metric([line.key], line.waiting)
     yield of_line
+    yield from _late(now)
     yield GaugeMetricFamily("oden_gateway_outbox_bytes", "Size of the outbox on disk.", value=now.outbox.bytes)
     yield GaugeMetricFamily(
         "oden_gateway_outbox_limit_bytes", "The size at which nothing more is taken in.", value=now.outbox.limit
@@ -125,6 +126,26 @@ def families(now: Snapshot) -> Iterator[Metric]:
         requests.add_metric(key, count)
     yield requests
     yield _histogram("oden_gateway_request_seconds", "How long Oden took to answer.", now.oden.seconds)
+
+
+def _late(now: Snapshot) -> Iterator[Metric]:
+    """How late messages come, and what was corrected because of that."""
+    corrections = CounterMetricFamily(
+        "oden_gateway_corrections", "Times that what was told of a line was corrected.", labels=["line"]
+    )
+    delays = GaugeMetricFamily(
+        "oden_gateway_message_delay_seconds",
+        "How late messages come by their own times: half of them at most, 95 of 100, and all (quantile 1).",
+        labels=["line", "input", "quantile"],
+    )
+    for line in now.lines:
+        corrections.add_metric([line.key], line.corrections)
+    for key, name, known in islice(
+        ((line.key, name, known) for line in now.lines for name, known in line.lateness.items()), MOST_INPUTS
+    ):
+        for quantile, delay in (("0.5", known.p50), ("0.95", known.p95), ("1", known.worst)):
+            delays.add_metric([key, name, quantile], delay)
+    yield from (corrections, delays)
 
 
 def _health(now: Snapshot) -> Iterator[Metric]:

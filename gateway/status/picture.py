@@ -180,6 +180,8 @@ def _line(
         tones=tones,
         totals=tuple(totals(plan, state, parts.history, now)),
         revision=parts.history.changed.get(plan.key, 0),
+        lateness=parts.intake.lateness.of(plan.key),
+        corrections=parts.intake.lateness.corrections(plan.key),
         unknown_since=unknown_since(plan, state, away),
         batch=_interval(state.batches),
         intervals={

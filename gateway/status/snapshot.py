@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from gateway.config.schema_process import Tone
 from gateway.health import FlowHealth, KindName, Problem
+from gateway.mapping.lateness import Lateness
 from gateway.model import KeptReject, Notice, Quality
 
 if TYPE_CHECKING:
@@ -112,6 +113,9 @@ class LineStatus:
     `totals` are of run, batch and shift. `tones` is how each category is shown, and `revision` another number when the
     line's timeline is another.
 
+    `lateness` is, by input, how late messages were that have times of their own, and `corrections` how often what was
+    told of the line was corrected because of that.
+
     `without_run` is the output that no run has yet, summed by the names in its raw data: it goes to the next run, or
     to the one that turns out to have been on. `without_value` are inputs that never had one, `missed` what was looked
     up in tables and is not there, by table.
@@ -136,6 +140,8 @@ class LineStatus:
     totals: tuple[Total, ...] = ()
     tones: Mapping[str, Tone] = field(default_factory=dict)
     revision: int = 0
+    lateness: Mapping[str, Lateness] = field(default_factory=dict)
+    corrections: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,9 +320,14 @@ def _field(name: str, value: object) -> object:
         return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
     if name == "value":
         return _value(value)
-    if isinstance(value, int | float) and (name in {"at", "now", "since"} or name.endswith(("_at", "_since"))):
+    if isinstance(value, int | float) and is_time(name):
         return _time(value)
     return _plain(value)
+
+
+def is_time(name: str) -> bool:
+    """Whether a field of this name is a time."""
+    return name in {"at", "now", "since"} or name.endswith(("_at", "_since"))
 
 
 def _plain(value: object) -> object:

@@ -71,6 +71,7 @@ def parts_of(snapshot: Snapshot) -> Parts:
     parts |= {f"source/{source['name']}": source for source in whole["sources"]}
     for place, line in enumerate(whole["lines"]):
         inputs = line.pop("inputs")
+        del line["lateness"], line["corrections"]  # these are asked for with the inputs
         doubtful = sum(known["quality"] != "good" for known in inputs.values())
         parts[f"line/{line['key']}"] = line | {"place": place, "number": len(inputs), "doubtful": doubtful}
     return parts

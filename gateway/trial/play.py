@@ -13,6 +13,7 @@ from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
 from gateway.mapping.feeder import Event, feed, settled
+from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
@@ -25,12 +26,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Playback:
-    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time; and
-    what of the configuration came to nothing."""
+    """What the lines made of a recording: the causes of all records, and the notices, each in the order of time;
+    what of the configuration came to nothing; and how late messages were."""
 
     causes: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
+    lateness: LatenessLog = field(default_factory=LatenessLog)
 
 
 def moments(plans: Sequence[LinePlan], events: Iterable[T]) -> Iterator[T | Moment]:
@@ -72,9 +74,10 @@ def play(
 
     def advance(number: int, event: Event) -> None:
         lines[number], result = feed(plans[number], lines[number], event)
-        tell(result, event)
+        tell(number, result, event)
 
-    def tell(result: Step, event: Event) -> None:
+    def tell(number: int, result: Step, event: Event) -> None:
+        playback.lateness.add(plans[number].key, result)
         playback.causes.extend(provenance_of(result, event))
         playback.notices.extend(result.notices)
 
@@ -95,7 +98,7 @@ def play(
     for number, plan in enumerate(plans):
         if (settles_at := lines[number].settles_at) is not None:
             lines[number], result = at_once(settled(plan, lines[number]))
-            tell(result, Tick(settles_at))
+            tell(number, result, Tick(settles_at))
     for plan, line in zip(plans, lines, strict=True):
         playback.coverage.line(plan, line.state)
     playback.causes.sort(key=lambda cause: cause.record.at)

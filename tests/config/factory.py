@@ -121,7 +121,7 @@ def said_of(folder: Path, in_head: Iterable[Slip], in_lines: Sequence[Slip]) -> 
             line = spoilt(line, in_lines[number - 1])
         parts.append(line.replace("L00", f"L{number:02}").replace("Line 00", f"Line {number:02}"))
     marked = "".join(parts)
-    places = _places(marked)
+    places = places_of(marked)
     path = written(folder, marked.replace(HERE, ""))
     out = io.StringIO()
     before = Path.cwd()
@@ -140,7 +140,7 @@ def said_of(folder: Path, in_head: Iterable[Slip], in_lines: Sequence[Slip]) -> 
     )
 
 
-def _places(marked: str) -> list[str]:
+def places_of(marked: str) -> list[str]:
     """The place of each mark, as it is without the marks before it."""
     places = []
     for number, line in enumerate(marked.split("\n"), 1):

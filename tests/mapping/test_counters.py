@@ -4,7 +4,7 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config.schema_io import Counter
@@ -251,3 +251,61 @@ def test_a_glitch_of_several_values_is_none(away: tuple[int, ...]) -> None:
 def test_a_glitch_after_a_reset_is_told_from_the_reset() -> None:
     """It comes back to what it showed before the glitch, not to what it showed before the reset."""
     assert counted(counter(rate="5/s"), [1000, 1010, 0, 65535, 3, 7])[0] == 17
+
+
+TOP = 2**31
+
+
+@pytest.mark.parametrize("rate", ["5/s", None])
+@pytest.mark.parametrize(
+    ("spec", "shown", "made"),
+    [
+        ({"rollover": 65536}, [65526, 65528, 65530, 0, 65532, 65534, 1], 11),
+        ({"rollover": 65536}, [65526, 65528, 65530, 0, 1, 2, 65532, 65534, 1], 11),
+        ({"rollover": 65536}, [65526, 65528, 65530, 0, 65530, 0, 65531, 1], 11),
+        ({"rollover": 65536}, [65526, 65528, 65531, 0, 2, 4], 14),
+        ({}, [100, 102, 104, 0, 1, 105], 5),
+        ({}, [100, 102, 104, 0, 1, 2, 3, 106, 108], 8),
+        ({}, [5000, 0, 5001], 1),
+        ({"signed": 16}, [-9, -7, -5, 0, -4, -2, 0, 3], 12),
+        ({"signed": 16}, [32760, 32762, 0, 32763, 0, 1, 32765, -32768], 8),
+        ({"signed": 32}, [-TOP + 1, -TOP + 3, 0, -TOP + 4], 3),
+        ({"signed": 32}, [TOP - 6, TOP - 4, 0, 1, TOP - 3, TOP - 1, -TOP + 1], 7),
+        ({"direction": "down"}, [500, 498, 496, 0, 495], 5),
+        ({"direction": "down"}, [10, 8, 6, 4, 0, 3, 1, 0], 10),
+        ({"direction": "down"}, [10, 8, 6, 0, 500, 498], 12),
+        ({"direction": "down", "rollover": 65536}, [8, 6, 4, 65535, 3, 1], 7),
+        ({"direction": "down", "rollover": 65536}, [8, 6, 4, 65535, 65533], 11),
+        ({"direction": "down", "signed": 16}, [8, 6, 4, 0, 3, 1, -1], 9),
+    ],
+)
+def test_p2_a_glitch_at_the_end_of_the_range(
+    rate: str | None, spec: dict[str, Any], shown: list[float], made: int
+) -> None:
+    """To zero and back is a glitch also where going there looks like a rollover or like the last parts, where a few are
+    counted from there, and whichever way it counts; what does not come back was none."""
+    given_rate = {} if rate is None else {"max_rate": rate}
+    assert counted(policy(**spec, **given_rate), shown)[0] == made
+
+
+@given(
+    st.sampled_from([{"rollover": 65536}, {"signed": 16}, {"signed": 32}, {"direction": "down", "rollover": 65536}]),
+    st.integers(6, 60),
+    st.lists(st.integers(1, 5), min_size=2, max_size=20),
+    st.sampled_from([[0], [0, 0], [0, 1], [0, 1, 2]]),
+    st.data(),
+)
+def test_p2_a_glitch_before_any_rollover(
+    spec: dict[str, Any], before: int, parts: list[int], glitch: list[int], data: st.DataObject
+) -> None:
+    """Wherever the counter stands, a moment of zero changes nothing of what was made in the end."""
+    size = 1 << int(spec.get("signed", 16))
+    sign = -1 if spec.get("direction") == "down" else 1
+    words = [(sign * (made - before)) % size for made in accumulate(parts, initial=0)]
+    at = data.draw(st.integers(1, len(words) - 1))
+    assume(sum(parts[:at]) < before)  # a moment of zero among the first few after it cannot be told from a reset
+    away = [(sign * word) % size for word in glitch]
+    shown: list[float] = [*words[:at], *away, *words[at:]]
+    if "signed" in spec:
+        shown = [value - size if value >= size // 2 else value for value in shown]
+    assert counted(policy(**spec, max_rate="5/s"), shown)[0] == sum(parts)

@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.health import FlowHealth, Problem
+from gateway.mapping.lateness import Lateness
 from gateway.model import KeptReject, Notice
 from gateway.status.snapshot import (
     DeadLetter,
@@ -47,6 +48,8 @@ def line(number: int) -> LineStatus:
         totals=(Total("RUN", "scrap", 5, {"Splice": 3, "": 2}),),
         batch=IntervalStatus("4711-2", NOW - 3600),
         intervals={"Operator": IntervalStatus("Anna", NOW - 7200)},
+        lateness={"order": Lateness(200, 2.0, 40.0, 61.5, 7, 14, {10: 2, 30: 8, 60: 12})},
+        corrections=7,
     )
 
 

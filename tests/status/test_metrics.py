@@ -42,6 +42,8 @@ CATALOGUE = {
     "oden_gateway_certificate_expiry_timestamp_seconds": {"source"},
     "oden_gateway_input_age_seconds": {"line", "input"},
     "oden_gateway_line_records": {"line"},
+    "oden_gateway_corrections_total": {"line"},
+    "oden_gateway_message_delay_seconds": {"line", "input", "quantile"},
     "oden_gateway_outbox_bytes": set(),
     "oden_gateway_outbox_limit_bytes": set(),
     "process_virtual_memory_bytes": set(),
@@ -105,6 +107,10 @@ def test_values_are_the_snapshots(picture: Snapshot) -> None:
     assert value(picture, "oden_gateway_outbox_bytes") == 4_096
     assert value(picture, "oden_gateway_outbox_limit_bytes") == 1_000_000
     assert value(picture, "oden_gateway_line_records", line="Factory A/Line 01") == 5
+    assert value(picture, "oden_gateway_corrections_total", line="Factory A/Line 01") == 7
+    late = {"line": "Factory A/Line 01", "input": "order"}
+    assert value(picture, "oden_gateway_message_delay_seconds", quantile="0.95", **late) == 40
+    assert value(picture, "oden_gateway_message_delay_seconds", quantile="1", **late) == 61.5
     assert value(picture, "oden_gateway_last_success_timestamp_seconds") == NOW - 2
     assert value(picture, "oden_gateway_source_last_sample_timestamp_seconds", source="press_plc") == NOW - 1
     assert value(picture, "oden_gateway_source_newest_value_timestamp_seconds", source="press_plc") == NOW - 3

@@ -57,6 +57,18 @@ def test_the_whole_picture(picture: Snapshot) -> None:
         "totals": [{"of": "RUN", "name": "scrap", "amount": 5, "details": {"Splice": 3, "": 2}}],
         "tones": {"Unplanned Downtime": "stopped"},
         "revision": 0,
+        "lateness": {
+            "order": {
+                "messages": 200,
+                "p50": 2.0,
+                "p95": 40.0,
+                "worst": 61.5,
+                "corrections": 7,
+                "requests": 14,
+                "saved": {"10": 2, "30": 8, "60": 12},
+            }
+        },
+        "corrections": 7,
         "intervals": {"Operator": {"name": "Anna", "since": "2026-11-22T06:00:00.000Z"}},
     }
     assert said["sources"][1]["failed"] == {"a/b": "not authorised"}

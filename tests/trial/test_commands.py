@@ -74,6 +74,28 @@ def test_what_came_to_nothing_is_said(config: Path) -> None:
     assert in_no_case in run(config, "test").output.splitlines()
 
 
+def test_p13_a_correction_says_how_late_its_message_was_and_why(config: Path) -> None:
+    """Replay says on standard error how late messages came; of a record that corrects what was told, explain says what
+    has moved, from where to where, because of which message, before it lists the inputs."""
+    order: dict[str, object] = {"source": "floor", "address": "plant-a/L01/events/order"}
+    count: list[dict[str, object]] = [{"at": T0 + 1, "source": "press_plc", "address": GOODS, "value": 65530}]
+    count += [{**count[0], "at": T0 + second, "value": second} for second in range(20, 200, 20)]
+    orders: list[dict[str, object]] = [
+        {"at": T0 + 2, **order, "value": {"number": "A", "sku": "FILM", "at": T0 + 2}},
+        {"at": T0 + 150, **order, "value": {"number": "B", "sku": "FILM", "at": T0 + 90}},
+    ]
+    end: dict[str, object] = {"at": T0 + 400}
+    events = sorted([*count, *orders, end], key=lambda event: float(str(event["at"])))
+    (config.parent / "late.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in events), encoding="utf-8")
+    answer = run(config, "replay", "late.jsonl", "--json")
+    assert any("order: half of 2 messages" in line and "60 s 2" in line for line in answer.problems)
+    anew = [json.loads(line) for line in answer.output.splitlines() if '"yield": -' in line]
+    lines = run(config, "explain", anew[0]["key"], "--recording", "late.jsonl").output.splitlines()
+    because = next(number for number, line in enumerate(lines) if "because  moved" in line)
+    assert "yield A → B, because plant-a/L01/events/order (06:01:30Z) was heard at 06:02:30Z" in lines[because]
+    assert lines[because + 1].strip() == "inputs"
+
+
 def test_replay_compares_with_an_expected_file(config: Path) -> None:
     """What replay printed before is what it prints again: 0; a changed configuration shows as a difference: 1."""
     (config.parent / "monday.txt").write_text(run(config, "replay", "monday.jsonl").output, encoding="utf-8")

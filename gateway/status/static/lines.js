@@ -51,7 +51,7 @@ function showLine(element, line) {
     category: line.state ? line.state.category : "State not known yet",
     reason: line.state?.reason,
     state_since: since(line.state?.since),
-    unknown: line.unknown_since ? `Unknown ${since(line.unknown_since)}. This is what was so before.` : "",
+    unknown: line.unknown_since ? `Unknown ${since(line.unknown_since)}${isWall ? "" : ". This is what was so before."}` : "",
     run: line.run ? [line.run.name, line.run.product].filter(Boolean).join(" · ") : "No run",
     run_since: since(line.run?.since),
     made: madeIn(line, "RUN") || madeIn(line, "BATCH"),
@@ -67,6 +67,16 @@ function showLine(element, line) {
   details.ontoggle = () => showInputs(element, line.key);
 }
 
+/** How late the messages of an input come, and what had to be corrected because of it. */
+function lateness(known) {
+  if (!known || known.worst < 1) return "";
+  const seconds = (n) => `${n.toLocaleString("en", { maximumFractionDigits: n < 10 ? 1 : 0 })} s`;
+  const said = `Late: half by ${seconds(known.p50)} at most, 95 of 100 by ${seconds(known.p95)}, all by ${seconds(known.worst)}.`;
+  if (!known.requests) return said;
+  const saved = Object.entries(known.saved).map(([wait, n]) => `${wait} s ${n.toLocaleString("en")}`).join(", ");
+  return `${said} ${count(known.corrections, "correction", "corrections")} with ${count(known.requests, "request", "requests")} for output; a wait would have saved: ${saved}.`;
+}
+
 /** The inputs of a line, which are asked for only while somebody looks at them. */
 async function showInputs(element, key) {
   const details = element.querySelector("details.inputs");
@@ -76,7 +86,7 @@ async function showInputs(element, key) {
     row.className = input.quality === "good" ? "" : "doubtful";
     const value = input.value === null ? "–" : String(input.value);
     const at = input.at ? `${age(input.at)} ago` : "not yet";
-    fill(row, { name, value, at: input.quality === "good" ? at : `${input.quality}, ${at}` });
+    fill(row, { name, value, at: input.quality === "good" ? at : `${input.quality}, ${at}`, late: lateness(answer.lateness[name]) });
   });
 }
 
@@ -101,7 +111,7 @@ function showLines(all) {
   const shown = all
     .filter((line) => (!only || tallyOf(line) === only) && words.every((word) => said(line).includes(word)))
     .sort((a, b) => gravity(a) - gravity(b) || a.place - b.place);
-  document.body.dataset.lines = shown.length <= 6 ? "few" : shown.length <= 20 ? "some" : "many";
+  document.body.dataset.lines = shown.length <= 2 ? "one" : shown.length <= 6 ? "few" : shown.length <= 20 ? "some" : "many";
   list(document, "lines", "line", shown, (line) => line.key, showLine);
   fill(document, { no_lines: shown.length ? "" : "No line is so." });
 }
