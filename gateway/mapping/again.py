@@ -50,7 +50,8 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
+    corrected = (entry.at_its_time for entry in trail[:since])
+    entries, last = yield from _stepped(plan, before, corrected, until if since < len(trail) else state.now)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)
@@ -126,7 +127,7 @@ class Again:
         self.before = after
         known = entries[base + 1 :]
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
-        self._steps = [*known]
+        self._steps = [entry.at_its_time for entry in known]
         self.numbered = line.numbered + len(late)
         self._late: dict[int, Sample] = {}
         """The messages as they came, by the identity of those that are stepped."""
@@ -230,8 +231,8 @@ class Again:
     def _taken(self, interval: str, corrected: Mapping[str, Stamps]) -> Stamps:
         """The time stamps of the interval's output: those that were told, of whatever was derived since."""
         known = {*self.told.stamps.get(interval, ()), *corrected.get(interval, ())}
-        for output in (self.line.state.output, self.line.state.batch_output):
-            known |= {*output.stamps.get(interval, ())}
+        for state in (self.before, self.line.state):
+            known |= {*state.output.stamps.get(interval, ()), *state.batch_output.stamps.get(interval, ())}
         return tuple(sorted(known)[-MOST_STAMPS:])
 
     def _interval(self, key: str, taken: Stamps) -> OpenInterval | EndedInterval:

@@ -14,6 +14,7 @@ from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
+from gateway.mapping.derived import RUN, run_input
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
 from gateway.mapping.output import OutputPlan
@@ -110,7 +111,8 @@ def compile_line(
 
     Raises InvalidConfig with all its faults.
     """
-    scope, with_run = Scope(line.inputs, lookups), line.run is not None
+    with_run = line.run is not None
+    scope = Scope(line.inputs, lookups, with_run=with_run)
     inputs = compile_inputs(scope, (*loc, "inputs"))
     ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
@@ -141,6 +143,11 @@ def compile_line(
     counting |= {rule.event for rule in rules if rule.event is not None}
     counting |= {learned.input for learned in scope.learned.values()}
     counting |= {states.description.input} if states is not None and states.description is not None else set()
+    if output is not None and line.run is not None and line.run.untold == "unassigned":
+        can_be_late = any(plan.time is not None for plan in inputs.values())
+        output = replace(output, untold_after=line.late if can_be_late else 0.0)
+    if run is not None and scope.reads_run:
+        inputs[RUN] = run_input(inputs, run)
     inputs = {
         name: replace(plan, plain=name in plain, counts_each=name in counting and plan.counter is None)
         for name, plan in inputs.items()
@@ -164,7 +171,7 @@ def compile_line(
         batches=batches,
         intervals=intervals,
         batch_output=batch_output,
-        derived=tuple(plan for plan in inputs.values() if not plan.source),
+        derived=tuple(plan for plan in inputs.values() if not plan.source and not plan.of_run),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None or plan.default is not None),
         rules=rules,
         ids=ids,

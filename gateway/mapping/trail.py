@@ -60,6 +60,14 @@ class Entry:
         return isinstance(known, Sample) and (known.source, known.address) == (sample.source, sample.address)
 
     @property
+    def at_its_time(self) -> "Entry":
+        """As if a message with a time of its own had come then: nothing runs out before it that it could have ended,
+        nor does it wait for what others, older ones, have to say yet."""
+        if self.said is None or not isinstance(self.sample, Sample) or self.sample.received == self.at:
+            return self
+        return replace(self, sample=replace(self.sample, received=self.at))
+
+    @property
     def can_go(self) -> bool:
         """Whether it can turn out never to have been: what was said last came again, or a source was not heard."""
         return self.again or any(map(_is_silence, self._said))
