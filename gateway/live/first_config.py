@@ -72,13 +72,19 @@ def _tracks(roles: Mapping[str, Offer], counters: Sequence[Offer], chosen: Seque
     if state is None and order is None:
         state = chosen[0]
     if state is not None:
-        code = yaml_scalar(
-            state.value if isinstance(state.value, str | int) else 1, quoted=isinstance(state.value, str)
-        )
-        yield "    states:  # what each code means, in the categories and reasons that Oden knows"
-        yield f"      input: {state.name}"
-        yield f"      codes: {{{code}: {{category: Uptime}}}}"
-        yield f'      other: {{category: Unplanned Downtime, reason: "Code {{{state.name}}}"}}'
+        yield from _states(state)
+
+
+def _states(state: Offer) -> Iterator[str]:
+    code: str | int = 1
+    if isinstance(state.value, bool):
+        code = "true" if state.value else "false"
+    elif isinstance(state.value, str | int):
+        code = state.value
+    yield "    states:  # what each code means, in the categories and reasons that Oden knows"
+    yield f"      input: {state.name}"
+    yield f"      codes: {{{yaml_scalar(code, quoted=isinstance(code, str))}: {{category: Uptime}}}}"
+    yield f'      other: {{category: Unplanned Downtime, reason: "Code {{{state.name}}}"}}'
 
 
 def _roles(offers: Sequence[Offer]) -> dict[str, Offer]:
