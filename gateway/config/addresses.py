@@ -135,9 +135,9 @@ _TURNED = re.compile(
 
 def meant_node_id(text: str) -> str | None:
     """The node id that `text` is most likely meant to be; None where that cannot be told."""
-    text = re.sub(r"(opc\.tcp://[^/\s]*/?|svr=\d+;)", "", text.strip())
-    if _FORM.fullmatch(text):
-        return text
+    bare = re.sub(r"(opc\.tcp://[^/\s]*/?|svr=\d+;)", "", text)
+    if bare != text and _FORM.fullmatch(bare):
+        return bare
     turned = _TURNED.fullmatch(text)
     if turned is not None:
         meant = f"{turned['namespace']};{turned['identifier']}"

@@ -184,7 +184,7 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     return f"unknown key{f' {quoted(key)}' if named else ''}{question}{suggestion('', known)}{parameter}"
 
 
-_NEAR_KEY = 0.7
+_NEAR_KEY = 0.65
 """How much like a known key an unknown one is at least where it is a slip of it, as difflib measures."""
 _SYNONYMS = {
     "inputs": ("tags", "signals", "variables", "points"),
@@ -212,8 +212,8 @@ _SYNONYMS = {
 def _meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
     word = re.split(r"\s*[=:>]", word)[0]
-    near = nearest(word, known, _NEAR_KEY)
-    return near or next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
+    other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
+    return other or nearest(word, known, _NEAR_KEY)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:

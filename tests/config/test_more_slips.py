@@ -152,9 +152,9 @@ def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
 
 def test_p10_a_source_that_nobody_knows_is_told_once() -> None:
     """Where a source is renamed and the inputs of the whole plant still name the old one, one line says so."""
-    renamed = slip("  plc: {type", "  ▲press_plc: {type", "unknown source 'plc'")
+    renamed = slip("  plc: {type", "  ▲plc1: {type", "unknown source 'plc'")
     with TemporaryDirectory() as folder:
         problems = said_of(Path(folder) / "c", [renamed], ()).problems
     assert len(problems) == 1
-    assert "did you mean 'press_plc'" in problems[0][1]
+    assert "did you mean 'plc1'" in problems[0][1]
     assert "in 879 more inputs" in problems[0][1]
