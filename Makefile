@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers deb package image offline lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers page deb package image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -19,7 +19,7 @@ test: $(READY) ## run all tests, with a real MQTT broker
 	@command -v systemd-analyze >/dev/null || .ci/apt-install "The tests verify the systemd unit" systemd
 	@command -v strace >/dev/null || .ci/apt-install "The tests cut the power and fill the disk under the outbox" strace
 	@command -v mosquitto >/dev/null || .ci/apt-install "The tests need a real MQTT broker" mosquitto
-	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract --ignore=tests/real_peers
+	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 --ignore=tests/contract --ignore=tests/real_peers --ignore=tests/page
 
 promises: $(READY) ## print each promise with the tests that prove it and how they ended last
 	@$(BIN)/python -m tests.promises
@@ -64,6 +64,10 @@ contract: $(READY) ## check client and Oden stand-in against Oden's own API docu
 peers: $(READY) ## run the gateway against brokers and OPC UA servers of other makers, which it installs
 	@.ci/peers
 	@$(BIN)/pytest -q --numprocesses=2 --dist=worksteal --durations=10 tests/real_peers
+
+page: $(READY) ## look at the status page in a real browser, which it installs: each size, light and dark, well and not
+	@.ci/page
+	@$(BIN)/pytest -q --durations=5 tests/page
 
 deb: ## build a Debian package for this machine's Python into dist/
 	@packaging/deb

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gateway.build import described
 from gateway.cli import (
+    browse,
     call,
     check,
     clock,
@@ -21,6 +22,7 @@ from gateway.cli import (
     schema,
     simulate,
     support_bundle,
+    tail,
 )
 from gateway.errors import ConfigError, GatewayError
 
@@ -37,6 +39,8 @@ def command_line() -> argparse.ArgumentParser:
     for group in (
         run,
         check,
+        browse,
+        tail,
         record,
         replay,
         explain,

@@ -10,23 +10,23 @@ import signal
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 import structlog
 
 from gateway import clock_control, control, ntp
 from gateway.build import described
-from gateway.children import EDGES, SOURCES, core_child, edge_child, source_child
-from gateway.clock import AnchoredClock, Clock
+from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
+from gateway.clock import AnchoredClock
 from gateway.clock_watch import ClockWatch, KnownTime, Retiming, Witnesses
-from gateway.config.addresses import SPARKPLUG
 from gateway.config.loader import Loaded
-from gateway.config.schema import MAX_RATE, Config, OpcuaConfig
+from gateway.config.schema import MAX_RATE, Config
 from gateway.delivery.drain import DeliveryOptions, Drain
 from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
+from gateway.live import control_handlers as live_handlers
+from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
 from gateway.model import Record
@@ -95,8 +95,8 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
-        config = self._loaded.config
-        section = config.outbox
+        config, section = self._loaded.config, self._loaded.config.outbox
+        live = partial(begin_life, mark=self._life(), settle=config.oden.settle)
         await self._opened(
             lambda: open_outbox(
                 section.directory,
@@ -104,7 +104,7 @@ class App:
                 min_free=section.min_free,
                 span=section.merge_span,
                 drop_oldest_output=section.when_full == "drop_oldest_output",
-                live=partial(begin_life, mark=self._life(), now=self._clock.now(), settle=config.oden.settle),
+                live=partial(live, now=self._clock.now()),
             )
         )
         await self._chronicle.load()
@@ -118,8 +118,7 @@ class App:
                     if leap.retiming is not None:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
-                        now, settle = self._clock.now(), config.oden.settle
-                        await self._outbox(begin_life, self._life(), now, settle=settle, is_other=True)
+                        await self._outbox(partial(live, now=self._clock.now(), is_other=True))
                     self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
                     await self._serve(stop, None)
         finally:
@@ -329,7 +328,7 @@ class App:
     def _page(self) -> Child:
         status, section, stuck = self._status, self._loaded.config.status, self._supervisor.stuck
         ask = self._handlers.answer
-        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle.history, ask)
+        page = StatusServer.configured(section, status.snapshot, stuck, self._chronicle, ask)
         self._page_conditions = page.conditions
         return edge_child("page", page)
 
@@ -345,6 +344,8 @@ class App:
                 return call_handlers.handle_call(self._client, question)
             if command == clock_control.COMMAND:
                 return clock_control.answer(self._clock_watch, question)
+            if command in live_handlers.COMMANDS:
+                return live_handlers.answer(command, question, self._present, self._clock)
             if command.startswith(REJECTS):
                 return self._rejects.answer(command, question)
             if command == explain_handlers.COMMAND:
@@ -356,46 +357,12 @@ class App:
         directory = await asyncio.to_thread(self._loaded.config.outbox.directory.absolute)
         return control.Control(directory, control.places(directory), answer)
 
+    def _present(self) -> Present:
+        return Present(self._loaded.config, self._plans, self._sources, lambda key: self._intake.state(key).inputs)
+
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)
 
     def _conditions(self) -> Iterable[Condition]:
         of_page = self._page_conditions(self._clock.now())
         return (*self._clock_watch.conditions(), *self._tables.conditions(), *self._reload.conditions(), *of_page)
-
-
-def make_sources(
-    config: Config, plans: Iterable[LinePlan], clock: Clock, runtime: Path | None = None, kept: Path | None = None
-) -> dict[str, Source]:
-    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
-    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none."""
-    addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
-    devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
-    for plan in plans:
-        for (source, address), inputs in plan.subscriptions.items():
-            if inputs[0].metric:
-                device = address.removeprefix(f"{SPARKPLUG}/")
-                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
-            else:
-                addresses[source][address] = None
-    sources: dict[str, Source] = {}
-    for name, section in config.sources.items():
-        # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
-        if isinstance(section, OpcuaConfig):
-            from gateway.sources.opcua.channel import Channel
-            from gateway.sources.opcua.session_key import key_file
-            from gateway.sources.opcua.source import OpcuaSource as Opcua
-            from gateway.sources.opcua.tags import tags_of
-
-            channel = Channel(section, key_file(runtime, name))
-            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
-        else:
-            from gateway.sources.mqtt import MqttSource as Mqtt
-
-            host = None
-            if devices[name]:
-                from gateway.sources.sparkplug import SparkplugHost
-
-                host = SparkplugHost(name, devices[name], clock)
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept)
-    return sources

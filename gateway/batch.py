@@ -1,9 +1,10 @@
 """What intake works on: a batch of arrivals while it is mapped; other plans to map by; and what it says of itself."""
 
 import asyncio
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -14,7 +15,7 @@ from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
 from gateway.mapping.line import Step, Tick, step
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Reject, Sample
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay
 
@@ -78,21 +79,24 @@ class Batch:
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
-    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
+    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact | Recovered]]:
         """What an arrival says, and to which lines: one that is replayed to those that could not use it then."""
         for contact in arrival.contacts:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
                     yield plan, contact
+        said: set[str] = set()
+        if arrival.recovered is not None:
+            yield from self._recovered(arrival.recovered, plans)
         for moment in arrival.moments:
-            for plan, event in self._parts(moment, routes, is_replay=arrival.replay is not None):
+            for plan, event in self._parts(moment, routes, said if arrival.replay is None else None):
                 if arrival.replay is None or not arrival.replay.reject.lines or plan.key in arrival.replay.reject.lines:
                     yield plan, event
 
     def takes_again(self, replay: Replay, plan: LinePlan, line: Feed, event: Event) -> bool:
         """Whether a line can use something of `event` now, which is replayed; else it stays in the store."""
         known = self.replayed.get(replay.number)
-        refused = () if isinstance(event, Contact | Tick) else step(plan, line.state, event).refused
+        refused = () if isinstance(event, Contact | Recovered | Tick) else step(plan, line.state, event).refused
         for _, text in refused:
             lines = known.lines if known is not None else ()
             known = replace(replay.reject, reason=text, lines=(*lines, plan.key))
@@ -105,10 +109,20 @@ class Batch:
         text = f"nothing takes it: {reads} no such topic any more, or only of other messages"
         self.replayed.setdefault(replay.number, replace(replay.reject, reason=text))
 
+    def _recovered(self, recovered: Recovered, plans: Sequence[LinePlan]) -> Iterator[tuple[LinePlan, Recovered]]:
+        """The lines that what was kept is about, each with what is. All is counted."""
+        for sample in (sample for moment in recovered.moments for sample in moment.samples):
+            self.samples[sample.source, sample.quality] += 1
+        for plan in plans:
+            if recovered.source in plan.keepers:
+                parts = (tuple(one for one in each.samples if plan.takes(one)) for each in recovered.moments)
+                yield plan, replace(recovered, moments=tuple(Moment(part) for part in parts if part))
+
     def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
         """Give notice of what a line could not take, because of a fault of our own."""
         sample = event.samples[0] if isinstance(event, Moment) else event
-        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        source = sample.source if isinstance(sample, Sample | Recovered) else ""
+        address = sample.address if isinstance(sample, Sample) else ""
         text = f"line {plan.key}: internal error: {type(error).__name__}"
         self.notices.append(Notice("reject", now, source, address, text))
         if isinstance(sample, Sample):
@@ -121,13 +135,15 @@ class Batch:
             self.rejects[-1] = replace(last, lines=(*last.lines, line))
             return
         self._last_refused = sample
-        payload = payload_of(sample.value)
-        self.rejects.append(
-            Reject(sample.source, sample.address, payload, sample.received, text, (line,), sample.retained)
-        )
+        payload = payload_of(sample.value) if not sample.part else json.dumps(sample.value).encode()
+        said = sample.source, sample.address, payload, sample.received, text
+        self.rejects.append(Reject(*said, (line,), sample.retained, sample.part))
 
-    def _parts(self, moment: Moment, routes: Routes, *, is_replay: bool) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
+    def _parts(
+        self, moment: Moment, routes: Routes, said: set[str] | None
+    ) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is, but for messages that came before. All are counted.
+        `said` are the ids of the message that the moment is of; None: whether it came before makes no difference."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
             address = (sample.source, sample.address)
@@ -135,7 +151,7 @@ class Batch:
             if not is_taken(routes.get(address, ()), sample):
                 self.unmatched[address] += 1
             for plan in routes.get(address, ()):
-                if not is_replay and self.repeats.is_repeat(plan, sample):
+                if said is not None and self.repeats.is_repeat(plan, sample, said):
                     self.repeated += 1
                 else:
                     parts.setdefault(plan.key, (plan, []))[1].append(sample)
@@ -152,8 +168,9 @@ class Replan:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def in_slices(slices: Slices[T]) -> T:
-    """The result of what may take long, while everything else of the process turns."""
+async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
+    """The result of what may take long, while everything else of the process turns. `turn` is called at each pause: so
+    it shows that it does not hang."""
     until = time.perf_counter() + SLICE
     while True:
         try:
@@ -162,5 +179,6 @@ async def in_slices(slices: Slices[T]) -> T:
             result: T = done.value
             return result
         if time.perf_counter() >= until:
+            turn()
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE

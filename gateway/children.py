@@ -1,10 +1,19 @@
-"""The parts of the gateway as children of the supervisor, with the stage of the shutdown in which each ends."""
+"""The sources that a configuration names; and the parts of the gateway as children of the supervisor, with the stage of
+the shutdown in which each ends."""
 
+from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 
 from gateway import control
+from gateway.clock import Clock
+from gateway.config.addresses import SPARKPLUG
+from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.schema_messages import Form
 from gateway.delivery.drain import Drain
 from gateway.intake import Intake
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.inputs import form_of
 from gateway.sources.base import Source
 from gateway.status.loop import StatusLoop
 from gateway.status.web import StatusServer
@@ -39,3 +48,47 @@ def core_child(name: str, part: Intake | Drain) -> Child:
 def edge_child(name: str, part: StatusLoop | StatusServer | control.Control) -> Child:
     """What only shows or answers."""
     return Child(name=name, run=part.run, turned_at=lambda: part.turned_at, stage=EDGES)
+
+
+def make_sources(
+    config: Config,
+    plans: Iterable[LinePlan],
+    clock: Clock,
+    runtime: Path | None = None,
+    kept: Path | None = None,
+    *,
+    clean: bool = False,
+) -> dict[str, Source]:
+    """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
+    start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none.
+    `clean`: brokers keep nothing for them."""
+    forms: dict[str, dict[str, Form]] = {name: {} for name in config.sources}
+    devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
+    for plan in plans:
+        for (source, address), inputs in plan.subscriptions.items():
+            if inputs[0].metric:
+                device = address.removeprefix(f"{SPARKPLUG}/")
+                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
+            else:
+                forms[source][address] = form_of(inputs)
+    sources: dict[str, Source] = {}
+    for name, section in config.sources.items():
+        # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
+        if isinstance(section, OpcuaConfig):
+            from gateway.sources.opcua.channel import Channel
+            from gateway.sources.opcua.session_key import key_file
+            from gateway.sources.opcua.source import OpcuaSource as Opcua
+            from gateway.sources.opcua.tags import tags_of
+
+            channel = Channel(section, key_file(runtime, name))
+            sources[name] = Opcua(name, section, tags_of(name, section, config.lines), clock, channel)
+        else:
+            from gateway.sources.mqtt import MqttSource as Mqtt
+
+            host = None
+            if devices[name]:
+                from gateway.sources.sparkplug import SparkplugHost
+
+                host = SparkplugHost(name, devices[name], clock)
+            sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
+    return sources

@@ -3,9 +3,9 @@
 HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox":
 directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}`
 where something went wrong on the way. The commands are those of `gateway.outbox.control_handlers`, `call` of
-`gateway.oden.control_handlers`, `explain` of `gateway.trial.control_handlers`, `clock` and `status`. A gateway that
-holds another outbox than the question means says so (421) and does nothing; so it does with a question that is too
-large (413) or is none (400).
+`gateway.oden.control_handlers`, `explain` of `gateway.trial.control_handlers`, those of
+`gateway.live.control_handlers`, `clock` and `status`. A gateway that holds another outbox than the question means says
+so (421) and does nothing; so it does with a question that is too large (413) or is none (400).
 """
 
 import asyncio

@@ -30,7 +30,7 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record, Reject
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -260,6 +260,10 @@ class Intake:
             if timer[2] is not None:
                 yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
+    def _turned(self) -> None:
+        """It does not hang, however long it may take."""
+        self.turned_at = self._clock.monotonic()
+
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
         batch = await self._map(self._gathered)
@@ -338,7 +342,7 @@ class Intake:
         before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
-                before, result = await in_slices(prepared(plan, before, event))
+                before, result = await in_slices(prepared(plan, before, event), self._turned)
             except Exception as error:  # noqa: BLE001 - what has no place must not break the line again and again
                 before, result = replace(before, late=()), Step(before.state)
                 self._fail(plan, event, error, batch)
@@ -390,5 +394,7 @@ def _because(event: Event) -> dict[str, str]:
         return {}
     if isinstance(event, Contact):
         return {"source": event.source, "contact": event.state}
+    if isinstance(event, Recovered):
+        return {"source": event.source, "kept": str(len(event.moments))}
     sample = event.samples[-1] if isinstance(event, Moment) else event
     return {"source": sample.source, "address": sample.address}

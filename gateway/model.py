@@ -29,7 +29,8 @@ class Sample:
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
     happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
-    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample: all
+    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample, or
+    several of which each is a `part`, counted from 1, whose value is not that of the payload as it came: all
     inputs that it feeds change together. A source that reads tags and has lost its connection says so once: by a
     sample of bad quality without a value for each tag.
     """
@@ -43,6 +44,7 @@ class Sample:
     retained: bool = False
     initial: bool = False
     distrust: str = ""
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,21 @@ class Contact:
     received: float
     state: ContactState
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a source has kept of the time from `since` on, in which it was not heard, as it turns out at `received`.
+
+    `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
+    addresses of which it has kept nothing, or not all: what it would have said of the others is all there.
+    """
+
+    source: str
+    received: float
+    since: float
+    moments: tuple[Moment, ...]
+    missing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +157,8 @@ class Reject:
     reason: str
     lines: tuple[str, ...] = ()
     retained: bool = False
+    part: int = 0
+    """Of a message that was split: the payload is JSON of this part, as it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +176,7 @@ class KeptReject:
     size: int
     lines: Annotated[tuple[str, ...], SPARED] = ()
     retained: Annotated[bool, SPARED] = False
+    part: Annotated[int, SPARED] = 0
     encoded: Annotated[bool, SPARED] = False
     wanted: Annotated[bool, SPARED] = False
 
@@ -226,7 +246,7 @@ class UpdateInterval:
     """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is.
 
     `withdraws`: the interval never was, as is known now. Where Oden has not heard of it, it is dropped with all that
-    belongs to it; else it gets this `end`.
+    belongs to it; else it gets this `end`, or Oden `deletes` it.
     """
 
     __pydantic_config__ = STORED
@@ -243,6 +263,12 @@ class UpdateInterval:
     corrects: Annotated[bool, SPARED] = False
     """It says something else than what was told before."""
     withdraws: Annotated[bool, SPARED] = False
+    deletes: Annotated[bool, SPARED] = False
+
+    @property
+    def moves_end(self) -> bool:
+        """Whether it says another end than was told before."""
+        return (self.corrects or self.deletes) and self.end is not None
 
 
 @dataclass(frozen=True, slots=True)

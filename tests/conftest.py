@@ -3,15 +3,18 @@
 How those ended that carry the number of a promise in their names is kept for `make promises`.
 """
 
+import logging
 from datetime import UTC, datetime
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.promises import Result, note, promises
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.INFO))  # as the service, by default
 
 
 def pytest_configure(config: pytest.Config) -> None:

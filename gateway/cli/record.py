@@ -7,21 +7,19 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 from gateway.cli.replay import print_coverage
-from gateway.cli.startup import add_config_option, configure_logging, read_config
+from gateway.cli.startup import add_config_option, configure_logging, duration, read_config
 from gateway.clock import AnchoredClock
-from gateway.config.schema import Config, MqttConfig
-from gateway.config.schema_base import Duration
+from gateway.config.schema import Config
 from gateway.errors import GatewayError
+from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.sources import recording
-from gateway.sources.base import Arrival, Source, Take
+from gateway.sources.base import Arrival
 from gateway.sources.recording import line_of
-from gateway.supervisor import Child, Supervisor
 from gateway.trial.play import play
 
 
@@ -41,17 +39,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     add_config_option(parser)
     parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
-    parser.add_argument("--for", dest="seconds", type=_seconds, metavar="TIME", help="how long, such as 30m or 8h")
+    parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help="how long, such as 30m or 8h")
     parser.set_defaults(call=_record)
-
-
-def _seconds(text: str) -> float:
-    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only where the option is given
-
-    try:
-        return TypeAdapter(Duration).validate_python(text)
-    except ValidationError:
-        raise argparse.ArgumentTypeError("write a duration with its unit, such as 30m or 8h") from None
 
 
 def _record(arguments: argparse.Namespace) -> int:
@@ -72,7 +61,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file: TextIO, seconds: float | None) -> int:
     """Write samples until a signal comes or `seconds` are over, and return how many they were."""
-    from gateway.app import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
+    from gateway.children import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
     clock, count, last = AnchoredClock(), 0, 0.0
     lost: set[str] = set()
@@ -95,30 +84,9 @@ async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file:
         if arrival.done:
             arrival.done()
 
-    sections = {name: _separate_session(section) for name, section in config.sources.items()}
-    sources = [*make_sources(config.model_copy(update={"sources": sections}), plans, clock).values()]
-    supervisor = Supervisor(clock)
-    for source in sources:
-        supervisor.start(_child(source, take))
+    config = visiting(config, f"record-{int(time.time())}")
     try:
-        async with asyncio.timeout(seconds):
-            await supervisor.run(stop)
-    except TimeoutError:
-        pass
+        await visit(make_sources(config, plans, clock).values(), take, clock, stop, seconds)
     finally:
-        await supervisor.shutdown()
         file.write(line_of(max(clock.now(), last)) + "\n")
     return count
-
-
-def _child(source: Source, take: Take) -> Child:
-    return Child(name=f"source {source.name}", run=partial(source.run, take), turned_at=lambda: source.turned_at)
-
-
-def _separate_session(section: object) -> object:
-    """The section of a client with a session of its own beside the gateway's, which the broker forgets when it ends."""
-    if isinstance(section, MqttConfig):
-        return section.model_copy(
-            update={"client_id": f"{section.client_id}-record-{int(time.time())}", "session_expiry": 1.0}
-        )
-    return section

@@ -14,6 +14,8 @@ import structlog
 from gateway.config.check import find_faults
 from gateway.config.lint import find_doubts
 from gateway.config.loader import Loaded, read
+from gateway.config.schema import SourceConfig
+from gateway.config.schema_base import Duration
 from gateway.config.schema_process import Log
 from gateway.errors import InvalidConfig
 from gateway.log_sink import LogStream, fail_safe
@@ -31,6 +33,16 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
 
 
+def duration(text: str) -> float:
+    """The seconds of an option such as `--for 30m`; argparse.ArgumentTypeError for anything else."""
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only where the option is given
+
+    try:
+        return TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        raise argparse.ArgumentTypeError("write a duration with its unit, such as 30m or 8h") from None
+
+
 def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
     """The configuration at `path`, fully checked, and the plans of its lines.
 
@@ -42,10 +54,19 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(draft.config.lines, draft.lookups)
+        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers)
     except InvalidConfig as error:
         faults += error.faults
     return draft.finished(faults), plans
+
+
+def read_sources(path: Path, environ: Mapping[str, str]) -> tuple[Mapping[str, SourceConfig], Path]:
+    """The sources of the configuration at `path`, which need have nothing else yet, and the folder of the outbox of the
+    gateway that runs by it, if one does. Raises ConfigError with what is wrong with them.
+    """
+    draft = read(path, environ)
+    sources = draft.sources(find_faults(draft.config, draft.unread) if draft.config is not None else ())
+    return sources, draft.config.outbox.directory if draft.config is not None else path.parent
 
 
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}

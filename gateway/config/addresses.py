@@ -36,6 +36,26 @@ def parse_node_id(text: str) -> NodeAddress:
     return NodeAddress(_namespace(match["uri"], match["index"]), _identifier(match["kind"], match["identifier"]))
 
 
+def node_text(address: NodeAddress) -> str:
+    """The node id as the configuration writes it; `parse_node_id` reads it back."""
+    match address.identifier:
+        case int(number):
+            identifier = f"i={number}"
+        case UUID() as guid:
+            identifier = f"g={guid}"
+        case bytes(data):
+            identifier = f"b={base64.b64encode(data).decode()}"
+        case text:
+            identifier = f"s={text}"
+    if isinstance(address.namespace, str):
+        return f"nsu={_escaped_uri(address.namespace)};{identifier}"
+    return f"ns={address.namespace};{identifier}" if address.namespace else identifier
+
+
+def _escaped_uri(uri: str) -> str:
+    return uri.replace("%", "%25").replace(";", "%3B")
+
+
 def tag_address(node: str, index: str | None) -> str:
     """The address in the samples of a tag, or of the part `index` of its value. No node id ends like that."""
     return node if index is None else f"{node} [{index}]"
@@ -67,16 +87,34 @@ def parse_place(text: str) -> NodeAddress | BrowsePath:
 def _browse_path(text: str, at: int, example: str) -> BrowsePath:
     """The names in `text` from the character `at` on."""
     steps: list[tuple[str | int, str]] = []
+    goes_on = False
     while at < len(text):
         step = _STEP.match(text, at)
         if step is None:
             raise ValueError(f"'{text}' is not a browse path, from character {at + 1} on: {example}")
         name = re.sub(r"&(.)", r"\1", step["name"], flags=re.DOTALL)
         steps.append((_namespace(step["uri"], step["index"]), name))
-        at = step.end()
-    if not steps or text.endswith("/"):
+        at, goes_on = step.end(), step.end() > step.end("name")
+    if not steps or goes_on:
         raise ValueError(f"'{text}' ends without a name: {example}")
     return BrowsePath(tuple(steps))
+
+
+def path_text(path: BrowsePath) -> str | None:
+    """The browse path as the configuration writes it, which `parse_place` reads back; None where it cannot be written:
+    a name is empty."""
+    if not path.steps or not all(name for _, name in path.steps):
+        return None
+    return "".join(f"/{_step_text(namespace, name)}" for namespace, name in path.steps)
+
+
+def _step_text(namespace: str | int, name: str) -> str:
+    escaped = re.sub(r"([&/:])", r"&\1", name)
+    if re.match(r"nsu?=", escaped):
+        escaped = f"&{escaped}"
+    if isinstance(namespace, str):
+        return f"nsu={_escaped_uri(namespace)};{escaped}"
+    return f"{namespace}:{escaped}" if namespace else escaped
 
 
 EVENT_TYPES = {
@@ -264,3 +302,13 @@ def written_path(path: tuple[str, ...]) -> str:
     name, *rest = [part for part in path if part != SUM]
     text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
     return f"sum({text})" if SUM in path else text
+
+
+def named_levels(topic: str) -> tuple[str, ...]:
+    """The names of the levels of a topic that stand for any text: `+station` in `plant/+station/events`."""
+    return tuple(level[1:] for level in topic.split("/") if level[:1] == "+")
+
+
+def topic_filter(topic: str) -> str:
+    """What is subscribed for a topic: without the names of its levels."""
+    return "/".join("+" if level[:1] == "+" else level for level in topic.split("/"))

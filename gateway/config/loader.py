@@ -18,7 +18,7 @@ from gateway.config.environment import override_layer, overrides, with_values
 from gateway.config.files import Files, NoFileError
 from gateway.config.lookups import gather_lookups
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
-from gateway.config.schema import Config
+from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
 from gateway.config.secrets import (
     SecretError,
@@ -36,6 +36,7 @@ from gateway.errors import ConfigError, ConfigFault, Diagnostic
 from gateway.model import Lookups, Scalar
 
 _TOKEN: Loc = ("oden", "token")
+_SOURCES: Loc = ("sources",)
 _REMEDY = "name the right one, and test it, with: oden-gateway check -c FILE"
 
 
@@ -112,6 +113,15 @@ class Draft:
         if self.config is None or not all(located.warning for located in found):
             raise all_wrong(found)
         return replace(self._loaded(self.config), warnings=tuple(in_order(found)))
+
+    def sources(self, faults: Iterable[ConfigFault]) -> Mapping[str, SourceConfig]:
+        """The sources alone, of a file that need have nothing else. Raises ConfigError with what is wrong with them,
+        which includes those of `faults` that are about them."""
+        located = (self._origin.diagnose(fault) for fault in faults if not self._follows(fault))
+        found = [each for each in (*self._found, *located) if each.loc is None or each.loc[:1] == _SOURCES]
+        if self.config is None or not all(each.warning for each in found):
+            raise all_wrong(found or self._found)
+        return self.config.sources
 
     def _follows(self, fault: ConfigFault) -> bool:
         mended = self._mended is not None and self._mended.follows(fault)

@@ -78,10 +78,10 @@ def _lines(tree: Tree) -> Iterator[str]:
     if isinstance(tree, dict) and tree:
         for key, value in tree.items():
             if isinstance(value, dict | list) and value:
-                yield f"{_single(key)}:"
+                yield f"{yaml_scalar(key)}:"
                 yield from (f"  {line}" for line in _lines(value))
             else:
-                yield f"{_single(key)}: {next(_lines(value))}"
+                yield f"{yaml_scalar(key)}: {next(_lines(value))}"
     elif isinstance(tree, list) and tree:
         for item in tree:
             first, *others = _lines(item)
@@ -90,11 +90,12 @@ def _lines(tree: Tree) -> Iterator[str]:
     elif isinstance(tree, dict | list):
         yield "{}" if isinstance(tree, dict) else "[]"
     else:
-        yield _single(tree)
+        yield yaml_scalar(tree)
 
 
-def _single(value: Scalar) -> str:
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and isinstance(scalar(value), str):
+def yaml_scalar(value: Scalar, *, quoted: bool = False) -> str:
+    """`value` as YAML on one line, texts in quotes where they need them, or always (`quoted`)."""
+    if not quoted and isinstance(value, str) and _PLAIN.fullmatch(value) and isinstance(scalar(value), str):
         return value
     text = json.dumps(value, ensure_ascii=False)
     return "".join(character if character.isprintable() else f"\\U{ord(character):08x}" for character in text)

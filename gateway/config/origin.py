@@ -12,11 +12,14 @@ from gateway.errors import ConfigError, ConfigFault, Diagnostic
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A diagnostic and its position in the files, by which it is sorted; None for one of the environment."""
+    """A diagnostic and its position in the files, by which it is sorted; None for one of the environment.
+
+    `loc` is the key path of what it is about; None where it is about a file, or the environment, as such."""
 
     position: Position | None
     diagnostic: Diagnostic
     warning: bool = False
+    loc: Loc | None = None
 
 
 def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
@@ -66,9 +69,9 @@ class Origin:
         """`fault` with its position."""
         if fault.loc in self.variables:
             label = variable_label(self.variables[fault.loc].variable)
-            return Located(None, Diagnostic(label, printable(fault.text), fault.absent), fault.warning)
+            return Located(None, Diagnostic(label, printable(fault.text), fault.absent), fault.warning, fault.loc)
         position = self._position(fault.loc, at_key=fault.at_key)
-        return in_file(Finding(position, fault.text, fault.warning, fault.absent))
+        return replace(in_file(Finding(position, fault.text, fault.warning, fault.absent)), loc=fault.loc)
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where

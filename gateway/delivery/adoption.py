@@ -98,14 +98,10 @@ def is_ours(shown: Shown) -> bool:
 
 
 def is_same(shown: Shown, record: StartInterval) -> bool:
-    """Whether the two are called the same; where neither has a name, whether they have the same metadata."""
-    if record.name or shown.name:
-        return bool(record.name and shown.name) and (
-            answers.says_same(shown.name, record.name)
-            or answers.says_same(_NUMBERED.sub("", shown.name or ""), record.name)
-        )
-    return bool(record.metadata) and all(
-        answers.says_same(shown.metadata.get(name), told) for name, told in record.metadata.items()
+    """Whether the two are called the same. Of what has no name nobody can tell."""
+    plain = _NUMBERED.sub("", shown.name or "")
+    return bool(record.name and shown.name) and any(
+        answers.says_same(name, record.name) for name in (shown.name, plain)
     )
 
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from gateway.delivery.learned import Effect
 from gateway.model import Record, UpdateInterval
-from gateway.oden.answers import plain_metadata, says_same
+from gateway.oden.answers import plain_metadata, says_same, shown_end
 from gateway.outbox.merge import set_fields
 
 UpdatesOrder = Literal["auto", "fields", "whole"]
@@ -21,13 +21,15 @@ whole: it names all that there is."""
 
 NEEDED = frozenset({"category", "product"})
 """Metadata without which Oden has no state, or no run: that they stay says nothing of others."""
+BY_HAND = frozenset({"details comment", "details reason"})
+"""What people add to an interval, as it is called in `set_fields`."""
 PREFIX = "details "
 """What metadata are called by in `set_fields`."""
 
 
 def is_change(record: Record) -> bool:
     """Whether a record changes what people may change as well, so that it is looked at first."""
-    return isinstance(record, UpdateInterval) and bool(record.metadata or record.name)
+    return isinstance(record, UpdateInterval) and bool(record.metadata or record.name or record.moves_end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,25 @@ def change_of(record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapp
             theirs.add(name)
     beside = {name: value for name, value in metadata.items() if f"{PREFIX}{name}" not in write}
     return Change(write, frozenset(theirs), beside)
+
+
+def end_is_theirs(
+    record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapping[str, JsonValue] | None, step: int
+) -> bool:
+    """Whether the end that `record` says anew is not to be told, because somebody has changed that of the interval,
+    which Oden shows as `shown`, since it was `told`; of what never was, because they have changed anything. `step`: to
+    how many seconds Oden rounds."""
+    ours = told.get("end") if told is not None else None
+    if told is None or not isinstance(ours, int):
+        return False
+    end = shown_end(shown)
+    if end is None or abs(end - ours) >= max(1, step):
+        return True
+    seen = {"name": shown.get("name"), **{f"{PREFIX}{name}": value for name, value in shown_metadata(shown).items()}}
+    names = (told.keys() | BY_HAND) - {"end"}
+    return record.withdraws and any(
+        not says_same(plain_metadata(seen.get(name)) or "", told.get(name) or "") for name in names
+    )
 
 
 def still_to_write(record: UpdateInterval, shown: Mapping[str, JsonValue], sent: Mapping[str, JsonValue]) -> bool:

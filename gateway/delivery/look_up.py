@@ -20,6 +20,7 @@ from gateway.oden.classification import Answer
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
+from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
 
@@ -48,6 +49,9 @@ class LookUps:
             raise ValueError("only an attempt can be in doubt")
         if is_change(work.records[0]):
             await self._changing.look(work, attempt, written)
+            return
+        if kind_of(work.records[0]).needs_interval and work.interval is not None and work.interval.held:
+            await settlement.settle(work, {})  # it was deleted with its interval, if it was there
             return
         chosen = settlement.clock.now()
         interval_id = work.interval.oden_id if work.interval else None

@@ -8,21 +8,19 @@ from pydantic import TypeAdapter
 
 from gateway.model import Notice, StartInterval, UpdateInterval, interval_key, record_key
 from gateway.outbox import record_rules, statistics
-from gateway.outbox.entries import INTERVAL, Work
+from gateway.outbox.entries import INTERVAL, Interval, Work
 from gateway.outbox.lanes import StoredRecord, starts_lane
 from gateway.outbox.store import Outbox
-from gateway.outbox.transaction import OTHER_LIFE, Transaction
-
-ROW = "left-open"
+from gateway.outbox.transaction import LEFT_OPEN, Transaction
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOpen:
     """What another life may have left open. Times are seconds since 1970.
 
-    `since` is when this life began; nothing is looked up before `not_before`. `seen` are the lines and types that have
-    been seen to, as LINE/TYPE; `known_until` is, by line, until when Oden shows what was made before this life, None
-    where that is nothing.
+    `since` is when this life began: of what was on before, a later life may have told the end. Nothing is looked up
+    before `not_before`. `seen` are the lines and types that have been seen to, as LINE/TYPE; `known_until` is, by line,
+    until when Oden shows what was made before this life, None where that is nothing.
     """
 
     since: float
@@ -34,19 +32,18 @@ class LeftOpen:
         return f"{line}/{interval_type}" in self.seen
 
 
-LEFT_OPEN = TypeAdapter(LeftOpen)
+_ROW = TypeAdapter(LeftOpen)
 
 
 def begin(transaction: Transaction, since: float, not_before: float) -> None:
     """Another life begins: nothing has been seen to."""
-    transaction.put[OTHER_LIFE] = repr(since)
     _put(transaction, LeftOpen(since, not_before))
 
 
 def left_open(outbox: Outbox) -> LeftOpen | None:
     """What has yet to be seen to; None where no other life was here."""
-    text = outbox.row(ROW)
-    return LEFT_OPEN.validate_json(text) if text else None
+    text = outbox.row(LEFT_OPEN)
+    return _ROW.validate_json(text) if text else None
 
 
 def note_known_until(outbox: Outbox, line: str, until: int | None) -> LeftOpen:
@@ -103,8 +100,9 @@ def known_as(outbox: Outbox, line: str, interval_type: str, shown: tuple[str, in
         interval = outbox.interval(key)
         if interval is not None and interval.oden_id in (None, oden_id):
             return key
-    # One that was adopted before, or whose key is of an earlier version.
-    return next((key for key, known in _intervals(outbox) if known == oden_id), None)
+    # One that was adopted before, or whose key is of an earlier version. Others can have the id on other lines.
+    place = line, interval_type, oden_id
+    return next((key for key, one in _intervals(outbox) if (one.line, one.type, one.oden_id) == place), None)
 
 
 def ended_there(outbox: Outbox, work: Work, end: int, notice: Notice) -> None:
@@ -136,11 +134,11 @@ def latest_start(outbox: Outbox, record: StartInterval) -> int:
     return max((start for start in starts if start < record.start), default=0)
 
 
-def _intervals(outbox: Outbox) -> Iterator[tuple[str, str | None]]:
-    """The keys of all intervals that are known, and their ids."""
+def _intervals(outbox: Outbox) -> Iterator[tuple[str, Interval]]:
+    """All intervals that are known, by their keys."""
     for key, text in outbox.rows():
         if key.startswith("interval/"):
-            yield key.removeprefix("interval/"), INTERVAL.validate_json(text).oden_id
+            yield key.removeprefix("interval/"), INTERVAL.validate_json(text)
 
 
 def _left(outbox: Outbox) -> LeftOpen:
@@ -153,5 +151,5 @@ def _see(outbox: Outbox, transaction: Transaction, line: str, interval_type: str
 
 
 def _put(transaction: Transaction, left: LeftOpen) -> LeftOpen:
-    transaction.put[ROW] = LEFT_OPEN.dump_json(left).decode()
+    transaction.put[LEFT_OPEN] = _ROW.dump_json(left).decode()
     return left

@@ -63,7 +63,6 @@ _OF_PRESENT = (
         "life",
         "learned",
         "left-open",
-        "other-life",
         "pause",
     ),
 )

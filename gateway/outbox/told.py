@@ -43,14 +43,17 @@ def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:
     return frozenset(one.oden_id for one in known if one is not None and one.oden_id is not None)
 
 
-def told_in_part(outbox: Outbox, work: Work, done: frozenset[str], told: Mapping[str, JsonValue]) -> None:
+def told_in_part(
+    outbox: Outbox, work: Work, done: frozenset[str], told: Mapping[str, JsonValue], *, looked: bool = False
+) -> None:
     """Of the update that the attempt of `work` carries, the fields `done` need no more telling; `told` is what Oden was
     told of them. Fields are named as in `set_fields`. The attempt ends; what else the update says waits again, and
-    where that is nothing it is delivered."""
+    where that is nothing it is delivered. `looked`: it was seen that nobody has changed that, so that it is told."""
     (record,) = work.records
     if not isinstance(record, UpdateInterval) or work.attempt is None:
         raise TypeError("only an update can be told in part")
     left = without(record, done)
+    left = replace(left, corrects=False, deletes=False) if looked else left
     with outbox.transaction() as transaction:
         if transaction.record(work.lane, work.positions[0]) is None:
             return  # it was told before, and nobody knew that it was written

@@ -24,8 +24,8 @@ from gateway.outbox.entries import (
 from gateway.outbox.lanes import LANE, Lane, StoredRecord
 from gateway.record_kinds import kind_of
 
-OTHER_LIFE = "other-life"
-"""The row that says since when this life is, where it is another than that which left the rows."""
+LEFT_OPEN = "left-open"
+"""The row that says since when this life is, where it is another than that which left the rows (`left_open`)."""
 
 
 class Committed(Protocol):
@@ -99,8 +99,9 @@ class Transaction:
     def may_be_ended(self, interval: Interval) -> bool:
         """Whether the interval was on when another life of the outbox began, so that an earlier one, or a person, may
         have ended it at Oden since it is known here."""
-        since = self._committed.row(OTHER_LIFE)
-        return since is not None and interval.start < float(since) and interval.oden_id is not None
+        if interval.oden_id is None or (other_life := self._committed.row(LEFT_OPEN)) is None:
+            return False
+        return bool(interval.start < json.loads(other_life)["since"])
 
     def awaiting(self, key: str) -> list[int] | None:
         """The positions of parked records that wait for the record `key`; None where that is not awaited."""

@@ -85,7 +85,7 @@ class MqttConnection:
 
     `on_loss` is called at once with the reason when the connection is lost, while what arrived before may still
     wait in `pop`. `confirmation` is that of the broker, over all connections to it. `closed` is what is said when the
-    broker closes the connection without a word.
+    broker closes the connection without a word. `clean`: the session is a new one, at QoS 0, that ends with it.
     """
 
     def __init__(
@@ -98,9 +98,11 @@ class MqttConnection:
         version: Version = "5",
         url: str | None = None,
         closed: str = CLOSED,
+        clean: bool = False,
     ) -> None:
         self._config, self._clock, self._on_loss = config, clock, on_loss
         self._version, self._url, self._closed = version, url or config.url, closed
+        self._clean = clean
         self._confirmation = confirmation or Confirmation()
         self._confirmation.begin()
         self._loop = asyncio.get_running_loop()
@@ -152,8 +154,9 @@ class MqttConnection:
                 username=config.username,
                 password=password.get_secret_value() if password is not None else None,
                 will=packets.Will(config.presence.topic, config.presence.offline.encode()) if config.presence else None,
-                session_expiry=min(int(config.session_expiry), _LONGEST_EXPIRY) if is_v5 else 0,
+                session_expiry=min(int(config.session_expiry), _LONGEST_EXPIRY) if is_v5 and not self._clean else 0,
                 window=WINDOW,
+                clean=self._clean,
             )
         )
         try:
@@ -176,8 +179,8 @@ class MqttConnection:
     # What is sent
 
     def subscribe(self, topics: tuple[str, ...]) -> None:
-        """Ask for `topics` at QoS 1; the broker's answer comes as Subscribed."""
-        self._send(packets.subscribe(self._version, self._request(topics), topics))
+        """Ask for `topics` at QoS 1, or 0 in a clean session; the broker's answer comes as Subscribed."""
+        self._send(packets.subscribe(self._version, self._request(topics), topics, 0 if self._clean else 1))
 
     def unsubscribe(self, topics: tuple[str, ...]) -> None:
         """Ask for `topics` no more; the broker's answer comes as Unsubscribed."""

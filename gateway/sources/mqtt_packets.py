@@ -119,11 +119,15 @@ def connect(
     will: Will | None = None,
     session_expiry: int = 0,
     window: int = 0,
+    clean: bool = False,
 ) -> bytes:
-    """CONNECT for the session of before, or a new one. `session_expiry` in seconds, and `window`, the messages that may
-    be sent without an acknowledgement, are of MQTT 5."""
+    """CONNECT for the session of before, or a new one; with `clean` always a new one.
+
+    `session_expiry` in seconds, and `window`, the messages that may be sent without an acknowledgement, are of MQTT 5.
+    """
     is_v5 = version == "5"
     flags = 0x80 * (username is not None) | 0x40 * (password is not None) | (_WILL_QOS_1_RETAINED if will else 0)
+    flags |= 0x02 * clean
     parts = [_text("MQTT"), bytes([5 if is_v5 else 4, flags]), keep_alive.to_bytes(2, "big")]
     if is_v5:
         parts.append(
@@ -140,9 +144,9 @@ def connect(
     return _packet(0x10, *parts)
 
 
-def subscribe(version: Version, packet_id: int, filters: Sequence[str]) -> bytes:
-    """SUBSCRIBE at QoS 1."""
-    return _asking(0x82, version, packet_id, [_text(topic) + b"\x01" for topic in filters])
+def subscribe(version: Version, packet_id: int, filters: Sequence[str], qos: Literal[0, 1] = 1) -> bytes:
+    """SUBSCRIBE at `qos`."""
+    return _asking(0x82, version, packet_id, [_text(topic) + bytes([qos]) for topic in filters])
 
 
 def unsubscribe(version: Version, packet_id: int, filters: Sequence[str]) -> bytes:

@@ -7,6 +7,7 @@ again, after a pause that grows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
 
 from gateway.sources.mqtt_reasons import reason
 
@@ -19,7 +20,9 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 class Subscriptions:
     """The topics that are wanted of a broker, over all connections; times are seconds on a monotonic clock."""
 
-    def __init__(self, topics: Iterable[str]) -> None:
+    def __init__(self, topics: Iterable[str], qos: Literal[0, 1] = 1) -> None:
+        """`qos` is the least that is to be granted."""
+        self._qos = qos
         self.topics = tuple(dict.fromkeys(topics))
         self.failed: dict[str, str] = {}
         """Why a topic is not received, of those that the broker has refused."""
@@ -72,7 +75,7 @@ class Subscriptions:
         self._answered = True
         self._outstanding -= 1
         granted: list[str] = []
-        for topic, refusal in _refusals(topics, codes):
+        for topic, refusal in _refusals(topics, codes, self._qos):
             if refusal is None:
                 self.failed.pop(topic, None)
                 granted.append(topic)
@@ -85,7 +88,7 @@ class Subscriptions:
         return tuple(granted)
 
 
-def _refusals(topics: Sequence[str], codes: Sequence[int]) -> Iterator[tuple[str, str | None]]:
+def _refusals(topics: Sequence[str], codes: Sequence[int], qos: int) -> Iterator[tuple[str, str | None]]:
     """Of each topic why it is not granted, None where it is."""
     if len(codes) != len(topics):
         text = f"the broker has answered a SUBSCRIBE of {len(topics)} topics with {len(codes)} codes"
@@ -93,7 +96,7 @@ def _refusals(topics: Sequence[str], codes: Sequence[int]) -> Iterator[tuple[str
         return
     for topic, code in zip(topics, codes, strict=True):
         match code:
-            case 1:
+            case 0 | 1 if code >= qos:
                 yield topic, None
             case 0:
                 yield topic, "the broker grants only QoS 0, where messages can be lost"

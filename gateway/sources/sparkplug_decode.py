@@ -26,6 +26,12 @@ REBIRTH = "Node Control/Rebirth"
 SEQUENCE_OF_BIRTHS = "bdSeq"
 """The metric by which a death is matched with its birth."""
 
+DATATYPES = (
+    *("", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float", "Double"),
+    *("Boolean", "String", "DateTime", "Text", "UUID", "DataSet", "Bytes", "File", "Template"),
+)
+"""The names of the data types, by their numbers (6.4.16)."""
+
 _QUALITY = "Quality"
 _BAD_BELOW, _STALE = 64, 500
 _COMPRESSED = "SPBV1.0_COMPRESSED"

@@ -1,4 +1,6 @@
-"""Keeps the history of the lines in its file, every few seconds; where that fails, it goes on in memory and says so."""
+"""Keeps the history of the lines, and the trend of what waits, in a file, every few seconds; where that fails, it goes
+on in memory and says so.
+"""
 
 import asyncio
 import os
@@ -8,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from gateway.status.history import History
+from gateway.status.trend import Trend
 
 log = structlog.get_logger()
 
@@ -20,10 +23,11 @@ SPARE = 5_000
 
 
 class Chronicle:
-    """The history, as the file at `path` has it."""
+    """History and trend, as the file at `path` has them."""
 
     def __init__(self, path: Path) -> None:
         self.history = History()
+        self.trend = Trend()
         self._file = HistoryFile(path)
         self._kept_at = 0.0
         self._fails = False
@@ -31,7 +35,9 @@ class Chronicle:
     async def load(self) -> None:
         """Read the file. One that cannot be read is begun anew."""
         try:
-            self.history.load(await asyncio.to_thread(lambda: [*self._file.read()]))
+            lines = await asyncio.to_thread(lambda: [*self._file.read()])
+            self.history.load(lines)
+            self.trend.load(lines)
         except OSError as error:
             log.warning("page_history_unreadable", reason=str(error))
 
@@ -44,10 +50,11 @@ class Chronicle:
 
     async def save(self) -> None:
         """Write what has changed."""
-        history = self.history
-        whole = self._fails or self._file.has_much_more_than(history.size)
-        lines = history.unsaved()
-        lines = history.all_lines() if whole else lines
+        kept = self.history, self.trend
+        whole = self._fails or self._file.has_much_more_than(sum(each.size for each in kept))
+        lines = [line for each in kept for line in each.unsaved()]
+        if whole:
+            lines = [line for each in kept for line in each.all_lines()]
         if not lines:
             return
         try:

@@ -97,6 +97,7 @@ class StatusLoop:
                 history.begin(span)
         for line in picture.lines:
             history.know(line.key, line.unknown_since, picture.now)
+        self._chronicle.trend.take(picture)
         await self._chronicle.keep(picture.now)
 
     async def _read_outbox(self) -> None:

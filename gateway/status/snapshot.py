@@ -320,9 +320,14 @@ def _field(name: str, value: object) -> object:
         return [{"object": o, "action": a, "outcome": r, "count": n} for (o, a, r), n in value.items()]
     if name == "value":
         return _value(value)
-    if isinstance(value, int | float) and (name in {"at", "now", "since"} or name.endswith(("_at", "_since"))):
+    if isinstance(value, int | float) and is_time(name):
         return _time(value)
     return _plain(value)
+
+
+def is_time(name: str) -> bool:
+    """Whether a field of this name is a time."""
+    return name in {"at", "now", "since"} or name.endswith(("_at", "_since"))
 
 
 def _plain(value: object) -> object:

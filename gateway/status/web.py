@@ -24,10 +24,13 @@ from gateway.health import Condition
 from gateway.status.actions import MOST_BODY, Actions, Ask
 from gateway.status.guard import HEADERS, Reticent, admission, at_most, may_read, own_names
 from gateway.status.history import History
+from gateway.status.history_file import Chronicle
 from gateway.status.metrics import Metrics
+from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot, as_json, to_json
 from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
 from gateway.status.tls import PageCertificate, TlsEntry
+from gateway.status.trend import Trend
 
 log = structlog.get_logger()
 
@@ -39,6 +42,7 @@ STATIC = {
     "/page.js": ("page.js", "text/javascript"),
     "/words.js": ("words.js", "text/javascript"),
     "/lines.js": ("lines.js", "text/javascript"),
+    "/charts.js": ("charts.js", "text/javascript"),
     "/actions.js": ("actions.js", "text/javascript"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -74,6 +78,7 @@ class StatusServer:
         alive: Callable[[], str | None],
         *,
         history: History | None = None,
+        trend: Trend | None = None,
         hosts: Sequence[str] = (),
         token: str | None = None,
         actions: Actions | None = None,
@@ -82,7 +87,7 @@ class StatusServer:
         host, _, port = listen.rpartition(":")
         self._listen, self._host, self._port = listen, host.strip("[]"), int(port)
         self._snapshot, self._alive = snapshot, alive
-        self._history = history or History()
+        self._history, self._trend = history or History(), trend or Trend()
         self._names, self._token = own_names(listen, hosts), token
         self._actions = actions or Actions()
         self._tls = tls
@@ -102,7 +107,7 @@ class StatusServer:
         section: Status,
         snapshot: Callable[[], Snapshot],
         alive: Callable[[], str | None],
-        history: History,
+        chronicle: Chronicle,
         ask: Ask,
     ) -> Self:
         """As `section` has it; `ask` is the way to who holds the outbox."""
@@ -114,7 +119,8 @@ class StatusServer:
             section.listen,
             snapshot,
             alive,
-            history=history,
+            history=chronicle.history,
+            trend=chronicle.trend,
             hosts=section.hosts,
             token=token,
             actions=Actions(actions_token, ask),
@@ -187,12 +193,14 @@ class StatusServer:
         app = web.Application(middlewares=[admission(self._names, self._token)], client_max_size=MOST_BODY)
         for path, (name, content_type) in STATIC.items():
             app.router.add_get(path, _static(name, content_type))
+        app.router.add_get("/api/openapi.json", _openapi)
         app.router.add_get("/api/status", self._status)
         app.router.add_get("/api/line", self._line)
         app.router.add_get("/api/timeline", self._timeline)
+        app.router.add_get("/api/trend", self._points)
         app.router.add_get("/api/changes", self._changes, allow_head=False)
         app.router.add_get("/api/actions", self._actions.possible)
-        app.router.add_post("/api/actions/{action}", self._actions.act)
+        app.router.add_post("/api/actions/{action:[^/]+}", self._actions.act)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._scrape)
@@ -206,13 +214,25 @@ class StatusServer:
         """One line as in `/api/status`, with its inputs."""
         lines: Any = as_json(self._snapshot())["lines"]
         line = next((line for line in lines if line["key"] == request.query.get("key")), None)
-        return web.json_response(line, status=200 if line is not None else 404)
+        if line is None:
+            return web.json_response({"error": "There is no line with this key."}, status=404)
+        return web.json_response(line)
 
     async def _timeline(self, request: web.Request) -> web.Response:
         """By line the states and runs of the last hours, or of one line alone, and when nothing was known of it."""
         keys = request.query.getall("key", None) or [line.key for line in self._snapshot().lines]
         lines = {key: [span.shown for span in self._history.of(key) if span.is_on_timeline] for key in keys}
         return _packed(web.json_response(lines))
+
+    async def _points(self, request: web.Request) -> web.Response:
+        """The trend of what waits, `[minute, waiting, requests, seconds to drain]` for each minute from `since` (epoch)
+        on, by default all. A minute is told by when it began (epoch); null seconds: nothing was delivered."""
+        try:
+            since = float(request.query.get("since", "0"))
+        except ValueError:
+            return web.Response(text="`since` is a number of seconds.", status=400)
+        points = [[point.minute, point.waiting, point.requests, point.drain] for point in self._trend.since(since)]
+        return _packed(web.json_response(points))
 
     async def _changes(self, request: web.Request) -> web.StreamResponse:
         """What the page shows, and then what of it changes, as server-sent events of the form
@@ -277,6 +297,10 @@ def _static(name: str, content_type: str) -> Handler:
         return _packed(web.Response(text=text, content_type=content_type))
 
     return answer
+
+
+async def _openapi(_: web.Request) -> web.Response:
+    return _packed(web.json_response(document()))
 
 
 def _packed(response: web.Response) -> web.Response:

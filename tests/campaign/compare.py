@@ -1,18 +1,23 @@
 """What Oden shows of a line against what is true of it."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Interval
-from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, Shown, Story, Totals, total_of
+from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, REFERENCE, Shown, Story, Totals, total_of
 
 
-def differences(story: Story, model: OdenModel) -> list[str]:
+def differences(story: Story, model: OdenModel, without: Collection[tuple[str, int]] = ()) -> list[str]:
     """Each interval that is missing, wrong or too much, and each total that is not exact; nothing where all is as it
-    must be.
+    must be. Intervals `without`, by type and start, are not looked at.
     """
-    there = [one for kind in ("RUN", "BATCH", "STATE", CUSTOM) for one in model.intervals(kind, FACTORY, story.name)]
+    there = [
+        one
+        for kind in ("RUN", "BATCH", "STATE", CUSTOM)
+        for one in model.intervals(kind, FACTORY, story.name)
+        if (kind, one.start) not in without
+    ]
     told, shown = Counter(story.shown), Counter(map(_shown, there))
     wrong = [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
     wrong += [f"{story.name}: at Oden, and should not be: {one}" for one in (shown - told).elements()]
@@ -23,7 +28,7 @@ def _shown(interval: Interval) -> Shown:
     details = {
         key: value["name"] if isinstance(value, Mapping) else str(value)
         for key, value in interval.metadata.items()
-        if key != "metadata_type"
+        if key not in ("metadata_type", REFERENCE)
     }
     return Shown(interval.type, interval.start, interval.end, interval.name, tuple(sorted(details.items())))
 

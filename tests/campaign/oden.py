@@ -6,7 +6,8 @@ answers. Only the sockets are missing.
 """
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Literal, cast
 
@@ -74,6 +75,10 @@ class Oden:
             raise AssertionError("the stand-in came back with another state")
         self._model = LaggingModel(model)
         self.up = True
+
+    def by_hand(self, path: str, body: Mapping[str, object]) -> bool:
+        """Somebody asks this of Oden in the browser; whether that took effect."""
+        return not self._take(path, json.dumps(body).encode()).status >= 400
 
     async def _serve(self, path: str, body: bytes, seen: "asyncio.Future[Seen]") -> None:
         decision = self.injector.decide(path, body, asyncio.get_running_loop().time())

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, record_key
+from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, interval_key, record_key
 
 FACTORY = "Factory A"
 EPOCH = 1_800_000_000.0
@@ -28,6 +28,8 @@ CUSTOM = "CHECK"
 CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
 REASONS = (None, "Changeover", "Jam", "PLC")
 CODES = ("Splice", "Gel", "Edge")
+REFERENCE = "gateway_key"
+"""Under which name each record carries its key at Oden."""
 AUTOMATIC = "Auto reject"
 """The scrap code of what the PLC counts."""
 ON_A_TAG = "PLC"
@@ -83,7 +85,8 @@ class Story:
 def total_of(raw: Mapping[str, object], stamp: int | None) -> Counter[str]:
     """What an entry of output adds to the totals."""
     if "note" in raw:
-        return Counter([f"{stamp} {json.dumps(dict(raw), sort_keys=True)}"])
+        said = {name: value for name, value in raw.items() if name != REFERENCE}
+        return Counter([f"{stamp} {json.dumps(said, sort_keys=True)}"])
     total: Counter[str] = Counter()
     if "yield" in raw:
         total["yield"] += int(str(raw["yield"]))
@@ -261,8 +264,9 @@ class _Recorded:
             after = at + self.chances.uniform(shortest, longest)
             end = floor(EPOCH + after) if after < self.length or self.chances.random() < 0.5 else None
             name = f"{kind} {number}" if kind != "STATE" else None
-            key, what, line = self.key(), details(), self.story.key
-            start = StartInterval(key, line, EPOCH + at, kind, floor(EPOCH + at), name, dict(what))
+            what, line, begun = details(), self.story.key, floor(EPOCH + at)
+            key = interval_key(line, kind, begun)
+            start = StartInterval(key, line, EPOCH + at, kind, begun, name, dict(what))
             self.at(at, partial(_both, ending, start))
             name = self._updates(start, at, after, what) or name
             if kind != "STATE":
@@ -329,17 +333,18 @@ class _Recorded:
                 second += self.chances.randint(1, 5)
                 end = second + self.chances.randint(1, 90)
                 details = {"result": self.chances.choice(("pass", "fail"))}
-                key, line = self.key(), self.story.key
+                line, name = self.story.key, f"Check {second}"
+                key = interval_key(line, CUSTOM, second)
                 is_open = self.chances.random() < 0.2
                 made.append(
-                    StartInterval(key, line, EPOCH + at, CUSTOM, second, "Check", details, end=None if is_open else end)
+                    StartInterval(key, line, EPOCH + at, CUSTOM, second, name, details, end=None if is_open else end)
                 )
                 if is_open:
                     later = at + self.chances.uniform(1, 90)
                     ended = UpdateInterval(self.key(), line, EPOCH + later, CUSTOM, key, end, None, {"by": "operator"})
                     self.at(later, partial(_both, ended, None))
                     details = details | {"by": "operator"}
-                self.story.shown.append(Shown(CUSTOM, second, end, "Check", tuple(sorted(details.items()))))
+                self.story.shown.append(Shown(CUSTOM, second, end, name, tuple(sorted(details.items()))))
             self.at(at, partial(tuple, made))
 
 
@@ -351,7 +356,7 @@ class _Calm(_Recorded):
         for at in range(30, int(length), 60):
             for kind, details in (("RUN", {"product": "Film 1"}), ("STATE", {"category": "Uptime"}), (CUSTOM, {})):
                 begun, end = int(EPOCH) + at, int(EPOCH) + at + 20
-                key, line = self.key(), self.story.key
+                line, key = self.story.key, interval_key(self.story.key, kind, begun)
                 start = StartInterval(key, line, EPOCH + at, kind, begun, None, dict(details))
                 ended = UpdateInterval(self.key(), line, EPOCH + at + 20, kind, key, end)
                 output = Output(self.key(), line, EPOCH + at + 9, kind, key, begun + 9, {"yield": 1}, ("yield",))

@@ -48,9 +48,17 @@ def spared(story: Story, what: Refused) -> Story:
     return replace(story, shown=shown, totals=totals)
 
 
-def differences(story: Story, what: Refused, rows: KeyValueStore) -> Iterator[str]:
-    """Where the dead letters of a line are others than what is refused, and what is parked without such a one."""
+def differences(
+    story: Story, what: Refused, rows: KeyValueStore, excused: frozenset[str] = frozenset()
+) -> Iterator[str]:
+    """Where the dead letters of a line are others than what is refused, and what is parked without such a one. Nothing
+    is said of intervals that are `excused`, because a person has deleted them, or a copy has forgotten them."""
     letters, parked = _left(story, rows)
+    places = {_starts(story)[key] for key in excused if key in _starts(story)}
+    letters = [one for one in letters if one.record.interval not in excused]
+    parked -= excused
+    wanted_intervals = Counter({one: number for one, number in what.intervals.items() if one not in places})
+    what = Refused(wanted_intervals, {key: total for key, total in what.totals.items() if key not in places})
     intervals = Counter((one.record.type, one.record.start) for one in letters if isinstance(one.record, StartInterval))
     for one in (what.intervals - intervals).elements():
         yield f"{story.name}: refused, and no dead letter: {one}"

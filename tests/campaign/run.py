@@ -18,8 +18,10 @@ from gateway.intake import Intake
 from gateway.model import Notice
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
+from gateway.oden.requests import Wording
 from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import begin_life
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
@@ -33,12 +35,14 @@ from tests.campaign import refused
 from tests.campaign.compare import differences, too_little
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon
+from tests.campaign.lost import Lost, doubled, exact, places
 from tests.campaign.oden import Oden, Wire
-from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, Story, calm, mapped, recorded
+from tests.campaign.people import Deed, People
+from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, REFERENCE, Story, calm, mapped, recorded
 from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
-from tests.campaign.storage import InLine, MortalStore
+from tests.campaign.storage import InLine, MortalStore, Remembered, copied
 from tests.campaign.virtual import simulate
 
 SOURCES, CORE = range(2)
@@ -113,6 +117,11 @@ class _World:
         self.rows = MemoryStore()
         messages = [message for story in self.mapped for message in story.messages]
         self.broker = Broker(messages, self.chances, outages)
+        self.people = People()
+        self.lost = {story.key: Lost() for story in self.stories}
+        self.copies: list[MemoryStore] = []
+        """The outbox as it was before each life."""
+        self.mark = Remembered()
         self.result = Result()
 
     @property
@@ -123,14 +132,16 @@ class _World:
         loop = asyncio.get_running_loop()
         restarting = [asyncio.ensure_future(self._restart(at, away)) for at, away in self.schedule.restarts]
         loop.call_at(self.schedule.quiet, self.oden.injector.clear)
+        acting = [asyncio.ensure_future(self._act(deed)) for deed in self.schedule.deeds]
         for life in self.schedule.lives:
             self.result.lives += 1
+            self._prepare(life)
             if life.retries:
                 outbox = Outbox(self.rows)
                 retry(outbox, page(outbox, Filter(where="dead"))[0])
             await self._live(life)
             await asyncio.sleep(life.away)
-        await asyncio.gather(*restarting)
+        await asyncio.gather(*restarting, *acting)
         self._compare()
         self.result.seconds = loop.time()
         self.result.trace = self.oden.written
@@ -145,6 +156,20 @@ class _World:
     async def _restart(self, at: float, away: float) -> None:
         await asyncio.sleep(at)
         await self.oden.restart(self.plant, away)
+
+    async def _act(self, deed: Deed) -> None:
+        await self.people.act(deed, self.oden, lambda: self.rows, self.stories)
+
+    def _prepare(self, life: Life) -> None:
+        """What is done to the machine before a life."""
+        if life.back:
+            self.rows = copied(self.copies[-life.back])
+            for story in self.recorded:
+                head = Outbox(copied(self.rows)).line_state(story.key).get("head", "0")
+                self.lost[story.key].put_back(int(head))
+        if life.back or life.forgets:
+            self.mark = Remembered()
+        self.copies.append(copied(self.rows))
 
     async def _live(self, life: Life) -> None:
         fuse = Fuse(life.point, life.number)
@@ -166,8 +191,11 @@ class _World:
         for story in self.stories:
             self.result.too_little += too_little(story, self.oden.model)
             what = refused.refused(story, self.schedule.modes.refuse)
-            wrong += differences(refused.spared(story, what), self.oden.model)
-            wrong += refused.differences(story, what, self.rows)
+            unsure = self.lost[story.key].intervals(story)
+            wanted = exact(self.people.after(refused.spared(story, what)), unsure)
+            wrong += differences(wanted, self.oden.model, without=places(story, unsure))
+            wrong += doubled(story, unsure, self.oden.model)
+            wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
 
 
 class _Process:
@@ -178,14 +206,19 @@ class _Process:
         self.world, self.life, self.fuse = world, life, fuse
         self.loop = asyncio.get_running_loop()
         self.clock = LoopClock(EPOCH + self.loop.time() + life.ahead)
-        self.outbox = InLine(Outbox(MortalStore(world.rows, fuse, schedule.troubles)), world.chances)
+        store = MortalStore(world.rows, fuse)
+        outbox = Outbox(store)
+        begin_life(outbox, world.mark, self.clock.now(), settle=schedule.settle)
+        store.troubles = schedule.troubles
+        self.outbox = InLine(outbox, world.chances)
         wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
         lines = {story.key: LineRef(FACTORY, story.name) for story in world.stories}
-        settings = DeliveryOptions(schedule.settle, schedule.timeout, in_order=schedule.in_order)
-        outbox = cast("OutboxThread", self.outbox)
-        self.drain = Drain(outbox, cast("OdenClient", wire), self.clock, settings, lines)
+        wording = Wording(reference=REFERENCE)
+        settings = DeliveryOptions(schedule.settle, schedule.timeout, wording, in_order=schedule.in_order)
+        thread = cast("OutboxThread", self.outbox)
+        self.drain = Drain(thread, cast("OdenClient", wire), self.clock, settings, lines)
         plans = [story.plan for story in world.mapped if story.plan is not None]
-        self.intake = Intake(outbox, plans, self.clock, lambda _: self.drain.wake(), self._noticed)
+        self.intake = Intake(thread, plans, self.clock, lambda _: self.drain.wake(), self._noticed)
         self.supervisor = Supervisor(self.clock)
         self.taking_in = False
         self.fed = 0
@@ -255,7 +288,7 @@ class _Process:
         self.taking_in = True
 
     async def _feed(self, story: Story) -> None:
-        await feed(story, self.outbox, self.drain.wake)
+        await feed(story, self.outbox, self.drain.wake, self.world.lost[story.key])
         self.fed += 1
 
     async def _end(self) -> None:

@@ -8,6 +8,7 @@ from math import inf
 from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
 from tests.campaign.fuse import POINTS
+from tests.campaign.people import KINDS, Deed
 from tests.campaign.refused import REFUSED, REFUSED_OF_RECORDS
 from tests.campaign.storage import Trouble
 
@@ -15,6 +16,10 @@ SETTLE = 60.0
 """Seconds after a cut in which a request may still take effect."""
 LATEST = 45.0
 """What of that is used."""
+OTHERS = 10**6
+"""Added to a seed: what is drawn for one part changes nothing of the other."""
+WRONG = (-3600.0, 3600.0, 2 * 86_400.0, 366 * 86_400.0)
+"""Seconds by which a clock is wrong that nobody has set."""
 WHERE = ("", "", " at=interval/set", " at=scrap_yield/set", " at=intervals/*", " at=*/search")
 """Which requests a fault strikes."""
 
@@ -31,6 +36,10 @@ class Life:
     gently: bool = False
     away: float = 0.0
     ahead: float = 0.0
+    forgets: bool = False
+    """The machine was started anew before it: nothing says that the outbox is no older copy."""
+    back: int = 0
+    """It begins with the outbox as it was before so many lives."""
     retries: bool = False
     """Before it a person has the dead letters sent once more."""
 
@@ -60,6 +69,8 @@ class Schedule:
     troubles: tuple[Trouble, ...]
     lives: tuple[Life, ...]
     """The last one is not ended."""
+    deeds: tuple[Deed, ...] = ()
+    """What people do at Oden."""
     late: bool = False
     """Whether messages come late, again, in bursts and around outages of the broker, as `late` makes it."""
     until: float = 0.0
@@ -73,6 +84,29 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
+    return _with_others(_of_machines(seed), random.Random(seed + OTHERS))
+
+
+def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
+    """What people do at Oden, machines that are started anew, clocks that are wrong by hours and are set right between
+    two lives, and copies of the outbox that are put back. What is mapped is stamped by the clock, and tells what a copy
+    has forgotten in other words: that has tests of its own."""
+    deeds = tuple(
+        Deed(chances.choice(KINDS), chances.uniform(20, plain.length), chances.randint(0, 999))
+        for _ in range(chances.choice((0, 0, 1, 3, 8)))
+    )
+    lives = [plain.lives[0]]
+    goes_back = not plain.mapped and chances.random() < 0.4
+    for place, life in enumerate(plain.lives[1:], 1):
+        wrong = not plain.mapped and chances.random() < 0.2
+        ahead = chances.choice(WRONG) if wrong and life is not plain.lives[-1] else life.ahead
+        back = chances.randint(1, min(place, 3)) if goes_back and chances.random() < 0.5 else 0
+        lives.append(replace(life, ahead=ahead, back=back, forgets=chances.random() < 0.3))
+    return replace(plain, deeds=deeds, lives=tuple(lives))
+
+
+def _of_machines(seed: int) -> Schedule:
+    """What machines do: faults, kills, disks, and how this Oden is."""
     chances = random.Random(seed)
     length = chances.uniform(240, 1200)
     mapped = chances.randint(0, 3)

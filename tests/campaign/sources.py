@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 
 from gateway.clock import Clock
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Contact, Moment, Record, Sample
+from gateway.model import Contact, Moment, Record, Sample, StartInterval
 from gateway.outbox import record_rules
 from gateway.outbox.store import Outbox
 from gateway.sources.base import Arrival, Connected, Receipt, Take
+from tests.campaign.lost import Lost
 from tests.campaign.plant import EPOCH, FLOOR, PLC, Message, Story
 from tests.campaign.storage import InLine
 
@@ -136,11 +137,16 @@ def put_in(outbox: Outbox, line: str, state: str, records: tuple[Record, ...]) -
             record_rules.append(transaction, record)
 
 
-async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
-    """Commit the records of `story` when they are made. How far it is stands beside them, as a line's state does."""
-    number = int((await outbox(Outbox.line_state, story.key)).get("head", 0))
+async def feed(story: Story, outbox: InLine, wake: Callable[[], None], lost: Lost) -> None:
+    """Commit the records of `story` when they are made. How far it is stands beside them, as a line's state does; what
+    a copy has forgotten does not come again."""
+    number = max(lost.told, int((await outbox(Outbox.line_state, story.key)).get("head", 0)))
+    unknown = lost.begun(story)
     while number < len(story.records):
         at, records = story.records[number]
+        if any(not isinstance(record, StartInterval) and record.interval in unknown for record in records):
+            lost.forgotten.add(number)
+        records = tuple(one for one in records if isinstance(one, StartInterval) or one.interval not in unknown)
         await _until(at)
         try:
             await outbox(put_in, story.key, str(number + 1), records)
@@ -148,6 +154,7 @@ async def feed(story: Story, outbox: InLine, wake: Callable[[], None]) -> None:
             await asyncio.sleep(1.0)
         else:
             number += 1
+            lost.told = number
             wake()
 
 

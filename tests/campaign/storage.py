@@ -5,10 +5,12 @@ one.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Concatenate, Literal, NamedTuple, ParamSpec, TypeVar
 
 from gateway.errors import OutboxError
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.life import Life, LifeMark
 from gateway.outbox.store import Outbox
 from tests.campaign.fuse import AFTER_DISK, BEFORE_DISK, Fuse
 
@@ -24,11 +26,25 @@ class Trouble(NamedTuple):
     until: float
 
 
+class Remembered(LifeMark):
+    """What a machine remembers of the last life until it is started anew."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/outbox"), Path("/nowhere"))
+        self._life: Life | None = None
+
+    def read(self) -> Life | None:
+        return self._life
+
+    def write(self, life: Life) -> None:
+        self._life = life
+
+
 class MortalStore:
     """What one life sees of `rows`."""
 
-    def __init__(self, rows: MemoryStore, fuse: Fuse, troubles: Iterable[Trouble]) -> None:
-        self._rows, self._fuse, self._troubles = rows, fuse, tuple(troubles)
+    def __init__(self, rows: MemoryStore, fuse: Fuse, troubles: Sequence[Trouble] = ()) -> None:
+        self._rows, self._fuse, self.troubles = rows, fuse, troubles
 
     def get(self, key: str) -> str | None:
         self._fuse.check()
@@ -64,7 +80,14 @@ class MortalStore:
 
     def _in_trouble(self, kind: str) -> bool:
         now = asyncio.get_running_loop().time()
-        return any(one.kind == kind and one.since <= now < one.until for one in self._troubles)
+        return any(one.kind == kind and one.since <= now < one.until for one in self.troubles)
+
+
+def copied(rows: MemoryStore) -> MemoryStore:
+    """A copy of `rows` as they are now."""
+    copy = MemoryStore()
+    copy.apply(dict(rows.items()))
+    return copy
 
 
 class InLine:

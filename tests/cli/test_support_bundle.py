@@ -21,7 +21,7 @@ PLANTED = {
     "ODEN_GATEWAY_SECRET_ODEN_TOKEN": "planted-oden-token",
     "ODEN_GATEWAY_SECRET_PROXY": "http://edge:planted-proxy-word@proxy.plant.example:3128",
 }
-INLINE = ("planted-broker-word", "planted-plc-word", 'planted-"page"-token')
+INLINE = ("planted-broker-word", "planted-actions-word", "planted-plc-word", 'planted-"page"-token')
 CONFIG = """
 oden: {{url: "http://127.0.0.1:{nobody}/v2", token: "${{secret:oden_token}}", proxy: "${{secret:proxy}}"}}
 sources:
@@ -38,7 +38,7 @@ lines:
     inputs: {{state: {{source: plc, node: "ns=2;s=State"}}}}
     states: {{input: state, codes: {{1: {{category: Uptime}}}}}}
 outbox: {{directory: {folder}/outbox}}
-status: {{listen: "127.0.0.1:{status}"}}
+status: {{listen: "127.0.0.1:{status}", actions_token: planted-actions-word}}
 """
 
 

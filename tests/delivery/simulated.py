@@ -5,7 +5,6 @@ import json
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import cast
 
 from gateway.clock import LoopClock
@@ -16,7 +15,7 @@ from gateway.oden.pace import Pace
 from gateway.outbox.control_handlers import ControlHandlers, Question
 from gateway.outbox.entries import Commit, Counts, DeadLetter
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.life import Life, LifeMark, begin_life
+from gateway.outbox.life import begin_life
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.simulator.oden.fault_injection import FaultInjector
@@ -27,7 +26,7 @@ from gateway.simulator.oden.store import Interval, Organization
 from tests.campaign.fuse import Fuse
 from tests.campaign.oden import Oden, Wire
 from tests.campaign.quiet import silent
-from tests.campaign.storage import InLine
+from tests.campaign.storage import InLine, Remembered
 from tests.campaign.virtual import simulate
 from tests.delivery.harness import FACTORY, LINE, LINES, NAME
 
@@ -35,20 +34,6 @@ T = 1_800_000_000
 """The time at which the loop's time is 0."""
 LONG = 24 * 3600.0
 """Seconds of the loop that anything may take."""
-
-
-class Remembered(LifeMark):
-    """What a machine remembers of the last life until it is started anew."""
-
-    def __init__(self) -> None:
-        super().__init__(Path("/outbox"), Path("/nowhere"))
-        self._life: Life | None = None
-
-    def read(self) -> Life | None:
-        return self._life
-
-    def write(self, life: Life) -> None:
-        self._life = life
 
 
 class Plant:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.model import StartInterval
+from gateway.model import StartInterval, UpdateInterval
 from gateway.outbox.control_handlers import Question
 from gateway.outbox.lanes import stored_record
 from gateway.outbox.listing import Filter
@@ -183,3 +183,43 @@ def test_p5_many_refusals_of_one_interval_are_no_alarm_and_of_many_are_one() -> 
         assert plant.outbox.counts().dead == 70
 
     live(story, faults=["error status=400 at=scrap_yield/set holding=bad"])
+
+
+def test_p5_output_in_doubt_of_a_run_that_was_deleted_meanwhile_is_held_with_it() -> None:
+    """Nobody looks for it under an id that is none any more, for ever: it waits with the rest for a person, who makes
+    the run anew."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="deleted")
+        plant.commit(run)
+        await plant.drained()
+        plant.commit(plant.output(run, 10, 5))
+        await plant.until(lambda: bool(plant.outbox.counts().in_doubt))
+        ask(plant, "delete", plant.intervals("RUN")[0])
+        change = UpdateInterval(plant.key(), run.line, T + 20.0, "RUN", run.key, metadata={"shift": "late"})
+        plant.commit(change, plant.output(run, 30, 7, scrap_code="Gel"))
+        await plant.drained()
+        assert (plant.outbox.counts().parked, plant.outbox.counts().held) == (3, 1)
+        await plant.ask("recreate", Question(Filter(where="deleted")))
+        await plant.drained()
+
+    plant = live(story, faults=("close commit=yes at=scrap_yield/set times=1",))
+    assert plant.total() == 12
+    assert not plant.letters()
+
+
+@pytest.mark.parametrize("errors", ["documented", "text", "framework"])
+def test_p5_a_deleted_interval_is_found_out_in_whatever_words_that_is_refused(errors: str) -> None:
+    """Also where nothing else is sent that could show whose fault a refusal is in a shape that is not Oden's."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="deleted")
+        plant.commit(run)
+        await plant.drained()
+        ask(plant, "delete", plant.intervals("RUN")[0])
+        plant.commit(plant.end(run, 100))
+        await plant.drained()
+
+    plant = live(story, Manners(errors=errors, nothing="empty"))
+    (letter,) = plant.letters()
+    assert "not at Oden any more" in letter.error

@@ -27,6 +27,7 @@ FOUND = [
     pytest.param([entry(gateway_key="K4")], True, True, id="its own reference"),
     pytest.param([entry(gateway_key="other")], True, False, id="the reference of another"),
     pytest.param([entry(gateway_key="other"), entry(gateway_key="K4")], True, True, id="both"),
+    pytest.param([entry(T0, gateway_key="K4")], False, True, id="its own reference, grown since"),
     pytest.param([entry() | {"raw_data": '{"gateway_key": "other"}'}], True, False, id="raw data as text"),
     pytest.param([entry() | {"raw_data": "not JSON"}], True, True, id="raw data as any text"),
     pytest.param({"results": [entry()]}, True, True, id="wrapped"),

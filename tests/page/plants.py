@@ -28,6 +28,7 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
+from gateway.status.trend import Trend
 from gateway.status.web import StatusServer
 
 TOKEN = "0123456789abcdef"
@@ -153,6 +154,31 @@ def history(lines: int, *, faulty: bool, now: float) -> History:
     return told
 
 
+def trend(now: float, *, faulty: bool) -> Trend:
+    """The same hours as points: a backlog at night and, where it is faulty, one that grows."""
+    told, made = Trend(), 0
+    whole = plant(1, faulty=False, now=now)
+    for minute in range(12 * 60):
+        at = now - (12 * 60 - 1 - minute) * 60
+        night = max(0, 900 - abs(minute - 200) * 9)
+        away = faulty and minute > 630
+        waiting = (minute - 630) * 13 if away else night + minute % 7
+        made += 0 if away else 55 if night else 17 + minute % 9
+        told.take(
+            replace(
+                whole,
+                now=at,
+                outbox=replace(
+                    whole.outbox,
+                    records=whole.outbox.records | {"waiting": waiting, "sending": 0},  # type: ignore[operator]
+                    drain_seconds=float("inf") if away else float(waiting),
+                ),
+                oden=replace(whole.oden, requests={("interval", "set", "delivered"): made}),
+            )
+        )
+    return told
+
+
 def _twelve_hours(key: str, number: int, now: float) -> list[Record]:
     records: list[Record] = []
     at, place = int(now - 12 * 3600), number
@@ -251,21 +277,24 @@ async def _done(command: str, _: object) -> AsyncGenerator[dict[str, object], No
     yield answers.get(command, {})
 
 
-async def serve(port: int, lines: int, *, faulty: bool) -> None:
-    """Until it is cancelled."""
-    told = history(lines, faulty=faulty, now=time.time())
-    server = StatusServer(
+def server(lines: int, *, faulty: bool, port: int = 0) -> StatusServer:
+    """The page of such a plant. Its actions do nothing."""
+    return StatusServer(
         f"127.0.0.1:{port}",
         lambda: plant(lines, faulty=faulty, now=time.time()),
         lambda: None,
-        history=told,
+        history=history(lines, faulty=faulty, now=time.time()),
+        trend=trend(time.time(), faulty=faulty),
         actions=Actions(TOKEN, _done),
     )
-    async with server:
-        sys.stdout.write(f"{server.url}\n")
+
+
+async def _serve(port: int, lines: int, *, faulty: bool) -> None:
+    async with server(lines, faulty=faulty, port=port) as served:
+        sys.stdout.write(f"{served.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), int(sys.argv[2]), faulty=sys.argv[3] == "faulty"))
+    asyncio.run(_serve(int(sys.argv[1]), int(sys.argv[2]), faulty=sys.argv[3] == "faulty"))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config.addresses import NodeAddress, parse_node_id
+from gateway.config.addresses import BrowsePath, NodeAddress, node_text, parse_node_id, parse_place, path_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,25 @@ def test_what_is_no_node_id_is_refused_with_what_would_be_right(text: str, reaso
 def test_a_string_identifier_is_taken_as_it_is(index: int, name: str) -> None:
     """Semicolons, quotes, spaces and line ends are part of the identifier, as PLC programs have them."""
     assert parse_node_id(f"ns={index};s={name}") == NodeAddress(index, name)
+
+
+NAMESPACES = st.one_of(st.integers(0, 0xFFFF), st.text(min_size=1))
+
+
+@given(NAMESPACES, st.one_of(st.integers(0, 2**32 - 1), st.text(min_size=1), st.uuids(), st.binary(min_size=1)))
+def test_a_node_id_is_written_so_that_it_is_read_back(
+    namespace: str | int, identifier: int | str | UUID | bytes
+) -> None:
+    """Whatever stands in namespace and identifier."""
+    address = NodeAddress(namespace, identifier)
+    assert parse_node_id(node_text(address)) == address
+
+
+@given(st.lists(st.tuples(NAMESPACES, st.text()), min_size=1, max_size=4))
+def test_a_browse_path_is_written_so_that_it_is_read_back(steps: list[tuple[str | int, str]]) -> None:
+    """Whatever stands in the names; one with an empty name cannot be written."""
+    path = BrowsePath(tuple(steps))
+    text = path_text(path)
+    assert (text is None) == any(not name for _, name in steps)
+    if text is not None:
+        assert parse_place(text) == path

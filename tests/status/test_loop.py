@@ -43,7 +43,10 @@ class Rig:
             summary=self.outbox.summary(1),
             chronicle=Chronicle(Path("/nowhere/page-history.jsonl")),
         )
-        picture: Any = SimpleNamespace(sources=(), headline="a headline", lines=(), now=self.clock.now())
+        way: Any = SimpleNamespace(requests={}, records={}, drain_seconds=0.0)
+        picture: Any = SimpleNamespace(
+            sources=(), headline="a headline", lines=(), now=self.clock.now(), outbox=way, oden=way
+        )
         self.loop.snapshot = lambda: picture  # type: ignore[method-assign]
 
     async def _ask(self, call: Callable[..., Any], *args: Any) -> Any:

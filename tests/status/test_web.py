@@ -22,10 +22,11 @@ from gateway.model import StartInterval
 from gateway.status.guard import has_token
 from gateway.status.history import History
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
+from gateway.status.trend import Trend
 from gateway.status.web import StatusServer
-from tests.status.conftest import problem
+from tests.status.conftest import NOW, problem
 
-SCRIPTS = ("words.js", "timeline.js", "actions.js", "lines.js", "page.js")
+SCRIPTS = ("words.js", "timeline.js", "charts.js", "actions.js", "lines.js", "page.js")
 PATHS = (
     "/",
     "/wall",
@@ -34,6 +35,7 @@ PATHS = (
     "/icon.svg",
     "/api/status",
     "/api/timeline",
+    "/api/trend",
     "/healthz",
     "/readyz",
     "/metrics",
@@ -321,6 +323,24 @@ async def test_the_timeline_of_a_line(picture: Snapshot) -> None:
         assert [span["start"] for span in everything["Factory A/Line 02"]] == [0, 1, 2]
         one = json.loads((await served.ask("/api/timeline?key=Factory%20A/Line%2002&key=nobody")).text)
         assert one == {"Factory A/Line 02": everything["Factory A/Line 02"], "nobody": []}
+
+
+async def test_the_trend_is_told_from_a_minute_on(picture: Snapshot) -> None:
+    """An open page asks once for all, then for what is new."""
+    trend = Trend()
+    for minute in range(3):
+        trend.take(replace(picture, now=NOW + 60 * minute))
+    async with (
+        StatusServer("127.0.0.1:0", lambda: picture, lambda: None, trend=trend) as server,
+        aiohttp.ClientSession() as client,
+    ):
+        served = Served(Gateway(picture), server.url, client)
+        everything = json.loads((await served.ask("/api/trend")).text)
+        assert everything == [[NOW + 60 * minute, 19, 0, 19.0] for minute in range(3)]
+        assert json.loads((await served.ask(f"/api/trend?since={NOW + 60}")).text) == everything[1:]
+        for odd in ("nan", "inf", "-inf", "1e999"):
+            assert (await served.ask(f"/api/trend?since={odd}")).status == 200
+        assert (await served.ask("/api/trend?since=yesterday")).status == 400
 
 
 async def test_the_first_paint_is_small(served: Served) -> None:

@@ -26,7 +26,8 @@ MOST_PER_REQUEST = 100
 MOST_EVER = 1_000
 """Nodes in one request, whatever the server says: its answer is read in one go."""
 
-_LIMITS = (11705, 11714, 11712, 11710)  # most nodes per read, items per call, paths per translation, nodes per browse
+_LIMITS = (11705, 11714, 11712, 11710, 12165)
+"""Most nodes per read, items per call, paths per translation, nodes per browse and per reading of history."""
 _NAMESPACE_ARRAY = 2255
 _SERVICE_LEVEL = 2267
 WELL = 200
@@ -56,9 +57,10 @@ class Limits:
     items: int = MOST_PER_REQUEST
     translate: int = MOST_PER_REQUEST
     browse: int = MOST_PER_REQUEST
+    history: int = MOST_PER_REQUEST
 
 
-Limited = Literal["read", "items", "translate", "browse"]
+Limited = Literal["read", "items", "translate", "browse", "history"]
 
 
 async def in_chunks(
@@ -138,20 +140,26 @@ async def _read_raw(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.Dat
     return list((await call(link, request, ua.ReadResponse)).Results or ())
 
 
-async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
-    """The values that are `wanted`, in their order. A value that makes an answer unreadable is found by halves, so that
-    it costs no other its value. Raises UaStatusCodeError where the server refuses to read at all."""
-    return await in_chunks(limits, "read", wanted, partial(_read, link))
+async def read_each(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[ua.DataValue | str]:
+    """What is `wanted` as the library reads it, in its order, or why it cannot be read. A value that makes an answer
+    unreadable is found by halves, so that it costs no other its value. Raises UaStatusCodeError where the server
+    refuses to read at all."""
+    return await in_chunks(limits, "read", wanted, partial(_read_each, link))
 
 
-async def _read(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[Reading]:
+async def _read_each(link: Link, wanted: Sequence[ua.ReadValueId]) -> list[ua.DataValue | str]:
     try:
-        return list(map(reading, await _read_raw(link, wanted)))
+        return [*await _read_raw(link, wanted)]
     except ValueError:
         if len(wanted) == 1:
             return [UNREADABLE]
         middle = len(wanted) // 2
-        return [*await _read(link, wanted[:middle]), *await _read(link, wanted[middle:])]
+        return [*await _read_each(link, wanted[:middle]), *await _read_each(link, wanted[middle:])]
+
+
+async def read_values(link: Link, wanted: Sequence[ua.ReadValueId], limits: Limits) -> list[Reading]:
+    """The values that are `wanted`, in their order. Raises as `read_each`."""
+    return [each if isinstance(each, str) else reading(each) for each in await read_each(link, wanted, limits)]
 
 
 async def create_subscription(link: Link, interval: float) -> ua.CreateSubscriptionResult:

@@ -51,7 +51,7 @@ function showLine(element, line) {
     category: line.state ? line.state.category : "State not known yet",
     reason: line.state?.reason,
     state_since: since(line.state?.since),
-    unknown: line.unknown_since ? `Unknown ${since(line.unknown_since)}. This is what was so before.` : "",
+    unknown: line.unknown_since ? `Unknown ${since(line.unknown_since)}${isWall ? "" : ". This is what was so before."}` : "",
     run: line.run ? [line.run.name, line.run.product].filter(Boolean).join(" · ") : "No run",
     run_since: since(line.run?.since),
     made: madeIn(line, "RUN") || madeIn(line, "BATCH"),
@@ -111,7 +111,7 @@ function showLines(all) {
   const shown = all
     .filter((line) => (!only || tallyOf(line) === only) && words.every((word) => said(line).includes(word)))
     .sort((a, b) => gravity(a) - gravity(b) || a.place - b.place);
-  document.body.dataset.lines = shown.length <= 6 ? "few" : shown.length <= 20 ? "some" : "many";
+  document.body.dataset.lines = shown.length <= 2 ? "one" : shown.length <= 6 ? "few" : shown.length <= 20 ? "some" : "many";
   list(document, "lines", "line", shown, (line) => line.key, showLine);
   fill(document, { no_lines: shown.length ? "" : "No line is so." });
 }

@@ -200,6 +200,7 @@ function show() {
   document.body.classList.remove("silent");
   document.querySelector("main").hidden = false;
   followTimelines(members("line/"));
+  followTrend();
   showHead(head);
   showLines(members("line/"));
   if (isWall) return;
@@ -225,7 +226,7 @@ function take(said) {
 /** Asks for the timelines that are others than those that are here: of all lines at first, then of some. */
 async function followTimelines(all) {
   const stale = all.filter((line) => revisions.get(line.key) !== line.revision);
-  if (isWall || isAsking || !stale.length) return;
+  if (isAsking || !stale.length || (isWall && all.length > 2)) return; // the wall shows them where it has room
   isAsking = true;
   const keys = stale.length === all.length ? "" : `?${new URLSearchParams(stale.map((line) => ["key", line.key]))}`;
   const answer = await fetch(`api/timeline${keys}`).then((response) => (response.ok ? response.json() : null)).catch(() => null);

@@ -1,0 +1,1 @@
+"""What the sources say at this moment, for people who look: beside the running gateway, or in its stead."""

@@ -1,0 +1,137 @@
+"""Live samples as the inputs of the lines take them: what the sources say from now on, and before it what is known."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import TypeAdapter
+
+from gateway.config.schema import Config
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.inputs import InputMemory, InputPlan, read
+from gateway.model import Quality, Sample
+from gateway.sources.base import Arrival, Source
+
+MOST_WAITING = 10_000
+"""Readings that wait to be shown; what comes beyond them is counted."""
+
+_LOOK = 1.0
+"""Seconds after which is seen whether the sources are still the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputReading:
+    """What one input of a line has been told. `at` is the plant's time of it, None where it has none, and `received`
+    ours. `known`: not new, but what was known before. `problem`: why it is no value."""
+
+    line: str
+    input: str
+    source: str
+    address: str
+    value: object
+    quality: Quality
+    at: float | None
+    received: float
+    known: bool = False
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What runs at this moment. `memories` gives what is remembered of the inputs of the line with a key."""
+
+    config: Config
+    plans: Sequence[LinePlan]
+    sources: Mapping[str, Source]
+    memories: Callable[[str], Mapping[str, InputMemory]] = lambda _: {}
+
+
+READING = TypeAdapter(InputReading)
+
+
+def readings(plans: Iterable[LinePlan], sample: Sample) -> Iterator[InputReading]:
+    """What `sample` says of each input that it feeds; where it feeds none, it has no input's name."""
+    fed = False
+    for plan in plans:
+        for each in plan.subscriptions.get((sample.source, sample.address), ()):
+            if sample.quality == "bad" or each.accepts(sample):
+                fed = True
+                yield _reading(plan, each, sample)
+    if not fed:
+        place = ("", "", sample.source, sample.address)
+        yield InputReading(*place, sample.value, sample.quality, sample.source_time, sample.received)
+
+
+def _reading(plan: LinePlan, each: InputPlan, sample: Sample) -> InputReading:
+    make = partial(InputReading, f"{plan.factory}/{plan.line}", each.name, sample.source, sample.address)
+    if sample.quality == "bad":
+        return make(None, "bad", sample.source_time, sample.received)
+    taken = read(each, None, sample, sample.received)
+    problem = "; ".join(notice.text for notice in taken.notices if notice.kind == "reject")
+    if not taken.usable and not problem:
+        problem = _why_not_used(each, sample)
+    at = sample.source_time if each.time is None else taken.memory.at or None
+    return make(taken.memory.value, sample.quality, at, sample.received, problem=problem)
+
+
+def _why_not_used(each: InputPlan, sample: Sample) -> str:
+    if sample.quality == "uncertain" and each.ignores_uncertain:
+        return "uncertain, so it is not used"
+    return "it says nothing of this input"
+
+
+def known(present: Present) -> Iterator[InputReading]:
+    """What is remembered of the inputs."""
+    for plan in present.plans:
+        for name, memory in present.memories(plan.key).items():
+            each = plan.inputs.get(name)
+            if each is not None and each.source and memory.received:
+                place = (f"{plan.factory}/{plan.line}", name, each.source, each.address)
+                yield InputReading(*place, memory.value, memory.quality, memory.at or None, memory.received, known=True)
+
+
+async def tail(present: Callable[[], Present], source: str | None) -> AsyncGenerator[InputReading | int]:
+    """What is known of the inputs of `source`, or of all, and then readings as they come, until nobody wants more. A
+    number says how many were left out because too many came. `present` is asked again and again: a gateway may go over
+    to another configuration."""
+    waiting: asyncio.Queue[InputReading] = asyncio.Queue(MOST_WAITING)
+    watched: set[Source] = set()
+    left_out = 0
+
+    def take(arrival: Arrival) -> None:
+        nonlocal left_out
+        for sample in arrival.samples:
+            for reading in readings(present().plans, sample):
+                if waiting.full():
+                    left_out += 1
+                else:
+                    waiting.put_nowait(reading)
+
+    for reading in known(present()):
+        if source in {None, reading.source}:
+            yield reading
+    try:
+        while True:
+            wanted = {each for name, each in present().sources.items() if source in {None, name}}
+            for each in watched - wanted:
+                each.watchers.discard(take)
+            for each in wanted - watched:
+                each.watchers.add(take)
+            watched = wanted
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    yield await waiting.get()
+            if left_out and waiting.empty():
+                number, left_out = left_out, 0
+                yield number
+    finally:
+        for each in watched:
+            each.watchers.discard(take)
+
+
+def as_json(reading: InputReading) -> dict[str, object]:
+    """`reading` as a JSON object; `READING` reads it back."""
+    written: dict[str, object] = READING.dump_python(reading, mode="json")
+    return written

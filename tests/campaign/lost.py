@@ -1,0 +1,61 @@
+"""What nobody can know after an older copy of the outbox was put back, and what must be so all the same: nothing is
+there twice, and what the copy knew, or what came afterwards, is there whole.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from gateway.model import StartInterval
+from gateway.simulator.oden.model import OdenModel
+from tests.campaign.plant import FACTORY, Story, total_of
+
+
+@dataclass
+class Lost:
+    """Of one line: how far it has been told in any life, and which commits a copy has forgotten, by their numbers."""
+
+    told: int = 0
+    forgotten: set[int] = field(default_factory=set)
+
+    def put_back(self, number: int) -> None:
+        """The outbox is that of when so many commits had been told."""
+        self.forgotten |= set(range(number, self.told))
+
+    def intervals(self, story: Story) -> frozenset[str]:
+        """The keys of the intervals of which something was forgotten."""
+        return frozenset(record.interval for number in self.forgotten for record in story.records[number][1])
+
+    def begun(self, story: Story) -> frozenset[str]:
+        """The keys of those of which the start was: what is said of them later is of an interval that the copy does not
+        know, as the mapping, which was put back with it, would not have said it."""
+        records = (record for number in self.forgotten for record in story.records[number][1])
+        return frozenset(record.key for record in records if isinstance(record, StartInterval))
+
+
+def exact(story: Story, intervals: frozenset[str]) -> Story:
+    """The story without `intervals`."""
+    left_out = places(story, intervals)
+    shown = [one for one in story.shown if (one.type, one.start) not in left_out]
+    totals = {key: total for key, total in story.totals.items() if key not in left_out}
+    return replace(story, shown=shown, totals=totals)
+
+
+def doubled(story: Story, intervals: frozenset[str], model: OdenModel) -> Iterator[str]:
+    """Of `intervals`: each that is at Oden twice, or has more than was made in it."""
+    for kind, start in sorted(places(story, intervals)):
+        there = [one for one in model.intervals(kind, FACTORY, story.name) if one.start == start]
+        if len(there) > 1:
+            yield f"{story.name}: {len(there)} times at Oden: {kind} {start}"
+        total: Counter[str] = Counter()
+        for one in there:
+            for entry in model.output(one):
+                total.update(total_of(entry.raw_data, entry.timestamp))
+        if more := total - story.totals.get((kind, start), Counter()):
+            yield f"{story.name}: output of {kind} {start}: at Oden {dict(more)} too much"
+
+
+def places(story: Story, intervals: frozenset[str]) -> set[tuple[str, int]]:
+    """The types and starts of `intervals`."""
+    records = (record for _, records in story.records for record in records)
+    return {(one.type, one.start) for one in records if isinstance(one, StartInterval) and one.key in intervals}

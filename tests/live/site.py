@@ -1,0 +1,69 @@
+"""What the tests of the commands that look at sources share: a folder with a configuration, and its processes."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.config.command import TOKEN, Answer, environment, written
+from tests.peers import PATIENCE, wait_until
+
+LINES = """
+lines:
+  - factory: Factory A
+    line: Line 01
+"""
+
+
+class Site:
+    """A folder with a configuration, and the processes that were started with it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.config = folder / "site" / "gateway.yaml"
+        self.processes: list[asyncio.subprocess.Process] = []
+
+    def configure(self, text: str) -> None:
+        """Write the configuration; the token's file stands beside it."""
+        if self.config.exists():
+            self.config.write_text(text, encoding="utf-8")
+        else:
+            written(self.config.parent, text)
+
+    async def start(self, *words: str) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", *words),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.config.parent,
+            env=environment(),
+        )
+        self.processes.append(process)
+        return process
+
+    async def run(self, *words: str) -> Answer:
+        """A command, to its end."""
+        async with asyncio.timeout(PATIENCE):
+            output, errors = await (await self.start(*words)).communicate()
+        assert TOKEN not in output.decode() + errors.decode()
+        code = self.processes[-1].returncode
+        assert code is not None
+        return Answer(code, output.decode(), errors.decode().splitlines())
+
+    async def gateway(self) -> asyncio.subprocess.Process:
+        """The gateway, once it can be asked."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "run", "-c", "gateway.yaml"),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            cwd=self.config.parent,
+            env=environment(),
+        )
+        self.processes.append(process)
+        await wait_until((self.config.parent / "outbox" / "control.sock").exists)
+        return process
+
+    async def end(self) -> None:
+        for process in self.processes:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()

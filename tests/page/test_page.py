@@ -1,0 +1,217 @@
+"""The status page in Debian's Chromium (`make page`): what people see, touch, hear and do there; and its server, asked
+by its OpenAPI document.
+
+`ODEN_PICTURES=FOLDER make page` also writes a picture of each view there, to be looked at.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from contextlib import AsyncExitStack
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.demo_parts import status_json
+from gateway.status.actions import HEADER
+from tests.page import plants
+from tests.peers import PATIENCE, Mosquitto, free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+PICTURES = os.environ.get("ODEN_PICTURES")
+SIZES = {"phone": (390, 844), "tablet": (820, 1180), "desktop": (1280, 900), "wall": (1920, 1080)}
+SCHEMES = ("light", "dark")
+
+
+async def look(*views: dict[str, object]) -> list[Any]:
+    """What is seen of each view, which names its plant by `lines` and `faulty`; see `node/look.mjs`."""
+    async with AsyncExitStack() as serving:
+        urls: dict[tuple[object, object], str] = {}
+        asked = []
+        for view in views:
+            lines, faulty = int(str(view["lines"])), bool(view["faulty"])
+            if (lines, faulty) not in urls:
+                server = plants.server(lines, faulty=faulty)
+                urls[lines, faulty] = (await serving.enter_async_context(server)).url
+            width, height = SIZES[str(view["size"])]
+            path = "/wall" if view["size"] == "wall" else "/"
+            name = f"{view['size']}-{view['scheme']}-{lines}-{'faulty' if faulty else 'healthy'}"
+            picture = {"picture": f"{PICTURES}/{name}.png"} if PICTURES else {}
+            place = {"url": urls[lines, faulty] + path, "width": width, "height": height}
+            asked.append({**view, "name": name, **place, **picture})
+        return await browse(*asked)
+
+
+async def browse(*views: dict[str, object]) -> list[Any]:
+    """What is seen of the views, as `node/look.mjs` takes and tells them."""
+    process = await asyncio.create_subprocess_exec(
+        *("node", str(Path(__file__).with_name("node") / "look.mjs"), str(ROOT / ".peers/page")),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        said, _ = await process.communicate(json.dumps(views).encode())
+    assert process.returncode == 0
+    seen: list[Any] = json.loads(said)
+    return seen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_page_is_for_everybody(size: str) -> None:
+    """For eyes that see little, fingers and screen readers (axe finds nothing); nothing comes from elsewhere, nothing
+    runs out of the screen, and the browser has nothing to complain of.
+    """
+    views = [
+        {"size": size, "scheme": scheme, "lines": lines, "faulty": faulty}
+        for scheme, lines, faulty in product(SCHEMES, (1, 6, 40), (False, True))
+    ]
+    for seen in await look(*views):
+        small = [] if size == "wall" else seen["small"]  # nobody touches it
+        faults = seen["violations"] + seen["errors"] + seen["foreign"] + small
+        assert (seen["name"], faults, seen["overflow"]) == (seen["name"], [], 0)
+
+
+def view(script: str, size: str = "desktop", *, lines: int = 6) -> dict[str, object]:
+    """A faulty plant, with what is done there."""
+    return {"size": size, "scheme": "light", "lines": lines, "faulty": True, "script": script}
+
+
+async def test_a_keyboard_is_enough() -> None:
+    """The way past the head, a filter, the field by its key, and back to all by Esc; where one is can be seen."""
+    [seen] = await look(view("keyboard"))
+    assert seen["result"] == {
+        "first": "To the lines",
+        "skipped": "lines",
+        "outline": "solid",
+        "pressed": "stopped",
+        "filtered": 1,
+        "found": ["Line 02 "],
+        "all": 6,
+    }
+
+
+async def test_what_can_be_done_is_done() -> None:
+    """The token is asked for once, a wrong one is said, what cannot be undone is asked for twice, and the browser keeps
+    nothing of it; with axe content on what is open then.
+    """
+    [seen] = await look(view("actions", "phone"))
+    assert seen["result"] == {
+        "asked": True,
+        "field": "password",
+        "retried": "1 record will be sent once more.",
+        "warned": "This gives up 1 dead letter, and 14 records that depend on it. They will never be at Oden.",
+        "focused": "Cancel",
+        "closed": True,
+        "paused": "Delivery is paused, by the page.",
+        "stored": 0,
+    }
+    assert (seen["violations"], seen["errors"]) == ([], [])
+
+
+async def test_who_does_not_see_is_not_told_each_second() -> None:
+    """While ages and counts move, what is spoken stays as it is."""
+    [seen] = await look(view("spoken"))
+    assert len(seen["result"]) == 1
+    assert seen["result"][0].startswith("3 problems: ")
+
+
+async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:
+    """Its colour is that of no state, it says since when, and its bar is hatched; the others have the colours that the
+    configuration gives their categories.
+    """
+    [seen] = await look(view("lines"))
+    edges: dict[str, set[str]] = {}
+    for line in seen["result"]:
+        edges.setdefault(line["tone"].split()[0], set()).add(line["edge"])
+        assert ("Unknown since" in line["text"], line["gaps"] > 0) == (line["tone"] == "unknown",) * 2
+    assert {*edges} == {"stopped", "unknown", "planned", "running"}
+    assert len(set.union(*edges.values())) == len(edges)
+
+
+async def test_the_server_answers_as_its_document_says(tmp_path: Path) -> None:
+    """Whatever schemathesis makes of the document: wrong bodies, methods, types and headers, with the token of the
+    actions. That some bodies fit the schema and not the action is what 400 is for; `/api/changes` has no end.
+    """
+    server = plants.server(6, faulty=False)
+    async with server:
+        process = await asyncio.create_subprocess_exec(
+            *(str(ROOT / ".peers/schemathesis/bin/schemathesis"), "run", f"{server.url}/api/openapi.json"),
+            *("--exclude-path", "/api/changes", "--exclude-checks", "positive_data_acceptance"),
+            *("-H", f"{HEADER}:{plants.TOKEN}", "-n", "60", "--no-color", "--request-timeout", str(PATIENCE)),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=tmp_path,
+        )
+        async with asyncio.timeout(PATIENCE * 2):
+            said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+
+
+CONFIG = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: t0k3n}}
+sources: {{floor: {{type: mqtt, url: "{broker}", client_id: page}}}}
+templates:
+  press:
+    inputs:
+      state: {{source: floor, topic: "plant/${{n}}", field: s, fresh: "${{fresh}}"}}
+    states: {{input: state, codes: {{1: {{category: Lauf}}, 2: {{category: Not Running}}, 3: {{category: Pause}}}}}}
+lines:
+  - {{factory: Werk A, line: Presse 1, id: l1, use: press, with: {{n: "1", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 2, id: l2, use: press, with: {{n: "2", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 3, id: l3, use: press, with: {{n: "3", fresh: 1h}}}}
+  - {{factory: Werk A, line: Presse 4, id: l4, use: press, with: {{n: "4", fresh: 2s}}}}
+outbox: {{directory: {folder}/outbox, min_free: 0%}}
+status: {{listen: "127.0.0.1:{status}", categories: {{Lauf: running, Not Running: stopped}}}}
+"""
+
+
+NOTHING = {"sources": [{"connected": False}]}
+
+
+async def tones(url: str) -> dict[str, tuple[str, bool]]:
+    """By line, how a browser shows it, and whether it says since when it is unknown."""
+    at = {"url": url, "width": 1280, "height": 900, "scheme": "light", "name": "", "script": "lines"}
+    [seen] = await browse(at)
+    return {
+        line["text"].split("\n")[0].strip(): (line["tone"].split()[0], "Unknown since" in line["text"])
+        for line in seen["result"]
+    }
+
+
+async def test_a_real_gateway_shows_what_its_configuration_says(tmp_path: Path) -> None:
+    """Colours are those of the configuration and of no English word; a line whose input is quiet, or whose source is
+    away, is grey and says since when, whatever it was.
+    """
+    status, told = free_port(), {"Presse 1": 1, "Presse 2": 2, "Presse 3": 3, "Presse 4": 1}
+    with Mosquitto(tmp_path) as broker:
+        text = CONFIG.format(oden=free_port(), broker=broker.url, folder=tmp_path, status=status)
+        (tmp_path / "gateway.yaml").write_text(text)
+        gateway = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "run", "-c", str(tmp_path / "gateway.yaml")),
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        try:
+
+            def known(field: str) -> list[object]:
+                return [line[field] for line in (status_json(status) or {"lines": []})["lines"]]
+
+            await wait_until(lambda: (status_json(status) or NOTHING)["sources"][0]["connected"])
+            for line, code in told.items():
+                await broker.publish(f"plant/{line[-1]}", json.dumps({"s": code}))
+            await wait_until(lambda: known("state") and all(known("state")))
+            await wait_until(lambda: known("unknown_since")[3:] not in ([], [None]))
+            url = f"http://127.0.0.1:{status}/"
+            assert await tones(url) == {
+                "Presse 1": ("running", False),
+                "Presse 2": ("stopped", False),
+                "Presse 3": ("neutral", False),
+                "Presse 4": ("unknown", True),
+            }
+            broker.stop()
+            await wait_until(lambda: known("unknown_since") and all(known("unknown_since")))
+            assert {*(await tones(url)).values()} == {("unknown", True)}
+        finally:
+            gateway.terminate()
+            await gateway.wait()
