@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -168,8 +168,9 @@ class Replan:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def in_slices(slices: Slices[T]) -> T:
-    """The result of what may take long, while everything else of the process turns."""
+async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
+    """The result of what may take long, while everything else of the process turns. `turn` is called at each pause: so
+    it shows that it does not hang."""
     until = time.perf_counter() + SLICE
     while True:
         try:
@@ -178,5 +179,6 @@ async def in_slices(slices: Slices[T]) -> T:
             result: T = done.value
             return result
         if time.perf_counter() >= until:
+            turn()
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE
