@@ -291,3 +291,13 @@ def written_path(path: tuple[str, ...]) -> str:
     name, *rest = [part for part in path if part != SUM]
     text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
     return f"sum({text})" if SUM in path else text
+
+
+def named_levels(topic: str) -> tuple[str, ...]:
+    """The names of the levels of a topic that stand for any text: `+station` in `plant/+station/events`."""
+    return tuple(level[1:] for level in topic.split("/") if level[:1] == "+")
+
+
+def topic_filter(topic: str) -> str:
+    """What is subscribed for a topic: without the names of its levels."""
+    return "/".join("+" if level[:1] == "+" else level for level in topic.split("/"))

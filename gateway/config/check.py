@@ -8,7 +8,8 @@ import ssl
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place, path_of
+from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
+from gateway.config.check_messages import forms_faults, message_faults
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -17,7 +18,6 @@ from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
-MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -26,6 +26,9 @@ DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "stale": ("edge",),
 }
 """What else a derived input can say."""
+
+MESSAGE_KEYS = ("topic", "split", "binary", "id")
+"""The keys of an input that mean something of messages on MQTT topics alone."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SECURE = ("mqtts", "wss")
@@ -39,7 +42,7 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
     faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
     for index, line in enumerate(config.lines):
         faults += _line(line, ("lines", index), config.sources, unread)
-    return [*faults, *_tags(config.lines)]
+    return [*faults, *_tags(config.lines), *forms_faults(config.lines)]
 
 
 def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
@@ -237,7 +240,7 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     for key in ("type", "fields"):
         if key in given.model_fields_set:
             yield ConfigFault((*loc, key), f"'{key}' belongs to 'event': of which node are events meant?")
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "only", "id", "time", "device", "metric"))
+    yield from _misplaced(given, loc, "OPC UA", "node", (*MESSAGE_KEYS, "only", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_place(given.node)
@@ -256,7 +259,7 @@ def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]
     for key in ("node", "index", "enumeration", "uncertain", "sampling", "deadband", "trigger"):
         if key in given.model_fields_set:
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'event'; remove it")
-    yield from _foreign(given, loc, "OPC UA", ("topic", "id", "device", "metric"))
+    yield from _foreign(given, loc, "OPC UA", (*MESSAGE_KEYS, "device", "metric"))
     places: list[tuple[Loc, Callable[[str], object], str]] = [((*loc, "event"), parse_place, notifier)]
     if given.type is not None:
         places.append(((*loc, "type"), parse_event_type, given.type))
@@ -289,7 +292,7 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
             yield ConfigFault((*loc, key), text)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
-    for key in ("topic", "field", "only", "id", "time"):
+    for key in (*MESSAGE_KEYS, "field", "only", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
     if given.device is not None:
@@ -301,23 +304,8 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
 
 def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "MQTT", "topic", OPCUA_KEYS)
-    topic = given.topic
-    if topic is None:
-        return
-    if not topic or "\0" in topic or len(topic.encode()) > MAX_TOPIC_SIZE:
-        yield ConfigFault((*loc, "topic"), f"a topic has from 1 to {MAX_TOPIC_SIZE} bytes, none of them zero")
-    elif "+" in topic or "#" in topic:
-        yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
-    elif topic.startswith(f"{SPARKPLUG}/"):
-        yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
-    paths += [((*loc, "only", path), path) for path in given.only]
-    paths += [((*loc, "id"), str(path)) for path in given.id]
-    for at, path in paths:
-        try:
-            path_of(path or "all")
-        except ValueError as error:
-            yield ConfigFault(at, str(error))
+    if given.topic is not None:
+        yield from message_faults(given, loc)
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:
