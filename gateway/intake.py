@@ -260,6 +260,10 @@ class Intake:
             if timer[2] is not None:
                 yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
+    def _turned(self) -> None:
+        """It does not hang, however long it may take."""
+        self.turned_at = self._clock.monotonic()
+
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
         batch = await self._map(self._gathered)
@@ -338,7 +342,7 @@ class Intake:
         before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
-                before, result = await in_slices(prepared(plan, before, event))
+                before, result = await in_slices(prepared(plan, before, event), self._turned)
             except Exception as error:  # noqa: BLE001 - what has no place must not break the line again and again
                 before, result = replace(before, late=()), Step(before.state)
                 self._fail(plan, event, error, batch)

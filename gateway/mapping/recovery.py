@@ -26,18 +26,19 @@ def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, 
     lacking = any(source == kept.source and address in kept.missing for source, address in plan.subscriptions)
     whole = not lacking and base <= kept.since and len(fitting) == len(moments)
     if not fitting and not whole:
-        return line, Step(line.state, notices=_left_out(kept, len(moments)))
+        return line, Step(line.state, notices=left_out(kept, len(moments)))
     before = line
     line, result = yield from corrected(plan, line, fitting, kept.received, kept if whole else None)
     line = replace(line, corrected=before.corrected + 1)
     if whole:
         behind = {source: at for source, at in line.behind.items() if source != kept.source}
         line = replace(line, behind=behind, calm_from={**line.calm_from, kept.source: kept.received + CALM})
-    notices = (*result.notices, *_left_out(kept, len(moments) - len(fitting)))
+    notices = (*result.notices, *left_out(kept, len(moments) - len(fitting)))
     return line, replace(result, notices=notices)
 
 
-def _left_out(kept: Recovered, moments: int) -> tuple[Notice, ...]:
+def left_out(kept: Recovered, moments: int) -> tuple[Notice, ...]:
+    """What is said of so many moments that are not put in their places."""
     if not moments:
         return ()
     text = f"{moments} moments that it had kept are older than what is remembered of the line, and left out"

@@ -195,3 +195,12 @@ def test_a_bound_of_moments_keeps_the_newest() -> None:
     _, sums = what_is_at_oden(played)
     assert sum(sums.values()) == len(away) - 1
     assert ["100 moments" in notice.text for notice in played.notices if notice.kind == "gap"].count(True) == 1
+
+
+def test_p6_a_line_that_remembers_nothing_says_what_it_leaves_out() -> None:
+    """With `late: 0` there is nothing into which what was kept could be put."""
+    line = compile_line(Line.model_validate({**GIVEN, "late": "0s", "late_max": "0s"}), (), keepers=frozenset({"plc"}))
+    until = 2300
+    disturbed = fed(line, *outage(until, 1003, 1603), tick(until + 200))
+    assert any("moments that it had kept" in notice.text for notice in disturbed.notices if notice.kind == "gap")
+    assert made(what_is_at_oden(disturbed)[1], "yield") == made(what_is_at_oden(undisturbed(until))[1], "yield")
