@@ -66,7 +66,9 @@ def make_sources(
         for (source, address), inputs in plan.subscriptions.items():
             if inputs[0].metric:
                 device = address.removeprefix(f"{SPARKPLUG}/")
-                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
+                devices[source].setdefault(device, set()).update(
+                    input_.metric for input_ in inputs if input_.metric is not None
+                )
             else:
                 addresses[source][address] = None
     sources: dict[str, Source] = {}
@@ -87,6 +89,6 @@ def make_sources(
             if devices[name]:
                 from gateway.sources.sparkplug import SparkplugHost
 
-                host = SparkplugHost(name, devices[name], clock)
+                host = SparkplugHost(name, devices[name], clock, asks=section.rebirth == "auto")
             sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept, clean=clean)
     return sources

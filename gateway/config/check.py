@@ -5,7 +5,7 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import ssl
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place, path_of
@@ -289,9 +289,10 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
             yield ConfigFault((*loc, key), text)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
-    for key in ("topic", "field", "only", "id", "time"):
+    for key in ("topic", "only", "id", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
+    yield from _paths([((*loc, "field"), given.field)])
     if given.device is not None:
         try:
             parse_device(given.device)
@@ -313,6 +314,10 @@ def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
     paths += [((*loc, "only", path), path) for path in given.only]
     paths += [((*loc, "id"), str(path)) for path in given.id]
+    yield from _paths(paths)
+
+
+def _paths(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault]:
     for at, path in paths:
         try:
             path_of(path or "all")

@@ -86,7 +86,7 @@ class InputPlan:
     counter: Counter | None = None
     plain: bool = False
     message: bool = False
-    metric: bool = False
+    metric: str | None = None
     counts_each: bool = False
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
@@ -105,8 +105,8 @@ class InputPlan:
 
     def accepts(self, sample: Sample) -> bool:
         """Whether `sample`, which has this input's address, is about it."""
-        if self.metric:
-            return isinstance(sample.value, dict) and self.field[0] in sample.value
+        if self.metric is not None:
+            return isinstance(sample.value, dict) and self.metric in sample.value
         return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
