@@ -14,7 +14,7 @@ from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
 from gateway.mapping.line import Step, Tick, step
 from gateway.mapping.trail import Feed
-from gateway.model import Contact, Moment, Notice, Record, Reject, Sample
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay
 
@@ -78,12 +78,14 @@ class Batch:
 
     def events(
         self, arrival: Arrival, plans: Sequence[LinePlan], routes: Routes
-    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact]]:
+    ) -> Iterator[tuple[LinePlan, Sample | Moment | Contact | Recovered]]:
         """What an arrival says, and to which lines: one that is replayed to those that could not use it then."""
         for contact in arrival.contacts:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
                     yield plan, contact
+        if arrival.recovered is not None:
+            yield from self._recovered(arrival.recovered, plans)
         for moment in arrival.moments:
             for plan, event in self._parts(moment, routes, is_replay=arrival.replay is not None):
                 if arrival.replay is None or not arrival.replay.reject.lines or plan.key in arrival.replay.reject.lines:
@@ -92,7 +94,7 @@ class Batch:
     def takes_again(self, replay: Replay, plan: LinePlan, line: Feed, event: Event) -> bool:
         """Whether a line can use something of `event` now, which is replayed; else it stays in the store."""
         known = self.replayed.get(replay.number)
-        refused = () if isinstance(event, Contact | Tick) else step(plan, line.state, event).refused
+        refused = () if isinstance(event, Contact | Recovered | Tick) else step(plan, line.state, event).refused
         for _, text in refused:
             lines = known.lines if known is not None else ()
             known = replace(replay.reject, reason=text, lines=(*lines, plan.key))
@@ -105,10 +107,20 @@ class Batch:
         text = f"nothing takes it: {reads} no such topic any more, or only of other messages"
         self.replayed.setdefault(replay.number, replace(replay.reject, reason=text))
 
+    def _recovered(self, recovered: Recovered, plans: Sequence[LinePlan]) -> Iterator[tuple[LinePlan, Recovered]]:
+        """The lines that what was kept is about, each with what is. All is counted."""
+        for sample in (sample for moment in recovered.moments for sample in moment.samples):
+            self.samples[sample.source, sample.quality] += 1
+        for plan in plans:
+            if recovered.source in plan.keepers:
+                parts = (tuple(one for one in each.samples if plan.takes(one)) for each in recovered.moments)
+                yield plan, replace(recovered, moments=tuple(Moment(part) for part in parts if part))
+
     def reject(self, plan: LinePlan, event: Event, error: BaseException, now: float) -> None:
         """Give notice of what a line could not take, because of a fault of our own."""
         sample = event.samples[0] if isinstance(event, Moment) else event
-        source, address = (sample.source, sample.address) if isinstance(sample, Sample) else ("", "")
+        source = sample.source if isinstance(sample, Sample | Recovered) else ""
+        address = sample.address if isinstance(sample, Sample) else ""
         text = f"line {plan.key}: internal error: {type(error).__name__}"
         self.notices.append(Notice("reject", now, source, address, text))
         if isinstance(sample, Sample):

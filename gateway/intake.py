@@ -30,7 +30,7 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record, Reject
+from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -390,5 +390,7 @@ def _because(event: Event) -> dict[str, str]:
         return {}
     if isinstance(event, Contact):
         return {"source": event.source, "contact": event.state}
+    if isinstance(event, Recovered):
+        return {"source": event.source, "kept": str(len(event.moments))}
     sample = event.samples[-1] if isinstance(event, Moment) else event
     return {"source": sample.source, "address": sample.address}

@@ -71,6 +71,21 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a source has kept of the time from `since` on, in which it was not heard, as it turns out at `received`.
+
+    `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
+    addresses of which it has kept nothing, or not all: what it would have said of the others is all there.
+    """
+
+    source: str
+    received: float
+    since: float
+    moments: tuple[Moment, ...]
+    missing: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
     """How a table learns: each message of `input` is a row, or more of one, by the field at `key`. The newest `keep`
     rows are kept."""
@@ -226,7 +241,7 @@ class UpdateInterval:
     """What is now known of `interval`: its `end`, its `name`, its `metadata`. What is absent stays as it is.
 
     `withdraws`: the interval never was, as is known now. Where Oden has not heard of it, it is dropped with all that
-    belongs to it; else it gets this `end`.
+    belongs to it; else it gets this `end`, or Oden `deletes` it.
     """
 
     __pydantic_config__ = STORED
@@ -243,11 +258,12 @@ class UpdateInterval:
     corrects: Annotated[bool, SPARED] = False
     """It says something else than what was told before."""
     withdraws: Annotated[bool, SPARED] = False
+    deletes: Annotated[bool, SPARED] = False
 
     @property
     def moves_end(self) -> bool:
         """Whether it says another end than was told before."""
-        return self.corrects and self.end is not None
+        return (self.corrects or self.deletes) and self.end is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ A real gateway with a real broker, and an Oden that answers as the situation has
 answers were looked at: what each place has to say follows from what is wrong, not from how the gateway notices it.
 """
 
+import asyncio
 import http.client
 import json
 import os
@@ -46,6 +47,7 @@ class Oden(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Answer)
         self.status, self.body, self.kind = 200, "[]", "application/json"
         self.let_go = threading.Event()
+        self.requests = 0
 
     def answers(self, status: int, body: str, kind: str = "application/json") -> None:
         self.status, self.body, self.kind = status, body, kind
@@ -57,6 +59,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.server.requests += 1
         if self.server.status == 0:
             self.server.let_go.wait()
             return
@@ -213,6 +216,33 @@ async def test_p9_without_any_source_nothing_is_taken_in(rig: Rig) -> None:
     rig.broker.start()
     await wait_until(lambda: rig.status()["healthy"])
     says_the_same(rig, Told("yes", "yes", None, "All is well"))
+
+
+async def test_p9_a_person_has_paused_delivery(rig: Rig) -> None:
+    """P9: that is waiting by design, also after a kill, and data are taken in; once it is resumed all is well."""
+    paused = Told("yes", "waiting", "delivery_paused", "Delivery to Oden was paused")
+
+    def command(name: str) -> None:
+        config = str(rig.log.parent / "gateway.yaml")
+        subprocess.run([sys.executable, "-m", "gateway", "outbox", name, "-c", config], check=True, capture_output=True)
+
+    rig.start()
+    await wait_until(rig.is_connected)
+    await asyncio.to_thread(command, "pause")
+    await wait_until(lambda: "delivery_paused" in rig.kinds())
+    await rig.broker.publish("plant/order", json.dumps({"number": "4711"}))
+    await wait_until(lambda: rig.status()["outbox"]["records"]["waiting"] == 1)
+    says_the_same(rig, paused)
+    assert rig.process is not None
+    rig.process.kill()
+    rig.process.wait()
+    rig.start()
+    await wait_until(rig.is_connected)
+    await wait_until(lambda: rig.kinds() == ["delivery_paused"])
+    says_the_same(rig, paused)
+    assert rig.oden.requests == 0
+    await asyncio.to_thread(command, "resume")
+    await wait_until(lambda: rig.oden.requests)
 
 
 def test_p9_a_port_that_is_taken_is_said_in_the_log_with_its_priority(rig: Rig) -> None:

@@ -48,6 +48,8 @@ def runs(line: Line) -> Iterator[str]:
     product = run.product or run.product_id or ""
     by_id = "" if run.product else "the one with the id "
     yield f"Its product is {by_id}{literal(product)}{f'; {unknown}' if '{' in product else ''}."
+    if run.untold != "list":
+        yield f"What was made in one whose product never came is told as {run.untold}, {span(line.late)} later."
     yield from _content(run)
     if run.target is not None:
         yield f"Its target for {run.target.metric_group} is {_target(run.target)}."

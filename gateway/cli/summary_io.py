@@ -59,6 +59,13 @@ def inputs(line: Line) -> Iterator[str]:
             if line.late
             else "A message that comes late is taken by itself: what was told before it stays."
         )
+    keys = [section.key for section in (line.run, line.batches, *line.intervals) if section is not None]
+    for key in dict.fromkeys(keys):
+        if key is not None and (given := line.inputs[key]).topic is not None and given.time is None:
+            yield (
+                f"Messages of {key} have no time: what changes while the gateway or the broker is away begins when "
+                "it is heard, and what came and went meanwhile is listed. Give it 'time', where the sender says it."
+            )
 
 
 def _watched(name: str, given: Input) -> Iterator[str]:

@@ -144,6 +144,12 @@ class OpcuaConfig(Section):
         description="How often all tags are read, in small requests spread over this time, to find those of which the "
         "server no longer tells; `off`: never.",
     )
+    history: Literal["auto", "off"] = Field(
+        "off",
+        description="Whether what changed while the gateway could not hear the server is read from its history "
+        "afterwards (`auto`), for the tags of which it keeps one, and put where it belongs. Lines with this source "
+        "then remember what they have heard, as those with messages that can come late do.",
+    )
     security: Annotated[str, Field(pattern=_SECURITY)] | None = Field(
         None,
         description="How the session is protected, as policy and mode: `Basic256Sha256/SignAndEncrypt`; policies are "
@@ -268,6 +274,12 @@ class Line(Section):
         "what the line has heard is remembered for so long, and what was told is corrected. `0`: not at all; such a "
         "message is taken by itself, with its own time, and what was told before stays as it is.",
     )
+    late_withdraw: Literal["keep", "delete"] = Field(
+        "keep",
+        description="What becomes of an interval that Oden has and that never was, as a late message shows, such as a "
+        "stop that was none. `keep`: it ends a second after it began. `delete`: it is deleted at Oden, once what was "
+        "made in it has been moved. What somebody has changed at Oden stays either way.",
+    )
     late_max: Duration = Field(
         28_800.0,
         le=604_800,
@@ -322,6 +334,15 @@ class Config(Section):
     outbox: OutboxConfig = OutboxConfig()
     status: Status = Status()
     log: Log = Log()
+
+    @property
+    def keepers(self) -> frozenset[str]:
+        """The sources that keep what they have to say while they are not heard, and are asked for it."""
+        return frozenset(
+            name
+            for name, source in self.sources.items()
+            if isinstance(source, OpcuaConfig) and source.history == "auto"
+        )
 
 
 class Template(Section):

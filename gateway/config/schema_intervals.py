@@ -98,6 +98,12 @@ class Run(Section):
         description="What the product is called until it is known. Absent, a run is told only when its product is "
         "known, with its true start.",
     )
+    untold: Literal["list", "unassigned"] = Field(
+        "list",
+        description="What becomes of what was made in a run whose product never came, so that the run is not told. "
+        "`list`: it is listed with its amounts; `unassigned`: once nothing can come late any more (`late` of the "
+        'line), it gets a run of its own, named "Unassigned". It is never the next run\'s.',
+    )
     name: str | None = Field(None, description='Name of the run, with inputs in braces: "{order}".')
     target: PerformanceTarget | None = None
     metadata: Metadata = Field({}, description='What else Oden is told of the run: `{lot: "{lot}", resin: "{resin}"}`.')

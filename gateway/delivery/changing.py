@@ -24,10 +24,11 @@ from gateway.delivery.changes import (
 )
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import outcome_of
-from gateway.delivery.settlement import Settlement
+from gateway.delivery.settlement import MOST_SENDS, Settlement
 from gateway.delivery.whereabouts import Whereabouts
 from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
+from gateway.oden.endpoints import INTERVAL_DELETE
 from gateway.outbox import gone, told
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import set_fields, without
@@ -79,6 +80,9 @@ class Changing:
     async def succeeded(self, work: Work, attempt: Attempt) -> None:
         """Oden has taken what was written."""
         settlement = self._settlement
+        if attempt.endpoint == INTERVAL_DELETE.path:
+            await settlement.persist(gone.forgotten, work)
+            return
         if attempt.beside is None or attempt.beside.keys() <= shown_metadata(json.loads(attempt.body)).keys():
             await self._told(work, attempt)
             return
@@ -86,8 +90,13 @@ class Changing:
         await settlement.put_off(work, attempt, phase="in_doubt", not_before=later, reason="")
 
     async def refuse(self, work: Work, reason: str) -> None:
-        """Oden refuses the change for good; an end in the same record is told by itself."""
+        """Oden refuses the change for good; an end in the same record is told by itself, and one that is not deleted
+        ends."""
         record = work.records[0]
+        if isinstance(record, UpdateInterval) and set_fields(record).keys() == {"end"}:
+            log.warning("deletion_refused", interval=record.interval, line=work.line, reason=reason)
+            await self._settlement.persist(told.told_in_part, work, frozenset(), {}, looked=True)
+            return
         if isinstance(record, UpdateInterval) and record.end is not None:
             log.error("record_refused", record=record.key, line=work.line, kind=record.kind, reason=reason)
             await self._settlement.persist(told.refused_in_part, work, reason, self._settlement.clock.now())
@@ -128,7 +137,7 @@ class Changing:
         if change.theirs:
             log.info("changed_by_others", interval=record.interval, line=work.line, fields=sorted(change.theirs))
         if not change.write:
-            await self._nothing_to_write(work, record, change, shown)
+            await self._nothing_to_write(work, attempt, record, change, shown)
             return
         if settlement.is_hopeless(attempt):
             await self.refuse(work, settlement.given_up(attempt))
@@ -179,7 +188,7 @@ class Changing:
             await self._settlement.persist(told.told_in_part, work, done, self._sent(attempt, record))
 
     async def _nothing_to_write(
-        self, work: Work, record: UpdateInterval, change: Change, shown: Mapping[str, Any]
+        self, work: Work, attempt: Attempt, record: UpdateInterval, change: Change, shown: Mapping[str, Any]
     ) -> None:
         """Oden has it already, or somebody has changed it there; the end is told by itself, unless they have changed
         that."""
@@ -190,7 +199,17 @@ class Changing:
         if record.moves_end and end_is_theirs(record, shown, before, self._settlement.learned.start_step):
             log.info("changed_by_others", interval=record.interval, line=work.line, fields=["end"])
             done |= {"end"}
+        elif record.deletes and attempt.failed < MOST_SENDS:
+            await self._delete(work, attempt, record)
+            return
         await self._settlement.persist(told.told_in_part, work, done, ours, looked=True)
+
+    async def _delete(self, work: Work, attempt: Attempt, record: UpdateInterval) -> None:
+        """Store the request that deletes what never was; it goes next."""
+        oden_id = (work.interval.oden_id if work.interval else None) or ""
+        request = requests.delete_interval(record, self._settlement.line_id(work.line), oden_id)
+        attempt = replace(attempt, endpoint=request.endpoint.path, body=request.text(), confirmed=False)
+        await self._settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
     def _sent(self, attempt: Attempt, record: UpdateInterval) -> Mapping[str, JsonValue]:
         """The fields of `record` that the attempt's request sets."""

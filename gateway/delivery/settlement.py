@@ -17,12 +17,12 @@ from gateway.delivery.ends import EndsFirst, EndsOrder
 from gateway.delivery.learned import Effect, Learned, learned
 from gateway.delivery.outcome import Outcome
 from gateway.errors import OutboxError
-from gateway.model import Notice, Record, Setting, StartInterval
+from gateway.model import Notice, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.requests import DEFAULT, Wording
-from gateway.outbox import told
+from gateway.outbox import gone, told
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread
@@ -216,7 +216,12 @@ class Settlement:
         await self.settle(work, {}, dict.fromkeys(work.positions, reason))
 
     async def refuse_gone(self, work: Work) -> None:
-        """The interval of `work` is not at Oden any more: dead letters, or held where it is still open."""
+        """The interval of `work` is not at Oden any more: dead letters, or held where it is still open. Of one that
+        never was there is nothing to be told."""
+        record = work.records[0]
+        if isinstance(record, UpdateInterval) and record.withdraws:
+            await self.persist(gone.forgotten, work)
+            return
         reason = await self.reason_gone(work.records[0])
         if reason:
             await self.refuse(work, reason)

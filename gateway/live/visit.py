@@ -10,7 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from gateway.clock import Clock
-from gateway.config.schema import Config, MqttConfig
+from gateway.config.schema import Config, MqttConfig, OpcuaConfig
 from gateway.sources.base import Source, Take
 from gateway.supervisor import Child, Supervisor
 
@@ -21,7 +21,10 @@ def visitor(section: Section, suffix: str = "check") -> Section:
     """The section of a client that looks in beside the gateway's own.
 
     It does not say whether the gateway is there (`presence`): its farewell would tell others that the gateway is gone.
+    It takes what comes as it comes, and reads no history.
     """
+    if isinstance(section, OpcuaConfig):
+        return section.model_copy(update={"history": "off"})
     if isinstance(section, MqttConfig):
         changed = {"client_id": f"{section.client_id}-{suffix}", "session_expiry": 1.0, "presence": None}
         return section.model_copy(update=changed)

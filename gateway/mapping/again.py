@@ -3,9 +3,11 @@
 Whatever takes steps again pauses between them, so that something else can turn, and returns what has come of them.
 """
 
+from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from math import inf
 from typing import TypeVar
 
 from gateway.mapping import corrections, facts
@@ -17,13 +19,13 @@ from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
-from gateway.model import Sample
+from gateway.model import Moment, Recovered, Sample
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
 
-Late = Sequence[tuple[Sample, float]]
-"""Messages that come late, with the times that they say, in that order."""
+Late = Sequence[tuple[Sample | Moment, float]]
+"""What comes late, with the times of which it speaks, in that order: messages, and moments that a source has kept."""
 
 T = TypeVar("T")
 Slices = Generator[None, None, T]
@@ -48,7 +50,8 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
+    corrected = (entry.at_its_time for entry in trail[:since])
+    entries, last = yield from _stepped(plan, before, corrected, until if since < len(trail) else state.now)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)
@@ -86,40 +89,53 @@ def _stepped(
     return entries, last
 
 
-def corrected(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
-    """The line with the messages in their places, and what is to be told `at` a time because of that."""
-    again = Again(plan, line, late)
+def corrected(
+    plan: LinePlan, line: Feed, late: Late, at: float, kept: Recovered | None = None
+) -> Slices[tuple[Feed, Step]]:
+    """The line with what came late in its places, and what is to be told `at` a time because of that. `kept`: it is
+    what a source has kept while it was not heard, and nothing is missing, so that it was heard after all."""
+    again = Again(plan, line, late, kept)
     yield from again.derive()
     return again.corrected(at)
 
 
+def _heard_at(sample: Sample | Moment, said: float) -> Sample | Moment:
+    """What is said, as if it had come at once."""
+    if isinstance(sample, Sample):
+        return replace(sample, received=said)
+    return Moment(tuple(replace(one, received=said) for one in sample.samples))
+
+
 class Again:
-    """The steps that are taken again because messages come late, from the entry with the number `first` on.
+    """The steps that are taken again because something comes late, from the entry with the number `first` on.
 
     `told` is what was told since, `now` what should have been, `entries` those that come instead.
     """
 
-    def __init__(self, plan: LinePlan, line: Feed, late: Late) -> None:
+    def __init__(self, plan: LinePlan, line: Feed, late: Late, kept: Recovered | None) -> None:
         self.plan = plan
         self.line = line
         self.late = late
-        self._known = entries = line.since(late[0][1])
+        self.kept = kept
+        since = min(*(said for _, said in late[:1]), *([kept.since] if kept is not None else []), inf)
+        self._known = entries = line.since(since)
         places = [place_of(entries, sample, said) for sample, said in late]
-        base = places[0] - 1
+        base = min(*places[:1], bisect_right(entries, since, key=lambda entry: entry.at), len(entries)) - 1
         while (after := entries[base].after) is None:  # that before the trail always has one
             base -= 1
         self.first = base
         self.before = after
         known = entries[base + 1 :]
         self.told = fold(chain(entries[base].later, *((entry.own, *entry.later) for entry in known)))
-        self._steps = [*known]
+        self._steps = [entry.at_its_time for entry in known]
         self.numbered = line.numbered + len(late)
         self._late: dict[int, Sample] = {}
         """The messages as they came, by the identity of those that are stepped."""
         for back, ((sample, said), place) in enumerate(zip(reversed(late), reversed(places), strict=True)):
-            placed = replace(sample, received=said)
-            self._late[id(placed)] = sample
-            entry = Entry(said, placed, None, said, number=self.numbered - back)
+            placed, own = _heard_at(sample, said), said if isinstance(sample, Sample) else None
+            if isinstance(sample, Sample):
+                self._late[id(placed)] = sample
+            entry = Entry(said, placed, None, own, number=self.numbered - back)
             self._steps.insert(place - 1 - base, entry)
 
     def derive(self) -> Slices[None]:
@@ -138,15 +154,19 @@ class Again:
         """Whether the entry is to be stepped again: where something newer has come late, what came again is not
         last.
         """
+        if self.kept is not None and entry.is_silence_of(self.kept.source, self.kept.since):
+            return False
         said = entry.said
-        newer = said is not None and any(other > said for sample, other in self.late if entry.is_of(sample))
+        newer = said is not None and any(
+            other > said for sample, other in self.late if isinstance(sample, Sample) and entry.is_of(sample)
+        )
         return not (entry.again and newer)
 
     def corrected(self, at: float) -> tuple[Feed, Step]:
         """The line with the messages in their places, and what is to be told because of that."""
         told, now, at = self.told, self.now, max(self.state.now, at)
         recorder = Recorder(self.plan.key, self.state.seq)
-        facts.record_intervals(told, now, recorder, at)
+        facts.record_intervals(told, now, recorder, at, deletes=self.plan.deletes_withdrawn)
         stamps = dict(self.line.stamps)
         outputs = (self.line.state.output, self.line.state.batch_output)
         for key in dict.fromkeys((*told.stamps, *(key for output in outputs for key in output.stamps))):
@@ -175,8 +195,9 @@ class Again:
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
         notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
         if facts.corrects(told, now):
-            because = corrections.because_of(self.plan, self.late, moves, self._name, len(recorder.records))
-            notices += corrections.listed(self.plan, self.late, because, at)
+            because = corrections.because_of(self.plan, self.late, moves, self._name, len(recorder.records), self.kept)
+            if self.kept is None:
+                notices += corrections.listed(self.plan, self.late, because, at)
             swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)
             notices += swung
         owed = tuple(Owed(*key, amount, stamp_of(key[0])) for key, amount in moves_later)
@@ -210,8 +231,8 @@ class Again:
     def _taken(self, interval: str, corrected: Mapping[str, Stamps]) -> Stamps:
         """The time stamps of the interval's output: those that were told, of whatever was derived since."""
         known = {*self.told.stamps.get(interval, ()), *corrected.get(interval, ())}
-        for output in (self.line.state.output, self.line.state.batch_output):
-            known |= {*output.stamps.get(interval, ())}
+        for state in (self.before, self.line.state):
+            known |= {*state.output.stamps.get(interval, ()), *state.batch_output.stamps.get(interval, ())}
         return tuple(sorted(known)[-MOST_STAMPS:])
 
     def _interval(self, key: str, taken: Stamps) -> OpenInterval | EndedInterval:

@@ -14,6 +14,7 @@ from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
 from gateway.mapping.compile_rules import compile_rules
 from gateway.mapping.compile_states import compile_states
+from gateway.mapping.derived import RUN, run_input
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import ByKey, IntervalPlan, OwnerKind
 from gateway.mapping.output import OutputPlan
@@ -33,7 +34,8 @@ class LinePlan:
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
     that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
-    addresses whose messages have a time of their own, so that they can come late.
+    addresses whose messages have a time of their own, so that they can come late. `keepers` are the sources that keep
+    what they have to say while they are not heard.
     """
 
     key: str
@@ -53,9 +55,12 @@ class LinePlan:
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
+    keepers: frozenset[str] = frozenset()
     late: float = 900.0
     """For so many seconds at least samples are remembered, so that messages that come late can be put in their places;
     0: none are."""
+    deletes_withdrawn: bool = False
+    """What was told and never was is to be deleted at Oden."""
     late_max: float = 28_800.0
     """While a source is not heard, samples are remembered since then, for so many seconds at most."""
     digest: str = ""
@@ -63,8 +68,12 @@ class LinePlan:
 
     @property
     def remembers(self) -> bool:
-        """Whether samples are remembered: messages can come late, and are to be put in their places."""
-        return bool(self.timed) and self.late > 0
+        """Whether samples are remembered: something can come late, and is to be put in its place."""
+        return bool(self.timed or self.keepers) and self.late > 0
+
+    def takes(self, sample: Sample) -> bool:
+        """Whether any input has the address of `sample`."""
+        return (sample.source, sample.address) in self.subscriptions
 
     def timed_by(self, message: Sample) -> str:
         """The first of the inputs that take the message and have a time from it; empty where none has."""
@@ -77,13 +86,16 @@ class LinePlan:
         return any(plan.counts_each and plan.accepts(message) for plan in fed)
 
 
-def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` as they are now. Raises InvalidConfig with the faults of all."""
+def compile_lines(
+    lines: Sequence[schema.Line], lookups: Lookups, keepers: frozenset[str] = frozenset()
+) -> list[LinePlan]:
+    """The plans of all lines, with `lookups` as they are now; `keepers` as in a plan. Raises InvalidConfig with the
+    faults of all."""
     plans: list[LinePlan] = []
     faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
-            plans.append(compile_line(line, ("lines", index), lookups))
+            plans.append(compile_line(line, ("lines", index), lookups, keepers))
         except InvalidConfig as error:
             faults += error.faults
     if faults:
@@ -91,12 +103,16 @@ def compile_lines(lines: Sequence[schema.Line], lookups: Lookups) -> list[LinePl
     return plans
 
 
-def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> LinePlan:
-    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now.
+def compile_line(
+    line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS, keepers: frozenset[str] = frozenset()
+) -> LinePlan:
+    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now; `keepers` as in
+    a plan.
 
     Raises InvalidConfig with all its faults.
     """
-    scope, with_run = Scope(line.inputs, lookups), line.run is not None
+    with_run = line.run is not None
+    scope = Scope(line.inputs, lookups, with_run=with_run)
     inputs = compile_inputs(scope, (*loc, "inputs"))
     ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
@@ -127,6 +143,11 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
     counting |= {rule.event for rule in rules if rule.event is not None}
     counting |= {learned.input for learned in scope.learned.values()}
     counting |= {states.description.input} if states is not None and states.description is not None else set()
+    if output is not None and line.run is not None and line.run.untold == "unassigned":
+        can_be_late = any(plan.time is not None for plan in inputs.values())
+        output = replace(output, untold_after=line.late if can_be_late else 0.0)
+    if run is not None and scope.reads_run:
+        inputs[RUN] = run_input(inputs, run)
     inputs = {
         name: replace(plan, plain=name in plain, counts_each=name in counting and plan.counter is None)
         for name, plan in inputs.items()
@@ -136,6 +157,7 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         if plan.source:
             address = (plan.source, plan.address)
             subscriptions[address] = (*subscriptions.get(address, ()), plan)
+    keepers &= {source for source, _ in subscriptions}
     return LinePlan(
         key=line.key,
         factory=line.factory,
@@ -149,18 +171,20 @@ def compile_line(line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS) -> 
         batches=batches,
         intervals=intervals,
         batch_output=batch_output,
-        derived=tuple(plan for plan in inputs.values() if not plan.source),
+        derived=tuple(plan for plan in inputs.values() if not plan.source and not plan.of_run),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None or plan.default is not None),
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
         late=line.late,
+        deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
-        digest=_digest(line, lookups),
+        keepers=keepers,
+        digest=_digest(line, lookups, keepers),
     )
 
 
-def _digest(line: schema.Line, lookups: Lookups) -> str:
+def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str]) -> str:
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
-    text = line.model_dump_json() + json.dumps(tables, default=repr)
+    text = line.model_dump_json() + json.dumps([tables, sorted(keepers)], default=repr)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

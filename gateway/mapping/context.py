@@ -117,12 +117,23 @@ class Recorder:
         metadata: JsonObject = NO_METADATA,
         corrects: bool = False,
         withdraws: bool = False,
+        deletes: bool = False,
     ) -> None:
         """Record what is now known of an interval; what is not given stays as it is."""
         key = self._key(at)
         self.records.append(
             UpdateInterval(
-                key, self.line, at, kind, interval, end, name, metadata, corrects=corrects, withdraws=withdraws
+                key,
+                self.line,
+                at,
+                kind,
+                interval,
+                end,
+                name,
+                metadata,
+                corrects=corrects,
+                withdraws=withdraws,
+                deletes=deletes,
             )
         )
 

@@ -9,7 +9,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Because
 from gateway.mapping.facts import Shape, SumKey
 from gateway.mapping.values import Number, excerpt
-from gateway.model import Notice, Record, Sample
+from gateway.model import Moment, Notice, Record, Recovered, Sample
 
 LISTED = 5.0
 """A message that corrects what was told is listed where it comes later than that, in seconds."""
@@ -23,20 +23,33 @@ MOST_SWINGING = 64
 
 def because_of(
     plan: LinePlan,
-    late: Sequence[tuple[Sample, float]],
+    late: Sequence[tuple[Sample | Moment, float]],
     moves: Iterable[tuple[SumKey, Number]],
     name: Callable[[str], str],
     requests: int,
+    kept: Recovered | None = None,
 ) -> Because:
-    """Why what was told is told otherwise: the message that came latest, and what has moved, in words."""
-    sample, said = max(late, key=lambda one: one[0].received - one[1])
+    """Why what was told is told otherwise: the message that came latest, or what a source had kept, and what has moved,
+    in words."""
     parts = [*_moved(moves, name)]
     shown = [*parts[:MOST_MOVES], *([f"{len(parts) - MOST_MOVES} more"] if len(parts) > MOST_MOVES else [])]
-    others = f" and {len(late) - 1} others" if len(late) > 1 else ""
     what = f"moved {', '.join(shown)}, because" if parts else "corrected, because"
-    heard = f"{sample.address} ({_clock(said)}){others} was heard at {_clock(sample.received)}"
+    sample, said = max(_samples(late), key=lambda one: one[0].received - one[1], default=(None, 0.0))
+    if kept is not None or sample is None:
+        source, since, at = (kept.source, kept.since, kept.received) if kept is not None else ("", 0.0, 0.0)
+        heard = f"what {source} had kept since {_clock(since)} was read at {_clock(at)}"
+        sample, input_, delay = sample or Sample(source, "", None, at), "", 0.0
+    else:
+        others = f" and {len(late) - 1} others" if len(late) > 1 else ""
+        heard = f"{sample.address} ({_clock(said)}){others} was heard at {_clock(sample.received)}"
+        input_, delay = plan.timed_by(sample), sample.received - said
     text = f"{what} {heard}; {requests} request{'' if requests == 1 else 's'}"
-    return Because(sample, text, plan.timed_by(sample), sample.received - said)
+    return Because(sample, text, input_, delay)
+
+
+def _samples(late: Iterable[tuple[Sample | Moment, float]]) -> Iterator[tuple[Sample, float]]:
+    for each, said in late:
+        yield from ((sample, said) for sample in (each.samples if isinstance(each, Moment) else (each,)))
 
 
 def by_record(records: Iterable[Record], because: Because | None) -> Mapping[str, Because]:
@@ -72,9 +85,11 @@ def _clock(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%H:%M:%SZ}"
 
 
-def listed(plan: LinePlan, late: Sequence[tuple[Sample, float]], because: Because, at: float) -> Iterator[Notice]:
+def listed(
+    plan: LinePlan, late: Sequence[tuple[Sample | Moment, float]], because: Because, at: float
+) -> Iterator[Notice]:
     """What is said of a correction: of each message that came late, and of the latest what has moved."""
-    for sample, said in late:
+    for sample, said in _samples(late):
         if sample.received - said <= LISTED or plan.counts_each(sample):
             continue
         text = f"came {sample.received - said:.0f} s late and corrects what was told: {excerpt(sample.value)}"

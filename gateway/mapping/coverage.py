@@ -63,7 +63,7 @@ def without_value(plan: LinePlan, state: LineState) -> Iterator[str]:
     for name, input_plan in plan.inputs.items():
         known = state.inputs.get(name)
         by_default = known is not None and input_plan.default is not None and not known.received
-        if known is None or known.value is None or by_default:
+        if not input_plan.of_run and (known is None or known.value is None or by_default):
             yield name
 
 

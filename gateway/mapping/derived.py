@@ -1,5 +1,5 @@
 """Derived inputs: what follows from others by an expression, from several words of a PLC, from their silence, or from
-all that they have said: a table that learns."""
+all that they have said: a table that learns. And the run that is on, as expressions read it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from gateway.config.schema_io import Counter
 from gateway.mapping import counters
+from gateway.mapping.hearing import inputs_of
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, notice_of
+from gateway.mapping.intervals import KEYLESS, IntervalPlan, IntervalsState
 from gateway.mapping.values import excerpt, find, number, scalar, text
 from gateway.model import Learned, Sample
 
@@ -16,6 +18,14 @@ LONGEST_ROW = 2_000
 """How long a message may be that a table learns, as JSON in characters: it is kept in the line's memory."""
 TORN = 2.0
 """So long, in seconds, the words of a count may take to follow each other."""
+
+RUN = "run"
+"""What expressions call it, unless an input has that name."""
+RUN_FIELDS = ("key", "name", "product")
+"""What there is to know of it; all are empty where none is on."""
+MOST_NEWS = 8
+"""So often another run is made known within one step: what begins a run because none is on, and ends it because one is,
+would go on for ever."""
 
 
 class Cause(NamedTuple):
@@ -170,3 +180,42 @@ def _is_torn(plan: InputPlan, counter: Counter, known: InputMemory, value: objec
         return False
     highest = max(place for place, is_changed in enumerate(changed) if is_changed)
     return not all(changed[:highest]) or counters.is_before(counter, after, before)
+
+
+# The run that is on
+
+
+def run_input(inputs: Mapping[str, InputPlan], run: IntervalPlan) -> InputPlan:
+    """The plan of the input. It relies on all with a source that say when runs begin and end."""
+    names, found = [*inputs_of(run.start), *(inputs_of(run.end) if run.end is not None else ())], dict[str, None]()
+    while names:
+        plan = inputs.get(names.pop())
+        if plan is not None and plan.name not in found:
+            found[plan.name] = None
+            names += plan.relies_on if not plan.source else ()
+    relies_on = tuple(name for name in found if inputs[name].source)
+    return InputPlan(RUN, "", "", "the run that is on", of_run=True, relies_on=relies_on)
+
+
+def news_of_run(plan: InputPlan, known: InputMemory | None, runs: IntervalsState, now: float) -> Reading | None:
+    """What is to be known of the run that is on by now; None where that is known."""
+    at, value = _run_that_is_on(runs, now)
+    if known is not None and known.value == value:
+        return None
+    sample = Sample(plan.source, plan.address, None, now)
+    memory = InputMemory(plan.origin, value, at, received=now)
+    return Reading(sample, known or InputMemory(plan.origin), memory, usable=True)
+
+
+def _run_that_is_on(runs: IntervalsState, now: float) -> tuple[float, dict[str, str]]:
+    """Since when which run is on: its key or what its event named, its name and its product. One whose product is not
+    known yet is on."""
+    current, waiting = runs.current, runs.pending_start
+    known = {"key": "", "name": "", "product": ""}
+    if current is None and waiting is None:
+        return runs.last.ended if runs.last is not None else now, known
+    key = runs.key if runs.key != KEYLESS else ""
+    if current is None:
+        return waiting.begun if waiting is not None else now, known | {"key": key}
+    said = {"key": key or current.named or "", "name": current.name or "", "product": current.product}
+    return current.begun if current.begun is not None else float(current.start), said

@@ -1,4 +1,4 @@
-"""Events: what counts as one, and which messages are one again that came before.
+"""Events: what counts as one, which messages are one again that came before, and which keys came and went unheard.
 
 A sender that lost its connection does not know which of its last messages arrived, and sends them again after newer
 ones. Only a message with a time of its own can be known again. Where it repeats the key of a run, or the event by which
@@ -139,3 +139,12 @@ def ends_another(end: ByEvent, state: IntervalsState, resolve: Resolver) -> str 
     named = end.named.text_of(resolve) if end.named is not None else None
     is_other = named is not None and known is not None and known.named is not None and named != known.named
     return named if is_other else None
+
+
+def note_missed(plan: IntervalPlan, start: ByKey, state: IntervalsState, context: StepContext, key: str) -> None:
+    """Give notice of a key that came and went while its source was not heard, and that did not stay for as long as it
+    must: an order of an outage is told, or listed by its name. `key` is what the key is now."""
+    change, source = state.pending_change, context.plans[start.input].source
+    if change is not None and change.key not in ("", key, state.key) and source in context.losses:
+        text = f"{plan.type.lower()} {change.key} came and went while {source} was not heard, and is not reported"
+        context.notice("gap", start.input, text)

@@ -123,13 +123,13 @@ def corrects(told: Facts, now: Facts) -> bool:
     return any(amount < 0 < told.sums.get(key, 0) for key, amount in moved(told, now))
 
 
-def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float) -> None:
+def record_intervals(told: Facts, now: Facts, recorder: Recorder, at: float, *, deletes: bool = False) -> None:
     """Record at `at` what is to be said of intervals: what those that others follow are now first, then what was none,
-    then the others."""
+    which Oden `deletes` or keeps, then the others."""
     for key in [key for key in now.intervals if key in told.intervals]:
         _update(key, told.intervals[key], now.intervals[key], recorder, at)
     for start in vanished(told, now):
-        recorder.update(at, start.type, start.key, end=start.start + 1, corrects=True, withdraws=True)
+        recorder.update(at, start.type, start.key, end=start.start + 1, corrects=True, withdraws=True, deletes=deletes)
     for key, fact in now.intervals.items():
         if key in told.intervals:
             continue

@@ -19,6 +19,7 @@ is to remember nothing.
 *The line's clock* stands for what rests on a source that is not heard (`hearing`). A source that is back is heard out
 first: until nothing has come of the time that it was lost for HEARD_OUT seconds, or for LONGEST_BACKLOG at most. Then
 it is heard, and what had to wait for it is decided. Late messages are put in their places before anything runs out.
+One that has kept what it would have said is heard with that (`recovery`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,11 +33,12 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
+from gateway.mapping.recovery import put_back
 from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Notice, Sample
+from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
-Event = Sample | Moment | Contact | Tick
+Event = Sample | Moment | Contact | Recovered | Tick
 """What comes to a line."""
 
 BEHIND = 5.0
@@ -56,6 +58,8 @@ def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
         line, told = at_once(prepared(plan, line, event))
         line, result = feed(plan, line, event)
         return line, both(told, result)
+    if isinstance(event, Recovered):  # it is put back, or nothing could be
+        return line, Step(line.state)
     if not line.state.lost:
         return _feed(plan, line, event)
     line, heard = _hear(plan, line, event)
@@ -89,7 +93,7 @@ def _heard_out(line: Feed) -> Iterator[tuple[float, Contact]]:
             yield at, Contact(source, at, "heard", loss.back)
 
 
-def _hear(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
+def _hear(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -> tuple[Feed, Step]:
     """What `event` says of the sources that were lost, beside what it means: one of which something comes is back, and
     one is heard out when it is time."""
     told, now = Step(line.state), time_of(event)
@@ -110,7 +114,7 @@ def _hear(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     return line, told
 
 
-def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
+def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -> tuple[Feed, Step]:
     if isinstance(event, Moment) and any((sample.source, sample.address) in plan.timed for sample in event.samples):
         told = Step(line.state)
         for sample in event.samples:
@@ -120,7 +124,7 @@ def _feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
     if isinstance(event, Contact):
         behind = {source: at for source, at in line.behind.items() if source != event.source}
         line = replace(line, behind=behind, calm_from={**line.calm_from, event.source: event.received + CALM})
-    if not plan.timed:
+    if not plan.timed and not plan.remembers:
         result = step(plan, line.state, event)
         return replace(line, state=result.state) if line.calm_from else Feed(result.state), result
     if plan.remembers and line.plan is not plan:
@@ -191,6 +195,8 @@ def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
         return line.plan is not None or bool(line.late)
     if line.plan is not plan or not line.recalled:
         return True
+    if isinstance(event, Recovered):
+        return line.recovered.get(event.source) != event.received
     return bool(line.late) and _settles_at(plan, line) <= time_of(event)
 
 
@@ -217,6 +223,9 @@ def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Ste
         line = yield from recalled(plan, line)
     while line.late and (settles_at := _settles_at(plan, line)) <= time_of(event):
         line, result = yield from settled(plan, line, settles_at)
+        told = both(told, result)
+    if isinstance(event, Recovered):
+        line, result = yield from put_back(plan, line, event)
         told = both(told, result)
     return line, told
 

@@ -61,7 +61,7 @@ def with_all_unheard(losses: Losses, sources: Iterable[str], at: float, back: fl
 
 
 def _is_derived(plan: InputPlan) -> bool:
-    return plan.expression is not None or bool(plan.words)
+    return plan.expression is not None or bool(plan.words) or plan.of_run
 
 
 def is_unavailable(
@@ -137,11 +137,12 @@ def awaited(plan: IntervalPlan, state: IntervalsState, timer: str) -> tuple[str,
     """The inputs that could say something by which the timer of an interval would not fire. An end, and a correction,
     wait for a change that has yet to settle.
     """
-    names = _inputs_of(plan.end) if timer == "end" and plan.end is not None else ()
-    return (*_inputs_of(plan.start), *names) if state.pending_change is not None else names
+    names = inputs_of(plan.end) if timer == "end" and plan.end is not None else ()
+    return (*inputs_of(plan.start), *names) if state.pending_change is not None else names
 
 
-def _inputs_of(way: StartPlan | EndPlan) -> tuple[str, ...]:
+def inputs_of(way: StartPlan | EndPlan) -> tuple[str, ...]:
+    """The inputs that could say something by which an interval begins, or ends."""
     match way:
         case ByCondition():
             return way.condition.names

@@ -8,7 +8,7 @@ from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
 from gateway.mapping.counting import with_count
-from gateway.mapping.derived import Cause, derive
+from gateway.mapping.derived import MOST_NEWS, RUN, Cause, derive, news_of_run
 from gateway.mapping.inputs import (
     InputMemory,
     InputPlan,
@@ -40,6 +40,7 @@ class InputTrack:
         self.plan = plan
         self.last_heard = last_heard
         self.context = context
+        self._news_of_run = 0
 
     # Which inputs a sample feeds
 
@@ -179,6 +180,20 @@ class InputTrack:
         """Whether the input's source was heard at `at`: that it says nothing is known only then."""
         loss = self.context.losses.get(plan.source)
         return loss is None or loss.until >= at
+
+    def news_of_run(self, runs: IntervalsState) -> tuple[Memory, dict[str, Reading]] | None:
+        """What is known once another run is on, or none, and what follows from that; None where nothing looks at it, or
+        it is known."""
+        plan = self.plan.inputs.get(RUN)
+        if plan is None or not plan.of_run or self._news_of_run >= MOST_NEWS:
+            return None
+        reading = news_of_run(plan, self.context.inputs.get(RUN), runs, self.context.now)
+        if reading is None:
+            return None
+        self._news_of_run += 1
+        memory, readings = {**self.context.inputs, RUN: reading.memory}, {RUN: reading}
+        self._derive(memory, readings, {RUN}, reading.sample)
+        return memory, readings
 
     def turn_quiet(self, plan: InputPlan) -> tuple[Memory, dict[str, Reading]]:
         """What is known once nothing has come of the input for longer than is expected of it, and what follows from

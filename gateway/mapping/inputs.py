@@ -71,8 +71,8 @@ class InputPlan:
 
     A derived input has no address, but an `expression`; or `words`, the inputs of `word_bits` each that hold a number
     together, the highest first; or `stale_of`, the input that is quiet while it is true; or it is a table that is
-    `learned` from the messages of an input. `relies_on` are the inputs
-    that it follows from, and the heartbeats of its source.
+    `learned` from the messages of an input; or it is what is known of the run that is on (`of_run`). `relies_on` are
+    the inputs that it follows from, and the heartbeats of its source.
     """
 
     name: str
@@ -101,6 +101,7 @@ class InputPlan:
     word_bits: int = 16
     stale_of: str | None = None
     learned: Learned | None = None
+    of_run: bool = False
     relies_on: tuple[str, ...] = ()
 
     def accepts(self, sample: Sample) -> bool:

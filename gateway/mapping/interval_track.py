@@ -5,11 +5,12 @@ What is decided is in `intervals`; here it is found out what happened, and what 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from math import inf, nextafter
+from math import floor, inf, nextafter
 from typing import Literal
 
 from gateway.mapping.context import Fed, Readings, StepContext, changed_at
-from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start
+from gateway.mapping.derived import RUN
+from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start, note_missed
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.intervals import (
     BATCH_NUMBER,
@@ -39,15 +40,13 @@ from gateway.mapping.intervals import (
     with_ended,
     with_open,
 )
+from gateway.mapping.output import STAND_IN
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Resolver, filled_mapping, inputs_of
 from gateway.mapping.values import scalar, whole
 from gateway.model import Sample
 
 Timer = Literal["settle", "end", "correct"]
-
-STAND_IN = "Unassigned"
-"""The name, and the product, of a run that has what belongs to none."""
 
 
 class IntervalTrack:
@@ -155,6 +154,7 @@ class IntervalTrack:
             case ByKey() if start.input in readings:
                 memory = readings[start.input].memory
                 key = key_text(scalar(memory.value))
+                note_missed(self.plan, start, self.state, self.context, key)
                 self._carry_out(on_key(self.state, key, memory.at, now + self.plan.settle_time(key), self.plan.settle))
             case ByCondition():
                 at = changed_at(start.condition.names, readings)
@@ -215,7 +215,9 @@ class IntervalTrack:
             case ByCondition():
                 at = changed_at(end.condition.names, readings)
                 holds = self.context.holds(end.condition) if at is not None else None
-                if at is not None and holds is not None:
+                if holds is not None and RUN in readings:
+                    self.state = replace(self.state, end_holds=holds)  # because of the run: nobody has said so
+                elif at is not None and holds is not None:
                     self._on_end_condition(end.hold, at, holds=holds, watched=True)
             case ByIdleness():
                 at = changed_at(end.inputs, readings)
@@ -234,7 +236,6 @@ class IntervalTrack:
                     self.context.notice("reject", end.input, f"{text}: it goes on")
                 elif reading is not None:
                     self.state = replace(self.state, past_events=events_with(self.state, reading))
-                    self._report_untold(self.state.pending_start, reading.memory.at)
                     self._carry_out(end_without_successor(self.state, reading.memory.at, keyed=self._keyed))
             case None:
                 pass
@@ -265,13 +266,14 @@ class IntervalTrack:
     # Carrying out
 
     def _settle(self, change: PendingChange) -> None:
-        self._report_untold(self.state.pending_start, change.previous_end)
         self._carry_out(on_key_settled(self.state, change))
         self._schedule_next_shift(change.at)
 
     def _carry_out(self, decision: Decision) -> None:
         """Carry out a decision: the end of the interval that is on, the start of another."""
-        self.state = decision.state
+        waiting, self.state = self.state.pending_start, decision.state
+        if waiting is not None and decision.end is not None and self.plan.needed and self.state.pending_start is None:
+            self._report_untold(waiting, decision.end)
         # One that stands in goes on until another begins.
         end = decision.end if decision.end is not None else decision.begin
         if end is not None:
@@ -364,16 +366,15 @@ class IntervalTrack:
             known = replace(current, name=name or current.name, metadata={**current.metadata, **metadata})
             self.state = replace(self.state, current=known)
 
-    def _report_untold(self, pending: PendingStart | None, ended: float) -> None:
-        """Give notice of an interval that was over before what is needed was known, and of what was made in it."""
-        if pending is not None and self.plan.needed:
-            title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
-            missing = " and ".join(sorted(self.plan.needed))
-            made = self.listener.on_untold(pending.begun, ended) if self.listener is not None else ""
-            text = f"{title} is not reported: its {missing} was never known"
-            self.context.notice(
-                "gap", self.plan.main_input, f"{text}, nor is what was made in it: {made}" if made else text
-            )
+    def _report_untold(self, pending: PendingStart, ended: float) -> None:
+        """An interval was over before what is needed was known: give notice of it, and of what becomes of what was made
+        in it."""
+        title = " ".join(filter(None, [self.plan.type.lower(), pending.key.replace(KEYLESS, "")]))
+        missing, start = " and ".join(sorted(self.plan.needed)), start_second(self.state, pending.begun)
+        made = self.listener.on_untold(pending.begun, ended, start) if self.listener is not None else ""
+        self.state = replace(self.state, earliest_start=max(start + 1, floor(ended)))
+        text = ", ".join(filter(None, [f"{title} is not reported: its {missing} was never known", made]))
+        self.context.notice("gap", self.plan.main_input, text)
 
     # Inside runs
 

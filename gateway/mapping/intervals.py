@@ -252,9 +252,9 @@ class IntervalListener(Protocol):
     def on_opened(self, begun: float) -> None:
         """An interval has begun, and its start is recorded."""
 
-    def on_untold(self, begun: float, ended: float) -> str:
-        """An interval that was on from `begun` to `ended` will never be recorded: what was made in it is nobody's. The
-        answer says how much that is; empty where it is nothing."""
+    def on_untold(self, begun: float, ended: float, start: int) -> str:
+        """An interval that was on from `begun` to `ended`, and would have started at the second `start`, will never be
+        recorded: what was made in it is nobody's. Answers in words what becomes of that; empty where it is nothing."""
 
 
 # What is decided
@@ -321,12 +321,12 @@ def on_end_held(state: IntervalsState, pending_end: PendingEnd, *, keyed: bool) 
     """The end condition has held for long enough: the interval ended when it became true.
 
     While a change of the key from before that time is settling, it is not known yet which interval that is: wait for
-    it.
+    it. One that could not be recorded yet has ended too.
     """
     change = state.pending_change
     if change is not None and change.at <= pending_end.since:
         return Decision(replace(state, pending_end=PendingEnd(pending_end.since, change.due)))
-    if state.current is None:
+    if state.current is None and (state.pending_start is None or state.pending_start.begun > pending_end.since):
         return Decision(replace(state, pending_end=None))
     return end_without_successor(replace(state, pending_end=None), pending_end.since, keyed=keyed)
 

@@ -89,7 +89,11 @@ class LatenessLog:
 
     def of(self, line: str) -> dict[str, Lateness]:
         """By input, of the line with the key `line`: of those that messages with times of their own have come of."""
-        return {name: known.figures() for name, known in self._lines[line].items() if known.seen or known.corrections}
+        return {
+            name: known.figures()
+            for name, known in self._lines[line].items()
+            if known.seen or (name and known.corrections)  # what a source had kept is of no one input
+        }
 
     def corrections(self, line: str) -> int:
         """How often what was told of the line was corrected."""

@@ -54,8 +54,7 @@ owed          what was told too much of intervals and is to be taken from them o
 ============  =========================================================================================================
 
 `dump` writes it as JSON, `load` reads it. The names in JSON are a promise to stores that exist: where a field's name
-here is another, its `alias` is the name in JSON. A field that is absent, because an older version did not know it, has
-its default.
+here is another, its `alias` is that. A field that is absent, as an older version did not know it, has its default.
 
 Life-cycle
 ----------
@@ -79,8 +78,8 @@ from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
 from gateway.mapping.intervals import EndedInterval, IntervalsState
-from gateway.mapping.output import OutputPlan, OutputState
-from gateway.mapping.output_track import OutputTrack
+from gateway.mapping.output import OutputState
+from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
 from gateway.mapping.rules import RulesState, RulesTrack
 from gateway.mapping.state_track import StateTrack
@@ -184,15 +183,6 @@ def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Ti
     return line.result()
 
 
-def _output(
-    plan: OutputPlan | None, state: OutputState, intervals: IntervalsState, context: StepContext
-) -> OutputTrack | None:
-    """Output as it is planned; what waits is reported also where the plan has none any more."""
-    if plan is None and not state.pending:
-        return None
-    return OutputTrack(plan or OutputPlan("RUN", 60.0, {}), state, intervals, context)
-
-
 class _LineStep:
     """A line's state while one step is taken: its parts are replaced one by one, records and notices gathered.
 
@@ -205,8 +195,8 @@ class _LineStep:
         recorder = Recorder(plan.key, state.seq)
         self.context = context = StepContext(state.now, state.inputs, plan.inputs, recorder, state.lost)
         self.inputs = InputTrack(plan, state.last_heard, context)
-        self.output = _output(plan.output, state.output, state.runs, context)
-        self.batch_output = _output(plan.batch_output, state.batch_output, state.batches, context)
+        self.output = output_track(plan.output, state.output, state.runs, context)
+        self.batch_output = output_track(plan.batch_output, state.batch_output, state.batches, context)
         self.outputs = [*filter(None, (self.output, self.batch_output))]
         self.run = IntervalTrack(plan.run, state.runs, context, self, None) if plan.run is not None else None
         self.batches = None
@@ -263,6 +253,7 @@ class _LineStep:
     def take(self, samples: Sequence[Sample]) -> None:
         """Take the samples of a moment through the stages of a step."""
         self.advance(max(sample.received for sample in samples))
+        self._follow_run()
         fed = [(sample, plans) for sample in samples if (plans := self.inputs.fed_by(sample))]
         if not fed:
             return
@@ -308,6 +299,13 @@ class _LineStep:
             self.rules.retry_tests()
         for output in self.outputs:
             output.open_window()
+        self._follow_run()
+
+    def _follow_run(self) -> None:
+        """Where something looks at the run that is on, let it know of another."""
+        news = self.inputs.news_of_run(self.runs)
+        if news is not None:
+            self.evaluate(*news)
 
     def _missed(self) -> tuple[Missed, ...]:
         """Say what was looked up and is not in its table: once for each key, of the newest MOST_MISSED of them."""
@@ -340,8 +338,7 @@ class _LineStep:
                 if self.states.known_until(state_timer) >= at:
                     yield at, partial(self.states.fire, state_timer)
         for output in self.outputs:
-            if output.state.flush_at is not None:
-                yield output.state.flush_at, output.flush
+            yield from output.timers()
         if self.rules is not None:
             for at, rule in self.rules.timers():
                 if self.context.known_until(rule.inputs) >= at:
@@ -358,6 +355,7 @@ class _LineStep:
             self.context.now = max(self.context.now, at)
             fire()
             self._retry()
+            self._follow_run()
         self.context.now = max(self.context.now, until)
         for track in self.tracks:
             if track.needs_calendar:
@@ -372,8 +370,7 @@ class _LineStep:
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""
-        memory, readings = self.inputs.turn_quiet(plan)
-        self.evaluate(memory, readings)
+        self.evaluate(*self.inputs.turn_quiet(plan))
 
     # Beside the runs
 
@@ -389,9 +386,9 @@ class _LineStep:
         if self.output is not None:
             self.output.on_closed(ended)
 
-    def on_untold(self, begun: float, ended: float) -> str:
+    def on_untold(self, begun: float, ended: float, start: int) -> str:
         """A run will never be recorded: what was made in it is nobody's."""
-        return self.output.on_untold(begun, ended) if self.output is not None else ""
+        return self.output.on_untold(begun, ended, start) if self.output is not None else ""
 
     def on_opened(self, begun: float) -> None:
         """A run has begun."""

@@ -10,12 +10,12 @@ First what is configured and remembered, then what becomes of amounts. Pure; `ou
 taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor, inf
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, Field
 
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
@@ -28,6 +28,9 @@ EXACT_AMOUNTS = 32
 
 MOST_AMOUNTS = 1_000
 """How many different amounts can wait; more are refused with a notice."""
+
+STAND_IN = "Unassigned"
+"""The name, and the product, of a run that has what belongs to none."""
 
 SEAM = 2.0
 """A counter that is reset at most so many seconds before what it restarts with changes is reset by that change."""
@@ -98,7 +101,8 @@ class OutputPlan:
     `from_start`: windows are counted from the start of the run, not by the clock. `between` is what becomes of what is
     made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
     is by the place of an entry the least that is reported while the run is on. `wait`: for so many seconds what a
-    window holds can still turn out to be another run's.
+    window holds can still turn out to be another run's. `untold_after`: so many seconds after a run that could not be
+    recorded was over, one that stands in for it has what was made in it; None: that is only listed.
     """
 
     type: IntervalType
@@ -109,6 +113,7 @@ class OutputPlan:
     gap_start: bool = True
     minimums: Mapping[int, Number] = field(default_factory=dict)
     wait: float = 0.0
+    untold_after: float | None = None
 
 
 def _stamps_of_older_version(stamps: object) -> object:
@@ -121,14 +126,26 @@ Stamps = Annotated[tuple[int, ...], BeforeValidator(_stamps_of_older_version)]
 """The MOST_STAMPS latest time stamps of a run, in order; all of them where they are fewer."""
 
 
+class Untold(NamedTuple):
+    """What was `made` in a run that was over before it could be recorded: told `due` a time, of one that stands in for
+    it from `start` to `end`."""
+
+    due: float
+    start: int
+    end: int
+    made: tuple[Share, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
-    and the time stamps of each run that can still have output."""
+    the time stamps of each run that can still have output; and what was made in runs that were not recorded, where
+    others are to stand in for them."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
     stamps: Mapping[str, Stamps] = field(default_factory=dict)
+    untold: Annotated[tuple[Untold, ...], Field(exclude_if=lambda untold: not untold)] = ()
 
 
 # What becomes of amounts
@@ -141,7 +158,7 @@ def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, p
         pending = _condensed(pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
     if len(pending) > MOST_AMOUNTS:
         pending = _condensed(pending, intervals, None)
-    return OutputState(pending, state.flush_at, state.stamps) if len(pending) <= MOST_AMOUNTS else None
+    return replace(state, pending=pending) if len(pending) <= MOST_AMOUNTS else None
 
 
 def _condensed(amounts: Sequence[Amount], intervals: IntervalsState, plan: OutputPlan | None) -> tuple[Amount, ...]:
@@ -244,13 +261,14 @@ def report(
         for shape in [shape for shape, group in amounts.items() if _is_too_little(plan, group)]:
             rest += amounts.pop(shape)
     taken = state.stamps.get(interval.interval, ())
-    for shares in _packed({shape: [amount.amount for amount in group] for shape, group in amounts.items()}):
+    sums = ((*shape, rounded_total([amount.amount for amount in group])) for shape, group in amounts.items())
+    for shares in _packed(sums):
         stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
         recorder.output(now, plan.type, interval.interval, stamp, shares)
     known = {other.interval for other in (intervals.last, intervals.current) if other is not None}
     stamps = {key: others for key, others in state.stamps.items() if key in known}
-    return OutputState(tuple(rest), state.flush_at, stamps | {interval.interval: taken})
+    return replace(state, pending=tuple(rest), stamps=stamps | {interval.interval: taken})
 
 
 def with_stamp(taken: Stamps, stamp: int) -> Stamps:
@@ -283,11 +301,43 @@ def rounded_total(amounts: Sequence[Number]) -> Number:
     return whole(round(total(amounts), DECIMALS))
 
 
-def _packed(amounts: Mapping[EntryShape, Sequence[Number]]) -> list[list[Share]]:
+def without_untold(
+    state: OutputState, plan: OutputPlan, begun: float, ended: float, start: int, now: float
+) -> tuple[OutputState, str]:
+    """Without what was made from `begun` to `ended` in a run that is not recorded, and would have started at the second
+    `start`; and in words what becomes of that. A run is to stand in for it where the plan says so."""
+    kept: list[Amount] = []
+    sums: dict[EntryShape, list[Number]] = {}
+    for amount in state.pending:
+        if begun <= amount.at < ended:
+            sums.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
+        else:
+            kept.append(amount)
+    made = tuple((*shape, rounded_total(amounts)) for shape, amounts in sums.items())
+    words = ", ".join(
+        " ".join((f"{amount} {' and '.join(names)}", *(f"({key} {value})" for key, value in raw_data)))
+        for raw_data, names, amount in made
+    )
+    state = replace(state, pending=tuple(kept))
+    if plan.untold_after is None or not made:
+        return state, words and f"nor is what was made in it: {words}"
+    stand_in = Untold(now + plan.untold_after, start, max(floor(ended), start + 1), made)
+    return replace(state, untold=(*state.untold, stand_in)), f"and {STAND_IN} gets what was made in it: {words}"
+
+
+def record_stand_in(untold: Untold, plan: OutputPlan, now: float, recorder: Recorder) -> None:
+    """Record a run that stands in for one that was not recorded, with what was made in that."""
+    entries = _packed(untold.made)
+    interval = recorder.start(now, plan.type, untold.start, STAND_IN, {"product": STAND_IN})
+    for place, entry in enumerate(entries, max(untold.start, untold.end - len(entries))):
+        recorder.output(now, plan.type, interval, place, entry)
+    recorder.end(now, plan.type, interval, untold.end)
+
+
+def _packed(sums: Iterable[Share]) -> list[list[Share]]:
     """The sums, by the entries that hold them; kinds that have no name in common share one, first come first put."""
     packed: list[list[Share]] = []
-    for (raw_data, amount_names), parts in amounts.items():
-        amount = rounded_total(parts)
+    for raw_data, amount_names, amount in sums:
         if amount == 0:
             continue
         names = {*amount_names, *dict(raw_data)}

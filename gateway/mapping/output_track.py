@@ -3,6 +3,7 @@
 What becomes of amounts is in `output`; here it is found out what was counted, and to whom it is told.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import inf, nextafter
 
@@ -17,16 +18,16 @@ from gateway.mapping.output import (
     SEAM,
     Amount,
     EntryPlan,
-    EntryShape,
     OutputPlan,
     OutputState,
     end_window,
+    record_stand_in,
     report,
-    rounded_total,
     unassigned_amounts,
     with_amount,
     with_window,
     without_unowned,
+    without_untold,
 )
 from gateway.mapping.templates import Reference
 from gateway.mapping.values import ABSENT, Number, excerpt, find, number, number_in, text_remedy
@@ -147,6 +148,19 @@ class OutputTrack:
 
     # Windows
 
+    def timers(self) -> Iterator[tuple[float, Callable[[], None]]]:
+        """When what is to be done."""
+        if self.state.flush_at is not None:
+            yield self.state.flush_at, self.flush
+        if self.state.untold:
+            yield self.state.untold[0].due, self.stand_in
+
+    def stand_in(self) -> None:
+        """Nothing can come late any more of a run that was not recorded: another stands in for it."""
+        first, *others = self.state.untold
+        self.state = replace(self.state, untold=tuple(others))
+        record_stand_in(first, self.plan, self.context.now, self.context.recorder)
+
     def open_window(self) -> None:
         """See to it that there is an end to the window, where something waits for a run."""
         self.state = with_window(self.state, self.intervals, self.plan, self.context.now)
@@ -196,17 +210,16 @@ class OutputTrack:
             self.state = replace(self.state, flush_at=None)
         self.open_window()
 
-    def on_untold(self, begun: float, ended: float) -> str:
-        """An interval will never be recorded: what was made in it is taken out. Answers what that is."""
-        untold = [amount for amount in self.state.pending if begun <= amount.at < ended]
-        self.state = replace(self.state, pending=tuple(each for each in self.state.pending if each not in untold))
-        sums: dict[EntryShape, list[Number]] = {}
-        for amount in untold:
-            sums.setdefault((amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
-        made = (
-            " ".join(
-                (f"{rounded_total(amounts)} {' and '.join(names)}", *(f"({key} {value})" for key, value in raw_data))
-            )
-            for (raw_data, names), amounts in sums.items()
-        )
-        return ", ".join(made)
+    def on_untold(self, begun: float, ended: float, start: int) -> str:
+        """An interval will never be recorded: what was made in it is taken out. Answers what becomes of that."""
+        self.state, words = without_untold(self.state, self.plan, begun, ended, start, self.context.now)
+        return words
+
+
+def output_track(
+    plan: OutputPlan | None, state: OutputState, intervals: IntervalsState, context: StepContext
+) -> OutputTrack | None:
+    """Output as it is planned; what waits is reported also where the plan has none any more."""
+    if plan is None and not state.pending:
+        return None
+    return OutputTrack(plan or OutputPlan("RUN", 60.0, {}), state, intervals, context)

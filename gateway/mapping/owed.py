@@ -49,6 +49,8 @@ def waiting(outputs: Iterable[tuple[IntervalType, OutputState]]) -> dict[Kind, N
     for kind, output in outputs:
         for amount in output.pending:
             amounts.setdefault((kind, amount.key.raw_data, amount.key.amount_names), []).append(amount.amount)
+        for raw_data, names, number in (share for untold in output.untold for share in untold.made):
+            amounts.setdefault((kind, raw_data, names), []).append(number)
     return {kind: _rounded(parts) for kind, parts in amounts.items()}
 
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Output, Record, Sample, Setting
+from gateway.model import Contact, Moment, Output, Record, Recovered, Sample, Setting
 
 REMEMBERED_RECORDS = 50
 """Records of a line whose provenance the running gateway remembers."""
@@ -75,7 +75,7 @@ class Provenance:
 PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
 
 
-def provenance_of(result: Step, event: Sample | Moment | Contact | Tick) -> Iterator[Provenance]:
+def provenance_of(result: Step, event: Sample | Moment | Contact | Recovered | Tick) -> Iterator[Provenance]:
     """The provenance of each record of one step."""
     if not result.records:
         return
@@ -88,7 +88,7 @@ def provenance_of(result: Step, event: Sample | Moment | Contact | Tick) -> Iter
             yield Provenance(record, _excerpt(because.sample), inputs, rule, because.text)
 
 
-def _excerpt_of(record: Record, event: Sample | Moment | Contact | Tick) -> SampleExcerpt | None:
+def _excerpt_of(record: Record, event: Sample | Moment | Contact | Recovered | Tick) -> SampleExcerpt | None:
     if isinstance(event, Moment):
         event = event.samples[-1]
     if not isinstance(event, Sample) or record.at < event.received:
@@ -106,7 +106,7 @@ class ProvenanceLog:
     def __init__(self) -> None:
         self._newest: dict[str, deque[Provenance]] = {}
 
-    def add(self, line: str, result: Step, event: Sample | Moment | Contact | Tick) -> None:
+    def add(self, line: str, result: Step, event: Sample | Moment | Contact | Recovered | Tick) -> None:
         """Remember what made the records of a step of the line with the key `line`."""
         if result.records:
             self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(provenance_of(result, event))

@@ -226,7 +226,8 @@ def _tested(track: IntervalTrack, test: WaitingTest) -> OpenInterval | EndedInte
     """What was tested; None where that is yet to be decided."""
     known = _known(track.state)
     if test.named is not None:
-        return next((interval for interval in known if interval.name == test.named), None)
+        named = [interval for interval in known if interval.name == test.named]
+        return next((interval for interval in named if interval.start <= test.at), None)
     if is_undecided(track.state if track.host is None else track.host.state, test.at):
         return None
     change = track.state.pending_change

@@ -9,6 +9,7 @@ from gateway.config.lint_expressions import meant_name
 from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
+from gateway.mapping.derived import RUN, RUN_FIELDS
 from gateway.mapping.expressions import Condition, Expression, ValueKind
 from gateway.mapping.templates import Pattern, Reference
 from gateway.model import NO_LOOKUPS, Lookups
@@ -21,8 +22,12 @@ class Scope:
     """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that
     a person sees them all at once."""
 
-    def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS) -> None:
+    def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS, *, with_run: bool = False) -> None:
+        """`with_run`: the line has runs."""
         self.inputs = inputs
+        self.has_run = with_run and RUN not in inputs
+        self.reads_run = False
+        """Whether an expression looks at the run that is on."""
         self._lookups = lookups
         self.learned = {name: table.learned for name, table in lookups.items() if table.learned is not None}
         """The tables that learn from an input that this line has."""
@@ -76,11 +81,24 @@ class Scope:
 
     def condition(self, source: str, loc: Loc) -> Condition | None:
         """The compiled condition over inputs."""
-        return self._try(loc, lambda: expressions.parse(source, self._known, self.kinds))
+        condition = self._try(loc, lambda: expressions.parse(source, self._known, self.kinds))
+        self._note_run(condition, loc)
+        return condition
 
     def expression(self, source: str, loc: Loc) -> tuple[Expression, ValueKind | None] | None:
         """The compiled expression over inputs, and the kind of its values where that is known."""
-        return self._try(loc, lambda: expressions.parse_value(source, self._known, self.kinds))
+        parsed = self._try(loc, lambda: expressions.parse_value(source, self._known, self.kinds))
+        self._note_run(parsed[0] if parsed is not None else None, loc)
+        return parsed
+
+    def _note_run(self, expression: Expression | None, loc: Loc) -> None:
+        """Whether the expression looks at the run that is on, and at what there is to know of it."""
+        if expression is None or not self.has_run or RUN not in expression.names:
+            return
+        self.reads_run = True
+        fields = (expression.fields or {}).get(RUN, ((),))
+        if any(len(path) != 1 or path[0] not in RUN_FIELDS for path in fields):
+            self.fault(loc, f"of the run that is on there is: {', '.join(f'{RUN}.{name}' for name in RUN_FIELDS)}")
 
     def zone(self, name: str, loc: Loc) -> ZoneInfo | None:
         """The time zone of this name."""
@@ -93,7 +111,7 @@ class Scope:
     @property
     def _known(self) -> Collection[str]:
         """What expressions can name."""
-        return {*self.inputs, *self.learned}
+        return {*self.inputs, *self.learned, *((RUN,) if self.has_run else ())}
 
     def _unknown(self, name: str) -> str:
         return f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(self.inputs))}' + meant_name(

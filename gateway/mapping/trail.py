@@ -60,6 +60,29 @@ class Entry:
         return isinstance(known, Sample) and (known.source, known.address) == (sample.source, sample.address)
 
     @property
+    def at_its_time(self) -> "Entry":
+        """As if a message with a time of its own had come then: nothing runs out before it that it could have ended,
+        nor does it wait for what others, older ones, have to say yet."""
+        if self.said is None or not isinstance(self.sample, Sample) or self.sample.received == self.at:
+            return self
+        return replace(self, sample=replace(self.sample, received=self.at))
+
+    @property
+    def can_go(self) -> bool:
+        """Whether it can turn out never to have been: what was said last came again, or a source was not heard."""
+        return self.again or any(map(_is_silence, self._said))
+
+    def is_silence_of(self, source: str, since: float) -> bool:
+        """Whether it says that `source` was not heard from the time `since` on, and nothing else."""
+        return self.at >= since and all(_is_silence(one) and one.source == source for one in self._said)
+
+    @property
+    def _said(self) -> Sequence[Sample | Contact]:
+        if isinstance(self.sample, Moment):
+            return self.sample.samples
+        return () if self.sample is None else (self.sample,)
+
+    @property
     def place(self) -> tuple[float, str, str]:
         """Where it is among messages with times of their own, also of one time."""
         known = self.sample
@@ -97,6 +120,8 @@ class Feed:
     """By source that was lost and is heard again, from when on nothing of it is of a backlog any more."""
     behind: Mapping[str, float] = field(default_factory=dict)
     """By source that is being heard out, when it last said something of the time that it was lost."""
+    recovered: Mapping[str, float] = field(default_factory=dict)
+    """By source when what it had kept was put in its place last."""
 
     @property
     def heard(self) -> float:
@@ -155,6 +180,7 @@ class Feed:
             self.clocks,
             self.calm_from,
             self.behind,
+            self.recovered,
         )
 
     def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
@@ -170,6 +196,7 @@ class Feed:
             clocks=self.clocks,
             calm_from=self.calm_from,
             behind=self.behind,
+            recovered=self.recovered,
         )
 
     def since(self, said: float) -> list[Entry]:
@@ -185,6 +212,10 @@ class Feed:
     def newest_first(self) -> Iterator[Entry]:
         """The entries, the last first."""
         return chain(reversed(self.newest), chain.from_iterable(map(reversed, reversed(self.parts))))
+
+
+def _is_silence(said: Sample | Contact) -> bool:
+    return isinstance(said, Contact) or said.quality == "bad"
 
 
 def with_stamps(state: LineState, stamps: Mapping[str, Stamps]) -> LineState:
@@ -260,11 +291,13 @@ def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
     return (*(replace(entry, after=None) for entry in entries[:-1]), entries[-1])
 
 
-def place_of(entries: Sequence[Entry], sample: Sample, said: float) -> int:
-    """The number that the message has among the entries: of one time, messages are in the order of their addresses."""
+def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> int:
+    """The number that the message has among the entries: of one time, messages are in the order of their addresses. A
+    moment comes behind all of its time."""
     index = bisect_right(entries, said, key=lambda entry: entry.at)
     while (
-        index > 1
+        isinstance(sample, Sample)
+        and index > 1
         and entries[index - 1].said is not None
         and entries[index - 1].place > (said, sample.source, sample.address)
     ):

@@ -65,8 +65,9 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     else:
         said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
-        gone = {entry.number for entry in before.trail() if entry.again} if before is not None else set()
-        said["d"] = sorted(gone - {entry.number for entry in line.trail()}) if gone else []
+        gone = {entry.number for entry in before.trail() if entry.can_go} if before is not None else set()
+        gone -= {entry.number for entry in line.trail()}
+        said["d"] = sorted(gone)
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
     if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:

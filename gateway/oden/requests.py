@@ -179,6 +179,12 @@ def change_request(
     return _set_interval(replace(record, metadata=metadata), line_id, interval_id, wording)
 
 
+def delete_interval(record: UpdateInterval, line_id: str, interval_id: str) -> Request:
+    """The request that deletes the interval of `record`."""
+    place = {"type": {"name": record.type}, "line": {"id": line_id}}
+    return Request(endpoints.INTERVAL_DELETE, models.Interval.model_validate({**place, "id": interval_id}))
+
+
 def find_interval(interval_type: str, line_id: str, **by: str) -> Request:
     """The search for one interval by its `id`, or `by` what else the document has."""
     place = {"type": {"name": interval_type}, "line": {"id": line_id}}

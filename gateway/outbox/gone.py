@@ -4,7 +4,7 @@ held until a person says what becomes of it. Each call is one transaction."""
 from gateway.errors import OutboxError
 from gateway.model import StartInterval
 from gateway.outbox import record_rules
-from gateway.outbox.entries import Interval
+from gateway.outbox.entries import Interval, Work
 from gateway.outbox.lanes import StoredRecord, parked_lane
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import Transaction
@@ -32,6 +32,24 @@ def note_gone(outbox: Outbox, key: str) -> Interval | None:
                 interval.oden_id, interval.stalled = None, True
                 transaction.totals.held += 1
         return interval
+
+
+def forgotten(outbox: Outbox, work: Work) -> None:
+    """The interval that the update of `work` withdraws is not at Oden any more, which is as it should be: nothing more
+    is known of it, so that it can be made anew, should it have been after all."""
+    (record,) = work.records
+    with outbox.transaction() as transaction:
+        if transaction.record(work.lane, work.positions[0]) is None:
+            return
+        if work.attempt is not None:
+            transaction.end_attempt(work.attempt, work.records)
+        transaction.take(work.lane, work.positions[0])
+        transaction.totals.delivered += 1
+        interval = transaction.interval(record.interval)
+        if interval is not None and interval.pending:
+            interval.gone = True
+        elif interval is not None:
+            transaction.intervals[record.interval] = None
 
 
 def keep_end(outbox: Outbox, key: str, end: int) -> bool:

@@ -32,7 +32,9 @@ def merged(waiting: Record, later: Record) -> Record:
 
 
 def _with_update(waiting: StartInterval | UpdateInterval, later: UpdateInterval) -> StartInterval | UpdateInterval:
-    """Field by field, the later word wins."""
+    """Field by field, the later word wins; so it does in whether the interval never was."""
+    if isinstance(waiting, UpdateInterval) and later.end is not None:
+        waiting = replace(waiting, withdraws=later.withdraws, deletes=later.deletes)
     return replace(
         waiting,
         name=waiting.name if later.name is None else later.name,

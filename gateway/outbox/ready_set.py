@@ -353,4 +353,6 @@ def is_ready(record: Record, interval: Interval | None) -> bool:
         return kind.interval == "none"
     if kind.interval == "changes" and (interval.updating or (end_of(record) is not None and interval.outputs)):
         return False
+    if isinstance(record, UpdateInterval) and record.deletes and interval.late:
+        return False  # what was made in it is moved first
     return not kind.needs_interval or interval.oden_id is not None

@@ -75,7 +75,8 @@ def append(transaction: Transaction, record: Record) -> None:
 def _list_withdrawal(transaction: Transaction, update: UpdateInterval) -> None:
     """Oden may have heard of an interval that never was: that stays there."""
     what = f"{update.line}: {update.type} {update.interval}"
-    text = f"{what} never was, as came to light late; where it is at Oden, it stays there, a second long"
+    fate = "is deleted, unless somebody has changed it" if update.deletes else "stays there, a second long"
+    text = f"{what} never was, as came to light late; where it is at Oden, it {fate}"
     statistics.note(transaction, Notice("gap", update.at, "", "", text))
 
 

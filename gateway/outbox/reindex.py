@@ -21,6 +21,7 @@ from gateway.outbox.entries import (
     DEAD_LETTER,
     IDS_OF_COMMIT,
     INTERVAL,
+    PAUSE,
     SETTING_ENTRY,
     TOTALS,
     Attempt,
@@ -173,6 +174,8 @@ def _learn(structure: _Structure, key: str, text: str) -> None:
                 HEAD.validate_json(text)
             case "receipts":
                 BLOCK.validate_json(text)
+            case "pause":
+                PAUSE.validate_json(text)
             case "ids":
                 IDS_OF_COMMIT.validate_json(text)
             case "reject":

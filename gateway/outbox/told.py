@@ -53,7 +53,7 @@ def told_in_part(
     if not isinstance(record, UpdateInterval) or work.attempt is None:
         raise TypeError("only an update can be told in part")
     left = without(record, done)
-    left = replace(left, corrects=False) if looked else left
+    left = replace(left, corrects=False, deletes=False) if looked else left
     with outbox.transaction() as transaction:
         if transaction.record(work.lane, work.positions[0]) is None:
             return  # it was told before, and nobody knew that it was written

@@ -13,7 +13,7 @@ from typing import NoReturn
 from gateway.clock import Clock
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.model import Contact, Moment, Notice, Reject, Sample
+from gateway.model import Contact, Moment, Notice, Recovered, Reject, Sample
 
 TURN = 10.0
 """Seconds after which a source that hears nothing shows nevertheless that it turns."""
@@ -57,8 +57,8 @@ class Replay:
 class Arrival:
     """What a source hands over at once: it is committed as a whole, then `done` is called.
 
-    `contacts` say whether sources are heard; what they say comes before the `moments`, which are in the order in which
-    they are to be mapped. `done` runs on the event loop, only after moments,
+    `contacts` say whether sources are heard; what they say comes first, then what the source has `recovered`, then the
+    `moments`, which are in the order in which they are to be mapped. `done` runs on the event loop, only after moments,
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
     processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of. `rejects` are
@@ -76,11 +76,13 @@ class Arrival:
     weight: int = 0
     rejects: tuple[Reject, ...] = ()
     replay: Replay | None = None
+    recovered: Recovered | None = None
 
     @property
     def size(self) -> int:
         """What an arrival counts for: itself, its samples, and its weight."""
-        return 1 + self.weight + sum(len(moment.samples) for moment in self.moments)
+        kept = self.recovered.moments if self.recovered is not None else ()
+        return 1 + self.weight + sum(len(moment.samples) for moment in (*self.moments, *kept))
 
     @property
     def samples(self) -> Iterator[Sample]:
@@ -224,7 +226,7 @@ class Source(ABC):
         """List the time since the last connection was lost, for values that nobody has kept for us meanwhile."""
         if self._lost_at is not None:
             now = self._clock.now()
-            notice = Notice("gap", now, self.name, address, _not_connected(self._lost_at, now))
+            notice = Notice("gap", now, self.name, address, not_connected(self._lost_at, now))
             await take(Arrival(self.name, notices=(notice,)))
 
     def _turn(self) -> None:
@@ -311,6 +313,7 @@ def _joined(apart: list[tuple[float, list[Sample]]], within: float) -> Iterator[
         yield together
 
 
-def _not_connected(since: float, now: float) -> str:
+def not_connected(since: float, now: float) -> str:
+    """What is to be said of a gap."""
     began = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     return f"not connected since {began}, for {now - since:.0f} s; what changed and changed back is not known"

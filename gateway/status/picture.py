@@ -170,7 +170,7 @@ def _line(
         inputs={
             name: InputStatus(known.value, known.at or None, known.quality)
             for name, known in state.inputs.items()
-            if name in plan.inputs and plan.inputs[name].learned is None
+            if name in plan.inputs and plan.inputs[name].learned is None and not plan.inputs[name].of_run
         },
         without_run=_without_run(state),
         waiting=summary.counts.by_line.get(plan.key, 0),

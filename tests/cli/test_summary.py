@@ -52,6 +52,15 @@ def sentences_about(text: str) -> list[str]:
         ("", "A message that comes late, by up to 15 min, is put in its place, and what was told is corrected."),
         ("late: 0", "A message that comes late is taken by itself: what was told before it stays."),
         (
+            "run: {key: order, product: '{order}', untold: unassigned}",
+            "What was made in one whose product never came is told as unassigned, 15 min later.",
+        ),
+        (
+            "run: {key: event, product: P}",
+            "Messages of event have no time: what changes while the gateway or the broker is away begins when it is "
+            "heard, and what came and went meanwhile is listed. Give it 'time', where the sender says it.",
+        ),
+        (
             "run: {key: order, product: P}\n"
             'scrap_yield: {wait: 30s, entries: [{count: good, raw_data: {yield: "{n}"}}]}',
             "Each is told 30 s after its end, so that an order that comes late by no more needs no correction; starts "

@@ -180,10 +180,11 @@ def play(
     return played
 
 
-def fed(line: LinePlan, *events: Sample | Contact | Tick, ticks: bool = False) -> Played:
+def fed(line: LinePlan, *events: Event, ticks: bool = False, state: LineState | None = None) -> Played:
     """What comes of `events` as they come to a line, each by itself: what comes late is put in its place, at the
     latest when no more events come. With `ticks`, time passes before each sample too, as in a running gateway."""
-    played, known = Played(LineState()), Feed(LineState())
+    played = Played(LineState() if state is None else state)
+    known = Feed(played.state)
 
     def take(event: Event | None) -> None:
         nonlocal known

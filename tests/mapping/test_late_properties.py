@@ -43,35 +43,45 @@ class Made(NamedTuple):
     delay: float
 
 
-def _times(most: int) -> st.SearchStrategy[list[float]]:
-    """Times at least six seconds apart: what is on is on for longer than anything has to hold."""
-    return st.lists(st.integers(6, 120), max_size=most).map(lambda gaps: [*accumulate(map(float, gaps))])
+HASTY = plan(
+    inputs=INPUTS,
+    run={"key": "order", "product": "{product}", "name": "{order}", "settle": "3s"},
+    batches={"key": "tank", "name": "Tank {tank}", "without_run": True, "settle": "500ms"},
+    intervals=[{"type": "Operator", "key": "operator", "name": "{operator}", "settle": "2s"}],
+)
+"""What is on has to hold for longer than it sometimes does."""
+
+
+def _times(most: int, gaps: tuple[int, int]) -> st.SearchStrategy[list[float]]:
+    """Times that are so many seconds apart."""
+    return st.lists(st.integers(*gaps), max_size=most).map(lambda each: [*accumulate(map(float, each))])
 
 
 DELAYS = st.one_of(st.just(0.0), st.floats(0.0, 1.5), st.floats(0.0, 800.0))
 
 
 @st.composite
-def made_plants(draw: st.DrawFn) -> list[Made]:
-    """A shift: orders, states, tanks and operators that change, counts and bookings of scrap."""
+def made_plants(draw: st.DrawFn, gaps: tuple[int, int] = (6, 120)) -> list[Made]:
+    """A shift: orders, states, tanks and operators that change, counts and bookings of scrap. With the usual `gaps`,
+    what is on is on for longer than anything has to hold."""
     made: list[Made] = []
 
     def add(topic: str, at: float, said: Mapping[str, object]) -> None:
         made.append(Made(at + 0.25 * len({*INPUTS} & {topic}), topic, said, draw(DELAYS)))
 
-    for number, at in enumerate(draw(_times(8))):
+    for number, at in enumerate(draw(_times(8, gaps))):
         add("order", at, {"number": f"A{number}", "sku": draw(st.sampled_from(["FILM", "PIPE"]))})
-    for number, at in enumerate(draw(_times(8))):
+    for number, at in enumerate(draw(_times(8, gaps))):
         add("state", at + 1, {"code": number % 3 + 1})
-    for number, at in enumerate(draw(_times(4))):
+    for number, at in enumerate(draw(_times(4, gaps))):
         add("tank", at + 2, {"number": number + 1})
-    for number, at in enumerate(draw(_times(4))):
+    for number, at in enumerate(draw(_times(4, gaps))):
         add("operator", at + 3, {"name": "ann" if number % 2 else "bob"})
     total = 0
-    for at in draw(_times(8)):
+    for at in draw(_times(8, gaps)):
         total += draw(st.integers(0, 20))
         add("count", at + 4, {"n": total})
-    for at in draw(_times(4)):
+    for at in draw(_times(4, gaps)):
         add("scrap", at + 5, {"qty": draw(st.integers(1, 9)), "code": draw(st.sampled_from(["Gel", "Splice"]))})
     return made
 
@@ -148,6 +158,20 @@ def _stamps_are_unique(played: Played) -> None:
 def test_p13_late_messages_tell_what_those_in_order_tell(messages: list[Made]) -> None:
     """Late by up to 800 s, in any order: the same intervals with the same details, and the same sums of each."""
     assert told(PLANT, arrivals(messages, late=True)) == told(PLANT, arrivals(messages, late=False))
+
+
+def test_p13_a_correction_has_no_time_stamp_that_was_told_before_its_time() -> None:
+    """Of a run that neither is on nor was the last: its stamps are known from before the late message."""
+    times = {6.25: "A0", 12.25: "A1", 18.25: "A2", 61.25: "A3", 181.25: "A4", 211.25: "A5", 241.25: "A6"}
+    orders = [Made(at, "order", {"number": name, "sku": "FILM"}, 61.0 * (name == "A4")) for at, name in times.items()]
+    assert told(PLANT, arrivals(orders, late=True)) == told(PLANT, arrivals(orders, late=False))
+
+
+@given(made_plants((1, 9)))
+@examples(30)
+def test_p13_late_messages_that_follow_each_other_fast_tell_what_those_in_order_tell(messages: list[Made]) -> None:
+    """The same where orders, states and operators change before they have held: what did not hold leaves nothing."""
+    assert told(HASTY, arrivals(messages, late=True)) == told(HASTY, arrivals(messages, late=False))
 
 
 @given(made_plants(), st.data())

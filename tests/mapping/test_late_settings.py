@@ -18,9 +18,11 @@ from gateway.mapping.feeder import feed, needs_preparation, prepared
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import MOST_AT_ALL, MOST_REMEMBERED, Feed, most_remembered, needed_since
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Output, Record, Sample
+from gateway.model import Contact, Output, Record, Sample, UpdateInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, PLC, T0, fed, lost, order, plan, scrap, tag, tick
+from tests.mapping.test_feeder import STATE
+from tests.mapping.test_feeder import state as stated
 from tests.mapping.test_late_properties import INPUTS, Made, arrivals, effective, facts, made_plants
 
 Event = Sample | Contact | Tick
@@ -287,3 +289,12 @@ def test_p13_a_plan_of_the_example_remembers_15_minutes() -> None:
     made = plan(inputs=PLC)
     assert (made.late, made.late_max, made.output is not None and made.output.wait) == (900, 28_800, 0)
     assert replace(made, timed=frozenset()).remembers is False
+
+
+@pytest.mark.parametrize(("setting", "deletes"), [("keep", False), ("delete", True)])
+def test_p13_what_never_was_is_to_be_deleted_where_that_was_chosen(setting: str, deletes: bool) -> None:
+    """A jam was told that had begun before, as a message shows that comes late."""
+    made = plan(inputs={**PLC, "state": STATE}, late_withdraw=setting)
+    played = fed(made, stated(10, 3, 10), stated(100, 3, 100), tick(150), stated(160, 3, 5), tick(200))
+    updates = [record for record in played.records if isinstance(record, UpdateInterval)]
+    assert [(update.withdraws, update.deletes) for update in updates] == [(True, deletes)]

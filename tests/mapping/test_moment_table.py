@@ -2,6 +2,7 @@
 changes, in whichever order it comes.
 """
 
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
@@ -99,6 +100,70 @@ def test_p13_a_reset_right_before_the_order_is_the_change(before: float, expecte
     inputs = {"order": ORDER_TAG, "good": RESTARTS}
     events = [*TAGS_BEFORE, tag(100 - before, "good", 2), tag(100, "order", "B"), tag(150, "good", 7)]
     assert amounts(inputs, "good", events) == expected
+
+
+LAB = {"source": "mes", "topic": "lab", "time": "at"}
+TANK = {"source": "mes", "topic": "tank", "field": "v", "time": "at"}
+STATE = {"source": "mes", "topic": "state", "field": "v", "time": "at"}
+
+
+def told_of_a_change(moment: Sequence[Sample], **sections: Any) -> list[str]:
+    """What is told of order A from 0 s on, B from 100 s on, and what else is said at that time."""
+    inputs = {"order": ORDER, "lab": LAB, "tank": TANK, "state": STATE}
+    made = plan(**{"inputs": inputs, "run": RUN, "states": None, "scrap_yield": None, **sections})
+    before = [said(0, "order", v="A"), said(1, "tank", v="T1"), said(2, "state", v=1)]
+    return fed(made, *before, *moment, tick(500)).texts
+
+
+@pytest.mark.parametrize("lab_topic", ["order", "lab"])
+def test_p13_a_test_of_the_time_of_a_change_is_of_the_new_order(lab_topic: str) -> None:
+    """In one message with it, or in a later one of that time."""
+    rule = {"set": "quality_test", "event": "lab", "when": "has(lab.test)", "quality_schema": 65}
+    inputs = {"order": ORDER, "lab": {**LAB, "topic": lab_topic}}
+    moment = [said(100, "order", v="B"), said(100, "lab", test=3)]
+    if lab_topic == "order":
+        moment = [said(100, "order", v="B", test=3)]
+    texts = told_of_a_change(moment, inputs=inputs, rules=[{**rule, "raw_data": {"v": "{lab.test}"}}])
+    assert [text for text in texts if not text.startswith("end")] == [
+        "start RUN 1 at 0: A, P",
+        "start RUN 2 at 100: B, P",
+        "test 65 of 2 at 100: v 3",
+    ]
+
+
+@pytest.mark.parametrize("order_first", [True, False])
+def test_p13_a_batch_that_begins_at_the_time_of_a_change_is_the_new_orders(order_first: bool) -> None:
+    """In one message with it, or in another, whichever is first; no batch of a second is left."""
+    batches = {"key": "tank", "name": "{tank}"}
+    right = ["start RUN at 0: A, P", "start BATCH at 0: T1", "end BATCH at 100", "end RUN at 100"]
+    right += ["start RUN at 100: B, P", "start BATCH at 100: T2"]
+    run = {**RUN, "settle": "500ms"}
+    inputs = {"order": ORDER, "tank": {**TANK, "topic": "order", "field": "tank"}}
+    together = [said(0, "order", v="A", tank="T1"), said(100, "order", v="B", tank="T2")]
+    made = plan(inputs=inputs, run=run, states=None, scrap_yield=None, batches=batches)
+    assert [without_number(text) for text in fed(made, *together, tick(500)).texts] == right
+    apart = [said(0, "order", v="A"), said(0, "tank", v="T1")]
+    apart += [said(100, "order", v="B"), said(100, "tank", v="T2")][:: 1 if order_first else -1]
+    made = plan(inputs={"order": ORDER, "tank": TANK}, run=run, states=None, scrap_yield=None, batches=batches)
+    assert [without_number(text) for text in fed(made, *apart, tick(500)).texts] == right
+
+
+def without_number(text: str) -> str:
+    """The words without the third, which is the interval's number."""
+    words = text.split()
+    return " ".join((*words[:2], *words[3:]))
+
+
+def test_p13_a_state_goes_on_when_the_order_changes() -> None:
+    """One that begins at that time begins then."""
+    states = {"input": "state", "codes": {1: {"category": "Uptime"}, 2: {"category": "Unplanned Downtime"}}}
+    texts = told_of_a_change([said(100, "order", v="B")], states=states)
+    assert [text for text in texts if "STATE" in text] == ["start STATE 2 at 2: Uptime"]
+    texts = told_of_a_change([said(100, "order", v="B"), said(100, "state", v=2)], states=states)
+    assert [text for text in texts if "STATE" in text][1:] == [
+        "end STATE 2 at 100",
+        "start STATE 4 at 100: Unplanned Downtime",
+    ]
 
 
 def test_p13_the_part_that_fills_a_batch_is_in_it() -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.feeder import feed
-from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.feeder import Event, feed
+from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Feed, forgotten
 from gateway.mapping.trail_log import addition, beginning, restored
-from gateway.model import Notice, Output, Record, Sample
+from gateway.model import Notice, Output, Record
 from tests.mapping.laws import examples
 from tests.mapping.recording import order, plan, tag, tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
@@ -21,7 +22,8 @@ from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective,
 class Store:
     """A line whose state and trail are stored after each commit; it can be stopped at any time."""
 
-    def __init__(self) -> None:
+    def __init__(self, line: LinePlan = PLANT) -> None:
+        self.plan = line
         self.line = Feed(LineState())
         self.records: list[Record] = []
         self.notices: list[Notice] = []
@@ -30,8 +32,8 @@ class Store:
         self._stored: Feed | None = None
         self._rows: list[Record | Notice] = []
 
-    def take(self, event: Sample | Tick) -> None:
-        self.line, result = feed(PLANT, self.line, event)
+    def take(self, event: Event) -> None:
+        self.line, result = feed(self.plan, self.line, event)
         self.records += result.records
         self.notices += result.notices
 
@@ -46,13 +48,14 @@ class Store:
 
     def restart(self) -> None:
         """After a commit: all that is known is what is stored."""
-        self.line = restored(PLANT, load(PLANT, self.state), self.begun, [json.loads(text) for text in self.added])
+        rows = [json.loads(text) for text in self.added]
+        self.line = restored(self.plan, load(self.plan, self.state), self.begun, rows)
         self._stored = self.line
 
 
-def run(events: Sequence[Sample | Tick], cuts: Sequence[int], restarts: Sequence[bool]) -> Store:
+def run(events: Sequence[Event], cuts: Sequence[int], restarts: Sequence[bool], line: LinePlan = PLANT) -> Store:
     """The events in commits of so many each; after each the line may be restarted."""
-    store, left = Store(), [*events]
+    store, left = Store(line), [*events]
     for number, (size, restart) in enumerate(zip(cuts, restarts, strict=False)):
         for event in left[:size]:
             store.take(event)

@@ -3,7 +3,12 @@ room."""
 
 from pathlib import Path
 
+from gateway.outbox.entries import Pause
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.operator_actions import pause, paused_by
 from gateway.outbox.recovery import essential, joined, open_store
+from gateway.outbox.reindex import reindex
+from gateway.outbox.store import Outbox
 from tests.outbox.test_sqlite_store import MIB, children, small_disk
 
 STARVED = """
@@ -78,6 +83,19 @@ def test_p7_damage_on_a_full_disk_is_no_reason_not_to_start(tmp_path: Path) -> N
     # One of 12,000 entries is lost with its damaged row.
     assert taken == "taken up False 12002 11999 []"
     assert (attempt, once) == ("attempt in_doubt [True]", "once 12002")
+
+
+def test_a_pause_outlasts_a_repair() -> None:
+    """Delivery stays paused by whom it was; a pause that makes no sense is none, and stops nothing."""
+    rows = MemoryStore()
+    said = pause(Outbox(rows), Pause(1.0, "anna", "the lines are renamed"))
+    assert reindex(rows, damaged=True) == []
+    assert paused_by(Outbox(rows)) == said
+    present = {"record/L/0": "new"}
+    assert dict(joined(lambda: iter([("pause", "{}")]), lambda: iter(present.items()))) == present
+    rows.apply({"pause": '{"since": "yesterday"}'})
+    assert reindex(rows) == ["pause"]
+    assert Outbox(rows).summary(0).pause is None
 
 
 def test_both_become_one() -> None:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from gateway.errors import SourceError
-from gateway.model import Notice, Sample
-from gateway.sources.base import SourceHealth
+from gateway.model import Notice, Recovered, Sample
+from gateway.sources.base import SourceHealth, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.decode import MEANING, Decoded, plain
+from gateway.sources.opcua.history import History
 from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
 from gateway.sources.opcua.wire import Message, Reading
@@ -33,6 +35,8 @@ class Reports:
         self._auditor = auditor
         self._health = health
         self._refused: dict[str, str] = {}
+        self._recovered: dict[str, float] = {}
+        """The newest time of a value that was read from a tag's history."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
@@ -47,7 +51,8 @@ class Reports:
                 node = self._items.node(handle)
                 if node is not None:
                     self._auditor.heard(node, reading)
-                    samples.append(self._sample(node, reading, now, notices))
+                    if not self._is_known(node, reading):
+                        samples.append(self._sample(node, reading, now, notices))
             samples += self._events(message, self._items.subscriptions[published.subscription], now, notices)
         return samples, notices
 
@@ -60,6 +65,32 @@ class Reports:
                 with suppress(ValueError):
                     samples.append(self._made(node, told, now, self._value(node, told), initial=False))
         return samples
+
+    def recovered(self, since: float, history: History, now: float) -> Recovered:
+        """What of the time from `since` on the server had kept, as it would have come."""
+        samples = []
+        for node, values in history.values.items():
+            for value in values:
+                with suppress(ValueError):
+                    sample = self._made(node, value, now, self._value(node, value), initial=False)
+                    at = value.server_time if sample.source_time is None else sample.source_time
+                    samples.append(replace(sample, received=min(at or now, now)))
+            if values and node not in history.missing:
+                self._recovered[node] = values[-1].source_time or 0.0
+        moments = moments_of(samples, self.resolution(samples))
+        return Recovered(self._name, now, since, moments, frozenset(history.missing))
+
+    def _is_known(self, node: str, reading: Reading) -> bool:
+        """Whether a value is one that was read from the history. The first of all says how it is now."""
+        last = self._recovered.get(node)
+        if last is None or isinstance(reading, str) or reading.source_time is None or node in self._items.unheard:
+            return False
+        return reading.source_time <= last
+
+    def resolution(self, samples: Sequence[Sample]) -> float:
+        """How far the times of values can differ although they are of one moment: the tags are looked at one after the
+        other. Where some are looked at more often, these say how exact a time is."""
+        return min((self._items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2
 
     def complain(self, now: float) -> None:
         """Note in `health.failed` which tags have been withheld for too long."""

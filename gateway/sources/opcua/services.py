@@ -26,7 +26,8 @@ MOST_PER_REQUEST = 100
 MOST_EVER = 1_000
 """Nodes in one request, whatever the server says: its answer is read in one go."""
 
-_LIMITS = (11705, 11714, 11712, 11710)  # most nodes per read, items per call, paths per translation, nodes per browse
+_LIMITS = (11705, 11714, 11712, 11710, 12165)
+"""Most nodes per read, items per call, paths per translation, nodes per browse and per reading of history."""
 _NAMESPACE_ARRAY = 2255
 _SERVICE_LEVEL = 2267
 WELL = 200
@@ -56,9 +57,10 @@ class Limits:
     items: int = MOST_PER_REQUEST
     translate: int = MOST_PER_REQUEST
     browse: int = MOST_PER_REQUEST
+    history: int = MOST_PER_REQUEST
 
 
-Limited = Literal["read", "items", "translate", "browse"]
+Limited = Literal["read", "items", "translate", "browse", "history"]
 
 
 async def in_chunks(

@@ -8,7 +8,7 @@ and a gap.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -18,10 +18,12 @@ from asyncua.common.utils import Buffer
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
-from gateway.model import Notice, NoticeKind, Sample
+from gateway.model import Notice, NoticeKind, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.channel import LinkLost, translated
+from gateway.sources.opcua.decode import Decoded
+from gateway.sources.opcua.history import read_history
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
@@ -86,6 +88,24 @@ class Session:
     def known(self) -> Arrival:
         """What was told of each tag last: it is so still, unless the server has kept something newer."""
         return Arrival(self._name, moments_of(self._reports.known(self._clock.now())))
+
+    @property
+    def told(self) -> dict[str, float]:
+        """When what was told of each tag last was so, where that is known, in seconds since 1970."""
+        told = {node: self.auditor.told(node) for node in self.items.nodes}
+        return {
+            node: last.source_time
+            for node, last in told.items()
+            if isinstance(last, Decoded) and last.source_time is not None
+        }
+
+    async def recover(self, since: float, told: Mapping[str, float]) -> tuple[Recovered, Mapping[str, str]]:
+        """What the server has kept of the time from `since` on, in which nobody listened, and why tags are missing in
+        it. `told`: as that of the session before. To be asked before anything is delivered."""
+        history = await read_history(self._link, self.items, since, told, self._clock)
+        for subscription in self.items.subscriptions.values():
+            subscription.pulse.resumed(self._clock.monotonic())
+        return self._reports.recovered(since, history, self._clock.now()), history.missing
 
     async def catch_up(self, take: Take) -> None:
         """Take what the server has sent to a connection that was lost, and go on from there."""
@@ -231,10 +251,5 @@ class Session:
             live = [sample.source_time for sample in samples if not sample.initial and sample.source_time is not None]
             if live:
                 self._health.newest_at = max(live)
-        moments = moments_of(samples, self._resolution(samples))
+        moments = moments_of(samples, self._reports.resolution(samples))
         return Arrival(self._name, moments, tuple(notices), done=partial(self.publisher.acknowledge, published.numbers))
-
-    def _resolution(self, samples: list[Sample]) -> float:
-        """How far the times of values can differ although they are of one moment: the tags are looked at one after the
-        other. Where some are looked at more often, these say how exact a time is."""
-        return min((self.items.sampling.get(sample.address, 0.0) for sample in samples), default=0.0) / 2

@@ -8,6 +8,7 @@ a gap.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from typing import NoReturn
 
@@ -16,8 +17,8 @@ import structlog
 from gateway.clock import Clock
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
-from gateway.model import Sample
-from gateway.sources.base import TURN, Source, SourceHealth, Take
+from gateway.model import Notice, Sample
+from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
 from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_of, translated
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
@@ -57,6 +58,10 @@ class OpcuaSource(Source):
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue(RESPONSES)
         self._session: Session | None = None
         """What is watched, while the server may have it."""
+        self._before: Session | None = None
+        """What was watched last."""
+        self._told: dict[str, float] = {}
+        """When what was told of each tag in sessions before was so."""
 
     @property
     def link(self) -> Link | None:
@@ -102,12 +107,40 @@ class OpcuaSource(Source):
                 items = await self._watch(self._connection, publisher)
             finally:
                 self._set_ups.add(begun, self._clock.monotonic() - begun)
+        session = Session(self.name, self._connection, items, publisher, self._clock, self.health, self._waiting)
+        kept = await self._recovered(session)
         self._connected()
-        await self._report_gap(take)
+        if kept is not None:
+            await take(kept)
+        else:
+            await self._report_gap(take)
         self.health.set_connected(self._clock.now())
         log.info("source_connected", source=self.name, tags=len(items.nodes), failed=len(self.health.failed))
-        self._session = Session(self.name, self._connection, items, publisher, self._clock, self.health, self._waiting)
-        return self._session
+        self._session = self._before = session
+        return session
+
+    async def _recovered(self, session: Session) -> Arrival | None:
+        """What the server has kept of the time in which nobody listened, and of which tags it has not; None where it is
+        not to be asked, or there was no such time."""
+        if self._before is not None:
+            self._told |= self._before.told
+        since = self._lost_at
+        if since is None or self._config.history == "off":
+            return None
+        with self._waiting(), translated("the server's history could not be read"):
+            recovered, missing = await session.recover(since, self._told)
+        every = len(session.items.nodes)
+        log.info("opcua_recovered", source=self.name, moments=len(recovered.moments), tags=every - len(missing))
+        reasons: dict[str, list[str]] = defaultdict(list)
+        for node, reason in missing.items():
+            reasons[reason].append(node)
+        notices = []
+        for reason, nodes in reasons.items():
+            address = nodes[0] if len(nodes) == 1 else ""
+            of = f" of {len(nodes)} tags, such as {nodes[0]}" if 1 < len(nodes) < every else ""
+            text = f"{not_connected(since, recovered.received)}{of}: {reason}"
+            notices.append(Notice("gap", recovered.received, self.name, address, text))
+        return Arrival(self.name, notices=tuple(notices), recovered=recovered)
 
     async def _resume(self, session: Session, take: Take) -> Session:
         """Go on with what is watched over another connection, where the server still has it."""

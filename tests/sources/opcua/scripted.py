@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -90,6 +90,20 @@ class Server:
         self.longest_queue = 10_000
         self.refused_filters: dict[str, int] = {}
         """By what nodes refuse any filter."""
+        self.historized: set[str] = set()
+        """Nodes whose values are kept."""
+        self.history: dict[str, list[ua.DataValue]] = {}
+        self.started = EPOCH - 1_000_000
+        self.most_history = 1_000
+        """Values of a node in one response."""
+        self.tells_more = True
+        """Whether it says that there are more."""
+        self.refused_history = 0
+        self.history_takes = 0.0
+        """Seconds."""
+        self.clock_off = 0.0
+        self.released = 0
+        """Continuation points that were given back."""
         self.notifiers: set[str] = set()
         """Nodes that have events."""
         self.refused_events = 0
@@ -135,6 +149,8 @@ class Server:
         stamp = self._stamp(old)
         code = ua.StatusCode(ua.UInt32(status))
         self.values[name] = data = ua.DataValue(variant, code, stamp, self._stamp(0.0))
+        if name in self.historized:
+            self.history.setdefault(name, []).append(data)
         if name in self.deaf:
             return
         for subscription in self.subscriptions.values():
@@ -278,7 +294,38 @@ class Server:
         node = _name(asked.NodeId)
         if asked.AttributeId == AttributeIds.EventNotifier and node in self.notifiers:
             return ua.DataValue(ua.Variant(1, ua.VariantType.Byte))
+        if asked.AttributeId == AttributeIds.Historizing:
+            return ua.DataValue(ua.Variant(node in self.historized, ua.VariantType.Boolean))
+        if asked.AttributeId == AttributeIds.UserAccessLevel:
+            return ua.DataValue(ua.Variant(5 if node in self.historized else 1, ua.VariantType.Byte))
+        if node == "2257":
+            started: Any = datetime.fromtimestamp(self.started, UTC)
+            return ua.DataValue(ua.Variant(started, ua.VariantType.DateTime))
         return self._value(node)
+
+    async def _historyread(self, request: ua.HistoryReadRequest) -> Buffer:
+        asked: Any = request.Parameters
+        self._limit(len(asked.NodesToRead))
+        await asyncio.sleep(self.history_takes)
+        if self.refused_history:
+            raise _refused(self.refused_history)
+        response = ua.HistoryReadResponse()
+        response.ResponseHeader.Timestamp = self.now() + timedelta(seconds=self.clock_off)
+        if asked.ReleaseContinuationPoints:
+            self.released += len(asked.NodesToRead)
+            response.Results = [ua.HistoryReadResult() for _ in asked.NodesToRead]
+            return _sent(response)
+        details = asked.HistoryReadDetails
+        for each in asked.NodesToRead:
+            kept: list[Any] = self.history.get(_name(each.NodeId), [])
+            fitting = [one for one in kept if details.StartTime <= one.SourceTimestamp <= details.EndTime]
+            at = int(each.ContinuationPoint or b"0")
+            told = fitting[at : at + min(self.most_history, details.NumValuesPerNode)]
+            more = at + len(told) < len(fitting) and self.tells_more
+            point = ua.ByteString(b"%d" % (at + len(told))) if more else None
+            data: Any = ua.HistoryData(told)
+            response.Results.append(ua.HistoryReadResult(ua.StatusCode(), point, data))
+        return _sent(response)
 
     async def _browse(self, request: ua.BrowseRequest) -> Buffer:
         """Of types the one that each is of: the standard's types of conditions are all of one line here."""
@@ -437,7 +484,10 @@ class _Connection:
         if self._link != self._server.link:
             raise ConnectionError("cut")
         async with asyncio.timeout(10 if limit is None else None):
-            return await self._server.answer(request, self._session)
+            answer = await self._server.answer(request, self._session)
+        if self._link != self._server.link:
+            raise ConnectionError("cut")
+        return answer
 
     async def is_ill(self) -> bool:
         return False

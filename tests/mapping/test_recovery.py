@@ -1,0 +1,197 @@
+"""P13: what a source has kept of the time in which it was not heard leaves what there would be without the outage."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import compile_line
+from gateway.mapping.feeder import Event, time_of
+from gateway.mapping.trail import MOST_AT_ALL
+from gateway.model import Moment, Recovered, Sample
+from tests.mapping.laws import examples
+from tests.mapping.recording import T0, Played, back, fed, lost, message, tag, tick
+from tests.mapping.test_outages import what_is_at_oden
+from tests.mapping.test_trail_log import run
+
+GIVEN: Mapping[str, Any] = {
+    "factory": "Factory A",
+    "line": "Line 01",
+    "inputs": {
+        "order": {"source": "mes", "topic": "order", "field": "v"},
+        "scrap": {"source": "mes", "topic": "scrap"},
+        "state": {"source": "plc", "node": "state"},
+        "good": {"source": "plc", "node": "good", "counter": {}},
+        "pulse": {"source": "plc", "node": "pulse", "edge": "any"},
+    },
+    "run": {"key": "order", "product": "P", "name": "{order}", "settle": "2s"},
+    "states": {
+        "input": "state",
+        "codes": {1: {"category": "Uptime"}, 3: {"category": "Down"}},
+        "hold": "30s",
+        "offline": {"after": "60s", "category": "No Data"},
+    },
+    "scrap_yield": {
+        "entries": [
+            {"count": "good", "raw_data": {"yield": "{n}"}},
+            {"count": "pulse", "raw_data": {"rework": "{n}"}},
+            {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
+        ]
+    },
+}
+KEEPING = compile_line(Line.model_validate(GIVEN), (), keepers=frozenset({"plc"}))
+FORGETTING = compile_line(Line.model_validate(GIVEN), ())
+
+
+def machine(until: float) -> list[Sample]:
+    """A count every ten seconds, a state that changes, now and then too shortly, a bit that toggles with every third
+    part."""
+    said = [tag(0.2, "state", 1), tag(0.3, "pulse", False)]
+    said += [tag(at, "good", at // 10) for at in range(10, int(until), 10)]
+    said += [tag(at + 3.3, "pulse", at // 30 % 2 == 1) for at in range(30, int(until) - 4, 30)]
+    for number, at in enumerate(range(700, int(until) - 120, 250)):
+        said += [tag(at + 20.5, "state", 3), tag(at + (30.5 if number % 2 else 90.5), "state", 1)]
+    return sorted(said, key=lambda sample: sample.received)
+
+
+def office(until: float) -> list[Sample]:
+    """Orders and scrap."""
+    said = [message(0.0, "order", {"v": "A0"})]
+    for number, at in enumerate(range(750, int(until), 370), 1):
+        said += [message(at + 0.7, "order", {"v": f"A{number}"}), message(at + 104.6, "scrap", {"qty": number})]
+    return said
+
+
+def unknown(at: float) -> list[Sample]:
+    """Nothing is known of the machine any more."""
+    return [Sample("plc", node, None, T0 + at, quality="bad") for node in ("state", "good", "pulse")]
+
+
+def kept(said: Iterable[Sample], since: float, at: float, missing: Iterable[str] = ()) -> Recovered:
+    return Recovered("plc", T0 + at, T0 + since, tuple(Moment((one,)) for one in said), frozenset(missing))
+
+
+def newest(said: Iterable[Sample], at: float) -> list[Sample]:
+    """The first values of a new session: as they are `at` a time."""
+    values = {sample.address: sample for sample in said if sample.received <= T0 + at}
+    return [replace(sample, received=T0 + at, initial=True) for sample in values.values()]
+
+
+def outage(until: float, begun: float, ended: float, missing: Iterable[str] = ()) -> list[Event]:
+    """The machine is not heard, and then what it has kept, but for `missing`."""
+    said, gone = machine(until), {*missing}
+    away = [one for one in said if T0 + begun < one.received <= T0 + ended]
+    events: list[Event] = [*(one for one in said if one not in away), *office(until)]
+    events += [lost(begun + 20, "plc", since=begun), *unknown(begun + 20), back(ended, "plc")]
+    events.append(kept((one for one in away if one.address not in gone), begun, ended, gone))
+    events += newest(said, ended + 0.2)
+    return sorted(events, key=lambda event: (time_of(event), isinstance(event, Sample), isinstance(event, Recovered)))
+
+
+def undisturbed(until: float) -> Played:
+    said = sorted([*machine(until), *office(until)], key=lambda sample: sample.received)
+    return fed(FORGETTING, *said, tick(until + 200))
+
+
+def at_rest(played: Played) -> tuple[list[tuple[object, ...]], dict[tuple[object, str], float]]:
+    """Without the second that is left of what was told of an outage and never was."""
+    intervals, sums = what_is_at_oden(played)
+    return [one for one in intervals if one[3] is None or int(str(one[3])) - T0 - float(str(one[1])) > 1], sums
+
+
+@pytest.mark.parametrize("ticks", [False, True])
+@pytest.mark.parametrize("seconds", [600, 3 * 3600])
+def test_p13_an_outage_of_which_all_was_kept_is_none(seconds: int, ticks: bool) -> None:
+    """Orders and scrap come all the time; counts, states and edges of the machine come afterwards. At rest the runs,
+    their parts, and the states are what they would have been."""
+    until = 1000 + seconds + 700
+    disturbed = fed(KEEPING, *outage(until, 1003, 1003 + seconds), tick(until + 200), ticks=ticks)
+    assert at_rest(disturbed) == at_rest(undisturbed(until))
+    assert [notice.text for notice in disturbed.notices if notice.kind == "gap"] == []
+
+
+def test_without_history_the_same_outage_is_seen() -> None:
+    """The test above can fail."""
+    until = 2300
+    events = [event for event in outage(until, 1003, 1603) if not isinstance(event, Recovered)]
+    assert at_rest(fed(FORGETTING, *events, tick(until + 200))) != at_rest(undisturbed(until))
+
+
+@examples(8)
+@given(
+    st.lists(st.tuples(st.integers(300, 4000), st.integers(30, 900)), min_size=1, max_size=3, unique_by=lambda o: o[0]),
+    st.booleans(),
+)
+def test_p13_several_outages_of_any_length(outages: list[tuple[int, int]], ticks: bool) -> None:
+    until, before = 5200, 0
+    events: list[Event] = [*office(until)]
+    said = machine(until)
+    for begun, seconds in sorted(outages):
+        if begun <= before + 30:
+            continue
+        ended = begun + seconds
+        away = [one for one in said if T0 + begun + 0.9 < one.received <= T0 + ended + 0.9]
+        said = [one for one in said if one not in away]
+        told = min(begun + 20.9, ended)
+        events += [lost(told, "plc", since=begun + 0.9), *unknown(told), back(ended + 0.9, "plc")]
+        events += [kept(away, begun + 0.9, ended + 0.9), *newest([*machine(until)], ended + 1)]
+        before = ended + 1
+    events = sorted(
+        [*events, *said], key=lambda event: (time_of(event), isinstance(event, Sample), isinstance(event, Recovered))
+    )
+    assert at_rest(fed(KEEPING, *events, tick(until + 200), ticks=ticks)) == at_rest(undisturbed(until))
+
+
+def test_what_is_missing_leaves_the_source_lost() -> None:
+    """Where the state was not kept nobody knows it; what was counted is put where it belongs."""
+    until = 2300
+    disturbed = fed(KEEPING, *outage(until, 1003, 1603, missing=["state"]), tick(until + 200))
+    intervals, sums = what_is_at_oden(disturbed)
+    wanted, wanted_sums = what_is_at_oden(undisturbed(until))
+    assert [one for one in intervals if one[0] == "RUN"] == [one for one in wanted if one[0] == "RUN"]
+    assert sums == wanted_sums
+    assert any(one[0] == "STATE" and one[1] == 1003 for one in intervals), "No Data"
+
+
+def test_p12_more_than_is_remembered_is_left_out_and_listed() -> None:
+    """A plan that is new since knows nothing of what was heard before; a gap says how much that is."""
+    until = 2300
+    events = outage(until, 1003, 1603)
+    place = next(index for index, event in enumerate(events) if time_of(event) > T0 + 1300)
+    first = fed(FORGETTING, *events[:place])
+    rest = fed(KEEPING, *events[place:], tick(until + 200), state=first.state)
+    assert [notice.text for notice in rest.notices if "older than what is remembered" in notice.text]
+    _, sums = what_is_at_oden(replace(rest, records=[*first.records, *rest.records]))
+    _, wanted = what_is_at_oden(undisturbed(until))
+    assert made(sums, "yield") == made(wanted, "yield"), "a count catches up"
+    assert made(sums, "rework") < made(wanted, "rework"), "and what toggled does not"
+
+
+def made(sums: Mapping[tuple[object, str], float], name: str) -> float:
+    return sum(amount for (_, of), amount in sums.items() if of == name)
+
+
+@pytest.mark.parametrize("size", [7, 40])
+def test_p13_recovered_over_commits_and_restarts(size: int) -> None:
+    """What was put in its places is stored with what follows from it: a restart after any commit changes nothing."""
+    until = 2000
+    events = [*outage(until, 1003, 1603), tick(until + 200)]
+    cuts = [size] * (len(events) // size)
+    store = run(events, cuts, [True] * len(cuts), KEEPING)
+    played = Played(store.line.state, store.records, store.notices)
+    assert at_rest(played) == at_rest(undisturbed(until))
+
+
+def test_a_bound_of_moments_keeps_the_newest() -> None:
+    said = [tag(0.1, "good", 0), message(0.2, "order", {"v": "A"})]
+    away = [tag(20 + number * 0.5, "good", number) for number in range(MOST_AT_ALL + 100)]
+    ended = 30 + len(away) * 0.5
+    events: list[Event] = [*said, lost(15, "plc", since=10), back(ended, "plc"), kept(away, 10, ended)]
+    played = fed(KEEPING, *events, *newest(away, ended + 1), tick(ended + 100))
+    _, sums = what_is_at_oden(played)
+    assert sum(sums.values()) == len(away) - 1
+    assert ["100 moments" in notice.text for notice in played.notices if notice.kind == "gap"].count(True) == 1
