@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search bodies contract peers page deb package image offline lock clean
+.PHONY: help demo test promises lint bench walk figures campaign manners laws search payloads bodies contract peers page deb package image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -53,6 +53,9 @@ laws: $(READY) ## try the laws of mapping on 25 times as many made plants
 
 search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories
 	@ODEN_SEARCH=1 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/receipts
+
+payloads: $(READY) ## try 100,000 made payloads and topics: each is mapped or rejected
+	@ODEN_PAYLOADS=100000 $(BIN)/pytest -q tests/sources/test_mqtt_forms.py -k "any_payload"
 
 bodies: $(READY) ## send the Oden stand-in 10,000 made bodies, over all its endpoints
 	@ODEN_BODIES=10000 $(BIN)/pytest -q tests/simulator/oden/test_properties.py -k "proper_answer"

@@ -13,6 +13,7 @@ from gateway.cli import (
     clock,
     demo,
     explain,
+    init,
     outbox,
     pki,
     record,
@@ -38,6 +39,7 @@ def command_line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for group in (
         run,
+        init,
         check,
         browse,
         tail,

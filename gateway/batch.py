@@ -1,9 +1,10 @@
 """What intake works on: a batch of arrivals while it is mapped; other plans to map by; and what it says of itself."""
 
 import asyncio
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -84,10 +85,11 @@ class Batch:
             for plan in plans:
                 if any(source == contact.source for source, _ in plan.subscriptions):
                     yield plan, contact
+        said: set[str] = set()
         if arrival.recovered is not None:
             yield from self._recovered(arrival.recovered, plans)
         for moment in arrival.moments:
-            for plan, event in self._parts(moment, routes, is_replay=arrival.replay is not None):
+            for plan, event in self._parts(moment, routes, said if arrival.replay is None else None):
                 if arrival.replay is None or not arrival.replay.reject.lines or plan.key in arrival.replay.reject.lines:
                     yield plan, event
 
@@ -133,13 +135,15 @@ class Batch:
             self.rejects[-1] = replace(last, lines=(*last.lines, line))
             return
         self._last_refused = sample
-        payload = payload_of(sample.value)
-        self.rejects.append(
-            Reject(sample.source, sample.address, payload, sample.received, text, (line,), sample.retained)
-        )
+        payload = payload_of(sample.value) if not sample.part else json.dumps(sample.value).encode()
+        said = sample.source, sample.address, payload, sample.received, text
+        self.rejects.append(Reject(*said, (line,), sample.retained, sample.part))
 
-    def _parts(self, moment: Moment, routes: Routes, *, is_replay: bool) -> Iterator[tuple[LinePlan, Sample | Moment]]:
-        """The lines that a moment is about, each with what is, but for messages that came before. All are counted."""
+    def _parts(
+        self, moment: Moment, routes: Routes, said: set[str] | None
+    ) -> Iterator[tuple[LinePlan, Sample | Moment]]:
+        """The lines that a moment is about, each with what is, but for messages that came before. All are counted.
+        `said` are the ids of the message that the moment is of; None: whether it came before makes no difference."""
         parts: dict[str, tuple[LinePlan, list[Sample]]] = {}
         for sample in moment.samples:
             address = (sample.source, sample.address)
@@ -147,7 +151,7 @@ class Batch:
             if not is_taken(routes.get(address, ()), sample):
                 self.unmatched[address] += 1
             for plan in routes.get(address, ()):
-                if not is_replay and self.repeats.is_repeat(plan, sample):
+                if said is not None and self.repeats.is_repeat(plan, sample, said):
                     self.repeated += 1
                 else:
                     parts.setdefault(plan.key, (plan, []))[1].append(sample)
@@ -164,8 +168,9 @@ class Replan:
     done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def in_slices(slices: Slices[T]) -> T:
-    """The result of what may take long, while everything else of the process turns."""
+async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
+    """The result of what may take long, while everything else of the process turns. `turn` is called at each pause: so
+    it shows that it does not hang."""
     until = time.perf_counter() + SLICE
     while True:
         try:
@@ -174,5 +179,6 @@ async def in_slices(slices: Slices[T]) -> T:
             result: T = done.value
             return result
         if time.perf_counter() >= until:
+            turn()
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE

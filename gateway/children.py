@@ -9,9 +9,11 @@ from gateway import control
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.schema_messages import Form
 from gateway.delivery.drain import Drain
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.inputs import form_of
 from gateway.sources.base import Source
 from gateway.status.loop import StatusLoop
 from gateway.status.web import StatusServer
@@ -60,7 +62,7 @@ def make_sources(
     """The sources of `config` by name, each with the addresses that the inputs of `plans` name. What must not outlive a
     start of the machine is kept in `runtime`, what must in `kept`; nowhere, where there is none.
     `clean`: brokers keep nothing for them."""
-    addresses: dict[str, dict[str, None]] = {name: {} for name in config.sources}
+    forms: dict[str, dict[str, Form]] = {name: {} for name in config.sources}
     devices: dict[str, dict[str, set[str]]] = {name: {} for name in config.sources}
     for plan in plans:
         for (source, address), inputs in plan.subscriptions.items():
@@ -70,7 +72,7 @@ def make_sources(
                     input_.metric for input_ in inputs if input_.metric is not None
                 )
             else:
-                addresses[source][address] = None
+                forms[source][address] = form_of(inputs)
     sources: dict[str, Source] = {}
     for name, section in config.sources.items():
         # Each library is imported only where it is used: asyncua alone costs 0.5 s and 20 MB.
@@ -90,5 +92,5 @@ def make_sources(
                 from gateway.sources.sparkplug import SparkplugHost
 
                 host = SparkplugHost(name, devices[name], clock, asks=section.rebirth == "auto")
-            sources[name] = Mqtt(name, section, list(addresses[name]), clock, host, kept, clean=clean)
+            sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
     return sources

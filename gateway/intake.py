@@ -173,6 +173,13 @@ class Intake:
         line = await self._horizon.line(plan, rows.state(plan))
         return after_restart(plan, line) if is_new else line
 
+    def heard_until(self, source: str) -> float | None:
+        """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
+        seconds since 1970; None where none ever has."""
+        states = [self._lines[plan.key].state for plan in self._plans if source in plan.keepers]
+        times = (state.lost[source].until if source in state.lost else state.now for state in states)
+        return min((at for at in times if at), default=None)
+
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since; nothing of one
         that is not mapped (any more): a reload changes the lines between two looks.
@@ -260,6 +267,10 @@ class Intake:
             if timer[2] is not None:
                 yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
+    def _turned(self) -> None:
+        """It does not hang, however long it may take."""
+        self.turned_at = self._clock.monotonic()
+
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
         batch = await self._map(self._gathered)
@@ -338,7 +349,7 @@ class Intake:
         before = self._line_in(batch, plan)
         if needs_preparation(plan, before, event):
             try:
-                before, result = await in_slices(prepared(plan, before, event))
+                before, result = await in_slices(prepared(plan, before, event), self._turned)
             except Exception as error:  # noqa: BLE001 - what has no place must not break the line again and again
                 before, result = replace(before, late=()), Step(before.state)
                 self._fail(plan, event, error, batch)

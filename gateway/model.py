@@ -29,7 +29,8 @@ class Sample:
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
     happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
-    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample: all
+    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample, or
+    several of which each is a `part`, counted from 1, whose value is not that of the payload as it came: all
     inputs that it feeds change together. A source that reads tags and has lost its connection says so once: by a
     sample of bad quality without a value for each tag.
     """
@@ -43,6 +44,7 @@ class Sample:
     retained: bool = False
     initial: bool = False
     distrust: str = ""
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class Reject:
     reason: str
     lines: tuple[str, ...] = ()
     retained: bool = False
+    part: int = 0
+    """Of a message that was split: the payload is JSON of this part, as it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,7 @@ class KeptReject:
     size: int
     lines: Annotated[tuple[str, ...], SPARED] = ()
     retained: Annotated[bool, SPARED] = False
+    part: Annotated[int, SPARED] = 0
     encoded: Annotated[bool, SPARED] = False
     wanted: Annotated[bool, SPARED] = False
 

@@ -22,6 +22,7 @@ from gateway.config.schema_process import OutboxConfig
 from gateway.errors import ConfigError, ConfigFault
 from gateway.health import Condition
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.inputs import form_of
 from gateway.sources.opcua.tags import Tag, tags_of
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ Configuration = tuple[Loaded, Sequence[LinePlan]]
 EVERY = 5.0
 """Seconds between two turns of the loop while nobody asks."""
 
-Wanted = Mapping[str, frozenset[Tag | tuple[str, str]]]
+Wanted = Mapping[str, frozenset[Tag | tuple[str, str, str]]]
 """By source, what is to be received: OPC UA tags with how they are watched; topics, and of each device the metrics."""
 
 _LIVE = frozenset({"backlog", "ends"})
@@ -141,13 +142,14 @@ class Reload:
             yield Condition("restart_needed", "", f"These settings have changed and count after a restart: {names}.")
 
 
-def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag | tuple[str, str]]]:
+def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag | tuple[str, str, str]]]:
     """What the inputs of `config`, which `plans` were compiled from, receive of each source."""
-    found: dict[str, set[Tag | tuple[str, str]]] = {}
+    found: dict[str, set[Tag | tuple[str, str, str]]] = {}
     for plan in plans:
         for (source, address), inputs in plan.subscriptions.items():
             metrics = {input_.metric or "" for input_ in inputs}
-            found.setdefault(source, set()).update((address, metric) for metric in metrics)
+            form = repr(form_of(inputs))
+            found.setdefault(source, set()).update((address, metric, form) for metric in metrics)
     for name, section in config.sources.items():
         if isinstance(section, OpcuaConfig):
             found[name] = set(tags_of(name, section, config.lines))

@@ -124,9 +124,10 @@ class BatchRepeats:
             return "new"
         return session.deliver(receipt.packet_id, receipt.digest, dup=receipt.dup, at=receipt.at)
 
-    def is_repeat(self, plan: LinePlan, sample: Sample) -> bool:
+    def is_repeat(self, plan: LinePlan, sample: Sample, said: set[str]) -> bool:
         """Whether a message with the id of this one has come before; from now on it has. What the broker had kept says
-        nothing new anyway."""
+        nothing new anyway. `said` are the ids of the parts of this message before: an id that stands around its events
+        is that of all."""
         identities = plan.ids.get((sample.source, sample.address), ())
         if sample.retained or sample.quality == "bad":
             return False
@@ -135,7 +136,12 @@ class BatchRepeats:
             values = [scalar(find(sample.value, path)) for path in paths]
             if None not in values:
                 id_ = digest(plan.key, sample.address, [text(value) for value in values])
-                known |= self.new_ids.is_known(sample.source, id_)
+                if sample.part and id_ in said:
+                    continue
+                if self.new_ids.is_known(sample.source, id_):
+                    known = True
+                else:
+                    said.add(id_)
         return known
 
     def _session(self, name: str) -> Session:

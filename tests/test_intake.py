@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
@@ -12,11 +13,13 @@ from typing import Any
 
 import pytest
 
+from gateway.batch import SLICE, in_slices
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
+from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.model import RECORD, Contact, Moment, Notice, Record, Sample
 from gateway.outbox.entries import Commit, StoredSession
@@ -726,3 +729,19 @@ async def test_p2_an_event_that_is_told_once_more_counts_once(tmp_path: Path) ->
                 while sum([await rig.scrap(place) for place in range(5)]) < (3, 5)[len(repeated) - 1]:
                     await asyncio.sleep(0.02)
     assert repeated == [2, 2]
+
+
+async def test_p9_what_takes_long_shows_that_it_turns() -> None:
+    """Else a line that takes hours again would look as if intake hung, and the process would be started again."""
+    turns: list[float] = []
+
+    def slices() -> Slices[str]:
+        for _ in range(3):
+            begun = time.perf_counter()
+            while time.perf_counter() - begun <= SLICE:
+                pass
+            yield
+        return "done"
+
+    assert await in_slices(slices(), lambda: turns.append(time.perf_counter())) == "done"
+    assert len(turns) == 3

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed
 from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed
@@ -18,7 +19,8 @@ from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from tests.mapping.laws import examples
-from tests.mapping.test_late_properties import PLANT, Made, arrivals, facts, made_plants
+from tests.mapping.recording import LINE, plan
+from tests.mapping.test_late_properties import PLANT, SECTIONS, Made, arrivals, facts, made_plants
 from tests.outbox.floor import begun, in_phase
 from tests.outbox.test_operator_actions import dead, problems
 
@@ -45,7 +47,8 @@ class Oden:
 class Plant:
     """A line, its outbox and Oden; what comes of arrivals is committed, and something of it is delivered."""
 
-    def __init__(self) -> None:
+    def __init__(self, plan: LinePlan = PLANT) -> None:
+        self.plan = plan
         self.rows = MemoryStore()
         self.outbox = Outbox(self.rows)
         self.oden = Oden()
@@ -53,7 +56,7 @@ class Plant:
         self._waiting: list[Record] = []
 
     def hear(self, event: Sample | Tick) -> None:
-        self.line, result = feed(PLANT, self.line, event)
+        self.line, result = feed(self.plan, self.line, event)
         self._waiting += result.records
 
     def commit(self) -> None:
@@ -172,14 +175,22 @@ STEPS = st.lists(
 """After so many arrivals a commit; then a step of what waits, and its fate; and whether the process is killed."""
 
 
-@given(made_plants(), STEPS)
+LINES = (
+    PLANT,
+    plan(**SECTIONS, scrap_yield={**LINE["scrap_yield"], "wait": "45s"}),
+    plan(**SECTIONS, late_withdraw="delete"),
+)
+"""Whatever is set of late messages, the same is at Oden."""
+
+
+@given(made_plants(), STEPS, st.sampled_from(LINES))
 @settings(examples(40), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 def test_p13_at_rest_oden_shows_what_it_would_have_shown_undisturbed(
-    messages: list[Made], steps: list[tuple[int, int, str, bool]]
+    messages: list[Made], steps: list[tuple[int, int, str, bool]], line: LinePlan
 ) -> None:
     """Late by up to 800 s, in any order, whatever becomes of each request, and with kills: the same intervals, details
     and sums; and nothing is ever taken from an interval before another has it."""
-    plant, events = Plant(), arrivals(messages, late=True)
+    plant, events = Plant(line), arrivals(messages, late=True)
     for size, which, fate, killed in steps:
         for event in events[:size]:
             plant.hear(event)

@@ -1,26 +1,32 @@
 """SIGHUP: another configuration while the gateway runs. What differs is changed, and a wrong one changes nothing."""
 
+import http.client
 import json
 import os
 import random
 import signal
+import ssl
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from gateway.cli.demo_parts import status_json
 from gateway.cli.startup import read_config
+from gateway.config.schema_process import PageTls
 from gateway.errors import ConfigFault
 from gateway.reload import Difference, Names, difference, renamed, wanted
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.persistence import replay
 from gateway.simulator.oden.store import Organization
 from tests.peers import PATIENCE, Mosquitto, free_port, wait_for, wait_until
+from tests.status.test_tls import write
 
 TOKEN = "t0k3n"
 HEAD = """
@@ -145,6 +151,41 @@ async def test_p10_a_wrong_file_changes_nothing_and_is_said(plant: Plant) -> Non
     assert plant.reload(gateway)["event"] == "configuration_reloaded"
     await wait_until(lambda: not plant.status()["problem_details"])
     assert gateway.poll() is None
+
+
+def certificate_of_the_page(plant: Plant) -> str | None:
+    """As whom the page answers over TLS, with a page; None where it does not."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with suppress(OSError, http.client.HTTPException):
+        connection = http.client.HTTPSConnection("127.0.0.1", plant.status_port, timeout=PATIENCE, context=context)
+        with closing(connection):
+            connection.request("GET", "/readyz")
+            shown = connection.sock.getpeercert(binary_form=True)
+            if connection.getresponse().status == 200:
+                return x509.load_der_x509_certificate(shown or b"").subject.rfc4514_string()
+    return None
+
+
+async def test_the_page_goes_over_to_tls_and_takes_renewed_files(plant: Plant) -> None:
+    """By a reload, and back; renewed files need none. The lines go on meanwhile."""
+    gateway = plant.up()
+    files = PageTls(certificate=plant.folder / "page.pem", key=plant.folder / "page.key")
+    write(files, "first")
+    text = (plant.folder / "gateway.yaml").read_text()
+    tls = text.replace("status: {listen", "status: {tls: {certificate: page.pem, key: page.key}, listen")
+    assert tls != text
+    (plant.folder / "gateway.yaml").write_text(tls)
+    assert plant.reload(gateway)["page"] is True
+    await wait_until(lambda: certificate_of_the_page(plant) == "CN=first")
+    assert status_json(plant.status_port) is None
+    await event(plant, "l01/order", number="A")
+    write(files, "second")
+    await wait_until(lambda: certificate_of_the_page(plant) == "CN=second")
+    (plant.folder / "gateway.yaml").write_text(text)
+    plant.reload(gateway)
+    await wait_until(plant.is_connected)
+    await wait_until(lambda: plant.runs() == [("A", False)])
 
 
 async def test_a_line_comes_and_a_line_goes_while_the_others_work(plant: Plant) -> None:

@@ -22,9 +22,10 @@ from gateway.errors import GatewayError
 if TYPE_CHECKING:
     from gateway.oden import control_handlers
     from gateway.oden.classification import Answer
-    from gateway.oden.endpoints import Call
+    from gateway.oden.endpoints import Call, Gives, Takes
     from gateway.oden.errors import OdenError
     from gateway.oden.models import Model
+    from gateway.oden.objects import Objects
 
 PATIENCE = 15.0
 """Seconds to wait for another command, or for a gateway that is just starting or stopping."""
@@ -219,6 +220,24 @@ def _print_failure(error: "OdenError", *, as_json: bool) -> None:
 
 
 # How the request gets to Oden
+
+
+def oden_of(loaded: Loaded, config: Path) -> "Objects":
+    """Every endpoint as a method, over the running gateway or, where none runs, from here. Raises as `_send`, and
+    OdenError."""
+    from gateway.oden import control_handlers, exchange  # noqa: PLC0415
+    from gateway.oden.objects import Objects  # noqa: PLC0415
+
+    async def call(endpoint: "Call[Takes, Gives]", request: "Takes", query: str | None = None) -> "Gives":
+        fields = exchange.fields(endpoint, request)
+        question = control_handlers.CallQuestion(endpoint.path, exchange.text(endpoint, fields), query)
+        answer = await _send(loaded, config, question)
+        failure = exchange.failure(endpoint, fields, answer)
+        if failure is not None:
+            raise failure
+        return exchange.result(endpoint, fields, answer)
+
+    return Objects(call)
 
 
 async def _send(loaded: Loaded, config: Path, call: "control_handlers.CallQuestion") -> "Answer":

@@ -13,17 +13,20 @@ from dataclasses import asdict, dataclass
 from itertools import chain, groupby
 from operator import attrgetter
 
+from gateway.cli import check_live
 from gateway.cli.phrases import listed, number, span
-from gateway.cli.startup import add_config_option, read_config
+from gateway.cli.startup import add_config_option, configure_logging, read_config
 from gateway.cli.summary import summary
 from gateway.config.loader import Loaded
 from gateway.config.model_files import yaml_text
 from gateway.config.schema import Line, MqttConfig
 from gateway.config.schema_intervals import Calendar, weekdays
 from gateway.config.schema_io import Entry
+from gateway.config.schema_process import Log
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Key, Tree
 from gateway.errors import ConfigError, Diagnostic
+from gateway.live.findings import Finding, Level
 from gateway.model import CREATED_ONCE
 
 HOUR = 3600.0
@@ -45,9 +48,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "check",
         help="check the configuration and say what the gateway will do",
         description="Check the configuration and say in plain words what the gateway will do with it.\n"
-        "Connects to nothing. Exit code 0: right; 2: wrong, each problem as file:line:column on standard error. What "
-        "may be\nwrong is a warning, at its place as well.",
-        epilog="example:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml",
+        "Connects to nothing, unless --live is given. Exit code 0: right; 2: wrong, each problem as file:line:column "
+        "on\nstandard error. What may be wrong is a warning, at its place as well.",
+        epilog="examples:\n  oden-gateway check -c /etc/oden-gateway/gateway.yaml\n"
+        "  oden-gateway check -c gateway.yaml --live",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_config_option(parser)
@@ -61,19 +65,24 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="print the configuration as if all of it stood in one file, with templates, tables and the environment "
         "worked in",
     )
+    check_live.add_options(parser)
     parser.set_defaults(call=check)
 
 
 def check(arguments: argparse.Namespace) -> int:
     """Print what is wrong (exit code 2) or what the gateway will do (0)."""
     try:
-        loaded, _ = read_config(arguments.config, os.environ)
+        loaded, plans = read_config(arguments.config, os.environ)
     except ConfigError as error:
         return _refuse(error.diagnostics, error.warnings, as_json=arguments.json)
     if arguments.strict and loaded.warnings:
         return _refuse((), loaded.warnings, as_json=arguments.json)
     if not arguments.json:
         _print_warnings(loaded.warnings)
+    if arguments.live:
+        configure_logging(Log(level="error"))
+        budget = list(_budget(loaded))
+        return check_live.check_live(loaded, plans, arguments.config, arguments.seconds, budget, as_json=arguments.json)
     if arguments.expanded:
         expanded = loaded.expanded()
         print(json.dumps(expanded) if arguments.json else yaml_text(expanded).rstrip("\n"))
@@ -240,6 +249,17 @@ def request_budget(requests: Sequence[HourlyRequests], rate: float) -> Iterator[
         )
     elif total.sent > allowed:
         yield f"What does not fit waits and is merged: {number(total.least)} an hour suffice then."
+
+
+def _budget(loaded: Loaded) -> Iterator[Finding]:
+    """That more requests are expected than Oden may be sent."""
+    config = loaded.config
+    requests = [hourly_requests(line, config.outbox.merge_span) for line in config.lines]
+    total, allowed = sum(requests, HourlyRequests(0.0, 0.0)), config.oden.rate * HOUR
+    cure = "report output less often (`every`), use `hold` and `short_stops`, or give some lines a token of their own"
+    if total.sent > allowed:
+        level: Level = "wrong" if total.least > allowed else "note"
+        yield Finding("budget", level, "Oden", " ".join(request_budget(requests, config.oden.rate)), cure)
 
 
 def hourly_requests(line: Line, merge_span: float) -> HourlyRequests:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from gateway.cli.phrases import listed, literal, one_line, pairs, span
 from gateway.config.addresses import parse_device
 from gateway.config.schema import Line
-from gateway.config.schema_io import Counter, Entry, Input, OwnTime, ScrapYield
+from gateway.config.schema_io import Counter, Entry, Input, ScrapYield
+from gateway.config.schema_messages import OwnTime, Parts
 from gateway.mapping.compile_inputs import accepted_messages
 
 EDGES = {
@@ -102,6 +103,17 @@ def event(line: Line, name: str) -> str:
     return f"change of {name} to something other than 0, false and empty"
 
 
+def _split(given: Input) -> str:
+    """What of a message is an event, where it can hold several."""
+    if given.split is None:
+        return ""
+    if not isinstance(given.split, Parts):
+        return ", which is a line of what comes" if given.split == "lines" else ", which is an element of what comes"
+    if given.split.columns:
+        return f", which is a line with {listed(given.split.columns)} of what comes"
+    return f", which is an element of {given.split.field} in what comes"
+
+
 def _origin(given: Input) -> str:
     if given.expr is not None:
         return f"what follows from {one_line(given.expr)}"
@@ -121,6 +133,9 @@ def _origin(given: Input) -> str:
     value = f"the field {given.field} of each message" if given.field else "each message"
     zone = f" in the time of {given.time.zone}" if isinstance(given.time, OwnTime) else ""
     time = f", which happened when its field {given.time_field} says{zone}" if given.time_field else ""
+    if given.binary is not None:
+        value = f"the {given.binary.type} at byte {given.binary.at} of {value}"
+    value += _split(given)
     message = " ".join(filter(None, (value, f"on {given.topic} of {given.source}", accepted_messages(given))))
     fields = " and ".join(str(path) for path in given.id)
     once = f"; one whose {fields} came before is left out" if fields else ""

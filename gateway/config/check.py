@@ -5,10 +5,13 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import ssl
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
-from gateway.config.addresses import SPARKPLUG, parse_device, parse_event_field, parse_event_type, parse_place, path_of
+from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
+from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -17,7 +20,6 @@ from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
-MAX_TOPIC_SIZE = 65535
 """Bytes in UTF-8 (MQTT 5, 1.5.4)."""
 
 DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
@@ -26,6 +28,9 @@ DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
     "stale": ("edge",),
 }
 """What else a derived input can say."""
+
+MESSAGE_KEYS = ("topic", "split", "binary", "id")
+"""The keys of an input that mean something of messages on MQTT topics alone."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _SECURE = ("mqtts", "wss")
@@ -37,9 +42,53 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
     `unread` are names of sources of which nothing is known.
     """
     faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
+    turned = _of_another_type(config)
+    for name, text in turned.items():
+        faults.append(ConfigFault(("sources", name, "type"), text))
+    known = {name: source for name, source in config.sources.items() if name not in turned}
+    inputs = (given for line in config.lines for given in line.inputs.values())
+    unsure = {*turned, *(given.source for given in inputs if given.source is not None and given.source in unread)}
     for index, line in enumerate(config.lines):
-        faults += _line(line, ("lines", index), config.sources, unread)
-    return [*faults, *_tags(config.lines)]
+        faults += _line(line, ("lines", index), known, unsure)
+    return [*_told_once(faults), *_tags(config.lines), *forms_faults(config.lines)]
+
+
+_EACH = 5
+"""Inputs that name an unknown source; where there are more, the first is told for all of them."""
+
+
+def _told_once(faults: Sequence[ConfigFault]) -> Iterator[ConfigFault]:
+    """`faults`, where what is wrong with very many inputs alike is one."""
+    times = Counter(fault.text for fault in faults if fault.text.startswith(_UNKNOWN))
+    told: set[str] = set()
+    for fault in faults:
+        if times[fault.text] <= _EACH:
+            yield fault
+        elif fault.text not in told:
+            told.add(fault.text)
+            yield replace(fault, text=f"{fault.text}; so it is in {times[fault.text] - 1} more inputs")
+
+
+def _of_another_type(config: Config) -> dict[str, str]:
+    """Sources of which all inputs, if there are several, are those of the other type of source."""
+    inputs: dict[str, list[Input]] = {}
+    for line in config.lines:
+        for given in line.inputs.values():
+            if given.source is not None:
+                inputs.setdefault(given.source, []).append(given)
+    found: dict[str, str] = {}
+    for name, source in config.sources.items():
+        used = inputs.get(name, [])
+        is_opcua = isinstance(source, OpcuaConfig)
+        has, lacks = ("topic", "node") if is_opcua else ("node", "topic")
+        if len(used) > 1 and all(getattr(given, has) and not getattr(given, lacks) for given in used):
+            text = f"all {len(used)} inputs of this source have '{has}', as those of {_KINDS[not is_opcua]} have"
+            found[name] = f"{text}, and this is {_KINDS[is_opcua]}: write the other type here, or another source there"
+    return found
+
+
+_KINDS = {True: "OPC UA", False: "MQTT"}
+_UNKNOWN = "unknown source "
 
 
 def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
@@ -76,6 +125,8 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
         elif "@" in urlsplit(url).netloc:
             text = "no user or password can stand in an address, which is shown and logged; remove it"
             yield ConfigFault(loc, text)
+        elif (parts := urlsplit(url).hostname or "").replace(".", "").isdigit() and not _is_address(parts):
+            yield ConfigFault(loc, f"{quoted(parts)} is no IP address: it has four numbers from 0 to 255")
     if _host_and_port(f"tcp://{config.status.listen}") is None:
         text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
         yield ConfigFault(("status", "listen"), text)
@@ -115,6 +166,11 @@ def page_context(files: PageTls) -> ssl.SSLContext:
 def _no_password() -> str:
     """Asked for where the key is encrypted: nobody is there to type it."""
     raise ValueError("the key is encrypted: write one without a password, readable for the gateway's user alone")
+
+
+def _is_address(text: str) -> bool:
+    numbers = text.split(".")
+    return len(numbers) == 4 and all(number.isdigit() and int(number) < 256 for number in numbers)
 
 
 def _host_and_port(url: str) -> tuple[str, int | None] | None:
@@ -226,7 +282,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             case MqttConfig():
                 yield from _mqtt_input(given, loc)
             case None:
-                text = f"unknown source {quoted(given.source)}{suggestion(given.source, sources)}"
+                text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
                 yield ConfigFault((*loc, "source"), text)
 
 
@@ -237,7 +293,7 @@ def _opcua_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     for key in ("type", "fields"):
         if key in given.model_fields_set:
             yield ConfigFault((*loc, key), f"'{key}' belongs to 'event': of which node are events meant?")
-    yield from _misplaced(given, loc, "OPC UA", "node", ("topic", "only", "id", "time", "device", "metric"))
+    yield from _misplaced(given, loc, "OPC UA", "node", (*MESSAGE_KEYS, "only", "time", "device", "metric"))
     if given.node is not None:
         try:
             parse_place(given.node)
@@ -256,7 +312,7 @@ def _event_input(given: Input, notifier: str, loc: Loc) -> Iterator[ConfigFault]
     for key in ("node", "index", "enumeration", "uncertain", "sampling", "deadband", "trigger"):
         if key in given.model_fields_set:
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'event'; remove it")
-    yield from _foreign(given, loc, "OPC UA", ("topic", "id", "device", "metric"))
+    yield from _foreign(given, loc, "OPC UA", (*MESSAGE_KEYS, "device", "metric"))
     places: list[tuple[Loc, Callable[[str], object], str]] = [((*loc, "event"), parse_place, notifier)]
     if given.type is not None:
         places.append(((*loc, "type"), parse_event_type, given.type))
@@ -289,10 +345,10 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
             yield ConfigFault((*loc, key), text)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
-    for key in ("topic", "only", "id", "time"):
+    for key in (*MESSAGE_KEYS, "only", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
-    yield from _paths([((*loc, "field"), given.field)])
+    yield from path_faults([((*loc, "field"), given.field)])
     if given.device is not None:
         try:
             parse_device(given.device)
@@ -302,27 +358,8 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
 
 def _mqtt_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
     yield from _misplaced(given, loc, "MQTT", "topic", OPCUA_KEYS)
-    topic = given.topic
-    if topic is None:
-        return
-    if not topic or "\0" in topic or len(topic.encode()) > MAX_TOPIC_SIZE:
-        yield ConfigFault((*loc, "topic"), f"a topic has from 1 to {MAX_TOPIC_SIZE} bytes, none of them zero")
-    elif "+" in topic or "#" in topic:
-        yield ConfigFault((*loc, "topic"), "wildcards ('+' and '#') cannot stand here; write one topic for each input")
-    elif topic.startswith(f"{SPARKPLUG}/"):
-        yield ConfigFault((*loc, "topic"), "this is a topic of Sparkplug B: write 'device' and 'metric' instead")
-    paths = [((*loc, "field"), given.field), ((*loc, "time"), given.time_field)]
-    paths += [((*loc, "only", path), path) for path in given.only]
-    paths += [((*loc, "id"), str(path)) for path in given.id]
-    yield from _paths(paths)
-
-
-def _paths(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault]:
-    for at, path in paths:
-        try:
-            path_of(path or "all")
-        except ValueError as error:
-            yield ConfigFault(at, str(error))
+    if given.topic is not None:
+        yield from message_faults(given, loc)
 
 
 def _misplaced(given: Input, loc: Loc, kind: str, needed: str, foreign: tuple[str, ...]) -> Iterator[ConfigFault]:

@@ -18,6 +18,7 @@ from gateway.config.schema_base import (
     Sampling,
     Section,
 )
+from gateway.config.schema_messages import Binary, EventField, OwnTime, Split
 from gateway.model import Scalar
 
 
@@ -96,23 +97,6 @@ CONTENT = "Content"
 """The field of an event that tells one state of a condition from all others, whatever its EventId."""
 
 
-class OwnTime(Section):
-    """The field that holds a message's own time, where it says no zone."""
-
-    field: str = Field(description="The field, with dots for nested ones.")
-    zone: Name = Field(
-        description="The time zone of times that say none, such as `America/Chicago`. Of an hour that comes twice, "
-        "when clocks are put back, the first is meant."
-    )
-
-
-class EventField(Section):
-    """A field of events of which a part is wanted."""
-
-    path: str = Field(description="Its browse names, from the type of the event on: `2:JobState`.")
-    index: Index = Field(description="Which element of an array it is, counted from 0.")
-
-
 class Input(Section):
     """One value that the mapping uses: an OPC UA tag, an MQTT message or one field of it, a metric of a Sparkplug
     device, or what follows from other inputs."""
@@ -182,7 +166,18 @@ class Input(Section):
         "each with its browse names from the type of the event on: `{job: 2:JobName}`, `{state: {path: 2:JobState, "
         "index: 0}}`.",
     )
-    topic: str | None = Field(None, description="MQTT only: the topic, without wildcards.")
+    topic: str | None = Field(
+        None,
+        description="MQTT only: the topic, without wildcards. A level of any text has a name, which becomes a field of "
+        "the message: `plant/+station/events`; a payload that is no object is then in the field `value`.",
+    )
+    split: Split | None = Field(
+        None,
+        description="MQTT only, where a message holds several events: `lines` (each is a payload of its own, as in "
+        "NDJSON), `elements` (of an array), `{field: shots}` (of an array in a field), or `{columns: [at, qty, code]}` "
+        "(a table). It holds for all inputs on this topic.",
+    )
+    binary: Binary | None = Field(None, description="MQTT only, for a number that comes as bytes.")
     device: str | None = Field(
         None,
         description="MQTT with Sparkplug B, instead of `topic`: the device, as group/edge node/device, such as `Plant "
@@ -305,6 +300,11 @@ class Input(Section):
     def has_fields(self) -> bool:
         """Whether what comes is a message, of which fields can be named."""
         return self.topic is not None or self.event is not None
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether its messages are bytes."""
+        return self.binary is not None and self.binary.encoding == "raw"
 
     @property
     def is_message(self) -> bool:

@@ -56,20 +56,26 @@ class LeftOpenAtOden:
         """How often a line and type were looked at in vain, and answered."""
         self._again_at: dict[tuple[str, str], float] = {}
         """When they are looked at again (epoch)."""
+        self._later: dict[tuple[str, str], int] = {}
+        """The start of what is open at Oden, where it is later than the start that was to be told: what is older than
+        that is of the past, and decides nothing."""
 
     async def recall(self) -> None:
         """Take up what has yet to be seen to. Its times are by the clock of the process before."""
         left = await self._settlement.outbox(left_open.left_open)
         longest = self._settlement.clock.now() + self._settlement.options.settle
         self._left = left and replace(left, not_before=min(left.not_before, longest))
-        self._looks, self._again_at = {}, {}
+        self._looks, self._again_at, self._later = {}, {}, {}
 
     def due(self, work: Work) -> float | None:
         """From when on (epoch) what is open at Oden can be seen to, which has to go before the start that `work` has;
         None where nothing has."""
         record = work.records[0]
-        is_start = isinstance(record, StartInterval) and work.attempt is None
-        if self._left is None or not is_start or self._left.is_seen(record.line, record.type):
+        if self._left is None or not isinstance(record, StartInterval) or work.attempt is not None:
+            return None
+        if self._left.is_seen(record.line, record.type) or record.start < self._later.get(
+            (record.line, record.type), 0
+        ):
             return None
         return max(self._left.not_before, self._again_at.get((record.line, record.type), 0.0))
 
@@ -98,6 +104,9 @@ class LeftOpenAtOden:
         settlement, wording = self._settlement, self._settlement.options.wording
         if await self._known(record, record.type, latest) not in (None, record.key):
             await self._seen(record)
+            return
+        if latest.end is None and latest.start > record.start:
+            self._later[record.line, record.type] = latest.start
             return
         known_start = await settlement.outbox(left_open.latest_start, record)
         if latest.end is None:

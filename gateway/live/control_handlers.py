@@ -1,4 +1,4 @@
-"""Answers `oden-gateway browse` and `tail` over the control socket, for which the running gateway looks.
+"""Answers `oden-gateway browse`, `tail` and `check --live` over the control socket.
 
 An OPC UA server is asked in the gateway's own session, because small ones have few. A broker is listened to by a client
 of another name: what is subscribed in the gateway's session stays as it is.
@@ -13,12 +13,14 @@ from gateway.clock import Clock
 from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, answer_browse
+from gateway.live.look import SOURCE_LOOK, look
 from gateway.live.tail import Present, as_json, tail
 from gateway.sources.base import Source
 
 BROWSE = "browse"
 TAIL = "tail"
-COMMANDS = {BROWSE, TAIL}
+LOOK = "look"
+COMMANDS = {BROWSE, TAIL, LOOK}
 """The names of the commands at the control socket, beside those for the outbox."""
 
 Items = AsyncGenerator[dict[str, object], None]
@@ -28,7 +30,18 @@ def answer(command: str, question: object, present: Callable[[], Present], clock
     """The answer to `command`, item by item. Raises GatewayError where there is none."""
     if command == TAIL:
         return _tail(question, present)
+    if command == LOOK:
+        return _look(question, present(), clock)
     return _browse(question, present(), clock)
+
+
+async def _look(question: object, present: Present, clock: Clock) -> Items:
+    """What each source is like."""
+    seconds = question.get("seconds") if isinstance(question, dict) else None
+    if not isinstance(seconds, int | float):
+        raise GatewayError("this gateway does not understand the question: it may be of another version")
+    for each in await look(present, clock, seconds):
+        yield {"look": SOURCE_LOOK.dump_python(each, mode="json")}
 
 
 async def _tail(question: object, present: Callable[[], Present]) -> Items:

@@ -23,11 +23,12 @@ _AVOIDED |= {"import", "let", "loop", "package", "namespace", "return", "var", "
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An input that could be: its `name`, its keys, and what is to be said beside it."""
+    """An input that could be: its `name`, its keys, what is to be said beside it, and the value that was seen."""
 
     name: str
     keys: dict[str, str]
     remark: str
+    value: Scalar = None
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ class Offers:
                 readable = found.variable and not found.problem and found.type and not _is_compound(found)
                 if readable and found.node.isprintable():
                     remark = f"{found.type}, {_shown(found.value)}{f' {found.unit}' if found.unit else ''}"
-                    yield self._offer([*_parents(found), *found.name.split(".")], {"node": found.node}, remark)
+                    yield self._offer(
+                        [*_parents(found), *found.name.split(".")], {"node": found.node}, remark, found.value
+                    )
             case Topic():
                 if found.problem or not _is_plain_topic(found.topic):
                     return
@@ -54,15 +57,15 @@ class Offers:
                     if not path.isprintable():
                         continue
                     keys = {"topic": found.topic} | ({"field": path} if path else {})
-                    yield self._offer([*levels, *(path.split(".") if path else ())], keys, _shown(value))
+                    yield self._offer([*levels, *(path.split(".") if path else ())], keys, _shown(value), value)
             case Metric():
                 if not found.problem and (found.device + found.metric).isprintable():
                     words = [*found.device.split("/"), *found.metric.split("/")]
                     keys = {"device": found.device, "metric": found.metric}
-                    yield self._offer(words, keys, f"{found.type}, {_shown(found.value)}")
+                    yield self._offer(words, keys, f"{found.type}, {_shown(found.value)}", found.value)
 
-    def _offer(self, words: list[str], keys: dict[str, str], remark: str) -> Offer:
-        return Offer(self._name(words), {"source": self.source} | keys, remark)
+    def _offer(self, words: list[str], keys: dict[str, str], remark: str, value: Scalar) -> Offer:
+        return Offer(self._name(words), {"source": self.source} | keys, remark, value)
 
     def _name(self, words: list[str]) -> str:
         """A name from the last of `words`, with as many before it as make it the only one."""
@@ -80,10 +83,10 @@ class Offers:
         return name
 
 
-def yaml_line(offer: Offer) -> str:
-    """An input as a line below `inputs:`."""
+def yaml_line(offer: Offer, more: str = "") -> str:
+    """An input as a line below `inputs:`, with `more` keys as they are to be written."""
     keys = ", ".join(f"{key}: {yaml_scalar(escaped(text), quoted=True)}" for key, text in offer.keys.items())
-    return f"  {offer.name}: {{{keys}}}  # {_one_line(offer.remark)}"
+    return f"  {offer.name}: {{{keys}{more}}}  # {_one_line(offer.remark)}"
 
 
 def csv_text(offers: Iterable[Offer]) -> str:

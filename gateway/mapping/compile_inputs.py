@@ -3,8 +3,9 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
-from gateway.config.addresses import SUM, path_of
-from gateway.config.schema_io import CONTENT, Counter, Entry, Input, OwnTime, ScrapYield
+from gateway.config.addresses import SUM, named_levels, path_of
+from gateway.config.schema_io import CONTENT, Counter, Entry, Input, ScrapYield
+from gateway.config.schema_messages import OwnTime
 from gateway.mapping.expressions import names_in
 from gateway.mapping.inputs import InputPlan
 from gateway.mapping.intervals import OwnerKind
@@ -95,6 +96,9 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     path = _path(section.field) if section.field else ()
     if section.metric is not None:
         path = (SUM, section.metric, *path[1:]) if path[:1] == (SUM,) else (section.metric, *path)
+    if section.binary is not None:
+        scope.kinds[name] = "number"
+        path = path or (("value",) if section.topic is not None and named_levels(section.topic) else ())
     return InputPlan(
         name=name,
         source=section.source or "",
@@ -117,6 +121,8 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         reads_text=reads_text,
         default=section.default,
         capture=_capture(scope, section, loc),
+        split=section.split,
+        binary=section.binary,
         relies_on=beats,
     )
 
@@ -159,7 +165,8 @@ def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity,
         if section.event is not None:
             ids[section.source or "", section.address] = EVENT_IDENTITIES
         if section.id and section.topic is not None:
-            paths = (tuple(_path(str(path)) for path in section.id),)
+            levels = ((name,) for name in named_levels(section.topic))  # each topic counts by itself
+            paths = ((*levels, *(_path(str(path)) for path in section.id)),)
             if ids.setdefault((section.source or "", section.topic), paths) != paths:
                 scope.fault((*loc, name, "id"), "another input of this topic has another 'id': write the same, or none")
     return ids

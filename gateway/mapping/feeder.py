@@ -33,7 +33,7 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
-from gateway.mapping.recovery import put_back
+from gateway.mapping.recovery import left_out, put_back
 from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
@@ -58,8 +58,8 @@ def feed(plan: LinePlan, line: Feed, event: Event) -> tuple[Feed, Step]:
         line, told = at_once(prepared(plan, line, event))
         line, result = feed(plan, line, event)
         return line, both(told, result)
-    if isinstance(event, Recovered):  # it is put back, or nothing could be
-        return line, Step(line.state)
+    if isinstance(event, Recovered):  # it is put back where the line remembers what it heard
+        return line, Step(line.state, notices=() if plan.remembers else left_out(event, len(event.moments)))
     if not line.state.lost:
         return _feed(plan, line, event)
     line, heard = _hear(plan, line, event)

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import Counter
+from gateway.config.schema_messages import Binary, Form, Split
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory
 from gateway.mapping.expressions import Expression
@@ -22,6 +23,7 @@ from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.times import epoch_seconds
 from gateway.mapping.values import (
     ABSENT,
+    NoNumber,
     Number,
     captured,
     excerpt,
@@ -29,6 +31,7 @@ from gateway.mapping.values import (
     flaw,
     number,
     number_in,
+    number_in_bytes,
     scalar,
     text,
     text_remedy,
@@ -66,6 +69,8 @@ class InputPlan:
     value of good quality is one. `fresh` and `heartbeat` say
     after how many seconds it is quiet.
 
+    `split` says what of a payload is one message; `binary`: the value is a number in bytes, which stand in a text.
+
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
     Of a text, what `capture` captures is the value.
 
@@ -96,6 +101,8 @@ class InputPlan:
     reads_text: bool = False
     default: Scalar = None
     capture: re.Pattern[str] | None = None
+    split: Split | None = None
+    binary: Binary | None = None
     expression: Expression | None = None
     words: tuple[str, ...] = ()
     word_bits: int = 16
@@ -146,6 +153,11 @@ class InputMemory:
     counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
     torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
+
+
+def form_of(fed: Sequence[InputPlan]) -> Form:
+    """How the messages of a topic are read that feed these inputs."""
+    return Form(fed[0].split, any(plan.binary is not None and plan.binary.encoding == "raw" for plan in fed))
 
 
 class Reading(NamedTuple):
@@ -274,6 +286,8 @@ def _said(plan: InputPlan, sample: Sample) -> object:
         return plan.default
     if plan.capture is not None and scalar(value) is not None:
         value = captured(plan.capture, text(scalar(value)))
+    if plan.binary is not None:
+        return number_in_bytes(value, plan.binary)
     if plan.reads_text and isinstance(value, str):
         as_number = number_in(value)
         return value if as_number is None else as_number
@@ -295,6 +309,8 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     """Why `value` cannot be this input's, as the end of a sentence; None where it can."""
     if value is ABSENT:
         return f'is missing: the message has no field "{written_path(plan.field)}"'
+    if isinstance(value, NoNumber):
+        return value.text
     problem = flaw(value)
     if problem is not None:
         return problem

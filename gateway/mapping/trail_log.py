@@ -130,6 +130,7 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
         0 if sample.source_time is None else 1 if sample.source_time == sample.received else sample.source_time,
         kept,
         sample.distrust,
+        sample.part,
     ]
     while len(said) > 3 and not said[-1]:
         said.pop()
@@ -225,7 +226,7 @@ def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[E
 
 
 def _sample_of(said: Sequence[Any]) -> Sample:
-    (source, address), value, received, quality, source_time, kept, distrust = [*said, *(0, 0, 0, 0)][:7]
+    (source, address), value, received, quality, source_time, kept, distrust, part = [*said, *(0, 0, 0, 0, 0)][:8]
     time = None if not source_time else received if source_time == 1 else source_time
     return Sample(
         source,
@@ -237,6 +238,7 @@ def _sample_of(said: Sequence[Any]) -> Sample:
         bool(kept & _RETAINED),
         bool(kept & _INITIAL),
         distrust or "",
+        part,
     )
 
 

@@ -3,14 +3,17 @@
 Sources hand over whatever a tag or a JSON message held. Everything here takes any object and never raises.
 """
 
+import base64
 import hashlib
 import json
 import math
 import re
-from collections.abc import Sequence
-from typing import Final
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from gateway.config.addresses import SUM
+from gateway.config.schema_messages import Binary, NumberType
 from gateway.model import Scalar
 
 ABSENT: Final = object()
@@ -116,6 +119,40 @@ def number_in(text: str) -> Number | None:
     if len(text) > LONGEST_NUMBER or _WRITTEN.fullmatch(text) is None:
         return None
     return number(int(text) if text.strip().lstrip("+-").isdecimal() else float(text))
+
+
+class NoNumber(NamedTuple):
+    """Why bytes hold no number, as the end of a sentence."""
+
+    text: str
+
+
+_FORMATS: Mapping[NumberType, str] = {
+    "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q",
+    "float32": "f", "float64": "d",
+}  # fmt: skip
+_BETWEEN_HEX = re.compile(r"0x|[\s:-]")
+
+
+def number_in_bytes(value: object, binary: Binary) -> Number | NoNumber | str:
+    """The number in the bytes that a text says; empty text, which is nothing, stays that."""
+    if not isinstance(value, str):
+        return NoNumber("is no text in which bytes are written")
+    if not value.strip():
+        return ""
+    try:
+        if binary.encoding == "base64":
+            octets = base64.b64decode(value.strip(), validate=True)
+        else:
+            octets = bytes.fromhex(_BETWEEN_HEX.sub("", value))
+    except ValueError:
+        return NoNumber(f"is not written in {'base64' if binary.encoding == 'base64' else 'hex'}")
+    form = struct.Struct((">" if binary.order == "big" else "<") + _FORMATS[binary.type])
+    if len(octets) < binary.at + form.size:
+        return NoNumber(f"has {len(octets)} bytes: no {binary.type} begins at {binary.at}")
+    [found] = form.unpack_from(octets, binary.at)
+    said: Number = found
+    return said
 
 
 LONGEST_CAPTURED = 500

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from gateway.model import Notice, StartInterval, UpdateInterval, interval_key, record_key
 from gateway.outbox import record_rules, statistics
-from gateway.outbox.entries import INTERVAL, Work
+from gateway.outbox.entries import INTERVAL, Interval, Work
 from gateway.outbox.lanes import StoredRecord, starts_lane
 from gateway.outbox.store import Outbox
 from gateway.outbox.transaction import LEFT_OPEN, Transaction
@@ -100,8 +100,9 @@ def known_as(outbox: Outbox, line: str, interval_type: str, shown: tuple[str, in
         interval = outbox.interval(key)
         if interval is not None and interval.oden_id in (None, oden_id):
             return key
-    # One that was adopted before, or whose key is of an earlier version.
-    return next((key for key, known in _intervals(outbox) if known == oden_id), None)
+    # One that was adopted before, or whose key is of an earlier version. Others can have the id on other lines.
+    place = line, interval_type, oden_id
+    return next((key for key, one in _intervals(outbox) if (one.line, one.type, one.oden_id) == place), None)
 
 
 def ended_there(outbox: Outbox, work: Work, end: int, notice: Notice) -> None:
@@ -133,11 +134,11 @@ def latest_start(outbox: Outbox, record: StartInterval) -> int:
     return max((start for start in starts if start < record.start), default=0)
 
 
-def _intervals(outbox: Outbox) -> Iterator[tuple[str, str | None]]:
-    """The keys of all intervals that are known, and their ids."""
+def _intervals(outbox: Outbox) -> Iterator[tuple[str, Interval]]:
+    """All intervals that are known, by their keys."""
     for key, text in outbox.rows():
         if key.startswith("interval/"):
-            yield key.removeprefix("interval/"), INTERVAL.validate_json(text).oden_id
+            yield key.removeprefix("interval/"), INTERVAL.validate_json(text)
 
 
 def _left(outbox: Outbox) -> LeftOpen:

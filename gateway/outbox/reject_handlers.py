@@ -129,7 +129,8 @@ class RejectHandlers:
             if self._replay_one is None:
                 await self._outbox(_want, number)
                 return {"taken": False, "reason": "no gateway runs: it is replayed when it starts"}
-            reject = Reject(known.source, known.address, payload, known.at, known.reason, known.lines, known.retained)
+            of = known.source, known.address, payload, known.at, known.reason
+            reject = Reject(*of, known.lines, known.retained, known.part)
             await self._replay_one(number, reject)
             left = await self._outbox(lambda outbox: rejects.whole(outbox.row, number))
         except GatewayError as error:

@@ -127,6 +127,7 @@ def _keep(transaction: Transaction, reject: Reject) -> None:
         size,
         reject.lines,
         reject.retained,
+        reject.part,
         encoded,
     )
     transaction.put[_head(number)] = KEPT_REJECT.dump_json(known).decode()

@@ -7,8 +7,9 @@ broker has confirmed the PUBACKs. What messages of Sparkplug edge nodes mean is 
 
 import asyncio
 import hashlib
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ import structlog
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import MqttConfig
+from gateway.config.schema_messages import PLAIN, Form
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.model import Moment, Notice, Reject, Sample
@@ -35,8 +37,9 @@ from gateway.sources.mqtt_connection import (
     Subscribed,
     Unsubscribed,
 )
-from gateway.sources.mqtt_decode import decode, excerpt, too_large
+from gateway.sources.mqtt_decode import excerpt, too_large
 from gateway.sources.mqtt_filters import FilterFile
+from gateway.sources.mqtt_forms import Part, Topics
 from gateway.sources.mqtt_packets import Connack, Version
 from gateway.sources.mqtt_rate import Busiest
 from gateway.sources.mqtt_rejects import Rejects
@@ -65,23 +68,25 @@ class MqttSource(Source):
         self,
         name: str,
         config: MqttConfig,
-        topics: Sequence[str],
+        topics: Mapping[str, Form] | Iterable[str],
         clock: Clock,
         host: "SparkplugHost | None" = None,
         directory: Path | None = None,
         *,
         clean: bool = False,
     ) -> None:
-        """`directory` is where the topics that the session has subscribed are kept; nowhere, where there is none.
+        """`topics` are as the configuration writes them, with the forms of their messages where they have some.
+        `directory` is where the topics that the session has subscribed are kept; nowhere, where there is none.
         `clean`: each connection has a session of its own, at QoS 0, of which the broker keeps nothing."""
         super().__init__(name, clock, SourceHealth(failed=host.failed if host is not None else {}))
         self._config = config
         self._host = host
-        self._topics = dict.fromkeys(topics)
+        self._topics = Topics(topics if isinstance(topics, Mapping) else dict.fromkeys(topics, PLAIN))
         self._had_session = False
         self._confirmation = Confirmation()
         self._clean = clean
-        self._subscriptions = Subscriptions((*topics, *(host.topics if host is not None else ())), 0 if clean else 1)
+        topics_of_host = host.topics if host is not None else ()
+        self._subscriptions = Subscriptions((*self._topics.filters, *topics_of_host), 0 if clean else 1)
         self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
         self._file = FilterFile(directory, self._session)
         self._leaving: set[str] = set()
@@ -314,7 +319,9 @@ class MqttSource(Source):
         message, received = publish.message, publish.received
         topic, payload = message.topic, message.payload
         of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
-        if not of_host and topic not in self._topics:  # the session can hold subscriptions of an earlier configuration
+        if not of_host and not self._topics.wants(
+            topic
+        ):  # the session can hold subscriptions of an earlier configuration
             self._count_unwanted(topic)
             return (), (), ()
         rejects: tuple[Reject, ...] = ()
@@ -328,25 +335,42 @@ class MqttSource(Source):
                 if reported.unread:
                     rejects = (Reject(self.name, topic, payload, received, reported.unread),)
                 return moments_of(reported.samples), reported.notices, rejects
-            value = decode(payload)
+            parts = [*self._topics.parts(topic, payload)]
         except ValueError as error:
             text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
             if not message.left_out:  # what was left out is not here any more
                 reason = f"the payload {error}"
                 rejects = (Reject(self.name, topic, payload, received, reason, retained=message.retained),)
             return (), (Notice("reject", received, self.name, topic, text),) if text is not None else (), rejects
-        sample = Sample(self.name, topic, value, received, retained=message.retained)
-        return (Moment((sample,)),), (), ()
+        unread = [part for part in parts if part.flaw]
+        rejects = tuple(Reject(self.name, topic, part.payload, received, part.flaw) for part in unread)
+        told = (
+            self._rejects.add(topic, part.flaw, f"{part.flaw}: {excerpt(part.payload)}", received) for part in unread
+        )
+        notices = tuple(Notice("reject", received, self.name, topic, text) for text in told if text is not None)
+        return self._moments(parts, received, retained=message.retained), notices, rejects
+
+    def _moments(self, parts: Iterable[Part], received: float, *, retained: bool) -> tuple[Moment, ...]:
+        return tuple(
+            Moment((Sample(self.name, part.address, part.value, received, retained=retained, part=part.place),))
+            for part in parts
+            if not part.flaw
+        )
 
     def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
         """As the base class says."""
-        if reject.address.startswith(f"{SPARKPLUG}/"):
+        topic = reject.address
+        if topic.startswith(f"{SPARKPLUG}/"):
             raise SourceError("what an edge node says counts only in its order: its next birth says everything anew")
         try:
-            value = decode(reject.payload)
+            if reject.part:
+                parts = [Part(topic, json.loads(reject.payload), reject.part)]
+            else:
+                parts = [*self._topics.parts(topic, reject.payload)]
         except ValueError as error:
             return (), f"the payload {error}"
-        return (Moment((Sample(self.name, reject.address, value, now, retained=reject.retained),)),), ""
+        flaw = next((part.flaw for part in parts if part.flaw), "")
+        return self._moments(parts, now, retained=reject.retained), flaw
 
     def _count_unwanted(self, topic: str) -> None:
         unwanted = self.health.unwanted

@@ -18,7 +18,7 @@ from gateway.errors import GatewayError
 from gateway.model import Contact, Sample
 
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
-_OPTIONAL = {"quality", "source_time", "retained", "initial", "distrust"}
+_OPTIONAL = {"quality", "source_time", "retained", "initial", "distrust", "part"}
 _DEFAULTS = {field.name: field.default for field in fields(Sample) if field.name in _OPTIONAL}
 _NAMES = {"at", "source", "address", "value", *_OPTIONAL}
 

@@ -49,7 +49,7 @@ def failing(failures: Mapping[str, str], outbox: str | None) -> Iterator[Conditi
 def paused(pause: Pause | None, outbox: OutboxStatus, full: str | None = None) -> Iterator[Condition]:
     """A person has paused delivery; `full` as for `intake`."""
     if pause is not None:
-        since = datetime.fromtimestamp(pause.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        since = datetime.fromtimestamp(pause.since, UTC).strftime("%Y-%m-%d %H:%M UTC")
         why = f" ({pause.reason})" if pause.reason else ""
         by = f" by {pause.by}" if pause.by else ""
         text = f"Delivery to Oden was paused{by}{why} at {since}; {_kept(outbox, full)}, until it is resumed."

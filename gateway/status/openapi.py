@@ -63,8 +63,8 @@ def document() -> Schema:
         },
         "security": [{}, {"bearer": []}, {"basic": []}],
         "paths": {
-            "/": {"get": _reads("The status page.", "text/html")},
-            "/wall": {"get": _reads("The page for a screen in the hall.", "text/html")},
+            "/": {"get": _page("The status page.")},
+            "/wall": {"get": _page("The page for a screen in the hall.")},
             "/api/openapi.json": {"get": _reads("This document.", schema={"type": "object"})},
             "/api/status": {"get": _reads("Everything that the page shows.", schema=_ref("Snapshot"))},
             "/api/line": {
@@ -148,6 +148,12 @@ def _reads(
             **({"404": _answer(absent, "application/json", _ERROR)} if absent else {}),
         },
     }
+
+
+def _page(summary: str) -> Schema:
+    page = _reads(summary, "text/html")
+    page["responses"]["304"] = {"description": "The one that the browser has (`If-None-Match`).", "content": {}}
+    return page
 
 
 def _probe(summary: str, otherwise: str) -> Schema:

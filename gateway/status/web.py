@@ -10,12 +10,13 @@ import logging
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
 from importlib.resources import files
 from types import TracebackType
 from typing import Any, Self, cast
 
 import structlog
-from aiohttp import web
+from aiohttp import ETag, web
 from aiohttp.typedefs import Handler
 
 from gateway.config.schema_process import PageTls, Status
@@ -293,8 +294,16 @@ class StatusServer:
 def _static(name: str, content_type: str) -> Handler:
     text = (files("gateway.status") / "static" / name).read_text(encoding="utf-8")
 
-    async def answer(_: web.Request) -> web.Response:
-        return _packed(web.Response(text=text, content_type=content_type))
+    tag = ETag(sha256(text.encode()).hexdigest()[:16], is_weak=True)  # weak: it is the same packed and not
+
+    async def answer(request: web.Request) -> web.Response:
+        if tag.value in {known.value for known in request.if_none_match or ()}:
+            response = web.Response(status=304)
+        else:
+            response = _packed(web.Response(text=text, content_type=content_type))
+        response.etag = tag
+        response.headers["Cache-Control"] = "no-cache"  # kept, and asked for again each time
+        return response
 
     return answer
 
@@ -310,4 +319,5 @@ def _packed(response: web.Response) -> web.Response:
 
 
 async def _harden(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
+    kept = response.headers.get("Cache-Control", HEADERS["Cache-Control"])
+    response.headers.update({**HEADERS, "Cache-Control": kept})

@@ -18,7 +18,7 @@ what is written there must be the same, and what is null there must not be. `nev
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,13 +28,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from gateway.config.addresses import SPARKPLUG
 from gateway.config.model_files import config_error, read_model_file
 from gateway.config.schema_base import Duration
+from gateway.config.schema_messages import Form
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Node
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
+from gateway.kept_rejects import payload_of
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
+from gateway.mapping.inputs import form_of
 from gateway.model import Contact, Notice, Quality, Sample
 from gateway.oden.requests import Wording
+from gateway.sources.mqtt_forms import Topics
 from gateway.trial.play import RequestPreview, play, previews
 
 BEGIN = datetime(2026, 1, 5, 6, tzinfo=UTC)
@@ -152,7 +156,7 @@ class _Samples:
             yield from self._back(given.back, at, (*loc, "back"))
             yield from self._set(given, at, (*loc, "set"))
             if given.topic is not None:
-                yield self._message(given, given.topic, at, (*loc, "topic"))
+                yield from self._message(given, given.topic, at, (*loc, "topic"))
             yield at
 
     @property
@@ -205,13 +209,25 @@ class _Samples:
         for (device_source, address), values in devices.items():
             yield _sample(given, device_source, address, values, at)
 
-    def _message(self, given: Given, topic: str, at: float, loc: Loc) -> Sample:
-        sources = {source for source, address in self._plan.subscriptions if address == topic}
-        source = given.source or next(iter(sources), None)
-        if source is None or source not in sources:
+    def _message(self, given: Given, topic: str, at: float, loc: Loc) -> Iterator[Sample]:
+        """What a message says: several samples where its topic is split."""
+        forms: dict[str, dict[str, Form]] = {}
+        for (source, address), fed in self._plan.subscriptions.items():
+            forms.setdefault(source, {})[address] = form_of(fed)
+        wanted = {source: Topics(of_source) for source, of_source in forms.items()}
+        sources = [source for source, topics in wanted.items() if topics.wants(topic)]
+        if not sources or given.source not in (None, *sources):
             topics = ", ".join(sorted({address for _, address in self._plan.subscriptions}))
             raise self._error(loc, f"no input has this topic; there are: {topics}")
-        return _sample(given, source, topic, given.message, at)
+        source = given.source or sources[0]
+        try:
+            parts = [*wanted[source].parts(topic, payload_of(given.message))]
+        except ValueError as error:
+            raise self._error(loc, f"the message {error}") from error
+        for part in parts:
+            if part.flaw:
+                raise self._error(loc, part.flaw)
+            yield replace(_sample(given, source, part.address, part.value, at), part=part.place)
 
     def _error(self, loc: Loc, text: str) -> ConfigError:
         return config_error(self._node, [ConfigFault(loc, text)])

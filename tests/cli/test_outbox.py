@@ -416,8 +416,8 @@ def test_delivery_is_paused_and_resumed_by_a_person(site: Site) -> None:
     assert status is not None
     assert status["delivering"]["state"] == "waiting"
     assert re.fullmatch(
-        r"Delivery to Oden was paused by anna \(lines are renamed\) at \S+Z; 1 record is safe on disk, until it is "
-        r"resumed\.",
+        r"Delivery to Oden was paused by anna \(lines are renamed\) at [-\d]+ [:\d]+ UTC; 1 record is safe on disk, "
+        r"until it is resumed\.",
         status["headline"],
     )
     assert status["outbox"]["drain_seconds"] is None

@@ -206,3 +206,20 @@ def test_p5_output_in_doubt_of_a_run_that_was_deleted_meanwhile_is_held_with_it(
     plant = live(story, faults=("close commit=yes at=scrap_yield/set times=1",))
     assert plant.total() == 12
     assert not plant.letters()
+
+
+@pytest.mark.parametrize("errors", ["documented", "text", "framework"])
+def test_p5_a_deleted_interval_is_found_out_in_whatever_words_that_is_refused(errors: str) -> None:
+    """Also where nothing else is sent that could show whose fault a refusal is in a shape that is not Oden's."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(1, name="deleted")
+        plant.commit(run)
+        await plant.drained()
+        ask(plant, "delete", plant.intervals("RUN")[0])
+        plant.commit(plant.end(run, 100))
+        await plant.drained()
+
+    plant = live(story, Manners(errors=errors, nothing="empty"))
+    (letter,) = plant.letters()
+    assert "not at Oden any more" in letter.error

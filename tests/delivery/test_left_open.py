@@ -333,3 +333,49 @@ def test_what_others_did_is_listed_where_a_look_up_shows_it() -> None:
         assert "was ended by somebody at 2027-01-15T08:06:00Z" in notices(plant)[0]
 
     live(story, faults=("close commit=no at=interval/set since=0 times=1",))
+
+
+@pytest.mark.parametrize("settings", [PLAIN, REFERENCED])
+def test_p4_a_backlog_of_the_past_decides_nothing_of_what_is_on(settings: DeliveryOptions) -> None:
+    """A copy in which older runs wait than the one that a later life has begun: they go to Oden, and the one that is on
+    goes on once it is told."""
+
+    async def story(plant: Plant) -> None:
+        run = await monday(plant)
+        plant.commit(plant.end(run, 200))
+        await plant.drained()
+        copy = plant.copied()
+        plant.commit(plant.start(1000, name="C"), plant.start(1000, "STATE"))
+        await plant.drained()
+        await lost(plant, settings, 3600, copy)
+        past = [plant.start(at, name=f"B {at}") for at in (300, 400, 500)]
+        plant.commit(*past, *(plant.end(one, one.start - T + 50) for one in past))
+        plant.commit(plant.start(3600, name="C"), plant.start(3600, "STATE"))
+        await plant.drained()
+
+    plant = live(story, settings=settings)
+    assert shown(plant.intervals("RUN")) == [(0, 200), (300, 350), (400, 450), (500, 550), (1000, None)]
+    assert shown(plant.intervals("STATE"))[-2:] == [(1000, 1001), (3600, None)]
+
+
+def test_p4_what_is_known_of_one_type_is_not_known_of_another() -> None:
+    """Oden's ids are of the start: a state and a run that begin at once share one. A run that was adopted is known
+    again, in the next life, and a state that a later life has begun is not taken for it."""
+
+    async def story(plant: Plant) -> None:
+        plant.commit(plant.start(0, name="A"))
+        await plant.drained()
+        await lost(plant, PLAIN, DAY)
+        plant.commit(plant.start(DAY, name="A"))
+        await plant.drained()
+        copy = plant.copied()
+        plant.commit(plant.start(0, "STATE"))
+        await plant.drained()
+        await lost(plant, PLAIN, 2 * DAY, copy)
+        plant.commit(plant.start(2 * DAY, "STATE"), plant.start(2 * DAY, name="B"))
+        await plant.drained()
+
+    plant = live(story)
+    assert shown(plant.intervals("STATE")) == [(0, 1), (2 * DAY, None)]
+    assert shown(plant.intervals("RUN")) == [(0, None), (2 * DAY, None)]
+    assert not any("the run A" in text and "stays as it is" in text for text in notices(plant))

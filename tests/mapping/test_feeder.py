@@ -48,6 +48,30 @@ def test_p13_two_equal_bookings_of_scrap_are_two_also_where_they_are_late() -> N
     assert [text for text in played.texts if "output" in text] == ["output of 1 at 99: scrap 4, scrap_code Splice"]
 
 
+def placed_at(*late: Sample, **sections: object) -> list[float]:
+    """When messages were put in their places that come late, after order Z began at 200, by what is listed of it."""
+    events = [order(0, "A"), order(200, "Z"), *late]
+    played = fed(plan(states=None, **sections), *sorted(events, key=lambda sample: sample.received), tick(900))
+    return sorted({notice.at - T0 for notice in played.notices if notice.kind == "time"})
+
+
+def test_p13_messages_that_come_late_are_put_in_their_places_together() -> None:
+    """Five seconds after the last of them, a minute after the first at the latest, and before a window ends."""
+    few = [order(301 + number, f"B{number}", at=150 - 5 * number) for number in range(4)]
+    many = [order(301 + 4 * number, f"B{number}", at=150 - number) for number in range(20)]
+    assert placed_at(few[0], scrap_yield=None) == [306]
+    assert placed_at(*few, scrap_yield=None) == [309]
+    assert placed_at(*many, scrap_yield=None)[0] == 361
+    assert placed_at(*many, *(tag(second, "Good", second) for second in range(0, 400, 20)))[0] == 360
+
+
+def test_p13_what_is_told_otherwise_for_the_fourth_time_is_listed() -> None:
+    """The end of a run that another late order moves each time."""
+    late = [order(200 + 20 * number, f"B{number}", at=100 - 10 * number) for number in range(5)]
+    played = fed(LINE, order(0, "A"), tag(150, "Good", 1), *late, tick(400))
+    assert sum("for the 4th time" in notice.text for notice in played.notices) == 1
+
+
 def test_p12_the_trail_is_bounded() -> None:
     """However much a line hears, and however late messages are, no more is remembered than is said."""
     line = Feed(LineState())

@@ -25,12 +25,13 @@ INPUTS: Mapping[str, Mapping[str, Any]] = {
     "operator": {"source": "mes", "topic": "operator", "field": "name", "time": "at"},
     "scrap": {"source": "mes", "topic": "scrap", "time": "at"},
 }
-PLANT = plan(
-    inputs=INPUTS,
-    run={"key": "order", "product": "{product}", "name": "{order}", "settle": "500ms"},
-    batches={"key": "tank", "name": "Tank {tank}", "without_run": True, "settle": "500ms"},
-    intervals=[{"type": "Operator", "key": "operator", "name": "{operator}", "settle": "500ms"}],
-)
+SECTIONS: Mapping[str, Any] = {
+    "inputs": INPUTS,
+    "run": {"key": "order", "product": "{product}", "name": "{order}", "settle": "500ms"},
+    "batches": {"key": "tank", "name": "Tank {tank}", "without_run": True, "settle": "500ms"},
+    "intervals": [{"type": "Operator", "key": "operator", "name": "{operator}", "settle": "500ms"}],
+}
+PLANT = plan(**SECTIONS)
 END = 4000.0
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +13,8 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, dump, load
 from gateway.mapping.trail import Feed, forgotten
-from gateway.mapping.trail_log import addition, beginning, restored
-from gateway.model import Notice, Output, Record
+from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
+from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
 from tests.mapping.recording import order, plan, tag, tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
@@ -139,3 +140,17 @@ def test_p13_an_entry_is_a_few_dozen_bytes() -> None:
         feeds, _ = feed(PLANT, feeds, tag(number, "Reject", number))
         before = before or feeds
     assert len(json.dumps(addition(before, feeds), separators=(",", ":"))) < 60 * 100
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        Sample("floor", "scrap", {"qty": 1}, 1e9),
+        Sample("floor", "scrap", {"qty": 1}, 1e9, part=3),
+        Sample("floor", "scrap", 0, 1e9, "uncertain", 1e9, retained=True, initial=True, distrust="late", part=1),
+    ],
+)
+def test_a_sample_is_read_as_it_was_stored(sample: Sample) -> None:
+    """All that is known of it, also which part of its message it is."""
+    stored = _sample(sample, {})
+    assert _sample_of([(sample.source, stored[0]), *stored[1:]]) == sample

@@ -7,6 +7,7 @@ import pytest
 from gateway.model import Record
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.left_open import LeftOpen, left_open, seen_to
 from gateway.outbox.life import LifeMark, begin_life, keep_life
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, Floor
@@ -176,3 +177,23 @@ def test_p4_what_was_parked_is_looked_up_when_its_interval_is_known(tmp_path: Pa
     [output] = restored.work()
     assert output.attempt is not None
     assert (output.attempt.phase, output.attempt.body) == ("in_doubt", "")
+
+
+def test_p4_what_another_life_has_left_open_is_seen_to_where_memory_may_be_old(tmp_path: Path) -> None:
+    """Not after a restart; at once on a new box; and where a life was here lately, once what that has sent has had its
+    time."""
+    rows, mark = MemoryStore(), LifeMark(BOX, tmp_path)
+    outbox = Outbox(rows)
+    begin_life(outbox, mark, 1000.0, settle=60.0)
+    assert left_open(outbox) == LeftOpen(1000.0)
+    seen_to(outbox, LINE, "RUN")
+    outbox = Outbox(rows)
+    begin_life(outbox, mark, 2000.0, settle=60.0)
+    assert left_open(outbox) == LeftOpen(1000.0, seen=frozenset({f"{LINE}/RUN"}))
+    lost = Outbox(MemoryStore())
+    begin_life(lost, mark, 3000.0, settle=60.0)
+    assert left_open(lost) == LeftOpen(3000.0, not_before=3060.0)
+    produce(lost, Floor())
+    (tmp_path / "reboot").mkdir()
+    begin_life(lost, LifeMark(BOX, tmp_path / "reboot"), 4000.0, settle=60.0)
+    assert left_open(lost) == LeftOpen(4000.0, not_before=4060.0)

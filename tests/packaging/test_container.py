@@ -14,9 +14,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from gateway.config.check import page_context
 from gateway.config.schema import Config
-from gateway.config.schema_process import Status
+from gateway.config.schema_process import PageTls, Status
 from tests.peers import PATIENCE
+from tests.status.test_tls import write
 
 ROOT = Path(__file__).parents[2]
 CONFIG = "/etc/oden-gateway/gateway.yaml"
@@ -152,6 +154,16 @@ def test_the_health_check_follows_healthz(healthz: HealthServer) -> None:
     assert health_check(healthz.server_port) == 1
     healthz.shutdown()
     healthz.server_close()
+    assert health_check(healthz.server_port) == 1
+
+
+def test_the_health_check_follows_a_page_with_tls(healthz: HealthServer, tmp_path: Path) -> None:
+    """Whatever its certificate: it is this machine's own."""
+    files = PageTls(certificate=tmp_path / "page.pem", key=tmp_path / "page.key")
+    write(files, "page")
+    healthz.socket = page_context(files).wrap_socket(healthz.socket, server_side=True)
+    assert health_check(healthz.server_port) == 0
+    healthz.status = 503
     assert health_check(healthz.server_port) == 1
 
 

@@ -45,9 +45,12 @@ STATES = (
 )
 
 
-def plant(lines: int, *, faulty: bool, now: float) -> Snapshot:
-    """A plant of so many lines at `now`."""
+def plant(lines: int, *, faulty: bool, now: float, paused: bool = False) -> Snapshot:
+    """A plant of so many lines at `now`, with delivery `paused` by a person."""
     problems = _problems(now) if faulty else ()
+    if paused:
+        said = "Delivery to Oden was paused by anna (lines are renamed) at 2026-11-22 08:00 UTC; 4 records are safe"
+        problems = (_problem("delivery_paused", "", f"{said}, until it is resumed.", now - 1_800), *problems)
     return Snapshot(
         version="0.1.0",
         started_at=now - 9 * 86_400,
@@ -73,6 +76,7 @@ def plant(lines: int, *, faulty: bool, now: float) -> Snapshot:
             float("inf") if faulty else 4.0,
             18_400_000,
             2 * 2**30,
+            paused_since=now - 1_800 if paused else None,
         ),
         oden=OdenStatus(
             url="https://api.oden.app/v2",
@@ -277,11 +281,11 @@ async def _done(command: str, _: object) -> AsyncGenerator[dict[str, object], No
     yield answers.get(command, {})
 
 
-def server(lines: int, *, faulty: bool, port: int = 0) -> StatusServer:
+def server(lines: int, *, faulty: bool, paused: bool = False, port: int = 0) -> StatusServer:
     """The page of such a plant. Its actions do nothing."""
     return StatusServer(
         f"127.0.0.1:{port}",
-        lambda: plant(lines, faulty=faulty, now=time.time()),
+        lambda: plant(lines, faulty=faulty, now=time.time(), paused=paused),
         lambda: None,
         history=history(lines, faulty=faulty, now=time.time()),
         trend=trend(time.time(), faulty=faulty),

@@ -111,11 +111,32 @@ async def test_what_can_be_done_is_done() -> None:
     assert (seen["violations"], seen["errors"]) == ([], [])
 
 
+async def test_a_pause_is_seen_where_it_works() -> None:
+    """In the head, with the way on, and at the outbox."""
+    async with plants.server(6, faulty=False, paused=True) as server:
+        place = {
+            "url": f"{server.url}/",
+            "width": 1280,
+            "height": 900,
+            "scheme": "dark",
+            "name": "",
+            "script": "paused",
+        }
+        [seen] = await browse(place)
+    assert seen["result"]["offered"] == ["Resume delivery", "Resume delivery"]
+    assert seen["result"]["mark"].startswith("paused since ")
+    assert seen["result"]["done"] == "Delivery goes on."
+    assert (seen["violations"], seen["errors"]) == ([], [])
+
+
 async def test_who_does_not_see_is_not_told_each_second() -> None:
     """While ages and counts move, what is spoken stays as it is."""
     [seen] = await look(view("spoken"))
     assert len(seen["result"]) == 1
-    assert seen["result"][0].startswith("3 problems: ")
+    assert seen["result"][0].startswith(
+        "3 problems: Oden cannot be reached (connection refused); 1,204 records are safe"
+    )
+    assert "tried again" not in seen["result"][0]
 
 
 async def test_a_line_that_is_not_heard_is_grey_whatever_it_was() -> None:

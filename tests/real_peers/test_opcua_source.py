@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.__main__ import main
 from gateway.clock import AnchoredClock
@@ -16,6 +18,7 @@ from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import Link, wait_until
 from tests.real_peers.opcua_servers import SERVERS, NodeOpcua, OpcuaPeer
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
+from tests.sources.opcua.authority import Issued
 
 NODE = "nsu=urn:acme:line;s=L01.State"
 
@@ -157,3 +160,43 @@ async def test_p2_a_protected_session_is_taken_up_again(policy: str, user: str, 
     finally:
         await link.stop()
         await server.kill()
+
+
+@pytest.mark.parametrize("policy", ["Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"])
+async def test_p2_a_user_with_a_certificate_loses_nothing_over_a_cut(policy: str, tmp_path: Path) -> None:
+    """node-opcua does not let the session of such a user be taken up over another connection (it answers
+    BadInternalError): its subscriptions are moved to a new one."""
+    server = NodeOpcua(tmp_path / "server", policies=[policy], modes=["SignAndEncrypt"], anonymous=False)
+    link, pki = Link(server.port), tmp_path / "pki"
+    await link.start()
+    assert main(["pki", "create", "--pki", str(pki)]) == 0
+    settings: dict[str, object] = {"security": f"{policy.replace('_', '')}/SignAndEncrypt", "pki": pki}
+    config = opcua_config(f"opc.tcp://127.0.0.1:{link.port}", **settings, **user_files(tmp_path))
+    source, intake = OpcuaSource("plc", config, opcua_tags([NODE], config), AnchoredClock()), Intake()
+    try:
+        await server.start(L01__State=0)
+        async with running(source, intake):
+            await wait_until(lambda: PkiFolder(pki).certificates("rejected"), 30)
+            for each in PkiFolder(pki).certificates("rejected"):
+                PkiFolder(pki).move(thumbprint(each), "rejected", "trusted")
+            await wait_until(lambda: intake.values(NODE) == [0], 60)
+            link.cut()
+            for count in range(1, 6):
+                await server.write("L01.State", count)
+                await asyncio.sleep(0.5)  # the server takes no two of one sampling interval
+            await wait_until(lambda: intake.values(NODE)[-1] == 5, 60)
+        assert list(dict.fromkeys(intake.values(NODE))) == list(range(6))
+        assert intake.notices == []
+    finally:
+        await link.stop()
+        await server.kill()
+
+
+def user_files(folder: Path) -> dict[str, object]:
+    """The settings of a user that is a certificate."""
+    now = datetime.now(UTC)
+    issued = Issued.made("operator", begins=now - timedelta(days=1), ends=now + timedelta(days=1))
+    certificate, key = folder / "operator.pem", folder / "operator.key"
+    certificate.write_bytes(issued.certificate.public_bytes(Encoding.PEM))
+    key.write_bytes(issued.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return {"user_certificate": certificate, "user_key": key}

@@ -23,7 +23,7 @@ from gateway.status.guard import has_token
 from gateway.status.history import History
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
 from gateway.status.trend import Trend
-from gateway.status.web import StatusServer
+from gateway.status.web import STATIC, StatusServer
 from tests.status.conftest import NOW, problem
 
 SCRIPTS = ("words.js", "timeline.js", "charts.js", "actions.js", "lines.js", "page.js")
@@ -130,7 +130,7 @@ async def test_every_answer_is_hardened(served: Served, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Cache-Control"] == "no-store"
+    assert headers["Cache-Control"] == ("no-cache" if path in STATIC else "no-store")
     assert headers["Server"] == "oden-gateway"
     assert "Access-Control-Allow-Origin" not in headers
 
@@ -341,6 +341,18 @@ async def test_the_trend_is_told_from_a_minute_on(picture: Snapshot) -> None:
         for odd in ("nan", "inf", "-inf", "1e999"):
             assert (await served.ask(f"/api/trend?since={odd}")).status == 200
         assert (await served.ask("/api/trend?since=yesterday")).status == 400
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+async def test_the_files_of_the_page_are_fetched_once(served: Served, encoding: str) -> None:
+    """A browser that has one asks whether it is another by now; data are never kept."""
+    for path in STATIC:
+        first = await served.ask(path, **{"Accept-Encoding": encoding})
+        again = await served.ask(path, **{"Accept-Encoding": encoding, "If-None-Match": first.headers["Etag"]})
+        assert (again.status, again.text, again.headers["Etag"]) == (304, "", first.headers["Etag"])
+        for other in ('"x"', "*", "W/", first.headers["Etag"][:-2]):
+            assert (await served.ask(path, **{"If-None-Match": other})).status == 200
+    assert "Etag" not in (await served.ask("/api/status")).headers
 
 
 async def test_the_first_paint_is_small(served: Served) -> None:

@@ -255,7 +255,7 @@ class _Walk:
         asked = [value_of(entry.id) for entry in variables] + [value_of(unit) for unit in units]
         told = await read_each(self._link, asked, self._limits)
         values = dict(zip((id(entry) for entry in variables), told, strict=False))
-        named = dict(zip(units, map(_unit, told[len(variables) :]), strict=True))
+        named = dict(zip(units, map(unit_name, told[len(variables) :]), strict=True))
         return [
             _valued(node, values[id(entry)], named.get(entry.unit, "") if entry.unit is not None else "")
             if entry.variable
@@ -273,7 +273,7 @@ class _Walk:
 def _valued(node: TreeNode, told: ua.DataValue | str, unit: str) -> TreeNode:
     """`node` with what was read of it."""
     read = told if isinstance(told, str) else reading(told)
-    kind = "" if isinstance(told, str) or told.Value is None else _type(told.Value)
+    kind = "" if isinstance(told, str) or told.Value is None else type_name(told.Value)
     if isinstance(read, str):
         return replace(node, type=kind, unit=unit, quality="bad", problem=read)
     value = None if isinstance(read.value, Raw) else read.value
@@ -287,12 +287,14 @@ def _status(read: Decoded) -> str:
     return f"the server says {ua.StatusCode(ua.UInt32(read.status)).name}"
 
 
-def _type(variant: ua.Variant) -> str:
+def type_name(variant: ua.Variant) -> str:
+    """The type of a value, with `[]` where it is an array."""
     kind = getattr(variant.VariantType, "name", str(variant.VariantType))
     return f"{kind}[]" if variant.is_array else kind
 
 
-def _unit(told: ua.DataValue | str) -> str:
+def unit_name(told: ua.DataValue | str) -> str:
+    """The unit that a property EngineeringUnits says; empty where it says none (Part 8, 5.6.3)."""
     value = None if isinstance(told, str) or told.Value is None else told.Value.Value
     name = getattr(getattr(value, "DisplayName", None), "Text", None)
     return str(name or "")

@@ -54,9 +54,14 @@ function showHead(head) {
   const kinds = JSON.stringify(head.kinds);
   if (kinds !== told) { // not each time that a number in a sentence moves
     told = kinds;
-    fill(document, { spoken: head.problems.length ? `${count(head.problems.length, "problem", "problems")}: ${head.problems.map((problem) => problem.text).join(" ")}` : "All is well." });
+    fill(document, { spoken: head.problems.length ? `${count(head.problems.length, "problem", "problems")}: ${head.problems.map(lasting).join(" ")}` : "All is well." });
   }
   document.title = `${{ ok: "OK", warn: "working", bad: `${head.problems.length} ▲` }[level]} – Oden gateway`;
+}
+
+/** What a problem says but for how soon something is tried again: that would be another number each time. */
+function lasting(problem) {
+  return problem.text.replace(/; tried again [^;.]*\./, ".");
 }
 
 function showSource(element, source) {
@@ -91,7 +96,8 @@ function showOutbox(outbox) {
   const { sending = 0, in_doubt = 0, parked = 0, dead = 0, unsettled = 0 } = outbox.records;
   const total = waiting(outbox);
   const drain = outbox.drain_seconds;
-  if (dead) mark(element, "warn", count(dead, "dead letter", "dead letters"));
+  if (outbox.paused_since) mark(element, "warn", `paused ${since(outbox.paused_since)}`);
+  else if (dead) mark(element, "warn", count(dead, "dead letter", "dead letters"));
   else if (unsettled) mark(element, "warn", `${unsettled.toLocaleString("en")} may be at Oden`);
   else if (total && drain === null) mark(element, "warn", "not draining");
   else mark(element, "ok", total ? "draining" : "empty");

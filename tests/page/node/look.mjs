@@ -64,6 +64,20 @@ const SCRIPTS = {
     return seen;
   },
 
+  /** Where a pause is seen, and its end. */
+  async paused(page) {
+    const seen = {};
+    await page.getByRole("button", { name: "Resume delivery" }).first().waitFor({ timeout: PATIENCE });
+    seen.offered = await page.getByRole("button", { name: "Resume delivery" }).allTextContents();
+    seen.mark = await page.locator("#outbox .mark").textContent();
+    await page.getByRole("button", { name: "Resume delivery" }).first().click();
+    await page.keyboard.type("0123456789abcdef");
+    await page.keyboard.press("Enter");
+    await page.locator(".done").filter({ hasText: "goes on" }).waitFor({ timeout: PATIENCE });
+    seen.done = await page.locator(".done").textContent();
+    return seen;
+  },
+
   /** What is said to who does not see, while numbers on the page move. */
   async spoken(page) {
     const said = new Set();

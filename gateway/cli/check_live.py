@@ -1,0 +1,133 @@
+"""`oden-gateway check --live`: connects to every source, asks Oden, and says what is wrong with its cure."""
+
+import argparse
+import asyncio
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.cli.phrases import span
+from gateway.clock import AnchoredClock
+from gateway.config.loader import Loaded
+from gateway.live.findings import Finding, source_findings
+from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look
+from gateway.live.tail import InputReading, Present
+from gateway.live.visit import visit, visiting
+from gateway.mapping.compile import LinePlan
+from gateway.sources.base import Arrival
+
+if TYPE_CHECKING:
+    from gateway.oden.objects import Objects
+
+LONGEST_VALUE = 60
+"""Characters of a value that are shown."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `check` that are about what is live."""
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="connect to every source and ask Oden what it knows; exit code 1 where something will not work",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help="with --live: how long to wait; default: %(default)g",
+    )
+
+
+def check_live(
+    loaded: Loaded, plans: Sequence[LinePlan], path: Path, seconds: float, budget: Sequence[Finding], *, as_json: bool
+) -> int:
+    """Print what is found; 1 where something will not work, else 0. `budget` is what was found of the requests."""
+    looks, findings = asyncio.run(_looked(loaded, plans, path, seconds))
+    findings += budget
+    wrong = sum(finding.level == "wrong" for finding in findings)
+    if as_json:
+        sources = [SOURCE_LOOK.dump_python(each, mode="json") for each in looks]
+        print(json.dumps({"ok": not wrong, "findings": [*map(asdict, findings)], "sources": sources}))
+    else:
+        print("\n".join(_text(looks, findings, wrong, AnchoredClock().now())))
+    return 1 if wrong else 0
+
+
+async def _looked(
+    loaded: Loaded, plans: Sequence[LinePlan], path: Path, seconds: float
+) -> tuple[list[SourceLook], list[Finding]]:
+    from gateway.cli.call import oden_of  # noqa: PLC0415 - its libraries cost every other command 0.3 s
+    from gateway.live.oden_look import ask_oden  # noqa: PLC0415
+
+    clock = AnchoredClock()
+    oden: Objects = oden_of(loaded, path)
+    asking = asyncio.create_task(ask_oden(oden, loaded.config, clock.now()))
+    looks = await _looks(loaded, plans, clock, seconds)
+    option = f" -c {shlex.quote(str(path))}"
+    findings = [
+        finding for each in looks for finding in source_findings(each, loaded.config, seconds, option, clock.now())
+    ]
+    return looks, [*findings, *await asking]
+
+
+async def _looks(loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock, seconds: float) -> list[SourceLook]:
+    """The sources, as the running gateway sees them or, where none runs, as seen from here."""
+    from gateway import control  # noqa: PLC0415 - as above
+    from gateway.children import make_sources  # noqa: PLC0415
+
+    directory = await asyncio.to_thread(loaded.config.outbox.directory.absolute)
+    try:
+        items = [item async for item in control.ask(directory, control.places(directory), "look", {"seconds": seconds})]
+    except control.NoGateway:
+        pass
+    else:
+        return [SOURCE_LOOK.validate_python(item["look"]) for item in items]
+    config = visiting(loaded.config)
+    sources = make_sources(config, plans, clock, clean=True)
+    stop = asyncio.Event()
+    visiting_them = asyncio.create_task(visit(sources.values(), _acknowledge, clock, stop, None))
+    try:
+        return await look(Present(config, plans, sources), clock, seconds)
+    finally:
+        stop.set()
+        await visiting_them
+
+
+async def _acknowledge(arrival: Arrival) -> None:
+    if arrival.done is not None:
+        arrival.done()
+
+
+def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, now: float) -> Iterator[str]:
+    for each in looks:
+        clock = f", its clock {each.clock_ahead:+.1f} s" if each.clock_ahead is not None else ""
+        yield f"{each.name}: {each.url} ({each.protection}): {each.detail}{clock}"
+        for reading in each.readings:
+            yield f"  {_input(reading, each, now)}"
+    for finding in findings:
+        yield ""
+        yield f"{'WRONG' if finding.level == 'wrong' else 'note'}  {finding.about}: {finding.text}"
+        yield f"       {finding.cure}"
+    yield ""
+    notes = len(findings) - wrong
+    yield (
+        f"{wrong} things will not work, {notes} to know." if findings else "All sources and Oden are as they should be."
+    )
+
+
+def _input(reading: InputReading, look: SourceLook, now: float) -> str:
+    value = json.dumps(reading.value, ensure_ascii=False)
+    if len(value) > LONGEST_VALUE:
+        value = f"{value[:LONGEST_VALUE]}…"
+    unit = look.units.get(reading.address)
+    kind = look.types.get(reading.address)
+    parts = [
+        *([kind] if kind else []),
+        reading.quality,
+        f"{span(max(0.0, round(now - (reading.at or reading.received))))} old",
+    ]
+    return f"{reading.line} {reading.input} = {value}{f' {unit}' if unit else ''} ({', '.join(parts)})"

@@ -1,0 +1,152 @@
+"""`oden-gateway init`: a first configuration from a few answers, and from what the sources have."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import aclosing
+from pathlib import Path
+
+from gateway.cli.browse import section_of
+from gateway.cli.startup import configure_logging, read_config
+from gateway.clock import AnchoredClock
+from gateway.config.json_schema import json_schema
+from gateway.config.schema_process import Log
+from gateway.config.secrets import VARIABLE_PREFIX
+from gateway.errors import ConfigError, GatewayError
+from gateway.live.browse import SECONDS, BrowseQuestion, browse
+from gateway.live.first_config import first_configuration
+from gateway.live.offer import Offer, Offers
+
+SCHEMA = "gateway.schema.json"
+MOST = 2_000
+"""Values that are looked at of each source."""
+
+
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command `init`."""
+    parser = commands.add_parser(
+        "init",
+        help="write a first configuration from what your sources have",
+        description="Asks for what is not given as an option, looks at what the server and the broker have, and writes "
+        "a first\nconfiguration for one line, which `check` takes. Reads only; an existing file is not overwritten.",
+        epilog="examples:\n  oden-gateway init\n"
+        "  oden-gateway init --opcua opc.tcp://10.1.4.20:4840 --factory 'Factory A' --line 'Line 01'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--opcua", metavar="URL", help="the OPC UA server, such as opc.tcp://10.1.4.20:4840")
+    parser.add_argument("--mqtt", metavar="URL", help="the MQTT broker, such as mqtt://broker.plant-a.local")
+    parser.add_argument("--from", dest="start", default="", metavar="NODE", help="where the line's nodes begin")
+    parser.add_argument("--topics", default="", metavar="FILTER", help="the line's topics, such as 'plant-a/L01/#'")
+    parser.add_argument("--factory", metavar="NAME", help="the factory's name at Oden")
+    parser.add_argument("--line", metavar="NAME", help="the line's name at Oden")
+    parser.add_argument(
+        "--output", type=Path, default=Path("gateway.yaml"), metavar="FILE", help="default: %(default)s"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="write over an existing file")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=SECONDS,
+        metavar="S",
+        help="how long to listen to the broker; default: %(default)g",
+    )
+    parser.set_defaults(call=lambda arguments: _init(parser, arguments))
+
+
+def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    configure_logging(Log(level="error"))
+    output: Path = arguments.output
+    if output.exists() and not arguments.overwrite:
+        raise GatewayError(f"{output} exists already: name another with --output, or add --overwrite")
+    if sys.stdin.isatty():
+        _ask(arguments)
+    if not arguments.opcua and not arguments.mqtt:
+        parser.error("name a server with --opcua or a broker with --mqtt")
+    factory, line = arguments.factory or "Factory A", arguments.line or "Line 01"
+    sources = dict(_sources(arguments.opcua, arguments.mqtt))
+    offers = asyncio.run(_offers(sources, arguments))
+    if not offers:
+        raise GatewayError("nothing was found that an input could be: see what `oden-gateway browse` shows")
+    text = first_configuration(sources, offers, factory, line, SCHEMA)
+    try:
+        output.write_text(text, encoding="utf-8")
+        schema = output.parent / SCHEMA
+        if not schema.exists():
+            schema.write_text(json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
+    _see_that_it_is_right(output)
+    print(_next_steps(output, len(offers)))
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> None:
+    """Ask for what is not given."""
+    questions = (
+        ("opcua", "Address of the OPC UA server, such as opc.tcp://10.1.4.20:4840 (empty: none): "),
+        ("mqtt", "Address of the MQTT broker, such as mqtt://broker.plant-a.local (empty: none): "),
+        ("factory", "Name of the factory at Oden: "),
+        ("line", "Name of the line at Oden: "),
+    )
+    for name, question in questions:
+        if getattr(arguments, name) is None:
+            print(question, end="", file=sys.stderr, flush=True)
+            setattr(arguments, name, sys.stdin.readline().strip())
+
+
+def _sources(opcua: str | None, mqtt: str | None) -> Mapping[str, Mapping[str, str]]:
+    """The keys of the sources, by their names."""
+    sources: dict[str, dict[str, str]] = {}
+    if opcua:
+        section_of(opcua)
+        sources["plc"] = {"type": "opcua", "url": opcua, "security": "none"}
+    if mqtt:
+        section_of(mqtt)
+        client = f"oden-gateway-{os.uname().nodename}"
+        sources["broker"] = {"type": "mqtt", "url": mqtt, "client_id": client}
+    return sources
+
+
+async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.Namespace) -> list[Offer]:
+    found: list[Offer] = []
+    names: set[str] = set()
+    for name, keys in sources.items():
+        offers, number = Offers(name, names), 0
+        start = arguments.start if keys["type"] == "opcua" else arguments.topics
+        question = BrowseQuestion(name, start, seconds=arguments.seconds)
+        print(f"Looking at {keys['url']} …", file=sys.stderr, flush=True)
+        async with aclosing(browse(section_of(keys["url"]), question, AnchoredClock())) as pages:
+            async for page, said in pages:
+                for sentence in said:
+                    print(f"{name}: {sentence}", file=sys.stderr)
+                for each in page:
+                    more = list(offers.of(each))
+                    number += len(more)
+                    found += more
+                if number > MOST:
+                    break
+    return found
+
+
+def _see_that_it_is_right(output: Path) -> None:
+    """Check the file as `check` does, with a token in the place of the one that may be missing yet."""
+    try:
+        read_config(output, {**os.environ, f"{VARIABLE_PREFIX}ODEN_TOKEN": "x"})
+    except ConfigError as error:
+        raise GatewayError(f"{output} is written, and is not right yet:\n{error}") from None
+
+
+def _next_steps(output: Path, found: int) -> str:
+    token = output.parent / "secrets" / "oden_token"
+    return f"""{output} is written, from {found} values that were found. What is next:
+
+1. Put the token of the Oden API into {token} (only you may read it: chmod 600).
+2. Read {output}: which inputs are which, what the state codes mean, what is counted. Editors that know YAML schemas
+   complete keys and explain them.
+3. oden-gateway check -c {output} --live     is all of it there?
+4. oden-gateway record -c {output} first.jsonl --for 10m, then oden-gateway replay -c {output} first.jsonl
+                                             what would Oden be told?
+5. oden-gateway run -c {output}"""

@@ -1,0 +1,178 @@
+"""What is wrong with the sources as they were looked at, each with its cure. Pure."""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gateway.config.schema import Config, OpcuaConfig, SourceConfig
+from gateway.config.schema_io import Input
+from gateway.live.look import SourceLook
+from gateway.live.tail import InputReading
+
+APART = 5.0
+"""Seconds by which the clocks of a server and of this machine may differ."""
+
+Level = Literal["wrong", "note"]
+"""wrong: it will not work as it is. note: a person should know it; it may be meant so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was found. `kind` is its name for scripts, `about` the source, line or input that it is about;
+    `cure` says exactly what to do."""
+
+    kind: str
+    level: Level
+    about: str
+    text: str
+    cure: str
+
+
+Case = tuple[str, str, str]
+"""What a reason has in it, the kind of finding that it is, and its cure, with what is known filled in."""
+
+_AWAY: Sequence[Case] = (
+    ("does not speak OPC UA", "not_opcua", "correct `url` of {source}: another service answers at {host}"),
+    ("asks for security", "security_wanted", "set `security` of {source} to one of those"),
+    ("does not offer", "security_not_offered", "set `security` of {source} to one of those"),
+    ("has no certificate", "no_certificate", "sudo oden-gateway pki create --pki {pki}"),
+    (
+        "if the server does not trust",
+        "gateway_not_trusted",
+        "let the server trust what `oden-gateway pki export` prints",
+    ),
+    ("trust", "server_not_trusted", "compare the thumbprint with the server's, then run the command above"),
+    ("in clear", "clear_password", "set `security` of {source}, so that the password is encrypted"),
+    ("BadUserAccessDenied", "login_refused", "correct `username` and `password` of {source}, or ask for the right"),
+    ("BadIdentityToken", "login_refused", "set `username` and `password` of {source}: it takes no one without"),
+    ("wrong user name or password", "login_refused", "correct `username` and `password` of {source}"),
+    ("not authorised", "login_refused", "let the broker take the client_id and the user of {source}"),
+    ("client_id", "client_refused", "let the broker take the client_id {client}"),
+    ("no MQTT is spoken", "not_mqtt", "correct `url` of {source}: another service answers at {host}"),
+    ("certificate", "tls", "set `ca` of {source} to the certificate that signed the broker's"),
+)
+"""Of a source that is not connected to; the first that fits counts."""
+
+_CONCERNS: Mapping[str, str] = {
+    "source_unprotected": "set `security` of {source}; `security: none` says that it is meant so",
+    "certificate_expires": "renew it, then tell those who trust the old one: oden-gateway pki list --pki {pki}",
+    "watched_otherwise": "write what the server does as `sampling`, `queue` or `deadband`, if it will do",
+    "session_short": "let the broker keep sessions for longer, or shorten `session_expiry` of {source}",
+}
+"""What to do about what is wrong with a source although it works, by kind of problem."""
+
+_NOT_RECEIVED: Sequence[Case] = (
+    ("BadNodeIdUnknown", "node_missing", "oden-gateway browse{config} {source} --match {name}"),
+    ("no namespace", "namespace_missing", "oden-gateway browse{config} {source} --depth 2"),
+    ("at this path", "path_missing", "oden-gateway browse{config} {source} --match {name}"),
+    ("BadUserAccessDenied", "not_readable", "let the server's user of {source} read it"),
+    ("BadNotReadable", "not_readable", "let the server's user of {source} read it"),
+    ("array", "array", "write `index: 0` beside `node` of {input}, or the element that is meant"),
+    ("structure", "structure", "write `field: NAME` beside `node` of {input}"),
+    ("uncertain", "uncertain", "`uncertain: use` at {input}, if the last value of such a sensor is to count"),
+    ("broker refuses", "topic_refused", "let the broker's user of {source} read {address}"),
+    ("grants only QoS 0", "topic_qos", "let the broker grant QoS 1 for {address}"),
+    ("no metric", "metric_missing", "oden-gateway browse{config} {source} --births --match {name}"),
+    ("births are asked for", "no_birth", "let the broker take what the gateway publishes to the node's NCMD topic"),
+    ("edge node", "device_away", "oden-gateway browse{config} {source} --births --seconds 60"),
+)
+"""Of a tag, topic or device that is not received."""
+
+_NOT_A_VALUE: Sequence[Case] = (
+    ("number: text", "number_as_text", "`number: text` at {input}"),
+    ("uncertain", "uncertain", "`uncertain: use` at {input}, if such a value is to count"),
+    ("has no field", "field_missing", "correct `field` of {input}: see what its messages say"),
+    ("says nothing of this input", "field_missing", "correct `field` or `only` of {input}: see what its messages say"),
+)
+"""Of a value that came and is none."""
+
+
+def source_findings(look: SourceLook, config: Config, seconds: float, option: str, now: float) -> Iterator[Finding]:
+    """What is wrong with one source. `seconds` is how long was waited, `option` how a command names the configuration,
+    such as ` -c gateway.yaml`; `now` in seconds since 1970."""
+    section = config.sources[look.name]
+    known = _known(look.name, section, option)
+    if not look.connected:
+        kind, cure = _fitting(_AWAY, look.detail, "unreachable", "see that it is on and that {host} can be reached")
+        silence = "" if look.tried else f": nothing has answered in {seconds:g} s"
+        yield Finding(kind, "wrong", look.name, look.detail + silence, cure.format_map(known))
+        return
+    for concern, text in look.concerns.items():
+        cure = _CONCERNS.get(concern, "journalctl -u oden-gateway -n 50")
+        yield Finding(concern, "note", look.name, text, cure.format_map(known))
+    if look.clock_ahead is not None and abs(look.clock_ahead) > APART:
+        way = "ahead of" if look.clock_ahead > 0 else "behind"
+        text = f"the server's clock is {abs(look.clock_ahead):.0f} s {way} this machine's"
+        yield Finding(
+            "clock", "wrong", look.name, text, "set the clock that is wrong; until then `timestamps: arrival`"
+        )
+    last = {(reading.line, reading.input): reading for reading in look.readings}
+    for line in config.lines:
+        name = f"{line.factory}/{line.line}"
+        for input_name, given in line.inputs.items():
+            if given.source == look.name:
+                reading = last.get((name, input_name))
+                yield from _of_input(look, f"{name} {input_name}", given, reading, known, seconds, now)
+
+
+def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:
+    place = urlsplit(section.url)
+    is_opcua = isinstance(section, OpcuaConfig)
+    return {
+        "source": source,
+        "config": option,
+        "host": place.netloc.rpartition("@")[2],
+        "pki": str(section.pki) if isinstance(section, OpcuaConfig) else "",
+        "client": "" if is_opcua else getattr(section, "client_id", ""),
+    }
+
+
+def _of_input(
+    look: SourceLook,
+    about: str,
+    given: Input,
+    reading: InputReading | None,
+    known: Mapping[str, str],
+    seconds: float,
+    now: float,
+) -> Iterator[Finding]:
+    known = {**known, "input": about, "address": given.address, "name": shlex.quote(_name(given))}
+    why = look.failed.get(given.address) or next(
+        (text for address, text in look.failed.items() if given.device and address.startswith(given.address)), None
+    )
+    if why is not None:
+        kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source} --match {name}")
+        yield Finding(kind, "wrong", about, f"{given.address}: {why}", cure.format_map(known))
+    elif reading is None or (given.topic is not None and reading.known):
+        heard = f"the last one was {now - reading.received:.0f} s ago" if reading is not None else "none was ever heard"
+        text = f"{given.address}: nothing came in {seconds:g} s; {heard}"
+        cure = f"oden-gateway browse{known['config']} {look.name} --from {shlex.quote(given.address)} --seconds 60"
+        level: Level = "note" if reading is not None else "wrong"
+        yield Finding("silent", level, about, text, cure)
+    elif reading.problem:
+        kind, cure = _fitting(_NOT_A_VALUE, reading.problem, "no_value", "correct {input}: see what {address} says")
+        yield Finding(kind, "wrong", about, f"{given.address}: {reading.problem}", cure.format_map(known))
+    elif reading.quality == "bad":
+        text = f"{given.address}: its quality is bad, so that it has no value"
+        yield Finding("bad_quality", "wrong", about, text, "see at the device why it has no value")
+    elif reading.quality == "uncertain":
+        text = f"{given.address}: its quality is uncertain, and its value is used"
+        yield Finding("uncertain_used", "note", about, text, f"`uncertain: ignore` at {about}, if it is not to count")
+    elif reading.value is None or (reading.value == "" and look.types.get(given.address) == "Null"):
+        text = f"{given.address}: it has no value yet"
+        yield Finding("no_value_yet", "note", about, text, "see again once the machine has run")
+
+
+def _fitting(cases: Sequence[Case], reason: str, kind: str, cure: str) -> tuple[str, str]:
+    """The kind and the cure of what `reason` says; `kind` and `cure` where none fits."""
+    return next(((found, does) for words, found, does in cases if words in reason), (kind, cure))
+
+
+def _name(given: Input) -> str:
+    """The last word of an address, by which others like it are found."""
+    text = given.metric or given.node or given.topic or ""
+    for sign in ("/", ".", ";", ":", "="):
+        text = text.rstrip('"]').rpartition(sign)[2]
+    return text

@@ -1,0 +1,160 @@
+"""How the payloads of topics are read: as one value or several, as text or bytes, with levels of the topic as fields.
+Pure.
+
+A message stays one, however many events it makes: it is handed over, committed and acknowledged as a whole.
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.config.addresses import named_levels, path_of, topic_filter
+from gateway.config.schema_messages import MOST_BYTES, PLAIN, Form, Parts
+from gateway.sources.mqtt_decode import LARGEST, decode, too_large
+
+MOST_PARTS = 1_000
+"""Events that one message can make."""
+MOST_AROUND = 50
+"""Fields around an array that its elements can get."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One value that a message says at `address`, a topic as the configuration writes it; or, with a `flaw`, the bytes
+    of what cannot be read. `place` is 0 where the value is that of the payload as it came, else from 1 on."""
+
+    address: str
+    value: object
+    place: int = 0
+    flaw: str = ""
+    payload: bytes = b""
+
+
+class Topics:
+    """The topics of one broker that are wanted, each with its form, as the configuration writes them: in a topic,
+    `+name` stands for any text of that level, which becomes a field of that name."""
+
+    def __init__(self, forms: Mapping[str, Form]) -> None:
+        self._exact = {topic: form for topic, form in forms.items() if not named_levels(topic)}
+        self._named: dict[int, list[tuple[tuple[str, ...], str, Form]]] = defaultdict(list)
+        for topic, form in forms.items():
+            if named_levels(topic):
+                levels = tuple(topic.split("/"))
+                self._named[len(levels)].append((levels, topic, form))
+        self.filters = tuple(dict.fromkeys(topic_filter(topic) for topic in forms))
+        """What is to be subscribed."""
+
+    def __len__(self) -> int:
+        return len(self.filters)
+
+    def wants(self, topic: str) -> bool:
+        """Whether anything is wanted of a topic."""
+        return topic in self._exact or any(self._matches(topic))
+
+    def parts(self, topic: str, payload: bytes) -> Iterator[Part]:
+        """What a message says, in its order. Raises ValueError where it cannot be read as a whole."""
+        if topic in self._exact:
+            yield from _parts(topic, self._exact[topic], payload, {})
+        for address, form, fields in self._matches(topic):
+            yield from _parts(address, form, payload, fields)
+
+    def _matches(self, topic: str) -> Iterator[tuple[str, Form, dict[str, object]]]:
+        if not self._named:
+            return
+        given = topic.split("/")
+        for levels, address, form in self._named.get(len(given), ()):
+            pairs = [*zip(levels, given, strict=True)]
+            if all(level[:1] == "+" or level == said for level, said in pairs):
+                yield address, form, {level[1:]: said for level, said in pairs if level[:1] == "+"}
+
+
+def _parts(address: str, form: Form, payload: bytes, fields: Mapping[str, object]) -> Iterator[Part]:
+    number = 0
+    for number, (value, flaw, said) in enumerate(_values(form, payload), 1):
+        if number > MOST_PARTS:
+            raise ValueError(f"has more than {MOST_PARTS} events")
+        around = value if isinstance(value, dict) or not fields else {"value": value}
+        whole = {**around, **fields} if isinstance(around, dict) and fields else around
+        yield Part(address, whole, number if fields or form != PLAIN else 0, flaw, said)
+
+
+Value = tuple[object, str, bytes]
+"""A value, or why it cannot be read and its bytes."""
+
+
+def _values(form: Form, payload: bytes) -> Iterator[Value]:
+    if form.raw:
+        if len(payload) > MOST_BYTES:
+            raise ValueError(f"has {len(payload)} bytes; at most {MOST_BYTES} are taken as bytes")
+        yield payload.hex(), "", b""
+    elif form.split is None:
+        yield decode(payload), "", b""
+    elif form.split == "lines":
+        for line in _lines(payload):
+            try:
+                yield decode(line.encode()), "", b""
+            except ValueError as error:
+                yield None, f"a line of the payload {error}", line.encode()
+    elif isinstance(form.split, Parts) and form.split.columns:
+        yield from _rows(form.split, payload)
+    else:
+        yield from ((element, "", b"") for element in _elements(form.split, payload))
+
+
+def _lines(payload: bytes) -> list[str]:
+    if len(payload) > LARGEST:
+        raise too_large(len(payload))
+    try:
+        text = payload.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 (byte {error.start})") from None
+    return [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip()]
+
+
+def _rows(form: Parts, payload: bytes) -> Iterator[Value]:
+    separator = "\t" if form.separator == "tab" else form.separator
+    lines = _lines(payload)
+    for line in lines[form.skip :]:
+        try:
+            [cells] = csv.reader([line], delimiter=separator, strict=True)
+        except (csv.Error, ValueError) as error:
+            yield None, f"a line of the payload is no table: {error}", line.encode()
+            continue
+        if len(cells) != len(form.columns):
+            yield None, f"a line of the payload has {len(cells)} columns, not {len(form.columns)}", line.encode()
+        else:
+            yield dict(zip(form.columns, (cell.strip() for cell in cells), strict=True)), "", b""
+
+
+def _elements(form: Parts | str, payload: bytes) -> Iterator[object]:
+    array: object = decode(payload)
+    around: dict[str, object] = {}
+    field = form.field if isinstance(form, Parts) else None
+    for part in path_of(field) if field is not None else ():
+        around |= _plain_fields(array)
+        array = _inside(array, part)
+    if array is None:
+        return
+    if len(around) > MOST_AROUND:
+        raise ValueError(f"has more than {MOST_AROUND} fields around its array")
+    if not isinstance(array, list):
+        where = f" in the field {field}" if field is not None else ""
+        raise ValueError(f"has no array{where}")  # noqa: TRY004 - the payload is wrong, as any other
+    for element in array:
+        yield {**around, **element} if isinstance(element, dict) else element
+
+
+def _inside(value: object, part: str) -> object:
+    """The field or element `part` of `value`; None where null stands there, or around it."""
+    if isinstance(value, dict) and part in value:
+        return value[part]
+    if isinstance(value, list) and part[:1] == "[" and -len(value) <= int(part[1:-1]) < len(value):
+        return value[int(part[1:-1])]
+    return None if value is None else ()
+
+
+def _plain_fields(value: object) -> dict[str, object]:
+    """Those that the elements of an array inside get: of two with one name, the nearer one."""
+    fields = value.items() if isinstance(value, dict) else ()
+    return {name: field for name, field in fields if not isinstance(field, dict | list)}

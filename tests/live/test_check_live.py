@@ -1,0 +1,290 @@
+"""`oden-gateway check --live` as a process: each finding is provoked, at real peers where they can be made to do it."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from asyncua.ua.status_codes import StatusCodes
+
+from gateway.config.schema import Config
+from gateway.live.findings import source_findings
+from gateway.live.look import SourceLook
+from gateway.live.tail import InputReading
+from tests.config.command import TOKEN, Answer
+from tests.live.site import Site
+from tests.peers import Mosquitto, OpcuaServer, free_port
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ORDER = "plant-a/L01/order"
+BASE = """
+oden: {{url: "http://127.0.0.1:{oden}/v2", token: "${{secret:oden_token}}", allow_faster_for_tests: true, rate: 20/s}}
+outbox: {{directory: outbox, size_limit: 100 MB, min_free: 0%}}
+status: {{listen: "127.0.0.1:{status}"}}
+sources:
+  plc: {{type: opcua, url: "{opcua}", security: none}}
+  floor: {{type: mqtt, url: "{mqtt}", client_id: edge-test}}
+"""
+RIGHT = """
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      state: {source: plc, node: "nsu=urn:acme:line;s=L01.State"}
+      order: {source: floor, topic: plant-a/L01/order, field: number}
+    run: {key: order, product: Film}
+    states: {input: state, codes: {1: {category: Uptime}}}
+"""
+WRONG = """
+  nobody: {type: opcua, url: "opc.tcp://127.0.0.1:1", security: none}
+  broker_as_plc: {type: opcua, url: "opc.tcp://MQTT", security: none}
+  plc_as_broker: {type: mqtt, url: "mqtt://OPCUA", client_id: a}
+  undecided: {type: opcua, url: "opc.tcp://OPCUA"}
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      state: {source: plc, node: "nsu=urn:acme:line;s=L01.State"}
+      unknown: {source: plc, node: "nsu=urn:acme:line;s=L01.Nothing"}
+      elsewhere: {source: plc, node: "nsu=urn:other;s=L01.State"}
+      path: {source: plc, node: "/Objects/2:Nothing"}
+      list: {source: plc, node: "nsu=urn:acme:line;s=L01.List"}
+      broken: {source: plc, node: "nsu=urn:acme:line;s=L01.Broken"}
+      text: {source: plc, node: "nsu=urn:acme:line;s=L01.Text", counter: {}}
+      vague: {source: plc, node: "nsu=urn:acme:line;s=L01.Vague"}
+      order: {source: floor, topic: plant-a/L01/order, field: nummer}
+      silent: {source: floor, topic: plant-a/L01/silent}
+      away: {source: nobody, node: "ns=2;s=x"}
+      other: {source: broker_as_plc, node: "ns=2;s=x"}
+      another: {source: plc_as_broker, topic: x}
+      open: {source: undecided, node: "nsu=urn:acme:line;s=L01.State"}
+    states: {input: state, codes: {1: {category: Uptime, reason: Nothing}}}
+    intervals: [{type: OPERATOR, key: order}]
+  - factory: Factory Z
+    line: Line 01
+    inputs: {state: {source: plc, node: "nsu=urn:acme:line;s=L01.State"}}
+    states: {input: state, codes: {1: {category: Uptime}}}
+  - factory: Factory A
+    line: Line 1
+    inputs: {state: {source: plc, node: "nsu=urn:acme:line;s=L01.State"}}
+    states: {input: state, codes: {1: {category: Uptime}}}
+"""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[OpcuaServer]:
+    server = OpcuaServer(ticks=True)
+    await server.start(L01__State=1, L01__List=[1, 2], L01__Broken=1, L01__Text="105", L01__Vague=5)
+    await server.write("L01.Broken", 1, status=StatusCodes.BadDeviceFailure)
+    await server.write("L01.Vague", 5, status=StatusCodes.UncertainLastUsableValue)
+    yield server
+    await server.stop()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    await site.end()
+
+
+async def stand_in(site: Site, *faults: str) -> int:
+    """The stand-in for Oden, with `faults`; its port."""
+    site.config.parent.mkdir(exist_ok=True)
+    given = [word for fault in faults for word in ("--fault", fault)]
+    process = await site.start("simulate", "oden", "--port", "0", "--token", TOKEN, *given)
+    assert process.stdout is not None
+    return urlsplit((await process.stdout.readline()).decode().split()[-1]).port or 0
+
+
+def configure(site: Site, server: OpcuaServer, broker: Mosquitto, oden: int, lines: str) -> None:
+    text = BASE.format(oden=oden, status=free_port(), opcua=server.url, mqtt=broker.url)
+    text += lines.replace("OPCUA", f"127.0.0.1:{server.port}").replace("MQTT", f"127.0.0.1:{broker.port}")
+    folder = site.config.parent
+    (folder / "secrets").mkdir(parents=True, exist_ok=True)
+    (folder / "secrets" / "oden_token").write_text(f"{TOKEN}\n")
+    site.config.write_text(text)
+
+
+def found(answer: Answer) -> dict[tuple[str, str], dict[str, Any]]:
+    """The findings by kind and what they are about."""
+    assert answer.output, answer.problems
+    return {(each["kind"], each["about"]): each for each in json.loads(answer.output)["findings"]}
+
+
+async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, site: Site, tmp_path: Path) -> None:
+    """At a server, a broker and Oden; each finding names what to do, and nothing is written anywhere."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        await broker.publish(ORDER, '{"number": "4711"}', retain=True)
+        configure(site, server, broker, await stand_in(site), WRONG)
+        checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "5", "--json")
+    assert checked.code == 1
+    findings = found(checked)
+    line = "Factory A/Line 01"
+    cures = {
+        ("unreachable", "nobody"): "127.0.0.1:1 can be reached",
+        ("not_opcua", "broker_as_plc"): "correct `url` of broker_as_plc",
+        ("unreachable", "plc_as_broker"): "can be reached",
+        ("source_unprotected", "undecided"): "`security: none` says that it is meant so",
+        ("node_missing", f"{line} unknown"): "oden-gateway browse -c gateway.yaml plc --match Nothing",
+        ("namespace_missing", f"{line} elsewhere"): "oden-gateway browse -c gateway.yaml plc --depth 2",
+        ("path_missing", f"{line} path"): "oden-gateway browse -c gateway.yaml plc --match Nothing",
+        ("array", f"{line} list"): "`index: 0`",
+        ("bad_quality", f"{line} broken"): "see at the device",
+        ("number_as_text", f"{line} text"): "`number: text`",
+        ("uncertain_used", f"{line} vague"): "`uncertain: ignore`",
+        ("field_missing", f"{line} order"): "correct `field`",
+        ("silent", f"{line} silent"): "browse -c gateway.yaml floor --from plant-a/L01/silent --seconds 60",
+        ("factory_unknown", "Factory Z/Line 01"): "write `factory`",
+        ("line_unknown", "Factory A/Line 1"): "write `line`",
+        ("interval_type_unknown", line): "call interval_type set",
+        ("states_unverified", line): "Uptime, Nothing",
+    }
+    assert cures.keys() <= findings.keys(), (cures.keys() - findings.keys(), findings)
+    for place, words in cures.items():
+        assert words in findings[place]["cure"], findings[place]
+    assert "did you mean Line 01?" in findings["line_unknown", "Factory A/Line 1"]["text"]
+    assert findings["uncertain_used", f"{line} vague"]["level"] == "note"
+    assert server.asked_to_act == []
+
+
+async def test_all_is_well_with_and_without_a_gateway(server: OpcuaServer, site: Site, tmp_path: Path) -> None:
+    """Exit code 0; values with type, quality and age, clocks; a gateway that runs is asked, also for Oden."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        await broker.publish(ORDER, '{"number": "4711"}', retain=True)
+        configure(site, server, broker, await stand_in(site), RIGHT)
+        checked = await site.run("check", "-c", "gateway.yaml", "--live")
+        assert checked.code == 0, checked
+        assert "Factory A/Line 01 state = 1 (Int32, good" in checked.output
+        assert 'Factory A/Line 01 order = "4711" (good' in checked.output
+        assert f"plc: {server.url} (none): connected, its clock" in checked.output
+        await site.gateway()
+        checked = await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "3", "--json")
+        assert checked.code == 0, checked
+        [plc, floor] = json.loads(checked.output)["sources"]
+        assert (plc["connected"], floor["connected"]) == (True, True)
+        log = (tmp_path / "broker" / "mosquitto.log").read_text()
+        assert log.count("as edge-test-check") == 1  # only while no gateway ran
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("error status=503", "oden_failed"),
+        ("error status=401", "token_refused"),
+        ("error status=403 line='Line 01'", "forbidden"),
+    ],
+)
+async def test_a_question_that_fails_is_no_answer(
+    fault: str, kind: str, server: OpcuaServer, site: Site, tmp_path: Path
+) -> None:
+    """Oden's failure is said as that, not as a line that it does not know."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        await broker.publish(ORDER, '{"number": "4711"}', retain=True)
+        configure(site, server, broker, await stand_in(site, fault), RIGHT)
+        findings = found(await site.run("check", "-c", "gateway.yaml", "--live", "--seconds", "3", "--json"))
+    assert {each for each, _ in findings} == {kind}
+
+
+async def test_a_wrong_file_is_told_first(server: OpcuaServer, site: Site, tmp_path: Path) -> None:
+    """Exit code 2, and nothing is connected to."""
+    with Mosquitto(tmp_path / "broker") as broker:
+        configure(site, server, broker, free_port(), RIGHT.replace("field: number", "felt: number"))
+        checked = await site.run("check", "-c", "gateway.yaml", "--live")
+        assert (checked.code, checked.output) == (2, "")
+        assert "unknown key 'felt'" in checked.problems[0]
+        assert "edge-test" not in (tmp_path / "broker" / "mosquitto.log").read_text()
+
+
+CONFIG = Config.model_validate(
+    {
+        "oden": {"token": "x"},
+        "sources": {
+            "plc": {"type": "opcua", "url": "opc.tcp://10.1.4.20"},
+            "floor": {"type": "mqtt", "url": "mqtt://broker", "client_id": "edge-1"},
+        },
+        "lines": [
+            {
+                "factory": "A",
+                "line": "L",
+                "inputs": {
+                    "tag": {"source": "plc", "node": "ns=2;s=L01.Tag"},
+                    "event": {"source": "floor", "topic": "a/b"},
+                    "metric": {"source": "floor", "device": "G/E/D", "metric": "Counts/Good"},
+                },
+            }
+        ],
+    },
+    strict=False,
+)
+
+
+def look(source: str, **about: Any) -> SourceLook:
+    given = {"connected": True, "detail": "connected", "failed": {}, "concerns": {}, **about}
+    return SourceLook(source, "x", "none", **given)
+
+
+@pytest.mark.parametrize(
+    ("seen", "kind", "cure"),
+    [
+        ("the server asks for security: it offers Basic256Sha256/Sign", "security_wanted", "set `security` of plc"),
+        ("the server does not offer Basic256Sha256/Sign: it offers none", "security_not_offered", "set `security`"),
+        ("the gateway has no certificate in /p", "no_certificate", "sudo oden-gateway pki create --pki "),
+        ("x; if the server does not trust the gateway, give it …", "gateway_not_trusted", "pki export"),
+        ("the server's certificate is not trusted …", "server_not_trusted", "compare the thumbprint"),
+        ("the server would have the password in clear", "clear_password", "set `security`"),
+        ("cannot connect: … (BadUserAccessDenied)", "login_refused", "`username` and `password` of plc"),
+        ("cannot connect: … (BadIdentityTokenRejected)", "login_refused", "`username` and `password` of plc"),
+        ("cannot connect: Connection refused", "unreachable", "10.1.4.20 can be reached"),
+    ],
+)
+async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> None:
+    [finding] = source_findings(look("plc", connected=False, detail=seen), CONFIG, 5.0, "", 0.0)
+    assert (finding.kind, finding.level, finding.about) == (kind, "wrong", "plc")
+    assert cure in finding.cure
+
+
+@pytest.mark.parametrize(
+    ("source", "about", "kind", "cure"),
+    [
+        ("plc", {"clock_ahead": 90.0}, "clock", "timestamps: arrival"),
+        ("plc", {"concerns": {"certificate_expires": "it ends soon"}}, "certificate_expires", "pki list"),
+        ("plc", {"concerns": {"watched_otherwise": "sampled …"}}, "watched_otherwise", "`sampling`"),
+        ("plc", {"failed": {"ns=2;s=L01.Tag": "the server refuses it: BadNotReadable"}}, "not_readable", "read it"),
+        ("plc", {"failed": {"ns=2;s=L01.Tag": "the tag holds a structure; …"}}, "structure", "`field: NAME`"),
+        ("plc", {"failed": {"ns=2;s=L01.Tag": "uncertain for …"}}, "uncertain", "`uncertain: use`"),
+        (
+            "floor",
+            {"failed": {"a/b": "the broker refuses it: not authorised"}},
+            "topic_refused",
+            "let the broker's user",
+        ),
+        ("floor", {"failed": {"a/b": "the broker grants only QoS 0, where …"}}, "topic_qos", "QoS 1 for a/b"),
+        ("floor", {"failed": {"spBv1.0/G/E/D#x": 'the device has no metric "x"'}}, "metric_missing", "--match Good"),
+        ("floor", {"failed": {"spBv1.0/G/E/D": "its edge node is offline"}}, "device_away", "browse floor --births"),
+        ("floor", {"connected": False, "detail": "wrong user name or password"}, "login_refused", "`username`"),
+        ("floor", {"connected": False, "detail": "it does not take this client_id"}, "client_refused", "edge-1"),
+        (
+            "floor",
+            {"connected": False, "detail": "cannot connect: no MQTT is spoken there"},
+            "not_mqtt",
+            "`url` of floor",
+        ),
+        ("floor", {"connected": False, "detail": "certificate verify failed"}, "tls", "set `ca` of floor"),
+    ],
+)
+async def test_what_is_wrong_although_it_is_reached(source: str, about: dict[str, Any], kind: str, cure: str) -> None:
+    findings = {each.kind: each for each in source_findings(look(source, **about), CONFIG, 5.0, "", 0.0)}
+    assert cure in findings[kind].cure
+
+
+async def test_a_topic_that_rests_is_no_fault() -> None:
+    """Heard before, and not in these seconds: that is to be known; what was never heard will not work."""
+    before = InputReading("A/L", "event", "floor", "a/b", 1, "good", None, 100.0, known=True)
+    findings = {each.about: each for each in source_findings(look("floor", readings=(before,)), CONFIG, 5.0, "", 160.0)}
+    assert (findings["A/L event"].level, "60 s ago" in findings["A/L event"].text) == ("note", True)
+    assert findings["A/L metric"].level == "wrong"

@@ -1,0 +1,357 @@
+"""How the payloads of topics are read: split into events, as bytes, with levels of the topic as fields."""
+
+import asyncio
+import os
+import random
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.startup import read_config
+from gateway.clock import AnchoredClock
+from gateway.config.schema import Line
+from gateway.config.schema_messages import Binary, Form, Parts
+from gateway.errors import ConfigError
+from gateway.kept_rejects import payload_of
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.inputs import form_of
+from gateway.mapping.line import LineState, step
+from gateway.mapping.values import NoNumber, flaw, number_in_bytes
+from gateway.model import Moment, Output, Reject, Sample
+from gateway.outbox.store import Outbox
+from gateway.sources.mqtt import MqttSource
+from gateway.sources.mqtt_decode import LARGEST
+from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics
+from tests.peers import PATIENCE, Mosquitto, wait_until
+from tests.sources.harness import Intake, mqtt_config, running
+from tests.test_intake import Rig
+
+SHOTS = Form(Parts(field="press.shots"))
+TABLE = Form(Parts(columns=["at", "qty", "code"], separator=";", skip=1))
+
+
+def values(form: Form, payload: bytes) -> list[object]:
+    return [part.value if not part.flaw else part for part in Topics({"t": form}).parts("t", payload)]
+
+
+def test_lines_are_payloads_of_their_own() -> None:
+    """NDJSON, with one line that cannot be read: the others count. A line may be any text."""
+    payload = b'\xef\xbb\xbf{"qty": 1}\r\n\n{"qty": 2, "qty": 3}\nStop\n'
+    assert values(Form("lines"), payload) == [
+        {"qty": 1},
+        Part("t", None, 2, "a line of the payload has the key 'qty' twice", b'{"qty": 2, "qty": 3}'),
+        "Stop",
+    ]
+    with pytest.raises(ValueError, match="is not UTF-8"):
+        values(Form("lines"), b'{"qty": 1}\n\xff')
+
+
+def test_a_table_has_a_text_for_each_column() -> None:
+    """The header is left out; a line with another number of columns is none."""
+    payload = 'at;qty;code\n2026-11-30;3;"Gel; old"\n2026-11-30;4\n2026-12-01; 007 ;Rand\u00e4nder\n'.encode()
+    assert values(TABLE, payload) == [
+        {"at": "2026-11-30", "qty": "3", "code": "Gel; old"},
+        Part("t", None, 2, "a line of the payload has 2 columns, not 3", b"2026-11-30;4"),
+        {"at": "2026-12-01", "qty": "007", "code": "Rand\u00e4nder"},
+    ]
+
+
+def test_elements_get_the_plain_fields_around_them() -> None:
+    """Of two with one name the nearer one, and their own before all."""
+    payload = b'{"at": 1, "id": "m", "press": {"id": "p", "x": [1], "shots": [{"qty": 1}, {"id": "s"}, 7]}}'
+    assert values(SHOTS, payload) == [{"at": 1, "id": "p", "qty": 1}, {"at": 1, "id": "s"}, 7]
+    assert values(Form("elements"), b"[1, {}, null]") == [1, {}, None]
+    assert values(SHOTS, b'{"press": {"shots": []}}') == []
+    assert values(SHOTS, b'{"press": null}') == []
+    for payload in (b"5", b"{}", b'{"press": {"shots": {}}}', b'"press"'):
+        with pytest.raises(ValueError, match=r"no array in the field press\.shots"):
+            values(SHOTS, payload)
+
+
+def test_p12_what_one_message_can_make_is_bounded() -> None:
+    """So many events, so many fields around them, so many bytes."""
+    assert len(values(Form("elements"), b"[%s1]" % (b"1," * (MOST_PARTS - 1)))) == MOST_PARTS
+    for form, payload, why in (
+        (Form("elements"), b"[%s1]" % (b"1," * MOST_PARTS), "more than 1000 events"),
+        (Form("lines"), b"1\n" * (MOST_PARTS + 1), "more than 1000 events"),
+        (Form(raw=True), bytes(8_193), "at most 8192 are taken as bytes"),
+        (Form("lines"), b"1" * (LARGEST + 1), "at most 262144"),
+        (
+            Form(Parts(field="a")),
+            b'{%s"a": [1]}' % b"".join(b'"f%d": 1, ' % number for number in range(MOST_AROUND + 1)),
+            "more than 50 fields",
+        ),
+    ):
+        with pytest.raises(ValueError, match=why):
+            values(form, payload)
+
+
+def test_levels_of_a_topic_are_fields() -> None:
+    """For each topic that names them; a payload that is no object is in the field `value`."""
+    topics = Topics({"p/+line/events/+kind": Form(), "p/L01/good": Form(), "p/+line/raw": Form(raw=True)})
+    assert topics.filters == ("p/+/events/+", "p/L01/good", "p/+/raw")
+    address = "p/+line/events/+kind"
+    fields = {"line": "L 1", "kind": ""}
+    assert [*topics.parts("p/L 1/events/", b'{"qty": 3, "kind": "x"}')] == [Part(address, {"qty": 3, **fields}, 1)]
+    assert [*topics.parts("p/L 1/events/", b"3")] == [Part(address, {"value": 3, **fields}, 1)]
+    assert [*topics.parts("p/7/raw", b"\x01\xff")] == [Part("p/+line/raw", {"value": "01ff", "line": "7"}, 1)]
+    assert [*topics.parts("p/L01/good", b"3")] == [Part("p/L01/good", 3)]
+    for topic in ("p/L01/events", "p/L01/events/a/b", "q/L01/events/a", "", "p"):
+        assert not topics.wants(topic)
+        assert [*topics.parts(topic, b"3")] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "binary", "number"),
+    [
+        ("00ff", {"type": "uint16"}, 255),
+        ("00ff", {"type": "uint16", "order": "little"}, 0xFF00),
+        ("0x00 0xFF:ff-fe", {"type": "int16", "at": 2}, -2),
+        ("fffe", {"type": "int8", "at": 1}, -2),
+        ("42280000", {"type": "float32"}, 42.0),
+        ("ffffffffffffffff", {"type": "uint64"}, 2**64 - 1),
+        ("AAAqAA==", {"type": "uint16", "at": 1, "encoding": "base64"}, 42),
+        ("", {"type": "uint16"}, ""),
+        ("00", {"type": "uint16"}, NoNumber("has 1 bytes: no uint16 begins at 0")),
+        ("0g", {"type": "uint8"}, NoNumber("is not written in hex")),
+        ("abc", {"type": "uint8", "encoding": "base64"}, NoNumber("is not written in base64")),
+        (5, {"type": "uint8"}, NoNumber("is no text in which bytes are written")),
+    ],
+)
+def test_a_number_in_bytes(text: object, binary: dict[str, Any], number: object) -> None:
+    """Each type, in both orders, from where it is said to begin."""
+    assert number_in_bytes(text, Binary.model_validate({"encoding": "hex", **binary})) == number
+
+
+def plan(topic: str = "scrap", **scrap: Any) -> LinePlan:
+    return compile_line(
+        Line.model_validate(
+            {
+                "factory": "Factory A",
+                "line": "Line 01",
+                "inputs": {
+                    "order": {"source": "floor", "topic": "order", "field": "number"},
+                    "scrap": {"source": "floor", "topic": topic, **scrap},
+                },
+                "run": {"key": "order", "product": "{order}", "settle": "0s"},
+                "scrap_yield": {"every": "1s", "entries": [{"count": "scrap.qty", "raw_data": {"scrap": "{n}"}}]},
+            }
+        ),
+        ("lines", 0),
+    )
+
+
+async def test_p2_events_of_one_message_are_one_commit_and_each_counts(tmp_path: Path) -> None:
+    """With the id of the message around them they all count, once, however often it comes; with ids of their own, each
+    of them once, also in another message."""
+    rig = Rig(tmp_path, plan(id="id"))
+    forms = {"order": Form(), "scrap": Form(Parts(field="shots"))}
+    source = MqttSource("floor", mqtt_config("mqtt://127.0.0.1"), forms, AnchoredClock())
+
+    def message(packet_id: int, payload: bytes) -> Any:
+        whole = Reject("floor", "scrap", payload, 0.0, "")
+        moments, flaw_ = source.read_again(whole, rig.clock.now())
+        assert flaw_ == ""
+        return rig.message("scrap", payload, packet_id), moments
+
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A"}, 1))
+        payloads = (
+            b'{"id": "m1", "shots": [{"qty": 1}, {"qty": 1}, {"qty": 3}]}',
+            b'{"id": "m1", "shots": [{"qty": 1}, {"qty": 1}, {"qty": 3}]}',
+            b'{"shots": [{"id": "a", "qty": 10}, {"id": "b", "qty": 20}]}',
+            b'{"shots": [{"id": "b", "qty": 20}, {"id": "c", "qty": 40}]}',
+        )
+        for number, payload in enumerate(payloads, 2):
+            arrival, moments = message(number, payload)
+            await intake.take(type(arrival)(**{**_fields(arrival), "moments": moments}))
+        async with asyncio.timeout(PATIENCE):
+            while rig.acked != [1, 2, 3, 4, 5]:
+                await asyncio.sleep(0.01)
+            while sum([await rig.scrap(place) for place in range(10)]) != 75:
+                await asyncio.sleep(0.02)
+        assert (await rig.outbox(Outbox.summary, 5)).totals.rejects == 0
+
+
+def _fields(thing: Any) -> dict[str, Any]:
+    return {name: getattr(thing, name) for name in thing.__dataclass_fields__}
+
+
+async def test_a_broker_sends_what_a_named_level_matches(tmp_path: Path) -> None:
+    """By a wildcard, subscribed once for two inputs; what cannot be read of a message is kept alone, and the rest
+    counts. Nothing comes twice."""
+    forms = {"plant/+line/events/+kind": Form("lines"), "plant/L01/good": Form()}
+    with Mosquitto(tmp_path) as broker:
+        source, intake = MqttSource("floor", mqtt_config(broker.url), forms, AnchoredClock()), Intake()
+        async with running(source, intake):
+            await wait_until(lambda: source.health.connected)
+            await broker.publish("plant/L01/good", "5")
+            await broker.publish("plant/L07/events/scrap", b'{"qty": 1}\n{"qty": NaN}\n{"qty": 2}')
+            await broker.publish("plant/L07/events/scrap/more", "5")
+            await broker.publish("plant/L01/good", "6")
+            await wait_until(lambda: intake.values("plant/L01/good") == [5, 6])
+    fields = {"line": "L07", "kind": "scrap"}
+    assert intake.values("plant/+line/events/+kind") == [{"qty": 1, **fields}, {"qty": 2, **fields}]
+    [reject] = [reject for arrival in intake.arrivals for reject in arrival.rejects]
+    assert (reject.address, reject.payload) == ("plant/L07/events/scrap", b'{"qty": NaN}')
+    assert [notice.address for notice in intake.notices] == ["plant/L07/events/scrap"]
+    assert source.read_again(reject, 1.0)[1].startswith("a line of the payload has NaN")
+    part = Reject("floor", "plant/+line/events/+kind", b'{"qty": 1, "line": "L07"}', 1.0, "", part=2)
+    [moment] = source.read_again(part, 2.0)[0]
+    assert moment.samples[0].value == {"qty": 1, "line": "L07"}
+
+
+HEAD = """
+oden: {token: none}
+sources: {floor: {type: mqtt, url: "mqtt://h", client_id: c}, plc: {type: opcua, url: "opc.tcp://h:1", security: none}}
+lines:
+  - factory: F
+    line: L
+    run: {key: order, product: P}
+    inputs:
+      order: {source: floor, topic: p/order}
+"""
+
+
+@pytest.mark.parametrize(
+    ("inputs", "line", "told"),
+    [
+        ("x: {source: floor, topic: p/+/events}", 10, "give the level a name"),
+        ("x: {source: floor, topic: p/#}", 10, "give the level a name"),
+        ("x: {source: floor, topic: p/+a b/events}", 10, "give the level a name"),
+        ("x: {source: floor, topic: p/a+b/events}", 10, "give the level a name"),
+        ("x: {source: floor, topic: p/+a/+a}", 10, "the same name"),
+        ("x: {source: floor, topic: p/+kind}", 10, "a message can be of this topic and of 'p/order'"),
+        ("x: {source: floor, topic: q/+a/b}\n      y: {source: floor, topic: q/b/+a}", 10, "and of 'q/b/+'"),
+        ("x: {source: floor, topic: p/order, split: lines}", 10, "with another 'split': write the same"),
+        ("x: {source: floor, topic: t, split: words}", 10, "write 'lines', 'elements', or"),
+        ("x: {source: floor, topic: t, split: {field: a..b}}", 10, "single dots"),
+        ("x: {source: floor, topic: t, split: {columns: []}}", 10, ""),
+        ("x: {source: floor, topic: t, split: lines, binary: {type: int16}}", 10, "the payload is bytes"),
+        ("x: {source: floor, topic: t, binary: {type: int24}}", 10, ""),
+        ("x: {source: plc, node: ns=2;s=x, split: lines}", 10, "'split'"),
+        ("x: {source: plc, node: ns=2;s=x, binary: {type: int16}}", 10, "'binary'"),
+    ],
+)
+def test_p10_what_does_not_fit_is_refused_with_its_place(tmp_path: Path, inputs: str, line: int, told: str) -> None:
+    """Where the configuration is read."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(f"{HEAD}      {inputs}\n")
+    with pytest.raises(ConfigError) as caught:
+        read_config(file, {})
+    assert f"gateway.yaml:{line}:" in str(caught.value)
+    assert told in str(caught.value)
+
+
+def test_what_fits_is_taken(tmp_path: Path) -> None:
+    """Two inputs of one topic with names, in the same form."""
+    file = tmp_path / "gateway.yaml"
+    inputs = "x: {source: floor, topic: q/+a/b, split: lines}\n      y: {source: floor, topic: q/+a/b, split: lines}"
+    file.write_text(f"{HEAD}      {inputs}\n      z: {{source: floor, topic: bin, binary: {{type: int16}}}}\n")
+    [plan_] = read_config(file, {})[1]
+    assert form_of(plan_.subscriptions["floor", "bin"]) == Form(raw=True)
+    assert form_of(plan_.subscriptions["floor", "q/+a/b"]) == Form("lines")
+
+
+FORMS = {
+    "plain": Form(),
+    "lines": Form("lines"),
+    "table": TABLE,
+    "shots": SHOTS,
+    "elements": Form("elements"),
+    "raw": Form(raw=True),
+    "named/+a/+b": Form(),
+    "split/+a": Form("lines"),
+}
+SEEDS = (
+    b'{"qty": 3, "code": "Gel", "at": "2026-11-30T10:15:30Z"}',
+    b'{"at": 1, "press": {"shots": [{"qty": 1}, {"qty": 2}]}}',
+    b"[1, 2, [3, {}], null]",
+    b"at;qty;code\n1;2;3\n",
+    b'{"a": {"b": {"c": "\\ud83d"}}}',
+    b"1e999",
+    b"\xef\xbb\xbf5",
+    b"[" * 2_000,
+    b'{"qty": 123456789012345678901234567890}',
+    b"<xml/>",
+    b"",
+)
+
+
+def rubbish(rng: random.Random) -> bytes:
+    """A payload that nobody would send, or a true one with some bytes changed, cut, doubled."""
+    payload = bytearray(rng.choice(SEEDS) if rng.random() < 0.8 else rng.randbytes(rng.randrange(200)))
+    for _ in range(rng.randrange(6)):
+        place = rng.randrange(len(payload) + 1)
+        match rng.randrange(4):
+            case 0:
+                payload[place : place + 1] = rng.randbytes(1)
+            case 1:
+                payload[place:place] = rng.choice((b'"', b"{", b"]", b"\n", b";", b"\\", b"\x00", b"9" * 30, b"null"))
+            case 2:
+                del payload[place : place + rng.randrange(20)]
+            case _:
+                payload += payload[:place]
+    return bytes(payload)
+
+
+def topic(rng: random.Random) -> str:
+    known = rng.choice([*FORMS]).replace("+a", rng.choice(("", "x", "\u00e4", "+", "a b"))).replace("+b", "y")
+    return known if rng.random() < 0.9 else known + rng.choice(("/", "/x", "\x00", "\ud800"))
+
+
+def test_p12_any_payload_on_any_topic_is_mapped_or_rejected() -> None:
+    """Nothing raises but what says why, what is read can be kept, and memory does not grow with the number of messages
+    (`make payloads` tries more of them)."""
+    rng = random.Random(1)
+    topics, lines = Topics(FORMS), {}
+    for address, form in FORMS.items():
+        inputs: dict[str, Any] = {"split": form.split} if form.split is not None else {}
+        inputs |= {"binary": {"type": "int16"}} if form.raw else {}
+        lines[address] = compile_line(_any_line(address, inputs), ("lines", 0))
+    states = dict.fromkeys(lines, LineState())
+    mapped = rejected = unwanted = 0
+    most = int(os.environ.get("ODEN_PAYLOADS", "3000"))
+    held = 0
+    tracemalloc.start()
+    for number in range(most):
+        if number == most // 3:
+            held, _ = tracemalloc.get_traced_memory()
+        where, payload = topic(rng), rubbish(rng)
+        if not topics.wants(where):
+            unwanted += 1
+            continue
+        try:
+            parts = [*topics.parts(where, payload)]
+        except ValueError:
+            rejected += 1
+            continue
+        assert len(parts) <= MOST_PARTS
+        for part in parts:
+            if part.flaw:
+                rejected += 1
+                continue
+            sample = Sample("floor", part.address, part.value, 1_800_000_000.0 + number, part=part.place)
+            result = step(lines[part.address], states[part.address], Moment((sample,)))
+            states[part.address] = result.state
+            for refused in result.refused:
+                assert len(payload_of(refused.sample.value)) <= 2 * LARGEST
+            made = any(isinstance(record, Output) for record in result.records)
+            rejected, mapped = rejected + bool(result.notices), mapped + (made or not result.notices)
+            for memory in result.state.inputs.values():
+                assert flaw(memory.value) is None
+    grown = tracemalloc.get_traced_memory()[0] - held
+    tracemalloc.stop()
+    assert grown < 4 * 2**20
+    assert min(mapped, rejected, unwanted) > 0
+
+
+def _any_line(address: str, more: dict[str, Any]) -> Line:
+    inputs: dict[str, Any] = {"x": {"source": "floor", "topic": address, **more}}
+    if "binary" not in more:
+        inputs["y"] = {"source": "floor", "topic": address, "field": "qty", "time": "at", **more}
+    count = [{"count": "x.qty", "raw_data": {"scrap": "{n}"}}, {"count": "sum(x.qty)", "raw_data": {"sum": "{n}"}}]
+    whole: dict[str, Any] = {"factory": "F", "line": "L", "inputs": inputs, "run": {"key": "x", "product": "P"}}
+    return Line.model_validate({**whole, **({} if "binary" in more else {"scrap_yield": {"entries": count}})})
