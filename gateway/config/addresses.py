@@ -173,6 +173,9 @@ _TURNED = re.compile(
 
 def meant_node_id(text: str) -> str | None:
     """The node id that `text` is most likely meant to be; None where that cannot be told."""
+    bare = re.sub(r"(opc\.tcp://[^/\s]*/?|svr=\d+;)", "", text)
+    if bare != text and _FORM.fullmatch(bare):
+        return bare
     turned = _TURNED.fullmatch(text)
     if turned is not None:
         meant = f"{turned['namespace']};{turned['identifier']}"
@@ -192,7 +195,15 @@ def meant_node_id(text: str) -> str | None:
     return meant if meant != text else None
 
 
+_OF_A_PLC = re.compile(r"%?(DB\d+[.,](DB[XBWD])?\d|[MIQEA][BWD]?\d+(\.\d)?\Z|[34]\d{4,5}\Z)", re.IGNORECASE)
+"""Addresses of the kinds DB10.DBW4, %MW100, I0.3 and 40001."""
+
+
 def _meaning(text: str) -> str:
+    if _OF_A_PLC.match(text):
+        return "addresses in the PLC are not known to its server, whose tags `oden-gateway browse` shows: "
+    if re.match(r"(Root/)?Objects/|\d+:[^/]+/", text):
+        return f"a browse path begins with a '/': did you mean '/{text}'? Or "
     meant = meant_node_id(text)
     return f"did you mean '{meant}'? Or " if meant is not None else ""
 

@@ -5,7 +5,9 @@ Expressions, text patterns and what a line makes of its inputs are checked where
 """
 
 import ssl
+from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
@@ -40,9 +42,53 @@ def find_faults(config: Config, unread: Container[str] = ()) -> list[ConfigFault
     `unread` are names of sources of which nothing is known.
     """
     faults = [*_addresses(config), *_sources(config.sources), *_duplicate_lines(config.lines)]
+    turned = _of_another_type(config)
+    for name, text in turned.items():
+        faults.append(ConfigFault(("sources", name, "type"), text))
+    known = {name: source for name, source in config.sources.items() if name not in turned}
+    inputs = (given for line in config.lines for given in line.inputs.values())
+    unsure = {*turned, *(given.source for given in inputs if given.source is not None and given.source in unread)}
     for index, line in enumerate(config.lines):
-        faults += _line(line, ("lines", index), config.sources, unread)
-    return [*faults, *_tags(config.lines), *forms_faults(config.lines)]
+        faults += _line(line, ("lines", index), known, unsure)
+    return [*_told_once(faults), *_tags(config.lines), *forms_faults(config.lines)]
+
+
+_EACH = 5
+"""Inputs that name an unknown source; where there are more, the first is told for all of them."""
+
+
+def _told_once(faults: Sequence[ConfigFault]) -> Iterator[ConfigFault]:
+    """`faults`, where what is wrong with very many inputs alike is one."""
+    times = Counter(fault.text for fault in faults if fault.text.startswith(_UNKNOWN))
+    told: set[str] = set()
+    for fault in faults:
+        if times[fault.text] <= _EACH:
+            yield fault
+        elif fault.text not in told:
+            told.add(fault.text)
+            yield replace(fault, text=f"{fault.text}; so it is in {times[fault.text] - 1} more inputs")
+
+
+def _of_another_type(config: Config) -> dict[str, str]:
+    """Sources of which all inputs, if there are several, are those of the other type of source."""
+    inputs: dict[str, list[Input]] = {}
+    for line in config.lines:
+        for given in line.inputs.values():
+            if given.source is not None:
+                inputs.setdefault(given.source, []).append(given)
+    found: dict[str, str] = {}
+    for name, source in config.sources.items():
+        used = inputs.get(name, [])
+        is_opcua = isinstance(source, OpcuaConfig)
+        has, lacks = ("topic", "node") if is_opcua else ("node", "topic")
+        if len(used) > 1 and all(getattr(given, has) and not getattr(given, lacks) for given in used):
+            text = f"all {len(used)} inputs of this source have '{has}', as those of {_KINDS[not is_opcua]} have"
+            found[name] = f"{text}, and this is {_KINDS[is_opcua]}: write the other type here, or another source there"
+    return found
+
+
+_KINDS = {True: "OPC UA", False: "MQTT"}
+_UNKNOWN = "unknown source "
 
 
 def _tags(lines: Sequence[Line]) -> Iterator[ConfigFault]:
@@ -79,6 +125,8 @@ def _addresses(config: Config) -> Iterator[ConfigFault]:
         elif "@" in urlsplit(url).netloc:
             text = "no user or password can stand in an address, which is shown and logged; remove it"
             yield ConfigFault(loc, text)
+        elif (parts := urlsplit(url).hostname or "").replace(".", "").isdigit() and not _is_address(parts):
+            yield ConfigFault(loc, f"{quoted(parts)} is no IP address: it has four numbers from 0 to 255")
     if _host_and_port(f"tcp://{config.status.listen}") is None:
         text = "write address:port, such as 127.0.0.1:8321, with a port from 1 to 65535"
         yield ConfigFault(("status", "listen"), text)
@@ -118,6 +166,11 @@ def page_context(files: PageTls) -> ssl.SSLContext:
 def _no_password() -> str:
     """Asked for where the key is encrypted: nobody is there to type it."""
     raise ValueError("the key is encrypted: write one without a password, readable for the gateway's user alone")
+
+
+def _is_address(text: str) -> bool:
+    numbers = text.split(".")
+    return len(numbers) == 4 and all(number.isdigit() and int(number) < 256 for number in numbers)
 
 
 def _host_and_port(url: str) -> tuple[str, int | None] | None:
@@ -229,7 +282,7 @@ def _input(given: Input, loc: Loc, sources: Mapping[str, OpcuaConfig | MqttConfi
             case MqttConfig():
                 yield from _mqtt_input(given, loc)
             case None:
-                text = f"unknown source {quoted(given.source)}{suggestion(given.source, sources)}"
+                text = f"{_UNKNOWN}{quoted(given.source)}{suggestion(given.source, sources)}"
                 yield ConfigFault((*loc, "source"), text)
 
 

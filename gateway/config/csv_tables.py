@@ -21,6 +21,10 @@ MAX_CELLS = 200_000
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*+)"')
 _PLAIN = {separator: re.compile(rf"[^{separator}\r\n]*") for separator in ",;"}
+_SPOILT = re.compile(
+    r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
+    r"(?=[,;\t\"]|\Z)"
+)
 _HEADER = re.compile(r'(?:"(?:[^"]|"")*"|[^"\r\n])*')
 
 
@@ -67,6 +71,9 @@ def read_csv(text: str, file: Path) -> Sheet:
         begin = row[0].position
         if len(row) != len(headings):
             reason = "a separator is missing or too many, or a text with one in it needs quotes"
+            other = "," if row[0].separator == ";" else ";"
+            if len(row) == 1 and other in row[0].written:
+                reason = f"the first line sets its cells apart by '{row[0].separator}', this one by '{other}'"
             raise BrokenFileError(begin, f"this row has {len(row)} cells, the first line {len(headings)}: {reason}")
         count += len(row)
         if count > MAX_CELLS:
@@ -79,13 +86,23 @@ def read_csv(text: str, file: Path) -> Sheet:
     return sheet
 
 
-def invisible_characters(text: str, file: Path) -> list[Finding]:
-    """The characters in a table that nobody sees. A blank of another kind within a cell may be meant."""
-    findings = []
-    for row, line in enumerate(re.split(r"\r\n|\n|\r", text)) if INVISIBLE.search(text) else ():
+def doubtful_cells(text: str, file: Path) -> list[Finding]:
+    """What a table has in it that nobody wrote: characters that nobody sees (a blank of another kind within a cell may
+    be meant), the errors of formulas, and long numbers that a spreadsheet has cut."""
+    findings: list[Finding] = []
+    has_spoilt, has_invisible = "#" in text or "E+" in text, INVISIBLE.search(text) is not None
+    for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
+        for match in _SPOILT.finditer(line):
+            reason = "this is the error of a formula; mend it in the spreadsheet"
+            if match["cut"]:
+                reason = (
+                    "the spreadsheet has cut this number to its first digits: make the column text and type it anew"
+                )
+            position = Position(row, match.start("cell") + 1, file)
+            findings.append(Finding(position, reason, warning=bool(match["cut"])))
         for at, meant in invisible_in(line):
             reason = f"{name_of(line[at])} stands here; delete it, or type a blank"
-            findings.append(Finding(Position(row + 1, at + 1, file), reason, meant))
+            findings.append(Finding(Position(row, at + 1, file), reason, meant))
     return findings
 
 
@@ -94,6 +111,9 @@ def _refuse_foreign(text: str, lines: LineIndex) -> None:
     header = text.lstrip("\r\n").partition("\n")[0]
     if re.match(r'"?sep=.', header, re.IGNORECASE):
         reason = "this line is for Excel alone; remove it: the first line names the columns"
+        raise BrokenFileError(lines.position(text.index(header)), reason)
+    if header.startswith("#"):
+        reason = "a table has no comments; remove this line: the first one names the columns"
         raise BrokenFileError(lines.position(text.index(header)), reason)
     for separator, name in (("\t", "tabs"), ("|", "'|'")):
         if separator in header and not re.search(r"[,;]", header):

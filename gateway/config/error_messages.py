@@ -5,7 +5,7 @@ No message repeats a value of the file: it may be a secret.
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,12 +30,45 @@ from gateway.config.schema_walk import (
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
+_SHORTEST = 4
+"""Letters of words that are compared letter by letter: more than so many, on the average of two."""
+_WORD = re.compile(r"[^\W_]+")
+_PARAMETER = re.compile(r"\$\{?\w+|\{+\s*\w+\s*\}+|<\w+>|%\w+%|\$\(\w+\)")
+"""What people write for a parameter."""
+
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     """The known word that is most like `word`, whatever their case, with blanks and dashes as '_'; None: none is."""
     names = {_folded(name): name for name in reversed(list(known))}
     near = difflib.get_close_matches(_folded(word), names, n=1, cutoff=cutoff)
     return names[near[0]] if near else None
+
+
+def one_slip_apart(name: str, other: str) -> bool:
+    """Whether both have the same words but for one, and that is a slip of the other: a letter that is missing, too
+    many or another, or two that are turned. Numbers and short words (`Line A`) are meant."""
+    words, others = _WORD.findall(name.casefold()), _WORD.findall(other.casefold())
+    if len(words) != len(others):
+        words, others = ["".join(words)], ["".join(others)]
+    different = [pair for pair in zip(words, others, strict=True) if pair[0] != pair[1]]
+    return len(different) == 1 and sum(map(len, different[0])) > 2 * _SHORTEST and _is_slip(*different[0])
+
+
+def _is_slip(word: str, other: str) -> bool:
+    """Whether one letter that is missing, too many or another, or two that are turned, make one word of the other.
+
+    A digit is no slip.
+    """
+    begin = 0
+    while begin < min(len(word), len(other)) and word[begin] == other[begin]:
+        begin += 1
+    end = 0
+    while end < min(len(word), len(other)) - begin and word[-1 - end] == other[-1 - end]:
+        end += 1
+    rest, others = word[begin : len(word) - end], other[begin : len(other) - end]
+    one_apart = len(rest) <= 1 and len(others) <= 1
+    turned = len(rest) == 2 and rest == others[::-1]
+    return (one_apart or turned) and not any(map(str.isdigit, rest + others))
 
 
 def _folded(word: str) -> str:
@@ -80,7 +113,7 @@ def _fault(details: ErrorDetails) -> SchemaFault:
     at, kind, value = locate(details["loc"][1:]), details["type"], details["input"]
     meant: str | None = None
     if kind == "extra_forbidden" and at.section is not None:
-        meant = nearest(str(at.loc[-1]), section_keys(at.section))
+        meant = _meant_key(str(at.loc[-1]), [*section_keys(at.section)])
     elif kind == "union_tag_invalid":
         meant = nearest(str(tag_of(at.annotation, value)), _tags(at), 0.5)
     return SchemaFault(_config_fault(details, at), at, kind, meant)
@@ -116,8 +149,15 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
                 return ConfigFault(at.loc, f"write {_choice(names).replace(chr(39), '')}, without quotes or a unit")
             quotes = "" if isinstance(value, str) else ", with the quotes"
             return ConfigFault(at.loc, f"write {_choice(names)}{quotes}{_nearest(value, names)}")
+        case "string_type" if value is None and not at.at_key:
+            return ConfigFault(at.loc, f"nothing is written here{_description(at)}")
+        case "int_type" | "float_type" | "value_error" if isinstance(value, str) and _PARAMETER.fullmatch(value):
+            text = "a parameter of a template is written ${name}, with the '$' and the braces"
+            return ConfigFault(at.loc, text)
         case "string_type" if isinstance(value, dict) and list(value.values()) == [None] and not at.at_key:
             name = str(next(iter(value)))
+            if name.startswith("secret"):
+                return ConfigFault(at.loc, "write ${secret:NAME}, with the '$' before the braces")
             return ConfigFault(at.loc, f'put quotes around the braces: "{{{name if name.isidentifier() else "..."}}}"')
         case "int_type" | "float_type" if isinstance(value, list | dict) and at.annotation is None:
             return ConfigFault(at.loc, _SINGLE)
@@ -130,14 +170,50 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
     if value is None and re.match(r"\d", key):
         return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
+    if value is None and (sign := re.match(r"[\w.-]+\s*(=>|->|:=|=)", key)):
+        return f"write ':' and a blank in the place of '{sign[1]}'"
     if value is None and re.match(r"[A-Za-z_]+:", key):
         return "a blank is missing after the ':' of this key: write 'key: value'"
+    if key == "<<":
+        return "'<<' merges nothing here: what lines have in common stands in a template, which they name with 'use'"
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key
-    named = value is not None or nearest(key, known) is not None
+    meant = _meant_key(key, known)
+    named = value is not None or meant is not None
     parameter = "; a parameter of a template stands under 'with'" if at.section is Line else ""
-    return (
-        f"unknown key {quoted(key)}{suggestion(key, known)}" if named else f"unknown key{suggestion('', known)}"
-    ) + parameter
+    question = f"; did you mean {quoted(meant)}?" if meant is not None else ""
+    return f"unknown key{f' {quoted(key)}' if named else ''}{question}{suggestion('', known)}{parameter}"
+
+
+_NEAR_KEY = 0.65
+"""How much like a known key an unknown one is at least where it is a slip of it, as difflib measures."""
+_SYNONYMS = {
+    "inputs": ("tags", "signals", "variables", "points"),
+    "factory": ("site", "plant"),
+    "line": ("name", "machine", "cell"),
+    "other": ("else", "default", "others"),
+    "log": ("logging",),
+    "raw_data": ("data", "values"),
+    "url": ("endpoint", "host", "server", "broker", "address", "uri", "endpoint_url", "hostname"),
+    "node": ("tag", "nodeid", "node_id", "item", "address", "variable"),
+    "topic": ("mqtt_topic", "subscribe", "channel"),
+    "field": ("path", "json_path", "jsonpath", "property", "attribute"),
+    "username": ("user", "login"),
+    "key": ("order", "job"),
+    "max_rate": ("rate", "speed"),
+    "rollover": ("max", "modulo", "overflow", "wrap"),
+    "every": ("interval", "period"),
+    "type": ("kind", "protocol", "driver"),
+    "when": ("if", "condition", "trigger"),
+    "settle": ("debounce", "delay"),
+}
+"""Key -> what other programs call it."""
+
+
+def _meant_key(word: str, known: Sequence[str]) -> str | None:
+    """The known key that is most likely meant by an unknown one."""
+    word = re.split(r"\s*[=:>]", word)[0]
+    other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
+    return other or nearest(word, known, _NEAR_KEY)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.csv_tables import Sheet, invisible_characters, read_csv
+from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
 from gateway.config.yaml_repair import read_yaml
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
 from gateway.errors import GatewayError
@@ -21,10 +21,16 @@ MAX_FILE_SIZE = 4 * 2**20
 """Bytes."""
 
 _WORKBOOK = "this is a workbook of a spreadsheet, whatever its name says; save it there as CSV (UTF-8)"
+_PAGE = "this is a web page (HTML), perhaps of a login, in the place of the file; download it anew"
 _FOREIGN = {
     b"PK\x03\x04": _WORKBOOK,
     b"\xd0\xcf\x11\xe0": _WORKBOOK,
     b"\x1f\x8b": "this is a compressed file (gzip); unpack it first",
+    b"%PDF-": "this is a document (PDF), not text",
+    b"\x89PNG": "this is a picture, not text",
+    b"<!DOCTYPE": _PAGE,
+    b"<!doctype": _PAGE,
+    b"<html": _PAGE,
     b"\xff\xfe": "this is text in UTF-16; save the file as UTF-8",
     b"\xfe\xff": "this is text in UTF-16; save the file as UTF-8",
 }
@@ -57,6 +63,8 @@ def read_text(path: Path) -> str:
     if len(content) > MAX_FILE_SIZE:
         raise NoFileError(f"larger than {MAX_FILE_SIZE >> 20} MiB, which no configuration is")
     foreign = next((kind for begin, kind in _FOREIGN.items() if content.startswith(begin)), None)
+    if foreign is None and b"\0" in content[:4]:
+        foreign = _FOREIGN[b"\xff\xfe"]
     if foreign is not None:
         raise BrokenFileError(Position(1, 1, path), foreign)
     try:
@@ -146,7 +154,7 @@ class Files:
         return root
 
     def _sheet(self, text: str, path: Path) -> Sheet:
-        self.findings += invisible_characters(text, path)
+        self.findings += doubtful_cells(text, path)
         return read_csv(text, path)
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:

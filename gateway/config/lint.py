@@ -6,8 +6,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.lint_expressions import find_doubtful_comparisons
-from gateway.config.lint_inputs import find_doubtful_inputs, find_doubtful_tables
-from gateway.config.lint_texts import find_doubtful_texts, find_near_misses
+from gateway.config.lint_inputs import (
+    find_doubtful_codes,
+    find_doubtful_inputs,
+    find_doubtful_tables,
+    find_near_topics,
+)
+from gateway.config.lint_texts import find_doubtful_texts, find_near_misses, find_repeated_entries
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc
 from gateway.errors import ConfigFault
@@ -20,10 +25,13 @@ def find_doubts(config: Config) -> Iterator[ConfigFault]:
     for index, line in enumerate(config.lines):
         loc: Loc = ("lines", index)
         yield from find_doubtful_texts(line, loc)
+        yield from find_repeated_entries(line, loc)
         yield from find_doubtful_comparisons(line, loc, _expressions(line, loc))
     yield from find_doubtful_inputs(config.lines)
+    yield from find_near_topics(config.lines)
+    yield from find_doubtful_codes(config.lines)
     yield from find_doubtful_tables(config.tables, config.lines)
-    yield from find_near_misses(config.lines)
+    yield from find_near_misses(config.lines, config.status.categories)
 
 
 def _expressions(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:

@@ -2,7 +2,8 @@
 and never hold."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 from gateway.config.error_messages import nearest
 from gateway.config.invisible import INVISIBLE, name_of
@@ -36,11 +37,25 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)", "a number stands here without its unit"),
     (r"\$?\{\{?\s*[A-Za-z_][\w.]*\s*\}\}?", "an input stands here without braces"),
+    (r"\bin\s*[({]", 'write a list in square brackets: "x in [1, 2]"'),
+    (r"\[[^\[\]]*[\w\0]\s+[\w\0]", "a ',' is missing between the values of this list"),
     (r"\*\*|\^", "there is no power; multiply"),
     (r"\+\+|--|:=", "nothing can be set here; an expression is what is compared or calculated"),
     (r";", "there is nothing to end: remove the ';'"),
 )
-_COMPARED = re.compile(r"([A-Za-z_]\w*)((?:\.\w+)*)\s*(==|!=|<=|>=|<|>)\s*(?:([\"'])(.*?)\4|(-?\d+(?:\.\d+)?))")
+_TOKEN = re.compile(
+    r"""\s*(?:
+      (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
+    | (?P<number>-?\d+(?:\.\d+)?(?![\w.]))
+    | (?P<truth>\b(?:true|false)\b)
+    | (?P<sign>==|!=|<=|>=|<|>|\bin\b)
+    | (?P<method>\.(?:startsWith|endsWith|contains|matches)\s*\()
+    | (?P<path>[A-Za-z_]\w*(?:\.(?!(?:startsWith|endsWith|contains|matches)\s*\()[A-Za-z_]\w*)*)
+    | (?P<other>[^\s]))""",
+    re.VERBOSE,
+)
+_IN_ONE = re.compile(rf"([A-Za-z_][\w.]*)\s+in\s+(-?\d[\d.]*|{_TEXT.pattern})")
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _TRUTH = frozenset({"true", "false"})
 NOTHING = frozenset({"none", "null", "nil", "undefined", "nan"})
@@ -83,36 +98,115 @@ def meant_name(name: str, known: Collection[str]) -> str:
     return f'; did you mean "{near}"?' if near is not None else ""
 
 
+class Comparison(NamedTuple):
+    """`path sign literal`, also where it is written the other way round; after `in` stand several literals.
+
+    Each literal is its kind (`text`, `number` or `truth`) and what is written, without quotes. Where the path is looked
+    at as text by one of its functions, `sign` is empty and there is no literal.
+    """
+
+    path: str
+    sign: str
+    literals: tuple[tuple[str, str], ...]
+
+    def meant(self) -> str:
+        """The same with numbers and truths in the place of texts."""
+        plain = [text.replace(",", ".") for _, text in self.literals]
+        written = ", ".join(plain)
+        return f"{self.path} {self.sign} " + (f"[{written}]" if self.sign == "in" else written)
+
+
+def comparisons(source: str) -> Iterator[Comparison]:
+    """What is compared with literals in the expression `source`."""
+    tokens = [(match.lastgroup or "", match[match.lastgroup or 0]) for match in _TOKEN.finditer(source)]
+    for at, (kind, word) in enumerate(tokens):
+        before, after = tokens[at - 1] if at else ("", ""), tokens[at + 1 : at + 2]
+        if kind == "method" and before[0] == "path":
+            yield Comparison(before[1], "", ())
+        if kind != "sign" or not after:
+            continue
+        if word == "in" and before[0] == "path" and after[0][1] == "[":
+            words = [token[1] for token in tokens]
+            end = words.index("]", at) if "]" in words[at:] else len(words)
+            literals = tuple(_literal(*token) for token in tokens[at + 2 : end] if token[0] in _LITERALS)
+            if literals:
+                yield Comparison(before[1], word, literals)
+        elif before[0] == "path" and after[0][0] in _LITERALS:
+            yield Comparison(before[1], word, (_literal(*after[0]),))
+        elif before[0] in _LITERALS and after[0][0] == "path" and word != "in":
+            yield Comparison(after[0][1], _TURNED.get(word, word), (_literal(*before),))
+
+
+_LITERALS = frozenset({"text", "number", "truth"})
+
+
+def _literal(kind: str, word: str) -> tuple[str, str]:
+    return kind, word[1:-1] if kind == "text" else word
+
+
 def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[Loc, str]]) -> Iterator[ConfigFault]:
     """Comparisons of a number with a text, in `expressions` with their places, that look right."""
     as_number: dict[str, str] = {}
-    as_text: dict[str, tuple[Loc, str]] = {}
+    as_text: dict[str, tuple[Loc, str | None]] = {}
     for at, source in expressions:
-        for name, path, sign, quote, text, number in _COMPARED.findall(source):
+        single = _IN_ONE.search(source)
+        if single is not None:
+            yield ConfigFault(at, f'after "in" comes a list: write "{single[1]} in [{single[2]}]"')
+        for one in comparisons(source):
+            name = one.path.partition(".")[0]
             if name not in line.inputs:
                 continue
-            if not quote:
-                as_number[name + path] = number
-                continue
-            as_text.setdefault(name + path, (at, text))
-            yield from _with_text(line.inputs, name, name + path, sign, text, at)
-    for name, (at, text) in as_text.items():
-        if name in as_number and not _NUMBER.fullmatch(text):
-            reason = f"{quoted(name)} is compared with the text {quoted(text)} here and with the number"
-            yield ConfigFault(at, f"{reason} {as_number[name]} elsewhere: only one of them can ever hold", warning=True)
+            for kind, word in one.literals:
+                if kind == "number":
+                    as_number[one.path] = word
+                elif kind == "text":
+                    as_text.setdefault(one.path, (at, word))
+            if not one.literals:
+                as_text.setdefault(one.path, (at, None))
+            yield from _of_another_kind(line.inputs[name], one, at)
+    for path, (at, text) in as_text.items():
+        if path in as_number and (text is None or not _NUMBER.fullmatch(text)):
+            how = (
+                "looked at as text here and compared"
+                if text is None
+                else f"compared with the text {quoted(text)} here and"
+            )
+            reason = f"{quoted(path)} is {how} with the number {as_number[path]} elsewhere"
+            yield ConfigFault(at, f"{reason}: only one of them can ever hold", warning=True)
 
 
-def _with_text(
-    inputs: Mapping[str, Input], name: str, full: str, sign: str, text: str, at: Loc
-) -> Iterator[ConfigFault]:
-    if inputs[name].counter is not None:
-        reason = f"{quoted(name)} is a number and is never like a text"
-        yield ConfigFault(at, f"{reason}: write it without quotes, {full} {sign} 5")
-    elif _NUMBER.fullmatch(text):
-        plain = text.replace(",", ".")
-        kind = "compares texts letter by letter" if sign in "<=>=" and sign != "==" else "never holds for a number"
-        reason = f'"{text}" in quotes is text, and {kind}; where {quoted(full)} is a number write {full} {sign} {plain}'
-        yield ConfigFault(at, reason, warning=True)
-    elif text in _TRUTH:
-        reason = f'"{text}" in quotes is text; where {quoted(full)} is true or false write {full} {sign} {text}'
-        yield ConfigFault(at, reason, warning=True)
+def _of_another_kind(given: Input, one: Comparison, at: Loc) -> Iterator[ConfigFault]:
+    """A comparison with what the input never is, or most likely is not."""
+    kinds = {kind for kind, _ in one.literals}
+    always = _kind(given) if "." not in one.path else None
+    if always == "number" and kinds - {"number"}:
+        if all(_NUMBER.fullmatch(word) for _, word in one.literals):
+            cure = f"write it without quotes, {one.meant()}"
+        else:
+            cure = f"compare it with a number, {one.path} {'==' if one.sign == 'in' else one.sign} 5"
+        other = "like a text" if "text" in kinds else "true or false"
+        yield ConfigFault(at, f"{quoted(one.path)} is a number and is never {other}: {cure}")
+        return
+    if always == "text" and "number" in kinds:
+        number = next(word for kind, word in one.literals if kind == "number")
+        cure = f'{one.path} == "{number}"'
+        yield ConfigFault(at, f"{quoted(one.path)} is a text and is never like a number: write it in quotes, {cure}")
+        return
+    for kind, word in one.literals:
+        if kind == "text" and (_NUMBER.fullmatch(word) or word in _TRUTH) and always != "text":
+            yield ConfigFault(at, _text_for_a_value(one, word), warning=True)
+            return
+
+
+def _text_for_a_value(one: Comparison, text: str) -> str:
+    if text in _TRUTH:
+        return f'"{text}" in quotes is text; where {quoted(one.path)} is true or false write {one.meant()}'
+    how = "compares texts letter by letter" if one.sign in _TURNED else "never holds for a number"
+    return f'"{text}" in quotes is text, and {how}; where {quoted(one.path)} is a number write {one.meant()}'
+
+
+def _kind(given: Input) -> str | None:
+    """Whether the values of an input are always numbers, or always texts; None where that is not known."""
+    if given.counter is not None or given.number is not None or given.words:
+        return "number"
+    return "text" if given.capture is not None or given.enumeration == "name" else None

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import meant_node_id
-from gateway.config.error_messages import suggestion
+from gateway.config.error_messages import one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_walk import Loc
@@ -13,6 +13,10 @@ from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
 _ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "type")
+_SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
+_LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
+"""What counters show before they begin again: words full of ones, displays full of nines."""
+_PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
 
@@ -20,11 +24,19 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     """What is certainly or probably not meant in the addresses of the inputs of `lines`."""
     counted: dict[tuple[object, ...], tuple[str, str]] = {}
     spelt: dict[tuple[str, str], str] = {}
+    fields: dict[tuple[str, str, str], str] = {}
     for index, line in enumerate(lines):
         for name, given in line.inputs.items():
             loc: Loc = ("lines", index, "inputs", name)
             yield from _address(given, loc)
             yield from _spelling(given, loc, spelt)
+            if given.field is not None and given.source is not None:
+                field = fields.setdefault((given.source, name, given.field.casefold()), given.field)
+                if field != given.field:
+                    text = (
+                        f"of other {quoted(name)} this field is {quoted(field)}: only their case differs, and it counts"
+                    )
+                    yield ConfigFault((*loc, "field"), text, warning=True)
             if given.counter is None:
                 continue
             yield from _rollover(given.counter, (*loc, "counter", "rollover"))
@@ -34,6 +46,21 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
             first = counted.setdefault(address, (line.line, name))
             if first != (line.line, name):
                 text = f"this counts what {quoted(first[1])} of {quoted(first[0])} counts: the same place, twice"
+                yield ConfigFault(loc, text, at_key=True, warning=True)
+
+
+def find_doubtful_codes(lines: Sequence[Line]) -> Iterator[ConfigFault]:
+    """Codes of states that no machine shows as they are written."""
+    for index, line in enumerate(lines):
+        for code in line.states.codes if line.states is not None else ():
+            loc: Loc = ("lines", index, "states", "codes", code)
+            if isinstance(code, str) and re.fullmatch(r"\s*\d+\s*(-|\.\.+|,|;|\+|to|or|and|/)\s*\d+.*", code):
+                text = (
+                    f"this is one code, the text {quoted(code)}: write a line for each number, or `ladder` for ranges"
+                )
+                yield ConfigFault(loc, text, at_key=True, warning=True)
+            elif isinstance(code, str) and re.fullmatch(r"0\d+", code):
+                text = f"a number is never shown as {quoted(code)}, only a text is: write {int(code)} for the number"
                 yield ConfigFault(loc, text, at_key=True, warning=True)
 
 
@@ -60,6 +87,11 @@ def find_doubtful_tables(tables: Mapping[str, LookupTable], lines: Sequence[Line
 
 def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
     rollover = counter.rollover
+    if rollover is not None and rollover in _LARGEST:
+        text = f"is {rollover:.0f} the largest that it shows? A counter begins again at the number after it: write"
+        bits = _SIGNED.get(int(rollover))
+        signed = f", or `signed: {bits}` where it goes on below zero" if bits is not None else ""
+        yield ConfigFault(loc, f"{text} {rollover + 1:.0f}{signed}", warning=True)
     if isinstance(rollover, float) and not rollover.is_integer():
         whole = f"{rollover:.3f}".replace(".", "")
         text = f"a counter that begins again at {rollover}? A point is for decimals: is {whole} meant?"
@@ -100,6 +132,9 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
     if shared is not None:
         text = "a message never has this topic: it is that of a shared subscription; write what follows"
         yield ConfigFault(loc, f"{text}: {quoted(shared['topic'])}")
+    elif (place := _PLACE.search(topic)) is not None and not topic.startswith("$SYS"):
+        text = f"a level that is {quoted(place[1])}? No message has it: a parameter of a template is written ${{name}}"
+        yield ConfigFault(loc, f"{text}, and wildcards cannot stand here", warning=True)
     elif topic.startswith("$"):
         text = "topics that begin with '$' are the broker's own; events of a line have others"
         yield ConfigFault(loc, text, warning=True)
@@ -108,6 +143,8 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
     elif "//" in topic or topic.endswith("/"):
         text = "two '/' in a row, or one at the end, make a level without a name: a topic is compared sign by sign"
         yield ConfigFault(loc, text, warning=True)
+    elif re.search(r"\s/|/\s", topic):
+        yield ConfigFault(loc, "there is a blank beside a '/', which makes it another topic; remove it", warning=True)
     elif "\\" in topic:
         yield ConfigFault(
             loc, f"levels of a topic are set apart by '/': {quoted(topic.replace(chr(92), '/'))}", warning=True
@@ -115,7 +152,10 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
 
 
 def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
-    if re.search(r"[;,]\s*ns=\d+\s*\Z", node):
+    if node.endswith((";", ",")):
+        text = f"the {quoted(node[-1])} at the end makes it another node; remove it"
+        yield ConfigFault(loc, text, warning=True)
+    elif re.search(r"[;,]\s*ns=\d+\s*\Z", node):
         meant = meant_node_id(node)
         yield ConfigFault(
             loc, f"the namespace comes first{f'; did you mean {quoted(meant)}?' if meant else ''}", warning=True
@@ -134,12 +174,52 @@ def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
         name = path.lstrip("$").lstrip(".")
         cure = f"write {quoted(name)}" if name and name[0] != "[" else "write the name of a field, or leave it out"
         yield ConfigFault(loc, f"this is a path of another language (JSONPath); {cure}")
+    elif "->" in path or (not path.startswith("/") and re.search(r"\w/\w", path)):
+        meant = re.sub(r"\s*(->|/)\s*", ".", path)
+        yield ConfigFault(loc, f"fields are set apart by dots; did you mean {quoted(meant)}?", warning=True)
     elif path.startswith("/"):
         meant = path.strip("/").replace("/", ".")
         yield ConfigFault(loc, f"fields are set apart by dots, not by '/'; did you mean {quoted(meant)}?", warning=True)
     elif "[" in path:
         text = "a field is found by its name, with dots between nested ones; places in lists are not known here"
         yield ConfigFault(loc, text, warning=True)
+
+
+def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
+    """Levels of topics that differ from those of other topics beside them by their case or by one slip, and topics
+    that begin with a '/' where others do not."""
+    beside: dict[tuple[str, str], dict[str, list[tuple[Loc, str]]]] = {}
+    for index, line in enumerate(lines):
+        for name, given in line.inputs.items():
+            if given.topic is None or given.source is None or "$" in given.topic:
+                continue
+            before = ""
+            for level in given.topic.split("/"):
+                places = beside.setdefault((given.source, before.casefold()), {}).setdefault(level, [])
+                if len(places) < _ENOUGH:
+                    places.append((("lines", index, "inputs", name, "topic"), given.topic))
+                before += f"{level}/"
+    for levels in beside.values():
+        for level, places in levels.items() if len(levels) <= _MOST_BESIDE else ():
+            likely = [other for other in levels if len(levels[other]) > len(places)]
+            meant = next((other for other in likely if _is_near(level, other)), None)
+            for loc, topic in places if meant is not None else ():
+                text = f"{quoted(level)} in {quoted(topic)} is {quoted(meant)} in other topics: are these two?"
+                if not level:
+                    text = (
+                        "this begins with a '/', other topics of this broker do not: a topic is compared sign by sign"
+                    )
+                yield ConfigFault(loc, text, warning=True)
+
+
+_MOST_BESIDE = 60
+"""Levels beside each other of which each is compared with each: more are numbers of machines."""
+_ENOUGH = 3
+"""Topics with one level that show that it is meant."""
+
+
+def _is_near(level: str, other: str) -> bool:
+    return not level or level.casefold() == other.casefold() or one_slip_apart(level, other)
 
 
 def _spelling(given: Input, loc: Loc, spelt: dict[tuple[str, str], str]) -> Iterator[ConfigFault]:

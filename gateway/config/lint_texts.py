@@ -1,19 +1,24 @@
 """Texts that look right and are not: an input's name without its braces, quotes and blanks that are part of a text."""
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.config.error_messages import one_slip_apart
 from gateway.config.schema import Line
-from gateway.config.schema_intervals import PerformanceTarget, StateCode
+from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
 from gateway.config.schema_walk import Loc, section_keys
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
 _TOLD = frozenset({"product", "product_id"})
 """Keys whose text is certainly meant to come from an input, where it is the name of one."""
+_NAMES = frozenset({"product", "product_id", "external_id", "name", "named"})
+"""Keys whose text is rarely the same for all that a line does."""
 _FILLED_IN = (
     frozenset(
         {"name", "named", "category", "reason", "comment", "value", "lsl", "usl", "metric_group", "external_id"}
@@ -27,7 +32,9 @@ _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "fi
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
 _FOREIGN = re.compile(r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)")
 _MOST_COMPARED = 200
-"""Categories of which each is compared with each."""
+"""Names of a kind of which each is compared with each."""
+_SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
+_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _OPENING = frozenset("“”„«‘‚‹")
 _CLOSING = frozenset("”“»’›")
 
@@ -38,6 +45,20 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
         yield from _quotes_and_blanks(value, at)
         if not _FILLED_IN.isdisjoint(at[len(loc) :]) and at[2:3] != ("inputs",):
             yield from _placeholders(value, at, line.inputs)
+
+
+def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
+    """Entries of output that are there twice, and targets that are no numbers."""
+    entries = line.scrap_yield.entries if line.scrap_yield is not None else []
+    for index, entry in enumerate(entries):
+        if entry in entries[:index]:
+            text = "this entry is there already: what is counted would be told twice; remove one of them"
+            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True)
+    for section, at in _sections(line, loc):
+        for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
+            value = getattr(section, key)
+            if isinstance(value, str) and "{" not in value and not _NUMBER.fullmatch(value):
+                yield ConfigFault((*at, key), "a target is a number, without a unit and with a point: write it as 12.5")
 
 
 def _texts(section: BaseModel, loc: Loc) -> Iterator[tuple[Loc, str]]:
@@ -68,6 +89,9 @@ def _quotes_and_blanks(value: str, loc: Loc) -> Iterator[ConfigFault]:
     elif value != value.strip():
         place = "end" if value != value.rstrip() else "beginning"
         yield ConfigFault(loc, f"there is a blank at the {place} of this text; remove it", warning=True)
+    elif len(value) > 1 and value[-1] in ",;":
+        text = f"the '{value[-1]}' at its end is part of this text; remove it: a line ends by itself"
+        yield ConfigFault(loc, text, warning=True)
     elif value[:1] != value[-1:] and (value[:1] in {'"', "'"} or value[-1:] == '"'):
         place = "beginning" if value[0] in "\"'" else "end"
         yield ConfigFault(
@@ -80,6 +104,9 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
     if name in inputs and (not field or field.replace(".", "").isidentifier()):
         text = f'{quoted(value)} is the name of an input, but here it is text: write "{{{value.strip()}}}"'
         yield ConfigFault(loc, text, warning=loc[-1] not in _TOLD)
+    elif loc[-1] in _NAMES and (meant := _meant_input(value.strip(), inputs)) is not None:
+        text = f'{quoted(value.strip())} is text, and nearly the name of an input: if that is meant write "{{{meant}}}"'
+        yield ConfigFault(loc, text, warning=True)
     double = _DOUBLE.search(value)
     if double is not None:
         known = double[1] in inputs or double[1] == "n"
@@ -93,19 +120,35 @@ def _placeholders(value: str, loc: Loc, inputs: Collection[str]) -> Iterator[Con
         yield ConfigFault(loc, text, warning=True)
 
 
-def find_near_misses(lines: Collection[Line]) -> Iterator[ConfigFault]:
-    """Names that differ from others only in their case, blanks or signs, so that Oden would have them twice."""
+def _meant_input(text: str, inputs: Collection[str]) -> str | None:
+    """The input whose name `text` is but for its case, signs or one slip."""
+    if "{" in text:
+        return None
+    name, dot, field = text.partition(".")
+    word = _folded(name)
+    found = (other for other in inputs if _folded(other) == word or one_slip_apart(name, other))
+    meant = next(found, None)
+    return None if meant is None else f"{meant}{dot}{field}"
+
+
+def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterator[ConfigFault]:
+    """Names that differ from others only in their case, blanks or signs, or by one slip of the keyboard, so that Oden
+    would have them twice. `tones` are the categories of which `status.categories` says how they are shown."""
     seen: dict[str, dict[str, dict[str, Loc]]] = {}
-    for index, line in enumerate(lines):
-        for kind, name, loc in _names(line, ("lines", index)):
-            seen.setdefault(kind, {}).setdefault(_folded(name), {}).setdefault(name, loc)
+    times: Counter[str] = Counter()
+    named = (named for index, line in enumerate(lines) for named in _names(line, ("lines", index)))
+    shown = (("category", name, ("status", "categories", name)) for name in tones)
+    for kind, name, loc in (*named, *shown):
+        seen.setdefault(kind, {}).setdefault(_folded(name), {}).setdefault(name, loc)
+        times[name] += 1
     for kind, groups in seen.items():
         for names in groups.values():
-            first, *others = names
-            for name in others:
+            first = max(names, key=times.__getitem__)
+            for name in names.keys() - {first}:
                 text = f"this {kind} is written {quoted(first)} elsewhere: are these two? Write both alike"
-                yield ConfigFault(names[name], text, warning=True)
-    yield from _slips(seen.get("category", {}))
+                yield ConfigFault(names[name], text, at_key=names[name][0] == "status", warning=True)
+    for kind in _SLIPS_IN:
+        yield from _slips(kind, seen.get(kind, {}), times)
 
 
 def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
@@ -117,8 +160,12 @@ def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:
                 yield "category", section.category, (*at, "category")
                 if section.reason is not None:
                     yield "reason", section.reason, (*at, "reason")
+            case Categories():
+                yield from (("category", getattr(section, name), (*at, name)) for name in section.model_fields_set)
             case PerformanceTarget():
                 yield "metric group", section.metric_group, (*at, "metric_group")
+            case Interval():
+                yield "type", section.type, (*at, "type")
 
 
 def _sections(value: Any, loc: Loc) -> Iterator[tuple[BaseModel, Loc]]:
@@ -140,25 +187,16 @@ def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold() or name
 
 
-def _slips(categories: Mapping[str, Mapping[str, Loc]]) -> Iterator[ConfigFault]:
-    """Categories that are one letter apart."""
-    known = list(categories)[:_MOST_COMPARED]
-    for number, word in enumerate(known):
-        for other in known[:number]:
-            if min(len(word), len(other)) > 5 and _one_apart(word, other):
-                name, loc = next(iter(categories[word].items()))
-                first = next(iter(categories[other]))
-                text = f"category {quoted(name)} is one letter apart from {quoted(first)}: are these two?"
-                yield ConfigFault(loc, text, warning=True)
-
-
-def _one_apart(word: str, other: str) -> bool:
-    """Whether one letter, no digit, makes one word of the other."""
-    begin = 0
-    while begin < min(len(word), len(other)) and word[begin] == other[begin]:
-        begin += 1
-    end = 0
-    while end < min(len(word), len(other)) - begin and word[-1 - end] == other[-1 - end]:
-        end += 1
-    rest = word[begin : len(word) - end], other[begin : len(other) - end]
-    return all(len(part) <= 1 and not part.isdigit() for part in rest)
+def _slips(kind: str, groups: Mapping[str, Mapping[str, Loc]], times: Mapping[str, int]) -> Iterator[ConfigFault]:
+    """Names of a kind, by what is equal in them, that are one slip apart: that which is written less often."""
+    known: list[str] = []
+    for name in (next(iter(names)) for names in islice(groups.values(), _MOST_COMPARED)):
+        first = next(
+            (other for other in known if abs(len(name) - len(other)) < 2 and one_slip_apart(name, other)), None
+        )
+        known.append(name)
+        if first is not None:
+            slip, other = (first, name) if times[first] < times[name] else (name, first)
+            loc = groups[_folded(slip)][slip]
+            text = f"{kind} {quoted(slip)} is one letter apart from {quoted(other)}: are these two?"
+            yield ConfigFault(loc, text, at_key=loc[0] == "status", warning=True)

@@ -20,7 +20,14 @@ from gateway.config.lookups import gather_lookups
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
-from gateway.config.secrets import SecretError, is_near_reference, is_reference, read_secret, secret_name
+from gateway.config.secrets import (
+    SecretError,
+    is_name_of_secret,
+    is_near_reference,
+    is_reference,
+    read_secret,
+    secret_name,
+)
 from gateway.config.stand_ins import Mended, mended
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
@@ -159,7 +166,9 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         return Loaded(config, lookups, token_source, origin, with_values(from_files, values), resolver.secrets)
 
     unread: Container[str] = mending.sources if mending is not None else ()
-    return Draft(config, lookups, _ANY if origin.sources_incomplete else unread, found, mending, origin, loaded)
+    if origin.sources_incomplete or (mending is not None and ("sources",) in mending.replaced):
+        unread = _ANY
+    return Draft(config, lookups, unread, found, mending, origin, loaded)
 
 
 class _Any:
@@ -265,7 +274,7 @@ class _Resolver:
                 return read_secret(name, self.folder, self.environ)
             except SecretError as error:
                 self.faults.append(ConfigFault(loc, str(error), absent=error.absent))
-        elif is_near_reference(text):
+        elif is_near_reference(text) or is_name_of_secret(text, self.folder, self.environ):
             reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
             self.faults.append(ConfigFault(loc, reason))
         return text

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.config.csv_tables import Sheet, invisible_characters, read_csv
+from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
 from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, read_text
 from gateway.config.schema import LookupTable
@@ -43,7 +43,7 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
             continue
         try:
             text = read_text(table.file)
-            findings += invisible_characters(text, table.file)
+            findings += doubtful_cells(text, table.file)
             lookups[name] = _lookup(table, table.file, text)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}", absent=error.absent))

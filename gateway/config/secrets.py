@@ -46,6 +46,17 @@ def is_near_reference(text: str) -> bool:
     return _NEAR_REFERENCE.fullmatch(text.strip()) is not None
 
 
+def is_name_of_secret(text: str, folder: Path, environ: Mapping[str, str]) -> bool:
+    """Whether `text` is the name of a secret that is there."""
+    if _NAME.fullmatch(text) is None:
+        return False
+    try:
+        read_secret(text, folder, environ)
+    except SecretError:
+        return False
+    return True
+
+
 def secret_name(text: str) -> str:
     """The NAME in a value that has a reference in it. Raises SecretError where the reference is not well-formed."""
     match = _REFERENCE.fullmatch(text)

@@ -13,9 +13,10 @@ from typing import Any, get_args, get_origin
 from pydantic import SecretStr
 
 from gateway.config.csv_tables import table_as_list, table_as_section, typed
+from gateway.config.error_messages import nearest
 from gateway.config.files import Files, resolve_path
 from gateway.config.schema_walk import alternatives, child_annotation, section_collection, tag_of
-from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP, BrokenFileError, Finding, Key, Node, Position
+from gateway.config.yaml_tree import MAX_DEPTH, TOO_DEEP, BrokenFileError, Finding, Key, Node, Position, quoted
 from gateway.model import Scalar
 
 MAX_EXPANDED_VALUES = 500_000
@@ -139,7 +140,9 @@ class Substituter:
         if name not in parameters.values and name not in parameters.used:
             asked = "" if parameters.used_at is None else f", which {position} asks for"
             remedy = f"give '{name}' under 'with' or, in a table of lines, in a column"
-            self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}")
+            near = nearest(name, map(str, parameters.values), 0.7)
+            meant = f"; did you mean {quoted(near)}?" if near is not None else ""
+            self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}{meant}")
         parameters.used.add(name)
         return parameters.values.get(name)
 

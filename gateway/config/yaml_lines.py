@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.config.invisible import BLANKS, name_of
+from gateway.config.yaml_tree import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 _CLOSERS = {"{": "}", "[": "]"}
 _BEFORE_TOKEN = frozenset(" \t[{,:-")
 _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
 """In quotes: the quote may have been meant to end before this."""
-_FILLED_IN = re.compile(r"[^\s{}\[\],]*\{[^{}]*\}[^\s{}\[\],]*")
+_FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
+_SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=)[ \t]*)(?P<value>\S.*)")
+_SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
+_SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _MOST_OFF = 3
 """Blanks by which an indent is taken for a slip."""
 _ENTRY = re.compile(
@@ -94,6 +98,14 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         mended = "".join(" " if character in BLANKS else character for character in text)
         yield Repair(blank + 1, f"{name_of(text[blank])} stands here; delete it and type a blank", mended)
     line = scan(text)
+    secret = _SECRET.search(text)
+    if secret is not None:
+        reason = "no blank stands in ${secret:NAME}"
+        yield Repair(secret.start("blank") + 1, reason, f"{text[: secret.start('blank')]}{text[secret.end('blank') :]}")
+    slashes = _SLASHES.search(text)
+    if slashes is not None and not any(quote < slashes.start() for quote in line.quotes):
+        at = slashes.start(1)
+        yield Repair(at + 1, NO_COMMENT, f"{text[:at]}# {text[at + 2 :]}")
     for quote in reversed(line.quotes):
         yield from _closed_quote(line, quote)
     if line.brackets and not line.open_quote:
@@ -103,6 +115,8 @@ def likely_repairs(text: str) -> Iterator[Repair]:
 def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     """The line as it may have been meant where the parser stopped at `index` and said what is wrong there."""
     stopped = text[index : index + 1]
+    if stopped == "," and (index == len(text.rstrip()) - 1 or re.search(r"[,{\[]\s*\Z", text[:index])):
+        yield Repair(index + 1, "there is one ',' too many", text[:index] + text[index + 1 :])
     if stopped and not stopped.isprintable():
         yield Repair(index + 1, said, text[:index] + text[index + 1 :])
     if stopped in {"}", "]"} and not scan(text).brackets:
@@ -113,25 +127,34 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
     end = min((found for sign in "}]," if (found := text.find(sign, index)) >= 0), default=len(text))
     key, colon, value = text[begin:end].partition(": ") if begin else ("", "", "")
     if colon and value.strip():
-        either = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
-        reason = either if stopped == ":" else said
-        column = begin + len(key) + 3 if stopped == ":" else index + 1
+        column, reason = begin + len(key) + 3, said
+        if stopped == ":":
+            reason = "a ',' is missing before the next key, or this text has a ': ' in it and needs quotes"
+        elif value[0] in "\"'":
+            reason = _ends_early(value[0])
+        else:
+            column = index + 1
         mended = f"{text[:begin]}{key}: {_in_quotes(value)}{text[end:]}"
         yield Repair(column, reason, mended, begin + len(key) + 3)
-    filled_in = _FILLED_IN.match(text, max(index - 1, 0))
+    begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
+    filled_in = _FILLED_IN.match(text, begin)
     if filled_in is not None:
-        end = filled_in.end()
-        mended = f"{text[: index - 1]}'{filled_in[0]}'{text[end:]}"
-        yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended)
+        mended = f"{text[:begin]}'{filled_in[0]}'{text[filled_in.end() :]}"
+        yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
     entry = _ENTRY.match(text[: scan(text).comment])
     if entry is not None and not scan(text[:index]).brackets:
         column, reason = index + 1, said
         if entry["value"][0] in "\"'{[" and index > entry.start("value"):
             column, first = entry.start("value") + 1, entry["value"][0]
-            reason = f"what begins with {first} here ends before the text does; put all of the text in quotes"
-            if first in "\"'":
-                reason += f", with {'two single' if first == chr(39) else 'single'} quotes where it has such in it"
-        yield Repair(column, reason, entry["key"] + _in_quotes(entry["value"]))
+            reason = _ends_early(first)
+        yield Repair(column, reason, entry["key"] + _in_quotes(entry["value"]), entry.start("value") + 1)
+
+
+def _ends_early(sign: str) -> str:
+    reason = f"what begins with {sign} here ends before the text does; put all of the text in quotes"
+    if sign in "\"'":
+        reason += f", with {'two single' if sign == chr(39) else 'single'} quotes where it has such in it"
+    return reason
 
 
 def missing_signs(text: str) -> Iterator[Repair]:
@@ -140,11 +163,25 @@ def missing_signs(text: str) -> Iterator[Repair]:
     if colon is not None:
         at = colon.start("colon") + 1
         yield Repair(at, "a blank is missing after this ':'", f"{text[:at]} {text[at:]}")
+    sign = _SIGN.fullmatch(text)
+    if sign is not None:
+        at = len(sign["before"] + sign["sign"]) - len(sign["sign"].lstrip())
+        written = sign["sign"].strip()
+        yield Repair(
+            at + 1,
+            f"write ':' in the place of '{written}'",
+            f"{sign['before']}: {sign['value']}",
+            len(sign["before"]) + 3,
+        )
     word = _NO_COLON.fullmatch(text)
     if word is not None and ":" not in text:
         at = word.end("word")
         yield Repair(at + 1, "a ':' is missing after this word", f"{text[:at]}:{text[at:]}")
     content = text.lstrip(" ")
+    if content.startswith("- "):
+        indent = len(text) - len(content)
+        reason = "this '- ' is one too many: its neighbours are keys, not items of a list"
+        yield Repair(indent + 1, reason, " " * indent + content[2:])
     if content and not content.startswith(("- ", "#", "\t")):
         indent = len(text) - len(content)
         reason = "'- ' is missing before this: each item of a list begins with it"
@@ -180,7 +217,7 @@ def _closed_brackets(line: Line) -> Iterator[Repair]:
     text, missing = line.text, "".join(_CLOSERS[bracket] for bracket in reversed(line.brackets))
     if line.comment is not None:
         reason = "' #' begins a comment, so that the rest of this line is not read; put the text in quotes"
-        yield Repair(line.comment + 1, reason, f"{text[: line.comment - 1]}_{text[line.comment :]}")
+        yield Repair(line.comment + 1, reason, f"{text[: line.comment]}_{text[line.comment + 1 :]}")
     end = len(text[: line.comment].rstrip())
     reason = f"a closing bracket is missing: '{missing}'"
     yield Repair(end + 1, reason, f"{text[:end]}{missing}{text[end:]}")

@@ -39,8 +39,14 @@ MAX_DEPTH = 40
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
+NO_COMMENT = "a comment begins with '#', not with '//'"
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
+_NO_KEY = re.compile(
+    r"(?P<word>[\w.-]+)(?::(?P<no_blank>[\[{\"'])|[ \t]*(?P<sign>=>|->|=|:=)[ \t]*(?=[\[{\"']|\Z))|(?P<slashes>//)"
+)
+"""A key that is none: with what was to be its value, or a comment of another language."""
+_SLASHES = re.compile(r"[ \t]//[ \t]")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
 
@@ -238,6 +244,9 @@ class _Composer:
                 node.value = scalar(node.written) if event.implicit[0] else node.written
             if event.style is None and event.end_mark.index + 2 < len(self._text):
                 self._report_cut(event)
+            if event.style is None and "//" in event.value and (slashes := _SLASHES.search(event.value)):
+                at = replace(position, column=position.column + slashes.start() + 1)
+                self.findings.append(Finding(at, f"{NO_COMMENT}: this is part of the text", warning=True))
             node.empty = event.start_mark.index == event.end_mark.index
         elif isinstance(event, SequenceStartEvent):
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
@@ -262,6 +271,9 @@ class _Composer:
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
             item = self._node(next(self._events))
+            if isinstance(event, ScalarEvent) and event.style is None and self._is_no_key(event.value, key.position):
+                mapping.incomplete = True
+                continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
                 item.position = key.position
@@ -275,6 +287,21 @@ class _Composer:
                 value[key.value] = item
                 mapping.keys[key.value] = key.position
         mapping.value = value
+
+    def _is_no_key(self, text: str, position: Position) -> bool:
+        """Report a key that was not meant to be one as it is written."""
+        match = _NO_KEY.match(text)
+        if match is None:
+            return False
+        if match["slashes"]:
+            self.findings.append(Finding(position, NO_COMMENT))
+        elif match["sign"]:
+            at = replace(position, column=position.column + match.start("sign"))
+            self.findings.append(Finding(at, f"write ':' in the place of '{match['sign']}'"))
+        else:
+            at = replace(position, column=position.column + match.end("word"))
+            self.findings.append(Finding(at, "a blank is missing after this ':'"))
+        return True
 
     def _report_invisible(self, event: ScalarEvent) -> bool:
         """Report the invisible characters; whether one of them is certainly not meant."""
@@ -361,6 +388,7 @@ _HINTS = (
         "expected ',' or",
         "a ',' or a closing bracket is missing before this; inside brackets, text with any of []{}, in it needs quotes",
     ),
+    ("expected alphabetic or numeric", "a text that begins with '*' or '&' needs quotes"),
     ("cannot start any token", "no value begins with this character; put it in quotes"),
     ("escape", "after a backslash in double quotes only certain letters may follow; use single quotes instead"),
     ("", "this does not fit what stands before it; look at indentation, quotes and brackets"),

@@ -186,6 +186,48 @@ DOUBTFUL = tuple(
         ),
     )
 )
+WHEN_SPEED = '"speed > 5.0"'
+COMPARED = (
+    slip(WHEN_SPEED, "▲\"good in ['5', '6']\"", "never like a text", "good in [5, 6]"),
+    slip(WHEN_SPEED, "▲\"'5' == good\"", "never like a text", "good == 5"),
+    slip(WHEN_SPEED, "▲\"good in ['run']\"", "compare it with a number"),
+    slip(WHEN_SPEED, '▲"good == true"', "never true or false"),
+    slip(WHEN_SPEED, '▲"speed in 5"', "comes a list", "speed in [5]"),
+    slip(WHEN_SPEED, '▲"speed in [5 6]"', "a ',' is missing"),
+    slip(WHEN_SPEED, '▲"speed in (5, 6)"', "square brackets"),
+    slip(WHEN_SPEED, '▲"speed in {5, 6}"', "square brackets"),
+)
+COMPARED_DOUBTFUL = tuple(
+    slip(WHEN_SPEED, *case, warning=True)
+    for case in (
+        ("▲\"speed in ['5', '6']\"", "never holds for a number", "speed in [5, 6]"),
+        ("▲\"speed in ['5', 6]\"", "never holds for a number", "speed in [5, 6]"),
+        ("▲\"!(speed in ['5'])\"", "speed in [5]"),
+        ("▲\"'5' == speed\"", "speed == 5"),
+        ("▲\"'5' < speed\"", "letter by letter", "speed > 5"),
+        ("▲\"scrap.qty in ['1']\"", "scrap.qty in [1]"),
+        ("▲\"t1 in ['true', 'false']\"", "t1 in [true, false]"),
+        ("▲\"'true' == t1\"", "t1 == true"),
+        ("▲\"state in [1, 2] && state == 'run'\"", "only one of them can ever hold"),
+        ("▲\"speed.contains('5')\"", "looked at as text", "only one of them can ever hold"),
+    )
+)
+SLIPS_OF_WORDS = tuple(
+    slip(*case, warning=True)
+    for case in (
+        ("{category: Uptime}", "{category: ▲Uptme}", "one letter apart from 'Uptime'"),
+        ("{category: Uptime}", "{category: ▲Upitme}", "one letter apart from 'Uptime'"),
+        ("reason: Changeover", "reason: ▲Changover", "one letter apart from 'Changeover'"),
+        ("reason: Changeover", "reason: ▲Change over", "'Changeover' elsewhere"),
+        ("factory: Factory A", "factory: ▲Factroy A", "one letter apart from 'Factory A'"),
+        ("type: Recipe", "type: ▲Recepe", "one letter apart from 'Recipe'"),
+        ("metric_group: Speed", "metric_group: ▲Spede", "one letter apart from 'Speed'"),
+        ('name: "{order}"', "name: ▲Order", "nearly the name of an input", 'write "{order}"'),
+        ('product: "{sku}"\n', "product: ▲SKU\n", "nearly the name of an input", 'write "{sku}"'),
+        ('product: "{sku}"\n', "product: ▲ordr\n", "nearly the name of an input", 'write "{order}"'),
+        ('product: "{sku}"\n', "product: ▲Scrap.code\n", "nearly the name of an input", 'write "{scrap.code}"'),
+    )
+)
 HEAD = (
     slip("${secret:oden_token}", "▲${secrets:oden_token}", "write ${secret:NAME}"),
     slip("timeout: 30s", "timeout: ▲30,5s", "with a point"),
@@ -257,6 +299,9 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "references": ((), REFERENCES),
     "certain": (HEAD_2, CERTAIN),
     "doubtful": ((), DOUBTFUL),
+    "compared": ((), COMPARED),
+    "compared, doubtful": ((), COMPARED_DOUBTFUL),
+    "slips of words": ((), SLIPS_OF_WORDS),
     "newer keys": ((), NEWER),
     "newer keys, doubtful": ((), NEWER_DOUBTFUL),
     "all kinds at once": (
