@@ -84,7 +84,7 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
-    return _with_others(_of_machines(seed), random.Random(seed + OTHERS))
+    return _with_others(of_machines(seed), random.Random(seed + OTHERS))
 
 
 def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
@@ -105,8 +105,8 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
     return replace(plain, deeds=deeds, lives=tuple(lives))
 
 
-def _of_machines(seed: int) -> Schedule:
-    """What machines do: faults, kills, disks, and how this Oden is."""
+def of_machines(seed: int) -> Schedule:
+    """What machines do by the schedule of `seed`: faults, kills, disks, and how this Oden is."""
     chances = random.Random(seed)
     length = chances.uniform(240, 1200)
     mapped = chances.randint(0, 3)
