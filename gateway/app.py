@@ -151,6 +151,9 @@ class App:
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
+        for name in self._loaded.config.keepers & self._sources.keys():
+            if (heard_until := intake.heard_until(name)) is not None:
+                self._sources[name].heard_before(heard_until)
         self._rejects = RejectHandlers(outbox, lambda number, reject: intake.replay(self._sources, number, reject))
         handlers = self._handlers = ControlHandlers(
             outbox, live=True, wake=self._wake, directory=self._loaded.config.outbox.directory

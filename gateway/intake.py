@@ -173,6 +173,13 @@ class Intake:
         line = await self._horizon.line(plan, rows.state(plan))
         return after_restart(plan, line) if is_new else line
 
+    def heard_until(self, source: str) -> float | None:
+        """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
+        seconds since 1970; None where none ever has."""
+        states = [self._lines[plan.key].state for plan in self._plans if source in plan.keepers]
+        times = (state.lost[source].until if source in state.lost else state.now for state in states)
+        return min((at for at in times if at), default=None)
+
     def state(self, line: str) -> LineState:
         """What is remembered of the line with the key `line`, as it was last stored or found out since; nothing of one
         that is not mapped (any more): a reload changes the lines between two looks.

@@ -38,8 +38,8 @@ log = structlog.get_logger()
 _SILENT = {True: EMPTY, False: "the answer could not be read"}
 OVERLAPS = (400, 409)
 """With what Oden may refuse a start because the interval before it is open there."""
-MAY_BE_GONE = (400, *NOT_THERE)
-"""With what it may be said, in whatever words, that an interval is not there."""
+MAY_BE_GONE = (200, 400, *NOT_THERE)
+"""With what it may be said, in whatever words, that an interval is not there: with 200, too."""
 MOST_UNDER_WAY = 8
 """Requests at once."""
 MOST_BULK = 3
@@ -321,7 +321,8 @@ class RequestExecutor:
     async def _is_elsewhere(self, work: Work, answer: Answer, outcome: Outcome) -> bool:
         """Whether Oden refuses what is said of an interval because that is not there under its id: then it is seen to
         here."""
-        refused = outcome.fate == "dead" or (outcome.foreign and answer.status in MAY_BE_GONE)
+        is_foreign = outcome.foreign and not outcome.silent
+        refused = outcome.fate == "dead" or (is_foreign and answer.status in MAY_BE_GONE)
         if not refused or not kind_of(work.records[0]).needs_interval:
             return False
         none = says_none(answer)

@@ -193,6 +193,11 @@ class Source(ABC):
             self._interrupted = False
             raise
 
+    def heard_before(self, at: float) -> None:
+        """Before this process another heard the source, until `at`, in seconds since 1970. Only a source that keeps
+        what it had to say since is to be told: another lists no gap for a time in which the gateway was off."""
+        self._lost_at = at
+
     @abstractmethod
     async def _serve(self, take: Take) -> NoReturn:
         """Serve one connection until it is lost, and raise why.

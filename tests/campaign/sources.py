@@ -144,8 +144,6 @@ async def feed(story: Story, outbox: InLine, wake: Callable[[], None], lost: Los
     unknown = lost.begun(story)
     while number < len(story.records):
         at, records = story.records[number]
-        if any(not isinstance(record, StartInterval) and record.interval in unknown for record in records):
-            lost.forgotten.add(number)
         records = tuple(one for one in records if isinstance(one, StartInterval) or one.interval not in unknown)
         await _until(at)
         try:

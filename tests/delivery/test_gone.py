@@ -208,7 +208,7 @@ def test_p5_output_in_doubt_of_a_run_that_was_deleted_meanwhile_is_held_with_it(
     assert not plant.letters()
 
 
-@pytest.mark.parametrize("errors", ["documented", "text", "framework"])
+@pytest.mark.parametrize("errors", ["documented", "text", "framework", "success"])
 def test_p5_a_deleted_interval_is_found_out_in_whatever_words_that_is_refused(errors: str) -> None:
     """Also where nothing else is sent that could show whose fault a refusal is in a shape that is not Oden's."""
 

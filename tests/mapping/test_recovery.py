@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.config.schema import Line
 from gateway.mapping.compile import compile_line
-from gateway.mapping.feeder import Event, time_of
+from gateway.mapping.feeder import Event, after_restart, time_of
 from gateway.mapping.trail import MOST_AT_ALL
 from gateway.model import Moment, Recovered, Sample
 from tests.mapping.laws import examples
@@ -204,3 +204,33 @@ def test_p6_a_line_that_remembers_nothing_says_what_it_leaves_out() -> None:
     disturbed = fed(line, *outage(until, 1003, 1603), tick(until + 200))
     assert any("moments that it had kept" in notice.text for notice in disturbed.notices if notice.kind == "gap")
     assert made(what_is_at_oden(disturbed)[1], "yield") == made(what_is_at_oden(undisturbed(until))[1], "yield")
+
+
+@pytest.mark.parametrize("seconds", [60, 1800])
+def test_p13_what_was_kept_while_the_gateway_was_off(seconds: int) -> None:
+    """The gateway is off, and afterwards hears what the machine has kept, from a little before: nothing counts twice,
+    and orders that came meanwhile are at the broker."""
+    begun, until = 1003, 1003 + seconds + 700
+    ended, said = begun + seconds, machine(until)
+    before = sorted([*said, *office(until)], key=lambda one: one.received)
+    store = run([one for one in before if one.received <= T0 + begun], [], [], KEEPING)
+    store.commit(anew=True)
+    store.restart()
+    store.line = after_restart(KEEPING, store.line)
+    away = [one for one in said if T0 + begun - 40 < one.received <= T0 + ended]
+    events: list[Event] = [back(ended, "plc"), kept(away, begun - 40, ended), *newest(said, ended + 0.2)]
+    events += [back(ended, "mes")]
+    events += [one for one in said if one.received > T0 + ended + 0.2]
+    waiting = [one for one in office(until) if T0 + begun < one.received <= T0 + ended]
+    events += [replace(one, received=T0 + ended + 0.3) for one in waiting]
+    events += [one for one in office(until) if one.received > T0 + ended]
+    order = sorted(events, key=lambda one: (time_of(one), isinstance(one, Sample), isinstance(one, Recovered)))
+    for event in [*order, tick(until + 200)]:
+        store.take(event)
+    played = Played(store.line.state, store.records, store.notices)
+    sums = what_is_at_oden(played)[1]
+    wanted = what_is_at_oden(undisturbed(until))[1]
+    for name in ("yield", "rework", "scrap"):
+        assert made(sums, name) == made(wanted, name)
+    states = [one for one in at_rest(played)[0] if one[0] == "STATE"]
+    assert states == [one for one in at_rest(undisturbed(until))[0] if one[0] == "STATE"]

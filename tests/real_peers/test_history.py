@@ -1,6 +1,8 @@
 """The history of a server of another maker fills the time of which it has forgotten the session."""
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from gateway.clock import AnchoredClock
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import Link, wait_until
+from tests.real_peers.gateway_run import GatewayRun
 from tests.real_peers.opcua_servers import NodeOpcua
 from tests.sources.harness import Intake, opcua_config, opcua_tags, running
 
@@ -56,3 +59,47 @@ async def test_p2_every_change_is_read_from_the_history(server: NodeOpcua) -> No
     assert [sample.value for sample in samples if sample.address == STATE] == [2, 3, 4, 5]
     assert [sample.value for sample in samples if sample.address == GOOD] == [*range(1, 2_001)]
     assert [notice for notice in intake.notices if notice.kind == "gap"] == []
+
+
+async def test_p13_what_was_made_while_the_gateway_was_off_is_at_its_orders(server: NodeOpcua, tmp_path: Path) -> None:
+    """The gateway is killed; one order goes on, one comes and goes, a third begins meanwhile. Each has its parts at
+    Oden."""
+    await server.add("L01.Order", "A")
+    run = GatewayRun.with_opcua(tmp_path / "run", server.url, history="auto")
+    try:
+        await run.start_oden()
+        run.start_gateway()
+        await run.until_connected()
+        await count(server, 1, 50)
+        await run.until_settled(3)
+        await run.kill_gateway()
+        await count(server, 51, 150)
+        await server.write("L01.Order", "B")
+        await asyncio.sleep(1.1)  # Oden has whole seconds
+        await count(server, 151, 200)
+        await server.write("L01.Order", "C")
+        await asyncio.sleep(1.1)
+        run.start_gateway()
+        await run.until_connected()
+        await count(server, 201, 221)
+        await run.until_settled(10)
+        assert sorted(made_of(run.ledger).values()) == [21, 50, 150]
+    finally:
+        await run.close()
+
+
+async def count(server: NodeOpcua, first: int, last: int) -> None:
+    for number in range(first, last + 1):
+        await server.write("L01.Good", number)
+        await asyncio.sleep(0.02)
+
+
+def made_of(ledger: Path) -> Counter[str]:
+    """What was told of each interval that has any output."""
+    made: Counter[str] = Counter()
+    for line in ledger.read_text().splitlines():
+        entry = json.loads(line)
+        if entry["path"].endswith("/scrap_yield/set") and entry["status"] == 200:
+            body = entry["body"]
+            made[json.dumps(body["interval"], sort_keys=True)] += int(body["data"]["raw_data"].get("yield", 0))
+    return made

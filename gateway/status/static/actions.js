@@ -6,6 +6,7 @@ const FORGOTTEN = 10 * 60 * 1000;
 const TOKEN_HEADER = "X-Oden-Gateway-Token";
 
 const possible = new Set(); // the actions that the gateway takes from here
+let whyNot = ""; // why there are none
 let token = "";
 let usedAt = 0;
 
@@ -13,7 +14,7 @@ async function learnActions() {
   const answer = await fetch("api/actions").then((response) => (response.ok ? response.json() : null)).catch(() => null);
   possible.clear();
   for (const action of answer?.actions ?? []) possible.add(action);
-  fill(document, { why_no_actions: answer?.why_not });
+  whyNot = (answer?.why_not ?? "").replaceAll("`", "");
   show();
 }
 

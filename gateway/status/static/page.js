@@ -159,6 +159,7 @@ function showLetters(letters, dead) {
     showCommand(element, letter.command);
     offer(element, choicesFor(letter));
   });
+  fill(document, { why_no_actions: letters.length ? whyNot : "" });
   fill(document, { no_dead_letters: dead ? (dead > letters.length ? `These are the newest of ${dead.toLocaleString("en")}.` : "") : letters.length ? "" : "None." });
 }
 

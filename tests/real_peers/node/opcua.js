@@ -2,7 +2,7 @@
 // ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
 // milliseconds each counts), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
-// object Press), history (how many values of each of `variables` are kept). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
+// object Press), history (how many values of each variable are kept). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
 // with message, an event of the object Press; forget, which ends all sessions with their subscriptions; each is answered by a line {"ok": true} or {"error": text}.
 'use strict'
 const path = require('path')
@@ -58,6 +58,7 @@ async function main () {
         organizedBy: space.rootFolder.objects, browseName: name, nodeId: 's=' + name, dataType, value: { dataType, value }
       })
       nodes[name].dataKind = dataType
+      if (settings.history) space.installHistoricalDataNode(nodes[name], { maxOnlineValues: settings.history })
     },
     write ({ name, value, type, status, time }) {
       const dataType = type ? opcua.DataType[type] : nodes[name].dataKind
@@ -78,10 +79,7 @@ async function main () {
       delete nodes[name]
     }
   }
-  for (const [name, value] of Object.entries(settings.variables || {})) {
-    commands.add({ name, value })
-    if (settings.history) space.installHistoricalDataNode(nodes[name], { maxOnlineValues: settings.history })
-  }
+  for (const [name, value] of Object.entries(settings.variables || {})) commands.add({ name, value })
   if (settings.alarms) space.installAlarmsAndConditionsService()
   for (const [name, highLimit] of Object.entries(settings.alarms || {})) {
     commands.add({ name, value: 0.5 })

@@ -13,9 +13,10 @@ from gateway.mapping.line import LineState
 from gateway.mapping.trail import Feed
 from gateway.model import Recovered, Sample
 from gateway.sources.base import Arrival
+from gateway.sources.opcua.source import OpcuaSource
 from tests.mapping.recording import Played, tick
 from tests.mapping.test_recovery import GIVEN, at_rest
-from tests.sources.harness import Intake
+from tests.sources.harness import Intake, opcua_config, opcua_tags
 from tests.sources.opcua import scripted
 from tests.sources.opcua.scripted import Server
 from tests.sources.opcua.story import bad, connected, gaps, node, simulated
@@ -224,6 +225,26 @@ async def test_an_unreadable_value_in_a_history_costs_its_tag_alone() -> None:
         [recovered] = kept(intake)
         assert recovered.missing == {node("b")}
         assert values(recovered, "a") == [*range(1, 51)]
+
+
+@simulated
+async def test_what_changed_while_the_gateway_was_off_is_read() -> None:
+    server = keeping(a=0)
+    config = opcua_config("opc.tcp://plc:4840", history="auto")
+    tags = opcua_tags([node("a")], config)
+    source, intake = OpcuaSource("plc", config, tags, scripted.clock(), server.connection()), Intake()
+    await toggle(server, "a", 1, 60)
+    source.heard_before(scripted.EPOCH + 20.5)
+    living = asyncio.create_task(server.live())
+    task = asyncio.create_task(source.run(intake.take))
+    await asyncio.sleep(5)
+    [recovered] = kept(intake)
+    assert values(recovered, "a") == [*range(22, 61)]
+    assert intake.values(node("a")) == [60]
+    assert gaps(intake) == []
+    task.cancel()
+    await asyncio.wait({task})
+    living.cancel()
 
 
 # With the mapping
