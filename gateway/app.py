@@ -222,7 +222,8 @@ class App:
                 await self._intake.load()
         if not await self._outbox(is_compared):
             with watch.busy():
-                await recollect(self._outbox, self._client, self._plans, self._clock.now())
+                reference = self._loaded.config.oden.reference
+                await recollect(self._outbox, self._client, self._plans, self._clock.now(), reference)
             await self._intake.load()
         for child in (core_child("intake", self._intake), core_child("delivery", self._drain)):
             supervisor.start(child)

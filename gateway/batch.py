@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from gateway.kept_rejects import payload_of
+from gateway.kept_rejects import MOST_OF_KIND, payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
@@ -65,7 +65,10 @@ class Batch:
     replayed: dict[int, Reject | None] = field(default_factory=dict)
     """By its number in the store, what is still wrong with a message that was to be taken once more; None: nothing."""
 
+    left_out: int = 0
+    """Messages that could not be used, of which so many like them were in the batch that they are only counted."""
     _last_refused: Sample | None = None
+    _refused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
@@ -135,6 +138,12 @@ class Batch:
             self.rejects[-1] = replace(last, lines=(*last.lines, line))
             return
         self._last_refused = sample
+        kind = line, sample.address, text.partition(": ")[0]
+        self._refused[kind] += 1
+        if self._refused[kind] > MOST_OF_KIND:  # most of a flood is not worth its payload
+            self.left_out += 1
+            self._last_refused = None
+            return
         payload = payload_of(sample.value) if not sample.part else json.dumps(sample.value).encode()
         said = sample.source, sample.address, payload, sample.received, text
         self.rejects.append(Reject(*said, (line,), sample.retained, sample.part))

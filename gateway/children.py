@@ -68,7 +68,9 @@ def make_sources(
         for (source, address), inputs in plan.subscriptions.items():
             if inputs[0].metric:
                 device = address.removeprefix(f"{SPARKPLUG}/")
-                devices[source].setdefault(device, set()).update(input_.field[0] for input_ in inputs)
+                devices[source].setdefault(device, set()).update(
+                    input_.metric for input_ in inputs if input_.metric is not None
+                )
             else:
                 forms[source][address] = form_of(inputs)
     sources: dict[str, Source] = {}
@@ -89,6 +91,6 @@ def make_sources(
             if devices[name]:
                 from gateway.sources.sparkplug import SparkplugHost
 
-                host = SparkplugHost(name, devices[name], clock)
+                host = SparkplugHost(name, devices[name], clock, asks=section.rebirth == "auto")
             sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
     return sources

@@ -113,6 +113,7 @@ class Committer:
         notices: Sequence[Notice],
         rejects: Sequence[Reject] = (),
         replayed: Mapping[int, Reject | None] = NOTHING_REPLAYED,
+        left_out: int = 0,
         *,
         at_once: bool,
     ) -> None:
@@ -127,6 +128,7 @@ class Committer:
         self._moved.update(moved)
         self._records += records
         self._notices += notices
+        self._left_out += left_out
         for reject in rejects:
             if self._allowance.admits(reject, self._clock.monotonic()):
                 self._rejects.append(reject)

@@ -278,7 +278,7 @@ class Intake:
         self._gathered = []
         self._lines.update(batch.lines)
         self._repeats.take_over(batch.repeats)
-        told = batch.records, batch.notices, batch.rejects, batch.replayed
+        told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         self._count(batch)
         await self._committer.commit(all_=self._stopping or self._closed)

@@ -9,6 +9,7 @@ and as many as it has bytes; tokens come back slowly. What gets none is only cou
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.model import Reject
 from gateway.sources.mqtt_decode import decode
@@ -21,7 +22,14 @@ LARGEST = 2**19
 MOST_KINDS = 1_000
 """Kinds that are told apart; beyond them, those are forgotten first that have rested longest."""
 
+KINDS_REMEMBERED = 4_096
 _VALUES = re.compile(r"'[^']*'|\"[^\"]*\"|[0-9]+")
+
+
+@lru_cache(KINDS_REMEMBERED)
+def kind_of_reason(reason: str) -> str:
+    """The reason without what differs from message to message: what stands behind a colon, numbers, quoted values."""
+    return _VALUES.sub("#", reason)
 
 
 @dataclass(slots=True)
@@ -48,17 +56,18 @@ class Allowance:
         self._kinds: dict[tuple[str, str, str], _Bucket] = {}
 
     def admits(self, reject: Reject, now: float) -> bool:
-        """Whether `reject` is kept; then it has used its tokens. Numbers and quoted values in the reason make no other
-        kind."""
+        """Whether `reject` is kept; then it has used its tokens."""
         size = len(reject.payload)
-        kind = reject.source, reject.address, _VALUES.sub("#", reject.reason.partition(": ")[0])
+        kind = reject.source, reject.address, kind_of_reason(reject.reason.partition(": ")[0])
         bucket = self._kinds.pop(kind, None) or _Bucket(MOST_OF_KIND, OF_KIND_PER_MINUTE / 60, MOST_OF_KIND, now)
         self._kinds[kind] = bucket  # the last one now
         if len(self._kinds) > MOST_KINDS:
             del self._kinds[next(iter(self._kinds))]
+        if bucket.fill(now) < 1.0 or size > LARGEST:
+            return False
         needed = ((bucket, 1.0), (self._of_all, 1.0), (self._bytes, float(size)))
         enough = [each.fill(now) >= number for each, number in needed]
-        if size > LARGEST or not all(enough):
+        if not all(enough):
             return False
         for each, number in needed:
             each.tokens -= number

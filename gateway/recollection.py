@@ -16,11 +16,13 @@ import structlog
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import KnownOutput, RawData, credited, known_output
 from gateway.mapping.state_rows import StateRows
+from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit
 from gateway.outbox.life import recollected
+from gateway.outbox.listing import Filter, page
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
@@ -34,18 +36,21 @@ class Unanswered(Exception):
     """Oden did not answer a search in a way that tells anything."""
 
 
-async def recollect(outbox: OutboxThread, client: OdenClient, plans: Sequence[LinePlan], now: float) -> None:
-    """Take off what Oden shows, before anything is mapped; each line in one transaction."""
+async def recollect(
+    outbox: OutboxThread, client: OdenClient, plans: Sequence[LinePlan], now: float, reference: str | None = None
+) -> None:
+    """Take off what Oden shows, before anything is mapped; each line in one transaction. `reference` is the name under
+    which entries carry the keys of our records: by it, one is known that waits here and has grown since."""
     try:
         async with asyncio.timeout(LONGEST):
             for plan in plans:
-                await _line(outbox, client, plan, now)
+                await _line(outbox, client, plan, now, reference)
     except (Unanswered, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     await outbox(recollected)
 
 
-async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float) -> None:
+async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float, reference: str | None) -> None:
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
     ref = (await outbox(Outbox.line_refs)).get(plan.key)
     state = rows.state(plan)
@@ -59,7 +64,8 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         interval = await outbox(Outbox.interval, output.interval)
         if interval is not None and interval.oden_id is not None:
             ids.add(interval.oden_id)
-            shown[output.type] += await _entries(client, plan.key, ref.oden_id, interval.oden_id, output)
+            entries = await _entries(client, plan.key, ref.oden_id, interval.oden_id, output)
+            shown[output.type] += await _grown(outbox, entries, output.interval, plan.key, reference)
         elif interval is not None:
             untold[output.type, interval.start] = output
     seen_until = int(state.now)
@@ -87,6 +93,28 @@ async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str
     if entries is None:
         raise Unanswered("Oden's answer to a search for output was not understood")
     return [raw_data for at, raw_data in entries if at > known.last]
+
+
+async def _grown(
+    outbox: OutboxThread, entries: list[RawData], interval: str, line: str, reference: str | None
+) -> list[RawData]:
+    """`entries` without the amounts that wait here: of one that waits, and that a later life has added to before it was
+    sent, only what was added is new."""
+    if reference is None or not any(reference in entry for entry in entries):
+        return entries
+    wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
+    waiting: dict[str, Output] = {}
+    while True:
+        found, cursor = await outbox(page, wanted, cursor)
+        waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
+        if cursor is None:
+            break
+    new: list[RawData] = []
+    for entry in entries:
+        known = waiting.get(str(entry.get(reference)))
+        less = {name: known.raw_data[name] for name in known.amounts} if known is not None else {}
+        new.append({**entry, **{name: (number(entry.get(name)) or 0) - (number(less[name]) or 0) for name in less}})
+    return new
 
 
 async def _begun(

@@ -147,7 +147,7 @@ def wanted(config: Config, plans: Iterable[LinePlan]) -> dict[str, frozenset[Tag
     found: dict[str, set[Tag | tuple[str, str, str]]] = {}
     for plan in plans:
         for (source, address), inputs in plan.subscriptions.items():
-            metrics = {input_.field[0] if input_.metric else "" for input_ in inputs}
+            metrics = {input_.metric or "" for input_ in inputs}
             form = repr(form_of(inputs))
             found.setdefault(source, set()).update((address, metric, form) for metric in metrics)
     for name, section in config.sources.items():

@@ -230,6 +230,21 @@ def test_what_must_not_be_replayed() -> None:
             replayed({"floor": source}, Replay(1, reject), 2.0)
 
 
+async def test_p12_of_a_flood_some_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+    """A thousand that lack the field: the first twenty, or a few more as time passes, and how many more there were; a
+    good one among them counts."""
+    rig = Rig(tmp_path, plan())
+    async with rig.running() as intake:
+        for number in range(1_000):
+            await intake.take(rig.message("order", {"nr": number}, 1 + number))
+        await intake.take(rig.message("order", {"number": "A1"}, 2_000))
+        await until(lambda: len(rig.acked) == 1_001)
+        totals = (await rig.outbox(Outbox.summary, 1)).totals
+    assert 20 <= totals.kept_rejects.number <= 30
+    assert totals.kept_rejects.number + totals.kept_rejects.left_out == totals.rejects == 1_000
+    assert totals.records == {"start": 1}
+
+
 def test_a_message_that_several_lines_cannot_use_is_one() -> None:
     """With all their names: it is replayed to these lines, and not to one that had used it."""
     batch = Batch((), None)  # type: ignore[arg-type]

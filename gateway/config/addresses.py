@@ -279,13 +279,14 @@ _SUM = re.compile(r"sum\((.*)\)", re.DOTALL)
 
 def path_of(text: str) -> tuple[str, ...]:
     """The way to a field of a message: names with dots between them; `rejects[2]` is an element of an array, counted
-    from 0, or from the end as `[-1]`; `sum(rejects)`, `sum(rejects.qty)` the sum of all. ValueError says what is wrong.
+    from 0, or from the end as `[-1]`; `sum(rejects)`, `sum(rejects.qty)` the sum of all, and `sum()` where the message
+    is the array. ValueError says what is wrong.
 
     An element is the part `[2]` of the path, a sum begins with the part SUM.
     """
     whole = _SUM.fullmatch(text)
     if whole is not None:
-        return (SUM, *path_of(whole[1]))
+        return (SUM, *(path_of(whole[1]) if whole[1] else ()))
     parts: list[str] = []
     for name in text.split("."):
         match = _FIELD.fullmatch(name)

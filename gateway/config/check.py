@@ -11,7 +11,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
-from gateway.config.check_messages import forms_faults, message_faults
+from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion
 from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
@@ -345,9 +345,10 @@ def _sparkplug_input(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             text = f"the key '{key}' is missing: which {key} of Sparkplug is meant? '{other}' needs it"
             yield ConfigFault((*loc, key), text)
     yield from _foreign(given, loc, "MQTT", OPCUA_KEYS)
-    for key in (*MESSAGE_KEYS, "field", "only", "time"):
+    for key in (*MESSAGE_KEYS, "only", "time"):
         if getattr(given, key):
             yield ConfigFault((*loc, key), f"'{key}' means nothing beside 'device' and 'metric'; remove it")
+    yield from path_faults([((*loc, "field"), given.field)])
     if given.device is not None:
         try:
             parse_device(given.device)

@@ -2,7 +2,7 @@
 together. See `check`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.config.addresses import SPARKPLUG, named_levels, path_of, topic_filter
 from gateway.config.schema import Line
@@ -31,16 +31,21 @@ def message_faults(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*loc, "split"), "write 'field', which has an array, or the 'columns' of a table")
     elif given.split not in (None, "lines", "elements"):
         yield ConfigFault((*loc, "split"), "write 'lines', 'elements', or what holds the events: {field: shots}")
-    for at, path in paths:
-        try:
-            path_of("all" if path is None else path)
-        except ValueError as error:
-            yield ConfigFault(at, str(error))
+    yield from path_faults(paths)
     if given.binary is not None and given.binary.encoding == "raw":
         for key in ("split", "field", "number", "capture"):
             if key in given.model_fields_set:
                 text = f"'{key}' means nothing where the payload is bytes: remove it, or write 'encoding: hex'"
                 yield ConfigFault((*loc, key), text)
+
+
+def path_faults(paths: Iterable[tuple[Loc, str | None]]) -> Iterator[ConfigFault]:
+    """What is wrong with the way to a field, each with its place; None: the whole is meant."""
+    for at, path in paths:
+        try:
+            path_of("all" if path is None else path)
+        except ValueError as error:
+            yield ConfigFault(at, str(error))
 
 
 def forms_faults(lines: Sequence[Line]) -> Iterator[ConfigFault]:

@@ -231,6 +231,12 @@ class MqttConfig(Section):
         "`max_queued_messages`, 1,000 unless set; it drops later ones without a word). `check` and the page then say "
         "for how long that is enough.",
     )
+    rebirth: Literal["auto", "never"] = Field(
+        "auto",
+        description="Sparkplug B: whether edge nodes are asked to send their births again where something of them is "
+        "missing, each at most every two seconds, and ever more seldom where that does not help. `never`: nothing is "
+        "published, and what a device says counts from the next birth that comes by itself.",
+    )
     presence: Presence | None = Field(
         None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."
     )

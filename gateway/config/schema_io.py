@@ -192,8 +192,9 @@ class Input(Section):
     field: str | None = Field(
         None,
         description="The field of the JSON message, of an OPC UA structure or of an event, with dots for nested ones; "
-        "`rejects[2]` is an element of an array, counted from 0, `sum(rejects)` the sum of all. Absent, the whole "
-        "message or value.",
+        "`rejects[2]` is an element of an array, counted from 0, `sum(rejects)` the sum of all; `[2]` and `sum()` "
+        "where the message itself is the array. With `metric`, a part of it: an element of an array, a member of a "
+        "template by its name, of a data set `[0].qty`. Absent, the whole message or value.",
     )
     only: dict[str, OneOrMore] = Field(
         {},

@@ -3,7 +3,7 @@ ones follow from each other, and the output of runs and of batches."""
 
 import re
 
-from gateway.config.addresses import named_levels, path_of
+from gateway.config.addresses import SUM, named_levels, path_of
 from gateway.config.schema_io import CONTENT, Counter, Entry, Input, ScrapYield
 from gateway.config.schema_messages import OwnTime
 from gateway.mapping.expressions import names_in
@@ -93,7 +93,9 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
     if section.fresh is not None and section.heartbeat is not None:
         scope.fault((*loc, "heartbeat"), "write 'fresh' or 'heartbeat': a value that must change must also arrive")
     address = section.address
-    path = (section.metric,) if section.metric else _path(section.field) if section.field else ()
+    path = _path(section.field) if section.field else ()
+    if section.metric is not None:
+        path = (SUM, section.metric, *path[1:]) if path[:1] == (SUM,) else (section.metric, *path)
     if section.binary is not None:
         scope.kinds[name] = "number"
         path = path or (("value",) if section.topic is not None and named_levels(section.topic) else ())
@@ -102,7 +104,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         source=section.source or "",
         address=address,
         origin=" ".join(
-            filter(None, (section.source, address, section.metric or section.field, accepted_messages(section)))
+            filter(None, (section.source, address, section.metric, section.field, accepted_messages(section)))
         ),
         field=path,
         time=_path(section.time_field) if section.time_field else None,
@@ -110,7 +112,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         clock_offset=section.clock_offset,
         counter=counter,
         message=section.is_message,
-        metric=section.metric is not None,
+        metric=section.metric,
         only=tuple((_path(key), frozenset(texts)) for key, texts in _only(section).items()),
         edge=section.edge,
         ignores_uncertain=section.ignores_uncertain,

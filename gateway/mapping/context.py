@@ -270,6 +270,8 @@ class StepContext:
     def refused_samples(self) -> tuple[Refused, ...]:
         """Those of the moment's samples of which something was refused and that have done nothing else: if they came
         again, with another plan, nothing would be done twice."""
+        if not self.refused:
+            return ()
         of_sample: dict[int, tuple[Sample, list[str]]] = {}
         for plan, sample in self.fed:
             of_sample.setdefault(id(sample), (sample, []))[1].append(plan.name)

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import Counter
-from gateway.config.schema_messages import Binary, Form, Split
+from gateway.config.schema_messages import PLAIN, Binary, Form, Split
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory
 from gateway.mapping.expressions import Expression
@@ -91,7 +91,7 @@ class InputPlan:
     counter: Counter | None = None
     plain: bool = False
     message: bool = False
-    metric: bool = False
+    metric: str | None = None
     counts_each: bool = False
     only: tuple[tuple[tuple[str, ...], frozenset[str]], ...] = ()
     edge: Literal["rising", "falling", "any"] | None = None
@@ -113,8 +113,8 @@ class InputPlan:
 
     def accepts(self, sample: Sample) -> bool:
         """Whether `sample`, which has this input's address, is about it."""
-        if self.metric:
-            return isinstance(sample.value, dict) and self.field[0] in sample.value
+        if self.metric is not None:
+            return isinstance(sample.value, dict) and self.metric in sample.value
         return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
@@ -157,7 +157,8 @@ class InputMemory:
 
 def form_of(fed: Sequence[InputPlan]) -> Form:
     """How the messages of a topic are read that feed these inputs."""
-    return Form(fed[0].split, any(plan.binary is not None and plan.binary.encoding == "raw" for plan in fed))
+    raw = any(plan.binary is not None and plan.binary.encoding == "raw" for plan in fed)
+    return Form(fed[0].split, raw) if raw or fed[0].split is not None else PLAIN
 
 
 class Reading(NamedTuple):

@@ -54,8 +54,11 @@ class Topics:
 
     def parts(self, topic: str, payload: bytes) -> Iterator[Part]:
         """What a message says, in its order. Raises ValueError where it cannot be read as a whole."""
-        if topic in self._exact:
-            yield from _parts(topic, self._exact[topic], payload, {})
+        form = self._exact.get(topic)
+        if form is PLAIN:
+            yield Part(topic, decode(payload))
+        elif form is not None:
+            yield from _parts(topic, form, payload, {})
         for address, form, fields in self._matches(topic):
             yield from _parts(address, form, payload, fields)
 

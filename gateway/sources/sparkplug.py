@@ -16,7 +16,7 @@ from difflib import get_close_matches
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG, DeviceAddress, parse_device, sparkplug_address
-from gateway.model import Notice, Sample, Scalar
+from gateway.model import Notice, Sample
 from gateway.sources.sparkplug_decode import SEQUENCE_OF_BIRTHS, Payload, decode, rebirth, value
 
 REQUEST_PAUSE = 2.0
@@ -90,11 +90,13 @@ class _Node:
 class SparkplugHost:
     """What is known of the edge nodes behind one broker.
 
-    `wanted` are the metrics of each device. `failed` says by address why something is not received.
+    `wanted` are the metrics of each device. `failed` says by address why something is not received. `asks`: nodes are
+    asked for their births.
     """
 
-    def __init__(self, source: str, wanted: Mapping[str, Collection[str]], clock: Clock) -> None:
+    def __init__(self, source: str, wanted: Mapping[str, Collection[str]], clock: Clock, *, asks: bool = True) -> None:
         self.failed: dict[str, str] = {}
+        self._asks = asks
         self._source = source
         self._clock = clock
         self._nodes: dict[tuple[str, str], _Node] = {}
@@ -259,7 +261,7 @@ class SparkplugHost:
 
         Those of one time and quality are one sample. A metric that comes twice is two values.
         """
-        groups: dict[tuple[float | None, bool, int], dict[str, Scalar]] = {}
+        groups: dict[tuple[float | None, bool, int], dict[str, object]] = {}
         repeats: Counter[tuple[float | None, bool, str]] = Counter()
         notices: list[Notice] = []
         for metric in message.metrics:
@@ -317,6 +319,10 @@ class SparkplugHost:
         node.give_up_at = self._clock.monotonic() + REQUEST_PAUSE
 
     def _ask(self, node: _Node) -> None:
+        if not self._asks:
+            text = "something of it is missing, so its next birth is waited for (`rebirth: never`)"
+            self.failed[sparkplug_address(str(node.address))] = text
+            return
         now = self._clock.monotonic()
         if now - node.may_ask_at > LONGEST_PAUSE:
             node.pause = REQUEST_PAUSE

@@ -13,8 +13,6 @@ from typing import Any, Final
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from gateway.model import Scalar
-
 LARGEST = 2 * 1024 * 1024
 """Bytes; a payload beyond this is refused. A birth says all that a device has: 10,000 metrics are some 500 kB."""
 
@@ -38,8 +36,10 @@ _COMPRESSED = "SPBV1.0_COMPRESSED"
 _BOOLEAN = 11
 _SIGNED = {1: 8, 2: 16, 3: 32, 4: 64}
 _UNSIGNED = {5: 8, 6: 16, 7: 32, 8: 64}
-_TEXTS = {12, 14, 15}
-_KINDS = {16: "data set", 17: "row of bytes", 18: "file", 19: "template", 20: "property set", 21: "property set list"}
+_KINDS = {17: "row of bytes", 18: "file", 20: "property set", 21: "property set list"}
+_ARRAYS = dict(zip(range(22, 32), "bhiqBHIQfd", strict=True))
+"""Data type of an array of numbers -> what `struct` calls one of them; they follow each other, little-endian."""
+_BOOLEANS, _STRINGS, _TIMES = 32, 33, 34
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _U32, _U64, _BOOL = _Field.TYPE_UINT32, _Field.TYPE_UINT64, _Field.TYPE_BOOL
@@ -47,6 +47,17 @@ _STRING, _BYTES, _MESSAGE = _Field.TYPE_STRING, _Field.TYPE_BYTES, _Field.TYPE_M
 _SHAPES: Final[dict[str, tuple[tuple[str, int, Any, str], ...]]] = {
     "PropertyValue": (("is_null", 2, _BOOL, ""), ("int_value", 3, _U32, ""), ("long_value", 4, _U64, "")),
     "PropertySet": (("keys", 1, _STRING, "*"), ("values", 2, _MESSAGE, "*PropertyValue")),
+    "DataSetValue": (
+        ("int_value", 1, _U32, "|"),
+        ("long_value", 2, _U64, "|"),
+        ("float_value", 3, _Field.TYPE_FLOAT, "|"),
+        ("double_value", 4, _Field.TYPE_DOUBLE, "|"),
+        ("boolean_value", 5, _BOOL, "|"),
+        ("string_value", 6, _STRING, "|"),
+    ),
+    "Row": (("elements", 1, _MESSAGE, "*DataSetValue"),),
+    "DataSet": (("columns", 2, _STRING, "*"), ("types", 3, _U32, "*"), ("rows", 4, _MESSAGE, "*Row")),
+    "Template": (("metrics", 2, _MESSAGE, "*Metric"),),
     "Metric": (
         ("name", 1, _STRING, ""),
         ("alias", 2, _U64, ""),
@@ -62,8 +73,8 @@ _SHAPES: Final[dict[str, tuple[tuple[str, int, Any, str], ...]]] = {
         ("boolean_value", 14, _BOOL, "|"),
         ("string_value", 15, _STRING, "|"),
         ("bytes_value", 16, _BYTES, "|"),
-        ("dataset_value", 17, _BYTES, "|"),
-        ("template_value", 18, _BYTES, "|"),
+        ("dataset_value", 17, _MESSAGE, "|DataSet"),
+        ("template_value", 18, _MESSAGE, "|Template"),
     ),
     "Payload": (
         ("timestamp", 1, _U64, ""),
@@ -74,7 +85,8 @@ _SHAPES: Final[dict[str, tuple[tuple[str, int, Any, str], ...]]] = {
 }
 """Message -> its fields: name, number, type, and a mark.
 
-The mark is `|` for one of the alternatives of `value`, or the name of a message type; with `*` there are several.
+The mark begins with `|` for one of the alternatives of `value`, with `*` where there are several; then comes the name
+of a message type.
 """
 
 
@@ -124,14 +136,27 @@ def decode(payload: bytes) -> Payload:
     return Payload(_seconds(message), int(message.seq) if message.HasField("seq") else None, metrics)
 
 
-def value(metric: Metric, datatype: int | None) -> Scalar:
-    """The value of `metric`, whose birth said `datatype`.
+def value(metric: Metric, datatype: int | None) -> object:
+    """The value of `metric`, whose birth said `datatype`: a plain value; a list, of an array; a list of objects, by the
+    names of the columns, of a data set; an object, by the names of the members, of a template.
 
-    Raises ValueError, with what is wrong, where it is not one plain value.
+    Raises ValueError, with what is wrong, where it is none of these.
     """
-    raw, kind = metric.raw, metric.datatype or datatype
-    if kind in _KINDS or isinstance(raw, bytes):
-        raise ValueError(f"the metric holds a {_KINDS.get(kind or 0, 'row of bytes')}; name one that holds one value")
+    return _meant(metric.raw, metric.datatype or datatype)
+
+
+def _meant(raw: object, kind: int | None) -> object:
+    if kind in _KINDS:
+        raise ValueError(f"the metric holds a {_KINDS[kind]}, which is no value that can be counted or sent")
+    try:
+        if isinstance(raw, bytes):
+            return _array(raw, kind)
+        if isinstance(raw, _DATA_SET):
+            return _rows(raw)
+        if isinstance(raw, _TEMPLATE):
+            return {member.name: value(_metric(member), None) for member in _few(raw.metrics) if member.name}
+    except UnicodeDecodeError:
+        raise ValueError("the metric holds text that is not UTF-8") from None
     if isinstance(raw, bool | str):
         return raw
     if isinstance(raw, float):
@@ -147,6 +172,53 @@ def value(metric: Metric, datatype: int | None) -> Scalar:
         raw &= (1 << bits) - 1
         return raw - (1 << bits) if raw >> (bits - 1) else raw
     return raw & ((1 << _UNSIGNED[kind]) - 1) if kind in _UNSIGNED else raw
+
+
+def _array(raw: bytes, kind: int | None) -> list[object]:
+    """The elements of an array (6.4.16): numbers and times packed, booleans as bits behind their number, texts each
+    with a zero behind it."""
+    if kind == _STRINGS:
+        return [text.decode() for text in _few(raw.split(b"\0")[:-1])]
+    if kind == _BOOLEANS:
+        bits = "".join(f"{byte:08b}" for byte in raw[4:][:MOST])
+        number = int.from_bytes(raw[:4], "little")
+        if len(raw) < 4 or number > len(bits):
+            raise ValueError("the metric holds an array of booleans that does not have as many as it says")
+        return [bit == "1" for bit in bits[:number]]
+    code = "Q" if kind == _TIMES else _ARRAYS.get(kind or 0)
+    if code is None:
+        raise ValueError("the metric holds a row of bytes, which is no value that can be counted or sent")
+    if len(raw) % struct.calcsize(code):
+        raise ValueError("the metric holds an array that ends within an element")
+    numbers = _few([number for (number,) in struct.iter_unpack(f"<{code}", raw)])
+    return [_meant(_single(number) if code == "f" else number, None) for number in numbers]
+
+
+def _rows(data_set: Any) -> list[dict[str, object]]:
+    """The rows of a data set, by the names of its columns."""
+    columns, types = [*data_set.columns], [*data_set.types]
+    rows = _few(data_set.rows)
+    if len(rows) * len(columns) > MOST:
+        raise ValueError(f"the metric holds a data set of more than {MOST} values")
+    if any(len(row.elements) != len(columns) for row in rows) or len(types) != len(columns):
+        raise ValueError("the metric holds a data set whose rows are not as long as its columns")
+    return [
+        {name: _element(element, kind) for name, kind, element in zip(columns, types, row.elements, strict=True)}
+        for row in rows
+    ]
+
+
+def _element(element: Any, kind: int) -> object:
+    given = element.WhichOneof("value")
+    raw = getattr(element, given) if given is not None else None
+    return _meant(_single(raw) if given == "float_value" and isinstance(raw, float) else raw, kind)
+
+
+def _few(items: Any) -> Any:
+    """`items`, if they are no more than a payload may have metrics."""
+    if len(items) > MOST:
+        raise ValueError(f"the metric holds {len(items)} values; at most {MOST} are taken")
+    return items
 
 
 def rebirth(now: float) -> bytes:
@@ -192,25 +264,29 @@ def _seconds(message: Any) -> float | None:
     return message.timestamp / 1000 if message.HasField("timestamp") else None
 
 
-def _payload_class() -> Any:
-    """The class of a payload, made from what _SHAPES says of it."""
+def _classes() -> tuple[Any, Any, Any]:
+    """The classes of a payload, a data set and a template, made from what _SHAPES says of them."""
     file = descriptor_pb2.FileDescriptorProto(
         name="gateway/sparkplug_b.proto", package="gateway.sparkplug", syntax="proto2"
     )
     for name, fields in _SHAPES.items():
         message = file.message_type.add(name=name)
-        if any(mark == "|" for _, _, _, mark in fields):
+        if any(mark.startswith("|") for _, _, _, mark in fields):
             message.oneof_decl.add(name="value")
         for field_name, number, kind, mark in fields:
             label = _Field.LABEL_REPEATED if mark.startswith("*") else _Field.LABEL_OPTIONAL
             field = message.field.add(name=field_name, number=number, type=kind, label=label)
-            if mark == "|":
+            if mark.startswith("|"):
                 field.oneof_index = 0
-            elif kind == _MESSAGE:
-                field.type_name = f".gateway.sparkplug.{mark.lstrip('*')}"
+            if kind == _MESSAGE:
+                field.type_name = f".gateway.sparkplug.{mark[1:] if mark[0] in '|*' else mark}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("gateway.sparkplug.Payload"))
+
+    def made(name: str) -> Any:
+        return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"gateway.sparkplug.{name}"))
+
+    return made("Payload"), made("DataSet"), made("Template")
 
 
-_PAYLOAD = _payload_class()
+_PAYLOAD, _DATA_SET, _TEMPLATE = _classes()

@@ -180,7 +180,7 @@ class _Samples:
             text = f"no tags come from {gone}; sources and devices of tags: {known}"
             raise self._error(loc, f"{text}; sources of messages: {others}" if others else text)
         for source, address in dict.fromkeys((tag.source, tag.address) for tag in lost):
-            metrics = {tag.field[0]: None for tag in lost if tag.address == address and tag.metric}
+            metrics = {tag.metric: None for tag in lost if tag.address == address and tag.metric}
             yield Sample(source, address, metrics or None, at, quality="bad")
 
     def _back(self, back: str | None, at: float, loc: Loc) -> Iterator[Contact]:
@@ -200,7 +200,7 @@ class _Samples:
                 why = "is a field of a message: give 'topic' and 'message'"
                 raise self._error((*loc, name), f"{name} {why if known else f'is no input; there are: {names}'}")
             if known.metric:
-                devices.setdefault((known.source, known.address), {})[known.field[0]] = value
+                devices.setdefault((known.source, known.address), {})[known.metric] = value
                 continue
             sample = _sample(given, known.source, known.address, value, at)
             if not known.accepts(sample):

@@ -162,13 +162,13 @@ def too_soon(body: bytes, rows: KeyValueStore) -> Iterator[str]:
     """Where the request, which takes effect now, takes from an interval what no other has got yet, by the outbox: then
     Oden shows too little."""
     data = json.loads(body)["data"]
-    raw_data = {name: value for name, value in data["raw_data"].items() if name != REFERENCE}
-    stamp = datetime.fromisoformat(data["timestamp"]).timestamp()
+    raw_data, stamp = data["raw_data"], datetime.fromisoformat(data["timestamp"]).timestamp()
     if not any(isinstance(value, int | float) and value < 0 for value in raw_data.values()):
         return
     left = [one for one in _left(rows) if isinstance(one, Output)]
     keys = {one.key for one in left}
-    taken = [one for one in left if (one.timestamp, {**one.raw_data}) == (stamp, raw_data)]
+    said = {name: value for name, value in raw_data.items() if name != REFERENCE}
+    taken = [one for one in left if (one.timestamp, {**one.raw_data}) == (stamp, said)]
     if not any(one.after and keys.isdisjoint(one.after) for one in taken):
         yield f"taken off before it was added elsewhere: {data}"
 

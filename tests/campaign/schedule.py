@@ -106,7 +106,7 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
 
 
 def of_machines(seed: int) -> Schedule:
-    """What machines do by the schedule of `seed`: faults, kills, disks, and how this Oden is."""
+    """What machines do: faults, kills, disks, and how this Oden is."""
     chances = random.Random(seed)
     length = chances.uniform(240, 1200)
     mapped = chances.randint(0, 3)

@@ -35,8 +35,8 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
         ("x: {source: floor, device: ▲G/E/D/C, metric: Good}", "'G/E/D/C' is not a device"),
         ("x: {source: floor, device: ▲G/+/D, metric: Good}", "'+' and '#' cannot stand in its names"),
         (
-            "x: {source: floor, device: G/E/D, metric: Good, field: ▲a}",
-            "'field' means nothing beside 'device' and 'metric'",
+            "x: {source: floor, device: G/E/D, metric: Good, field: ▲a..b}",
+            "write the name of a field, with single dots between nested ones",
         ),
         (
             "x: {source: floor, topic: ▲spBv1.0/G/DDATA/E/D}",

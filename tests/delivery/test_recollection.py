@@ -9,6 +9,7 @@ from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
+from gateway.oden.requests import Wording
 from gateway.outbox.entries import Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life, is_compared
@@ -71,10 +72,19 @@ class Gateway:
         assert await outbox(begin_life, LifeMark(runtime / "box", runtime))
         assert not await outbox(is_compared)
         async with OdenClient(self.rig.oden.url, lambda: TOKEN, pace=Pace(0.0, 0.0)) as client:
-            await recollect(outbox, client, [PLAN], T0 + self.now)
+            await recollect(outbox, client, [PLAN], T0 + self.now, self.rig.wording.reference)
         assert await outbox(is_compared)
         await outbox.close()
         return len(self.rig.oden.seen) - before
+
+    def makes(self, minutes: int) -> None:
+        """So many minutes of production are committed, and nothing is delivered."""
+        for _ in range(minutes):
+            self.now += 60.0
+            self.good, self.made = self.good + 100, self.made + 100
+            self.map(tag(self.now, "Good", self.good % 65_536))
+        self.map(tick(self.now + 61.0))
+        self.now += 61.0
 
     def copy(self) -> MemoryStore:
         copy = MemoryStore()
@@ -126,3 +136,22 @@ async def test_p4_where_oden_does_not_answer_the_counters_go_on(gateway: Gateway
     oden.url = url
     await gateway.lives(minutes=2)
     assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize("minutes", [1, 3])
+async def test_p4_an_entry_that_grew_after_the_copy_is_told_once(
+    gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path
+) -> None:
+    """An entry waits in the copy, and a later life has added to it before it was sent: by our reference that is known,
+    so that what waits is not told again, and of the counter only what was added is taken off."""
+    gateway.rig.wording = Wording(reference="gateway_key")
+    gateway.makes(1)
+    copy = gateway.copy()
+    assert Outbox(copy).counts().waiting == 1
+    gateway.makes(minutes)
+    assert Outbox(gateway.rig.rows).counts().waiting == 1
+    await gateway.lives(minutes=0)
+    assert oden.total("yield") == gateway.made
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives(minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)

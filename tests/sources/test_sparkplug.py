@@ -312,10 +312,10 @@ async def test_what_a_metric_can_hold(broker: Mosquitto, edge: EdgeNode) -> None
         edge.send("DDATA", "Press 7", old)
         assert ["left out" in notice.text for notice in intake.notices] == [True]
         for _ in range(2):
-            edge.send("DDATA", "Press 7", wire.metric(b"x", wire.TEMPLATE, name="State"))
+            edge.send("DDATA", "Press 7", wire.metric(b"x", wire.BYTES, name="State"))
         edge.send("DDATA", "Press 7", wire.metric(101, wire.UINT32, name="Counts/Good"))
         await wait_until(lambda: reported(intake, "Counts/Good")[-1] == (101, "good", False))
-        assert "template" in floor.health.failed[f"{ADDRESS}#State"]
+        assert "row of bytes" in floor.health.failed[f"{ADDRESS}#State"]
         assert [notice.kind for notice in intake.notices] == ["gap", "reject"]
         edge.change("Press 7", State=2)
         await wait_until(lambda: reported(intake, "State")[-1] == (2, "good", False))

@@ -21,6 +21,10 @@ SIZES = {
     wire.UINT64: (0, 2**64 - 1),
     wire.DATETIME: (0, 2**63 - 1),
 }
+NUMBERS = [st.integers(*SIZES[kind]) for kind in range(1, 9)]
+REALS = [st.floats(allow_nan=False, allow_infinity=False, width=width) for width in (32, 64)]
+ELEMENTS = dict(zip(range(22, 32), zip("bhiqBHIQfd", [*NUMBERS, *REALS], strict=True), strict=True))
+"""Data type of an array -> how `struct` packs an element, and what it can be."""
 
 
 def only(content: bytes) -> Metric:
@@ -81,11 +85,70 @@ def test_truth_and_text() -> None:
     assert value(Metric("x", None, wire.BOOLEAN, None, good=True, historical=False, raw=1), None) is True
 
 
-@pytest.mark.parametrize("kind", [wire.BYTES, wire.DATASET, wire.TEMPLATE])
-def test_what_is_no_plain_value(kind: int) -> None:
-    """Bytes, data sets and templates are named for what they are."""
-    with pytest.raises(ValueError, match="name one that holds one value"):
-        value(only(wire.metric(b"\x0a\x01x", kind, name="x")), None)
+def array(content: bytes, kind: int) -> object:
+    return value(only(wire.put(2, wire.put(1, b"x") + wire.put(4, kind) + wire.put(16, content))), None)
+
+
+@given(st.sampled_from(sorted(ELEMENTS)).flatmap(lambda kind: st.tuples(st.just(kind), st.lists(ELEMENTS[kind][1]))))
+def test_arrays_of_numbers(case: tuple[int, list[float]]) -> None:
+    """Each element as it was sent, in its order; one that was cut off is told."""
+    kind, numbers = case
+    code = ELEMENTS[kind][0]
+    packed = struct.pack(f"<{len(numbers)}{code}", *numbers)
+    found = array(packed, kind)
+    assert isinstance(found, list)
+    assert struct.pack(f"<{len(numbers)}{code}", *found) == packed
+    if len(packed) > 1 and struct.calcsize(code) > 1:
+        with pytest.raises(ValueError, match="ends within an element"):
+            array(packed[:-1], kind)
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_arrays_of_booleans(bits: list[bool]) -> None:
+    """As bits, the first the highest of its byte, behind how many there are."""
+    padded = "".join("1" if bit else "0" for bit in bits) + "0" * (-len(bits) % 8)
+    packed = bytes(int(padded[place : place + 8], 2) for place in range(0, len(padded), 8))
+    assert array(struct.pack("<I", len(bits)) + packed, wire.BOOLEAN_ARRAY) == bits
+    with pytest.raises(ValueError, match="as many as it says"):
+        array(struct.pack("<I", len(padded) + 1) + packed, wire.BOOLEAN_ARRAY)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=5)))
+def test_arrays_of_texts(texts: list[str]) -> None:
+    """Each with a zero behind it; also empty ones."""
+    assert array(b"".join(text.encode() + b"\0" for text in texts), wire.STRING_ARRAY) == texts
+    with pytest.raises(ValueError, match="not UTF-8"):
+        array(b"\xff\0", wire.STRING_ARRAY)
+
+
+def test_a_data_set_is_its_rows() -> None:
+    """Objects by the names of the columns; a row that is shorter is told."""
+    columns = (
+        wire.put(1, 2) + wire.put(2, b"code") + wire.put(2, b"qty") + wire.put(3, wire.STRING) + wire.put(3, wire.INT8)
+    )
+    elements = [(b"Gel", 3), (b"Gauge", -1 & 0xFF)]
+    rows = [wire.put(4, wire.put(1, wire.put(6, text)) + wire.put(1, wire.put(1, qty))) for text, qty in elements]
+    data_set = value(only(wire.metric(columns + b"".join(rows), wire.DATASET, name="x")), None)
+    assert data_set == [{"code": "Gel", "qty": 3}, {"code": "Gauge", "qty": -1}]
+    with pytest.raises(ValueError, match="not as long as its columns"):
+        value(only(wire.metric(columns + wire.put(4, wire.put(1, wire.put(6, b"Gel"))), wire.DATASET, name="x")), None)
+
+
+def test_a_template_is_its_members() -> None:
+    """An object by their names, also of templates within: a metric has the same number in a template as in a
+    payload.
+    """
+    inner = wire.metric(-1, wire.INT8, name="Speed")
+    outer = wire.metric("4711", wire.STRING, name="Order") + wire.metric(inner, wire.TEMPLATE, name="Motor")
+    found = value(only(wire.metric(outer, wire.TEMPLATE, name="x")), None)
+    assert found == {"Order": "4711", "Motor": {"Speed": -1}}
+
+
+@pytest.mark.parametrize(("kind", "words"), [(wire.BYTES, "row of bytes"), (wire.FILE, "file")])
+def test_what_is_no_value(kind: int, words: str) -> None:
+    """Bytes and files are named for what they are."""
+    with pytest.raises(ValueError, match=f"{words}, which is no value"):
+        array(b"\x0a\x01x", kind)
 
 
 @pytest.mark.parametrize(

@@ -180,3 +180,20 @@ def test_p12_metrics_without_end_are_refused() -> None:
     assert [(notice.kind, notice.text) for notice in interpretation.notices] == [
         ("reject", "the payload has 60000 metrics; at most 50000 are taken")
     ]
+
+
+def test_p14_where_nothing_may_be_asked_for_the_next_birth_is_waited_for() -> None:
+    """Nothing is to be published, whatever is missing, and it is said why nothing is known; a birth ends that."""
+    clock, edge = HandClock(), Edge()
+    host = SparkplugHost("floor", {"G/E/D": ("a",)}, clock, asks=False)
+    host.subscribed(host.topics[0])
+    edge.births()  # before the gateway came
+    for topic, content in edge.change("a", 1):
+        assert host.interpret(topic, content, clock.now()).samples == ()
+    clock.advance(10.0)
+    assert [*host.birth_requests()] == []
+    assert "its next birth is waited for" in host.failed["spBv1.0/G/E"]
+    births = edge.births()
+    samples = [sample for topic, content in births for sample in host.interpret(topic, content, clock.now()).samples]
+    assert [sample.value for sample in samples if sample.quality == "good"] == [{"a": 1}]
+    assert not host.failed
