@@ -191,3 +191,15 @@ async def in_slices(slices: Slices[T], turn: Callable[[], None]) -> T:
             turn()
             await asyncio.sleep(0)
             until = time.perf_counter() + SLICE
+
+
+def because(event: Event) -> dict[str, str]:
+    """What of the plant brought it about, as words of a log line; none where time passed."""
+    if isinstance(event, Tick):
+        return {}
+    if isinstance(event, Contact):
+        return {"source": event.source, "contact": event.state}
+    if isinstance(event, Recovered):
+        return {"source": event.source, "kept": str(len(event.moments))}
+    sample = event.samples[-1] if isinstance(event, Moment) else event
+    return {"source": sample.source, "address": sample.address}

@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, IntakeHealth, Replan, in_slices
+from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
@@ -30,7 +30,7 @@ from gateway.mapping.provenance import ProvenanceLog
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import with_plan
-from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject
+from gateway.model import Notice, Record, Reject
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.repeats import BatchRepeats, Repeats
@@ -312,7 +312,7 @@ class Intake:
             self.provenance.add(line, result, event)
             self.lateness.add(line, result)
             for record in result.records:
-                log.debug("record_made", record=record.key, kind=record.kind, line=line, **_because(event))
+                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
@@ -393,15 +393,3 @@ class Intake:
                     log.info("outbox_works_again")
                     self.health.blocked = None
                 return answer
-
-
-def _because(event: Event) -> dict[str, str]:
-    """What of the plant brought it about, as words of a log line; none where time passed."""
-    if isinstance(event, Tick):
-        return {}
-    if isinstance(event, Contact):
-        return {"source": event.source, "contact": event.state}
-    if isinstance(event, Recovered):
-        return {"source": event.source, "kept": str(len(event.moments))}
-    sample = event.samples[-1] if isinstance(event, Moment) else event
-    return {"source": sample.source, "address": sample.address}

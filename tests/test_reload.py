@@ -200,6 +200,7 @@ async def test_a_line_comes_and_a_line_goes_while_the_others_work(plant: Plant) 
     await wait_until(plant.is_connected)  # what is published before its topic is subscribed was never asked for
     await event(plant, "l02/order", number="B")
     await wait_until(lambda: plant.runs("Line 02") == [("B", False)])
+    await wait_until(lambda: plant.status()["lines"][1]["waiting"] == 0)  # so that what waits next is the scrap
     await event(plant, "l02/scrap", qty=1, id="last")
     await wait_until(lambda: plant.status()["lines"][1]["waiting"] or plant.scrap("Line 02"))
     plant.configure({})
