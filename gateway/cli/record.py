@@ -2,25 +2,30 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from gateway.cli.replay import print_coverage
 from gateway.cli.startup import add_config_option, configure_logging, duration, read_config
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
 from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
+from gateway.model import Notice
 from gateway.sources import recording
-from gateway.sources.base import Arrival
+from gateway.sources.base import Arrival, Source
 from gateway.sources.recording import line_of
-from gateway.trial.play import play
+from gateway.trial.play import begun, play, rejected
+
+_LOOK = 0.5
+"""Seconds between two looks at why something is not received."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,7 +36,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Connects to the sources of the configuration and writes every sample into a file until "
         "Ctrl-C, or for a time.\n"
         "Nothing is sent to Oden, and a gateway that runs is not disturbed: the broker sees another client.\n"
-        "At the end it says which inputs never had a value, and what no input takes.\n"
+        "At the end it says what was not received and why, which inputs never had a value, what no input takes, what\n"
+        "could not be used, and which run had just begun.\n"
         "The file holds what the plant says, such as order numbers; it never holds a password or token of the "
         "configuration.",
         epilog="example:\n  oden-gateway record -c gateway.yaml monday.jsonl --for 8h",
@@ -40,6 +46,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_config_option(parser)
     parser.add_argument("file", type=Path, metavar="FILE", help="a new file")
     parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help="how long, such as 30m or 8h")
+    parser.add_argument("--json", action="store_true", help="print as JSON what is said at the end")
     parser.set_defaults(call=_record)
 
 
@@ -53,24 +60,51 @@ def _record(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise GatewayError(f"{arguments.file} cannot be written: {error.strerror}") from None
     with file:
-        count = asyncio.run(_record_until_stopped(loaded.config, plans, file, arguments.seconds))
-    print(f"{count} samples in {arguments.file}", file=sys.stderr)
-    print_coverage(play(plans, recording.read(arguments.file)).coverage, plans)
+        recorded = asyncio.run(_record_until_stopped(loaded.config, plans, file, arguments.seconds))
+    playback = play(plans, recording.read(arguments.file))
+    said = [
+        *playback.coverage.sentences(plans),
+        *rejected([*recorded.rejects, *playback.notices]),
+        *begun(plans, playback.states),
+    ]
+    if arguments.json:
+        about = {"samples": recorded.samples, "file": str(arguments.file)}
+        print(json.dumps({**about, "not_received": recorded.not_received, "said": said}, ensure_ascii=False))
+        return 0
+    print(f"{recorded.samples} samples in {arguments.file}", file=sys.stderr)
+    for source, reasons in recorded.not_received.items():
+        for address, reason in reasons.items():
+            print(f"{' '.join(filter(None, (source, address)))}: {reason}", file=sys.stderr)
+    for sentence in said:
+        print(sentence, file=sys.stderr)
     return 0
 
 
-async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file: TextIO, seconds: float | None) -> int:
-    """Write samples until a signal comes or `seconds` are over, and return how many they were."""
+@dataclass(slots=True)
+class _Recorded:
+    """What came of a recording. `not_received` says by source and address why something was not received in the end, at
+    the address "" why the source was not connected to. `rejects` are of payloads that are in no recording."""
+
+    samples: int = 0
+    not_received: dict[str, dict[str, str]] = field(default_factory=dict)
+    rejects: list[Notice] = field(default_factory=list)
+
+
+async def _record_until_stopped(
+    config: Config, plans: Sequence[LinePlan], file: TextIO, seconds: float | None
+) -> _Recorded:
+    """Write samples until a signal comes or `seconds` are over."""
     from gateway.children import make_sources  # noqa: PLC0415 - the sources' libraries cost every other command 0.3 s
 
-    clock, count, last = AnchoredClock(), 0, 0.0
+    clock, recorded, last = AnchoredClock(), _Recorded(), 0.0
     lost: set[str] = set()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
     async def take(arrival: Arrival) -> None:
-        nonlocal count, last
+        nonlocal last
+        recorded.rejects += [notice for notice in arrival.notices if notice.kind == "reject"]
         for contact in arrival.contacts:
             if contact.state == "lost" or contact.source in lost:
                 last = max(last, contact.received)
@@ -79,14 +113,26 @@ async def _record_until_stopped(config: Config, plans: Sequence[LinePlan], file:
         for sample in arrival.samples:
             last = max(last, sample.received)
             file.write(line_of(sample) + "\n")
-            count += 1
+            recorded.samples += 1
         file.flush()
         if arrival.done:
             arrival.done()
 
     config = visiting(config, f"record-{int(time.time())}")
+    sources = make_sources(config, plans, clock)
+    visiting_them = asyncio.create_task(visit(sources.values(), take, clock, stop, seconds))
     try:
-        await visit(make_sources(config, plans, clock).values(), take, clock, stop, seconds)
+        while not visiting_them.done():
+            recorded.not_received = {name: _not_received(source) for name, source in sources.items()}
+            await asyncio.wait({visiting_them}, timeout=_LOOK)
+            if stop.is_set():
+                break
+        await visiting_them
     finally:
         file.write(line_of(max(clock.now(), last)) + "\n")
-    return count
+    return recorded
+
+
+def _not_received(source: Source) -> dict[str, str]:
+    health = source.health
+    return dict(health.failed) if health.connected or not health.since else {"": health.detail, **health.failed}

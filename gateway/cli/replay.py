@@ -18,7 +18,7 @@ from gateway.oden.requests import Wording, iso
 from gateway.sources import recording
 from gateway.trial.accept import accept
 from gateway.trial.cases import run_cases
-from gateway.trial.play import play, previews
+from gateway.trial.play import begun, play, previews, rejected
 
 CASES = "*.test.yaml"
 
@@ -31,8 +31,8 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         description="Maps a recording with its own clock and prints each request, in order, as it would be sent "
         "if Oden were always\n"
         "reached at once. Sends nothing. What no input takes, what never had a value, what was looked up in vain and\n"
-        "how late messages came is said on standard error. With --expect, prints the differences to that file (exit\n"
-        "code 1).",
+        "how late messages came is said on standard error; so is a run that had just begun and, with --json, what\n"
+        "could not be used. With --expect, prints the differences to that file (exit code 1).",
         epilog="example:\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl > monday.txt\n"
         "  oden-gateway replay -c gateway.yaml monday.jsonl --expect monday.txt",
@@ -93,7 +93,11 @@ def _replay(arguments: argparse.Namespace) -> int:
     for plan in plans:
         for sentence in playback.lateness.sentences(plan.key):
             print(f"{plan.key}: {sentence}", file=sys.stderr)
+    for sentence in begun(plans, playback.states):
+        print(sentence, file=sys.stderr)
     if arguments.json:
+        for sentence in rejected(playback.notices):
+            print(sentence, file=sys.stderr)
         for request in requests:
             record = request.cause.record
             at = iso(int(record.at))

@@ -195,7 +195,8 @@ class Again:
         recorder.records += [replace(test, at=at) for test in facts.untold_tests(told, now)]
         notices, swings, because = [*facts.untold_notices(told, now)], self.line.swings, None
         if facts.corrects(told, now):
-            because = corrections.because_of(self.plan, self.late, moves, self._name, len(recorder.records), self.kept)
+            waits, requests = [key for key, _ in moves_later], len(recorder.records)
+            because = corrections.because_of(self.plan, self.late, moves, self._name, requests, self.kept, waits)
             if self.kept is None:
                 notices += corrections.listed(self.plan, self.late, because, at)
             swings, swung = corrections.swings(swings, facts.changed(told, now), self._name, at)

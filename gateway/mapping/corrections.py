@@ -2,7 +2,7 @@
 Pure.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from gateway.mapping.compile import LinePlan
@@ -28,10 +28,11 @@ def because_of(
     name: Callable[[str], str],
     requests: int,
     kept: Recovered | None = None,
+    owed: Collection[SumKey] = (),
 ) -> Because:
     """Why what was told is told otherwise: the message that came latest, or what a source had kept, and what has moved,
-    in words."""
-    parts = [*_moved(moves, name)]
+    in words. What is `owed` waits until another has it."""
+    parts = [*_moved(moves, name, owed)]
     shown = [*parts[:MOST_MOVES], *([f"{len(parts) - MOST_MOVES} more"] if len(parts) > MOST_MOVES else [])]
     what = f"moved {', '.join(shown)}, because" if parts else "corrected, because"
     sample, said = max(_samples(late), key=lambda one: one[0].received - one[1], default=(None, 0.0))
@@ -57,9 +58,12 @@ def by_record(records: Iterable[Record], because: Because | None) -> Mapping[str
     return {} if because is None else dict.fromkeys((record.key for record in records), because)
 
 
-def _moved(moves: Iterable[tuple[SumKey, Number]], name: Callable[[str], str]) -> Iterator[str]:
+def _moved(
+    moves: Iterable[tuple[SumKey, Number]], name: Callable[[str], str], owed: Collection[SumKey]
+) -> Iterator[str]:
     """The moves as `100 yield A → B`, those of one kind together."""
     by_shape: dict[Shape, list[tuple[str, Number]]] = {}
+    waits = {(interval, raw_data, names) for interval, _, raw_data, names in owed}
     for (interval, _, raw_data, names), amount in moves:
         by_shape.setdefault((raw_data, names), []).append((interval, amount))
     for (raw_data, names), amounts in by_shape.items():
@@ -75,7 +79,8 @@ def _moved(moves: Iterable[tuple[SumKey, Number]], name: Callable[[str], str]) -
                 left -= moved
                 to = [(other, room - moved), *to] if room > moved else to
             if left > 0:
-                yield f"{left:g} {what} off {name(interval)}"
+                once = ", once another has it" if (interval, raw_data, names) in waits else ""
+                yield f"{left:g} {what} off {name(interval)}{once}"
         for interval, amount in to:
             yield f"{amount:g} {what} to {name(interval)}"
 

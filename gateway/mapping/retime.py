@@ -33,6 +33,7 @@ TIMES = frozenset(
         "received",
         "reset_at",
         "since",
+        "stamp",
         "stamps",
         "start",
         "torn_since",

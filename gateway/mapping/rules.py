@@ -204,7 +204,7 @@ class RulesTrack:
         if test.named is not None:
             text = (
                 f"a quality test of the {test.of} {test.named} is not told: "
-                "only the one that is on and the last eight are known by name"
+                "of the one that is on and the last eight, none of that name had begun by its time"
             )
         elif track is not None and _known(track.state):
             text = f"a quality test is not told: no {test.of} that is known had begun by its time"

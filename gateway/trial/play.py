@@ -5,13 +5,14 @@ merges them.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from gateway.mapping.again import at_once
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.coverage import Coverage
+from gateway.mapping.coverage import MOST_SHOWN, Coverage
 from gateway.mapping.feeder import Event, feed, settled
 from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick
@@ -27,12 +28,14 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class Playback:
     """What the lines made of a recording: the causes of all records, and the notices, each in the order of time;
-    what of the configuration came to nothing; and how late messages were."""
+    what of the configuration came to nothing; how late messages were; and what is known of the lines in the end, by
+    their keys."""
 
     causes: list[Provenance] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
     lateness: LatenessLog = field(default_factory=LatenessLog)
+    states: dict[str, LineState] = field(default_factory=dict)
 
 
 def moments(plans: Sequence[LinePlan], events: Iterable[T]) -> Iterator[T | Moment]:
@@ -101,9 +104,38 @@ def play(
             tell(number, result, Tick(settles_at))
     for plan, line in zip(plans, lines, strict=True):
         playback.coverage.line(plan, line.state)
+        playback.states[plan.key] = line.state
     playback.causes.sort(key=lambda cause: cause.record.at)
     playback.notices.sort(key=lambda notice: notice.at)
     return playback
+
+
+def begun(plans: Sequence[LinePlan], states: Mapping[str, LineState]) -> Iterator[str]:
+    """What has begun and is not told: sentences about runs, batches and intervals that the end came too soon for."""
+    for plan in plans:
+        state = states[plan.key]
+        for kind, track in (("run", state.runs), ("batch", state.batches), *state.intervals.items()):
+            change, start = track.pending_change, track.pending_start
+            about = f"line {plan.line}: the {kind}"
+            if change is not None and change.key:
+                yield f"{about} {change.key} had just begun when the recording ended; it is not told"
+            elif start is not None:
+                needs = "its run" if kind == "batch" else "what it needs, such as its product,"
+                yield f"{about} {start.key} has begun and is not told, because {needs} is not known"
+
+
+def rejected(notices: Iterable[Notice]) -> Iterator[str]:
+    """What could not be used, by where it came from: how often, and why at last."""
+    numbers: Counter[tuple[str, str]] = Counter()
+    reasons: dict[tuple[str, str], str] = {}
+    for notice in notices:
+        if notice.kind == "reject":
+            numbers[notice.source, notice.address] += notice.count
+            reasons[notice.source, notice.address] = notice.text
+    for (source, address), number in numbers.most_common(MOST_SHOWN):
+        yield f"{source} {address}: {number} rejected, at last: {reasons[source, address]}"
+    if len(numbers) > MOST_SHOWN:
+        yield f"{len(numbers) - MOST_SHOWN} more addresses of which something was rejected"
 
 
 @dataclass(frozen=True, slots=True)

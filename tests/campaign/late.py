@@ -21,8 +21,8 @@ from gateway.model import Output, Record, Scalar
 from gateway.outbox.entries import DEAD_LETTER
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, stored_record
-from tests.campaign.plant import CODES, CUSTOM, EPOCH, FLOOR, Mapped, Message, Shown, Story, described
-from tests.campaign.schedule import Life, Schedule, schedule
+from tests.campaign.plant import CODES, CUSTOM, EPOCH, FLOOR, REFERENCE, Mapped, Message, Shown, Story, described
+from tests.campaign.schedule import Life, Schedule, of_machines
 
 Outages = Sequence[tuple[float, float]]
 """From when to when the broker cannot be reached, in seconds of the loop."""
@@ -113,7 +113,7 @@ def late_schedule(seed: int) -> Schedule:
     """Messages that come late, an Oden with faults, and, of every second seed, a gateway that is killed now and then.
     Its clock is not behind those of the senders: whose clock is ahead, its messages have another time."""
     chances = random.Random(seed)
-    plan = replace(schedule(seed), mapped=chances.randint(1, 2), recorded=0, troubles=(), late=True)
+    plan = replace(of_machines(seed), mapped=chances.randint(1, 2), recorded=0, troubles=(), late=True)
     lives = [replace(life, ahead=max(0.0, life.ahead)) for life in plan.lives] if seed % 2 else [Life()]
     return replace(plan, modes=replace(plan.modes, refuse=""), lives=tuple(lives), until=plan.length + LATEST)
 
@@ -167,7 +167,8 @@ def too_soon(body: bytes, rows: KeyValueStore) -> Iterator[str]:
         return
     left = [one for one in _left(rows) if isinstance(one, Output)]
     keys = {one.key for one in left}
-    taken = [one for one in left if (one.timestamp, {**one.raw_data}) == (stamp, raw_data)]
+    said = {name: value for name, value in raw_data.items() if name != REFERENCE}
+    taken = [one for one in left if (one.timestamp, {**one.raw_data}) == (stamp, said)]
     if not any(one.after and keys.isdisjoint(one.after) for one in taken):
         yield f"taken off before it was added elsewhere: {data}"
 

@@ -84,7 +84,7 @@ class Schedule:
 
 def schedule(seed: int) -> Schedule:
     """The schedule of `seed`."""
-    return _with_others(_of_machines(seed), random.Random(seed + OTHERS))
+    return _with_others(of_machines(seed), random.Random(seed + OTHERS))
 
 
 def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
@@ -108,7 +108,7 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
     return replace(plain, deeds=deeds, lives=tuple(lives))
 
 
-def _of_machines(seed: int) -> Schedule:
+def of_machines(seed: int) -> Schedule:
     """What machines do: faults, kills, disks, and how this Oden is."""
     chances = random.Random(seed)
     length = chances.uniform(240, 1200)

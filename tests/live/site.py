@@ -7,12 +7,6 @@ from pathlib import Path
 from tests.config.command import TOKEN, Answer, environment, written
 from tests.peers import PATIENCE, wait_until
 
-LINES = """
-lines:
-  - factory: Factory A
-    line: Line 01
-"""
-
 
 class Site:
     """A folder with a configuration, and the processes that were started with it."""

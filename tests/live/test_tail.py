@@ -132,7 +132,8 @@ async def test_what_waits_for_the_gateway_is_not_touched(server: OpcuaServer, si
         gateway.terminate()
         await gateway.wait()
         await broker.publish(ORDER, *(f'{{"number": "{number}", "sku": "FILM"}}' for number in range(1000)))
-        for look in (("tail", "--for", "2s"), ("browse", "floor", "--seconds", "1")):
+        looks = (("tail", "--for", "2s"), ("browse", "floor", "--seconds", "1"), ("check", "--live", "--seconds", "2"))
+        for look in looks:
             await site.run(look[0], "-c", "gateway.yaml", *look[1:])
         await site.gateway()
         tail = Tail(await site.start("tail", "-c", "gateway.yaml", "--json"))

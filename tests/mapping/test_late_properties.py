@@ -96,6 +96,8 @@ def arrivals(messages: Iterable[Made], *, late: bool) -> list[Sample | Tick]:
     ended = (
         message(END, "order", {"number": "", "sku": "", "at": T0 + END}),
         message(END, "tank", {"number": 0, "at": T0 + END}),
+        message(END, "operator", {"name": "", "at": T0 + END}),
+        message(END, "state", {"code": 9, "at": T0 + END}),
     )
     samples += [*live, *ended]
     return [*sorted(samples, key=lambda event: event.received if isinstance(event, Sample) else 0.0), tick(END + 200)]

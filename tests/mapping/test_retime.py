@@ -19,6 +19,7 @@ NO_TIMES = {
     "counted_undecided",
     "key",
     "largest",
+    "made",
     "moved",
     "number",
     "place",
