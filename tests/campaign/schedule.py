@@ -96,7 +96,9 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
         for _ in range(chances.choice((0, 0, 1, 3, 8)))
     )
     lives = [plain.lives[0]]
-    goes_back = not plain.mapped and chances.random() < 0.4
+    # A mapping would tell the end anew that a copy has forgotten. Records of a story do not, so that what such an Oden
+    # refuses because of it would be nobody's fault.
+    goes_back = not plain.mapped and chances.random() < 0.4 and plain.modes.overlap < 400
     for place, life in enumerate(plain.lives[1:], 1):
         wrong = not plain.mapped and chances.random() < 0.2
         ahead = chances.choice(WRONG) if wrong and life is not plain.lives[-1] else life.ahead
