@@ -96,11 +96,16 @@ def _with_others(plain: Schedule, chances: random.Random) -> Schedule:
         for _ in range(chances.choice((0, 0, 1, 3, 8)))
     )
     lives = [plain.lives[0]]
-    goes_back = not plain.mapped and chances.random() < 0.4
+    # A mapping would tell the end anew that a copy has forgotten. Records of a story do not, so that what such an Oden
+    # refuses because of it would be nobody's fault.
+    goes_back = not plain.mapped and chances.random() < 0.4 and plain.modes.overlap < 400
     for place, life in enumerate(plain.lives[1:], 1):
         wrong = not plain.mapped and chances.random() < 0.2
         ahead = chances.choice(WRONG) if wrong and life is not plain.lives[-1] else life.ahead
         back = chances.randint(1, min(place, 3)) if goes_back and chances.random() < 0.5 else 0
+        if back:
+            # Nobody can know what the life before has sent just now: neither the copy nor the machine has seen it.
+            lives[-1] = replace(lives[-1], away=max(lives[-1].away, SETTLE))
         lives.append(replace(life, ahead=ahead, back=back, forgets=chances.random() < 0.3))
     return replace(plain, deeds=deeds, lives=tuple(lives))
 
