@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import structlog
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.credit import KnownOutput, RawData, credited, known_output
+from gateway.mapping.credit import Entry, KnownOutput, credited, known_output
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
@@ -57,7 +57,7 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
     known = known_output(plan, state)
     if ref is None or ref.oden_id is None or not known:
         return
-    shown: dict[IntervalType, list[RawData]] = defaultdict(list)
+    shown: dict[IntervalType, list[Entry]] = defaultdict(list)
     ids: set[str] = set()
     untold: dict[tuple[IntervalType, int], KnownOutput] = {}
     for output in known:
@@ -69,12 +69,12 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         elif interval is not None:
             untold[output.type, interval.start] = output
     seen_until = int(state.now)
-    for type_ in {output.type for output in known}:
+    for type_, credited_until in {output.type: output.credited for output in known}.items():
         since = min([seen_until, *(start for of, start in untold if of == type_)])
         for oden_id, start in await _begun(client, plan.key, ref.oden_id, type_, (since, int(now))):
             of_known = untold.get((type_, start))
             if oden_id not in ids and (of_known is not None or start > seen_until):
-                output = of_known or KnownOutput("", type_, 0)
+                output = of_known or KnownOutput("", type_, credited_until)
                 shown[type_] += await _entries(client, plan.key, ref.oden_id, oden_id, output)
     after, taken = credited(plan, state, shown)
     if taken:
@@ -85,22 +85,22 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         log.warning("counters_compared", line=plan.key, taken_off=taken)
 
 
-async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[RawData]:
-    """The raw data of the interval's entries after the last one that is known."""
+async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[Entry]:
+    """The interval's entries after the last one that is known."""
     record = Output("", line, 0.0, known.type, known.interval, 0, {})
     answer = await _searched(client, requests.look_up([record], line_id, interval_id))
     entries = answers.shown_output(answer)
     if entries is None:
         raise Unanswered("Oden's answer to a search for output was not understood")
-    return [raw_data for at, raw_data in entries if at > known.last]
+    return [(at, raw_data) for at, raw_data in entries if at > known.last]
 
 
 async def _grown(
-    outbox: OutboxThread, entries: list[RawData], interval: str, line: str, reference: str | None
-) -> list[RawData]:
+    outbox: OutboxThread, entries: list[Entry], interval: str, line: str, reference: str | None
+) -> list[Entry]:
     """`entries` without the amounts that wait here: of one that waits, and that a later life has added to before it was
     sent, only what was added is new."""
-    if reference is None or not any(reference in entry for entry in entries):
+    if reference is None or not any(reference in raw for _, raw in entries):
         return entries
     wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
     waiting: dict[str, Output] = {}
@@ -109,11 +109,11 @@ async def _grown(
         waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
         if cursor is None:
             break
-    new: list[RawData] = []
-    for entry in entries:
-        known = waiting.get(str(entry.get(reference)))
+    new: list[Entry] = []
+    for at, raw in entries:
+        known = waiting.get(str(raw.get(reference)))
         less = {name: known.raw_data[name] for name in known.amounts} if known is not None else {}
-        new.append({**entry, **{name: (number(entry.get(name)) or 0) - (number(less[name]) or 0) for name in less}})
+        new.append((at, {**raw, **{name: (number(raw.get(name)) or 0) - (number(less[name]) or 0) for name in less}}))
     return new
 
 
