@@ -32,16 +32,19 @@ P = ParamSpec("P")
 
 MOST_LOOKS = 20
 """Answers that settle nothing, after which a start is sent although nobody knows what is open."""
+MOST_REFUSED = 3
+"""The same, where Oden itself refuses the search for good: asking again does not help, and nothing must wait for it."""
 WITNESSES = ("RUN", STATE)
 """The types whose latest interval shows until when a line was known."""
 
 
 class Unsettled(Exception):
-    """Oden's answer tells nothing; `answered`: it was one. The message says why."""
+    """Oden's answer tells nothing; `answered`: it was one, `refused`: by Oden itself, for good. The text says why."""
 
-    def __init__(self, outcome: Outcome, *, answered: bool) -> None:
+    def __init__(self, outcome: Outcome, *, answered: bool, refused: bool = False) -> None:
         super().__init__(outcome.reason or "Oden's answer to the search was not understood")
         self.answered = answered
+        self.refused = refused
         self.retry_after = outcome.retry_after or 0.0
 
 
@@ -91,7 +94,7 @@ class LeftOpenAtOden:
             looks = self._looks[key] = self._looks.get(key, 0) + error.answered
             pause = backoff(max(looks, 1)) if error.answered else 1.0
             self._again_at[key] = settlement.clock.now() + max(pause, error.retry_after)
-            if looks >= MOST_LOOKS:
+            if looks >= (MOST_REFUSED if error.refused else MOST_LOOKS):
                 text = f"{record.line}: what was open at Oden before this start could not be looked up: {error}"
                 await self._seen(record, text)
 
@@ -206,7 +209,8 @@ class LeftOpenAtOden:
         """What a search answers; an empty list for none."""
         answer, outcome = await self._ask(work, request, written)
         if outcome.fate != "delivered":
-            raise Unsettled(outcome, answered=answer.status is not None and outcome.hold == "none")
+            answered = answer.status is not None and outcome.hold == "none"
+            raise Unsettled(outcome, answered=answered, refused=answer.own and outcome.fate == "dead")
         return [] if answer.status == 404 else answer.body
 
     async def _ask(self, work: Work, request: Request, written: asyncio.Event) -> tuple[Answer, Outcome]:

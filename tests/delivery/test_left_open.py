@@ -3,6 +3,7 @@
 import pytest
 
 from gateway.delivery.drain import DeliveryOptions
+from gateway.delivery.left_open import MOST_REFUSED
 from gateway.model import StartInterval, UpdateInterval
 from gateway.oden.requests import Wording
 from gateway.outbox.key_value import MemoryStore
@@ -158,13 +159,15 @@ def test_p4_while_look_ups_fail_nothing_begins_at_oden(faults: tuple[str, ...]) 
 
 
 def test_p5_an_oden_that_has_no_such_search_holds_no_line_for_ever() -> None:
-    """Where each answer settles nothing, the start goes after some, and a person is told."""
+    """Where Oden refuses each search for good, the start goes after a few, and a person is told."""
 
     async def story(plant: Plant) -> None:
         await monday(plant)
         await lost(plant, PLAIN)
+        before = len(plant.seen)
         plant.commit(plant.start(FRIDAY, name="B"))
         await plant.until(lambda: len(plant.intervals("RUN")) == 2)
+        assert requests(plant, before).count("interval/search") == MOST_REFUSED
 
     plant = live(story, faults=("error status=400 at=interval/search since=345600",))
     assert any("could not be looked up" in notice.text for notice in plant.outbox.notices(10))
