@@ -3,18 +3,19 @@ that no counter is told twice.
 
 Of each line that counts, the output of the intervals that the memory knows is looked up, and that of runs and batches
 that have begun since. What a later life has told is taken off what the counters still have to tell (`mapping.credit`).
-That takes a second for each search, and is given up where Oden does not answer: then nothing was told lately either,
-or nobody can know.
+That takes a second for each search. Where Oden cannot be reached it is given up at once: then nothing was told lately
+either, or nobody can know. An answer that tells nothing is asked for again.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import structlog
 
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.credit import KnownOutput, RawData, credited, known_output
+from gateway.mapping.credit import Entry, KnownOutput, credited, known_output
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
@@ -32,8 +33,16 @@ LONGEST = 100.0
 """Seconds that it may take: lines that were not looked at by then count as after a restart."""
 
 
+PAUSE = 5.0
+"""Seconds after an answer that tells nothing until the search is made again."""
+LATER = (408, 425, 429)
+"""Refusals by Oden that say nothing of the request."""
+
+T = TypeVar("T")
+
+
 class Unanswered(Exception):
-    """Oden did not answer a search in a way that tells anything."""
+    """Oden cannot be reached, or refuses the search."""
 
 
 async def recollect(
@@ -57,7 +66,7 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
     known = known_output(plan, state)
     if ref is None or ref.oden_id is None or not known:
         return
-    shown: dict[IntervalType, list[RawData]] = defaultdict(list)
+    shown: dict[IntervalType, list[Entry]] = defaultdict(list)
     ids: set[str] = set()
     untold: dict[tuple[IntervalType, int], KnownOutput] = {}
     for output in known:
@@ -69,12 +78,12 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         elif interval is not None:
             untold[output.type, interval.start] = output
     seen_until = int(state.now)
-    for type_ in {output.type for output in known}:
+    for type_, credited_until in {output.type: output.credited for output in known}.items():
         since = min([seen_until, *(start for of, start in untold if of == type_)])
         for oden_id, start in await _begun(client, plan.key, ref.oden_id, type_, (since, int(now))):
             of_known = untold.get((type_, start))
             if oden_id not in ids and (of_known is not None or start > seen_until):
-                output = of_known or KnownOutput("", type_, 0)
+                output = of_known or KnownOutput("", type_, credited_until)
                 shown[type_] += await _entries(client, plan.key, ref.oden_id, oden_id, output)
     after, taken = credited(plan, state, shown)
     if taken:
@@ -85,22 +94,19 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         log.warning("counters_compared", line=plan.key, taken_off=taken)
 
 
-async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[RawData]:
-    """The raw data of the interval's entries after the last one that is known."""
+async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[Entry]:
+    """The interval's entries after the last one that is known."""
     record = Output("", line, 0.0, known.type, known.interval, 0, {})
-    answer = await _searched(client, requests.look_up([record], line_id, interval_id))
-    entries = answers.shown_output(answer)
-    if entries is None:
-        raise Unanswered("Oden's answer to a search for output was not understood")
-    return [raw_data for at, raw_data in entries if at > known.last]
+    entries = await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output)
+    return [(at, raw_data) for at, raw_data in entries if at > known.last]
 
 
 async def _grown(
-    outbox: OutboxThread, entries: list[RawData], interval: str, line: str, reference: str | None
-) -> list[RawData]:
+    outbox: OutboxThread, entries: list[Entry], interval: str, line: str, reference: str | None
+) -> list[Entry]:
     """`entries` without the amounts that wait here: of one that waits, and that a later life has added to before it was
     sent, only what was added is new."""
-    if reference is None or not any(reference in entry for entry in entries):
+    if reference is None or not any(reference in raw for _, raw in entries):
         return entries
     wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
     waiting: dict[str, Output] = {}
@@ -109,11 +115,11 @@ async def _grown(
         waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
         if cursor is None:
             break
-    new: list[RawData] = []
-    for entry in entries:
-        known = waiting.get(str(entry.get(reference)))
+    new: list[Entry] = []
+    for at, raw in entries:
+        known = waiting.get(str(raw.get(reference)))
         less = {name: known.raw_data[name] for name in known.amounts} if known is not None else {}
-        new.append({**entry, **{name: (number(entry.get(name)) or 0) - (number(less[name]) or 0) for name in less}})
+        new.append((at, {**raw, **{name: (number(raw.get(name)) or 0) - (number(less[name]) or 0) for name in less}}))
     return new
 
 
@@ -122,17 +128,21 @@ async def _begun(
 ) -> list[tuple[str, int]]:
     """The intervals of this time, and perhaps some around it: ids and starts."""
     ends = [StartInterval("", line, 0.0, type_, at) for at in between]
-    shown = answers.shown_starts(await _searched(client, requests.look_up(ends, line_id, None)))
-    if shown is None:
-        raise Unanswered("Oden's answer to a search for intervals was not understood")
-    return shown
+    return await _searched(client, requests.look_up(ends, line_id, None), answers.shown_starts)
 
 
-async def _searched(client: OdenClient, request: requests.Request) -> object:
-    """The answer to a search; an empty list where there is none."""
-    answer = await client.post(request.endpoint, request.text())
-    if answer.own and answer.status is not None and answer.status < 300:
-        return answer.body
-    if answer.own and answer.status == 404:
-        return []
-    raise Unanswered(answer.error or f"Oden answered {answer.status}")
+async def _searched(client: OdenClient, request: requests.Request, read: Callable[[object], T | None]) -> T:
+    """What `read` makes of the answer to a search, or of an empty list where there is nothing; asked for until it makes
+    something of it."""
+    while True:
+        answer = await client.post(request.endpoint, request.text())
+        status = answer.status
+        if not answer.sent or (
+            answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER)
+        ):
+            raise Unanswered(answer.error or f"Oden answered {status}")
+        if answer.own and status is not None and (status < 300 or status == 404):
+            found = read(answer.body if status < 300 else [])
+            if found is not None:
+                return found
+        await asyncio.sleep(max(PAUSE, answer.retry_after or 0.0))

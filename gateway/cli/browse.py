@@ -7,8 +7,8 @@ import os
 import socket
 import sys
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import asdict
+from contextlib import aclosing, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from gateway.cli.startup import add_config_option, configure_logging, read_sources
@@ -134,22 +134,22 @@ async def _print_all(
 
 
 async def pages_of(section: SourceConfig, question: BrowseQuestion, directory: Path | None) -> AsyncGenerator[Page]:
-    """What the source has: as the running gateway with the outbox in `directory` sees it or, where none runs, as seen
-    from here. Raises GatewayError."""
+    """What the source has: as the running gateway with the outbox in `directory` sees it or, where none runs, or none
+    that reads this source, as seen from here. Raises GatewayError."""
     from gateway import control  # noqa: PLC0415 - its libraries cost every other command 0.3 s
 
     if directory is not None:
         absolute = await asyncio.to_thread(directory.absolute)
-        asked = BROWSE_QUESTION.dump_python(question, mode="json")
-        try:
+        asked = BROWSE_QUESTION.dump_python(replace(question, url=section.url), mode="json")
+        with suppress(control.NoGateway):
             async with aclosing(control.ask(absolute, control.places(absolute), "browse", asked)) as items:
                 async for item in items:
+                    if "elsewhere" in item:
+                        break
                     said = item.get("said")
                     yield FOUND.validate_python(item["found"]), said if isinstance(said, list) else []
-        except control.NoGateway:
-            pass
-        else:
-            return
+                else:
+                    return
     async with aclosing(browse(section, question, AnchoredClock())) as pages:
         async for page in pages:
             yield page

@@ -61,6 +61,20 @@ def change_of(record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapp
     return Change(write, frozenset(theirs), beside)
 
 
+def told_beside(
+    record: UpdateInterval, told: Mapping[str, JsonValue] | None, reference: str | None
+) -> Mapping[str, JsonValue]:
+    """The metadata that Oden was `told` of beside those that an update sets, as far as an Oden that replaces metadata
+    drops them: none where it sets none, and not what an interval must have. Under the name `reference` it was told the
+    interval's key."""
+    if not record.metadata:
+        return {}
+    known = {name.removeprefix(PREFIX): value for name, value in (told or {}).items() if name.startswith(PREFIX)}
+    known |= {reference: record.interval} if reference else {}
+    spared = NEEDED | record.metadata.keys()
+    return {name: value for name, value in known.items() if name not in spared and value not in (None, "")}
+
+
 def end_is_theirs(
     record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapping[str, JsonValue] | None, step: int
 ) -> bool:

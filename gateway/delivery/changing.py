@@ -19,6 +19,7 @@ from gateway.delivery.changes import (
     end_is_theirs,
     shown_metadata,
     still_to_write,
+    told_beside,
     vanished,
     writes_whole,
 )
@@ -67,12 +68,7 @@ class Changing:
         elif isinstance(shown, Mapping):
             await self._go_on(work, attempt, record, shown)
         elif attempt.looks + 1 >= MOST_UNSEEN and answer.status is not None:
-            log.warning("change_sent_unseen", interval=record.interval, line=work.line, reason=outcome.reason)
-            fields = set_fields(record)
-            if fields.keys() == {"end"}:
-                await settlement.persist(told.told_in_part, work, frozenset(), {}, looked=True)
-            else:
-                await self._write(work, attempt, record, fields, {})
+            await self._go_on_unseen(work, attempt, record, outcome.reason)
         else:
             reason = outcome.reason or "Oden's answer to the search was not understood"
             await settlement.look_up_later(work, attempt, reason, outcome.retry_after or 0.0)
@@ -145,6 +141,23 @@ class Changing:
         beside = change.beside if writes_whole(chosen, learned) else {}
         attempt = replace(attempt, beside=change.beside if asks(chosen, learned, change.beside) else None)
         await self._write(work, attempt, record, change.write, beside)
+
+    async def _go_on_unseen(self, work: Work, attempt: Attempt, record: UpdateInterval, reason: str) -> None:
+        """Oden does not show the interval, for whatever `reason`: what is new is said all the same. What that may drop
+        there is what Oden was told before; it is kept until a later look shows that it is still there."""
+        settlement, chosen = self._settlement, self._settlement.options.updates
+        fields, learned = set_fields(record), settlement.learned.metadata.get(record.type)
+        if attempt.confirmed:
+            await self._told(work, attempt)
+            return
+        log.warning("change_sent_unseen", interval=record.interval, line=work.line, reason=reason)
+        if fields.keys() == {"end"}:
+            await settlement.persist(told.told_in_part, work, frozenset(), {}, looked=True)
+            return
+        before = work.interval.told if work.interval is not None else None
+        beside = told_beside(record, before, settlement.options.wording.reference)
+        attempt = replace(attempt, looks=0, beside=beside if asks(chosen, learned, beside) else None)
+        await self._write(work, attempt, record, fields, beside if writes_whole(chosen, learned) else {})
 
     async def _notice_end(self, work: Work, shown: Mapping[str, Any]) -> None:
         """Somebody may have ended the interval at Oden while it is open here."""

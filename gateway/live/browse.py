@@ -29,7 +29,8 @@ SECONDS = 10.0
 @dataclass(frozen=True, slots=True)
 class BrowseQuestion:
     """What to list of a source: from the node, or the topic filter, `start` on (empty: all), `depth` levels of a tree,
-    only what matches `match`. A broker is listened to for `seconds`; `births`: edge nodes are asked for theirs."""
+    only what matches `match`. A broker is listened to for `seconds`; `births`: edge nodes are asked for theirs. `url`:
+    where the source is that is meant."""
 
     source: str
     start: str = ""
@@ -37,6 +38,7 @@ class BrowseQuestion:
     match: str = ""
     seconds: float = SECONDS
     births: bool = False
+    url: str = ""
 
 
 BROWSE_QUESTION = TypeAdapter(BrowseQuestion)

@@ -63,10 +63,16 @@ def _known(present: Present, source: str) -> tuple[SourceConfig, Source]:
 
 
 async def _browse(question: object, present: Present, clock: Clock) -> Items:
+    """What a source has; `elsewhere` alone where what is meant is none of the gateway's: another file can have other
+    sources, and sources of the same names."""
     try:
         asked = BROWSE_QUESTION.validate_python(question)
     except ValidationError:
         raise GatewayError("this gateway does not understand the question: it may be of another version") from None
+    known = present.config.sources.get(asked.source)
+    if known is None or known.url != asked.url:
+        yield {"elsewhere": True}
+        return
     section, source = _known(present, asked.source)
     link = None
     if isinstance(section, OpcuaConfig):

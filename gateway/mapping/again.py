@@ -50,8 +50,7 @@ def recalled(plan: LinePlan, line: Feed) -> Slices[Feed]:
     trail = [*line.trail()]
     since = next((place for place, entry in enumerate(trail) if entry.number > line.corrected_at), len(trail))
     until = trail[since - 1].at if since else base.at
-    corrected = (entry.at_its_time for entry in trail[:since])
-    entries, last = yield from _stepped(plan, before, corrected, until if since < len(trail) else state.now)
+    entries, last = yield from _stepped(plan, before, trail[:since], until if since < len(trail) else state.now)
     after = with_stamps((entries[-1] if entries else base).after or before, line.stamps)
     if entries:
         entries[-1] = replace(entries[-1], after=after)

@@ -9,7 +9,7 @@ down the negative is taken.
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -72,6 +72,10 @@ class CounterMemory:
 NOTHING_KNOWN = CounterMemory()
 
 
+Move = Literal["on", "anew", "back"]
+"""How a counter came to what it shows: it went on, it began anew, or it is back from where a glitch had shown it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CounterDelta:
     """What was counted between two sightings; `gap` says what is doubtful about it, as a sentence; `memory` is what is
@@ -80,6 +84,16 @@ class CounterDelta:
     amount: Number
     gap: str | None = None
     memory: CounterMemory = NOTHING_KNOWN
+    move: Move = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class Credit:
+    """So much of what is counted next has been told already, in the unit in which it is told; `anew`: the counter began
+    anew before all of it was seen, so that the rest is of counts that nobody will see."""
+
+    amount: Number
+    anew: Annotated[bool, Field(exclude_if=lambda anew: not anew)] = False
 
 
 def refusal(counter: Counter, value: Number) -> str | None:
@@ -127,6 +141,30 @@ def delta(
     return move.returned() or move.taken()
 
 
+def less_credit(
+    counter: Counter, credit: Credit, amount: Number, move: Move, unit: Number, *, alone: bool
+) -> tuple[Number, Credit | None, Number]:
+    """What is left to tell of an `amount` that was counted; what is still to be taken off; and what never can be.
+
+    `unit` is what one count means in the amount; `alone`: nothing but this counter has told of its kind, so that what
+    it shows says how often it had rolled over or been reset meanwhile. Never more is left to tell than was counted
+    beyond what was told.
+    """
+    if credit.anew and move == "on" and amount:
+        return amount, None, credit.amount
+    turn = abs(counter.turn * unit) if counter.turn is not None and alone else None
+    rest = amount - credit.amount
+    if counter.backwards == "count":
+        return rest if turn is None else rest - turn * round(rest / turn), None, 0
+    more = rest if credit.amount > 0 else -rest
+    if more < 0 and turn is not None and move != "anew":
+        more += turn * round(-more / turn)  # so often it had rolled over
+    more = whole(round(more if credit.amount > 0 else -more, DECIMALS))
+    if more == 0 or (more > 0) == (credit.amount > 0):
+        return more, None, 0
+    return 0, Credit(-more, anew=alone and move == "anew"), 0
+
+
 class _Move:
     """One move of a counter, with what it could have counted at most (None: anything)."""
 
@@ -146,7 +184,7 @@ class _Move:
     def restarted(self) -> CounterDelta:
         """It began anew: all that it shows was counted since, or, where it counts down, nobody knows how much."""
         move = self._plausible(self.end if self.counter.direction == "up" else 0)
-        return replace(move, memory=replace(move.memory, excursion=None))
+        return replace(move, memory=replace(move.memory, excursion=None), move="anew")
 
     def rested(self) -> CounterDelta:
         """It shows what it showed."""
@@ -182,7 +220,7 @@ class _Move:
         amount, ago = back - excursion.counted, f"{excursion.seconds:.0f} s before"
         how = f"{self.went} after {excursion.value}, {ago}: a glitch, {displayed(back)} counted"
         memory = replace(self.memory, excursion=_later(excursion.before, amount, 0))
-        return CounterDelta(amount, how, memory.with_move(back) if back else memory)
+        return CounterDelta(amount, how, memory.with_move(back) if back else memory, "back")
 
     def _goes_on(self) -> bool:
         """Whether all of the move can have been made: then it is none that comes back."""
@@ -196,7 +234,7 @@ class _Move:
         counter = self.counter
         amount = self._difference()
         if amount is None:
-            return self._reset()
+            return replace(self._reset(), move="anew")
         turn = counter.turn if not self.watched else None
         if counter.max_rate is not None and turn is not None and self.elapsed > turn / counter.max_rate:
             unseen = f"was not seen for {self.elapsed:.0f} s, long enough for a whole turn"

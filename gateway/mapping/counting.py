@@ -75,6 +75,7 @@ def with_count(
         counted=delta.amount * counter.scale,
         gap_began=None if restarted else gap_began,
         begins=begins,
+        move=delta.move,
     )
 
 

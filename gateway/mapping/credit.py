@@ -1,74 +1,79 @@
-"""A line's state with what Oden shows already taken off what is still to be told of counters. Pure.
+"""A line's state with what Oden shows already taken off what is still to be told. Pure.
 
 An older copy of the memory finds a counter's difference since the copy was taken, and a later life has told some of it
-since. What Oden shows beyond what the copy knows is taken off: first off amounts that wait to be reported, then by
-taking the counter as seen so much further on. Amounts of events are told once, when the event comes, and stay.
+since. What Oden shows beyond what the copy knows is taken off: first off amounts that wait to be reported, then off
+what counters count next (`counters.less_credit`). What a counter shows is left alone: judged by anything but what the
+PLC has shown, a reading would look like a reset or a rollover. Amounts of events are told once, when the event comes:
+of them only what waits is taken off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.counters import Credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.line import LineState
 from gateway.mapping.output import Amount, EntryPlan, OutputPlan, OutputState
-from gateway.mapping.templates import Reference
-from gateway.mapping.values import DECIMALS, Number, number, text, whole
+from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
 from gateway.model import IntervalType, Scalar
 
 RawData = Mapping[str, object]
+Entry = tuple[int, RawData]
+"""An entry as Oden shows it: its time stamp and raw data."""
+Kind = tuple[EntryPlan, ...]
+"""The entries of the configuration of which Oden shows the same raw data, so that it cannot be told whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownOutput:
-    """An interval that can have output of counters, and the last time stamp that the memory knows of it."""
+    """An interval that can have output of counters, or for which some waits, and the last time stamp that the memory
+    knows of it; `credited`: up to which time stamp it has taken off already what another life told of any."""
 
     interval: str
     type: IntervalType
     last: int
+    credited: int = 0
 
 
 def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
-    """The intervals of a line that counters may have been told of lately."""
+    """The intervals of a line of which something may have been told lately that would be told again."""
     found = []
     for output, stamped, intervals in _parts(plan, state):
-        if any(plan.inputs[name].counter is not None for name in output.entries):
+        if stamped.pending or any(plan.inputs[name].counter is not None for name in output.entries):
             both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
             for interval in [one for one in both if one is not None]:
                 stamps = stamped.stamps.get(interval.interval, ())
-                last = max(stamps, default=interval.start)
-                found.append(KnownOutput(interval.interval, output.type, last))
+                credited = stamped.credited_until
+                last = max(credited, max(stamps, default=interval.start))
+                found.append(KnownOutput(interval.interval, output.type, last, credited))
     return found
 
 
 def credited(
-    plan: LinePlan, state: LineState, shown: Mapping[IntervalType, Sequence[RawData]]
+    plan: LinePlan, state: LineState, shown: Mapping[IntervalType, Sequence[Entry]]
 ) -> tuple[LineState, dict[str, Number]]:
     """`state` after a later life has told the entries `shown`, by the type of their intervals; and by input how much of
-    it was taken off."""
+    it was taken off, or is to be taken off what is counted next."""
     taken: dict[str, Number] = {}
-    further: dict[str, Number] = {}
     outputs: dict[IntervalType, OutputState] = {}
     for output, known, _ in _parts(plan, state):
-        pending = known.pending
-        for name, entries in output.entries.items():
-            counter = plan.inputs[name].counter
-            for entry in entries if counter is not None else ():
-                told = _told(entry, shown.get(output.type, ()))
-                if told <= 0 or counter is None or isinstance(entry.factor, Reference):
-                    continue
-                pending, rest = _taken_off(pending, entry, told)
-                taken[name] = whole(round(taken.get(name, 0) + told, DECIMALS))
-                further[name] = max(further.get(name, 0), rest / (entry.factor * counter.scale))
-        outputs[output.type] = replace(known, pending=pending)
-    inputs = dict(state.inputs)
-    for name, steps in further.items():
-        memory, counter = inputs.get(name), plan.inputs[name].counter
-        value = None if memory is None else number(memory.value)
-        if memory is not None and counter is not None and value is not None and steps:
-            inputs[name] = replace(memory, value=_further(counter, value, whole(round(steps, DECIMALS))))
-    changed = replace(state, inputs=inputs)
+        pending, credit = known.pending, dict(known.credit)
+        entries = shown.get(output.type, ())
+        until = max([known.credited_until, *(at for at, _ in entries)])
+        for kind, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
+            pending, rest = _taken_off(pending, kind, told)
+            counting = sorted({entry.input for entry in kind if plan.inputs[entry.input].counter is not None})
+            off = told if counting else told - rest
+            if counting and rest:
+                place = min(entry.place for entry in kind)
+                before = credit[place].amount if place in credit else 0
+                credit[place] = Credit(_rounded(before + rest))
+            if off:
+                name = " and ".join(counting or sorted({entry.input for entry in kind}))
+                taken[name] = _rounded(taken.get(name, 0) + off)
+        outputs[output.type] = replace(known, pending=pending, credit=credit, credited_until=until)
+    changed = state
     if plan.output is not None:
         changed = replace(changed, output=outputs[plan.output.type])
     if plan.batch_output is not None:
@@ -83,39 +88,53 @@ def _parts(plan: LinePlan, state: LineState) -> Iterable[tuple[OutputPlan, Outpu
         yield plan.batch_output, state.batch_output, state.batches
 
 
-def _told(entry: EntryPlan, shown: Iterable[RawData]) -> Number:
-    """How much of what is shown is of this entry of the configuration."""
-    name = entry.amount_names[0]
-    names = [name for name, _ in entry.patterns]
-    amounts = [
-        number(raw[name])
-        for raw in shown
-        if name in raw
-        and all(text(_scalar(raw.get(key))) == text(value) for key, value in entry.fixed)
-        and all(key in raw for key in names)
-    ]
-    return sum(amount for amount in amounts if amount is not None)
+def _kinds(output: OutputPlan) -> list[Kind]:
+    kinds = {entry.kind: tuple(output.same_kind(entry)) for entries in output.entries.values() for entry in entries}
+    return list(kinds.values())
+
+
+def _told(plan: LinePlan, kinds: Sequence[Kind], shown: Iterable[RawData]) -> list[tuple[Kind, Number]]:
+    """How much of what is shown is of which kind; each amount is of one alone. What could be filled in may have been
+    unknown: such an entry is of the kind that would say most, and of a counter's rather than of an event's."""
+    found: dict[int, list[Number]] = {place: [] for place in range(len(kinds))}
+    names = dict.fromkeys(kind[0].amount_names for kind in kinds)
+    for raw in shown:
+        for amount_names in names:
+            amount = number(raw.get(amount_names[0]))
+            fitting = [place for place, kind in enumerate(kinds) if kind[0].amount_names == amount_names]
+            fitting = [place for place in fitting if _fits(kinds[place][0], raw)]
+            if amount is not None and fitting:
+                found[max(fitting, key=lambda place: _fitness(plan, kinds[place], raw))].append(amount)
+    return [(kinds[place], _rounded(total(amounts))) for place, amounts in found.items() if total(amounts)]
+
+
+def _fits(entry: EntryPlan, raw: RawData) -> bool:
+    return all(text(_scalar(raw.get(key))) == text(value) for key, value in entry.fixed)
+
+
+def _fitness(plan: LinePlan, kind: Kind, raw: RawData) -> tuple[bool, int, bool, int]:
+    """The larger, the better an entry that Oden shows fits a kind."""
+    entry = kind[0]
+    known = [key in raw for key, _ in entry.patterns]
+    counts = any(plan.inputs[one.input].counter is not None for one in kind)
+    return all(known), len(entry.fixed), counts, len(known)
 
 
 def _scalar(value: object) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _taken_off(pending: tuple[Amount, ...], entry: EntryPlan, told: Number) -> tuple[tuple[Amount, ...], Number]:
+def _taken_off(pending: tuple[Amount, ...], kind: Kind, told: Number) -> tuple[tuple[Amount, ...], Number]:
     """The amounts that wait without what was told of them, the oldest first; and what was told beyond them."""
-    left = []
+    left, places = [], {entry.place for entry in kind}
     for amount in pending:
-        off = min(told, amount.amount) if amount.key.place == entry.place and amount.amount > 0 else 0
+        same_sign = (amount.amount > 0) == (told > 0)
+        off = min(told, amount.amount, key=abs) if amount.key.place in places and same_sign else 0
         told -= off
-        if amount.amount - off:
-            left.append(amount._replace(amount=whole(round(amount.amount - off, DECIMALS))))
-    return tuple(left), told
+        if rest := _rounded(amount.amount - off):
+            left.append(amount._replace(amount=rest))
+    return tuple(left), _rounded(told)
 
 
-def _further(counter: Counter, value: Number, steps: Number) -> Number:
-    """What the counter shows so many counts on."""
-    value = value - steps if counter.direction == "down" else value + steps
-    if counter.turn is None:
-        return value
-    lowest = -counter.turn / 2 if counter.signed is not None else 0
-    return whole((value - lowest) % counter.turn + lowest)
+def _rounded(amount: Number) -> Number:
+    return whole(round(amount, DECIMALS))

@@ -17,7 +17,7 @@ from gateway.config.addresses import written_path
 from gateway.config.schema_io import Counter
 from gateway.config.schema_messages import PLAIN, Binary, Form, Split
 from gateway.mapping import counters
-from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory
+from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, Move
 from gateway.mapping.expressions import Expression
 from gateway.mapping.templates import Reference, Resolver
 from gateway.mapping.times import epoch_seconds
@@ -165,7 +165,8 @@ class Reading(NamedTuple):
     """What a `sample` said about an input: the memory before and after, and whether it brought a `usable` value.
 
     Of a counter, `counted` is how far it moved, in its unit; `gap_began` is when the gap began in which that was, if
-    there was one; `begins`: it was counted from zero, where what it restarts with changed in the same moment.
+    there was one; `begins`: it was counted from zero, where what it restarts with changed in the same moment; `move`:
+    whether it went on.
     """
 
     sample: Sample
@@ -176,6 +177,7 @@ class Reading(NamedTuple):
     counted: Number = 0
     gap_began: float | None = None
     begins: bool = False
+    move: Move = "on"
 
     @property
     def changed(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import BeforeValidator, Field
 
 from gateway.mapping.context import Recorder, Share
+from gateway.mapping.counters import Credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
@@ -82,6 +83,11 @@ class EntryPlan:
     factor: Number | Reference = 1
     most: Number | None = None
 
+    @property
+    def kind(self) -> tuple[RawData, tuple[str, ...], tuple[str, ...]]:
+        """What of its raw data does not depend on what is counted."""
+        return self.fixed, tuple(name for name, _ in self.patterns), self.amount_names
+
     def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:
         """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
         if not self.patterns:
@@ -115,6 +121,11 @@ class OutputPlan:
     wait: float = 0.0
     untold_after: float | None = None
 
+    def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
+        """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""
+        kind = entry.kind
+        return [other for entries in self.entries.values() for other in entries if other.kind == kind]
+
 
 def _stamps_of_older_version(stamps: object) -> object:
     """It remembered the latest one: none before that is known to be free, as where all that are
@@ -139,13 +150,16 @@ class Untold(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
-    the time stamps of each run that can still have output; and what was made in runs that were not recorded, where
-    others are to stand in for them."""
+    the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
+    are to stand in for them; and what another life has told of counters, by the place of the first entry of a kind."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
     stamps: Mapping[str, Stamps] = field(default_factory=dict)
     untold: Annotated[tuple[Untold, ...], Field(exclude_if=lambda untold: not untold)] = ()
+    credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
+    credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
+    """The last time stamp at Oden of what is credited: a copy of this memory credits nothing once more."""
 
 
 # What becomes of amounts

@@ -10,6 +10,7 @@ from math import inf, nextafter
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import MOST_FACTOR
 from gateway.mapping.context import Readings, StepContext
+from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.interval_track import IntervalTrack
@@ -65,7 +66,7 @@ class OutputTrack:
             at = at if reading.begins else nextafter(at, -inf)  # made before what begins at that time
             if self.plan.gap_start and reading.gap_began is not None:
                 at = max(reading.before.at, min(reading.gap_began, at))
-            self._add(entry, plan, reading.counted, at)
+            self._add(entry, plan, reading.counted, at, reading)
         elif entry.each is not None:
             if is_event(plan, reading):
                 self._add(entry, plan, entry.each, at)
@@ -120,11 +121,30 @@ class OutputTrack:
         self.context.refuse(plan.name, f"{plan.name} is not counted: {entry.factor} is {known}")
         return None
 
-    def _add(self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float) -> None:
+    def _untold(self, entry: EntryPlan, plan: InputPlan, factor: Number, reading: Reading) -> Number:
+        """What a counter's movement means, without what another life has told of it."""
+        same = self.plan.same_kind(entry)
+        place, amount = min(other.place for other in same), reading.counted * factor
+        credit = self.state.credit.get(place)
+        if credit is None or plan.counter is None or not (amount or reading.move == "anew"):
+            return amount
+        unit, alone = factor * plan.counter.scale, len(same) == 1
+        amount, left, lost = less_credit(plan.counter, credit, amount, reading.move, unit, alone=alone)
+        others = {key: other for key, other in self.state.credit.items() if key != place}
+        self.state = replace(self.state, credit=others if left is None else {**others, place: left})
+        if lost:
+            text = f"{plan.name} began anew while another life told {displayed(abs(lost))} more of it than can be seen"
+            self.context.notice("gap", plan.name, f"{text}: what it counted before and did not tell is not told")
+        return amount
+
+    def _add(
+        self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float, reading: Reading | None = None
+    ) -> None:
+        """Keep what is counted; `reading` is that of a counter."""
         factor = self._factor(entry, plan)
         if factor is None:
             return
-        amount = counted * factor
+        amount = counted * factor if reading is None else self._untold(entry, plan, factor, reading)
         if amount == 0:
             return
         self.context.taken.add(plan.name)

@@ -6,7 +6,8 @@ for a sample, and dropped whole when all trails begin after it.
     beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?}
     addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
-                "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`}
+                "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`,
+                "t": numbers of entries that were stepped when they came, and at their times since}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
 quality, source time, kept or initial, distrust]`; what is as usual is 0, or left out at the end. The address is the
@@ -65,14 +66,21 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     else:
         said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
-        gone = {entry.number for entry in before.trail() if entry.can_go} if before is not None else set()
-        gone -= {entry.number for entry in line.trail()}
-        said["d"] = sorted(gone)
+        known = {entry.number: entry for entry in line.trail()}
+        old = [*before.trail()] if before is not None else []
+        said["d"] = sorted(entry.number for entry in old if entry.can_go and entry.number not in known)
+        said["t"] = sorted(entry.number for entry in old if _is_timely_now(entry, known.get(entry.number)))
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
     if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
         said["k"] = wrong
     return said | {"b": numbered} if said else said
+
+
+def _is_timely_now(before: Entry, entry: Entry | None) -> bool:
+    """Whether a correction has stepped the entry at its time, which was stepped when it came `before`. A correction
+    steps again what comes after the late message, and nothing that was told before that."""
+    return entry is not None and before.at_its_time is not before and entry.at_its_time is entry
 
 
 def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
@@ -152,7 +160,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     following: dict[int, int] = {}
     entries: dict[int, Entry] = {}
     stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
-    gone: set[int] = set()
+    gone, timely = set[int](), set[int]()
     wrong = said.get("clocks", [])
     numbered, corrected = base.number, 0
     first = additions[0].get("b", 0) if additions else said["numbered"]
@@ -163,6 +171,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
             stamps, swings, corrected_at = added.get("s", {}), added.get("w", {}), added.get("n", 0)
             corrected += 1
         gone |= {*added.get("d", ())}
+        timely |= {*added.get("t", ())}
         wrong = added.get("k", wrong)
         for each in added.get("e", ()):
             entry, before = _entry_of(each, routes)
@@ -172,7 +181,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     trail, number = [], following.get(base.number, 0)
     while number:
         if number not in gone:
-            trail.append(entries[number])
+            trail.append(entries[number].at_its_time if number in timely else entries[number])
         number = following[number]
     return Feed(
         state,

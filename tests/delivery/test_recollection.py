@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import recollection
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
@@ -16,7 +17,7 @@ from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.recollection import recollect
-from tests.delivery.harness import LINE, TOKEN, Oden, Rig
+from tests.delivery.harness import LINE, TOKEN, Fault, Oden, Rig
 from tests.mapping.recording import T0, order, plan, play, tag, tick
 
 PLAN = plan()
@@ -135,6 +136,43 @@ async def test_p4_where_oden_does_not_answer_the_counters_go_on(gateway: Gateway
     assert await gateway.put_back(copy, tmp_path) == 0
     oden.url = url
     await gateway.lives(minutes=2)
+    assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize(
+    ("status", "text"), [(500, ""), (503, "<html>"), (429, "{}"), (200, '{"cut'), (200, '{"other": 1}'), (None, "")]
+)
+async def test_p4_an_answer_that_tells_nothing_is_asked_for_again(
+    gateway: Gateway, oden: Oden, status: int | None, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An Oden that is there and has its troubles: nothing is told twice because of that."""
+    monkeypatch.setattr(recollection, "PAUSE", 0.0)
+    copy = gateway.copy()
+    await gateway.lives(minutes=10)
+    oden.faults.append(Fault("/search", "before", status, text=text, times=3))
+    assert await gateway.put_back(copy, tmp_path) == 5
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
+
+
+async def test_p4_a_refused_search_is_not_made_again(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:
+    """A token that is not taken, say: the line does not wait for that."""
+    oden.faults.append(Fault("/search", "before", 401))
+    assert await gateway.put_back(gateway.copy(), tmp_path) == 1
+
+
+async def test_p4_a_copy_of_a_memory_that_was_compared_takes_nothing_off_once_more(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """A copy is put back and copied before anything was counted; that copy is put back in turn."""
+    copy = gateway.copy()
+    await gateway.lives(minutes=10)
+    await gateway.put_back(copy, tmp_path)
+    again = gateway.copy()
+    await gateway.lives(minutes=3)
+    (tmp_path / "other").mkdir()
+    await gateway.put_back(again, tmp_path / "other")
+    await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
 
 

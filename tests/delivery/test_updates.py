@@ -12,6 +12,7 @@ from gateway.delivery.changes import UpdatesOrder
 from gateway.delivery.learned import Learned, learned
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval, UpdateInterval
+from gateway.oden.requests import Wording
 from gateway.outbox import told
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
@@ -189,6 +190,49 @@ def test_changes_arrive_where_no_search_is_understood() -> None:
     plant = live(story, faults=["foreign status=400 at=interval/search"])
     assert shown(plant) == [{"category": "Uptime", "reason": "Jam"}]
     assert Counter(plant.paths)["interval/search"] == 3
+
+
+@pytest.mark.parametrize("reference", [None, "gateway_key"])
+@pytest.mark.parametrize("known", [None, "merged", "replaced"])
+@pytest.mark.parametrize("manner", BOTH)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "close commit=no at=interval/search times=3",
+        "truncated at=interval/search times=3",
+        "error status=500 retryable=no at=interval/search times=3",
+        "foreign status=400 at=interval/search times=3",
+        "error status=500 retryable=no at=interval/search times=5",
+    ],
+)
+def test_p4_a_change_that_is_sent_unseen_drops_nothing_that_was_told(
+    fault: str, manner: str, known: str | None, reference: str | None
+) -> None:
+    """Searches fail for a while, so that a change is sent unseen, to an Oden that drops what a change does not name:
+    what was told before is there all the same, whatever is known of that Oden; and what people have written beside it
+    stays where Oden keeps it."""
+
+    async def story(plant: Plant) -> None:
+        if known == {"merge": "merged", "replace": "replaced"}[manner]:
+            told.keep_learned(plant.outbox, json.dumps({"metadata": {"CHECK": known}}))
+            await plant.restart(settings, plant.rows, 0, forgets=False)
+        check = plant.start(0, "CHECK")
+        plant.commit(replace(check, metadata={"result": "fail"}))
+        await plant.drained()
+        edit(plant, plant.intervals("CHECK")[0], comment="by hand")
+        plant.commit(change(plant, check, 30, by="operator"))
+        await plant.drained()
+        plant.commit(plant.end(check, 60))
+        await plant.drained()
+
+    settings = DeliveryOptions(60.0, 30.0, Wording(reference=reference))
+    plant = live(story, Manners(metadata=manner), [fault], settings=settings)
+    (there,) = shown(plant, "CHECK")
+    assert {"result": "fail", "by": "operator"}.items() <= there.items()
+    assert (reference is None) or reference in there
+    assert manner == "replace" or there["comment"] == "by hand"
+    assert plant.intervals("CHECK")[0].end == T + 60
+    assert plant.outbox.counts().dead == 0
 
 
 def test_what_was_learned_is_on_disk() -> None:

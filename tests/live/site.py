@@ -4,8 +4,10 @@ import asyncio
 import sys
 from pathlib import Path
 
+from gateway.control import ask, places
+from gateway.errors import GatewayError
 from tests.config.command import TOKEN, Answer, environment, written
-from tests.peers import PATIENCE, wait_until
+from tests.peers import PATIENCE
 
 
 class Site:
@@ -53,8 +55,18 @@ class Site:
             env=environment(),
         )
         self.processes.append(process)
-        await wait_until((self.config.parent / "outbox" / "control.sock").exists)
+        async with asyncio.timeout(PATIENCE):
+            while not await self._answers():
+                await asyncio.sleep(0.05)
         return process
+
+    async def _answers(self) -> bool:
+        """Whether the gateway answers, wherever its socket is."""
+        directory = self.config.parent / "outbox"
+        try:
+            return [item async for item in ask(directory, places(directory), "status", None)] != []
+        except GatewayError:
+            return False
 
     async def end(self) -> None:
         for process in self.processes:

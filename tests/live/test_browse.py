@@ -208,6 +208,12 @@ async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, t
         await broker.publish("plant-a/L01/order", "4711", retain=True)
         shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "2", "--json")
         assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]
+        other = site.config.parent / "other.yaml"
+        other.write_text(
+            f'outbox: {{directory: outbox}}\nsources: {{plc: {{type: mqtt, url: "{broker.url}", client_id: a}}}}\n'
+        )
+        shown = await site.run("browse", "-c", "other.yaml", "plc", "--seconds", "2", "--json")
+        assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]  # not the gateway's `plc`
         log = (tmp_path / "broker" / "mosquitto.log").read_text()
         assert "edge-test-check" in log
         assert "already connected" not in log

@@ -1,70 +1,229 @@
 """What a later life has told is taken off what an older copy of the memory still has to tell."""
 
 from collections import Counter
+from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mapping.credit import credited, known_output
-from gateway.mapping.line import LineState
-from gateway.model import Output, Record
+from gateway.config.schema_io import Counter as CounterSettings
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.counters import Credit, less_credit
+from gateway.mapping.credit import Entry, credited, known_output
+from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.model import Output, Record, Sample
 from tests.mapping.recording import LINE, T0, Played, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
-DOWN = plan(
-    inputs={**LINE["inputs"], "good": {"source": "plc", "node": "Good", "counter": {"direction": "down"}}},
-)
-SIGNED = plan(
-    inputs={**LINE["inputs"], "good": {"source": "plc", "node": "Good", "counter": {"signed": 16}}},
-)
+FACTORS = [
+    {"count": "good", "factor": 2, "raw_data": {"yield": "{n}"}},
+    {"count": "good", "factor": -3, "raw_data": {"scrap": "{n}", "scrap_code": "Taken back"}},
+]
+BOTH = [{"count": "good", "raw_data": {"yield": "{n}"}}, {"count": "reject", "raw_data": {"yield": "{n}"}}]
 
 
-def shown(records: list[Record], since: int) -> list[dict[str, object]]:
+def counting(good: dict[str, Any], entries: list[dict[str, Any]] | None = None) -> LinePlan:
+    """The example with its counter of good ones like this, and perhaps with other entries."""
+    inputs = {**LINE["inputs"], "good": {"source": "plc", "node": "Good", "counter": good}}
+    output = {"every": "60s", "entries": entries or LINE["scrap_yield"]["entries"]}
+    return plan(inputs=inputs, scrap_yield=output)
+
+
+class Kind(NamedTuple):
+    """A line, what its counter shows at first, and which way and over what it counts."""
+
+    line: LinePlan
+    begin: int
+    step: int = 1
+    turn: int = 0
+    lowest: int = 0
+
+    def shows(self, count: int) -> int:
+        value = self.begin + self.step * count
+        return (value - self.lowest) % self.turn + self.lowest if self.turn else value
+
+
+KINDS = {
+    "up": Kind(EXAMPLE, 65_500, turn=65_536),
+    "narrow": Kind(counting({"rollover": 1000}), 990, turn=1000),
+    "rated": Kind(counting({"rollover": 65_536, "max_rate": "10/s"}), 65_500, turn=65_536),
+    "plain": Kind(counting({}), 5000),
+    "rated plain": Kind(counting({"max_rate": "10/s"}), 5000),
+    "down": Kind(counting({"direction": "down"}), 50_000, step=-1),
+    "signed": Kind(counting({"signed": 16}), 32_700, turn=65_536, lowest=-32_768),
+    "both ways": Kind(counting({"backwards": "count"}), 5000),
+    "both ways over": Kind(counting({"backwards": "count", "rollover": 65_536}), 65_500, turn=65_536),
+    "factors": Kind(counting({"rollover": 65_536}, FACTORS), 65_500, turn=65_536),
+    "two of a kind": Kind(counting({"rollover": 65_536}, BOTH), 65_500, turn=65_536),
+}
+
+
+def shown(records: list[Record], since: int) -> list[Entry]:
     """What Oden shows of records beyond a time stamp."""
-    return [dict(record.raw_data) for record in records if isinstance(record, Output) and record.timestamp > since]
+    return [
+        (record.timestamp, dict(record.raw_data))
+        for record in records
+        if isinstance(record, Output) and record.timestamp > since
+    ]
 
 
-def totals(*parts: list[dict[str, object]]) -> Counter[str]:
+def totals(*parts: list[Entry]) -> Counter[str]:
     found: Counter[str] = Counter()
-    for raw in (raw for part in parts for raw in part):
+    for _, raw in (entry for part in parts for entry in part):
         for name in ("yield", "scrap"):
             found[f"{name} {raw.get('scrap_code', '') if name == 'scrap' else ''}"] += int(str(raw.get(name, 0)))
-    return +found
+    return found
+
+
+def nonzero(total: Counter[str]) -> dict[str, int]:
+    return {name: amount for name, amount in total.items() if amount}
 
 
 moves = st.lists(st.tuples(st.integers(10, 40), st.integers(0, 30), st.integers(0, 5)), min_size=1, max_size=12)
 
 
-@given(before=moves, since=moves, after=moves, seed=st.sampled_from(["up", "down", "signed"]))
+class Machine:
+    """Counts, and is seen by one life after another; `made` is what it has made, as Oden is to show it."""
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind, self.now, self.count, self.reject, self.made = kind, 5.0, 0, 10, Counter[str]()
+        first = tag(1, "Good", kind.shows(0)), tag(1, "Reject", self.reject)
+        self.state = play(kind.line, *first, order(2, "A"), tick(4)).state
+        self.entries = (
+            [entry for entries in kind.line.output.entries.values() for entry in entries if entry.input != "scrap"]
+            if kind.line.output is not None
+            else []
+        )
+
+    def lives(self, state: LineState, moves: list[tuple[int, int, int]], *, ends: bool = False) -> Played:
+        """A life that sees these moves: seconds, counts of the one counter and of the other. It `ends`: its last window
+        does."""
+        samples: list[Sample | Tick] = []
+        for seconds, goods, rejects in moves:
+            self.now += seconds
+            self.count, self.reject = self.count + goods, self.reject + rejects
+            counted = {"good": goods, "reject": rejects}
+            for entry in self.entries:
+                raw: dict[str, object] = {
+                    **dict(entry.fixed),
+                    entry.amount_names[0]: counted[entry.input] * int(str(entry.factor)),
+                }
+                self.made.update(totals([(0, raw)]))
+            samples += [tag(self.now, "Good", self.kind.shows(self.count)), tag(self.now, "Reject", self.reject)]
+        if ends:
+            self.now += 130
+            samples.append(tick(self.now))
+        return play(self.kind.line, *samples, state=state)
+
+
+@given(before=moves, since=moves, after=moves, name=st.sampled_from([*KINDS]))
 def test_p4_an_older_copy_tells_each_part_once(
-    before: list[tuple[int, int, int]], since: list[tuple[int, int, int]], after: list[tuple[int, int, int]], seed: str
+    before: list[tuple[int, int, int]], since: list[tuple[int, int, int]], after: list[tuple[int, int, int]], name: str
 ) -> None:
     """However far the counters moved before the copy was taken, in the life that it does not know, and after: what the
     two lives have told together is what was made."""
-    line = {"up": EXAMPLE, "down": DOWN, "signed": SIGNED}[seed]
-    good, reject, now, made = {"up": 65_500, "down": 5000, "signed": 32_700}[seed], 10, 5.0, Counter[str]()
-    state = play(line, tag(1, "Good", good), tag(1, "Reject", reject), order(2, "A"), tick(4)).state
-
-    def live(state: LineState, moves: list[tuple[int, int, int]]) -> Played:
-        nonlocal good, reject, now, made
-        samples = []
-        for seconds, goods, rejects in moves:
-            now += seconds
-            good, reject = good + (-goods if seed == "down" else goods), reject + rejects
-            value = (good + 32_768) % 65_536 - 32_768 if seed == "signed" else good % 65_536
-            made += Counter({"yield ": goods, "scrap Auto reject": rejects})
-            samples += [tag(now, "Good", value), tag(now, "Reject", reject)]
-        return play(line, *samples, state=state)
-
-    first = live(state, before)
-    unknown = live(first.state, since)
-    now += 130
-    unknown.records += play(line, tick(now), state=unknown.state).records
+    machine = Machine(KINDS[name])
+    line = machine.kind.line
+    first = machine.lives(machine.state, before)
+    unknown = machine.lives(first.state, since, ends=True)
     last = max(known.last for known in known_output(line, first.state))
     copy, _ = credited(line, first.state, {"RUN": shown(unknown.records, last)})
-    second = live(copy, after)
-    second.records += play(line, tick(now + 130), state=second.state).records
-    assert totals(*(shown(life.records, 0) for life in (first, unknown, second))) == +made
+    second = machine.lives(copy, after, ends=True)
+    assert nonzero(totals(*(shown(life.records, 0) for life in (first, unknown, second)))) == nonzero(machine.made)
+
+
+@given(since=moves, after=moves, beyond=st.integers(1, 5000), name=st.sampled_from(["up", "plain", "rated", "signed"]))
+def test_p4_what_oden_shows_beyond_what_was_counted_is_no_reset_and_no_rollover(
+    since: list[tuple[int, int, int]], after: list[tuple[int, int, int]], beyond: int, name: str
+) -> None:
+    """Where Oden shows more than the counter moved by, as where messages come again, so much less is told: nothing is
+    made up of it."""
+    machine = Machine(KINDS[name])
+    line = machine.kind.line
+    unknown = machine.lives(machine.state, since, ends=True)
+    more: Entry = (int(T0), {"yield": beyond})
+    copy, taken = credited(line, machine.state, {"RUN": [*shown(unknown.records, 0), more]})
+    second = machine.lives(copy, after, ends=True)
+    goods = sum(move[1] for move in after)
+    assert taken["good"] == beyond + sum(move[1] for move in since)
+    assert totals(shown(second.records, 0))["yield "] == max(0, goods - beyond)
+
+
+@given(
+    moves=st.lists(st.integers(0, 60), min_size=1, max_size=20),
+    told=st.integers(1, 400),
+    unit=st.sampled_from([1, 3, -2, 0.1]),
+    alone=st.booleans(),
+    turn=st.sampled_from([None, 1000]),
+)
+def test_p4_never_more_is_told_than_was_counted_beyond_what_was_told(
+    moves: list[int], told: int, unit: float, alone: bool, turn: int | None
+) -> None:
+    """And as soon as more was counted, all of that is."""
+    counter, rest = CounterSettings(rollover=turn), 0.0
+    left: Credit | None = Credit(round(told * unit, 6))
+    for move in moves:
+        amount, lost = move * unit, 0.0
+        if left is not None:
+            amount, left, lost = less_credit(counter, left, amount, "on", unit, alone=alone)
+        rest += amount
+        assert lost == 0
+    assert rest / unit == pytest.approx(max(0, sum(moves) - told), abs=1e-4)
+
+
+def test_p4_more_rollovers_than_were_seen_are_known_by_what_was_told() -> None:
+    """A copy of weeks ago: the counter went round twice, which is no more to be told and takes nothing from what is
+    made now."""
+    counter = CounterSettings(rollover=65_536)
+    assert less_credit(counter, Credit(131_072 + 40), 60, "on", 1, alone=True) == (20, None, 0)
+    assert less_credit(counter, Credit(131_072 + 40), 60, "on", 1, alone=False)[0] == 0
+
+
+@pytest.mark.parametrize("shows", [0, 30])
+def test_p4_where_a_counter_was_reset_in_the_lost_stretch_the_rest_is_listed(shows: int) -> None:
+    """It counted to 5300 and was reset, and 320 more were told than it shows: how much of the last of it was told
+    nobody knows. What is made from then on is told."""
+    line = KINDS["plain"].line
+    state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
+    copy, _ = credited(line, state, {"RUN": [(int(T0) + 9, {"yield": 350})]})
+    played = play(line, tag(10, "Good", shows), tag(20, "Good", shows + 7), tick(130), state=copy)
+    assert totals(shown(played.records, 0)) == Counter({"yield ": 7})
+    lost = 350 - shows
+    assert [notice.text for notice in played.notices if "another life" in notice.text] == [
+        f"good began anew while another life told {lost} more of it than can be seen: "
+        "what it counted before and did not tell is not told"
+    ]
+    assert played.state.output.credit == {}
+
+
+def test_p4_a_glitch_just_then_takes_nothing_off_twice() -> None:
+    """The PLC shows 3 for a moment and what it had counted afterwards: that is no reset."""
+    line = KINDS["rated plain"].line
+    state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
+    copy, _ = credited(line, state, {"RUN": [(int(T0) + 9, {"yield": 50})]})
+    played = play(line, tag(30, "Good", 3), tag(31, "Good", 5100), tick(150), state=copy)
+    assert totals(shown(played.records, 0)) == Counter({"yield ": 50})
+
+
+def test_p4_a_copy_of_a_memory_that_has_taken_off_takes_nothing_off_once_more() -> None:
+    """Nor does a gateway that was killed just then."""
+    line = KINDS["plain"].line
+    state = play(line, tag(1, "Good", 5000), order(2, "A"), tick(4)).state
+    assert [(known.last, known.credited) for known in known_output(line, state)] == [(int(T0) + 2, 0)]
+    after, _ = credited(line, state, {"RUN": [(int(T0) + 70, {"yield": 50})]})
+    assert [(known.last, known.credited) for known in known_output(line, after)] == [(int(T0) + 70, int(T0) + 70)]
+    again = load(line, dump(after))
+    assert again.output == after.output
+    assert credited(line, again, {"RUN": []}) == (again, {})
+
+
+def test_p4_what_waits_of_events_is_not_told_again() -> None:
+    """A message that the copy has taken and not told yet, and that a later life has told."""
+    state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state
+    later = play(EXAMPLE, scrap(20, 4, "Edge"), tick(100), state=state)
+    copy, taken = credited(EXAMPLE, state, {"RUN": shown(later.records, int(T0) + 2)})
+    assert (taken, copy.output.pending, copy.output.credit) == ({"scrap": 3}, (), {})
 
 
 def test_p4_what_events_have_told_stays() -> None:

@@ -16,7 +16,7 @@ from gateway.mapping.trail import Feed, forgotten
 from gateway.mapping.trail_log import _sample, _sample_of, addition, beginning, restored
 from gateway.model import Notice, Output, Record, Sample
 from tests.mapping.laws import examples
-from tests.mapping.recording import order, plan, tag, tick
+from tests.mapping.recording import order, plan, scrap, tag, tick
 from tests.mapping.test_late_properties import PLANT, Made, arrivals, effective, made_plants
 
 
@@ -115,6 +115,37 @@ def test_p13_a_late_message_after_a_restart_moves_what_it_owns() -> None:
     feeds, result = feed(line, feeds, tick(400))
     amounts = [(record.timestamp, record.raw_data) for record in result.records if record.kind == "output"]
     assert [raw_data for _, raw_data in amounts] == [{"yield": 100}, {"yield": -100}]
+
+
+@pytest.mark.parametrize("corrected_at", [69.5, 45], ids=["after it", "before it"])
+@pytest.mark.parametrize("restarts", [[], [4], [6], [7], [3, 5, 6], [6, 8], [4, 5, 6, 7, 8]], ids=str)
+def test_p13_what_came_of_a_backlog_is_told_once_after_a_correction_and_a_restart(
+    corrected_at: float, restarts: list[int]
+) -> None:
+    """A message of a backlog that was told with what came when it came, not with what was made when it was, is
+    remembered so, unless a correction has put it at its time: a late message finds what was really told."""
+    events: list[Event] = [
+        order(0, "A"),
+        scrap(10, 1),
+        tick(61),
+        scrap(66, 2, at=50),
+        tag(70, "Reject", 5),
+        scrap(71, 3, at=corrected_at),
+        tick(80),
+        tick(130),
+        tag(135, "Reject", 5),
+        scrap(140, 4, at=100),
+        tick(150),
+        tick(200),
+    ]
+    store = Store(plan())
+    for number, event in enumerate(events):
+        store.take(event)
+        store.commit(anew=False)
+        if number in restarts:
+            store.restart()
+    told = [record.raw_data.get("scrap", 0) for record in store.records if isinstance(record, Output)]
+    assert sum(int(str(amount)) for amount in told) == 1 + 2 + 3 + 4
 
 
 def test_p13_late_messages_that_have_no_place_yet_outlive_another_plan() -> None:
