@@ -21,7 +21,7 @@ from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.life import recollected
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.store import Outbox
@@ -41,8 +41,12 @@ LATER = (408, 425, 429)
 T = TypeVar("T")
 
 
-class Unanswered(Exception):
-    """Oden cannot be reached, or refuses the search."""
+class Unreachable(Exception):
+    """Nothing could be sent to Oden."""
+
+
+class Refused(Exception):
+    """Oden refuses a search."""
 
 
 async def recollect(
@@ -53,19 +57,28 @@ async def recollect(
     try:
         async with asyncio.timeout(LONGEST):
             for plan in plans:
-                await _line(outbox, client, plan, now, reference)
-    except (Unanswered, TimeoutError) as error:
+                try:
+                    await _line(outbox, client, plan, now, reference)
+                except Refused as error:
+                    log.warning("counters_not_compared", line=plan.key, reason=str(error))
+    except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     await outbox(recollected)
 
 
 async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float, reference: str | None) -> None:
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
-    ref = (await outbox(Outbox.line_refs)).get(plan.key)
+    ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     state = rows.state(plan)
     known = known_output(plan, state)
-    if ref is None or ref.oden_id is None or not known:
+    if not known:
         return
+    line_id = ref.oden_id
+    if line_id is None:
+        find = requests.find_line(ref.factory, ref.name)
+        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or "")
+        if not line_id:
+            return
     shown: dict[IntervalType, list[Entry]] = defaultdict(list)
     ids: set[str] = set()
     untold: dict[tuple[IntervalType, int], KnownOutput] = {}
@@ -73,18 +86,18 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         interval = await outbox(Outbox.interval, output.interval)
         if interval is not None and interval.oden_id is not None:
             ids.add(interval.oden_id)
-            entries = await _entries(client, plan.key, ref.oden_id, interval.oden_id, output)
+            entries = await _entries(client, plan.key, line_id, interval.oden_id, output)
             shown[output.type] += await _grown(outbox, entries, output.interval, plan.key, reference)
         elif interval is not None:
             untold[output.type, interval.start] = output
     seen_until = int(state.now)
     for type_, credited_until in {output.type: output.credited for output in known}.items():
         since = min([seen_until, *(start for of, start in untold if of == type_)])
-        for oden_id, start in await _begun(client, plan.key, ref.oden_id, type_, (since, int(now))):
+        for oden_id, start in await _begun(client, plan.key, line_id, type_, (since, int(now))):
             of_known = untold.get((type_, start))
             if oden_id not in ids and (of_known is not None or start > seen_until):
                 output = of_known or KnownOutput("", type_, credited_until)
-                shown[type_] += await _entries(client, plan.key, ref.oden_id, oden_id, output)
+                shown[type_] += await _entries(client, plan.key, line_id, oden_id, output)
     after, taken = credited(plan, state, shown)
     if taken:
         amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
@@ -137,10 +150,10 @@ async def _searched(client: OdenClient, request: requests.Request, read: Callabl
     while True:
         answer = await client.post(request.endpoint, request.text())
         status = answer.status
-        if not answer.sent or (
-            answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER)
-        ):
-            raise Unanswered(answer.error or f"Oden answered {status}")
+        if not answer.sent:
+            raise Unreachable(answer.error)
+        if answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER):
+            raise Refused(answer.error or f"Oden answered {status}")
         if answer.own and status is not None and (status < 300 or status == 404):
             found = read(answer.body if status < 300 else [])
             if found is not None:

@@ -138,7 +138,8 @@ def _register_plant(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "plant",
         help="an extrusion line on OPC UA and MQTT",
         description="Simulate an extrusion line: an OPC UA server with its tags, an MQTT broker with its events.\n"
-        "The line stands idle until a gateway listens to all of them.",
+        "The line stands idle until a gateway listens to all of them, so that nothing it makes is missed;\n"
+        "with --at-once it works from the start, for `init`, `browse`, `tail` and `record`.",
         epilog="example:\n"
         "  oden-gateway simulate plant --opcua-port 4840 --mqtt-port 1883 --truth truth.jsonl\n\n"
         "While it runs it takes commands on standard input, a line each:\n"
@@ -148,6 +149,7 @@ def _register_plant(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--opcua-port", type=int, required=True, help="port of the OPC UA server")
     parser.add_argument("--mqtt-port", type=int, required=True, help="port of the MQTT broker")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="write what really happens to FILE, a line each")
+    parser.add_argument("--at-once", action="store_true", help="work from the start, whether a gateway listens or not")
     parser.add_argument("--seconds", type=float, metavar="N", help="end the line's work after N seconds; serve on")
     parser.add_argument("--seed", type=int, default=1, help="another seed, another shift (default: %(default)s)")
     parser.set_defaults(call=simulate_plant)
@@ -265,7 +267,7 @@ async def _serve_plant(arguments: argparse.Namespace) -> None:
             f"OPC UA on opc.tcp://127.0.0.1:{arguments.opcua_port}, MQTT on 127.0.0.1:{arguments.mqtt_port}", flush=True
         )
         async with asyncio.TaskGroup() as tasks:
-            work = tasks.create_task(plant.produce(arguments.seed, arguments.seconds))
+            work = tasks.create_task(plant.produce(arguments.seed, arguments.seconds, at_once=arguments.at_once))
             obey = tasks.create_task(_obey(plant))
             await stop.wait()
             work.cancel()

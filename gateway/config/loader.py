@@ -37,7 +37,7 @@ from gateway.model import Lookups, Scalar
 
 _TOKEN: Loc = ("oden", "token")
 _SOURCES: Loc = ("sources",)
-_REMEDY = "name the right one, and test it, with: oden-gateway check -c FILE"
+_REMEDY = "give yours with `-c FILE`, and test it with: oden-gateway check -c FILE"
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ def _said(heard: Heard, question: BrowseQuestion) -> list[str]:
     said = [f"the broker refuses {topic}: {why}" for topic, why in heard.refused.items()]
     if not heard.topics and not heard.metrics and not heard.refused:
         said.append(
-            f"nothing came in {question.seconds:g} s: listen longer, or see what the broker lets this user read"
+            f"nothing came in {question.seconds:g} s: listen longer with --seconds, "
+            "or see what the broker lets this user read"
         )
     if heard.left_out:
         said.append(f"{heard.left_out:,} messages of further topics are left out: name a part of the topics")

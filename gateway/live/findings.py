@@ -149,6 +149,8 @@ def _of_input(
         heard = f"the last one was {now - reading.received:.0f} s ago" if reading is not None else "none was ever heard"
         text = f"{given.address}: nothing came in {seconds:g} s; {heard}"
         cure = f"oden-gateway browse{known['config']} {look.name} --from {shlex.quote(given.address)} --seconds 60"
+        if given.topic is not None:
+            cure += "; if it speaks seldom: check --live --seconds 300"
         level: Level = "note" if reading is not None else "wrong"
         yield Finding("silent", level, about, text, cure)
     elif reading.problem:

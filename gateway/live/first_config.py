@@ -33,7 +33,7 @@ def first_configuration(
 def _head(sources: Mapping[str, Mapping[str, str]], schema: str) -> Iterator[str]:
     yield f"# yaml-language-server: $schema={schema}"
     yield "# A first configuration, guessed from what the sources have. Read it and correct it, then:"
-    yield "#   oden-gateway check --live"
+    yield "#   oden-gateway check --live -c FILE     with this file's name"
     yield "oden:"
     yield "  token: ${secret:oden_token}  # the token itself is in the file secrets/oden_token beside this one"
     yield "sources:"

@@ -37,16 +37,21 @@ class KnownOutput:
 
 
 def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
-    """The intervals of a line of which something may have been told lately that would be told again."""
+    """The intervals of a line of which something may have been told lately that would be told again; one without a key
+    where none is known yet, and a counter is."""
     found = []
     for output, stamped, intervals in _parts(plan, state):
-        if stamped.pending or any(plan.inputs[name].counter is not None for name in output.entries):
-            both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
-            for interval in [one for one in both if one is not None]:
-                stamps = stamped.stamps.get(interval.interval, ())
-                credited = stamped.credited_until
-                last = max(credited, max(stamps, default=interval.start))
-                found.append(KnownOutput(interval.interval, output.type, last, credited))
+        counts = any(plan.inputs[name].counter is not None and name in state.inputs for name in output.entries)
+        if not counts and not stamped.pending:
+            continue
+        credited = stamped.credited_until
+        both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
+        known = [one for one in both if one is not None]
+        for interval in known:
+            last = max(credited, max(stamped.stamps.get(interval.interval, ()), default=interval.start))
+            found.append(KnownOutput(interval.interval, output.type, last, credited))
+        if not known:
+            found.append(KnownOutput("", output.type, credited, credited))
     return found
 
 

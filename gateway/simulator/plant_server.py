@@ -95,9 +95,12 @@ class PlantServer:
         """Let the line come to an end as soon as it may."""
         self._stop_at = 0.0
 
-    async def produce(self, seed: int, seconds: float | None) -> None:
-        """Wait until somebody listens, then let the line work: for `seconds`, or until `finish`. Returns at its end."""
-        while not self._has_subscribers():  # noqa: ASYNC110 - two servers without a common event
+    async def produce(self, seed: int, seconds: float | None, *, at_once: bool = False) -> None:
+        """Wait until somebody listens, unless `at_once`, then let the line work: for `seconds`, or until `finish`.
+
+        Returns at its end.
+        """
+        while not at_once and not self._has_subscribers():  # noqa: ASYNC110 - two servers without a common event
             await asyncio.sleep(0.1)
         begin = self._now()
         if seconds is not None:

@@ -155,6 +155,24 @@ async def test_p4_an_answer_that_tells_nothing_is_asked_for_again(
     assert await gateway.total() == gateway.made
 
 
+@pytest.mark.parametrize("known_to_oden", [False, True])
+async def test_p4_a_copy_of_before_the_first_run_tells_no_counter_twice(
+    rig: Rig, oden: Oden, known_to_oden: bool, tmp_path: Path
+) -> None:
+    """The copy knows what the counter showed, and no run; perhaps not even the line's id."""
+    gateway = Gateway(rig)
+    gateway.map(tag(0.5, "Good", gateway.good % 65_536), tag(0.6, "State", 1), tick(50))
+    gateway.now = 60.0
+    async with rig.running():
+        if known_to_oden:
+            await rig.drained()
+    copy = gateway.copy()
+    await gateway.lives("A", minutes=5)
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives("B", minutes=3)
+    assert await gateway.total() == gateway.made
+
+
 async def test_p4_a_refused_search_is_not_made_again(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:
     """A token that is not taken, say: the line does not wait for that."""
     oden.faults.append(Fault("/search", "before", 401))

@@ -62,6 +62,12 @@ class Watcher:
         self.seen[node.nodeid.Identifier.removeprefix("L01.")].append((value, round(stamp, 3)))
 
 
+async def test_at_once_the_line_works_though_nobody_listens(plant: Plant) -> None:
+    await plant.server.produce(seed=2, seconds=0, at_once=True)
+    assert [event.kind for event in plant.truth[:2]] == ["state", "order"]
+    assert plant.truth[-1].kind == "totals"
+
+
 async def test_clients_see_what_the_truth_says(plant: Plant) -> None:
     """Every change of a tag arrives with its time as source time, and every event with its own time, once, in order.
 

@@ -138,7 +138,10 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         ("number_as_text", f"{line} text"): "`number: text`",
         ("uncertain_used", f"{line} vague"): "`uncertain: ignore`",
         ("field_missing", f"{line} order"): "correct `field`",
-        ("silent", f"{line} silent"): "browse -c gateway.yaml floor --from plant-a/L01/silent --seconds 60",
+        (
+            "silent",
+            f"{line} silent",
+        ): "browse -c gateway.yaml floor --from plant-a/L01/silent --seconds 60; if it speaks",
         ("factory_unknown", "Factory Z/Line 01"): "write `factory`",
         ("line_unknown", "Factory A/Line 1"): "write `line`",
         ("interval_type_unknown", line): "call interval_type set",

@@ -97,8 +97,8 @@ class Machine:
         )
 
     def lives(self, state: LineState, moves: list[tuple[int, int, int]], *, ends: bool = False) -> Played:
-        """A life that sees these moves: seconds, counts of the one counter and of the other. It `ends`: its last window
-        does."""
+        """A life that begins with what a subscription shows first, and sees these moves: seconds, counts of the one
+        counter and of the other. It `ends`: its last window does."""
         samples: list[Sample | Tick] = []
         for seconds, goods, rejects in moves:
             self.now += seconds
@@ -110,7 +110,9 @@ class Machine:
                     entry.amount_names[0]: counted[entry.input] * int(str(entry.factor)),
                 }
                 self.made.update(totals([(0, raw)]))
-            samples += [tag(self.now, "Good", self.kind.shows(self.count)), tag(self.now, "Reject", self.reject)]
+            shown_now = {"Good": self.kind.shows(self.count), "Reject": self.reject}
+            first = not samples
+            samples += [tag(self.now, node, value, initial=first) for node, value in shown_now.items()]
         if ends:
             self.now += 130
             samples.append(tick(self.now))
