@@ -18,6 +18,16 @@ _WORDS: Mapping[str, frozenset[str]] = {
 }
 """What each role of a line is called, in names of inputs; of two roles the first counts."""
 
+_TURNS = {
+    "Byte": "rollover: 256",
+    "UInt8": "rollover: 256",
+    "UInt16": "rollover: 65536",
+    "UInt32": "rollover: 4294967296",
+    "Int16": "signed: 16",
+    "Int32": "signed: 32",
+}
+"""How a counter of a type goes on after its largest number."""
+
 
 def first_configuration(
     sources: Mapping[str, Mapping[str, str]], offers: Sequence[Offer], factory: str, line: str, schema: str
@@ -49,7 +59,8 @@ def _line(factory: str, line: str, roles: Mapping[str, Offer], chosen: Sequence[
     yield "    inputs:"
     counters = [roles[role] for role in ("good", "scrap") if role in roles]
     for offer in chosen:
-        yield f"    {yaml_line(offer, ', counter: {}' if offer in counters else '')}"
+        counter = f", counter: {{{_TURNS.get(offer.type, '')}}}" if offer in counters else ""
+        yield f"    {yaml_line(offer, counter)}"
     if others:
         yield f"      # {others} more that were found: oden-gateway browse --yaml"
     yield from _tracks(roles, counters, chosen)

@@ -23,12 +23,14 @@ _AVOIDED |= {"import", "let", "loop", "package", "namespace", "return", "var", "
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """An input that could be: its `name`, its keys, what is to be said beside it, and the value that was seen."""
+    """An input that could be: its `name`, its keys, what is to be said beside it, the value that was seen, and the type
+    that the source states for it, empty where it states none."""
 
     name: str
     keys: dict[str, str]
     remark: str
     value: Scalar = None
+    type: str = ""
 
 
 @dataclass(slots=True)
@@ -46,9 +48,8 @@ class Offers:
                 readable = found.variable and not found.problem and found.type and not _is_compound(found)
                 if readable and found.node.isprintable():
                     remark = f"{found.type}, {_shown(found.value)}{f' {found.unit}' if found.unit else ''}"
-                    yield self._offer(
-                        [*_parents(found), *found.name.split(".")], {"node": found.node}, remark, found.value
-                    )
+                    words = [*_parents(found), *found.name.split(".")]
+                    yield self._offer(words, {"node": found.node}, remark, found.value, found.type)
             case Topic():
                 if found.problem or not _is_plain_topic(found.topic):
                     return
@@ -62,10 +63,10 @@ class Offers:
                 if not found.problem and (found.device + found.metric).isprintable():
                     words = [*found.device.split("/"), *found.metric.split("/")]
                     keys = {"device": found.device, "metric": found.metric}
-                    yield self._offer(words, keys, f"{found.type}, {_shown(found.value)}", found.value)
+                    yield self._offer(words, keys, f"{found.type}, {_shown(found.value)}", found.value, found.type)
 
-    def _offer(self, words: list[str], keys: dict[str, str], remark: str, value: Scalar) -> Offer:
-        return Offer(self._name(words), {"source": self.source} | keys, remark, value)
+    def _offer(self, words: list[str], keys: dict[str, str], remark: str, value: Scalar, kind: str = "") -> Offer:
+        return Offer(self._name(words), {"source": self.source} | keys, remark, value, kind)
 
     def _name(self, words: list[str]) -> str:
         """A name from the last of `words`, with as many before it as make it the only one."""

@@ -64,7 +64,7 @@ def test_what_things_are_is_guessed_from_their_names() -> None:
         '- {count: good_parts, raw_data: {yield: "{n}"}}',
         '- {count: scrap, raw_data: {scrap: "{n}"}}',
         "codes: {3: {category: Uptime}}",
-        'good_parts: {source: "plc", node: "ns=2;s=GoodParts", counter: {}}  # UInt16, 65530',
+        'good_parts: {source: "plc", node: "ns=2;s=GoodParts", counter: {rollover: 65536}}  # UInt16, 65530',
     ):
         assert part in text, text
 
