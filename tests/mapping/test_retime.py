@@ -17,6 +17,8 @@ NO_TIMES = {
     "amount",
     "counted",
     "counted_undecided",
+    "credit",
+    "credited_until",  # a time, but of what is at Oden: that stays as it is
     "key",
     "largest",
     "made",
