@@ -31,6 +31,8 @@ _MOST_TRIED = 300
 """Guesses that are tried where the parser stopped once."""
 _MOST_KINDS = 2
 """Slips of different kinds, one beside the other, that are looked for together."""
+_MOST_ADDED = 20
+"""Characters that are put into a line beside quotes that are written twice."""
 _BEGINS_PART = re.compile(r" {0,4}- |[^\s#%}\]]")
 _BREAK = re.compile(r"(\r\n|\n|\r)")
 
@@ -149,7 +151,7 @@ class _Repaired:
                 self._put(before)
                 if then is None or len(group) > 1:
                     continue
-                if _said(group) == like and then[:2] > stop[:2] and (rest := self._then(group, then, kinds)):
+                if _said(group) == like and then.line > stop.line and (rest := self._then(group, then, kinds)):
                     return rest
                 further.append((group, then))
             # A text that was meant to end before has everything up to here in it, so this is likelier than what follows
@@ -214,7 +216,10 @@ class _Repaired:
             yield [*([guess] for guess in guesses), *distinct.values()]
 
     def _changes(self, number: int, repair: Repair) -> bool:
-        return repair.line != self._lines[number - 1]
+        """Whether `repair` is another line than the one there is, and no more than what was written in quotes: to put
+        quotes around those of the last guess doubles them, each time anew."""
+        written = self._written[number - 1]
+        return repair.line != self._lines[number - 1] and len(repair.line) <= 2 * len(written) + _MOST_ADDED
 
     def _with_neighbours(self, number: int, repair: Repair, first: int) -> list[Guess]:
         """`repair` of a line, and the like ones of the lines beside it, indented alike and without a gap, in order."""

@@ -6,7 +6,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.__main__ import main
@@ -95,6 +95,7 @@ def test_p10_any_bytes(content: bytes) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(TOKENS, st.sampled_from(BREAKS), st.sampled_from(["", "'", '"']))
+@example("=\"Kd6|@'r4]9K", ("token: ", "token: {a: "), "")  # mended by quotes, whose own were doubled with each guess
 def test_p8_no_secret_in_any_problem(token: str, change: tuple[str, str], quote: str) -> None:
     """A token that is written into the file is in no output, whatever else is wrong with the file, itself included."""
     text = GOOD.replace("${secret:oden_token}", f"{quote}{token}{quote}").replace(*change, 1)
