@@ -7,12 +7,14 @@ that it can be stored as text and compared.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from ulid import ULID
+
+from gateway.frozen import dataclass
 
 Scalar = str | int | float | bool | None
 """What a tag or one field of a message can hold."""

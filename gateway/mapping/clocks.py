@@ -8,7 +8,7 @@ that is remembered of the line, cannot be put in its place whatever is the reaso
 arrival counts.
 """
 
-from dataclasses import dataclass
+from gateway.frozen import dataclass
 
 MESSAGES = 5
 """So many messages in a row show that a clock is wrong."""

@@ -8,12 +8,12 @@ Inside, a count always grows: a number with a sign is taken as the bits that it 
 down the negative is taken.
 """
 
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gateway.config.schema_io import Counter
+from gateway.frozen import dataclass, replace
 from gateway.mapping.values import DECIMALS, Number, whole
 
 JITTER = 1.0

@@ -1,8 +1,7 @@
 """What a reading of a counter has counted: the difference to what was known, with what is doubtful about it."""
 
-from dataclasses import replace
-
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping import counters
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading
 from gateway.mapping.output import SEAM

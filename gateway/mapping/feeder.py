@@ -23,10 +23,10 @@ One that has kept what it would have said is heard with that (`recovery`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import inf
 from operator import itemgetter
 
+from gateway.frozen import replace
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM, LONG, delay, problem, with_message
 from gateway.mapping.compile import LinePlan

@@ -2,9 +2,9 @@
 what is read, counted and derived."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
 from gateway.mapping.counting import with_count

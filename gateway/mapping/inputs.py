@@ -6,7 +6,6 @@ compared with the memory, which is stored with the records, they change nothing 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from math import isfinite
 from typing import Annotated, Literal, NamedTuple
@@ -16,6 +15,7 @@ from pydantic import Field
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import Counter
 from gateway.config.schema_messages import PLAIN, Binary, Form, Split
+from gateway.frozen import dataclass, replace
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, Move
 from gateway.mapping.expressions import Expression

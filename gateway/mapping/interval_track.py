@@ -4,10 +4,10 @@ What is decided is in `intervals`; here it is found out what happened, and what 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from math import floor, inf, nextafter
 from typing import Literal
 
+from gateway.frozen import replace
 from gateway.mapping.context import Fed, Readings, StepContext, changed_at
 from gateway.mapping.derived import RUN
 from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start, note_missed

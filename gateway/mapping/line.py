@@ -65,12 +65,13 @@ wait for their run are still reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import partial
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact

@@ -11,12 +11,13 @@ taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from math import floor, inf
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.counters import Credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner

@@ -4,11 +4,11 @@ What becomes of amounts is in `output`; here it is found out what was counted, a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import inf, nextafter
 
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import MOST_FACTOR
+from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event

@@ -3,10 +3,10 @@ of the inputs then. Pure."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from gateway.frozen import dataclass
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt

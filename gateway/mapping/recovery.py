@@ -5,8 +5,7 @@ all: what was decided because it was not is decided again. Else what there is of
 source was lost stands.
 """
 
-from dataclasses import replace
-
+from gateway.frozen import replace
 from gateway.mapping.again import Slices, corrected
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan

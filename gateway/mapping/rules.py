@@ -6,12 +6,13 @@ that second already.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from math import floor
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.context import AT_ONCE, Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.expressions import Condition

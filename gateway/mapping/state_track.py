@@ -1,10 +1,10 @@
 """The states of a line while a step is taken: what samples and time mean for them, and what is recorded of it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import floor
 from typing import Literal
 
+from gateway.frozen import replace
 from gateway.mapping.context import JsonObject, Readings, StepContext, changed_at
 from gateway.mapping.events import is_event
 from gateway.mapping.states import (

@@ -10,11 +10,12 @@ of one is the start of the next.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import Field
 
+from gateway.frozen import dataclass
 from gateway.mapping.expressions import Condition
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import number, scalar, text

@@ -9,9 +9,10 @@ samples alone (`trail_log`), and recalled from them (`again`).
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from itertools import chain
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told

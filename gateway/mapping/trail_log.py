@@ -18,10 +18,10 @@ place among those that the plan subscribes; before a late message stand its sour
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from gateway import __version__
+from gateway.frozen import replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
