@@ -55,6 +55,11 @@ class Moment:
 
     samples: tuple[Sample, ...]
 
+    @property
+    def received(self) -> float:
+        """When all of it had come, on the gateway's clock."""
+        return max(sample.received for sample in self.samples)
+
 
 ContactState = Literal["lost", "back", "heard", "unheard"]
 

@@ -188,6 +188,8 @@ class _Move:
 
     def rested(self) -> CounterDelta:
         """It shows what it showed."""
+        if self.memory.excursion is None:
+            return CounterDelta(0, None, self.memory)
         excursion = _later(self.memory.excursion, 0, self.elapsed)
         return CounterDelta(0, None, replace(self.memory, excursion=excursion))
 
@@ -277,7 +279,7 @@ class _Move:
             later = _later(excursion, amount, self.elapsed) if going_on else None
             if later is not None and amount:
                 later = replace(later, possible=True)
-            memory = replace(self.memory, excursion=later)
+            memory = self.memory if later is excursion else replace(self.memory, excursion=later)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"

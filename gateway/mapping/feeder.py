@@ -244,9 +244,7 @@ def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, S
 
 def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
-    if isinstance(event, Tick):
-        return event.at
-    return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
+    return event.at if isinstance(event, Tick) else event.received
 
 
 def both(first: Step, then: Step) -> Step:

@@ -47,7 +47,7 @@ class InputTrack:
     def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
         """The inputs that `sample` is about."""
         subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
-        return tuple(plan for plan in subscribed if plan.accepts(sample))
+        return tuple([plan for plan in subscribed if plan.accepts(sample)])
 
     def admitted(
         self,
@@ -62,7 +62,8 @@ class InputTrack:
             text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
             self.context.notice("reject", fed[0].name, text)
             return ()
-        if sample.retained or not any(track.is_repeat(fed, sample) for track in tracks):
+        is_timed = (sample.source, sample.address) in self.plan.timed
+        if sample.retained or not is_timed or not any(track.is_repeat(fed, sample) for track in tracks):
             return fed
         counting = tuple(plan for plan in fed if plan.counts_each)
         if not counting:
@@ -96,13 +97,14 @@ class InputTrack:
             loss = context.losses.get(sample.source)
             reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
-            # What is wrong with one message is said once, however many inputs it feeds.
-            context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
+            if reading.notices:  # what is wrong with one message is said once, however many inputs it feeds
+                context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
             elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
                 context.refused.setdefault(plan.name, why)
-        self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
+        if self.plan.lacking:
+            self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])
         for plan, sample in fed:
@@ -161,11 +163,9 @@ class InputTrack:
 
     def _await_lacking(self, memory: Memory, sources: set[str]) -> None:
         """What has a default and was never heard of counts as lacking a little after its source was first heard."""
-        for plan in self.plan.watched:
+        for plan in self.plan.lacking:
             known = memory.get(plan.name)
-            if plan.default is None or plan.source not in sources:
-                continue
-            if known is None or (known.value is None and known.quiet_at is None):
+            if plan.source in sources and (known is None or (known.value is None and known.quiet_at is None)):
                 now = self.context.now
                 memory[plan.name] = InputMemory(plan.origin, None, now, quiet_at=now + LACKING)
 

@@ -115,7 +115,7 @@ class InputPlan:
         """Whether `sample`, which has this input's address, is about it."""
         if self.metric is not None:
             return isinstance(sample.value, dict) and self.metric in sample.value
-        return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
+        return not self.only or all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
     def quiet_after(self) -> float | None:

@@ -109,7 +109,8 @@ class OutputPlan:
     made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
     is by the place of an entry the least that is reported while the run is on. `wait`: for so many seconds what a
     window holds can still turn out to be another run's. `untold_after`: so many seconds after a run that could not be
-    recorded was over, one that stands in for it has what was made in it; None: that is only listed.
+    recorded was over, one that stands in for it has what was made in it; None: that is only listed. `restarts`: the
+    counters that restart with an input, by its name.
     """
 
     type: IntervalType
@@ -121,6 +122,7 @@ class OutputPlan:
     minimums: Mapping[int, Number] = field(default_factory=dict)
     wait: float = 0.0
     untold_after: float | None = None
+    restarts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
         """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""

@@ -11,7 +11,7 @@ from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import Step
 from gateway.mapping.trail import MOST_AT_ALL, Feed
-from gateway.model import Moment, Notice, Recovered
+from gateway.model import Notice, Recovered
 
 
 def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, Step]]:
@@ -19,12 +19,12 @@ def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, 
     line = replace(line, recovered={**line.recovered, kept.source: kept.received})
     loss = line.state.lost.get(kept.source)
     if loss is not None and loss.since is None:  # the gateway was off, and each line has heard it until another time
-        newer = tuple(moment for moment in kept.moments if _said(moment) > loss.until)
+        newer = tuple(moment for moment in kept.moments if moment.received > loss.until)
         kept = replace(kept, since=loss.until, moments=newer)
     base = kept.received
     if line.base is not None and line.base.after is not None:
         base = max(line.base.at, line.base.after.now)
-    moments = [(moment, _said(moment)) for moment in kept.moments]
+    moments = [(moment, moment.received) for moment in kept.moments]
     fitting = [(moment, said) for moment, said in moments if said >= base][-MOST_AT_ALL:]
     lacking = any(source == kept.source and address in kept.missing for source, address in plan.subscriptions)
     whole = not lacking and base <= kept.since and len(fitting) == len(moments)
@@ -46,8 +46,3 @@ def left_out(kept: Recovered, moments: int) -> tuple[Notice, ...]:
         return ()
     text = f"{moments} moments that it had kept are older than what is remembered of the line, and left out"
     return (Notice("gap", kept.received, kept.source, "", text),)
-
-
-def _said(moment: Moment) -> float:
-    """When the last of a moment was said."""
-    return max(sample.received for sample in moment.samples)

@@ -128,7 +128,7 @@ class RulesTrack:
                 self._on_event(plan, plan.event, readings)
             elif plan.key not in self.state.due and (
                 plan.key not in self.state.recorded
-                or any(name in readings and readings[name].changed for name in plan.inputs)
+                or any(readings[name].changed for name in readings.keys() & plan.inputs)
             ):
                 due = self.context.now + plan.settle
                 self.state = replace(self.state, due={**self.state.due, plan.key: due})

@@ -68,6 +68,10 @@ class Entry:
             return self
         return replace(self, sample=replace(self.sample, received=self.at))
 
+    def without_state(self) -> "Entry":
+        """The same without the state after it. What `replace` does, but this is for each sample."""
+        return Entry(self.at, self.sample, None, self.said, self.own, self.later, self.again, self.number)
+
     @property
     def can_go(self) -> bool:
         """Whether it can turn out never to have been: what was said last came again, or a source was not heard."""
@@ -289,7 +293,7 @@ def forgotten(line: Feed, until: float) -> Feed:
 
 
 def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    return (*(replace(entry, after=None) for entry in entries[:-1]), entries[-1])
+    return (*[entry.without_state() for entry in entries[:-1]], entries[-1])
 
 
 def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> int:
