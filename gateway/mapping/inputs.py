@@ -338,7 +338,7 @@ def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     if plan.time is None or sample.distrust:
         return None
     at = epoch_seconds(find(sample.value, plan.time), plan.zone)
-    return None if at is None else at + plan.clock_offset
+    return None if at is None else at + plan.clock_offset - sample.ahead
 
 
 def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:
