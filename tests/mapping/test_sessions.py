@@ -1,6 +1,7 @@
 """P13: a message without a time that had to wait keeps its place among those of its session that have one."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,11 +14,10 @@ from gateway.mapping.feeder import feed, prepared, settled
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import addition, beginning, restored
-from gateway.model import Contact, Record, Sample
+from gateway.model import Contact, Output, Record, Sample, StartInterval
 from tests.mapping.laws import examples
 from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
 from tests.mapping.test_late_properties import effective, facts
-from tests.mapping.test_outages import what_is_at_oden
 
 INPUTS: Mapping[str, Mapping[str, Any]] = {
     "order": {"source": "mes", "topic": "order", "field": "v", "time": "at"},
@@ -46,10 +46,15 @@ def scrap(heard: float, qty: int) -> Sample:
     return message(heard, "scrap", {"qty": qty})
 
 
-def scraps(events: Sequence[Event]) -> dict[object, float]:
+def scraps(events: Sequence[Event]) -> dict[float, float]:
     """By the start of a run, what was scrapped in it."""
-    _, sums = what_is_at_oden(fed(LINE, *events))
-    return {start - T0: amount for ((_, start), name), amount in sums.items() if name == "scrap"}  # type: ignore[misc]
+    played = fed(LINE, *events)
+    starts = {record.key: record.start - T0 for record in played.records if isinstance(record, StartInterval)}
+    sums = Counter[float]()
+    for record in played.records:
+        if isinstance(record, Output) and "scrap" in record.amounts:
+            sums[starts[record.interval]] += int(str(record.raw_data["scrap"]))
+    return {start: amount for start, amount in sums.items() if amount}
 
 
 def test_p13_a_message_without_a_time_stays_before_one_with_a_time() -> None:
