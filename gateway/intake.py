@@ -101,10 +101,9 @@ class Intake:
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
-        tables.
-        """
+        """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
             for route in plan.subscriptions:
@@ -172,6 +171,10 @@ class Intake:
             return with_plan(plan, known)
         line = await self._horizon.line(plan, rows.state(plan))
         return after_restart(plan, line) if is_new else line
+
+    def waiting(self) -> Iterator[Arrival]:
+        """What was taken, in its order, and is in no line's state yet."""
+        yield from (*self._gathered, *self._queue)
 
     def heard_until(self, source: str) -> float | None:
         """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
