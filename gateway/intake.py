@@ -79,7 +79,6 @@ class Intake:
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
-        self.follow(plans)
         self._asked: Replan | None = None
         self._running = False
         self._poke = asyncio.Event()
@@ -98,6 +97,7 @@ class Intake:
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()
+        self.follow(plans)
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
