@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices
+from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
@@ -319,8 +319,8 @@ class Intake:
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
-        for arrival in arrivals:
+        batch = Batch(together(arrivals), BatchRepeats(self._repeats))
+        for arrival in batch.arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices
