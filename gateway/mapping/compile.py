@@ -74,6 +74,11 @@ class LinePlan:
         """Whether samples are remembered: something can come late, and is to be put in its place."""
         return bool(self.timed or self.keepers) and self.late > 0
 
+    @cached_property
+    def has_schemas(self) -> bool:
+        """Whether messages must fit a schema."""
+        return any(plan.schema is not None for plan in self.inputs.values())
+
     def takes(self, sample: Sample) -> bool:
         """Whether any input has the address of `sample`."""
         return (sample.source, sample.address) in self.subscriptions

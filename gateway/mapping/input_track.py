@@ -25,6 +25,8 @@ from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
 
+NOTHING_UNFIT: frozenset[str] = frozenset()
+
 LACKING = 5.0
 """So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
 lacks."""
@@ -94,7 +96,7 @@ class InputTrack:
         context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        unfit = self._unfit(fed)
+        unfit = self._unfit(fed) if self.plan.has_schemas else NOTHING_UNFIT
         fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
         for plan, sample in fitting:
             loss = context.losses.get(sample.source)

@@ -94,7 +94,9 @@ class EntryPlan:
         if not self.patterns:
             return AmountKey(self.place, self.fixed, self.amount_names), ()
         filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
-        known = tuple((name, value) for name, value in filled if value is not None)
+        known = tuple([(name, value) for name, value in filled if value is not None])
+        if len(known) == len(filled):
+            return AmountKey(self.place, self.fixed + known, self.amount_names), ()
         absent = {name for name, value in filled if value is None}
         missing = tuple(f"{name} ({pattern.why_unknown(resolve)})" for name, pattern in self.patterns if name in absent)
         return AmountKey(self.place, self.fixed + known, self.amount_names), missing
