@@ -176,6 +176,10 @@ class Intake:
         line = await self._horizon.line(plan, rows.state(plan))
         return after_restart(plan, line) if is_new else line
 
+    def waiting(self) -> Iterator[Arrival]:
+        """What was taken, in its order, and is in no line's state yet."""
+        yield from (*self._gathered, *self._queue)
+
     def heard_until(self, source: str) -> float | None:
         """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
         seconds since 1970; None where none ever has."""

@@ -14,7 +14,7 @@ from gateway.config.schema_walk import Loc
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.provenance import PROVENANCE, Provenance
-from gateway.oden.requests import iso
+from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import QUESTION, Question
 from gateway.outbox.listing import Filter
 from gateway.sources import recording

@@ -15,10 +15,11 @@ from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema_process import Log
 from gateway.errors import GatewayError
+from gateway.live.onlookers import Onlookers
 from gateway.live.tail import READING, InputReading, Present, as_json, tail
-from gateway.live.visit import visit, visiting
+from gateway.live.visit import acknowledge, visit, visiting
 from gateway.mapping.compile import LinePlan
-from gateway.sources.base import Arrival, Source
+from gateway.sources.base import Source
 
 LONGEST_VALUE = 120
 """Characters of a value that are shown."""
@@ -133,17 +134,14 @@ async def _of_own(
         for name, each in make_sources(config, plans, clock, clean=True).items()
         if source in {None, name} and any(name == fed for plan in plans for fed, _ in plan.subscriptions)
     }
+    onlookers = Onlookers(acknowledge)
+    present = Present(config, plans, sources, onlookers)
     async with asyncio.TaskGroup() as group:
-        group.create_task(visit(sources.values(), _acknowledge, clock, asyncio.Event(), None))
+        group.create_task(visit(sources.values(), onlookers.take, clock, asyncio.Event(), None))
         group.create_task(_tell_states(sources))
-        async with aclosing(tail(lambda: Present(config, plans, sources), source)) as readings:
+        async with aclosing(tail(lambda: present, source)) as readings:
             async for reading in readings:
                 show(reading)
-
-
-async def _acknowledge(arrival: Arrival) -> None:
-    if arrival.done is not None:
-        arrival.done()
 
 
 async def _tell_states(sources: dict[str, Source]) -> None:

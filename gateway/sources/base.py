@@ -142,8 +142,6 @@ class Source(ABC):
     def __init__(self, name: str, clock: Clock, health: SourceHealth) -> None:
         self.name = name
         self.health = health
-        self.watchers: set[Callable[[Arrival], None]] = set()
-        """Who looks on at what is handed over; none may raise."""
         self._clock = clock
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
@@ -251,8 +249,6 @@ class Source(ABC):
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
         if self._back is not None:
             arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
-        for watch in self.watchers:
-            watch(arrival)
         with self._waiting(math.inf):
             await take(arrival)
 

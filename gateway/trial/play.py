@@ -19,7 +19,8 @@ from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Sample, StartInterval
-from gateway.oden.requests import Wording, iso, request_for
+from gateway.oden.exchange import iso
+from gateway.oden.requests import Wording, request_for
 from gateway.sources.base import moments_of
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.model import StartInterval, UpdateInterval
-from gateway.oden.requests import iso
+from gateway.oden.exchange import iso
 from gateway.simulator.oden.store import Interval
 from tests.delivery.harness import FACTORY
 from tests.delivery.simulated import Plant, T, live
