@@ -79,7 +79,6 @@ class Intake:
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
-        self.follow(plans)
         self._asked: Replan | None = None
         self._running = False
         self._poke = asyncio.Event()
@@ -98,13 +97,13 @@ class Intake:
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()
+        self.follow(plans)
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
-        tables.
-        """
+        """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
             for route in plan.subscriptions:
