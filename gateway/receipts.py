@@ -177,9 +177,10 @@ class Session:
 
     def copy(self) -> "Session":
         """Another one, which can be changed without this one."""
-        other = Session()
-        for name, value in vars(self).items():
-            setattr(other, name, value.copy() if isinstance(value, dict | set | list) else value)
+        other = Session.__new__(Session)  # this is for each batch, and all that it would begin with is taken over
+        other.__dict__ = {
+            name: value.copy() if isinstance(value, dict | set | list) else value for name, value in vars(self).items()
+        }
         return other
 
     # What happens

@@ -18,6 +18,7 @@ from gateway.mapping.coverage import missed, without_value
 from gateway.mapping.hearing import known_until
 from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
+from gateway.mapping.output import AmountKey
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
@@ -201,11 +202,14 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
             continue
         span = history.span(plan.key, intervals.current.interval)
         amounts = dict(span.amounts) if span is not None else {}
+        pending: defaultdict[AmountKey, list[Number]] = defaultdict(list)
         for amount in output.pending:
             if owner(intervals, amount.at) is intervals.current:
-                detail = detail_of(dict(amount.key.raw_data))
-                for name in amount.key.amount_names:
-                    amounts[name] = with_amount(amounts.get(name, {}), detail, amount.amount)
+                pending[amount.key].append(amount.amount)
+        for key, made in pending.items():
+            detail = detail_of(dict(key.raw_data))
+            for name in key.amount_names:
+                amounts[name] = with_amount(amounts.get(name, {}), detail, total(made))
         yield from _totals(of, amounts)
     for interval in plan.intervals:
         if isinstance(interval.start, ShiftCalendar):
