@@ -26,7 +26,7 @@ from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.recollection import recollect
+from gateway.recollection import LaterComparison, recollect
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import read_fault
 from gateway.simulator.oden.model import OdenModel
@@ -307,6 +307,10 @@ class _Process:
             await asyncio.sleep(1.0)
         intake = self.intake
         self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, request_stop=intake.stop)
+        if not await self.outbox(is_compared):
+            oden, own = cast("OdenClient", self.wire), cast("OutboxThread", self.outbox)
+            later = LaterComparison(own, lambda: oden, intake.amendments, lambda: self.plans, self.clock, REFERENCE)
+            self._start("comparison", later.run, once=True)
         alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
         self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)
         self._start("plc", lambda: watch_plc(world.mapped, take, self.clock), once=True)
