@@ -32,6 +32,7 @@ from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.life import is_noted, keep_uncompared, uncompared
 from gateway.outbox.listing import Filter, page
+from gateway.outbox.merge import taken_up
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
@@ -222,13 +223,14 @@ async def _shown(
     async def add(oden_id: str, known: KnownOutput, until: float) -> None:
         now, places = by_now.get(known.interval, known), taken[oden_id]
         entries: list[Entry] = []
-        for place, one in enumerate(await _entries(client, plan.key, line_id, oden_id, known)):
+        shown = await _entries(client, plan.key, line_id, oden_id, known)
+        for place, one in enumerate(shown):
             if one[0] <= until and place not in places and not known.is_told(one[0]) and not now.is_told(one[0]):
                 entries.append(one)
                 places.add(place)
         if known.interval:
             found.stamps[known.interval] += [at for at, _ in entries]
-            entries = await _grown(outbox, entries, known.interval, plan.key, reference)
+            entries = await _grown(outbox, entries, shown, known.interval, plan.key, reference)
         found.entries[known.type] += entries
 
     for place, stretch in enumerate(stretches, 1):
@@ -258,10 +260,16 @@ async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str
 
 
 async def _grown(
-    outbox: OutboxThread, entries: list[Entry], interval: str, line: str, reference: str | None
+    outbox: OutboxThread,
+    entries: list[Entry],
+    shown: Sequence[Entry],
+    interval: str,
+    line: str,
+    reference: str | None,
 ) -> list[Entry]:
-    """`entries` without the amounts that wait here: of one that waits, and that a later life has added to before it was
-    sent, only what was added is new."""
+    """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits, and
+    that a later life has added to before it was sent, only what was added is new, and of that not what waits here by
+    itself."""
     if reference is None or not any(reference in raw for _, raw in entries):
         return entries
     wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
@@ -271,11 +279,18 @@ async def _grown(
         waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
         if cursor is None:
             break
+    within: dict[str, list[Output]] = defaultdict(list)
+    for key, into in taken_up([*waiting.values()], shown, reference).items():
+        within[into].append(waiting[key])
     new: list[Entry] = []
     for at, raw in entries:
-        known = waiting.get(str(raw.get(reference)))
-        less = {name: known.raw_data[name] for name in known.amounts} if known is not None else {}
-        new.append((at, {**raw, **{name: (number(raw.get(name)) or 0) - (number(less[name]) or 0) for name in less}}))
+        key = str(raw.get(reference))
+        told = dict(raw)
+        for known in (*([waiting[key]] if key in waiting else []), *within[key]):
+            told |= {
+                name: (number(told.get(name)) or 0) - (number(known.raw_data[name]) or 0) for name in known.amounts
+            }
+        new.append((at, told))
     return new
 
 

@@ -285,8 +285,11 @@ class _Process:
     def _noticed(self, notices: Sequence[Notice]) -> None:
         """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
         ahead; and where messages come late and again, that they did."""
-        disturbed = self.world.schedule.late or self.world.put_back_at is not None
-        spared = ("time", "reject", "gap") if disturbed else ("time",)
+        world, spared = self.world, ["time"]
+        if world.schedule.late or world.put_back_at is not None:
+            spared += ["reject", "gap"]
+        elif any(life.forgets for life in world.schedule.lives):
+            spared.append("gap")  # what another life may have told is listed
         self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind not in spared]
 
     async def _take_in(self) -> None:
