@@ -79,6 +79,7 @@ class Intake:
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
+        self.provenance = ProvenanceLog()
         self.follow(plans)
         self._asked: Replan | None = None
         self._running = False
@@ -96,7 +97,6 @@ class Intake:
         )
         self._resting: dict[str, float] = {}
         self.health = IntakeHealth()
-        self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()
         self.turned_at = clock.monotonic()
 
