@@ -116,7 +116,7 @@ def behind(line: LinePlan, *events: Sample | Tick) -> dict[str, list[str]]:
 
 def test_a_wait_that_is_over_names_the_samples_behind_it() -> None:
     """The order that settled, the state that held, what was counted in the window, the stop that ended the run."""
-    events = [
+    events: list[Sample | Tick] = [
         *(tag(0, "State", 1), tick(6), order(10, "A"), tick(11), tag(20, "Good", 1), tag(30, "Good", 5), tick(61)),
         *(tag(70, "State", 0), tick(76), tick(1871)),
     ]
