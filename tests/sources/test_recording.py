@@ -26,9 +26,9 @@ SAMPLES = st.builds(
     st.none() | TIMES,
     st.booleans(),
     st.booleans(),
-    st.sampled_from(("", "its clock is wrong")),
-    st.sampled_from((0, 2)),
-    st.sampled_from((0.0, 3.5)),
+    st.text(),
+    st.integers(0, 3),
+    st.sampled_from((0.0, 12.5)),
 )
 
 
@@ -83,8 +83,3 @@ def test_times_may_be_written_as_people_do(tmp_path: Path) -> None:
     path = tmp_path / "recording.jsonl"
     path.write_text('{"at": "2026-01-05T07:00:00+01:00"}\n{"at": 1767592801.5}\n', encoding="utf-8")
     assert list(read(path)) == [1767592800.0, 1767592801.5]
-
-
-def test_what_is_as_usual_is_not_written() -> None:
-    """A line says no more than a person would write."""
-    assert line_of(Sample("mes", "order", 1, 5.0)) == '{"at": 5.0, "source": "mes", "address": "order", "value": 1}'
