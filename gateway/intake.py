@@ -12,7 +12,6 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -21,6 +20,7 @@ from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, toget
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared

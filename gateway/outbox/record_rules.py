@@ -2,8 +2,8 @@
 refused, parked, put back, given up."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 
+from gateway.frozen import replace
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, settings_index, statistics
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
