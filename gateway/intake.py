@@ -76,14 +76,12 @@ class Intake:
         self._queued = 0
         """Samples and arrivals in the queue."""
         self._room = asyncio.Event()
-        self._closed = False
+        self._closed = self._running = self._stopping = False
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self._asked: Replan | None = None
-        self._running = False
         self._poke = asyncio.Event()
-        self._stopping = False
         self._lines: dict[str, Feed] = {}
         self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
         """By line, when the next timer of which line of which plan fires."""
