@@ -115,12 +115,12 @@ def _take(heard: Heard, name: str, payload: bytes, left_out: int, *, retained: b
     try:
         if left_out:
             raise too_large(len(payload) + left_out)
-        topic.fields = dict(_fields(decode(payload)))
+        topic.fields = dict(scalars_in(decode(payload)))
     except ValueError as error:
         topic.problem = f"the payload {error}"
 
 
-def _fields(value: object) -> Iterator[tuple[str, Scalar]]:
+def scalars_in(value: object) -> Iterator[tuple[str, Scalar]]:
     """The scalars in `value` that the configuration can name, each with its path; at most MOST_FIELDS."""
     waiting: list[tuple[str, object]] = [("", value)]
     told = 0
