@@ -326,7 +326,7 @@ def _say_outdated(item: Item) -> None:
 
 
 def _stats(arguments: argparse.Namespace) -> int:
-    config = read_config(arguments.config, os.environ)[0].config
+    config = read_config(arguments.config, os.environ, though_absent=True)[0].config
     (item,) = ask(arguments, "stats", Question())
     disk = shutil.disk_usage(config.outbox.directory)
     room = min(config.outbox.size_limit - item["bytes"], int(disk.free - config.outbox.min_free * disk.total))
