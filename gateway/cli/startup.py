@@ -78,7 +78,7 @@ def read_config(
     faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers)
+        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
         faults += error.faults
     return draft.finished(faults, though_absent=though_absent), plans
