@@ -39,10 +39,11 @@ LIFE = TypeAdapter(Life)
 
 
 class LifeMark:
-    """The memory of the last life of the outbox in `directory`, an absolute path, in the folder `runtime`."""
+    """The memory of the last life of the outbox in `directory`, by whatever way one comes there, in the folder
+    `runtime`."""
 
     def __init__(self, directory: Path, runtime: Path) -> None:
-        name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=8).hexdigest()
         self._path = runtime / f"life-{name}"
         self._file: int | None = None
         self._failed = False
@@ -90,7 +91,8 @@ def begin_life(
     outbox is new. From here on `mark` follows each transaction."""
     rest_until = now + settle
     is_unknown, was_here = is_other or _last(outbox, mark) is None, mark.read() is not None
-    is_other = is_unknown and bool(outbox.lanes)
+    # One that nothing was put into yet remembers what counters have shown.
+    is_other = is_unknown and (bool(outbox.lanes) or outbox.row("life") is not None)
     life = Life(str(ULID()), compared=not is_other and is_compared(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()
