@@ -19,7 +19,7 @@ from pydantic import BeforeValidator, Field
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
-from gateway.mapping.counters import Credit
+from gateway.mapping.counters import Credit, Move
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
@@ -152,11 +152,22 @@ class Untold(NamedTuple):
     made: tuple[Share, ...]
 
 
+class Held(NamedTuple):
+    """An amount of a counter of which another life may have told some, so that it waits until that is known; `unit` is
+    what one count means in it, `move` how the counter came to it, None where the amount waited already."""
+
+    amount: Amount
+    unit: Number = 1
+    move: Move | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
     the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
-    are to stand in for them; and what another life has told of counters, by the place of the first entry of a kind."""
+    are to stand in for them; what another life has told of counters, by the place of the first entry of a kind; and
+    what is held until it is known what another life has told, by the entries of counters that `holds` has the next
+    movement is."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
@@ -165,6 +176,8 @@ class OutputState:
     credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
     credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
     """The last time stamp at Oden of what is credited: a copy of this memory credits nothing once more."""
+    holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
+    held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
 
 
 # What becomes of amounts
