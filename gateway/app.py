@@ -268,7 +268,8 @@ class App:
         if faults:
             raise loaded.error(faults)
         receives = wanted(old, self._plans), wanted(new, plans)
-        change = difference(old, new, receives, tables=loaded.lookups != self._loaded.lookups)
+        before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))
+        change = difference(old, new, receives, tables=before != after)
         self._systemd.reloading()
         try:
             for name in (*change.sources.gone, *change.sources.changed):

@@ -54,7 +54,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers)
+        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
         faults += error.faults
     return draft.finished(faults), plans

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.config import schema
+from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.errors import ConfigFault, InvalidConfig
 from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
@@ -87,15 +88,18 @@ class LinePlan:
 
 
 def compile_lines(
-    lines: Sequence[schema.Line], lookups: Lookups, keepers: frozenset[str] = frozenset()
+    lines: Sequence[schema.Line],
+    lookups: Lookups,
+    keepers: frozenset[str] = frozenset(),
+    schemas: Schemas = NO_SCHEMAS,
 ) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` as they are now; `keepers` as in a plan. Raises InvalidConfig with the
-    faults of all."""
+    """The plans of all lines, with `lookups` and `schemas` as they are now; `keepers` as in a plan. Raises
+    InvalidConfig with the faults of all."""
     plans: list[LinePlan] = []
     faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
-            plans.append(compile_line(line, ("lines", index), lookups, keepers))
+            plans.append(compile_line(line, ("lines", index), lookups, keepers, schemas))
         except InvalidConfig as error:
             faults += error.faults
     if faults:
@@ -104,15 +108,19 @@ def compile_lines(
 
 
 def compile_line(
-    line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS, keepers: frozenset[str] = frozenset()
+    line: schema.Line,
+    loc: Loc,
+    lookups: Lookups = NO_LOOKUPS,
+    keepers: frozenset[str] = frozenset(),
+    schemas: Schemas = NO_SCHEMAS,
 ) -> LinePlan:
-    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now; `keepers` as in
-    a plan.
+    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` and `schemas` as they are now;
+    `keepers` as in a plan.
 
     Raises InvalidConfig with all its faults.
     """
     with_run = line.run is not None
-    scope = Scope(line.inputs, lookups, with_run=with_run)
+    scope = Scope(line.inputs, lookups, schemas, with_run=with_run)
     inputs = compile_inputs(scope, (*loc, "inputs"))
     ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
@@ -180,11 +188,12 @@ def compile_line(
         deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
         keepers=keepers,
-        digest=_digest(line, lookups, keepers),
+        digest=_digest(line, lookups, keepers, inputs),
     )
 
 
-def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str]) -> str:
+def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str], inputs: Mapping[str, InputPlan]) -> str:
+    named = [plan.schema.text for plan in inputs.values() if plan.schema is not None]
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
-    text = line.model_dump_json() + json.dumps([tables, sorted(keepers)], default=repr)
+    text = line.model_dump_json() + json.dumps([tables, sorted(keepers), *named], default=repr)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

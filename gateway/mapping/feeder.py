@@ -28,7 +28,7 @@ from math import inf
 from operator import itemgetter
 
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
-from gateway.mapping.clocks import CALM, LONG, delay, problem, with_message
+from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
@@ -132,15 +132,24 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if isinstance(event, Tick):
         result = step(plan, line.state, event)
         return with_time(line, result), result
-    said = own_time(plan, event) if isinstance(event, Sample) else None
-    if said is not None and isinstance(event, Sample):
-        line, distrust, notices = _judged(plan, line, event, said)
-        if not distrust:
+    if not isinstance(event, Sample):
+        return _in_order(plan, line, event, None)
+    said = own_time(plan, event)
+    if said is not None:
+        line, event, notices = _judged(plan, line, event, said)
+        if not event.distrust:
+            said = own_time(plan, event) or said
             delays = ((plan.timed_by(event), event.received - said),) if _is_live(line, event) else ()
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
-        event = replace(event, distrust=distrust)
+    elif event.retained:
+        event = _as_known(event, line.clocks.get((event.source, event.address)))
     return _in_order(plan, line, event, None)
+
+
+def _as_known(message: Sample, clock: SenderClock | None) -> Sample:
+    """The message, of which is known by how much its sender's clock is ahead."""
+    return replace(message, ahead=clock.ahead) if clock is not None and clock.ahead else message
 
 
 def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple[Feed, Step]:
@@ -165,28 +174,30 @@ def _is_live(line: Feed, message: Sample) -> bool:
     return message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
 
 
-def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str, tuple[Notice, ...]]:
-    """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
-    known. What is to be listed where each message is late."""
+def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Sample, tuple[Notice, ...]]:
+    """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
+    or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
     fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
-    ahead = max(filter(None, (stated_time(each, message) for each in fed)), default=said) - message.received
-    if ahead > SOON:
-        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts", ()
-    if plan.counts_each(message):  # a person may book later what was then
-        return line, "", ()
-    stream, lag = (message.source, message.address), message.received - said
-    is_live = _is_live(line, message)
-    known = line.clocks.get(stream)
+    stated = max(filter(None, (stated_time(each, message) for each in fed)), default=said)
+    stream, lag = (message.source, message.address), message.received - stated
+    is_live, known = _is_live(line, message), line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
-    if clock is known:
-        return line, "", ()
-    line = replace(line, clocks={**line.clocks, stream: clock})
+    if clock is not known:
+        line = replace(line, clocks={**line.clocks, stream: clock})
+    if -lag - clock.ahead > SOON:
+        wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
+        return line, replace(message, distrust=wrong), ()
+    message = _as_known(message, clock)
+    if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
+        return line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),)
+    if clock is known or plan.counts_each(message):  # a person may book later what was then
+        return line, message, ()
     longest = max(plan.late, LONG)
     is_beyond = is_live and lag > longest and line.heard_by(message.received - CALM) - said > longest
     if is_beyond or clock.is_wrong:
-        return line, problem(lag), ()
+        return line, replace(message, distrust=problem(lag)), ()
     begins = clock.is_steady and not (known is not None and known.is_steady)
-    return line, "", (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
+    return line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
 
 
 def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
@@ -323,8 +334,9 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
         if _is_repeat(plan, (other for other, _ in new), sample):
             continue
-        is_repeat = _is_repeat(plan, (entry.sample for entry in known), sample)
-        if said < entries[0].at or (is_repeat and said == _newest(known)):
+        same = [entry.said for entry in known if _is_repeat(plan, (entry.sample,), sample)]
+        is_repeat = bool(same)
+        if said < entries[0].at or (is_repeat and same[-1] == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken)

@@ -4,6 +4,7 @@ what is read, counted and derived."""
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
@@ -92,7 +93,9 @@ class InputTrack:
         context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        for plan, sample in fed:
+        unfit = self._unfit(fed)
+        fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
+        for plan, sample in fitting:
             loss = context.losses.get(sample.source)
             reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
@@ -105,12 +108,28 @@ class InputTrack:
         self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])
-        for plan, sample in fed:
+        for plan, sample in fitting:
             live = not (sample.initial or sample.retained)
             if live and (plan.name in readings or memory[plan.name].bad_since == context.now):
                 self.last_heard = {**self.last_heard, sample.source: context.now}
                 break
         return memory, readings
+
+    def _unfit(self, fed: Sequence[Fed]) -> frozenset[str]:
+        """The inputs of the messages that do not fit their schemas, with a notice of each: nobody knows what of such a
+        message can be relied on."""
+        asked: dict[tuple[int, MessageSchema], str | None] = {}
+        refused: dict[int, str] = {}
+        for plan, sample in fed:
+            if plan.schema is None or (id(sample), plan.schema) in asked:
+                continue
+            why = asked[id(sample), plan.schema] = plan.schema.misfit(sample.value)
+            if why is not None:
+                text = refused[id(sample)] = f"the message does not fit {plan.schema.name}{why}"
+                self.context.notice("reject", plan.name, f"{text}: {excerpt(sample.value)}")
+        unfit = {plan.name: refused[id(sample)] for plan, sample in fed if id(sample) in refused}
+        self.context.refused.update(unfit)
+        return frozenset(unfit)
 
     def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
         """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is

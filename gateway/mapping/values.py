@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.config.addresses import SUM
+from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema_messages import Binary, NumberType
 from gateway.model import Scalar
 
@@ -157,9 +158,6 @@ def number_in_bytes(value: object, binary: Binary) -> Number | NoNumber | str:
 
 LONGEST_CAPTURED = 500
 """Of so many characters of a text a part is captured: the time that takes grows with a power of the length."""
-MOST_REPEATS = 3
-"""How many parts of a pattern can be repeated: that power."""
-_REPEAT = re.compile(r"(?<!\\)(?:\\\\)*((?:\[(?:\\.|[^\]\\])*\]|\\.|[^\\]))([*+]|\{\d*,?\d*\})")
 
 
 def capture_pattern(pattern: str) -> re.Pattern[str]:
@@ -174,8 +172,7 @@ def capture_pattern(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"is no pattern: {error.msg}{where}") from None
     if compiled.groups != 1:
         raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
-    repeats = [match[1] for match in _REPEAT.finditer(pattern)]
-    if len(repeats) > MOST_REPEATS or ")" in repeats:
+    if repeats_too_much(pattern):
         raise ValueError(f"repeats single characters only, and at most {MOST_REPEATS} times: with * or + or {{2,}}")
     return compiled
 

@@ -34,7 +34,7 @@ from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
 from tests.campaign.compare import differences, too_little
 from tests.campaign.fuse import Fuse, Killed
-from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon
+from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
 from tests.campaign.lost import Lost, doubled, exact, places
 from tests.campaign.oden import Oden, Wire
 from tests.campaign.people import Deed, People
@@ -99,11 +99,15 @@ class _World:
         elif schedule.late:
             outages = made_outages(self.chances, length)
             watched = len(schedule.lives) == 1
-            told = (
+            told = [
                 late_story(name, self.chances.getrandbits(32), length, watched=watched)
                 for name in names[: schedule.mapped]
-            )
+            ]
             self.mapped = [disturbed(story, self.chances, outages) for story in told]
+            if watched:
+                clocks = random.Random(schedule.seed)
+                both = zip(self.mapped, told, strict=True)
+                self.mapped = [with_clocks_ahead(story, truth, clocks) for story, truth in both]
         else:
             self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
