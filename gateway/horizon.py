@@ -182,7 +182,7 @@ def _unpacked(text: str) -> Any:
 
 def _first(line: Feed, at: float) -> float:
     """When the first of the line's trail was heard, or is waiting for its place; `at` where there is none."""
-    times = [next((entry.at for entry in line.trail()), at), *(sample.received for sample, _ in line.late[:1])]
+    times = [next((entry.at for entry in line.trail()), at), *(late.sample.received for late in line.late[:1])]
     return min(at, *times)
 
 

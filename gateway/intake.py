@@ -101,10 +101,9 @@ class Intake:
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
-        tables.
-        """
+        """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
             for route in plan.subscriptions:

@@ -1,6 +1,7 @@
 """Intake with the real mapping and the real outbox: all of a batch or none, and acknowledged only afterwards."""
 
 import asyncio
+import math
 import sqlite3
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from gateway import committer
 from gateway.batch import SLICE, in_slices
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
@@ -149,11 +151,13 @@ async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_o
     seen: list[dict[str, str]] = []
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
-        await until(lambda: rig.acked == [1])
+        begun = asyncio.Event()
+        await intake.take(replace(rig.count(5), done=begun.set))
+        await until(lambda: rig.acked == [1] and begun.is_set())
         before = await rig.outbox(Outbox.line_state, PLAN.key)
         done = asyncio.Event()
         await intake.take(replace(rig.count(7), done=done.set))
-        await until(lambda: intake.state(PLAN.key).inputs != {} and intake.health.samples["plc", "good"] == 1)
+        await until(lambda: intake.state(PLAN.key).inputs != {} and intake.health.samples["plc", "good"] == 2)
         assert await rig.outbox(Outbox.line_state, PLAN.key) == before
         assert not done.is_set()
         await done.wait()
@@ -393,6 +397,20 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
                 total += await rig.delivered_yield()
                 await asyncio.sleep(0.02)
     assert total == 12
+
+
+async def test_p2_the_first_value_of_a_counter_is_on_disk_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the first seconds of a counter loses no part: what it counts from does not wait for other things."""
+    monkeypatch.setattr(committer, "STATE_WRITE", math.inf)
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+        await until(lambda: intake.health.samples["plc", "good"] == 1)
+        async with asyncio.timeout(PATIENCE):
+            while "input good" not in await rig.outbox(Outbox.line_state, PLAN.key):
+                await asyncio.sleep(0.02)
 
 
 async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> None:

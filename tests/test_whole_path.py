@@ -138,6 +138,11 @@ class Line:
         status = status_json(self.ports["status"])
         return status is not None and all(source["connected"] for source in status["sources"])
 
+    def has_begun(self) -> bool:
+        """Whether the gateway has stored what the tags said first: nobody can know what a counter showed before."""
+        status = status_json(self.ports["status"])
+        return status is not None and (status["lines"][0]["waiting"] > 0 or bool(self.at_oden()[1]))
+
     def told(self) -> str:
         """Everything that any process has written."""
         return "\n".join(path.read_text(errors="replace") for path in self.folder.glob("*.log"))
@@ -164,6 +169,7 @@ async def at_work(line: Line) -> AsyncIterator[None]:
         line.mosquitto.start()
     line.start("oden")
     await wait_until(line.ready)
+    await wait_until(line.has_begun)
     await line.order("A1")
     await line.make(50, 3)
     yield

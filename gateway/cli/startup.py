@@ -22,6 +22,8 @@ from gateway.log_sink import LogStream, fail_safe
 from gateway.mapping.compile import LinePlan, compile_lines
 
 DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
+CONFIG_VARIABLE = "ODEN_GATEWAY_CONFIG"
+"""Names the configuration file for commands that are given none."""
 
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold a token
@@ -29,8 +31,27 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option `-c`, which names the configuration file."""
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    """Add the option `-c`, which names the configuration file; None where it is not given: see `found_config`."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        help=f"default: {DEFAULT_CONFIG}; where there is none, {DEFAULT_CONFIG.name} in this folder",
+    )
+
+
+def found_config(environ: Mapping[str, str], usual: Path = DEFAULT_CONFIG) -> Path:
+    """The configuration of a command that is given none: what CONFIG_VARIABLE names, else `usual` or, where there is
+    none, a file of its name in this folder. Which it is is said on standard error unless it is `usual`."""
+    here = Path(usual.name)
+    if named := environ.get(CONFIG_VARIABLE):
+        path, why = Path(named), CONFIG_VARIABLE
+    elif os.path.exists(usual) or not here.is_file():  # noqa: PTH110 - Path.exists raises where it may not look
+        return usual
+    else:
+        path, why = here, f"there is no {usual}"
+    print(f"oden-gateway: the configuration is {path.absolute()} ({why})", file=sys.stderr)
+    return path
 
 
 def duration(text: str) -> float:

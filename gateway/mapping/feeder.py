@@ -34,15 +34,14 @@ from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
-from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
+from gateway.mapping.sessions import BEHIND, Moved, moved
+from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
 """What comes to a line."""
 
-BEHIND = 5.0
-"""A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
 HEARD_OUT = 2.0
 """A source is heard again once nothing of a backlog has come of it for so many seconds,"""
 LONGEST_BACKLOG = 60.0
@@ -159,7 +158,7 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     line, passed = _feed(plan, line, Tick(event.received))
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
-        return replace(line, late=(*line.late, (event, said))), passed
+        return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(_left_out(event),)))
     if is_backlog:
@@ -216,7 +215,7 @@ def _settles_at(plan: LinePlan, line: Feed) -> float:
     if line.settles_at is None:
         return inf
     timer = line_due(plan, line.state)
-    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1][0].received))
+    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1].sample.received))
 
 
 def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
@@ -318,7 +317,7 @@ def _by_itself(plan: LinePlan, line: Feed, message: Sample, said: float) -> tupl
 def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
     """The line without a trail, and what the messages come to that wait for their places in it."""
     late, line, told = line.late, replace(line.begun_anew(), late=()), Step(line.state)
-    for sample, said in late:
+    for sample, said, _ in late:
         line, result = _by_itself(plan, line, sample, said)
         told = both(told, result)
     return line, told
@@ -326,13 +325,14 @@ def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
 
 def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
     """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
-    late = sorted(line.late, key=itemgetter(1))
+    came, late = line.late, sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
-    new: list[tuple[Sample, float]] = []
-    entries = line.since(late[0][1] - SOON)
-    for sample, said in late:
+    new: list[Waiting] = []
+    entries = line.since(late[0].said - SOON)
+    for waiting in late:
+        sample, said, _ = waiting
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        if _is_repeat(plan, (other for other, _ in new), sample):
+        if _is_repeat(plan, (other.sample for other in new), sample):
             continue
         same = [entry.said for entry in known if _is_repeat(plan, (entry.sample,), sample)]
         is_repeat = bool(same)
@@ -343,15 +343,17 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
         elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
-            new.append((sample, said))
-    line, placed = yield from _placed(plan, line, new, at)
+            new.append(waiting)
+    placed_ones = {id(each) for each in new}
+    together = moved(plan, line, [each for each in came if id(each) in placed_ones])
+    line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, together)
     return replace(line, corrected=line.corrected + 1), both(result, placed)
 
 
-def _placed(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
+def _placed(plan: LinePlan, line: Feed, late: Late, at: float, together: Sequence[Moved]) -> Slices[tuple[Feed, Step]]:
     if not late:
         return line, Step(line.state)
-    return (yield from corrected(plan, line, late, at))
+    return (yield from corrected(plan, line, late, at, moved=together))
 
 
 def _left_out(sample: Sample) -> Notice:

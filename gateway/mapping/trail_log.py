@@ -5,7 +5,8 @@ for a sample, and dropped whole when all trails begin after it.
 
     beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?,
                 "ahead"?}
-    addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
+    addition    {"e": entries, "l": late messages, "o": after which entry each came,
+                "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
                 "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`,
                 "f": senders whose clocks are ahead, where that has changed: `[source, address, seconds]`,
@@ -21,6 +22,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
 from gateway import __version__
@@ -28,7 +30,7 @@ from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.trail import Entry, Feed
+from gateway.mapping.trail import Entry, Feed, Waiting
 from gateway.model import Contact, Moment, Quality, Sample
 
 _QUALITIES: Sequence[Quality] = ("good", "uncertain", "bad")
@@ -64,14 +66,19 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     as_before = before is not None and before.corrected == line.corrected
     said: dict[str, Any] = {"e": [*_entries(line, numbered, routes, appended=as_before)]}
     if before is not None and as_before:
-        said["l"] = [[sample.source, *_sample(sample, {})] for sample, _ in line.late[len(before.late) :]]
+        late = line.late[len(before.late) :]
     else:
-        said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
+        late = line.late
+        said["c"] = 1
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
         known = {entry.number: entry for entry in line.trail()}
         old = [*before.trail()] if before is not None else []
         said["d"] = sorted(entry.number for entry in old if entry.can_go and entry.number not in known)
         said["t"] = sorted(entry.number for entry in old if _is_timely_now(entry, known.get(entry.number)))
+    said |= {
+        "l": [[each.sample.source, *_sample(each.sample, {})] for each in late],
+        "o": [each.after for each in late],
+    }
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
     if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
@@ -219,24 +226,25 @@ def _clocks(wrong: Iterable[Sequence[Any]], ahead: Iterable[Sequence[Any]]) -> d
 
 def with_plan(plan: LinePlan, line: Feed) -> Feed:
     """The line as another plan can use what is remembered of it; its trail begins anew."""
-    late = _timed(plan, (sample for sample, _ in line.late))
+    late = _timed(plan, ((each.sample, each.after) for each in line.late))
     return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
 
 
-def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[tuple[Sample, float], ...]:
+def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[Waiting, ...]:
     """The messages that came late and have no place yet."""
-    late: list[Sample] = []
+    late: list[tuple[Sample, int]] = []
     for added in additions:
         if "c" in added:
             late.clear()
-        late += (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
+        samples = (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
+        late += zip(samples, chain(added.get("o", ()), repeat(0)), strict=False)
     return _timed(plan, late)
 
 
-def _timed(plan: LinePlan, samples: Iterable[Sample]) -> tuple[tuple[Sample, float], ...]:
+def _timed(plan: LinePlan, came: Iterable[tuple[Sample, int]]) -> tuple[Waiting, ...]:
     """The messages with their own times, without those that the plan has no use for."""
-    known = [(sample, own_time(plan, sample)) for sample in samples]
-    return tuple((sample, said) for sample, said in known if said is not None)
+    known = [(sample, own_time(plan, sample), after) for sample, after in came]
+    return tuple(Waiting(sample, said, after) for sample, said, after in known if said is not None)
 
 
 def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[Entry, int]:

@@ -82,7 +82,7 @@ def play(
 
     def tell(number: int, result: Step, event: Event) -> None:
         playback.lateness.add(plans[number].key, result)
-        playback.causes.extend(provenance_of(result, event))
+        playback.causes.extend(provenance_of(plans[number], result, event))
         playback.notices.extend(result.notices)
 
     for event in moments(plans, events):

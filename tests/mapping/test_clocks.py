@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import InvalidConfig
 from gateway.mapping.again import at_once
 from gateway.mapping.clocks import SenderClock, with_message
-from gateway.mapping.feeder import feed, prepared
+from gateway.mapping.feeder import Event, feed, prepared
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import addition, beginning, restored
@@ -306,7 +306,13 @@ def test_p13_a_late_message_of_a_clock_that_is_ahead_comes_to_its_place() -> Non
     def scrap(seconds: float, qty: int, at: float) -> Sample:
         return message(seconds, "scrap", {"qty": qty, "at": T0 + at})
 
-    events = [order(10, "A", T0 + 10), scrap(20, 1, 24), order(100, "B", T0 + 100), scrap(130, 5, 102), tick(300)]
+    events: list[Event] = [
+        order(10, "A", T0 + 10),
+        scrap(20, 1, 24),
+        order(100, "B", T0 + 100),
+        scrap(130, 5, 102),
+        tick(300),
+    ]
     assert [text for text in fed(made, *events).texts if text.startswith("output")] == [
         "output of 1 at 60: scrap 1",
         "output of 1 at 99: scrap 5",
