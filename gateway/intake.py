@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices
+from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
@@ -79,7 +79,6 @@ class Intake:
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
-        self.follow(plans)
         self._asked: Replan | None = None
         self._running = False
         self._poke = asyncio.Event()
@@ -98,6 +97,7 @@ class Intake:
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()
+        self.follow(plans)
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
@@ -319,8 +319,8 @@ class Intake:
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
-        for arrival in arrivals:
+        batch = Batch(together(arrivals), BatchRepeats(self._repeats))
+        for arrival in batch.arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices

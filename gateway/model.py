@@ -80,6 +80,9 @@ class Recovered:
 
     `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
     addresses of which it has kept nothing, or not all: what it would have said of the others is all there.
+
+    `in_part`: the moments are what has come by now of what single devices behind the source had kept. So it was heard,
+    and what is missing of which nobody knows.
     """
 
     source: str
@@ -87,6 +90,7 @@ class Recovered:
     since: float
     moments: tuple[Moment, ...]
     missing: frozenset[str] = frozenset()
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

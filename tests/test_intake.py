@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway import committer
-from gateway.batch import SLICE, in_slices
+from gateway.batch import SLICE, in_slices, together
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
@@ -23,7 +23,7 @@ from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import RECORD, Contact, Moment, Notice, Record, Sample
+from gateway.model import RECORD, Contact, Moment, Notice, Record, Recovered, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -763,3 +763,19 @@ async def test_p9_what_takes_long_shows_that_it_turns() -> None:
 
     assert await in_slices(slices(), lambda: turns.append(time.perf_counter())) == "done"
     assert len(turns) == 3
+
+
+def test_parts_of_what_a_source_had_kept_are_put_back_together() -> None:
+    """In one batch, in the order of their times, with the last that came; each arrival is still acknowledged."""
+
+    def part(source: str, at: float, *said: float, in_part: bool = True) -> Arrival:
+        moments = tuple(Moment((Sample(source, "a", one, one),)) for one in said)
+        return Arrival(source, done=print, recovered=Recovered(source, at, min(said), moments, in_part=in_part))
+
+    given = [part("a", 10, 1, 5), part("b", 11, 2), part("c", 12, 3, in_part=False), Arrival("a"), part("a", 13, 0, 4)]
+    [first, other, whole, plain, last] = together(given)
+    assert (first.recovered, first.done) == (None, print)
+    assert (other, whole, plain) == (given[1], given[2], given[3])
+    assert last.recovered is not None
+    assert (last.recovered.received, last.recovered.since) == (13, 0)
+    assert [moment.samples[0].value for moment in last.recovered.moments] == [0, 1, 4, 5]

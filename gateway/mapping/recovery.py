@@ -19,7 +19,8 @@ def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, 
     """The line with what was `kept` in its places, and what is to be told because of that. The trail is recalled."""
     line = replace(line, recovered={**line.recovered, kept.source: kept.received})
     loss = line.state.lost.get(kept.source)
-    if loss is not None and loss.since is None:  # the gateway was off, and each line has heard it until another time
+    if loss is not None and loss.since is None and not kept.in_part:
+        # The gateway was off, and each line has heard it until another time.
         newer = tuple(moment for moment in kept.moments if _said(moment) > loss.until)
         kept = replace(kept, since=loss.until, moments=newer)
     base = kept.received
@@ -27,7 +28,9 @@ def put_back(plan: LinePlan, line: Feed, kept: Recovered) -> Slices[tuple[Feed, 
         base = max(line.base.at, line.base.after.now)
     moments = [(moment, _said(moment)) for moment in kept.moments]
     fitting = [(moment, said) for moment, said in moments if said >= base][-MOST_AT_ALL:]
-    lacking = any(source == kept.source and address in kept.missing for source, address in plan.subscriptions)
+    lacking = kept.in_part or any(
+        source == kept.source and address in kept.missing for source, address in plan.subscriptions
+    )
     whole = not lacking and base <= kept.since and len(fitting) == len(moments)
     if not fitting and not whole:
         return line, Step(line.state, notices=left_out(kept, len(moments)))
