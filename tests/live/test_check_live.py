@@ -272,7 +272,12 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
             "let the broker's user",
         ),
         ("floor", {"failed": {"a/b": "the broker grants only QoS 0, where …"}}, "topic_qos", "QoS 1 for a/b"),
-        ("floor", {"failed": {"spBv1.0/G/E/D#x": 'the device has no metric "x"'}}, "metric_missing", "--match Good"),
+        (
+            "floor",
+            {"failed": {"spBv1.0/G/E/D#Counts/Good": 'the device has no metric "x"'}},
+            "metric_missing",
+            "--match Good",
+        ),
         ("floor", {"failed": {"spBv1.0/G/E/D": "its edge node is offline"}}, "device_away", "browse floor --births"),
         ("floor", {"connected": False, "detail": "wrong user name or password"}, "login_refused", "`username`"),
         ("floor", {"connected": False, "detail": "it does not take this client_id"}, "client_refused", "edge-1"),
