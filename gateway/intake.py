@@ -150,7 +150,10 @@ class Intake:
                 await self._idle.wait()
 
     async def load(self) -> float:
-        """Read the line states as they were last committed; the latest time that any of them has seen."""
+        """Read the line states as they were last committed; the latest time that any of them has seen. Before `run`,
+        as often as somebody else has changed them."""
+        self._committer.forget([*self._lines])
+        self._lines = {}
         number = await self._outbox(Outbox.last_commit)
         self._committer.load(number)
         await self._horizon.load()

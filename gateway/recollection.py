@@ -103,7 +103,9 @@ async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: f
         amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
         notice = Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know")
         number = await outbox(Outbox.last_commit) + 1
-        await outbox(Outbox.commit, Commit(number=number, states={plan.key: rows.changes(after)}, notices=(notice,)))
+        # What is taken off follows from no sample: what the line has heard before is never stepped again.
+        commit = Commit(number=number, states={plan.key: rows.changes(after)}, trails={plan.key: ""}, notices=(notice,))
+        await outbox(Outbox.commit, commit)
         log.warning("counters_compared", line=plan.key, taken_off=taken)
 
 

@@ -90,7 +90,8 @@ def begin_life(
     outbox is new. From here on `mark` follows each transaction."""
     rest_until = now + settle
     is_unknown, was_here = is_other or _last(outbox, mark) is None, mark.read() is not None
-    is_other = is_unknown and bool(outbox.lanes)
+    # One that nothing was put into yet remembers what counters have shown.
+    is_other = is_unknown and (bool(outbox.lanes) or outbox.row("life") is not None)
     life = Life(str(ULID()), compared=not is_other and is_compared(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()

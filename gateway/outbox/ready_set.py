@@ -304,9 +304,10 @@ class ReadySet:
 
 
 def _same_search(first: Record, other: Record) -> bool:
-    """Whether one search shows both: starts of a day, or parts of one interval."""
+    """Whether one search shows both: starts of one type and a day (runs and batches share a lane), or parts of one
+    interval."""
     if isinstance(first, StartInterval) and isinstance(other, StartInterval):
-        return abs(other.start - first.start) <= SPANNED
+        return other.type == first.type and abs(other.start - first.start) <= SPANNED
     return other.interval == first.interval and kind_of(other) == kind_of(first)
 
 
