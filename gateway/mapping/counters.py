@@ -60,12 +60,15 @@ class CounterMemory:
         """The largest of the last moves; None where there were none."""
         return self.largest[0][1] if self.largest else None
 
+    def on(self, excursion: Excursion | None) -> "CounterMemory":
+        """With this excursion under way; mostly there was none and is none."""
+        return self if excursion is self.excursion else CounterMemory(self.moved, self.largest, excursion)
+
     def with_move(self, amount: Number) -> "CounterMemory":
         """After one more move."""
         number = self.moved + 1
-        kept = tuple(
-            (other, size) for other, size in self.largest if size > amount and other > number - REMEMBERED_MOVES
-        )
+        oldest = number - REMEMBERED_MOVES
+        kept = [move for move in self.largest if move[1] > amount and move[0] > oldest]
         return CounterMemory(number, (*kept, (number, amount)), self.excursion)
 
 
@@ -188,8 +191,7 @@ class _Move:
 
     def rested(self) -> CounterDelta:
         """It shows what it showed."""
-        excursion = _later(self.memory.excursion, 0, self.elapsed)
-        return CounterDelta(0, None, replace(self.memory, excursion=excursion))
+        return CounterDelta(0, None, self.memory.on(_later(self.memory.excursion, 0, self.elapsed)))
 
     def returned(self) -> CounterDelta | None:
         """What was counted where it comes back from an excursion, the newest first; None where it does not."""
@@ -277,7 +279,7 @@ class _Move:
             later = _later(excursion, amount, self.elapsed) if going_on else None
             if later is not None and amount:
                 later = replace(later, possible=True)
-            memory = replace(self.memory, excursion=later)
+            memory = self.memory.on(later)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"

@@ -64,7 +64,7 @@ def with_count(
     notices = reading.notices
     if delta.gap is not None:
         notices = (*notices, _gap(sample, now, f"{plan.name} {delta.gap}"))
-    memory = replace(memory, counting=delta.memory)
+    memory = memory.with_counting(delta.memory)
     if restart_basis != before.restart_basis and delta.memory.excursion is not None:
         memory = replace(memory, counting=replace(delta.memory, excursion=None))  # that was the restart
     if counter.restarts_with is not None and is_less and not restarted:

@@ -100,7 +100,8 @@ class InputTrack:
             reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
             # What is wrong with one message is said once, however many inputs it feeds.
-            context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
+            if reading.notices:
+                context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
             elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):

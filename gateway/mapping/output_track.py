@@ -123,8 +123,11 @@ class OutputTrack:
 
     def _untold(self, entry: EntryPlan, plan: InputPlan, factor: Number, reading: Reading) -> Number:
         """What a counter's movement means, without what another life has told of it."""
+        amount = reading.counted * factor
+        if not self.state.credit:
+            return amount
         same = self.plan.same_kind(entry)
-        place, amount = min(other.place for other in same), reading.counted * factor
+        place = min(other.place for other in same)
         credit = self.state.credit.get(place)
         if credit is None or plan.counter is None or not (amount or reading.move == "anew"):
             return amount
@@ -148,7 +151,7 @@ class OutputTrack:
         if amount == 0:
             return
         self.context.taken.add(plan.name)
-        missed_before = {*self.context.missed}
+        missed_before = {*self.context.missed} if entry.patterns else ()
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
             self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))

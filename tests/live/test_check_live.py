@@ -306,7 +306,7 @@ async def test_a_topic_that_rests_is_no_fault() -> None:
 @pytest.mark.parametrize(
     ("around", "said"),
     [
-        (["a/B", "x/b", "c"], "nothing heard in 5 s; the broker has what is like it: a/B"),
+        (["a/B", "plant/hall/b/other", "c"], "nothing heard in 5 s; the broker has what is like it: a/B"),
         (["c/d", "e"], "nothing heard in 5 s; none of 2 topics at the broker is like it"),
         ([], "nothing heard in 5 s, nor of any other topic"),
         (None, "nothing heard in 5 s"),
