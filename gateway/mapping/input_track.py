@@ -47,7 +47,7 @@ class InputTrack:
     def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
         """The inputs that `sample` is about."""
         subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
-        return tuple(plan for plan in subscribed if plan.accepts(sample))
+        return tuple([plan for plan in subscribed if plan.accepts(sample)])
 
     def admitted(
         self,
