@@ -37,7 +37,7 @@ from gateway.sources.opcua.wire import read_publish
 SLOW, FAST, PER_LINE, SECONDS, GOES = 5_000, 500, 125, 4, 3
 NODES = [f"ns=2;s=c{number}" for number in range(SLOW + FAST)]
 BEGIN = datetime(2026, 11, 2, 6, 0, tzinfo=UTC)
-WORST = {"source": 1.2, "gateway": 5.0}
+WORST = {"source": 1.0, "gateway": 3.0}
 
 
 def plans() -> list[LinePlan]:

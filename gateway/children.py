@@ -91,6 +91,7 @@ def make_sources(
             if devices[name]:
                 from gateway.sources.sparkplug import SparkplugHost
 
-                host = SparkplugHost(name, devices[name], clock, asks=section.rebirth == "auto")
+                asks, keeps = section.rebirth == "auto", section.history == "auto"
+                host = SparkplugHost(name, devices[name], clock, asks=asks, keeps=keeps)
             sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
     return sources
