@@ -5,6 +5,7 @@ The messages are those of a server with 5,000 values that count each second and 
 four publishing intervals a second. Ratios come from one run of CPU time. Exits with 1 where one is above its WORST.
 """
 
+import gc
 import statistics
 import sys
 import time
@@ -36,7 +37,7 @@ from gateway.sources.opcua.wire import read_publish
 SLOW, FAST, PER_LINE, SECONDS, GOES = 5_000, 500, 125, 4, 3
 NODES = [f"ns=2;s=c{number}" for number in range(SLOW + FAST)]
 BEGIN = datetime(2026, 11, 2, 6, 0, tzinfo=UTC)
-WORST = {"source": 1.5, "gateway": 6.0}
+WORST = {"source": 1.0, "gateway": 3.0}
 
 
 def plans() -> list[LinePlan]:
@@ -170,7 +171,9 @@ def main() -> int:
         for data in said:
             lines.take(one.arrival(data))
 
-    only, own, whole = cost(lambda: received(said)), cost(source), cost(gateway)
+    only = cost(lambda: received(said))
+    gc.freeze()  # as `run` does
+    own, whole = cost(source), cost(gateway)
     ratios = {"source": own / only, "gateway": whole / only}
     print(f"receiving only, by the library: {only / changes * 1e6:.1f} us of CPU a change")
     print(f"the source: {own / changes * 1e6:.1f} us, {ratios['source']:.2f} times as much")

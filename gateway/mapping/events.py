@@ -7,9 +7,9 @@ two, also where they name the order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from operator import itemgetter
 
+from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, stated_time
 from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text
@@ -65,8 +65,11 @@ def is_older_repeat(
 ) -> bool:
     """Whether `sample`, which feeds the inputs `fed`, repeats a key or an event of `plan` that
     newer messages have followed."""
+    timed = [each for each in fed if each.time is not None]
+    if not timed:
+        return False
     event_inputs = {way.input for way in (plan.start, plan.end) if isinstance(way, ByEvent)}
-    for fed_plan in fed:
+    for fed_plan in timed:
         at = stated_time(fed_plan, sample)
         before = memory.get(fed_plan.name)
         if at is None or before is None or at > before.at or flaw(sample.value) is not None:

@@ -6,7 +6,6 @@ compared with the memory, which is stored with the records, they change nothing 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from math import isfinite
 from typing import Annotated, Literal, NamedTuple
@@ -17,6 +16,7 @@ from gateway.config.addresses import written_path
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
 from gateway.config.schema_messages import PLAIN, Binary, Form, Split
+from gateway.frozen import dataclass, replace
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, Move
 from gateway.mapping.expressions import Expression
@@ -156,27 +156,6 @@ class InputMemory:
     counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
     torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
-
-    def with_counting(self, counting: CounterMemory) -> "InputMemory":
-        """With something else known of the counter. For each reading of each counter, so not by `replace`, which takes
-        three times as long."""
-        return InputMemory(
-            self.origin,
-            self.value,
-            self.at,
-            self.quality,
-            self.clock_trusted,
-            self.bad_since,
-            self.quiet_at,
-            self.stale,
-            self.restart_basis,
-            self.received,
-            self.untimed,
-            self.reset_at,
-            counting,
-            self.torn_since,
-            self.learned,
-        )
 
 
 def form_of(fed: Sequence[InputPlan]) -> Form:
