@@ -19,6 +19,7 @@ from gateway.mapping.output import (
     SEAM,
     Amount,
     EntryPlan,
+    Held,
     OutputPlan,
     OutputState,
     end_window,
@@ -141,6 +142,14 @@ class OutputTrack:
             self.context.notice("gap", plan.name, f"{text}: what it counted before and did not tell is not told")
         return amount
 
+    def _hold(self, entry: EntryPlan, plan: InputPlan, amount: Amount, factor: Number, reading: Reading) -> None:
+        """Keep what a counter has moved by since a copy of this memory was taken: another life may have told it."""
+        unit = factor * plan.counter.scale if plan.counter is not None else factor
+        holds = tuple(place for place in self.state.holds if place != entry.place)
+        self.state = replace(self.state, holds=holds, held=(*self.state.held, Held(amount, unit, reading.move)))
+        text = f"{displayed(amount.amount)} of {plan.name} may have been told by another life"
+        self.context.notice("gap", plan.name, f"{text}: told once Oden can be asked, which is tried every half minute")
+
     def _add(
         self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float, reading: Reading | None = None
     ) -> None:
@@ -148,11 +157,15 @@ class OutputTrack:
         factor = self._factor(entry, plan)
         if factor is None:
             return
+        holds = reading is not None and entry.place in self.state.holds
+        if reading is not None and holds and (counted or reading.move == "anew"):
+            self._hold(entry, plan, Amount(at, counted * factor, entry.key(self.context.resolve)[0]), factor, reading)
+            return
         amount = counted * factor if reading is None else self._untold(entry, plan, factor, reading)
         if amount == 0:
             return
         self.context.taken.add(plan.name)
-        missed_before = {*self.context.missed}
+        missed_before = {*self.context.missed} if entry.patterns else ()
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
             self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))

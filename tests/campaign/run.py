@@ -26,7 +26,7 @@ from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.recollection import recollect
+from gateway.recollection import LaterComparison, recollect
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import read_fault
 from gateway.simulator.oden.model import OdenModel
@@ -109,7 +109,7 @@ class _World:
             if watched:
                 clocks = random.Random(schedule.seed)
                 both = zip(self.mapped, told, strict=True)
-                self.mapped = [with_clocks_ahead(story, truth, clocks) for story, truth in both]
+                self.mapped = [with_clocks_ahead(story, truth, clocks, outages) for story, truth in both]
         else:
             self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
@@ -208,7 +208,7 @@ class _World:
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
             wanted = exact(self.people.after(refused.spared(story, what)), unsure)
-            wrong += differences(wanted, self.oden.model, without=places(story, unsure))
+            wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
             wrong += doubled(story, unsure, self.oden.model)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
 
@@ -285,8 +285,11 @@ class _Process:
     def _noticed(self, notices: Sequence[Notice]) -> None:
         """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
         ahead; and where messages come late and again, that they did."""
-        disturbed = self.world.schedule.late or self.world.put_back_at is not None
-        spared = ("time", "reject", "gap") if disturbed else ("time",)
+        world, spared = self.world, ["time"]
+        if world.schedule.late or world.put_back_at is not None:
+            spared += ["reject", "gap"]
+        elif any(life.forgets for life in world.schedule.lives):
+            spared.append("gap")  # what another life may have told is listed
         self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind not in spared]
 
     async def _take_in(self) -> None:
@@ -307,6 +310,10 @@ class _Process:
             await asyncio.sleep(1.0)
         intake = self.intake
         self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, request_stop=intake.stop)
+        if not await self.outbox(is_compared):
+            oden, own = cast("OdenClient", self.wire), cast("OutboxThread", self.outbox)
+            later = LaterComparison(own, lambda: oden, intake.amendments, lambda: self.plans, self.clock, REFERENCE)
+            self._start("comparison", later.run, once=True)
         alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
         self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)
         self._start("plc", lambda: watch_plc(world.mapped, take, self.clock), once=True)
