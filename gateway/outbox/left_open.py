@@ -61,14 +61,23 @@ def seen_to(outbox: Outbox, line: str, interval_type: str, notice: Notice | None
         return _see(outbox, transaction, line, interval_type)
 
 
-def adopted(outbox: Outbox, work: Work, oden_id: str, times: tuple[int, int | None], notice: Notice) -> LeftOpen:
+def adopted(
+    outbox: Outbox,
+    work: Work,
+    oden_id: str,
+    times: tuple[int, int | None],
+    notice: Notice,
+    *,
+    is_latest: bool = True,
+) -> LeftOpen:
     """The start that `work` has is that of an interval which Oden has already under `oden_id`, with these `times`. An
-    end that it has there stays; else what the record says of the end is told by itself."""
+    end that it has there stays; else what the record says of the end is told by itself. Unless it `is_latest`, of its
+    line and type there is more to be seen to."""
     (record,) = work.records
     if not isinstance(record, StartInterval):
         raise TypeError("only a start can be that of an interval which is there")
     with outbox.transaction() as transaction:
-        left = _see(outbox, transaction, record.line, record.type)
+        left = _see(outbox, transaction, record.line, record.type) if is_latest else _left(outbox)
         stored = transaction.record(work.lane, work.positions[0])
         if stored is None or not isinstance(stored.record, StartInterval):
             return left
