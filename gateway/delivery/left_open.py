@@ -81,7 +81,8 @@ class LeftOpenAtOden:
         record = work.records[0]
         if self._left is None or not isinstance(record, StartInterval) or work.attempt is not None:
             return None
-        if self._left.is_seen(record.line, record.type) or record.key in self._past:
+        key = record.line, record.type
+        if record.key in self._past or (self._left.is_seen(*key) and record.start > self._left.latest_of(*key)):
             return None
         return max(self._left.not_before, self._again_at.get((record.line, record.type), 0.0))
 
@@ -102,7 +103,8 @@ class LeftOpenAtOden:
                 await self._seen(record, text)
 
     async def _see_to(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
-        if record.start < self._later.get((record.line, record.type), 0):
+        left, key = self._left or LeftOpen(0.0), (record.line, record.type)
+        if record.start < self._later.get(key, 0) or left.is_seen(*key):
             await self._see_to_past(work, record, written)
             return
         latest = await self._latest(work, record.type, written)
@@ -112,7 +114,7 @@ class LeftOpenAtOden:
             return
         settlement, wording = self._settlement, self._settlement.options.wording
         if await self._known(record, record.type, latest) not in (None, record.key):
-            await self._seen(record)
+            await self._seen(record, latest=latest.start)
             return
         if latest.start > record.start:
             self._later[record.line, record.type] = latest.start
@@ -126,13 +128,13 @@ class LeftOpenAtOden:
                 await self._adopt(work, record, latest)
             case "end":
                 await self._end(work, record, latest, ended_at(latest, until, max(record.start, known_start)))
-                await self._seen(record)
+                await self._seen(record, latest=latest.start)
             case "leave":
                 text = ""
                 if latest.end is None:
                     log.warning("interval_of_others", line=work.line, type=record.type, oden_id=latest.id)
                     text = f"{_named(record, latest)} is open at Oden, and not known here: it stays as it is"
-                await self._seen(record, text)
+                await self._seen(record, text, latest=latest.start)
 
     async def _see_to_past(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
         """What a start is about can be there although others have begun since: another life has told it, and what it
@@ -165,7 +167,8 @@ class LeftOpenAtOden:
             if shown is not None and not is_known and witness == "RUN":
                 times += await self._output_times(work, shown)
             if witness != record.type and (shown is None or is_known):
-                await self._keep(left_open.seen_to, record.line, witness)
+                latest_start = shown.start if shown is not None else 0
+                await self._keep(left_open.seen_to, record.line, witness, latest=latest_start)
         until = max(times, default=None)
         await self._keep(left_open.note_known_until, record.line, until)
         return until
@@ -244,10 +247,11 @@ class LeftOpenAtOden:
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         return answer, outcome
 
-    async def _seen(self, record: StartInterval, text: str = "") -> None:
-        """Nothing is left of the line and type; `text` is for a person."""
+    async def _seen(self, record: StartInterval, text: str = "", latest: int = 0) -> None:
+        """Nothing is left of the line and type, of which the latest at Oden began at `latest`; `text` is for a
+        person."""
         notice = Notice("oden", self._settlement.clock.now(), "", "", text) if text else None
-        await self._keep(left_open.seen_to, record.line, record.type, notice)
+        await self._keep(left_open.seen_to, record.line, record.type, notice, latest)
 
     async def _keep(self, call: Callable[Concatenate[Outbox, P], LeftOpen], *args: P.args, **kwargs: P.kwargs) -> None:
         """Put on disk what is known now, and go by it."""
