@@ -61,14 +61,14 @@ def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
 
 
 class Control:
-    """Answers for the outbox in `directory`, an absolute path, while `run` runs, or an `async with` block; both raise
-    GatewayError where it cannot listen.
+    """Answers for the outbox in `directory`, by whatever way one comes there, while `run` runs, or an `async with`
+    block; both raise GatewayError where it cannot listen.
 
     It listens at the first of `places` whose folder it may write to and where no other gateway listens.
     """
 
     def __init__(self, directory: Path, places: Sequence[Path], ask: Ask) -> None:
-        self._directory, self._places, self._ask = directory, places, ask
+        self._directory, self._places, self._ask = os.path.realpath(directory), places, ask
         self._runner = self._made()
         self.path: Path | None = None
         self._inode = 0
@@ -139,7 +139,7 @@ class Control:
             outbox, question = asked["outbox"], asked["question"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return web.json_response({"error": "this is not a question"}, status=WRONG)
-        if outbox != str(self._directory):
+        if outbox != self._directory:
             return web.json_response({"error": f"this gateway holds {self._directory}"}, status=MISDIRECTED)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
@@ -198,7 +198,8 @@ class _Elsewhere(GatewayError):
 
 async def _asked(path: Path, directory: Path, command: str, question: object) -> AsyncIterator[dict[str, object]]:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)  # to look through a large outbox takes its time
-    body = io.BytesIO(json.dumps({"outbox": str(directory), "question": question}).encode())
+    place = await asyncio.to_thread(os.path.realpath, directory)
+    body = io.BytesIO(json.dumps({"outbox": place, "question": question}).encode())
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,

@@ -12,7 +12,6 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
@@ -22,6 +21,7 @@ from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, toget
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
@@ -76,14 +76,12 @@ class Intake:
         self._queued = 0
         """Samples and arrivals in the queue."""
         self._room = asyncio.Event()
-        self._closed = False
+        self._closed = self._running = self._stopping = False
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
         self._asked: Replan | None = None
-        self._running = False
         self._poke = asyncio.Event()
-        self._stopping = False
         self._lines: dict[str, Feed] = {}
         self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
         """By line, when the next timer of which line of which plan fires."""

@@ -144,3 +144,15 @@ async def test_where_it_cannot_listen_it_says_why(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="its control socket cannot be made"):
         async with control:
             pass
+
+
+async def test_another_way_to_the_same_folder_is_the_same_outbox(tmp_path: Path) -> None:
+    """As of `-c ../plant/gateway.yaml`, or where the folder is a link."""
+    directory, elsewhere, link = tmp_path / "outbox", tmp_path / "elsewhere", tmp_path / "link"
+    directory.mkdir()
+    elsewhere.mkdir()
+    link.symlink_to(directory)
+    for one, other in ((directory, elsewhere / ".." / "outbox"), (link, directory), (directory, link)):
+        where = places(directory, tmp_path / "none")
+        async with Control(one, where, echo):
+            assert await answer(other, where)

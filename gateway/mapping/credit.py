@@ -8,8 +8,8 @@ of them only what waits is taken off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval

@@ -43,10 +43,11 @@ LIFE = TypeAdapter(Life)
 
 
 class LifeMark:
-    """The memory of the last life of the outbox in `directory`, an absolute path, in the folder `runtime`."""
+    """The memory of the last life of the outbox in `directory`, by whatever way one comes there, in the folder
+    `runtime`."""
 
     def __init__(self, directory: Path, runtime: Path) -> None:
-        name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=8).hexdigest()
         self._path = runtime / f"life-{name}"
         self._file: int | None = None
         self._failed = False

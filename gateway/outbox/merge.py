@@ -7,10 +7,10 @@ its start, may become one.
 
 import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import replace
 
 from pydantic import JsonValue
 
+from gateway.frozen import replace
 from gateway.model import IDENTITY, Addition, Record, Scalar, Setting, StartInterval, UpdateInterval
 from gateway.record_kinds import kind_of
 

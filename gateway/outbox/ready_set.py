@@ -7,9 +7,9 @@ waits.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
+from gateway.frozen import replace
 from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns

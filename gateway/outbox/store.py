@@ -87,9 +87,9 @@ All calls belong to the thread that made the object.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
+from gateway.frozen import replace
 from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
 from gateway.outbox import ends, heard, known_messages, overflow, record_rules, rejects, statistics

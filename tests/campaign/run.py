@@ -208,7 +208,7 @@ class _World:
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
             wanted = exact(self.people.after(refused.spared(story, what)), unsure)
-            wrong += differences(wanted, self.oden.model, without=places(story, unsure))
+            wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
             wrong += doubled(story, unsure, self.oden.model)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
 
