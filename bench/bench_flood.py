@@ -20,7 +20,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.intake import Intake
 from gateway.outbox.thread import OutboxThread, open_outbox
 from gateway.sources.base import Arrival

@@ -22,7 +22,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import Line, MqttConfig
+from gateway.config.schema import Line
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.outbox.store import Outbox

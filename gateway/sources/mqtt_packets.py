@@ -154,9 +154,11 @@ def unsubscribe(version: Version, packet_id: int, filters: Sequence[str]) -> byt
     return _asking(0xA2, version, packet_id, [_text(topic) for topic in filters])
 
 
-def publish(version: Version, topic: str, payload: bytes, *, retain: bool = False) -> bytes:
-    """PUBLISH at QoS 0."""
-    return _packet(0x30 | retain, _text(topic), b"\0" if version == "5" else b"", payload)
+def publish(version: Version, topic: str, payload: bytes, *, retain: bool = False, packet_id: int = 0) -> bytes:
+    """PUBLISH, at QoS 1 where it has a packet id."""
+    number = packet_id.to_bytes(2, "big") if packet_id else b""
+    first = 0x30 | 0x02 * bool(packet_id) | retain
+    return _packet(first, _text(topic), number, b"\0" if version == "5" else b"", payload)
 
 
 def puback(packet_id: int) -> bytes:
@@ -296,7 +298,7 @@ class Reader:
             case 13:
                 return Pingresp()
             case 4:
-                return None  # nothing is published that asks for it
+                return None  # what is published is said anew with the next connection
             case 11 if len(body) >= 2:
                 return Unsuback(_number(body, 0))
             case 9 if len(body) >= 2:
