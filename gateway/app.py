@@ -41,7 +41,7 @@ from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
-from gateway.recollection import recollect
+from gateway.recollection import LaterComparison, recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
@@ -231,10 +231,20 @@ class App:
             supervisor.start(child)
         for source in self._sources.values():
             supervisor.start(source_child(source, self._onlookers.take))
+        if not await self._outbox(is_compared):
+            supervisor.start(self._comparison())
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
         await self._rejects.replay_wanted()
+
+    def _comparison(self) -> Child:
+        """What goes on comparing, where Oden could not be asked yet."""
+        amendments, reference = self._intake.amendments, self._loaded.config.oden.reference
+        later = LaterComparison(
+            self._outbox, lambda: self._client, amendments, lambda: self._plans, self._clock, reference
+        )
+        return Child(name="comparison", run=later.run, turned_at=self._clock.monotonic, once=True, stage=EDGES)
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""

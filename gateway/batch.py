@@ -5,9 +5,10 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import TypeVar
 
+from gateway.frozen import dataclass, replace
 from gateway.kept_rejects import MOST_OF_KIND, payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan

@@ -76,7 +76,9 @@ class Horizon:
         """What lines had heard, until the first commit."""
 
     async def load(self) -> None:
-        """Read what is there. To be called once, before `line`."""
+        """Read what is there, before `line`; what was read before is forgotten."""
+        self._rows.clear()
+        self._size, self._read = 0, []
         for number, text in await self._ask(Outbox.heard):
             row = _unpacked(text)
             self._read.append(row["lines"])

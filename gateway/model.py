@@ -7,12 +7,14 @@ that it can be stored as text and compared.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from ulid import ULID
+
+from gateway.frozen import dataclass
 
 Scalar = str | int | float | bool | None
 """What a tag or one field of a message can hold."""
@@ -54,6 +56,11 @@ class Moment:
     """What one source said of one time in the plant: at most one sample an address."""
 
     samples: tuple[Sample, ...]
+
+    @property
+    def received(self) -> float:
+        """When all of it had come, on the gateway's clock."""
+        return max(sample.received for sample in self.samples)
 
 
 ContactState = Literal["lost", "back", "heard", "unheard"]

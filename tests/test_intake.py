@@ -23,6 +23,9 @@ from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.counters import Credit
+from gateway.mapping.line import LineState
+from gateway.mapping.state_rows import StateRows
 from gateway.model import RECORD, Contact, Moment, Notice, Record, Recovered, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
@@ -130,6 +133,44 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not condition():
             await asyncio.sleep(0.01)
+
+
+async def test_what_is_remembered_of_a_line_is_changed_between_two_batches(tmp_path: Path) -> None:
+    """It is stored when the call returns. A change that cannot be made changes nothing, and stops nothing."""
+    rig = Rig(tmp_path)
+
+    def change(state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+        return replace(state, output=replace(state.output, credit={0: Credit(7)})), ()
+
+    def fails(_: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+        raise ValueError("it cannot be")
+
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+        with pytest.raises(ValueError, match="it cannot be"):
+            await intake.amendments.make(PLAN.key, fails)
+        await intake.amendments.make(PLAN.key, change)
+        stored = StateRows(await rig.outbox(Outbox.line_state, PLAN.key)).state(PLAN)
+        assert (intake.state(PLAN.key).output.credit, stored.output.credit) == ({0: Credit(7)},) * 2
+        await intake.amendments.make("a line that has gone", change)
+
+
+async def test_line_states_are_read_anew_where_somebody_else_has_changed_them(tmp_path: Path) -> None:
+    """What is loaded, and put right on disk before anything is mapped, counts as it is there then."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+    outbox = OutboxThread()
+    await outbox.open(lambda: opened(tmp_path))
+    intake = Intake(outbox, [PLAN], rig.clock, lambda _: None, lambda _: None)
+    await intake.load()
+    rows = StateRows(await outbox(Outbox.line_state, PLAN.key))
+    state = rows.state(PLAN)
+    changes = rows.changes(replace(state, output=replace(state.output, credit={0: Credit(7)})))
+    await outbox(Outbox.commit, Commit(number=await outbox(Outbox.last_commit) + 1, states={PLAN.key: changes}))
+    await intake.load()
+    assert intake.state(PLAN.key).output.credit == {0: Credit(7)}
+    await outbox.close()
 
 
 async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:

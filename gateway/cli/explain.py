@@ -60,7 +60,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if (arguments.record is None) == (arguments.last is None):
         print("oden-gateway explain: give the KEY of a record, or --last LINE", file=sys.stderr)
         return 2
-    loaded, plans = read_config(arguments.config, os.environ)
+    loaded, plans = read_config(arguments.config, os.environ, though_absent=True)
     lines = [plan.key for plan in lines_named(plans, arguments.last)] if arguments.last is not None else []
     key = arguments.record.upper() if arguments.record is not None else ""
     if arguments.recording is not None:

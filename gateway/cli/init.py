@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -20,6 +21,7 @@ from gateway.live.browse import SECONDS, BrowseQuestion, browse
 from gateway.live.first_config import FirstLine, first_configuration, state_of
 from gateway.live.offer import Offer, Offers
 
+COMMAND = "oden-gateway"
 SCHEMA = "gateway.schema.json"
 MOST = 2_000
 """Values that are looked at of each source."""
@@ -158,13 +160,20 @@ def _see_that_it_is_right(output: Path) -> None:
 
 def _next_steps(output: Path, found: int, to_do: int) -> str:
     token = output.parent / "secrets" / "oden_token"
+    command = _command()
     marked = f"{to_do} places are" if to_do != 1 else "1 place is"
     return f"""{output} is written, from {found} values that were found. What is next:
 
 1. Put the token of the Oden API into {token} (only you may read it: chmod 600).
 2. Read {output}: {marked} marked TODO, which `check` lists until you have removed the word. Editors that
    know YAML schemas complete keys and explain them.
-3. oden-gateway check -c {output} --live     is all of it there?
-4. oden-gateway record -c {output} first.jsonl --for 10m, then oden-gateway replay -c {output} first.jsonl
+3. {command} check -c {output} --live     is all of it there?
+4. {command} record -c {output} first.jsonl --for 10m, then\n   {command} replay -c {output} first.jsonl
                                              what would Oden be told?
-5. oden-gateway run -c {output}"""
+5. {command} run -c {output}"""
+
+
+def _command() -> str:
+    """How this command is called from here: by its name, or by its path where the shell does not find it."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == COMMAND and shutil.which(COMMAND) is None else COMMAND

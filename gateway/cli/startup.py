@@ -64,10 +64,13 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError("write a duration with its unit, such as 30m or 8h") from None
 
 
-def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
+def read_config(
+    path: Path, environ: Mapping[str, str], *, though_absent: bool = False
+) -> tuple[Loaded, list[LinePlan]]:
     """The configuration at `path`, fully checked, and the plans of its lines.
 
-    Raises ConfigError with all that is wrong with it.
+    Raises ConfigError with all that is wrong with it. `though_absent` is for commands that only ask the running
+    gateway: secrets and files that this user may not read are not missed.
     """
     draft = read(path, environ)
     if draft.config is None:
@@ -78,7 +81,7 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
         plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
         faults += error.faults
-    return draft.finished(faults), plans
+    return draft.finished(faults, though_absent=though_absent), plans
 
 
 def read_sources(path: Path, environ: Mapping[str, str]) -> tuple[Mapping[str, SourceConfig], Path]:

@@ -110,10 +110,13 @@ class Draft:
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
 
-    def finished(self, faults: Iterable[ConfigFault]) -> Loaded:
+    def finished(self, faults: Iterable[ConfigFault], *, though_absent: bool = False) -> Loaded:
         """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which
-        includes `faults`, of what the parts of `config` have to do with each other."""
+        includes `faults`, of what the parts of `config` have to do with each other. `though_absent`: what is only
+        absent, such as secrets that this user may not read, is not missed; nothing may run on that."""
         found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
+        if though_absent:
+            found = [located for located in found if not located.diagnostic.absent]
         if self.config is None or not all(located.warning for located in found):
             raise all_wrong(found)
         return replace(self._loaded(self.config), warnings=tuple(in_order(found)))

@@ -157,8 +157,8 @@ def _states(state: Offer, running: Sequence[str]) -> Iterator[str]:
     yield "    states:"
     yield f"      input: {state.name}"
     if not running:
-        yield f"      # TODO: what each value of {state.name} means, in categories and reasons that Oden knows, as in"
-        yield "      # codes: {1: {category: Uptime}, 3: {category: Unplanned Downtime, reason: Jam}}"
+        yield f"      # TODO: what each value of {state.name} means, in the categories and reasons that Oden knows"
+        yield "      # As in: codes: {1: {category: Uptime}, 3: {category: Unplanned Downtime, reason: Jam}}"
         yield f"      codes: {{{UNSAID}: {{category: Uptime}}}}"
         return
     yield f"      # TODO: what the other values of {state.name} mean, in the categories and reasons that Oden knows"

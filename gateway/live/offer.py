@@ -90,13 +90,13 @@ class Offers:
         return name
 
 
-def time_field(fields: Mapping[str, Scalar]) -> str:
-    """Which of the `fields` of a message says when it was, with its zone: the time of the others. Empty where none
-    does, or where there are no others."""
+def time_field(fields: Mapping[str, Scalar]) -> str | None:
+    """Which of the `fields` of a message says when it was, with its zone: the time of the others. None where none does,
+    or where there are no others."""
     called = {path: words_of(path.rpartition(".")[2]) for path in fields if path.isprintable()}
     times = [path for path, words in called.items() if words & {*_TIMES} and _is_time(fields[path])]
     if not times or len(fields) == 1:
-        return ""
+        return None
     rank = {word: number for number, word in enumerate(_TIMES)}
     return min(times, key=lambda path: (path.count("."), len(called[path]), min(rank.get(w, 9) for w in called[path])))
 

@@ -5,12 +5,12 @@ Whatever takes steps again pauses between them, so that something else can turn,
 
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from math import inf
 from operator import itemgetter
 from typing import TypeVar
 
+from gateway.frozen import replace
 from gateway.mapping import corrections, facts
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Recorder, Refused

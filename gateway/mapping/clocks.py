@@ -13,9 +13,9 @@ one message: until five in a row show the same, the time of arrival counts. What
 messages show that the clock has been put right.
 """
 
-from dataclasses import dataclass, replace
 from math import inf
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.inputs import SOON
 
 MESSAGES = 5

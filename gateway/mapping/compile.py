@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.config import schema
 from gateway.config.message_schemas import NO_SCHEMAS, Schemas
@@ -28,15 +29,15 @@ REMEMBERED_INTERVALS = 8
 """Runs, and batches, that have ended and of which a quality test can still be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinePlan:
     """A line as configured.
 
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
-    that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
-    addresses whose messages have a time of their own, so that they can come late. `keepers` are the sources that keep
-    what they have to say while they are not heard.
+    that follow from others, each after those; `watched` those of which something is expected in time; `lacking` those
+    of them that the machine may lack. `timed` are the addresses whose messages have a time of their own, so that they
+    can come late. `keepers` are the sources that keep what they have to say while they are not heard.
     """
 
     key: str
@@ -53,6 +54,7 @@ class LinePlan:
     batch_output: OutputPlan | None = None
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
+    lacking: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
@@ -67,10 +69,15 @@ class LinePlan:
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
 
-    @property
+    @cached_property
     def remembers(self) -> bool:
         """Whether samples are remembered: something can come late, and is to be put in its place."""
         return bool(self.timed or self.keepers) and self.late > 0
+
+    @cached_property
+    def has_schemas(self) -> bool:
+        """Whether messages must fit a schema."""
+        return any(plan.schema is not None for plan in self.inputs.values())
 
     def takes(self, sample: Sample) -> bool:
         """Whether any input has the address of `sample`."""
@@ -154,6 +161,7 @@ def compile_line(
     if output is not None and line.run is not None and line.run.untold == "unassigned":
         can_be_late = any(plan.time is not None for plan in inputs.values())
         output = replace(output, untold_after=line.late if can_be_late else 0.0)
+    output, batch_output = _with_restarts(output, inputs), _with_restarts(batch_output, inputs)
     if run is not None and scope.reads_run:
         inputs[RUN] = run_input(inputs, run)
     inputs = {
@@ -181,6 +189,7 @@ def compile_line(
         batch_output=batch_output,
         derived=tuple(plan for plan in inputs.values() if not plan.source and not plan.of_run),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None or plan.default is not None),
+        lacking=tuple(plan for plan in inputs.values() if plan.default is not None),
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
@@ -190,6 +199,18 @@ def compile_line(
         keepers=keepers,
         digest=_digest(line, lookups, keepers, inputs),
     )
+
+
+def _with_restarts(output: OutputPlan | None, inputs: Mapping[str, InputPlan]) -> OutputPlan | None:
+    """Output that knows which of its counters restart with which input."""
+    if output is None:
+        return None
+    restarts: dict[str, tuple[str, ...]] = {}
+    for name in output.entries:
+        counter = inputs[name].counter
+        if counter is not None and counter.restarts_with is not None:
+            restarts[counter.restarts_with] = (*restarts.get(counter.restarts_with, ()), name)
+    return replace(output, restarts=restarts)
 
 
 def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str], inputs: Mapping[str, InputPlan]) -> str:

@@ -23,10 +23,10 @@ One that has kept what it would have said is heard with that (`recovery`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import inf
 from operator import itemgetter
 
+from gateway.frozen import replace
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
@@ -155,7 +155,7 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     """Take a message that has a time of its own, `said`, which is one to go by."""
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
-    line, passed = _feed(plan, line, Tick(event.received))
+    line, passed = _passed(plan, line, event.received)
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
@@ -166,6 +166,15 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
     return line, both(passed, result)
+
+
+def _passed(plan: LinePlan, line: Feed, at: float) -> tuple[Feed, Step]:
+    """Let time come to `at`, as a tick does; where nothing is due by then, that needs no step."""
+    timer = line_due(plan, line.state)
+    if line.state.owed or (timer is not None and timer <= at):
+        return _feed(plan, line, Tick(at))
+    state = replace(line.state, now=max(line.state.now, at))
+    return replace(line, state=state), Step(state)
 
 
 def _is_live(line: Feed, message: Sample) -> bool:
@@ -254,13 +263,13 @@ def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, S
 
 def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
-    if isinstance(event, Tick):
-        return event.at
-    return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
+    return event.at if isinstance(event, Tick) else event.received
 
 
 def both(first: Step, then: Step) -> Step:
     """What two steps, one after the other, have come to."""
+    if first == Step(first.state):
+        return then
     return Step(
         then.state,
         first.records + then.records,

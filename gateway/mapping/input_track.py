@@ -2,10 +2,10 @@
 what is read, counted and derived."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
 from gateway.mapping.counting import with_count
@@ -24,6 +24,8 @@ from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
 from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
+
+NOTHING_UNFIT: frozenset[str] = frozenset()
 
 LACKING = 5.0
 """So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
@@ -48,7 +50,7 @@ class InputTrack:
     def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
         """The inputs that `sample` is about."""
         subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
-        return tuple(plan for plan in subscribed if plan.accepts(sample))
+        return tuple([plan for plan in subscribed if plan.accepts(sample)])
 
     def admitted(
         self,
@@ -63,7 +65,8 @@ class InputTrack:
             text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
             self.context.notice("reject", fed[0].name, text)
             return ()
-        if sample.retained or not any(track.is_repeat(fed, sample) for track in tracks):
+        is_timed = (sample.source, sample.address) in self.plan.timed
+        if sample.retained or not is_timed or not any(track.is_repeat(fed, sample) for track in tracks):
             return fed
         counting = tuple(plan for plan in fed if plan.counts_each)
         if not counting:
@@ -93,19 +96,20 @@ class InputTrack:
         context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        unfit = self._unfit(fed)
+        unfit = self._unfit(fed) if self.plan.has_schemas else NOTHING_UNFIT
         fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
         for plan, sample in fitting:
             loss = context.losses.get(sample.source)
             reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
-            # What is wrong with one message is said once, however many inputs it feeds.
-            context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
+            if reading.notices:  # what is wrong with one message is said once, however many inputs it feeds
+                context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
             elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
                 context.refused.setdefault(plan.name, why)
-        self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
+        if self.plan.lacking:
+            self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])
         for plan, sample in fitting:
@@ -180,11 +184,9 @@ class InputTrack:
 
     def _await_lacking(self, memory: Memory, sources: set[str]) -> None:
         """What has a default and was never heard of counts as lacking a little after its source was first heard."""
-        for plan in self.plan.watched:
+        for plan in self.plan.lacking:
             known = memory.get(plan.name)
-            if plan.default is None or plan.source not in sources:
-                continue
-            if known is None or (known.value is None and known.quiet_at is None):
+            if plan.source in sources and (known is None or (known.value is None and known.quiet_at is None)):
                 now = self.context.now
                 memory[plan.name] = InputMemory(plan.origin, None, now, quiet_at=now + LACKING)
 

@@ -6,7 +6,6 @@ compared with the memory, which is stored with the records, they change nothing 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from math import isfinite
 from typing import Annotated, Literal, NamedTuple
@@ -17,6 +16,7 @@ from gateway.config.addresses import written_path
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
 from gateway.config.schema_messages import PLAIN, Binary, Form, Split
+from gateway.frozen import dataclass, replace
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, Move
 from gateway.mapping.expressions import Expression
@@ -118,7 +118,7 @@ class InputPlan:
         """Whether `sample`, which has this input's address, is about it."""
         if self.metric is not None:
             return isinstance(sample.value, dict) and self.metric in sample.value
-        return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
+        return not self.only or all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
     def quiet_after(self) -> float | None:

@@ -3,10 +3,10 @@ of the inputs then. What was made when a wait or a window was over has the sampl
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from pydantic import TypeAdapter
 
+from gateway.frozen import dataclass
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.hearing import inputs_of
 from gateway.mapping.line import Step, Tick

@@ -9,10 +9,11 @@ samples alone (`trail_log`), and recalled from them (`again`).
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from itertools import chain
 from typing import NamedTuple
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
@@ -67,6 +68,10 @@ class Entry:
         if self.said is None or not isinstance(self.sample, Sample) or self.sample.received == self.at:
             return self
         return replace(self, sample=replace(self.sample, received=self.at))
+
+    def without_state(self) -> "Entry":
+        """The same without the state after it. What `replace` does, but this is for each sample."""
+        return Entry(self.at, self.sample, None, self.said, self.own, self.later, self.again, self.number)
 
     @property
     def can_go(self) -> bool:
@@ -303,7 +308,7 @@ def forgotten(line: Feed, until: float) -> Feed:
 
 
 def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    return (*(replace(entry, after=None) for entry in entries[:-1]), entries[-1])
+    return (*[entry.without_state() for entry in entries[:-1]], entries[-1])
 
 
 def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> int:

@@ -21,11 +21,11 @@ they are. With "c", the late messages from before are no more; then "s", "w" and
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain, repeat
 from typing import Any
 
 from gateway import __version__
+from gateway.frozen import replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time

@@ -229,12 +229,15 @@ def _flaw(value: object, depth: int) -> str | None:
     if depth == 0:
         return f"is nested more than {DEEPEST} deep"
     if isinstance(value, dict):
-        flaws = (_flaw(key, 0) if isinstance(key, str) else "has a name that is not text" for key in value)
-        first = next(filter(None, flaws), None)
-        if first is not None:
-            return first
-        value = list(value.values())
-    return next(filter(None, (_flaw(item, depth - 1) for item in value)), None)
+        for key in value:
+            found = _flaw(key, 0) if isinstance(key, str) else "has a name that is not text"
+            if found is not None:
+                return found
+    for item in value.values() if isinstance(value, dict) else value:
+        found = _flaw(item, depth - 1)
+        if found is not None:
+            return found
+    return None
 
 
 def _is_unicode(value: str) -> bool:

@@ -5,13 +5,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
+from gateway.frozen import dataclass, replace
 from gateway.health import KindName
 from gateway.model import Contact, Moment, Notice, Recovered, Reject, Sample
 

@@ -171,6 +171,13 @@ async def test_a_gateway_that_runs_says_what_it_knows(server: OpcuaServer, site:
             1,
             ["oden-gateway: there is no source press; there are: plc, floor"],
         )
+        (site.config.parent / "secrets" / "oden_token").unlink()
+        for words in (("tail", "--for", "1s"), ("outbox", "list"), ("outbox", "stats"), ("rejects", "list")):
+            asked = await site.run(*words, "-c", "gateway.yaml")
+            assert asked.code == 0, asked  # who may look has no right to read the secrets
+        asked = await site.run("explain", "-c", "gateway.yaml", "--last", "Line 01")
+        assert asked.code == 0 or "no record of this line" in asked.problems[-1], asked
+        assert (await site.run("check", "-c", "gateway.yaml")).code == 2
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
     last = run(config, "explain", "--last", "Line 01", "--recording", "monday.jsonl")
     assert last.output.startswith(REQUESTS[-1])
     assert "time passing: a wait or a window was over, behind which are\n" in last.output
-    assert "           press_plc nsu=urn:acme:line;s=L01.Good = 8 at " in last.output
+    assert "           press_plc nsu=urn:acme:line;s=L01.Good = 2 at 2026-01-05T06:00:30.000Z\n" in last.output
     assert run(config, "explain", "--recording", "monday.jsonl").code == 2
     assert run(config, "explain", "nokey", "--recording", "monday.jsonl").code == 1
 
