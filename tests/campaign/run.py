@@ -109,7 +109,7 @@ class _World:
             if watched:
                 clocks = random.Random(schedule.seed)
                 both = zip(self.mapped, told, strict=True)
-                self.mapped = [with_clocks_ahead(story, truth, clocks) for story, truth in both]
+                self.mapped = [with_clocks_ahead(story, truth, clocks, outages) for story, truth in both]
         else:
             self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
