@@ -178,7 +178,7 @@ async def test_what_tags_cannot_be_used_for(site: Site) -> None:
         name.lower(): {"source": "plc", "node": f"nsu=urn:acme:line;s=L01.{name}"}
         for name in ("Range", "Vague", "Empty", "Secret", "Shut")
     }
-    inputs["vague"] |= {"uncertain": "ignore"}
+    inputs["vague"] |= {"uncertain": "ignore", "queue": 20_000}
     try:
         findings = await found(site, {"plc": {"type": "opcua", "url": plc.url, "security": "none"}}, inputs)
     finally:
@@ -187,6 +187,7 @@ async def test_what_tags_cannot_be_used_for(site: Site) -> None:
         findings,
         {
             ("clock", "plc"): "`timestamps: arrival`",
+            ("watched_otherwise", "plc"): "`sampling`, `queue` or `deadband`",
             ("structure", "A/L range"): "`field: NAME`",
             ("uncertain", "A/L vague"): "`uncertain: use`",
             ("no_value_yet", "A/L empty"): "once the machine has run",
