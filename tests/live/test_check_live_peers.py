@@ -286,9 +286,13 @@ async def test_p8_why_a_broker_is_not_reached(site: Site, tmp_path: Path) -> Non
         answering(broker(ACCEPTS), tls(tmp_path / "elsewhere", elsewhere)) as other,
         answering(broker(ACCEPTS, 0x87)) as secret,
     ):
-        with Mosquitto(tmp_path / "broker", ["allow_anonymous false"]) as mosquitto:
+        with (
+            Mosquitto(tmp_path / "broker", ["allow_anonymous false"]) as mosquitto,
+            Mosquitto(tmp_path / "lossy", ["max_qos 0"]) as lossy,
+        ):
             sources: dict[str, dict[str, Any]] = {
                 "stranger": {**taken, "url": mosquitto.url},
+                "lossy": {**taken, "url": lossy.url},
                 "no_client": {**taken, "url": f"mqtt://{no_client}"},
                 "no_user": {**taken, "url": f"mqtt://{no_user}"},
                 "web": {**taken, "url": f"mqtt://{web}"},
@@ -302,6 +306,7 @@ async def test_p8_why_a_broker_is_not_reached(site: Site, tmp_path: Path) -> Non
             )
     cures = {
         ("login_refused", "stranger"): "the user of stranger",
+        ("topic_qos", "A/L lossy"): "QoS 1 for a/b",
         ("client_refused", "no_client"): "client_id edge-no_client",
         ("login_refused", "no_user"): "`username` and `password` of no_user",
         ("not_mqtt", "web"): f"correct `url` of web: another service answers at {web}",
