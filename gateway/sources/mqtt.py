@@ -125,6 +125,7 @@ class MqttSource(Source):
             self._had_session = True
             self._note_expiry(connack)
             connection.announce()
+            self._subscriptions.lossy = connack.most_qos == 0
             if self._host is not None:
                 await self._report_gap(take, SPARKPLUG)
             await self._unsubscribe(connection, resumed=connack.resumed)
