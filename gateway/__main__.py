@@ -25,6 +25,7 @@ from gateway.cli import (
     support_bundle,
     tail,
 )
+from gateway.cli.startup import found_config
 from gateway.errors import ConfigError, GatewayError
 
 
@@ -65,6 +66,8 @@ def command_line() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for a failure, 2 for a wrong configuration or usage."""
     arguments = command_line().parse_args(argv)
+    if getattr(arguments, "config", arguments) is None:
+        arguments.config = found_config(os.environ)
     try:
         code: int = arguments.call(arguments)
         sys.stdout.flush()

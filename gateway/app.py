@@ -26,6 +26,7 @@ from gateway.errors import ConfigFault, GatewayError
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.live import control_handlers as live_handlers
+from gateway.live.onlookers import Onlookers
 from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import mend
@@ -40,7 +41,7 @@ from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
-from gateway.recollection import recollect
+from gateway.recollection import LaterComparison, recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
 from gateway.status.history_file import HISTORY_FILE, Chronicle
@@ -149,6 +150,7 @@ class App:
         await self._begin_delivery()
         limit = self._loaded.config.outbox.late_limit
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
+        self._onlookers = Onlookers(intake.take, intake.waiting)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
         for name in self._loaded.config.keepers & self._sources.keys():
@@ -228,11 +230,21 @@ class App:
         for child in (core_child("intake", self._intake), core_child("delivery", self._drain)):
             supervisor.start(child)
         for source in self._sources.values():
-            supervisor.start(source_child(source, self._intake))
+            supervisor.start(source_child(source, self._onlookers.take))
+        if not await self._outbox(is_compared):
+            supervisor.start(self._comparison())
         watching = partial(watch.run, lambda now: self._outbox(keep_time, now))
         supervisor.start(Child(name="clock", run=watching, turned_at=lambda: watch.turned_at, stage=EDGES))
         self._takes_in = True
         await self._rejects.replay_wanted()
+
+    def _comparison(self) -> Child:
+        """What goes on comparing, where Oden could not be asked yet."""
+        amendments, reference = self._intake.amendments, self._loaded.config.oden.reference
+        later = LaterComparison(
+            self._outbox, lambda: self._client, amendments, lambda: self._plans, self._clock, reference
+        )
+        return Child(name="comparison", run=later.run, turned_at=self._clock.monotonic, once=True, stage=EDGES)
 
     def _witnesses(self) -> Witnesses:
         """Who is asked about the time. By an address without TLS anybody could answer."""
@@ -266,7 +278,8 @@ class App:
         if faults:
             raise loaded.error(faults)
         receives = wanted(old, self._plans), wanted(new, plans)
-        change = difference(old, new, receives, tables=loaded.lookups != self._loaded.lookups)
+        before, after = ((read.lookups, read.schemas) for read in (self._loaded, loaded))
+        change = difference(old, new, receives, tables=before != after)
         self._systemd.reloading()
         try:
             for name in (*change.sources.gone, *change.sources.changed):
@@ -284,7 +297,7 @@ class App:
                     supervisor.start(core_child("delivery", self._drain))
             self._status.follow(self._parts())
             for name in touched if self._takes_in else ():
-                supervisor.start(source_child(self._sources[name], self._intake))
+                supervisor.start(source_child(self._sources[name], self._onlookers.take))
             if change.page:
                 await supervisor.replace(self._page())
             await supervisor.stop("tables")
@@ -362,7 +375,10 @@ class App:
         return control.Control(directory, control.places(directory), answer)
 
     def _present(self) -> Present:
-        return Present(self._loaded.config, self._plans, self._sources, lambda key: self._intake.state(key).inputs)
+        remembered = self._intake.state
+        return Present(
+            self._loaded.config, self._plans, self._sources, self._onlookers, lambda line: remembered(line).inputs
+        )
 
     def _make_sources(self, config: Config, plans: Iterable[LinePlan]) -> dict[str, Source]:
         return make_sources(config, plans, self._clock, control.runtime_directory(), config.outbox.directory)

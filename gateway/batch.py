@@ -5,9 +5,10 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import TypeVar
 
+from gateway.frozen import dataclass, replace
 from gateway.kept_rejects import MOST_OF_KIND, payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
@@ -26,6 +27,24 @@ SLICE = 0.02
 
 Routes = Mapping[tuple[str, str], Sequence[LinePlan]]
 """By source and address, the plans of the lines that are fed from there."""
+
+
+def together(arrivals: Sequence[Arrival]) -> list[Arrival]:
+    """`arrivals`, where what has come of a source in parts is in the last of its arrivals with some: to put something
+    in its place means to take again what the lines have heard since, which is done once then."""
+    parts: dict[str, list[int]] = {}
+    for place, arrival in enumerate(arrivals):
+        if arrival.recovered is not None and arrival.recovered.in_part:
+            parts.setdefault(arrival.source, []).append(place)
+    gathered = [*arrivals]
+    for places in parts.values():
+        found = [kept for place in places if (kept := arrivals[place].recovered) is not None]
+        moments = sorted((each for kept in found for each in kept.moments), key=lambda each: each.samples[-1].received)
+        whole = replace(found[-1], since=min(kept.since for kept in found), moments=tuple(moments))
+        for place in places[:-1]:
+            gathered[place] = replace(arrivals[place], recovered=None)
+        gathered[places[-1]] = replace(arrivals[places[-1]], recovered=whole)
+    return gathered
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from gateway.delivery.drain import Drain
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import form_of
-from gateway.sources.base import Source
+from gateway.sources.base import Source, Take
 from gateway.status.loop import StatusLoop
 from gateway.status.web import StatusServer
 from gateway.supervisor import Child
@@ -26,9 +26,9 @@ SOURCES, CORE, EDGES = range(3)
 """The stages of the shutdown, in their order."""
 
 
-def source_child(source: Source, intake: Intake) -> Child:
-    """A source, which hands over to intake."""
-    run = partial(source.run, intake.take)
+def source_child(source: Source, take: Take) -> Child:
+    """A source, which hands over to `take`."""
+    run = partial(source.run, take)
     return Child(name=f"source {source.name}", run=run, turned_at=lambda: source.turned_at, stage=SOURCES)
 
 
@@ -91,6 +91,7 @@ def make_sources(
             if devices[name]:
                 from gateway.sources.sparkplug import SparkplugHost
 
-                host = SparkplugHost(name, devices[name], clock, asks=section.rebirth == "auto")
+                asks, keeps = section.rebirth == "auto", section.history == "auto"
+                host = SparkplugHost(name, devices[name], clock, asks=asks, keeps=keeps)
             sources[name] = Mqtt(name, section, forms[name], clock, host, kept, clean=clean)
     return sources

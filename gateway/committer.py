@@ -1,9 +1,9 @@
 """What intake has mapped and not stored yet: committed by its cause, and acknowledged afterwards.
 
-A record, a notice or the beginning of a session is committed at once. Messages that only moved what is remembered are
-committed together, when the first of them has waited for MESSAGE_WRITE seconds or so many wait that the broker might
-stop (`ack_window`); tags that did, every STATE_WRITE seconds, because flash wears and a counter's difference is found
-again after a crash. Each commit takes up everything that there is.
+A record, a notice, the beginning of a session or the first value ever of an input is committed at once. Messages that
+only moved what is remembered are committed together, when the first of them has waited for MESSAGE_WRITE seconds or so
+many wait that the broker might stop (`ack_window`); tags that did, every STATE_WRITE seconds, because flash wears and a
+counter's difference is found again after a crash. Each commit takes up everything that there is.
 
 A commit is under way beside intake, which goes on to gather and to map; one at a time, in the order of their numbers.
 It is given to the outbox as often as it takes, and the outbox knows a number that it has stored already, whatever
@@ -136,7 +136,8 @@ class Committer:
                 self._left_out += 1
         self._replayed.update(replayed)
         kept = bool(self._rejects) or bool(self._replayed)
-        self._at_once |= at_once or bool(records) or bool(notices) or kept
+        first = any(self._rows[line].lacks_a_first(feed.state) for line, feed in moved.items())
+        self._at_once |= at_once or first or bool(records) or bool(notices) or kept
         if not self._moved and not kept and not self._waiting():
             if self._under_way is not None:
                 self._under_way.done += self._done

@@ -1,6 +1,7 @@
 """The control socket: how commands on the same machine talk to the running gateway.
 
-HTTP over a Unix socket that only the gateway's own user, and root, may open. `POST /outbox/COMMAND` with `{"outbox":
+HTTP over a Unix socket that the gateway's own user and its group, and root, may open; the group may only look
+(`OPEN_TO_GROUP`), any other command of its is refused (403). `POST /outbox/COMMAND` with `{"outbox":
 directory, "question": …}` is answered by one JSON object a line; the last one is `{"end": true}`, or `{"error": …}`
 where something went wrong on the way. The commands are those of `gateway.outbox.control_handlers`, `call` of
 `gateway.oden.control_handlers`, `explain` of `gateway.trial.control_handlers`, those of
@@ -14,8 +15,9 @@ import json
 import os
 import socket
 import stat
+import struct
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +36,11 @@ RUNTIME = Path("/run/oden-gateway")
 NAME = "control.sock"
 MOST_BODY = 16 * 2**20
 """Bytes of a question. The largest is an import of dead letters, a file that a person can split."""
-MISDIRECTED, TOO_LARGE, WRONG = 421, 413, 400
+MISDIRECTED, TOO_LARGE, WRONG, FORBIDDEN = 421, 413, 400, 403
+OPEN_TO_GROUP = frozenset({"status", "tail", "explain", "list", "show", "stats", "rejects-list", "rejects-show"})
+"""Commands that change nothing, and ask neither a source nor Oden anything."""
+_PEER = struct.Struct("3i")
+"""Process, user and group of who is at the other end: SO_PEERCRED, unix(7)."""
 EVERY = 5.0
 """Seconds between two turns of the loop that only shows that the event loop still serves."""
 
@@ -61,14 +67,18 @@ def places(directory: Path, runtime: Path = RUNTIME) -> list[Path]:
 
 
 class Control:
-    """Answers for the outbox in `directory`, an absolute path, while `run` runs, or an `async with` block; both raise
-    GatewayError where it cannot listen.
+    """Answers for the outbox in `directory`, by whatever way one comes there, while `run` runs, or an `async with`
+    block; both raise GatewayError where it cannot listen.
 
-    It listens at the first of `places` whose folder it may write to and where no other gateway listens.
+    It listens at the first of `places` whose folder it may write to and where no other gateway listens. `owners` are
+    the users who may do everything: by default root and that of this process.
     """
 
-    def __init__(self, directory: Path, places: Sequence[Path], ask: Ask) -> None:
-        self._directory, self._places, self._ask = directory, places, ask
+    def __init__(
+        self, directory: Path, places: Sequence[Path], ask: Ask, owners: Collection[int] | None = None
+    ) -> None:
+        self._directory, self._places, self._ask = os.path.realpath(directory), places, ask
+        self._owners = owners if owners is not None else {0, os.geteuid()}
         self._runner = self._made()
         self.path: Path | None = None
         self._inode = 0
@@ -126,7 +136,7 @@ class Control:
         listener = socket.socket(socket.AF_UNIX)
         try:
             listener.bind(str(path))
-            path.chmod(0o600)  # nobody can have connected: it does not listen yet
+            path.chmod(0o660)  # nobody can have connected: it does not listen yet
         except OSError:
             listener.close()
             raise
@@ -139,13 +149,16 @@ class Control:
             outbox, question = asked["outbox"], asked["question"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return web.json_response({"error": "this is not a question"}, status=WRONG)
-        if outbox != str(self._directory):
+        if outbox != self._directory:
             return web.json_response({"error": f"this gateway holds {self._directory}"}, status=MISDIRECTED)
+        command = request.match_info["command"]
+        if command not in OPEN_TO_GROUP and not self._is_owner(request):
+            return web.json_response({"error": "the group may only look"}, status=FORBIDDEN)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         last: dict[str, object] = {"end": True}
         try:
-            async with aclosing(self._ask(request.match_info["command"], question)) as answer:
+            async with aclosing(self._ask(command, question)) as answer:
                 async for item in answer:
                     await response.write(_line(item))
         except GatewayError as error:
@@ -153,6 +166,13 @@ class Control:
         with suppress(ConnectionError):
             await response.write(_line(last))
         return response
+
+    def _is_owner(self, request: web.Request) -> bool:
+        end: socket.socket | None = request.get_extra_info("socket")
+        if end is None:  # it has hung up
+            return False
+        _, user, _ = _PEER.unpack(end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        return user in self._owners
 
 
 def _line(item: object) -> bytes:
@@ -188,7 +208,10 @@ async def ask(
             continue
         return
     if forbidden is not None:
-        raise GatewayError(f"{forbidden} is for the gateway's own user and root: run the command as one of these")
+        raise GatewayError(
+            f"{forbidden} is for root, the gateway's own user and its group: run the command with sudo, or have your "
+            "user added to that group"
+        )
     raise NoGateway(f"no running gateway answers for {directory}")
 
 
@@ -198,7 +221,8 @@ class _Elsewhere(GatewayError):
 
 async def _asked(path: Path, directory: Path, command: str, question: object) -> AsyncIterator[dict[str, object]]:
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=5.0)  # to look through a large outbox takes its time
-    body = io.BytesIO(json.dumps({"outbox": str(directory), "question": question}).encode())
+    place = await asyncio.to_thread(os.path.realpath, directory)
+    body = io.BytesIO(json.dumps({"outbox": place, "question": question}).encode())
     try:
         async with (
             aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path)), timeout=timeout) as session,
@@ -206,6 +230,11 @@ async def _asked(path: Path, directory: Path, command: str, question: object) ->
         ):
             if response.status == MISDIRECTED:
                 raise _Elsewhere(str(path))
+            if response.status == FORBIDDEN:
+                raise GatewayError(
+                    "this command is for root and the gateway's own user: run it with sudo. The group may look: tail, "
+                    "explain, outbox list, show and stats, rejects list and show"
+                )
             if response.status == TOO_LARGE:
                 raise GatewayError(f"that is more than the gateway takes at once ({MOST_BODY // 2**20} MiB): split it")
             if response.status != 200:

@@ -5,8 +5,8 @@ A sender that is wrong can make thousands of rejects a second; each as a row of 
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
+from gateway.frozen import replace
 from gateway.model import Notice
 
 SAME = 3

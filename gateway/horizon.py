@@ -76,7 +76,9 @@ class Horizon:
         """What lines had heard, until the first commit."""
 
     async def load(self) -> None:
-        """Read what is there. To be called once, before `line`."""
+        """Read what is there, before `line`; what was read before is forgotten."""
+        self._rows.clear()
+        self._size, self._read = 0, []
         for number, text in await self._ask(Outbox.heard):
             row = _unpacked(text)
             self._read.append(row["lines"])
@@ -182,7 +184,7 @@ def _unpacked(text: str) -> Any:
 
 def _first(line: Feed, at: float) -> float:
     """When the first of the line's trail was heard, or is waiting for its place; `at` where there is none."""
-    times = [next((entry.at for entry in line.trail()), at), *(sample.received for sample, _ in line.late[:1])]
+    times = [next((entry.at for entry in line.trail()), at), *(late.sample.received for late in line.late[:1])]
     return min(at, *times)
 
 

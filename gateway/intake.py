@@ -12,15 +12,16 @@ import math
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices
+from gateway.amendments import Amendments
+from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
@@ -75,15 +76,12 @@ class Intake:
         self._queued = 0
         """Samples and arrivals in the queue."""
         self._room = asyncio.Event()
-        self._closed = False
+        self._closed = self._running = self._stopping = False
         self._idle = asyncio.Event()
         """What was taken is stored, and what is left to do for it is done."""
         self._idle.set()
-        self.follow(plans)
         self._asked: Replan | None = None
-        self._running = False
         self._poke = asyncio.Event()
-        self._stopping = False
         self._lines: dict[str, Feed] = {}
         self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
         """By line, when the next timer of which line of which plan fires."""
@@ -95,16 +93,17 @@ class Intake:
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )
         self._resting: dict[str, float] = {}
+        self.amendments = Amendments(self._poke.set)
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
         self.lateness = LatenessLog()
+        self.follow(plans)
         self.turned_at = clock.monotonic()
 
     def follow(self, plans: Sequence[LinePlan]) -> None:
-        """Map by `plans` from the next sample on. After the first time: the same lines and inputs, with other
-        tables.
-        """
+        """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
             for route in plan.subscriptions:
@@ -151,7 +150,9 @@ class Intake:
                 await self._idle.wait()
 
     async def load(self) -> float:
-        """Read the line states as they were last committed; the latest time that any of them has seen."""
+        """Read the line states as they were last committed, before `run`; the latest time that any of them has seen."""
+        self._committer.forget([*self._lines])
+        self._lines = {}
         number = await self._outbox(Outbox.last_commit)
         self._committer.load(number)
         await self._horizon.load()
@@ -172,6 +173,10 @@ class Intake:
             return with_plan(plan, known)
         line = await self._horizon.line(plan, rows.state(plan))
         return after_restart(plan, line) if is_new else line
+
+    def waiting(self) -> Iterator[Arrival]:
+        """What was taken, in its order, and is in no line's state yet."""
+        yield from (*self._gathered, *self._queue)
 
     def heard_until(self, source: str) -> float | None:
         """Until when lines have heard `source`, which keeps what it has to say: the first of them, after `load`, in
@@ -203,6 +208,7 @@ class Intake:
                 await self._turn()
                 self.turned_at = self._clock.monotonic()
                 await self._take_plans()
+                self.amendments.carry_out(self._lines, self._committer)
             while self._queue:
                 self._gathered += self._taken_out()
                 await self._turn()
@@ -316,8 +322,8 @@ class Intake:
 
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
-        batch = Batch(tuple(arrivals), BatchRepeats(self._repeats))
-        for arrival in arrivals:
+        batch = Batch(together(arrivals), BatchRepeats(self._repeats))
+        for arrival in batch.arrivals:
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices

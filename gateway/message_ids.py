@@ -8,7 +8,8 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from gateway.frozen import dataclass
 
 MOST_IDS = 50_000
 COMMITS_KEPT = 2_000

@@ -7,12 +7,14 @@ that it can be stored as text and compared.
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, TypeAdapter
 from ulid import ULID
+
+from gateway.frozen import dataclass
 
 Scalar = str | int | float | bool | None
 """What a tag or one field of a message can hold."""
@@ -29,7 +31,8 @@ class Sample:
     `source_time` is the time the device gave, where it gave one. `retained` marks an MQTT message that the
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
     happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
-    message's sender, where that has turned out, so that the time of arrival counts. One message is one sample, or
+    message's sender, where that has turned out, so that the time of arrival counts; `ahead` by how many seconds that
+    clock is ahead, as was known when the message came, which is taken off what it says. One message is one sample, or
     several of which each is a `part`, counted from 1, whose value is not that of the payload as it came: all
     inputs that it feeds change together. A source that reads tags and has lost its connection says so once: by a
     sample of bad quality without a value for each tag.
@@ -45,6 +48,7 @@ class Sample:
     initial: bool = False
     distrust: str = ""
     part: int = 0
+    ahead: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,11 @@ class Moment:
     """What one source said of one time in the plant: at most one sample an address."""
 
     samples: tuple[Sample, ...]
+
+    @property
+    def received(self) -> float:
+        """When all of it had come, on the gateway's clock."""
+        return max(sample.received for sample in self.samples)
 
 
 ContactState = Literal["lost", "back", "heard", "unheard"]
@@ -78,6 +87,9 @@ class Recovered:
 
     `moments` are in their order, each sample with the time as `received` at which it would have come. `missing` are the
     addresses of which it has kept nothing, or not all: what it would have said of the others is all there.
+
+    `in_part`: the moments are what has come by now of what single devices behind the source had kept. So it was heard,
+    and what is missing of which nobody knows.
     """
 
     source: str
@@ -85,6 +97,7 @@ class Recovered:
     since: float
     moments: tuple[Moment, ...]
     missing: frozenset[str] = frozenset()
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

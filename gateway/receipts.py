@@ -25,10 +25,12 @@ when the session has been connected for LEFTOVER since, never by the time away.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NamedTuple
 
 from pydantic import TypeAdapter
+
+from gateway.frozen import dataclass
 
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a

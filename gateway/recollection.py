@@ -3,40 +3,51 @@ that no counter is told twice.
 
 Of each line that counts, the output of the intervals that the memory knows is looked up, and that of runs and batches
 that have begun since. What a later life has told is taken off what the counters still have to tell (`mapping.credit`).
-That takes a second for each search. Where Oden cannot be reached it is given up at once: then nothing was told lately
-either, or nobody can know. An answer that tells nothing is asked for again.
+That takes a second for each search. An answer that tells nothing is asked for again. What Oden could not be asked
+before anything was mapped is asked while the gateway works, from what the memory knew when the life began: until then
+what counters have moved by over that time is held (`mapping.output`).
 """
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from typing import TypeVar
 
 import structlog
+from pydantic import TypeAdapter
 
+from gateway.amendments import Amendments, Change
+from gateway.clock import Clock
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.credit import Entry, KnownOutput, credited, known_output
+from gateway.mapping.credit import Entry, KnownOutput, credited, holding, known_output
+from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit, LineRef
-from gateway.outbox.life import recollected
+from gateway.outbox.life import is_noted, keep_uncompared, uncompared
 from gateway.outbox.listing import Filter, page
+from gateway.outbox.merge import taken_up
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 
 log = structlog.get_logger()
 
 LONGEST = 100.0
-"""Seconds that it may take: lines that were not looked at by then count as after a restart."""
-
-
+"""Seconds that it may take before anything is mapped: lines that were not looked at by then are looked at later."""
+AGAIN = 30.0
+"""Seconds until Oden is asked again, while the gateway works."""
 PAUSE = 5.0
 """Seconds after an answer that tells nothing until the search is made again."""
 LATER = (408, 425, 429)
 """Refusals by Oden that say nothing of the request."""
+MOST_STRETCHES = 16
+"""Of one line, the latest ones."""
 
 T = TypeVar("T")
 
@@ -49,76 +60,216 @@ class Refused(Exception):
     """Oden refuses a search."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the memory of a line knew when another life began, `until` a time (epoch): its output, and what it had seen,
+    `since` a time. What Oden shows of the time in between can be another life's."""
+
+    known: tuple[KnownOutput, ...]
+    since: int
+    until: int
+
+
+Stretches = dict[str, tuple[Stretch, ...]]
+"""By line what has yet to be compared, the oldest first."""
+_STRETCHES = TypeAdapter(Stretches)
+
+
+@dataclass
+class _Shown:
+    """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
+    those of intervals that it knows."""
+
+    entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
 async def recollect(
     outbox: OutboxThread, client: OdenClient, plans: Sequence[LinePlan], now: float, reference: str | None = None
 ) -> None:
     """Take off what Oden shows, before anything is mapped; each line in one transaction. `reference` is the name under
-    which entries carry the keys of our records: by it, one is known that waits here and has grown since."""
+    which entries carry the keys of our records: by it, one is known that waits here and has grown since. What cannot be
+    compared is kept for later."""
+    stretches = await _noted(outbox, plans, now)
     try:
         async with asyncio.timeout(LONGEST):
             for plan in plans:
                 try:
-                    await _line(outbox, client, plan, now, reference)
+                    if plan.key in stretches:
+                        shown = await _shown(outbox, client, plan, stretches[plan.key], reference)
+                        await _changed(outbox, plan, partial(_taken_off, plan, shown, now))
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
+                else:
+                    stretches.pop(plan.key, None)
     except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
-    await outbox(recollected)
+    for plan in plans:
+        if plan.key in stretches:
+            await _changed(outbox, plan, partial(_held, plan))
+    await _keep(outbox, stretches)
 
 
-async def _line(outbox: OutboxThread, client: OdenClient, plan: LinePlan, now: float, reference: str | None) -> None:
+class LaterComparison:
+    """Compares, while the gateway works, what could not be compared when the life began."""
+
+    def __init__(
+        self,
+        outbox: OutboxThread,
+        client: Callable[[], OdenClient],
+        amendments: Amendments,
+        plans: Callable[[], Sequence[LinePlan]],
+        clock: Clock,
+        reference: str | None,
+    ) -> None:
+        self._outbox, self._client, self._amendments = outbox, client, amendments
+        self._plans, self._clock, self._reference = plans, clock, reference
+
+    async def run(self) -> None:
+        """Ask Oden again and again, until everything is compared. Lines that are configured no more are forgotten."""
+        while left := await _left(self._outbox):
+            await asyncio.sleep(AGAIN)
+            plans = {plan.key: plan for plan in self._plans()}
+            for line in [*left]:
+                try:
+                    if line in plans:
+                        await self._compare(plans[line], left[line])
+                except (Unreachable, Refused):
+                    continue  # that it is not compared was said
+                del left[line]
+                await _keep(self._outbox, left)
+
+    async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch]) -> None:
+        shown = await _shown(self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until)
+
+        await self._amendments.make(plan.key, partial(_taken_off, plan, shown, self._clock.now()))
+
+
+async def _left(outbox: OutboxThread) -> Stretches:
+    text = await outbox(uncompared)
+    return _STRETCHES.validate_json(text) if text else {}
+
+
+async def _keep(outbox: OutboxThread, stretches: Stretches) -> None:
+    await outbox(keep_uncompared, _STRETCHES.dump_json(stretches).decode() if stretches else None)
+
+
+async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) -> Stretches:
+    """What is to be compared, as it was noted when the life began."""
+    stretches = await _left(outbox)
+    if not await outbox(is_noted):
+        for plan in plans:
+            state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
+            if known := tuple(known_output(plan, state)):
+                stretch = Stretch(known, int(state.now), int(now))
+                stretches[plan.key] = (*stretches.get(plan.key, ()), stretch)[-MOST_STRETCHES:]
+        await _keep(outbox, stretches)
+    return stretches
+
+
+async def _changed(outbox: OutboxThread, plan: LinePlan, change: Change) -> None:
+    """Change the stored memory of a line, of which nothing is mapped yet. What it has heard before is never stepped
+    again: what is changed follows from no sample."""
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
-    ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     state = rows.state(plan)
-    known = known_output(plan, state)
-    if not known:
-        return
-    line_id = ref.oden_id
+    after, notices = change(state)
+    if after is not state:
+        number = await outbox(Outbox.last_commit) + 1
+        commit = Commit(number=number, states={plan.key: rows.changes(after)}, trails={plan.key: ""}, notices=notices)
+        await outbox(Outbox.commit, commit)
+
+
+def _held(plan: LinePlan, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state with what cannot be compared yet held."""
+    return holding(plan, state), ()
+
+
+def _taken_off(plan: LinePlan, shown: _Shown, now: float, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state without what is shown and is not known to it by now; and what a person is told of that."""
+    credited_until = max((output.credited for output in known_output(plan, state)), default=0)
+    entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
+    stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
+    after, taken = credited(plan, state, entries, stamps)
+    if not taken:
+        held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)
+        return (after if held else state), ()
+    log.warning("counters_compared", line=plan.key, taken_off=taken)
+    amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
+    return after, (Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know"),)
+
+
+async def _shown(
+    outbox: OutboxThread,
+    client: OdenClient,
+    plan: LinePlan,
+    stretches: Sequence[Stretch],
+    reference: str | None,
+    *,
+    before: float = inf,
+) -> _Shown:
+    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each."""
+    ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
+    found, line_id = _Shown(), ref.oden_id
     if line_id is None:
         find = requests.find_line(ref.factory, ref.name)
         line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or "")
         if not line_id:
-            return
-    shown: dict[IntervalType, list[Entry]] = defaultdict(list)
-    ids: set[str] = set()
-    untold: dict[tuple[IntervalType, int], KnownOutput] = {}
-    for output in known:
-        interval = await outbox(Outbox.interval, output.interval)
-        if interval is not None and interval.oden_id is not None:
-            ids.add(interval.oden_id)
-            entries = await _entries(client, plan.key, line_id, interval.oden_id, output)
-            shown[output.type] += await _grown(outbox, entries, output.interval, plan.key, reference)
-        elif interval is not None:
-            untold[output.type, interval.start] = output
-    seen_until = int(state.now)
-    for type_, credited_until in {output.type: output.credited for output in known}.items():
-        since = min([seen_until, *(start for of, start in untold if of == type_)])
-        for oden_id, start in await _begun(client, plan.key, line_id, type_, (since, int(now))):
-            of_known = untold.get((type_, start))
-            if oden_id not in ids and (of_known is not None or start > seen_until):
-                output = of_known or KnownOutput("", type_, credited_until)
-                shown[type_] += await _entries(client, plan.key, line_id, oden_id, output)
-    after, taken = credited(plan, state, shown)
-    if taken:
-        amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
-        notice = Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know")
-        number = await outbox(Outbox.last_commit) + 1
-        await outbox(Outbox.commit, Commit(number=number, states={plan.key: rows.changes(after)}, notices=(notice,)))
-        log.warning("counters_compared", line=plan.key, taken_off=taken)
+            return found
+    state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
+    by_now = {output.interval: output for output in known_output(plan, state)}
+    taken: dict[str, set[int]] = defaultdict(set)
+    """By the id of an interval at Oden, which of its entries are taken already."""
+
+    async def add(oden_id: str, known: KnownOutput, until: float) -> None:
+        now, places = by_now.get(known.interval, known), taken[oden_id]
+        entries: list[Entry] = []
+        shown = await _entries(client, plan.key, line_id, oden_id, known)
+        for place, one in enumerate(shown):
+            if one[0] <= until and place not in places and not known.is_told(one[0]) and not now.is_told(one[0]):
+                entries.append(one)
+                places.add(place)
+        if known.interval:
+            found.stamps[known.interval] += [at for at, _ in entries]
+            entries = await _grown(outbox, entries, shown, known.interval, plan.key, reference)
+        found.entries[known.type] += entries
+
+    for place, stretch in enumerate(stretches, 1):
+        until = before if place == len(stretches) else stretch.until
+        ids: set[str] = set()
+        untold: dict[tuple[IntervalType, int], KnownOutput] = {}
+        for output in stretch.known:
+            interval = await outbox(Outbox.interval, output.interval)
+            if interval is not None and interval.oden_id is not None:
+                ids.add(interval.oden_id)
+                await add(interval.oden_id, output, until)
+            elif interval is not None:
+                untold[output.type, interval.start] = output
+        for type_, credited_until in {output.type: output.credited for output in stretch.known}.items():
+            since = min([stretch.since, *(start for of, start in untold if of == type_)])
+            for oden_id, start in await _begun(client, plan.key, line_id, type_, (since, stretch.until)):
+                of_known = untold.get((type_, start))
+                if oden_id not in ids and (of_known is not None or start > stretch.since):
+                    await add(oden_id, of_known or KnownOutput("", type_, (), credited_until), until)
+    return found
 
 
 async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[Entry]:
-    """The interval's entries after the last one that is known."""
+    """The interval's entries."""
     record = Output("", line, 0.0, known.type, known.interval, 0, {})
-    entries = await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output)
-    return [(at, raw_data) for at, raw_data in entries if at > known.last]
+    return [*await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output)]
 
 
 async def _grown(
-    outbox: OutboxThread, entries: list[Entry], interval: str, line: str, reference: str | None
+    outbox: OutboxThread,
+    entries: list[Entry],
+    shown: Sequence[Entry],
+    interval: str,
+    line: str,
+    reference: str | None,
 ) -> list[Entry]:
-    """`entries` without the amounts that wait here: of one that waits, and that a later life has added to before it was
-    sent, only what was added is new."""
+    """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits, and
+    that a later life has added to before it was sent, only what was added is new, and of that not what waits here by
+    itself."""
     if reference is None or not any(reference in raw for _, raw in entries):
         return entries
     wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
@@ -128,11 +279,18 @@ async def _grown(
         waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
         if cursor is None:
             break
+    within: dict[str, list[Output]] = defaultdict(list)
+    for key, into in taken_up([*waiting.values()], shown, reference).items():
+        within[into].append(waiting[key])
     new: list[Entry] = []
     for at, raw in entries:
-        known = waiting.get(str(raw.get(reference)))
-        less = {name: known.raw_data[name] for name in known.amounts} if known is not None else {}
-        new.append((at, {**raw, **{name: (number(raw.get(name)) or 0) - (number(less[name]) or 0) for name in less}}))
+        key = str(raw.get(reference))
+        told = dict(raw)
+        for known in (*([waiting[key]] if key in waiting else []), *within[key]):
+            told |= {
+                name: (number(told.get(name)) or 0) - (number(known.raw_data[name]) or 0) for name in known.amounts
+            }
+        new.append((at, told))
     return new
 
 

@@ -91,7 +91,7 @@ class Tables:
         config = self._loaded.config
         try:
             lookups = read_lookups(config.tables, self._loaded.where)
-            plans = compile_lines(config.lines, lookups, config.keepers)
+            plans = compile_lines(config.lines, lookups, config.keepers, self._loaded.schemas)
         except (ConfigError, InvalidConfig) as error:
             refused = error if isinstance(error, ConfigError) else self._loaded.error(error.faults)
             reason = "; ".join(map(str, refused.diagnostics))

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from gateway.control import MOST_BODY, Control, NoGateway, ask, places
+from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask, places
 from gateway.errors import GatewayError, OutboxError
 
 Item = dict[str, object]
@@ -27,16 +27,34 @@ async def answer(directory: Path, where: list[Path], command: str = "list", ques
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
-    """Command and question arrive as they are, also where they are long; the socket is the owner's alone."""
+    """Command and question arrive as they are, also where they are long; the socket is for the owner and the group."""
     where = places(tmp_path, tmp_path / "none")
     async with Control(tmp_path, where, echo) as control:
         assert control.path == tmp_path / "control.sock"
-        assert stat.S_IMODE(control.path.stat().st_mode) == 0o600
+        assert stat.S_IMODE(control.path.stat().st_mode) == 0o660
         question = {"text": "é\n" * 500_000}
         assert await answer(tmp_path, where, "show", question) == [{"command": "show", "question": question}]
     assert not (tmp_path / "control.sock").exists()
     with pytest.raises(NoGateway):
         await answer(tmp_path, where)
+
+
+async def test_the_group_may_only_look(tmp_path: Path) -> None:
+    """Who is neither root nor the gateway's user is answered what changes nothing, and nothing is done of the rest."""
+    done: list[str] = []
+
+    async def note(command: str, _: object) -> AsyncGenerator[Item, None]:
+        done.append(command)
+        yield {}
+
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, note, owners=()):
+        for command in sorted(OPEN_TO_GROUP):
+            assert await answer(tmp_path, where, command) == [{}]
+        for command in ("retry", "drop", "pause", "resume", "import", "call", "clock", "browse", "rejects-drop", "new"):
+            with pytest.raises(GatewayError, match="run it with sudo"):
+                await answer(tmp_path, where, command)
+    assert done == sorted(OPEN_TO_GROUP)
 
 
 async def test_the_runtime_folder_goes_first(tmp_path: Path) -> None:
@@ -144,3 +162,15 @@ async def test_where_it_cannot_listen_it_says_why(tmp_path: Path) -> None:
     with pytest.raises(GatewayError, match="its control socket cannot be made"):
         async with control:
             pass
+
+
+async def test_another_way_to_the_same_folder_is_the_same_outbox(tmp_path: Path) -> None:
+    """As of `-c ../plant/gateway.yaml`, or where the folder is a link."""
+    directory, elsewhere, link = tmp_path / "outbox", tmp_path / "elsewhere", tmp_path / "link"
+    directory.mkdir()
+    elsewhere.mkdir()
+    link.symlink_to(directory)
+    for one, other in ((directory, elsewhere / ".." / "outbox"), (link, directory), (directory, link)):
+        where = places(directory, tmp_path / "none")
+        async with Control(one, where, echo):
+            assert await answer(other, where)

@@ -1,6 +1,7 @@
 """Intake with the real mapping and the real outbox: all of a batch or none, and acknowledged only afterwards."""
 
 import asyncio
+import math
 import sqlite3
 import threading
 import time
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from gateway.batch import SLICE, in_slices
+from gateway import committer
+from gateway.batch import SLICE, in_slices, together
 from gateway.clock import LoopClock
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
@@ -21,7 +23,10 @@ from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import RECORD, Contact, Moment, Notice, Record, Sample
+from gateway.mapping.counters import Credit
+from gateway.mapping.line import LineState
+from gateway.mapping.state_rows import StateRows
+from gateway.model import RECORD, Contact, Moment, Notice, Record, Recovered, Sample
 from gateway.outbox.entries import Commit, StoredSession
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread, open_outbox
@@ -130,6 +135,44 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+async def test_what_is_remembered_of_a_line_is_changed_between_two_batches(tmp_path: Path) -> None:
+    """It is stored when the call returns. A change that cannot be made changes nothing, and stops nothing."""
+    rig = Rig(tmp_path)
+
+    def change(state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+        return replace(state, output=replace(state.output, credit={0: Credit(7)})), ()
+
+    def fails(_: LineState) -> tuple[LineState, tuple[Notice, ...]]:
+        raise ValueError("it cannot be")
+
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+        with pytest.raises(ValueError, match="it cannot be"):
+            await intake.amendments.make(PLAN.key, fails)
+        await intake.amendments.make(PLAN.key, change)
+        stored = StateRows(await rig.outbox(Outbox.line_state, PLAN.key)).state(PLAN)
+        assert (intake.state(PLAN.key).output.credit, stored.output.credit) == ({0: Credit(7)},) * 2
+        await intake.amendments.make("a line that has gone", change)
+
+
+async def test_line_states_are_read_anew_where_somebody_else_has_changed_them(tmp_path: Path) -> None:
+    """What is loaded, and put right on disk before anything is mapped, counts as it is there then."""
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+    outbox = OutboxThread()
+    await outbox.open(lambda: opened(tmp_path))
+    intake = Intake(outbox, [PLAN], rig.clock, lambda _: None, lambda _: None)
+    await intake.load()
+    rows = StateRows(await outbox(Outbox.line_state, PLAN.key))
+    state = rows.state(PLAN)
+    changes = rows.changes(replace(state, output=replace(state.output, credit={0: Credit(7)})))
+    await outbox(Outbox.commit, Commit(number=await outbox(Outbox.last_commit) + 1, states={PLAN.key: changes}))
+    await intake.load()
+    assert intake.state(PLAN.key).output.credit == {0: Credit(7)}
+    await outbox.close()
+
+
 async def test_p1_acknowledged_after_the_commit(tmp_path: Path) -> None:
     """When a message's `done` is called, what it caused is already on disk."""
     rig = Rig(tmp_path)
@@ -149,11 +192,13 @@ async def test_p1_a_value_is_acknowledged_when_the_line_state_that_it_moved_is_o
     seen: list[dict[str, str]] = []
     async with rig.running() as intake:
         await intake.take(rig.message("order", {"number": "A1"}, 1))
-        await until(lambda: rig.acked == [1])
+        begun = asyncio.Event()
+        await intake.take(replace(rig.count(5), done=begun.set))
+        await until(lambda: rig.acked == [1] and begun.is_set())
         before = await rig.outbox(Outbox.line_state, PLAN.key)
         done = asyncio.Event()
         await intake.take(replace(rig.count(7), done=done.set))
-        await until(lambda: intake.state(PLAN.key).inputs != {} and intake.health.samples["plc", "good"] == 1)
+        await until(lambda: intake.state(PLAN.key).inputs != {} and intake.health.samples["plc", "good"] == 2)
         assert await rig.outbox(Outbox.line_state, PLAN.key) == before
         assert not done.is_set()
         await done.wait()
@@ -393,6 +438,20 @@ async def test_counters_that_moved_are_written_seldom_and_found_again(tmp_path: 
                 total += await rig.delivered_yield()
                 await asyncio.sleep(0.02)
     assert total == 12
+
+
+async def test_p2_the_first_value_of_a_counter_is_on_disk_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash in the first seconds of a counter loses no part: what it counts from does not wait for other things."""
+    monkeypatch.setattr(committer, "STATE_WRITE", math.inf)
+    rig = Rig(tmp_path)
+    async with rig.running() as intake:
+        await intake.take(rig.count(100))
+        await until(lambda: intake.health.samples["plc", "good"] == 1)
+        async with asyncio.timeout(PATIENCE):
+            while "input good" not in await rig.outbox(Outbox.line_state, PLAN.key):
+                await asyncio.sleep(0.02)
 
 
 async def test_a_value_that_cannot_be_used_becomes_a_notice(tmp_path: Path) -> None:
@@ -745,3 +804,19 @@ async def test_p9_what_takes_long_shows_that_it_turns() -> None:
 
     assert await in_slices(slices(), lambda: turns.append(time.perf_counter())) == "done"
     assert len(turns) == 3
+
+
+def test_parts_of_what_a_source_had_kept_are_put_back_together() -> None:
+    """In one batch, in the order of their times, with the last that came; each arrival is still acknowledged."""
+
+    def part(source: str, at: float, *said: float, in_part: bool = True) -> Arrival:
+        moments = tuple(Moment((Sample(source, "a", one, one),)) for one in said)
+        return Arrival(source, done=print, recovered=Recovered(source, at, min(said), moments, in_part=in_part))
+
+    given = [part("a", 10, 1, 5), part("b", 11, 2), part("c", 12, 3, in_part=False), Arrival("a"), part("a", 13, 0, 4)]
+    [first, other, whole, plain, last] = together(given)
+    assert (first.recovered, first.done) == (None, print)
+    assert (other, whole, plain) == (given[1], given[2], given[3])
+    assert last.recovered is not None
+    assert (last.recovered.received, last.recovered.since) == (13, 0)
+    assert [moment.samples[0].value for moment in last.recovered.moments] == [0, 1, 4, 5]

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.batch import Batch
 from gateway.clock import AnchoredClock
+from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema import Line
 from gateway.errors import OutboxError, SourceError
 from gateway.intake import Intake
@@ -27,9 +28,12 @@ KEY = "Factory A/Line 01"
 
 
 def plan(**changes: Any) -> LinePlan:
-    """A line that reads orders by `field` and counts scrap up to `most`; with `time`, the messages say when."""
-    wanted: dict[str, Any] = {"field": "number", "most": 100, "time": None, "inputs": {}, **changes}
+    """A line that reads orders by `field` and counts scrap up to `most`; with `time`, the messages say when; scrap fits
+    `schema`."""
+    wanted: dict[str, Any] = {"field": "number", "most": 100, "time": None, "inputs": {}, "schema": None, **changes}
     time = {"time": wanted["time"]} if wanted["time"] else {}
+    file = Path("scrap.json")
+    schema = {"json_schema": file} if wanted["schema"] else {}
     return compile_line(
         Line.model_validate(
             {
@@ -37,7 +41,7 @@ def plan(**changes: Any) -> LinePlan:
                 "line": "Line 01",
                 "inputs": {
                     "order": {"source": "floor", "topic": "order", "field": wanted["field"], **time},
-                    "scrap": {"source": "floor", "topic": "scrap", **time},
+                    "scrap": {"source": "floor", "topic": "scrap", **time, **schema},
                     **wanted["inputs"],
                 },
                 "run": {"key": "order", "product": "{order}", "settle": "0s"},
@@ -48,6 +52,7 @@ def plan(**changes: Any) -> LinePlan:
             }
         ),
         ("lines", 0),
+        schemas={file: MessageSchema("scrap.json", wanted["schema"])} if schema else {},
     )
 
 
@@ -120,6 +125,32 @@ async def test_p6_what_has_done_something_is_not_kept(tmp_path: Path) -> None:
         assert (await rig.outbox(Outbox.summary, 10)).totals.rejects == 3
         assert [each.number for each in await kept(rig)] == [1]
         assert (await kept(rig))[0].size == len('{"qty": "many"}')
+
+
+async def test_p6_what_does_not_fit_its_schema_is_kept_with_place_and_reason(tmp_path: Path) -> None:
+    """It feeds no input, also none without a schema, and none of other messages of the topic; it is taken in once the
+    schema is mended."""
+    code = {"source": "floor", "topic": "scrap", "field": "code", "counter": {}, "only": {"type": ["a", "b"]}}
+    narrow = """{"required": ["qty"], "properties": {"qty": {"maximum": 4}, "type": {"enum": ["a"]}}}"""
+    rig = Rig(tmp_path, plan(inputs={"code": code}, schema=narrow))
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        await intake.take(rig.message("scrap", {"qty": 5, "type": "a", "code": 3}, 2))
+        await intake.take(rig.message("scrap", {"qty": 1, "type": "b", "code": 4}, 3))
+        await intake.take(rig.message("scrap", {"qty": 2, "type": "a", "code": 5}, 4))
+        await until(lambda: rig.acked == [1, 2, 3, 4])
+        found = await kept(rig)
+        assert [(each.address, each.reason.partition(": {")[0]) for each in found] == [
+            ("scrap", "the message does not fit scrap.json at qty: 5 is greater than the maximum of 4"),
+            ("scrap", "the message does not fit scrap.json at type: 'b' is not one of ['a']"),
+        ]
+        assert (await rig.outbox(Outbox.summary, 10)).totals.rejects == 2
+        assert intake.state(KEY).inputs["code"].value == 5
+        assert "at qty" in await again(rig, intake, 1)
+        await intake.replan([plan(inputs={"code": code}, schema="{}")], {KEY})
+        assert await again(rig, intake, 1) == ""
+        assert [each.number for each in await kept(rig)] == [2]
+        await scrap_waiting(rig, 7)
 
 
 @pytest.mark.parametrize("time", [None, "at"])

@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from gateway.cli.outbox_text import moment
 from gateway.cli.startup import add_config_option, configure_logging, read_sources
 from gateway.clock import AnchoredClock
 from gateway.config.schema import MqttConfig, OpcuaConfig, SourceConfig
@@ -223,13 +224,15 @@ def described(found: Found, *, indented: bool) -> Iterator[str]:
             yield _printable(f"{indent}{found.name} = {shown}{kind}  {found.node}")
         case Topic():
             kept = ", kept by the broker" if found.retained else ""
-            yield _printable(f"{found.topic}  {found.messages} messages{kept}: {found.problem or found.said}")
+            heard = f"{found.messages} messages{kept}" if found.known_at is None else f"last {moment(found.known_at)}"
+            yield _printable(f"{found.topic}  {heard}: {found.problem or found.said}")
             for path, value in found.fields.items():
                 if path:
                     yield _printable(f"    {path} = {json.dumps(value, ensure_ascii=False)}")
         case Metric():
             said = found.problem or json.dumps(found.value, ensure_ascii=False)
-            yield _printable(f"{found.device}  {found.metric} = {said} ({found.type})")
+            told = found.type if found.known_at is None else f"last {moment(found.known_at)}"
+            yield _printable(f"{found.device}  {found.metric} = {said} ({told})")
 
 
 def _printable(text: str) -> str:

@@ -14,10 +14,10 @@ from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.live.findings import Finding, source_findings
 from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look
+from gateway.live.onlookers import Onlookers
 from gateway.live.tail import InputReading, Present
-from gateway.live.visit import visit, visiting
+from gateway.live.visit import acknowledge, visit, visiting
 from gateway.mapping.compile import LinePlan
-from gateway.sources.base import Arrival
 
 if TYPE_CHECKING:
     from gateway.oden.objects import Objects
@@ -89,17 +89,13 @@ async def _looks(loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock
     config = visiting(loaded.config)
     sources = make_sources(config, plans, clock, clean=True)
     stop = asyncio.Event()
-    visiting_them = asyncio.create_task(visit(sources.values(), _acknowledge, clock, stop, None))
+    onlookers = Onlookers(acknowledge)
+    visiting_them = asyncio.create_task(visit(sources.values(), onlookers.take, clock, stop, None))
     try:
-        return await look(Present(config, plans, sources), clock, seconds)
+        return await look(Present(config, plans, sources, onlookers), clock, seconds)
     finally:
         stop.set()
         await visiting_them
-
-
-async def _acknowledge(arrival: Arrival) -> None:
-    if arrival.done is not None:
-        arrival.done()
 
 
 def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, now: float) -> Iterator[str]:

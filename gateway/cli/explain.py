@@ -13,8 +13,8 @@ from gateway.config.loader import Loaded
 from gateway.config.schema_walk import Loc
 from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.provenance import PROVENANCE, Provenance
-from gateway.oden.requests import iso
+from gateway.mapping.provenance import PROVENANCE, Provenance, SampleExcerpt
+from gateway.oden.exchange import iso
 from gateway.outbox.control_handlers import QUESTION, Question
 from gateway.outbox.listing import Filter
 from gateway.sources import recording
@@ -60,7 +60,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     if (arguments.record is None) == (arguments.last is None):
         print("oden-gateway explain: give the KEY of a record, or --last LINE", file=sys.stderr)
         return 2
-    loaded, plans = read_config(arguments.config, os.environ)
+    loaded, plans = read_config(arguments.config, os.environ, though_absent=True)
     lines = [plan.key for plan in lines_named(plans, arguments.last)] if arguments.last is not None else []
     key = arguments.record.upper() if arguments.record is not None else ""
     if arguments.recording is not None:
@@ -134,10 +134,10 @@ def _explanation(request: RequestPreview, loaded: Loaded, plans: Sequence[LinePl
     yield f"  record   {record.key}, line {record.line}"
     yield f"  rule     {_rule(cause, loaded, plans[line], ('lines', line, cause.section))}"
     if event is None:
-        yield "  cause    time passing: a wait or a window was over"
+        yield f"  cause    time passing: a wait or a window was over{', behind which are' if cause.behind else ''}"
+        yield from (f"           {_seen(sample)}" for sample in cause.behind)
     else:
-        time = f", its own time {_exact(event.source_time)}" if event.source_time is not None else ""
-        yield f"  cause    {event.source} {event.address} = {event.value} at {_exact(event.received)}{time}"
+        yield f"  cause    {_seen(event)}"
     if cause.because:
         yield f"  because  {cause.because}"
     yield "  inputs"
@@ -154,6 +154,13 @@ def _rule(cause: Provenance, loaded: Loaded, plan: LinePlan, section: Loc) -> st
         return f"{cause.section}, {loaded.where(section)}"
     index, kind = item
     return f"{cause.section}, {kind}, {loaded.where((*section, index))}"
+
+
+def _seen(sample: SampleExcerpt) -> str:
+    """The sample with where it came from and when, and its own time where that is another."""
+    time = sample.source_time
+    own = f", its own time {_exact(time)}" if time is not None and time != sample.received else ""
+    return f"{sample.source} {sample.address} = {sample.value} at {_exact(sample.received)}{own}"
 
 
 def _unit(loaded: Loaded, line: int, name: str) -> str:

@@ -4,22 +4,24 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from gateway.cli.browse import section_of
-from gateway.cli.startup import configure_logging, read_config
+from gateway.cli.startup import DEFAULT_CONFIG, configure_logging, read_config
 from gateway.clock import AnchoredClock
 from gateway.config.json_schema import json_schema
 from gateway.config.schema_process import Log
 from gateway.config.secrets import VARIABLE_PREFIX
 from gateway.errors import ConfigError, GatewayError
 from gateway.live.browse import SECONDS, BrowseQuestion, browse
-from gateway.live.first_config import first_configuration
+from gateway.live.first_config import FirstLine, first_configuration, state_of
 from gateway.live.offer import Offer, Offers
 
+COMMAND = "oden-gateway"
 SCHEMA = "gateway.schema.json"
 MOST = 2_000
 """Values that are looked at of each source."""
@@ -43,6 +45,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--factory", metavar="NAME", help="the factory's name at Oden")
     parser.add_argument("--line", metavar="NAME", help="the line's name at Oden")
     parser.add_argument(
+        "--running", action="append", default=[], metavar="VALUE", help="a value of the state at which the line runs"
+    )
+    parser.add_argument(
         "--output", type=Path, default=Path("gateway.yaml"), metavar="FILE", help="default: %(default)s"
     )
     parser.add_argument("--overwrite", action="store_true", help="write over an existing file")
@@ -65,12 +70,15 @@ def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
         _ask(arguments)
     if not arguments.opcua and not arguments.mqtt:
         parser.error("name a server with --opcua or a broker with --mqtt")
-    factory, line = arguments.factory or "Factory A", arguments.line or "Line 01"
     sources = dict(_sources(arguments.opcua, arguments.mqtt))
     offers = asyncio.run(_offers(sources, arguments))
     if not offers:
         raise GatewayError("nothing was found that an input could be: see what `oden-gateway browse` shows")
-    text = first_configuration(sources, offers, factory, line, SCHEMA)
+    if sys.stdin.isatty() and not arguments.running:
+        _ask_for_running(arguments, offers)
+    line = FirstLine(arguments.factory or "", arguments.line or "", arguments.running)
+    outbox = "" if output.absolute().parent == DEFAULT_CONFIG.parent else "outbox"
+    text = first_configuration(sources, offers, line, SCHEMA, outbox)
     try:
         output.write_text(text, encoding="utf-8")
         schema = output.parent / SCHEMA
@@ -79,7 +87,7 @@ def _init(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int
     except OSError as error:
         raise GatewayError(f"{output} cannot be written: {error.strerror}") from None
     _see_that_it_is_right(output)
-    print(_next_steps(output, len(offers)))
+    print(_next_steps(output, len(offers), text.count("# TODO: ")))
     return 0
 
 
@@ -95,6 +103,17 @@ def _ask(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) is None:
             print(question, end="", file=sys.stderr, flush=True)
             setattr(arguments, name, sys.stdin.readline().strip())
+
+
+def _ask_for_running(arguments: argparse.Namespace, offers: Sequence[Offer]) -> None:
+    """Ask at which values of the state the line runs: no name says that."""
+    state = state_of(offers)
+    if state is None:
+        return
+    value = json.dumps(state.value, ensure_ascii=False)
+    question = f"Value of {state.name} at which the line runs; it is {value} now (several: 1, 2; empty: not known): "
+    print(question, end="", file=sys.stderr, flush=True)
+    arguments.running = [word for part in sys.stdin.readline().split(",") if (word := part.strip())]
 
 
 def _sources(opcua: str | None, mqtt: str | None) -> Mapping[str, Mapping[str, str]]:
@@ -139,14 +158,22 @@ def _see_that_it_is_right(output: Path) -> None:
         raise GatewayError(f"{output} is written, and is not right yet:\n{error}") from None
 
 
-def _next_steps(output: Path, found: int) -> str:
+def _next_steps(output: Path, found: int, to_do: int) -> str:
     token = output.parent / "secrets" / "oden_token"
+    command = _command()
+    marked = f"{to_do} places are" if to_do != 1 else "1 place is"
     return f"""{output} is written, from {found} values that were found. What is next:
 
 1. Put the token of the Oden API into {token} (only you may read it: chmod 600).
-2. Read {output}: which inputs are which, what the state codes mean, what is counted. Editors that know YAML schemas
-   complete keys and explain them.
-3. oden-gateway check -c {output} --live     is all of it there?
-4. oden-gateway record -c {output} first.jsonl --for 10m, then oden-gateway replay -c {output} first.jsonl
+2. Read {output}: {marked} marked TODO, which `check` lists until you have removed the word. Editors that
+   know YAML schemas complete keys and explain them.
+3. {command} check -c {output} --live     is all of it there?
+4. {command} record -c {output} first.jsonl --for 10m, then\n   {command} replay -c {output} first.jsonl
                                              what would Oden be told?
-5. oden-gateway run -c {output}"""
+5. {command} run -c {output}"""
+
+
+def _command() -> str:
+    """How this command is called from here: by its name, or by its path where the shell does not find it."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == COMMAND and shutil.which(COMMAND) is None else COMMAND

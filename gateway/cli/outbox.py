@@ -297,10 +297,15 @@ def _say_outdated(item: Item) -> None:
         )
 
 
+def _looked_at(directory: Path) -> Path:
+    """`directory`, or the nearest folder above it of which this user may know the disk."""
+    return next(folder for folder in (directory, *directory.parents) if os.access(folder.parent, os.X_OK))
+
+
 def _stats(arguments: argparse.Namespace) -> int:
-    config = read_config(arguments.config, os.environ)[0].config
+    config = read_config(arguments.config, os.environ, though_absent=True)[0].config
     (item,) = ask(arguments, "stats", Question())
-    disk = shutil.disk_usage(config.outbox.directory)
+    disk = shutil.disk_usage(_looked_at(config.outbox.directory.absolute()))
     room = min(config.outbox.size_limit - item["bytes"], int(disk.free - config.outbox.min_free * disk.total))
     statistics = compute_figures(item, config.oden.rate, room)
     as_json = json.dumps(asdict(statistics), ensure_ascii=False)

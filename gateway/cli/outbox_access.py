@@ -33,7 +33,7 @@ def ask(
     use: Callable[[Item], None] | None = None,
 ) -> list[Item]:
     """The answer to `question`: as a list or, with `use`, item by item to that function."""
-    config = read_config(arguments.config, os.environ)[0].config.outbox
+    config = read_config(arguments.config, os.environ, though_absent=True)[0].config.outbox
     asked = TypeAdapter(type(question)).dump_python(replace(question, by=_who()), mode="json")
     items: list[Item] = []
 

@@ -31,7 +31,7 @@ def backup(arguments: argparse.Namespace) -> int:
 
 def restore_from(arguments: argparse.Namespace) -> int:
     """Put the copy in the place of the outbox, while no gateway runs."""
-    directory = read_config(arguments.config, os.environ)[0].config.outbox.directory
+    directory = read_config(arguments.config, os.environ, though_absent=True)[0].config.outbox.directory
     aside = restore(directory, partial(read_backup, arguments.file), time.time())
     _give_to_owner(directory)
     print(f"The outbox in {directory} is that of {arguments.file}.")

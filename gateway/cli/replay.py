@@ -14,7 +14,8 @@ from gateway.errors import GatewayError
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import Coverage
 from gateway.model import Notice
-from gateway.oden.requests import Wording, iso
+from gateway.oden.exchange import iso
+from gateway.oden.requests import Wording
 from gateway.sources import recording
 from gateway.trial.accept import accept
 from gateway.trial.cases import CaseResult, run_cases

@@ -22,6 +22,8 @@ from gateway.log_sink import LogStream, fail_safe
 from gateway.mapping.compile import LinePlan, compile_lines
 
 DEFAULT_CONFIG = Path("/etc/oden-gateway/gateway.yaml")
+CONFIG_VARIABLE = "ODEN_GATEWAY_CONFIG"
+"""Names the configuration file for commands that are given none."""
 
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables can hold a token
@@ -29,8 +31,27 @@ _TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 
 def add_config_option(parser: argparse.ArgumentParser) -> None:
-    """Add the option `-c`, which names the configuration file."""
-    parser.add_argument("-c", "--config", type=Path, default=DEFAULT_CONFIG, help="default: %(default)s")
+    """Add the option `-c`, which names the configuration file; None where it is not given: see `found_config`."""
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        help=f"default: {DEFAULT_CONFIG}; where there is none, {DEFAULT_CONFIG.name} in this folder",
+    )
+
+
+def found_config(environ: Mapping[str, str], usual: Path = DEFAULT_CONFIG) -> Path:
+    """The configuration of a command that is given none: what CONFIG_VARIABLE names, else `usual` or, where there is
+    none, a file of its name in this folder. Which it is is said on standard error unless it is `usual`."""
+    here = Path(usual.name)
+    if named := environ.get(CONFIG_VARIABLE):
+        path, why = Path(named), CONFIG_VARIABLE
+    elif os.path.exists(usual) or not here.is_file():  # noqa: PTH110 - Path.exists raises where it may not look
+        return usual
+    else:
+        path, why = here, f"there is no {usual}"
+    print(f"oden-gateway: the configuration is {path.absolute()} ({why})", file=sys.stderr)
+    return path
 
 
 def add_subcommand(
@@ -70,10 +91,13 @@ def duration(text: str) -> float:
         raise argparse.ArgumentTypeError("write a duration with its unit, such as 30m or 8h") from None
 
 
-def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[LinePlan]]:
+def read_config(
+    path: Path, environ: Mapping[str, str], *, though_absent: bool = False
+) -> tuple[Loaded, list[LinePlan]]:
     """The configuration at `path`, fully checked, and the plans of its lines.
 
-    Raises ConfigError with all that is wrong with it.
+    Raises ConfigError with all that is wrong with it. `though_absent` is for commands that only ask the running
+    gateway: secrets and files that this user may not read are not missed.
     """
     draft = read(path, environ)
     if draft.config is None:
@@ -81,10 +105,10 @@ def read_config(path: Path, environ: Mapping[str, str]) -> tuple[Loaded, list[Li
     faults = [*find_faults(draft.config, draft.unread), *find_doubts(draft.config)]
     plans: list[LinePlan] = []
     try:
-        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers)
+        plans = compile_lines(draft.config.lines, draft.lookups, draft.config.keepers, draft.schemas)
     except InvalidConfig as error:
         faults += error.faults
-    return draft.finished(faults), plans
+    return draft.finished(faults, though_absent=though_absent), plans
 
 
 def read_sources(path: Path, environ: Mapping[str, str]) -> tuple[Mapping[str, SourceConfig], Path]:

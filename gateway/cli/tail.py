@@ -9,16 +9,18 @@ import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from pathlib import Path
 
 from gateway.cli.startup import add_config_option, configure_logging, duration, read_config
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
 from gateway.config.schema_process import Log
 from gateway.errors import GatewayError
+from gateway.live.onlookers import Onlookers
 from gateway.live.tail import READING, InputReading, Present, as_json, tail
-from gateway.live.visit import visit, visiting
+from gateway.live.visit import acknowledge, visit, visiting
 from gateway.mapping.compile import LinePlan
-from gateway.sources.base import Arrival, Source
+from gateway.sources.base import Source
 
 LONGEST_VALUE = 120
 """Characters of a value that are shown."""
@@ -45,7 +47,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _tail(arguments: argparse.Namespace) -> int:
-    loaded, plans = read_config(arguments.config, os.environ)
+    loaded, _ = read_config(arguments.config, os.environ, though_absent=True)
     configure_logging(Log(level="warning"))
     if arguments.source is not None and arguments.source not in loaded.config.sources:
         names = ", ".join(loaded.config.sources)
@@ -61,13 +63,13 @@ def _tail(arguments: argparse.Namespace) -> int:
         else:
             print(line_of(reading, clock.now()), flush=True)
 
-    asyncio.run(_show(loaded, plans, arguments.source, arguments.seconds, show, clock))
+    asyncio.run(_show(arguments.config, loaded, arguments.source, arguments.seconds, show, clock))
     return 0
 
 
 async def _show(
+    file: Path,
     loaded: Loaded,
-    plans: list[LinePlan],
     source: str | None,
     seconds: float | None,
     show: Callable[[InputReading | int], None],
@@ -76,7 +78,7 @@ async def _show(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    showing = asyncio.create_task(_shown(loaded, plans, source, show, clock))
+    showing = asyncio.create_task(_shown(file, loaded, source, show, clock))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({showing, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -87,8 +89,8 @@ async def _show(
 
 
 async def _shown(
+    file: Path,
     loaded: Loaded,
-    plans: list[LinePlan],
     source: str | None,
     show: Callable[[InputReading | int], None],
     clock: AnchoredClock,
@@ -100,7 +102,7 @@ async def _shown(
             show(reading)
         else:
             return
-    await _of_own(loaded, plans, source, show, clock)
+    await _of_own(*read_config(file, os.environ), source, show, clock)  # now its secrets are needed
 
 
 async def _of_gateway(loaded: Loaded, source: str | None) -> AsyncGenerator[InputReading | int | None]:
@@ -133,17 +135,14 @@ async def _of_own(
         for name, each in make_sources(config, plans, clock, clean=True).items()
         if source in {None, name} and any(name == fed for plan in plans for fed, _ in plan.subscriptions)
     }
+    onlookers = Onlookers(acknowledge)
+    present = Present(config, plans, sources, onlookers)
     async with asyncio.TaskGroup() as group:
-        group.create_task(visit(sources.values(), _acknowledge, clock, asyncio.Event(), None))
+        group.create_task(visit(sources.values(), onlookers.take, clock, asyncio.Event(), None))
         group.create_task(_tell_states(sources))
-        async with aclosing(tail(lambda: Present(config, plans, sources), source)) as readings:
+        async with aclosing(tail(lambda: present, source)) as readings:
             async for reading in readings:
                 show(reading)
-
-
-async def _acknowledge(arrival: Arrival) -> None:
-    if arrival.done is not None:
-        arrival.done()
 
 
 async def _tell_states(sources: dict[str, Source]) -> None:

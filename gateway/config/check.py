@@ -29,7 +29,7 @@ DERIVED_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 """What else a derived input can say."""
 
-MESSAGE_KEYS = ("topic", "split", "binary", "id")
+MESSAGE_KEYS = ("topic", "split", "binary", "id", "json_schema")
 """The keys of an input that mean something of messages on MQTT topics alone."""
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}

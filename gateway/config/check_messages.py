@@ -33,7 +33,7 @@ def message_faults(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault((*loc, "split"), "write 'lines', 'elements', or what holds the events: {field: shots}")
     yield from path_faults(paths)
     if given.binary is not None and given.binary.encoding == "raw":
-        for key in ("split", "field", "number", "capture"):
+        for key in ("split", "field", "number", "capture", "json_schema"):
             if key in given.model_fields_set:
                 text = f"'{key}' means nothing where the payload is bytes: remove it, or write 'encoding: hex'"
                 yield ConfigFault((*loc, key), text)

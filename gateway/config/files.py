@@ -6,6 +6,7 @@ An included file counts as if it stood in the main file: sections are merged key
 import glob
 import os
 import pwd
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
 from gateway.config.yaml_repair import read_yaml
-from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, quoted
+from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.errors import GatewayError
 
 MAX_FILE_SIZE = 4 * 2**20
@@ -35,6 +36,8 @@ _FOREIGN = {
     b"\xfe\xff": "this is text in UTF-16; save the file as UTF-8",
 }
 """How files begin that are no text in UTF-8 -> what is said of them."""
+
+_TO_DO = re.compile(r"(?:^|(?<=\s))#+[ \t]*(?P<mark>TODO)\b:?(?P<about>[^\r\n]*)", re.MULTILINE)
 
 Content = TypeVar("Content")
 
@@ -76,6 +79,14 @@ def read_text(path: Path) -> str:
         raise BrokenFileError(position, f"not UTF-8; save the file as UTF-8{hint}") from None
 
 
+def _left_to_do(text: str, file: Path) -> Iterator[Finding]:
+    """The comments that somebody has marked with TODO, in capitals, as `init` does."""
+    lines = LineIndex(text, file)
+    for match in _TO_DO.finditer(text):
+        about = printable(match["about"].strip()) or "see here"
+        yield Finding(lines.position(match.start("mark")), f"still to be done: {about}", warning=True)
+
+
 def _why(error: OSError) -> str:
     """Why a file cannot be read, and what to do."""
     if isinstance(error, FileNotFoundError):
@@ -103,10 +114,11 @@ class Files:
 
         Raises NoFileError or BrokenFileError where `main` itself cannot be read.
         """
-        root, findings = read_yaml(read_text(main), main)
+        text = read_text(main)
+        root, findings = read_yaml(text, main)
         if root.empty:
             raise NoFileError("the file is empty")
-        self.findings += findings
+        self.findings += [*findings, *_left_to_do(text, main)]
         parts, pending, seen = [], deque([root]), {main.resolve()}
         complete = True
         while pending:
@@ -150,7 +162,7 @@ class Files:
         root, findings = read_yaml(text, path)
         if root.empty:
             raise BrokenFileError(root.position, "the file is empty")
-        self.findings += findings
+        self.findings += [*findings, *_left_to_do(text, path)]
         return root
 
     def _sheet(self, text: str, path: Path) -> Sheet:

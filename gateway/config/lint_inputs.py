@@ -130,7 +130,9 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
     shared = _SHARED.fullmatch(topic)
     scheme = re.match(r"[a-z]+://[^/]*/?", topic)
     if shared is not None:
-        text = "a message never has this topic: it is that of a shared subscription; write what follows"
+        text = "a message never has this topic; write what follows"
+        if not topic.startswith("$exclusive/"):
+            text = "of a shared subscription each gateway gets a part, and a line needs all; write what follows"
         yield ConfigFault(loc, f"{text}: {quoted(shared['topic'])}")
     elif (place := _PLACE.search(topic)) is not None and not topic.startswith("$SYS"):
         text = f"a level that is {quoted(place[1])}? No message has it: a parameter of a template is written ${{name}}"

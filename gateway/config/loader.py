@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from gateway.config.environment import override_layer, overrides, with_values
 from gateway.config.files import Files, NoFileError
 from gateway.config.lookups import gather_lookups
+from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
@@ -44,12 +45,14 @@ _REMEDY = "give yours with `-c FILE`, and test it with: oden-gateway check -c FI
 class Loaded:
     """A configuration that fits the schema, and the position of each of its values.
 
-    `lookups` are the tables as they were on the disk when the configuration was loaded. `token_source` reads Oden's
-    token anew at each call, from where the configuration says; it raises SecretError where it cannot be read any more.
+    `lookups` are the tables, and `schemas` the JSON Schemas, as they were on the disk when the configuration was
+    loaded. `token_source` reads Oden's token anew at each call, from where the configuration says; it raises
+    SecretError where it cannot be read any more.
     """
 
     config: Config
     lookups: Lookups = field(repr=False)
+    schemas: Schemas = field(repr=False)
     token_source: Callable[[], str] = field(repr=False)
     _origin: "Origin" = field(repr=False)
     _values: Any = field(repr=False)
@@ -95,21 +98,25 @@ class Draft:
 
     `config` has stand-ins in the place of what does not fit the schema; None where nothing can be made of it. Nothing
     may run on it: it is there for what else is wrong to be found. `unread` are sources of which nothing is known, and
-    `lookups` those tables that could be read. `finished` gives what can run.
+    `lookups` and `schemas` those tables and schemas that could be read. `finished` gives what can run.
     """
 
     config: Config | None
     lookups: Lookups
+    schemas: Schemas
     unread: Container[str]
     _found: Sequence[Located]
     _mended: Mended | None
     _origin: Origin
     _loaded: Callable[[Config], Loaded]
 
-    def finished(self, faults: Iterable[ConfigFault]) -> Loaded:
+    def finished(self, faults: Iterable[ConfigFault], *, though_absent: bool = False) -> Loaded:
         """The configuration that can run, with its warnings. Raises ConfigError with all that is wrong with it, which
-        includes `faults`, of what the parts of `config` have to do with each other."""
+        includes `faults`, of what the parts of `config` have to do with each other. `though_absent`: what is only
+        absent, such as secrets that this user may not read, is not missed; nothing may run on that."""
         found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
+        if though_absent:
+            found = [located for located in found if not located.diagnostic.absent]
         if self.config is None or not all(located.warning for located in found):
             raise all_wrong(found)
         return replace(self._loaded(self.config), warnings=tuple(in_order(found)))
@@ -155,20 +162,23 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         if not origin.is_incomplete(wrong.fault.loc, missing=wrong.kind == "missing"):
             found.append(origin.diagnose(wrong.fault))
     lookups: Lookups = {}
+    schemas: Schemas = {}
     if config is not None:
         lookups, faults, findings = gather_lookups(config.tables)
+        schemas, of_schemas, in_schemas = gather_schemas(config.lines)
+        faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
-        files.findings += findings
+        files.findings += [*findings, *in_schemas]
     found = [*(in_file(finding) for finding in files.findings), *found]
     token_source = partial(_token, config, resolver.secrets.get(_TOKEN), resolver.folder, environ)
 
     def loaded(config: Config) -> Loaded:
-        return Loaded(config, lookups, token_source, origin, with_values(from_files, values), resolver.secrets)
+        return Loaded(config, lookups, schemas, token_source, origin, with_values(from_files, values), resolver.secrets)
 
     unread: Container[str] = mending.sources if mending is not None else ()
     if origin.sources_incomplete or (mending is not None and ("sources",) in mending.replaced):
         unread = _ANY
-    return Draft(config, lookups, unread, found, mending, origin, loaded)
+    return Draft(config, lookups, schemas, unread, found, mending, origin, loaded)
 
 
 class _Any:

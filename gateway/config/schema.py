@@ -237,6 +237,12 @@ class MqttConfig(Section):
         "missing, each at most every two seconds, and ever more seldom where that does not help. `never`: nothing is "
         "published, and what a device says counts from the next birth that comes by itself.",
     )
+    history: Literal["auto", "off"] = Field(
+        "off",
+        description="Sparkplug B: whether values that an edge node had kept while it could not send (`is_historical`) "
+        "are put where they belong (`auto`), or left out and listed. Lines with devices of this source then remember "
+        "what they have heard, as those with messages that can come late do.",
+    )
     presence: Presence | None = Field(
         None, description="Whether the gateway says at the broker that it is there; absent, it publishes nothing."
     )
@@ -337,11 +343,12 @@ class Config(Section):
 
     @property
     def keepers(self) -> frozenset[str]:
-        """The sources that keep what they have to say while they are not heard, and are asked for it."""
+        """The sources that keep what they have to say while they are not heard, where it is wanted."""
+        of_devices = {each.source for line in self.lines for each in line.inputs.values() if each.device is not None}
         return frozenset(
             name
             for name, source in self.sources.items()
-            if isinstance(source, OpcuaConfig) and source.history == "auto"
+            if source.history == "auto" and (isinstance(source, OpcuaConfig) or name in of_devices)
         )
 
 

@@ -1,5 +1,6 @@
 """The schema of a line's inputs, and of the scrap and yield that is counted from them. See `schema`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -120,15 +121,13 @@ class Input(Section):
     sampling: Sampling | None = Field(
         None,
         ge=0,
-        description="OPC UA only: how often the server looks at this tag, `0`: as fast as it can, where that differs "
-        "from its source.",
+        description="OPC UA only: how often the server looks at this tag, if not as its source; `0`: at its fastest.",
     )
     queue: int | None = Field(
         None,
         ge=1,
         le=100_000,
-        description="OPC UA only: how many values of this tag the server keeps until they can be taken, where that "
-        "differs from its source.",
+        description="OPC UA only: how many values of this tag the server keeps for us, if not as its source.",
     )
     deadband: Moved | None = Field(
         None,
@@ -186,8 +185,7 @@ class Input(Section):
     metric: str | None = Field(
         None,
         min_length=1,
-        description="With `device`: the name of the metric in the device's birth message, such as "
-        "`Status/StateCurrent`.",
+        description="With `device`: the metric's name in the device's birth, such as `Status/StateCurrent`.",
     )
     field: str | None = Field(
         None,
@@ -220,10 +218,14 @@ class Input(Section):
         "counts up, or several that do so together: `[machine, number]`. A message whose id has come before is "
         "left out, whatever the broker or the sender does. It holds for all inputs of the line on this topic.",
     )
+    json_schema: Path | None = Field(
+        None,
+        description="MQTT only: a file with a JSON Schema, which this input's messages have to fit. One that does not "
+        "feeds no input of the line.",
+    )
     expr: str | None = Field(
         None,
-        description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault" or "raw '
-        '* 0.1".',
+        description='Instead of `source`: what follows from other inputs, such as "speed > 5.0 && !fault".',
     )
     words: list[Identifier] = Field(
         [],

@@ -30,6 +30,7 @@ from gateway.delivery.whereabouts import Whereabouts
 from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.endpoints import INTERVAL_DELETE
+from gateway.oden.exchange import iso
 from gateway.outbox import gone, told
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import set_fields, without
@@ -166,8 +167,8 @@ class Changing:
             return
         if await self._settlement.persist(gone.keep_end, work.records[0].interval, end):
             log.warning("ended_by_others", interval=work.records[0].interval, line=work.line, end=end)
-            what = f"{work.line}: the {interval.type.lower()} of {requests.iso(interval.start)}"
-            await self._settlement.notice(f"{what} was ended by somebody at {requests.iso(end)}, which stays")
+            what = f"{work.line}: the {interval.type.lower()} of {iso(interval.start)}"
+            await self._settlement.notice(f"{what} was ended by somebody at {iso(end)}, which stays")
 
     async def _write(
         self,

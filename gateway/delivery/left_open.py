@@ -20,6 +20,7 @@ from gateway.delivery.settlement import Settlement
 from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
+from gateway.oden.exchange import iso
 from gateway.oden.requests import Request
 from gateway.outbox import left_open
 from gateway.outbox.entries import Work
@@ -177,7 +178,7 @@ class LeftOpenAtOden:
             raise Unsettled(outcome, answered=answer.own or outcome.foreign)
         is_ended = outcome.fate == "delivered"
         log.warning("left_open_ended", line=work.line, type=record.type, oden_id=shown.id, end=end, done=is_ended)
-        became = f"was ended at {requests.iso(end)}, when it was last known to be on"
+        became = f"was ended at {iso(end)}, when it was last known to be on"
         refused = f"could not be ended: {outcome.reason}"
         await settlement.notice(f"{_named(record, shown)} was left open there, and {became if is_ended else refused}")
 
@@ -235,4 +236,4 @@ class LeftOpenAtOden:
 
 def _named(record: StartInterval, shown: Shown) -> str:
     """The interval that Oden shows, for a person."""
-    return f"{record.line}: the {record.type.lower()} {shown.title} of {requests.iso(shown.start)}"
+    return f"{record.line}: the {record.type.lower()} {shown.title} of {iso(shown.start)}"

@@ -17,6 +17,7 @@ from gateway.delivery.settlement import Settlement, unsaid
 from gateway.model import Notice, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
+from gateway.oden.exchange import iso
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import Outbox
@@ -108,9 +109,9 @@ class LookUps:
         end = answers.shown_end(shown) if isinstance(shown, Mapping) else None
         if end is None:
             return False
-        settlement, what = self._settlement, f"{work.line}: the {record.type.lower()} of {requests.iso(interval.start)}"
+        settlement, what = self._settlement, f"{work.line}: the {record.type.lower()} of {iso(interval.start)}"
         log.warning("ended_by_others", interval=record.interval, line=work.line, end=end)
-        text = f"{what} has ended at Oden at {requests.iso(end)}, which was not told from here, and stays"
+        text = f"{what} has ended at Oden at {iso(end)}, which was not told from here, and stays"
         notice = Notice("oden", settlement.clock.now(), "", "", text)
         await settlement.persist(left_open.ended_there, work, end, notice)
         return True
@@ -125,7 +126,7 @@ class LookUps:
                 self._strangers = (self._strangers | {oden_id}) if len(self._strangers) < MOST_STRANGERS else {oden_id}
                 log.warning("interval_of_others", line=work.line, type=record.type, oden_id=oden_id)
                 what = f"{work.line}: a {record.type.lower()} (id {oden_id}) that was not begun from here"
-                await self._settlement.notice(f"{what} is on at {requests.iso(record.start)}, and stays as it is")
+                await self._settlement.notice(f"{what} is on at {iso(record.start)}, and stays as it is")
 
     async def _go_on_with_setting(self, work: Work, attempt: Attempt, record: Setting, oden_id: str | None) -> None:
         """Go on with a thing of which it is known now whether Oden has it, and under which id."""

@@ -4,12 +4,14 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from gateway.model import StartInterval
+from gateway.model import Output, StartInterval
+from gateway.oden import answers
 from gateway.oden.answers import Confirmation, with_own_starts
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import ENDPOINTS
 from gateway.oden.requests import Wording, row_of
 from gateway.outbox.entries import Attempt, Work
+from gateway.outbox.merge import taken_up
 from gateway.record_kinds import creates
 
 EMPTY = "the answer was empty"
@@ -56,6 +58,12 @@ def look_up_result(
         body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
+    if not attempt.body and wording.reference and False in present:
+        # A copy from before: another life may have merged them before it sent them.
+        entries = [record for record in work.records if isinstance(record, Output)]
+        merged = taken_up(entries, answers.shown_output(body) or (), wording.reference) if entries else {}
+        pairs = zip(work.records, present, strict=True)
+        present = [True if record.key in merged else there for record, there in pairs]
     ids = {
         position: row.found_id(body, record, wording.reference)
         for position, record, is_present in zip(work.positions, work.records, present, strict=True)

@@ -121,9 +121,19 @@ def _said(heard: Heard, question: BrowseQuestion) -> list[str]:
 
 
 async def answer_browse(
-    section: SourceConfig, question: BrowseQuestion, clock: Clock, link: "Link | None"
+    section: SourceConfig,
+    question: BrowseQuestion,
+    clock: Clock,
+    link: "Link | None",
+    known: Callable[[Sequence[Found]], Sequence[Found]],
 ) -> AsyncGenerator[dict[str, object]]:
-    """As `browse`, in JSON objects for the control socket."""
+    """As `browse`, in JSON objects for the control socket; of a broker also what is `known` beside what was heard."""
+    heard: list[Found] = []
     async with aclosing(browse(section, question, clock, link)) as pages:
         async for found, said in pages:
+            heard += found if link is None else ()
             yield {"found": FOUND.dump_python(list(found), mode="json"), "said": list(said)}
+    more = known(heard) if link is None else ()
+    if more:
+        said = ["what did not come just now follows as the running gateway had it last"]
+        yield {"found": FOUND.dump_python(list(more), mode="json"), "said": said}

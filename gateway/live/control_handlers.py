@@ -6,6 +6,7 @@ of another name: what is subscribed in the gateway's session stays as it is.
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -14,6 +15,7 @@ from gateway.config.schema import OpcuaConfig, SourceConfig
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, answer_browse
 from gateway.live.look import SOURCE_LOOK, look
+from gateway.live.remembered import remembered
 from gateway.live.tail import Present, as_json, tail
 from gateway.sources.base import Source
 
@@ -81,5 +83,5 @@ async def _browse(question: object, present: Present, clock: Clock) -> Items:
         link = source.link if isinstance(source, OpcuaSource) else None
         if link is None:
             raise GatewayError(f"the running gateway is not connected to {asked.source}: {source.health.detail}")
-    async for item in answer_browse(section, asked, clock, link):
+    async for item in answer_browse(section, asked, clock, link, partial(remembered, present, asked)):
         yield item

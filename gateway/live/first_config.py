@@ -1,10 +1,16 @@
-"""A first configuration of one line, guessed from what its sources have: to be read and corrected. Pure."""
+"""A first configuration of one line, guessed from what its sources have: to be read and corrected. Pure.
 
+What a name can tell is written as it is. What only somebody who knows the line can say is marked with TODO, which
+`check` lists; nothing is told to Oden of it until then.
+"""
+
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from gateway.config.model_files import yaml_scalar
 from gateway.config.substitution import escaped
-from gateway.live.offer import Offer, yaml_line
+from gateway.live.offer import Offer, words_of, yaml_line
 
 MOST_INPUTS = 30
 """Inputs that are written into a first configuration."""
@@ -18,6 +24,12 @@ _WORDS: Mapping[str, frozenset[str]] = {
 }
 """What each role of a line is called, in names of inputs; of two roles the first counts."""
 
+_RAW_DATA = {"good": "yield", "scrap": "scrap"}
+"""Under which name each role's amounts are told."""
+_AMOUNTS = frozenset({"qty", "quantity", "amount", "pieces", "pcs"})
+"""How a field is called whose number is that of one message, and does not go on from message to message."""
+_CAUSES = frozenset({"code", "reason", "cause", "defect"})
+
 _TURNS = {
     "Byte": "rollover: 256",
     "UInt8": "rollover: 256",
@@ -27,75 +39,163 @@ _TURNS = {
     "Int32": "signed: 32",
 }
 """How a counter of a type goes on after its largest number."""
+_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+"""A field that a pattern of text can name."""
+
+UNSAID = "TODO"
+"""The code that stands for those of which nobody has said what they mean: no machine shows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """An input that is counted for `role`: what it moves by, or the field `amount` of each message, with its cause in
+    the field `cause`, if any."""
+
+    role: str
+    offer: Offer
+    amount: str = ""
+    cause: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLine:
+    """What is known of a line before anything was found: its names at Oden, empty where nobody has said them, and the
+    values of the state, as text, at which it runs."""
+
+    factory: str = ""
+    line: str = ""
+    running: Sequence[str] = ()
 
 
 def first_configuration(
-    sources: Mapping[str, Mapping[str, str]], offers: Sequence[Offer], factory: str, line: str, schema: str
+    sources: Mapping[str, Mapping[str, str]], offers: Sequence[Offer], line: FirstLine, schema: str, outbox: str = ""
 ) -> str:
-    """The text of the file. `sources` are the keys of each source, `schema` is where the JSON Schema lies. There is at
-    least one offer."""
-    roles = _roles(offers)
-    chosen = list(roles.values())
-    chosen += [offer for offer in offers if offer not in chosen][: max(0, MOST_INPUTS - len(chosen))]
-    return "\n".join([*_head(sources, schema), *_line(factory, line, roles, chosen, len(offers) - len(chosen)), ""])
+    """The text of the file. `sources` are the keys of each source, `schema` is where the JSON Schema lies, `outbox` the
+    folder of the outbox, if it has to be said. There is at least one offer."""
+    booked = list(_booked(offers))
+    of_messages = {(each.offer.keys["source"], each.offer.keys["topic"]) for each in booked}
+    others = [each for each in offers if (each.keys["source"], each.keys.get("topic", "")) not in of_messages]
+    roles = _roles(others)
+    counted = [*(_Counted(role, roles[role]) for role in _RAW_DATA if role in roles), *booked]
+    chosen = [*roles.values(), *(each.offer for each in booked)]
+    chosen += [each for each in others if each not in chosen][: max(0, MOST_INPUTS - len(chosen))]
+    left_out = len(others) + len(booked) - len(chosen)
+    head, inputs = _head(sources, schema, outbox), _inputs(line, counted, chosen, left_out)
+    return "\n".join([*head, *inputs, *_tracks(line, roles, counted, chosen), ""])
 
 
-def _head(sources: Mapping[str, Mapping[str, str]], schema: str) -> Iterator[str]:
+def state_of(offers: Sequence[Offer]) -> Offer | None:
+    """Which of `offers` is called like the state of a line."""
+    return _roles(offers).get("state")
+
+
+def _head(sources: Mapping[str, Mapping[str, str]], schema: str, outbox: str) -> Iterator[str]:
     yield f"# yaml-language-server: $schema={schema}"
-    yield "# A first configuration, guessed from what the sources have. Read it and correct it, then:"
+    yield "# A first configuration, guessed from what the sources have. Read it and correct it; TODO marks what nobody"
+    yield "# but you can know, and is removed once it is done. Then:"
     yield "#   oden-gateway check --live -c FILE     with this file's name"
     yield "oden:"
     yield "  token: ${secret:oden_token}  # the token itself is in the file secrets/oden_token beside this one"
+    if outbox:
+        yield "# Beside this file, for a trial. The service has its own folder: remove this line for it."
+        yield f"outbox: {{directory: {yaml_scalar(outbox)}}}"
     yield "sources:"
     for name, keys in sources.items():
         written = (f"{key}: {yaml_scalar(escaped(text), quoted=True)}" for key, text in keys.items())
         yield f"  {name}: {{{', '.join(written)}}}"
 
 
-def _line(factory: str, line: str, roles: Mapping[str, Offer], chosen: Sequence[Offer], others: int) -> Iterator[str]:
+def _inputs(line: FirstLine, counted: Sequence[_Counted], chosen: Sequence[Offer], left_out: int) -> Iterator[str]:
     yield "lines:"
-    yield f"  - factory: {yaml_scalar(escaped(factory), quoted=True)}  # as it is called at Oden"
-    yield f"    line: {yaml_scalar(escaped(line), quoted=True)}"
+    factory = "# as it is called at Oden" if line.factory else "# TODO: as it is called at Oden"
+    yield f"  - factory: {yaml_scalar(escaped(line.factory or 'Factory A'), quoted=True)}  {factory}"
+    said = "" if line.line else "  # TODO: as it is called at Oden"
+    yield f"    line: {yaml_scalar(escaped(line.line or 'Line 01'), quoted=True)}{said}"
     yield "    inputs:"
-    counters = [roles[role] for role in ("good", "scrap") if role in roles]
+    counters = [each.offer for each in counted if not each.amount]
     for offer in chosen:
-        counter = f", counter: {{{_TURNS.get(offer.type, '')}}}" if offer in counters else ""
-        yield f"    {yaml_line(offer, counter)}"
-    if others:
-        yield f"      # {others} more that were found: oden-gateway browse --yaml"
-    yield from _tracks(roles, counters, chosen)
+        is_counter = offer in counters
+        if is_counter and "topic" in offer.keys:
+            yield f"      # TODO: does {offer.name} go on from message to message, as a counter does? If each message"
+            yield "      # books its own amount: write the topic without `field` and `counter`, and count INPUT.FIELD"
+        turn = _TURNS.get(offer.type, "")
+        yield f"    {yaml_line(offer, f', counter: {{{turn}}}' if is_counter else '')}"
+    if left_out:
+        yield f"      # {left_out} more that were found: oden-gateway browse --yaml"
 
 
-def _tracks(roles: Mapping[str, Offer], counters: Sequence[Offer], chosen: Sequence[Offer]) -> Iterator[str]:
+def _tracks(
+    line: FirstLine, roles: Mapping[str, Offer], counted: Sequence[_Counted], chosen: Sequence[Offer]
+) -> Iterator[str]:
     """What the line tells: runs where there is an order, output where something counts, and states."""
     order = roles.get("order")
     if order is not None:
         product = f"{{{roles['product'].name}}}" if "product" in roles else "Product"
-        yield f'    run: {{key: {order.name}, name: "{{{order.name}}}", product: "{product}"}}'
-    if counters and order is not None:
+        said = "" if "product" in roles else "  # TODO: what the line makes"
+        yield f'    run: {{key: {order.name}, name: "{{{order.name}}}", product: "{product}"}}{said}'
+    else:
+        yield "    # TODO: nothing was found that is called an order. Which input says that another run begins? Then:"
+        yield '    # run: {key: INPUT, name: "{INPUT}", product: "{INPUT}"}'
+    if counted and order is not None:
         yield "    scrap_yield:"
-        yield "      entries:  # in the words of your factory's own scrap/yield schema at Oden"
-        for offer in counters:
-            word = "yield" if offer is roles.get("good") else "scrap"
-            yield f'        - {{count: {offer.name}, raw_data: {{{word}: "{{n}}"}}}}'
-    plain = next((each for each in chosen if each not in counters and each is not order), None)
-    state = roles.get("state") or (plain if order is None else None)
-    if state is None and order is None:
-        state = chosen[0]
+        yield "      # TODO: `raw_data` is in the words of your factory's own scrap/yield schema at Oden"
+        yield "      entries:"
+        yield from (f"        - {_entry(each)}" for each in counted)
+    plain = (each for each in chosen if each is not order and each not in [of.offer for of in counted])
+    state = roles.get("state") or (next(plain, chosen[0]) if order is None else None)
     if state is not None:
-        yield from _states(state)
+        yield from _states(state, line.running)
 
 
-def _states(state: Offer) -> Iterator[str]:
-    code: str | int = 1
-    if isinstance(state.value, bool):
-        code = "true" if state.value else "false"
-    elif isinstance(state.value, str | int):
-        code = state.value
-    yield "    states:  # what each code means, in the categories and reasons that Oden knows"
+def _entry(counted: _Counted) -> str:
+    name, field = counted.offer.name, f".{counted.amount}" if counted.amount else ""
+    cause = f', scrap_code: "{{{name}.{counted.cause}}}"' if counted.cause else ""
+    return f'{{count: {name}{field}, raw_data: {{{_RAW_DATA[counted.role]}: "{{n}}"{cause}}}}}'
+
+
+def _states(state: Offer, running: Sequence[str]) -> Iterator[str]:
+    yield "    states:"
     yield f"      input: {state.name}"
-    yield f"      codes: {{{yaml_scalar(code, quoted=isinstance(code, str))}: {{category: Uptime}}}}"
+    if not running:
+        yield f"      # TODO: what each value of {state.name} means, in the categories and reasons that Oden knows"
+        yield "      # As in: codes: {1: {category: Uptime}, 3: {category: Unplanned Downtime, reason: Jam}}"
+        yield f"      codes: {{{UNSAID}: {{category: Uptime}}}}"
+        return
+    yield f"      # TODO: what the other values of {state.name} mean, in the categories and reasons that Oden knows"
+    number = isinstance(state.value, int) and not isinstance(state.value, bool)
+    codes = [int(each) if number and re.fullmatch(r"-?\d+", each) else each for each in running]
+    written = (f"{yaml_scalar(each, quoted=isinstance(each, str))}: {{category: Uptime}}" for each in codes)
+    yield f"      codes: {{{', '.join(written)}}}"
     yield f'      other: {{category: Unplanned Downtime, reason: "Code {{{state.name}}}"}}'
+
+
+def _booked(offers: Sequence[Offer]) -> Iterator[_Counted]:
+    """Topics whose messages book an amount of scrap or of good parts each, as inputs that are whole messages."""
+    topics: dict[tuple[str, str], list[Offer]] = {}
+    for offer in offers:
+        if "topic" in offer.keys and _PATH.fullmatch(offer.keys.get("field", "")):
+            topics.setdefault((offer.keys["source"], offer.keys["topic"]), []).append(offer)
+    names = {offer.name for offer in offers}
+    for (_, topic), fields in topics.items():
+        said = words_of(topic.rpartition("/")[2])
+        role = next((role for role in ("scrap", "good") if said & _WORDS[role]), None)
+        amount = next((each for each in fields if _called(each, _AMOUNTS) and _is_number(each.value)), None)
+        if role is None or amount is None:
+            continue
+        cause = next((each.keys["field"] for each in fields if role == "scrap" and _called(each, _CAUSES)), "")
+        name = next(
+            name
+            for name in (role, f"{role}_booked", *(f"{role}_booked_{n}" for n in range(2, 10**6)))
+            if name not in names
+        )
+        names.add(name)
+        keys = {key: text for key, text in amount.keys.items() if key != "field"}
+        remark = ", ".join(f"{each.keys['field']}: {each.remark}" for each in fields)
+        yield _Counted(role, Offer(name, keys, remark), amount.keys["field"], cause)
+
+
+def _called(offer: Offer, words: frozenset[str]) -> bool:
+    return not words.isdisjoint(words_of(offer.keys["field"].rpartition(".")[2]))
 
 
 def _roles(offers: Sequence[Offer]) -> dict[str, Offer]:
@@ -112,9 +212,10 @@ def _roles(offers: Sequence[Offer]) -> dict[str, Offer]:
 
 
 def _fits(role: str, offer: Offer) -> bool:
-    value = offer.value
-    if isinstance(value, bool):
-        return False
-    if role in {"good", "scrap"}:
-        return isinstance(value, int | float)
-    return isinstance(value, str | int)
+    if role in _RAW_DATA:
+        return _is_number(offer.value)
+    return isinstance(offer.value, str | int) and not isinstance(offer.value, bool)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

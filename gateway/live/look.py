@@ -61,8 +61,7 @@ async def look(present: Present, clock: Clock, seconds: float) -> list[SourceLoo
                 last[reading.line, reading.input] = reading
 
     sources = present.sources.values()
-    for source in sources:
-        source.watchers.add(take)
+    present.onlookers.join(take)
     try:
         began = clock.monotonic()
         while clock.monotonic() < began + seconds:
@@ -71,8 +70,7 @@ async def look(present: Present, clock: Clock, seconds: float) -> list[SourceLoo
                 break
             await asyncio.sleep(0.1)
     finally:
-        for source in sources:
-            source.watchers.discard(take)
+        present.onlookers.leave(take)
     return [await _looked_at(source, present, clock, last) for source in sources]
 
 

@@ -15,8 +15,8 @@ from gateway.config.schema import Config, Line
 from gateway.live.findings import Finding
 from gateway.oden import models
 from gateway.oden.errors import Forbidden, NotFound, NotSent, OdenError, Unauthorized
+from gateway.oden.exchange import iso
 from gateway.oden.objects import Objects
-from gateway.oden.requests import iso
 
 DAYS = 7
 """How far back past states are looked at."""

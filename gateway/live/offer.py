@@ -4,17 +4,23 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.config.addresses import BrowsePath, parse_place
 from gateway.config.model_files import yaml_scalar
 from gateway.config.substitution import escaped
+from gateway.mapping.times import epoch_seconds
 from gateway.model import Scalar
 from gateway.sources.found import Found, Metric, Topic, TreeNode
 
-COLUMNS = ("node", "topic", "field", "device", "metric")
-"""The keys by which an input says where it comes from, beside its source."""
+COLUMNS = ("node", "topic", "field", "time", "device", "metric")
+"""The keys by which an input says where it comes from, beside its source, and which time its messages say."""
+
+_TIMES = ("at", "timestamp", "time", "ts", "datetime")
+"""Words by which the field of a message is called that says when it was, the likeliest first."""
+_FIRST_TIME = 946_684_800.0
+"""The year 2000: what lies before it is a duration, or a clock that nobody has set."""
 
 _AVOIDED = {"true", "false", "null", "in", "n", "as", "break", "const", "continue", "else", "for", "function", "if"}
 _AVOIDED |= {"import", "let", "loop", "package", "namespace", "return", "var", "void", "while", "start", "duration"}
@@ -53,11 +59,11 @@ class Offers:
             case Topic():
                 if found.problem or not _is_plain_topic(found.topic):
                     return
-                levels = found.topic.split("/")
+                levels, time = found.topic.split("/"), time_field(found.fields)
                 for path, value in found.fields.items():
-                    if not path.isprintable():
+                    if not path.isprintable() or path == time:
                         continue
-                    keys = {"topic": found.topic} | ({"field": path} if path else {})
+                    keys = {"topic": found.topic} | ({"field": path} if path else {}) | ({"time": time} if time else {})
                     yield self._offer([*levels, *(path.split(".") if path else ())], keys, _shown(value), value)
             case Metric():
                 if not found.problem and (found.device + found.metric).isprintable():
@@ -82,6 +88,27 @@ class Offers:
             number += 1
         self.names.add(name)
         return name
+
+
+def time_field(fields: Mapping[str, Scalar]) -> str | None:
+    """Which of the `fields` of a message says when it was, with its zone: the time of the others. None where none does,
+    or where there are no others."""
+    called = {path: words_of(path.rpartition(".")[2]) for path in fields if path.isprintable()}
+    times = [path for path, words in called.items() if words & {*_TIMES} and _is_time(fields[path])]
+    if not times or len(fields) == 1:
+        return None
+    rank = {word: number for number, word in enumerate(_TIMES)}
+    return min(times, key=lambda path: (path.count("."), len(called[path]), min(rank.get(w, 9) for w in called[path])))
+
+
+def _is_time(value: Scalar) -> bool:
+    seconds = epoch_seconds(value)
+    return seconds is not None and seconds >= _FIRST_TIME
+
+
+def words_of(name: str) -> frozenset[str]:
+    """The words that a name is made of: `sent`, `at` of `sentAt`."""
+    return frozenset(_identifier(name).split("_"))
 
 
 def yaml_line(offer: Offer, more: str = "") -> str:

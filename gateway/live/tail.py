@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from pydantic import TypeAdapter
 
 from gateway.config.schema import Config
+from gateway.live.onlookers import Onlookers
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import InputMemory, InputPlan, read
 from gateway.model import Quality, Sample
@@ -16,9 +16,6 @@ from gateway.sources.base import Arrival, Source
 
 MOST_WAITING = 10_000
 """Readings that wait to be shown; what comes beyond them is counted."""
-
-_LOOK = 1.0
-"""Seconds after which is seen whether the sources are still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +37,13 @@ class InputReading:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """What runs at this moment. `memories` gives what is remembered of the inputs of the line with a key."""
+    """What runs at this moment. `onlookers` are those of all its sources, and stay the same when these change.
+    `memories` gives what is remembered of the inputs of the line with a key."""
 
     config: Config
     plans: Sequence[LinePlan]
     sources: Mapping[str, Source]
+    onlookers: Onlookers
     memories: Callable[[str], Mapping[str, InputMemory]] = lambda _: {}
 
 
@@ -93,42 +92,35 @@ def known(present: Present) -> Iterator[InputReading]:
 
 
 async def tail(present: Callable[[], Present], source: str | None) -> AsyncGenerator[InputReading | int]:
-    """What is known of the inputs of `source`, or of all, and then readings as they come, until nobody wants more. A
+    """What is known of the inputs of `source`, or of all, and then each reading that comes, until nobody wants more. A
     number says how many were left out because too many came. `present` is asked again and again: a gateway may go over
     to another configuration."""
     waiting: asyncio.Queue[InputReading] = asyncio.Queue(MOST_WAITING)
-    watched: set[Source] = set()
     left_out = 0
 
     def take(arrival: Arrival) -> None:
         nonlocal left_out
         for sample in arrival.samples:
-            for reading in readings(present().plans, sample):
+            for reading in readings(present().plans, sample) if source in {None, sample.source} else ():
                 if waiting.full():
                     left_out += 1
                 else:
                     waiting.put_nowait(reading)
 
-    for reading in known(present()):
-        if source in {None, reading.source}:
-            yield reading
+    onlookers = present().onlookers
+    onlookers.join(take)
+    before = [*known(present())]  # without a wait since: what comes while they are told is behind them
     try:
+        for reading in before:
+            if source in {None, reading.source}:
+                yield reading
         while True:
-            wanted = {each for name, each in present().sources.items() if source in {None, name}}
-            for each in watched - wanted:
-                each.watchers.discard(take)
-            for each in wanted - watched:
-                each.watchers.add(take)
-            watched = wanted
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    yield await waiting.get()
+            yield await waiting.get()
             if left_out and waiting.empty():
                 number, left_out = left_out, 0
                 yield number
     finally:
-        for each in watched:
-            each.watchers.discard(take)
+        onlookers.leave(take)
 
 
 def as_json(reading: InputReading) -> dict[str, object]:

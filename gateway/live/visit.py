@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from gateway.clock import Clock
 from gateway.config.schema import Config, MqttConfig, OpcuaConfig
-from gateway.sources.base import Source, Take
+from gateway.sources.base import Arrival, Source, Take
 from gateway.supervisor import Child, Supervisor
 
 Section = TypeVar("Section")
@@ -34,6 +34,12 @@ def visitor(section: Section, suffix: str = "check") -> Section:
 def visiting(config: Config, suffix: str = "check") -> Config:
     """`config` with its sources as a visitor has them."""
     return config.model_copy(update={"sources": {name: visitor(each, suffix) for name, each in config.sources.items()}})
+
+
+async def acknowledge(arrival: Arrival) -> None:
+    """Take what a visitor is told: nothing is made of it, and nothing waits for that."""
+    if arrival.done is not None:
+        arrival.done()
 
 
 async def visit(

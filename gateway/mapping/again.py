@@ -5,11 +5,12 @@ Whatever takes steps again pauses between them, so that something else can turn,
 
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import chain
 from math import inf
+from operator import itemgetter
 from typing import TypeVar
 
+from gateway.frozen import replace
 from gateway.mapping import corrections, facts
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Recorder, Refused
@@ -18,6 +19,7 @@ from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
 from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.owed import Owed, split, waiting
+from gateway.mapping.sessions import Moved
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
 from gateway.model import Moment, Recovered, Sample
 
@@ -89,11 +91,12 @@ def _stepped(
 
 
 def corrected(
-    plan: LinePlan, line: Feed, late: Late, at: float, kept: Recovered | None = None
+    plan: LinePlan, line: Feed, late: Late, at: float, kept: Recovered | None = None, moved: Sequence[Moved] = ()
 ) -> Slices[tuple[Feed, Step]]:
     """The line with what came late in its places, and what is to be told `at` a time because of that. `kept`: it is
-    what a source has kept while it was not heard, and nothing is missing, so that it was heard after all."""
-    again = Again(plan, line, late, kept)
+    what a source has kept while it was not heard, and nothing is missing, so that it was heard after all. `moved` are
+    the entries that go to earlier places with it."""
+    again = Again(plan, line, late, kept, moved)
     yield from again.derive()
     return again.corrected(at)
 
@@ -111,11 +114,16 @@ class Again:
     `told` is what was told since, `now` what should have been, `entries` those that come instead.
     """
 
-    def __init__(self, plan: LinePlan, line: Feed, late: Late, kept: Recovered | None) -> None:
+    def __init__(
+        self, plan: LinePlan, line: Feed, late: Late, kept: Recovered | None, moved: Sequence[Moved] = ()
+    ) -> None:
         self.plan = plan
         self.line = line
         self.late = late
         self.kept = kept
+        self.moved = {one.entry.number for one in moved}
+        if moved:
+            late = sorted([*late, *((one.moment, one.said) for one in moved)], key=itemgetter(1))
         since = min(*(said for _, said in late[:1]), *([kept.since] if kept is not None else []), inf)
         self._known = entries = line.since(since)
         places = [place_of(entries, sample, said) for sample, said in late]
@@ -153,6 +161,8 @@ class Again:
         """Whether the entry is to be stepped again: where something newer has come late, what came again is not
         last.
         """
+        if entry.number in self.moved:
+            return False
         if self.kept is not None and entry.is_silence_of(self.kept.source, self.kept.since):
             return False
         said = entry.said

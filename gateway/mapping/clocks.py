@@ -6,9 +6,17 @@ takes longer than a minute and a bit each time, so more than that is a wrong clo
 a delay, because then all that is told can be put right later, and it is said once. And what is news, but older than all
 that is remembered of the line, cannot be put in its place whatever is the reason. Where a clock is wrong, the time of
 arrival counts.
+
+A time after its receipt proves that a clock is ahead, and by how much at least: that is taken off whatever the sender
+says, so that its late messages come to their places too. A few seconds are believed at once. More could be a slip of
+one message: until five in a row show the same, the time of arrival counts. What was learned is forgotten once the
+messages show that the clock has been put right.
 """
 
-from dataclasses import dataclass
+from math import inf
+
+from gateway.frozen import dataclass, replace
+from gateway.mapping.inputs import SOON
 
 MESSAGES = 5
 """So many messages in a row show that a clock is wrong."""
@@ -18,18 +26,26 @@ DELAY = 75.0
 """So many seconds late can be messages of a sender that gathers, asks or is asked every minute."""
 LONG = 900.0
 """A live message that is later than that, in seconds, and than all that is remembered, is no late one."""
+JITTER = 0.1
+"""A message that is ahead by so many seconds more than is known shows nothing: the way here takes longer or shorter."""
+PUT_RIGHT = 1.0
+"""Live messages that are all ahead by so many seconds less than is known show that the clock has been put right, where
+they are MESSAGES at least, over LONG."""
 CALM = 60.0
 """For so many seconds after its source was heard again a message can be of a backlog."""
 
 
 @dataclass(frozen=True, slots=True)
 class SenderClock:
-    """What is known of the clock of one topic's sender: the newest time that was `said`, and by how much the last
-    messages were late (`lags`).
+    """What is known of the clock of one topic's sender: the newest time that was `said`, by how much the last messages
+    were late by it (`lags`; less than nothing: it was ahead), and by how much it is `ahead`. `less`: of the messages
+    since the last that was ahead by that the first time, how many they are, and by how much one of them was at most.
     """
 
     said: float
     lags: tuple[float, ...] = ()
+    ahead: float = 0.0
+    less: tuple[float, int, float] | None = None
 
     @property
     def is_steady(self) -> bool:
@@ -49,12 +65,36 @@ def with_message(known: SenderClock | None, said: float, lag: float, *, is_live:
     clock is wrong no more, where it is less late than that.
     """
     if known is None:
-        return SenderClock(said, (lag,) if is_live else ())
+        known = SenderClock(-inf)
     if said <= known.said:
         return known
     if is_live:
-        return SenderClock(said, (*known.lags, lag)[-MESSAGES:])
-    return SenderClock(said, known.lags if known.is_wrong and lag >= min(known.lags) - SAME else ())
+        lags = (*known.lags, lag)[-MESSAGES:]
+    else:
+        lags = known.lags if known.is_wrong and lag >= min(known.lags) - SAME else ()
+    return _with_lead(SenderClock(said, lags, known.ahead, known.less), -lag, is_live=is_live)
+
+
+def _with_lead(clock: SenderClock, lead: float, *, is_live: bool) -> SenderClock:
+    """What is known after a message that was ahead by `lead` seconds, of which `clock` knows all but that."""
+    known, lags = clock.ahead, clock.lags
+    if known + JITTER < lead <= max(SOON, known + SOON * (known > SOON)):
+        return replace(clock, ahead=lead, less=None)
+    if not is_live or lead < -SOON or not known + max(lead, 0.0):
+        return clock
+    if lead > SOON:
+        least, most = -max(lags), -min(lags)
+        is_so = len(lags) == MESSAGES and least > SOON and most - least <= SOON
+        return replace(clock, ahead=most, less=None) if is_so and not least <= known <= most + JITTER else clock
+    if known > 2 * SOON:
+        return replace(clock, ahead=max(lead, 0.0), less=None)
+    if lead >= known - PUT_RIGHT:
+        return replace(clock, less=None)
+    since, number, most = clock.less or (clock.said, 0, lead)
+    number, most = number + 1, max(most, lead)
+    if number >= MESSAGES and clock.said - since >= LONG:
+        return replace(clock, ahead=max(most, 0.0), less=None)
+    return replace(clock, less=(since, number, most))
 
 
 def delay(lag: float) -> str:
@@ -62,6 +102,14 @@ def delay(lag: float) -> str:
     return (
         f"each message comes {lag:.0f} s late, so that what was told is corrected each time, which "
         "`scrap_yield: {wait: …}` saves; if it is the clock of the sender that is behind, write `clock_offset`"
+    )
+
+
+def lead(ahead: float) -> str:
+    """What is said of a sender whose clock has turned out to be ahead, and which setting is for that."""
+    return (
+        f"the clock of the sender is {ahead:.0f} s ahead, which is taken off the times that it says; if it always is, "
+        f"write `clock_offset: -{ahead:.0f}s`"
     )
 
 

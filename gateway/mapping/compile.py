@@ -7,8 +7,10 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gateway.config import schema
+from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.errors import ConfigFault, InvalidConfig
 from gateway.mapping.compile_inputs import Identity, compile_ids, compile_inputs, compile_output
 from gateway.mapping.compile_intervals import compile_batches, compile_intervals, compile_run
@@ -27,15 +29,15 @@ REMEMBERED_INTERVALS = 8
 """Runs, and batches, that have ended and of which a quality test can still be told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinePlan:
     """A line as configured.
 
     `subscriptions` says which inputs a source's address feeds: nothing else is subscribed. `ids` are the fields that
     together tell a message of an address from all others, where something is said of that. `derived` are the inputs
-    that follow from others, each after those; `watched` those of which something is expected in time. `timed` are the
-    addresses whose messages have a time of their own, so that they can come late. `keepers` are the sources that keep
-    what they have to say while they are not heard.
+    that follow from others, each after those; `watched` those of which something is expected in time; `lacking` those
+    of them that the machine may lack. `timed` are the addresses whose messages have a time of their own, so that they
+    can come late. `keepers` are the sources that keep what they have to say while they are not heard.
     """
 
     key: str
@@ -52,6 +54,7 @@ class LinePlan:
     batch_output: OutputPlan | None = None
     derived: tuple[InputPlan, ...] = ()
     watched: tuple[InputPlan, ...] = ()
+    lacking: tuple[InputPlan, ...] = ()
     rules: tuple[RulePlan, ...] = ()
     ids: Mapping[tuple[str, str], tuple[Identity, ...]] = field(default_factory=dict)
     timed: frozenset[tuple[str, str]] = frozenset()
@@ -66,10 +69,15 @@ class LinePlan:
     digest: str = ""
     """Of all that the plan was made from: the same for the same."""
 
-    @property
+    @cached_property
     def remembers(self) -> bool:
         """Whether samples are remembered: something can come late, and is to be put in its place."""
         return bool(self.timed or self.keepers) and self.late > 0
+
+    @cached_property
+    def has_schemas(self) -> bool:
+        """Whether messages must fit a schema."""
+        return any(plan.schema is not None for plan in self.inputs.values())
 
     def takes(self, sample: Sample) -> bool:
         """Whether any input has the address of `sample`."""
@@ -87,15 +95,18 @@ class LinePlan:
 
 
 def compile_lines(
-    lines: Sequence[schema.Line], lookups: Lookups, keepers: frozenset[str] = frozenset()
+    lines: Sequence[schema.Line],
+    lookups: Lookups,
+    keepers: frozenset[str] = frozenset(),
+    schemas: Schemas = NO_SCHEMAS,
 ) -> list[LinePlan]:
-    """The plans of all lines, with `lookups` as they are now; `keepers` as in a plan. Raises InvalidConfig with the
-    faults of all."""
+    """The plans of all lines, with `lookups` and `schemas` as they are now; `keepers` as in a plan. Raises
+    InvalidConfig with the faults of all."""
     plans: list[LinePlan] = []
     faults: list[ConfigFault] = []
     for index, line in enumerate(lines):
         try:
-            plans.append(compile_line(line, ("lines", index), lookups, keepers))
+            plans.append(compile_line(line, ("lines", index), lookups, keepers, schemas))
         except InvalidConfig as error:
             faults += error.faults
     if faults:
@@ -104,15 +115,19 @@ def compile_lines(
 
 
 def compile_line(
-    line: schema.Line, loc: Loc, lookups: Lookups = NO_LOOKUPS, keepers: frozenset[str] = frozenset()
+    line: schema.Line,
+    loc: Loc,
+    lookups: Lookups = NO_LOOKUPS,
+    keepers: frozenset[str] = frozenset(),
+    schemas: Schemas = NO_SCHEMAS,
 ) -> LinePlan:
-    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` as they are now; `keepers` as in
-    a plan.
+    """The plan of `line`, which stands at `loc` in the configuration, with `lookups` and `schemas` as they are now;
+    `keepers` as in a plan.
 
     Raises InvalidConfig with all its faults.
     """
     with_run = line.run is not None
-    scope = Scope(line.inputs, lookups, with_run=with_run)
+    scope = Scope(line.inputs, lookups, schemas, with_run=with_run)
     inputs = compile_inputs(scope, (*loc, "inputs"))
     ids = compile_ids(scope, (*loc, "inputs"))
     run = compile_run(scope, line.run, (*loc, "run")) if line.run is not None else None
@@ -146,6 +161,7 @@ def compile_line(
     if output is not None and line.run is not None and line.run.untold == "unassigned":
         can_be_late = any(plan.time is not None for plan in inputs.values())
         output = replace(output, untold_after=line.late if can_be_late else 0.0)
+    output, batch_output = _with_restarts(output, inputs), _with_restarts(batch_output, inputs)
     if run is not None and scope.reads_run:
         inputs[RUN] = run_input(inputs, run)
     inputs = {
@@ -173,6 +189,7 @@ def compile_line(
         batch_output=batch_output,
         derived=tuple(plan for plan in inputs.values() if not plan.source and not plan.of_run),
         watched=tuple(plan for plan in inputs.values() if plan.quiet_after is not None or plan.default is not None),
+        lacking=tuple(plan for plan in inputs.values() if plan.default is not None),
         rules=rules,
         ids=ids,
         timed=frozenset((plan.source, plan.address) for plan in inputs.values() if plan.time is not None),
@@ -180,11 +197,24 @@ def compile_line(
         deletes_withdrawn=line.late_withdraw == "delete",
         late_max=max(line.late, line.late_max),
         keepers=keepers,
-        digest=_digest(line, lookups, keepers),
+        digest=_digest(line, lookups, keepers, inputs),
     )
 
 
-def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str]) -> str:
+def _with_restarts(output: OutputPlan | None, inputs: Mapping[str, InputPlan]) -> OutputPlan | None:
+    """Output that knows which of its counters restart with which input."""
+    if output is None:
+        return None
+    restarts: dict[str, tuple[str, ...]] = {}
+    for name in output.entries:
+        counter = inputs[name].counter
+        if counter is not None and counter.restarts_with is not None:
+            restarts[counter.restarts_with] = (*restarts.get(counter.restarts_with, ()), name)
+    return replace(output, restarts=restarts)
+
+
+def _digest(line: schema.Line, lookups: Lookups, keepers: frozenset[str], inputs: Mapping[str, InputPlan]) -> str:
+    named = [plan.schema.text for plan in inputs.values() if plan.schema is not None]
     tables = sorted((name, sorted(table.columns), sorted(table.rows.items())) for name, table in lookups.items())
-    text = line.model_dump_json() + json.dumps([tables, sorted(keepers)], default=repr)
+    text = line.model_dump_json() + json.dumps([tables, sorted(keepers), *named], default=repr)
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=12).hexdigest()

@@ -123,6 +123,7 @@ def _sourced(scope: Scope, name: str, section: Input, beats: tuple[str, ...], lo
         capture=_capture(scope, section, loc),
         split=section.split,
         binary=section.binary,
+        schema=scope.schemas.get(section.json_schema) if section.json_schema is not None else None,
         relies_on=beats,
     )
 

@@ -5,7 +5,7 @@ An interval's identity is its line, its type and its start, so that it keeps its
 any other record is its line, its number there and its time: `Recorder` gives each the next number of its line.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -282,9 +282,11 @@ class StepContext:
         )
 
 
-def changed_at(names: Iterable[str], readings: Readings) -> float | None:
+def changed_at(names: Collection[str], readings: Readings) -> float | None:
     """When the newest of the inputs changed, in the plant's time; None where the sample at hand
     changed none of them."""
+    if readings.keys().isdisjoint(names):
+        return None
     return max(
         (readings[name].memory.at for name in names if name in readings and readings[name].changed), default=None
     )

@@ -8,12 +8,12 @@ Inside, a count always grows: a number with a sign is taken as the bits that it 
 down the negative is taken.
 """
 
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from gateway.config.schema_io import Counter
+from gateway.frozen import dataclass, replace
 from gateway.mapping.values import DECIMALS, Number, whole
 
 JITTER = 1.0
@@ -188,6 +188,8 @@ class _Move:
 
     def rested(self) -> CounterDelta:
         """It shows what it showed."""
+        if self.memory.excursion is None:
+            return CounterDelta(0, None, self.memory)
         excursion = _later(self.memory.excursion, 0, self.elapsed)
         return CounterDelta(0, None, replace(self.memory, excursion=excursion))
 
@@ -277,7 +279,7 @@ class _Move:
             later = _later(excursion, amount, self.elapsed) if going_on else None
             if later is not None and amount:
                 later = replace(later, possible=True)
-            memory = replace(self.memory, excursion=later)
+            memory = self.memory if later is excursion else replace(self.memory, excursion=later)
             is_usual = amount > 0 and self.watched and self.counter.max_rate is None
             return CounterDelta(amount, None, memory.with_move(amount) if is_usual else memory)
         how = f"in {self.elapsed:.1f} s, faster than its max_rate"

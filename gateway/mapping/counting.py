@@ -1,8 +1,7 @@
 """What a reading of a counter has counted: the difference to what was known, with what is doubtful about it."""
 
-from dataclasses import replace
-
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping import counters
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading
 from gateway.mapping.output import SEAM
@@ -64,14 +63,18 @@ def with_count(
     notices = reading.notices
     if delta.gap is not None:
         notices = (*notices, _gap(sample, now, f"{plan.name} {delta.gap}"))
-    memory = replace(memory, counting=delta.memory)
+    if delta.memory is not memory.counting:
+        memory = replace(memory, counting=delta.memory)
     if restart_basis != before.restart_basis and delta.memory.excursion is not None:
         memory = replace(memory, counting=replace(delta.memory, excursion=None))  # that was the restart
     if counter.restarts_with is not None and is_less and not restarted:
         memory = replace(memory, reset_at=memory.at)
-    return reading._replace(
-        memory=memory,
-        notices=notices,
+    return Reading(
+        sample,
+        before,
+        memory,
+        reading.usable,
+        notices,
         counted=delta.amount * counter.scale,
         gap_began=None if restarted else gap_began,
         begins=begins,

@@ -8,13 +8,23 @@ of them only what waits is taken off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.counters import Credit
+from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.line import LineState
-from gateway.mapping.output import Amount, EntryPlan, OutputPlan, OutputState
+from gateway.mapping.output import (
+    MOST_STAMPS,
+    Amount,
+    EntryPlan,
+    Held,
+    OutputPlan,
+    OutputState,
+    Stamps,
+    with_stamp,
+    with_window,
+)
 from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
 from gateway.model import IntervalType, Scalar
 
@@ -27,13 +37,19 @@ Kind = tuple[EntryPlan, ...]
 
 @dataclass(frozen=True, slots=True)
 class KnownOutput:
-    """An interval that can have output of counters, or for which some waits, and the last time stamp that the memory
-    knows of it; `credited`: up to which time stamp it has taken off already what another life told of any."""
+    """An interval that can have output of counters, or for which some waits, and the time stamps that the memory knows
+    of it; `credited`: up to which time stamp it has taken off already what another life told of any."""
 
     interval: str
     type: IntervalType
-    last: int
+    stamps: Stamps = ()
     credited: int = 0
+
+    def is_told(self, at: int) -> bool:
+        """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
+        ended can be before the last one."""
+        is_older = len(self.stamps) >= MOST_STAMPS and at < self.stamps[0]
+        return at <= self.credited or at in self.stamps or is_older
 
 
 def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
@@ -48,22 +64,45 @@ def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
         both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
         known = [one for one in both if one is not None]
         for interval in known:
-            last = max(credited, max(stamped.stamps.get(interval.interval, ()), default=interval.start))
-            found.append(KnownOutput(interval.interval, output.type, last, credited))
+            stamps = stamped.stamps.get(interval.interval, ())
+            found.append(KnownOutput(interval.interval, output.type, stamps, credited))
         if not known:
-            found.append(KnownOutput("", output.type, credited, credited))
+            found.append(KnownOutput("", output.type, (), credited))
     return found
 
 
+def holding(plan: LinePlan, state: LineState) -> LineState:
+    """`state` where it cannot be known yet what another life has told: what waits, and the next movement of each
+    counter, is told only then (`credited`)."""
+
+    def held(output: OutputPlan, known: OutputState) -> OutputState:
+        counters = {name for name in output.entries if plan.inputs[name].counter is not None}
+        places = {one.place for name in counters & state.inputs.keys() for one in output.entries[name]}
+        waits = tuple(Held(amount) for amount in known.pending)
+        holds = tuple(sorted({*known.holds, *places}))
+        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits))
+
+    return _with_outputs(plan, state, {output.type: held(output, known) for output, known, _ in _parts(plan, state)})
+
+
 def credited(
-    plan: LinePlan, state: LineState, shown: Mapping[IntervalType, Sequence[Entry]]
+    plan: LinePlan,
+    state: LineState,
+    shown: Mapping[IntervalType, Sequence[Entry]],
+    stamps: Mapping[str, Sequence[int]],
 ) -> tuple[LineState, dict[str, Number]]:
     """`state` after a later life has told the entries `shown`, by the type of their intervals; and by input how much of
-    it was taken off, or is to be taken off what is counted next."""
+    it was taken off, or is to be taken off what is counted next. `stamps` are those of them that are of an interval
+    which the memory knows: no other entry of it gets one of these."""
     taken: dict[str, Number] = {}
     outputs: dict[IntervalType, OutputState] = {}
-    for output, known, _ in _parts(plan, state):
-        pending, credit = known.pending, dict(known.credit)
+    for output, known, intervals in _parts(plan, state):
+        taken_stamps = dict(known.stamps)
+        for key in _keys(intervals) & stamps.keys():
+            for at in stamps[key]:
+                taken_stamps[key] = with_stamp(taken_stamps.get(key, ()), at)
+        waited = tuple(one.amount for one in known.held if one.move is None)
+        pending, credit = (*waited, *known.pending), dict(known.credit)
         entries = shown.get(output.type, ())
         until = max([known.credited_until, *(at for at, _ in entries)])
         for kind, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
@@ -77,13 +116,38 @@ def credited(
             if off:
                 name = " and ".join(counting or sorted({entry.input for entry in kind}))
                 taken[name] = _rounded(taken.get(name, 0) + off)
-        outputs[output.type] = replace(known, pending=pending, credit=credit, credited_until=until)
-    changed = state
+        for one in known.held:
+            if one.move is not None and (amount := _released(plan, output, one, credit)).amount:
+                pending = (*pending, amount)
+        after = replace(known, pending=pending, credit=credit, credited_until=until, stamps=taken_stamps)
+        if known.held:
+            after = with_window(replace(after, held=()), intervals, output, state.now)
+        outputs[output.type] = replace(after, holds=())
+    return _with_outputs(plan, state, outputs), taken
+
+
+def _released(plan: LinePlan, output: OutputPlan, held: Held, credit: dict[int, Credit]) -> Amount:
+    """What is left to tell of what a counter had moved by; what was told of it is taken out of `credit`."""
+    entry = next((one for of in output.entries.values() for one in of if one.place == held.amount.key.place), None)
+    counter = plan.inputs[entry.input].counter if entry is not None else None
+    if entry is None or counter is None or held.move is None:
+        return held.amount
+    same = output.same_kind(entry)
+    place, alone = min(one.place for one in same), len(same) == 1
+    if place not in credit:
+        return held.amount
+    rest, left, _ = less_credit(counter, credit.pop(place), held.amount.amount, held.move, held.unit, alone=alone)
+    if left is not None:
+        credit[place] = left
+    return held.amount._replace(amount=_rounded(rest))
+
+
+def _with_outputs(plan: LinePlan, state: LineState, outputs: Mapping[IntervalType, OutputState]) -> LineState:
     if plan.output is not None:
-        changed = replace(changed, output=outputs[plan.output.type])
+        state = replace(state, output=outputs[plan.output.type])
     if plan.batch_output is not None:
-        changed = replace(changed, batch_output=outputs[plan.batch_output.type])
-    return changed, taken
+        state = replace(state, batch_output=outputs[plan.batch_output.type])
+    return state
 
 
 def _parts(plan: LinePlan, state: LineState) -> Iterable[tuple[OutputPlan, OutputState, IntervalsState]]:
@@ -91,6 +155,11 @@ def _parts(plan: LinePlan, state: LineState) -> Iterable[tuple[OutputPlan, Outpu
         yield plan.output, state.output, state.runs
     if plan.batch_output is not None:
         yield plan.batch_output, state.batch_output, state.batches
+
+
+def _keys(intervals: IntervalsState) -> set[str]:
+    """The keys of the intervals that can have output yet."""
+    return {one.interval for one in (intervals.current, intervals.last) if one is not None}
 
 
 def _kinds(output: OutputPlan) -> list[Kind]:

@@ -3,10 +3,10 @@ all that they have said: a table that learns. And the run that is on, as express
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping import counters
 from gateway.mapping.hearing import inputs_of
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, notice_of

@@ -7,9 +7,9 @@ two, also where they name the order.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from operator import itemgetter
 
+from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.inputs import InputMemory, InputPlan, Reading, stated_time
 from gateway.mapping.intervals import PAST_KEYS, ByEvent, ByKey, IntervalPlan, IntervalsState, key_text

@@ -8,11 +8,12 @@ difference, in the same raw data. Settings, tests and notices are told once and 
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import TypeVar
 
 from pydantic import JsonValue
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.values import DECIMALS, Number, whole
 from gateway.model import Notice, Output, Record, Scalar, Setting, StartInterval, UpdateInterval

@@ -23,26 +23,25 @@ One that has kept what it would have said is heard with that (`recovery`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from math import inf
 from operator import itemgetter
 
+from gateway.frozen import replace
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
-from gateway.mapping.clocks import CALM, LONG, delay, problem, with_message
+from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
-from gateway.mapping.trail import Entry, Feed, shortened, told_by, with_time
+from gateway.mapping.sessions import BEHIND, Moved, moved
+from gateway.mapping.trail import Entry, Feed, Waiting, shortened, told_by, with_time
 from gateway.mapping.values import excerpt
 from gateway.model import Contact, Moment, Notice, Recovered, Sample
 
 Event = Sample | Moment | Contact | Recovered | Tick
 """What comes to a line."""
 
-BEHIND = 5.0
-"""A message that comes in order, but later than that in seconds, is of a backlog: it is stepped when it comes."""
 HEARD_OUT = 2.0
 """A source is heard again once nothing of a backlog has come of it for so many seconds,"""
 LONGEST_BACKLOG = 60.0
@@ -132,25 +131,34 @@ def _feed(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
     if isinstance(event, Tick):
         result = step(plan, line.state, event)
         return with_time(line, result), result
-    said = own_time(plan, event) if isinstance(event, Sample) else None
-    if said is not None and isinstance(event, Sample):
-        line, distrust, notices = _judged(plan, line, event, said)
-        if not distrust:
+    if not isinstance(event, Sample):
+        return _in_order(plan, line, event, None)
+    said = own_time(plan, event)
+    if said is not None:
+        line, event, notices = _judged(plan, line, event, said)
+        if not event.distrust:
+            said = own_time(plan, event) or said
             delays = ((plan.timed_by(event), event.received - said),) if _is_live(line, event) else ()
             line, result = _take_timed(plan, line, event, said)
             return line, replace(result, notices=notices + result.notices, delays=delays)
-        event = replace(event, distrust=distrust)
+    elif event.retained:
+        event = _as_known(event, line.clocks.get((event.source, event.address)))
     return _in_order(plan, line, event, None)
+
+
+def _as_known(message: Sample, clock: SenderClock | None) -> Sample:
+    """The message, of which is known by how much its sender's clock is ahead."""
+    return replace(message, ahead=clock.ahead) if clock is not None and clock.ahead else message
 
 
 def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple[Feed, Step]:
     """Take a message that has a time of its own, `said`, which is one to go by."""
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
-    line, passed = _feed(plan, line, Tick(event.received))
+    line, passed = _passed(plan, line, event.received)
     is_backlog = event.received - said > BEHIND
     if said < line.heard or (line.told_since and not is_backlog):
-        return replace(line, late=(*line.late, (event, said))), passed
+        return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(_left_out(event),)))
     if is_backlog:
@@ -160,33 +168,44 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     return line, both(passed, result)
 
 
+def _passed(plan: LinePlan, line: Feed, at: float) -> tuple[Feed, Step]:
+    """Let time come to `at`, as a tick does; where nothing is due by then, that needs no step."""
+    timer = line_due(plan, line.state)
+    if line.state.owed or (timer is not None and timer <= at):
+        return _feed(plan, line, Tick(at))
+    state = replace(line.state, now=max(line.state.now, at))
+    return replace(line, state=state), Step(state)
+
+
 def _is_live(line: Feed, message: Sample) -> bool:
     """Whether the message came as it was said, for all that is known: its source has been heard for a while."""
     return message.source not in line.state.lost and message.received >= line.calm_from.get(message.source, 0.0)
 
 
-def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, str, tuple[Notice, ...]]:
-    """What a message shows of its sender's clock, and what is wrong with that; empty where nothing is, for all that is
-    known. What is to be listed where each message is late."""
+def _judged(plan: LinePlan, line: Feed, message: Sample, said: float) -> tuple[Feed, Sample, tuple[Notice, ...]]:
+    """What a message shows of its sender's clock; and the message with what is known of that: by how much it is ahead,
+    or what is wrong with it. What is to be listed where a clock is ahead, or each message late."""
     fed = (each for each in plan.subscriptions[message.source, message.address] if each.accepts(message))
-    ahead = max(filter(None, (stated_time(each, message) for each in fed)), default=said) - message.received
-    if ahead > SOON:
-        return line, f"the clock of the sender is {ahead:.0f} s ahead, so the time of arrival counts", ()
-    if plan.counts_each(message):  # a person may book later what was then
-        return line, "", ()
-    stream, lag = (message.source, message.address), message.received - said
-    is_live = _is_live(line, message)
-    known = line.clocks.get(stream)
+    stated = max(filter(None, (stated_time(each, message) for each in fed)), default=said)
+    stream, lag = (message.source, message.address), message.received - stated
+    is_live, known = _is_live(line, message), line.clocks.get(stream)
     clock = with_message(known, said, lag, is_live=is_live)
-    if clock is known:
-        return line, "", ()
-    line = replace(line, clocks={**line.clocks, stream: clock})
+    if clock is not known:
+        line = replace(line, clocks={**line.clocks, stream: clock})
+    if -lag - clock.ahead > SOON:
+        wrong = f"the clock of the sender is {-lag:.0f} s ahead, so the time of arrival counts"
+        return line, replace(message, distrust=wrong), ()
+    message = _as_known(message, clock)
+    if clock.ahead > SOON and not (known is not None and known.ahead > SOON):
+        return line, message, (Notice("time", message.received, *stream, lead(clock.ahead)),)
+    if clock is known or plan.counts_each(message):  # a person may book later what was then
+        return line, message, ()
     longest = max(plan.late, LONG)
     is_beyond = is_live and lag > longest and line.heard_by(message.received - CALM) - said > longest
     if is_beyond or clock.is_wrong:
-        return line, problem(lag), ()
+        return line, replace(message, distrust=problem(lag)), ()
     begins = clock.is_steady and not (known is not None and known.is_steady)
-    return line, "", (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
+    return line, message, (Notice("time", message.received, *stream, delay(lag)),) if begins else ()
 
 
 def needs_preparation(plan: LinePlan, line: Feed, event: Event) -> bool:
@@ -205,7 +224,7 @@ def _settles_at(plan: LinePlan, line: Feed) -> float:
     if line.settles_at is None:
         return inf
     timer = line_due(plan, line.state)
-    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1][0].received))
+    return line.settles_at if timer is None else min(line.settles_at, max(timer, line.late[-1].sample.received))
 
 
 def prepared(plan: LinePlan, line: Feed, event: Event) -> Slices[tuple[Feed, Step]]:
@@ -244,13 +263,13 @@ def settled(plan: LinePlan, line: Feed, at: float = inf) -> Slices[tuple[Feed, S
 
 def time_of(event: Event) -> float:
     """When the event came, on the gateway's clock."""
-    if isinstance(event, Tick):
-        return event.at
-    return max(sample.received for sample in event.samples) if isinstance(event, Moment) else event.received
+    return event.at if isinstance(event, Tick) else event.received
 
 
 def both(first: Step, then: Step) -> Step:
     """What two steps, one after the other, have come to."""
+    if first == Step(first.state):
+        return then
     return Step(
         then.state,
         first.records + then.records,
@@ -307,7 +326,7 @@ def _by_itself(plan: LinePlan, line: Feed, message: Sample, said: float) -> tupl
 def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
     """The line without a trail, and what the messages come to that wait for their places in it."""
     late, line, told = line.late, replace(line.begun_anew(), late=()), Step(line.state)
-    for sample, said in late:
+    for sample, said, _ in late:
         line, result = _by_itself(plan, line, sample, said)
         told = both(told, result)
     return line, told
@@ -315,31 +334,35 @@ def _all_by_themselves(plan: LinePlan, line: Feed) -> tuple[Feed, Step]:
 
 def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, Step]]:
     """Put the messages that came late in their places `at` a time; their own lie before what the line has stepped."""
-    late = sorted(line.late, key=itemgetter(1))
+    came, late = line.late, sorted(line.late, key=itemgetter(1))
     line, result = replace(line, late=()), Step(line.state)
-    new: list[tuple[Sample, float]] = []
-    entries = line.since(late[0][1] - SOON)
-    for sample, said in late:
+    new: list[Waiting] = []
+    entries = line.since(late[0].said - SOON)
+    for waiting in late:
+        sample, said, _ = waiting
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
-        if _is_repeat(plan, (other for other, _ in new), sample):
+        if _is_repeat(plan, (other.sample for other in new), sample):
             continue
-        is_repeat = _is_repeat(plan, (entry.sample for entry in known), sample)
-        if said < entries[0].at or (is_repeat and said == _newest(known)):
+        same = [entry.said for entry in known if _is_repeat(plan, (entry.sample,), sample)]
+        is_repeat = bool(same)
+        if said < entries[0].at or (is_repeat and same[-1] == _newest(known)):
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken)
         elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
-            new.append((sample, said))
-    line, placed = yield from _placed(plan, line, new, at)
+            new.append(waiting)
+    placed_ones = {id(each) for each in new}
+    together = moved(plan, line, [each for each in came if id(each) in placed_ones])
+    line, placed = yield from _placed(plan, line, [(sample, said) for sample, said, _ in new], at, together)
     return replace(line, corrected=line.corrected + 1), both(result, placed)
 
 
-def _placed(plan: LinePlan, line: Feed, late: Late, at: float) -> Slices[tuple[Feed, Step]]:
+def _placed(plan: LinePlan, line: Feed, late: Late, at: float, together: Sequence[Moved]) -> Slices[tuple[Feed, Step]]:
     if not late:
         return line, Step(line.state)
-    return (yield from corrected(plan, line, late, at))
+    return (yield from corrected(plan, line, late, at, moved=together))
 
 
 def _left_out(sample: Sample) -> Notice:

@@ -5,9 +5,9 @@ goes on once the source is heard again, which is when what it had to say of that
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from math import inf
 
+from gateway.frozen import dataclass
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.intervals import ByCondition, ByIdleness, EndPlan, IntervalPlan, IntervalsState, StartPlan
 from gateway.mapping.shifts import ShiftCalendar

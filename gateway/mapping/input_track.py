@@ -2,9 +2,10 @@
 what is read, counted and derived."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
+from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
+from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import Fed, Readings, StepContext
 from gateway.mapping.counting import with_count
@@ -23,6 +24,8 @@ from gateway.mapping.values import ABSENT, excerpt, find, flaw, scalar
 from gateway.model import Sample
 
 Memory = dict[str, InputMemory]
+
+NOTHING_UNFIT: frozenset[str] = frozenset()
 
 LACKING = 5.0
 """So many seconds after its source was heard, an input of which nothing has come counts as one that the machine
@@ -47,7 +50,7 @@ class InputTrack:
     def fed_by(self, sample: Sample) -> tuple[InputPlan, ...]:
         """The inputs that `sample` is about."""
         subscribed = self.plan.subscriptions.get((sample.source, sample.address), ())
-        return tuple(plan for plan in subscribed if plan.accepts(sample))
+        return tuple([plan for plan in subscribed if plan.accepts(sample)])
 
     def admitted(
         self,
@@ -62,7 +65,8 @@ class InputTrack:
             text = f"the broker kept an older message than the one known, which is left out: {excerpt(sample.value)}"
             self.context.notice("reject", fed[0].name, text)
             return ()
-        if sample.retained or not any(track.is_repeat(fed, sample) for track in tracks):
+        is_timed = (sample.source, sample.address) in self.plan.timed
+        if sample.retained or not is_timed or not any(track.is_repeat(fed, sample) for track in tracks):
             return fed
         counting = tuple(plan for plan in fed if plan.counts_each)
         if not counting:
@@ -92,25 +96,44 @@ class InputTrack:
         context.fed = fed
         memory = dict(context.inputs)
         readings: dict[str, Reading] = {}
-        for plan, sample in fed:
+        unfit = self._unfit(fed) if self.plan.has_schemas else NOTHING_UNFIT
+        fitting = [(plan, sample) for plan, sample in fed if plan.name not in unfit]
+        for plan, sample in fitting:
             loss = context.losses.get(sample.source)
             reading = read(plan, memory.get(plan.name), sample, context.now, None if loss is None else loss.since)
             memory[plan.name] = reading.memory
-            # What is wrong with one message is said once, however many inputs it feeds.
-            context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
+            if reading.notices:  # what is wrong with one message is said once, however many inputs it feeds
+                context.notices.extend(notice for notice in reading.notices if notice not in context.notices)
             if reading.usable:
                 readings[plan.name] = reading
             elif why := next((notice.text for notice in reading.notices if notice.kind == "reject"), ""):
                 context.refused.setdefault(plan.name, why)
-        self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
+        if self.plan.lacking:
+            self._await_lacking(memory, {sample.source for _, sample in fed if sample.quality != "bad"})
         changed = {name for name, reading in readings.items() if reading.changed}
         self._derive(memory, readings, changed, fed[0][1])
-        for plan, sample in fed:
+        for plan, sample in fitting:
             live = not (sample.initial or sample.retained)
             if live and (plan.name in readings or memory[plan.name].bad_since == context.now):
                 self.last_heard = {**self.last_heard, sample.source: context.now}
                 break
         return memory, readings
+
+    def _unfit(self, fed: Sequence[Fed]) -> frozenset[str]:
+        """The inputs of the messages that do not fit their schemas, with a notice of each: nobody knows what of such a
+        message can be relied on."""
+        asked: dict[tuple[int, MessageSchema], str | None] = {}
+        refused: dict[int, str] = {}
+        for plan, sample in fed:
+            if plan.schema is None or (id(sample), plan.schema) in asked:
+                continue
+            why = asked[id(sample), plan.schema] = plan.schema.misfit(sample.value)
+            if why is not None:
+                text = refused[id(sample)] = f"the message does not fit {plan.schema.name}{why}"
+                self.context.notice("reject", plan.name, f"{text}: {excerpt(sample.value)}")
+        unfit = {plan.name: refused[id(sample)] for plan, sample in fed if id(sample) in refused}
+        self.context.refused.update(unfit)
+        return frozenset(unfit)
 
     def _derive(self, memory: Memory, readings: dict[str, Reading], changed: set[str], sample: Sample) -> None:
         """Find out what follows from what has `changed`, by `sample` where nothing else says by which; what has not is
@@ -161,11 +184,9 @@ class InputTrack:
 
     def _await_lacking(self, memory: Memory, sources: set[str]) -> None:
         """What has a default and was never heard of counts as lacking a little after its source was first heard."""
-        for plan in self.plan.watched:
+        for plan in self.plan.lacking:
             known = memory.get(plan.name)
-            if plan.default is None or plan.source not in sources:
-                continue
-            if known is None or (known.value is None and known.quiet_at is None):
+            if plan.source in sources and (known is None or (known.value is None and known.quiet_at is None)):
                 now = self.context.now
                 memory[plan.name] = InputMemory(plan.origin, None, now, quiet_at=now + LACKING)
 

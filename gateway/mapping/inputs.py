@@ -6,7 +6,6 @@ compared with the memory, which is stored with the records, they change nothing 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from math import isfinite
 from typing import Annotated, Literal, NamedTuple
@@ -14,8 +13,10 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from gateway.config.addresses import written_path
+from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema_io import Counter
 from gateway.config.schema_messages import PLAIN, Binary, Form, Split
+from gateway.frozen import dataclass, replace
 from gateway.mapping import counters
 from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, Move
 from gateway.mapping.expressions import Expression
@@ -70,6 +71,7 @@ class InputPlan:
     after how many seconds it is quiet.
 
     `split` says what of a payload is one message; `binary`: the value is a number in bytes, which stand in a text.
+    A message that does not fit `schema` feeds no input.
 
     `reads_text`: a number that is written as text is that number. `default` holds where the machine lacks the input.
     Of a text, what `capture` captures is the value.
@@ -103,6 +105,7 @@ class InputPlan:
     capture: re.Pattern[str] | None = None
     split: Split | None = None
     binary: Binary | None = None
+    schema: MessageSchema | None = None
     expression: Expression | None = None
     words: tuple[str, ...] = ()
     word_bits: int = 16
@@ -115,7 +118,7 @@ class InputPlan:
         """Whether `sample`, which has this input's address, is about it."""
         if self.metric is not None:
             return isinstance(sample.value, dict) and self.metric in sample.value
-        return all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
+        return not self.only or all(text(scalar(find(sample.value, path))) in texts for path, texts in self.only)
 
     @property
     def quiet_after(self) -> float | None:
@@ -335,7 +338,7 @@ def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     if plan.time is None or sample.distrust:
         return None
     at = epoch_seconds(find(sample.value, plan.time), plan.zone)
-    return None if at is None else at + plan.clock_offset
+    return None if at is None else at + plan.clock_offset - sample.ahead
 
 
 def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:

@@ -4,10 +4,10 @@ What is decided is in `intervals`; here it is found out what happened, and what 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from math import floor, inf, nextafter
 from typing import Literal
 
+from gateway.frozen import replace
 from gateway.mapping.context import Fed, Readings, StepContext, changed_at
 from gateway.mapping.derived import RUN
 from gateway.mapping.events import ends_another, event_by, events_with, is_older_repeat, name_at_start, note_missed
@@ -126,14 +126,15 @@ class IntervalTrack:
         elif any(self._event(way, readings) is not None for way in (start, self.plan.end)):
             self._settle(change)
 
-    def inputs_of_previous(self, fed: Sequence[Fed], readings: Readings) -> Iterator[str]:
+    def inputs_of_previous(self, fed: Sequence[Fed], readings: Readings) -> Sequence[str]:
         """The inputs whose value is of the run before: the message names another run but not, say, its product."""
         start = self.plan.start
-        if self.plan.needed and isinstance(start, ByKey) and start.input in readings and readings[start.input].changed:
-            needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
-            message = readings[start.input].sample
-            names = [plan.name for plan, sample in fed if sample is message]
-            yield from (name for name in names if name in needed and name not in readings)
+        if not isinstance(start, ByKey) or start.input not in readings or not readings[start.input].changed:
+            return ()
+        needed = {name for key in self.plan.needed for name in inputs_of(self.plan.metadata[key])}
+        message = readings[start.input].sample
+        names = [plan.name for plan, sample in fed if sample is message]
+        return [name for name in names if name in needed and name not in readings]
 
     def on_sample(self, readings: Readings) -> None:
         """What the inputs say after a moment."""

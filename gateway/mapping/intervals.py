@@ -14,12 +14,12 @@ share a start and never have a length of zero.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from math import floor
 from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field, JsonValue
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.expressions import Condition
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.templates import Pattern, Reference, Template

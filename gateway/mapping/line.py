@@ -65,19 +65,22 @@ wait for their run are still reported.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from functools import partial
+from math import inf
+from operator import itemgetter
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.context import AT_ONCE, Because, Fed, Readings, Recorder, Refused, Share, StepContext
 from gateway.mapping.hearing import Losses, awaited, with_all_unheard, with_contact
 from gateway.mapping.input_track import InputTrack
 from gateway.mapping.inputs import InputMemory, InputPlan
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import EndedInterval, IntervalsState
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OwnerKind
 from gateway.mapping.output import OutputState
 from gateway.mapping.output_track import output_track
 from gateway.mapping.owed import Owed, settle, waiting
@@ -179,7 +182,7 @@ def step(plan: LinePlan, state: LineState, event: Sample | Moment | Contact | Ti
     elif isinstance(event, Contact):
         line.hear(event)
     else:
-        line.take(event.samples if isinstance(event, Moment) else (event,))
+        line.take(event.samples if isinstance(event, Moment) else (event,), event.received)
     return line.result()
 
 
@@ -202,10 +205,9 @@ class _LineStep:
         self.batches = None
         if plan.batches is not None:
             self.batches = IntervalTrack(plan.batches, state.batches, context, self.batch_output, self.run)
-        if self.output is not None:
-            self.output.track = self.run
-        if self.batch_output is not None:
-            self.batch_output.track = self.batches
+        for output, track in ((self.output, self.run), (self.batch_output, self.batches)):
+            if output is not None:
+                output.track = track
         self.custom = [
             IntervalTrack(interval, state.intervals.get(interval.type, IntervalsState()), context, None, self.run)
             for interval in plan.intervals
@@ -213,9 +215,8 @@ class _LineStep:
         self.tracks = [*filter(None, (self.run, self.batches)), *self.custom]
         self.inside_run = [track for track in self.tracks if track.host is not None]
         self.states = StateTrack(plan.states, state.states, context) if plan.states is not None else None
-        self.rules = None
-        if plan.rules:
-            self.rules = RulesTrack(plan.rules, state.rules, context, {"run": self.run, "batch": self.batches})
+        owners: Mapping[OwnerKind, IntervalTrack | None] = {"run": self.run, "batch": self.batches}
+        self.rules = RulesTrack(plan.rules, state.rules, context, owners) if plan.rules else None
 
     @property
     def runs(self) -> IntervalsState:
@@ -229,6 +230,7 @@ class _LineStep:
         if owed:
             pending = waiting((output.plan.type, output.state) for output in self.outputs)
             owed = settle(owed, pending, recorder, self.context.now)
+        custom = {track.plan.type: track.state for track in self.custom}
         state = LineState(
             now=self.context.now,
             seq=recorder.number,
@@ -237,7 +239,7 @@ class _LineStep:
             states=self.states.state if self.states is not None else before.states,
             output=self.output.state if self.output is not None else before.output,
             batches=self.batches.state if self.batches is not None else before.batches,
-            intervals={**before.intervals, **{track.plan.type: track.state for track in self.custom}},
+            intervals={**before.intervals, **custom} if custom else before.intervals,
             batch_output=self.batch_output.state if self.batch_output is not None else before.batch_output,
             last_heard=self.inputs.last_heard,
             rules=self.rules.state if self.rules is not None else before.rules,
@@ -250,9 +252,9 @@ class _LineStep:
 
     # The stages
 
-    def take(self, samples: Sequence[Sample]) -> None:
-        """Take the samples of a moment through the stages of a step."""
-        self.advance(max(sample.received for sample in samples))
+    def take(self, samples: Sequence[Sample], received: float) -> None:
+        """Take the samples of a moment, which came at `received`, through the stages of a step."""
+        self.advance(received)
         self._follow_run()
         fed = [(sample, plans) for sample in samples if (plans := self.inputs.fed_by(sample))]
         if not fed:
@@ -327,46 +329,43 @@ class _LineStep:
             return AT_ONCE
         return min((at for at, _ in self.timers()), default=None)
 
-    def timers(self) -> Iterator[tuple[float, Callable[[], None]]]:
-        """What is to happen when. Of what is due at one time, the first goes first."""
+    def timers(self, until: float = inf) -> Iterator[tuple[float, Callable[[], None]]]:
+        """What is to happen when, up to `until`. Of what is due at one time, the first goes first."""
         for track in self.tracks:
             for at, interval_timer in track.timers():
-                if self.context.known_until(awaited(track.plan, track.state, interval_timer)) >= at:
+                if at <= until and self.context.known_until(awaited(track.plan, track.state, interval_timer)) >= at:
                     yield at, partial(track.fire, interval_timer)
         if self.states is not None:
             for at, state_timer in self.states.timers():
-                if self.states.known_until(state_timer) >= at:
+                if at <= until and self.states.known_until(state_timer) >= at:
                     yield at, partial(self.states.fire, state_timer)
         for output in self.outputs:
             yield from output.timers()
         if self.rules is not None:
             for at, rule in self.rules.timers():
-                if self.context.known_until(rule.inputs) >= at:
+                if at <= until and self.context.known_until(rule.inputs) >= at:
                     yield at, partial(self.rules.fire, rule)
         for at, plan in self.inputs.timers():
-            yield at, partial(self._on_quiet, plan)
+            if at <= until:
+                yield at, partial(self._on_quiet, plan)
 
     def advance(self, until: float) -> None:
         """Let time come to `until`: what is due by then happens, each at its own time."""
-        while (timer := min(self.timers(), key=lambda timer: timer[0], default=None)) is not None:
+        while (timer := min(self.timers(until), key=itemgetter(0), default=None)) is not None:
             at, fire = timer
             if at > until:
                 break
             self.context.now = max(self.context.now, at)
             fire()
-            self._retry()
+            for track in self.tracks:  # what had to wait is tried again
+                track.retry_start()
+            if self.rules is not None:
+                self.rules.retry_tests()
             self._follow_run()
         self.context.now = max(self.context.now, until)
         for track in self.tracks:
             if track.needs_calendar:
                 track.open_calendar(self.context.now)
-
-    def _retry(self) -> None:
-        """Try again what had to wait."""
-        for track in self.tracks:
-            track.retry_start()
-        if self.rules is not None:
-            self.rules.retry_tests()
 
     def _on_quiet(self, plan: InputPlan) -> None:
         """Nothing has come of the input for longer than is expected of it."""

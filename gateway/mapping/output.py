@@ -11,14 +11,15 @@ taken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from math import floor, inf
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
-from gateway.mapping.counters import Credit
+from gateway.mapping.counters import Credit, Move
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
@@ -93,7 +94,9 @@ class EntryPlan:
         if not self.patterns:
             return AmountKey(self.place, self.fixed, self.amount_names), ()
         filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
-        known = tuple((name, value) for name, value in filled if value is not None)
+        known = tuple([(name, value) for name, value in filled if value is not None])
+        if len(known) == len(filled):
+            return AmountKey(self.place, self.fixed + known, self.amount_names), ()
         absent = {name for name, value in filled if value is None}
         missing = tuple(f"{name} ({pattern.why_unknown(resolve)})" for name, pattern in self.patterns if name in absent)
         return AmountKey(self.place, self.fixed + known, self.amount_names), missing
@@ -108,7 +111,8 @@ class OutputPlan:
     made while no run is on. `gap_start`: what a counter moved by over a gap belongs to where the gap began. `minimums`
     is by the place of an entry the least that is reported while the run is on. `wait`: for so many seconds what a
     window holds can still turn out to be another run's. `untold_after`: so many seconds after a run that could not be
-    recorded was over, one that stands in for it has what was made in it; None: that is only listed.
+    recorded was over, one that stands in for it has what was made in it; None: that is only listed. `restarts`: the
+    counters that restart with an input, by its name.
     """
 
     type: IntervalType
@@ -120,6 +124,7 @@ class OutputPlan:
     minimums: Mapping[int, Number] = field(default_factory=dict)
     wait: float = 0.0
     untold_after: float | None = None
+    restarts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
         """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""
@@ -147,11 +152,22 @@ class Untold(NamedTuple):
     made: tuple[Share, ...]
 
 
+class Held(NamedTuple):
+    """An amount of a counter of which another life may have told some, so that it waits until that is known; `unit` is
+    what one count means in it, `move` how the counter came to it, None where the amount waited already."""
+
+    amount: Amount
+    unit: Number = 1
+    move: Move | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
     the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
-    are to stand in for them; and what another life has told of counters, by the place of the first entry of a kind."""
+    are to stand in for them; what another life has told of counters, by the place of the first entry of a kind; and
+    what is held until it is known what another life has told, by the entries of counters that `holds` has the next
+    movement is."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
@@ -160,6 +176,8 @@ class OutputState:
     credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
     credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
     """The last time stamp at Oden of what is credited: a copy of this memory credits nothing once more."""
+    holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
+    held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
 
 
 # What becomes of amounts

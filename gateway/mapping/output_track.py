@@ -4,11 +4,11 @@ What becomes of amounts is in `output`; here it is found out what was counted, a
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from math import inf, nextafter
 
 from gateway.config.addresses import written_path
 from gateway.config.schema_io import MOST_FACTOR
+from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
 from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event
@@ -19,6 +19,7 @@ from gateway.mapping.output import (
     SEAM,
     Amount,
     EntryPlan,
+    Held,
     OutputPlan,
     OutputState,
     end_window,
@@ -55,7 +56,8 @@ class OutputTrack:
     def on_sample(self, readings: Readings) -> None:
         """Keep what the inputs counted until it is reported. To be called before what the same
         moment means for runs is carried out."""
-        self._move_to_change(readings)
+        if self.plan.restarts:
+            self._move_to_change(readings)
         for name, reading in readings.items():
             for entry in self.plan.entries.get(name, ()):
                 self._count(entry, self.context.plans[name], reading)
@@ -95,12 +97,12 @@ class OutputTrack:
         """Where a counter was reset shortly before what it restarts with has changed, what it counted since is made
         after the change.
         """
-        for name, entries in self.plan.entries.items():
-            counter, memory = self.context.plans[name].counter, self.context.inputs.get(name)
-            changed = readings.get(counter.restarts_with or "") if counter is not None else None
-            if memory is None or memory.reset_at is None or changed is None or not changed.changed:
+        restarting = [(changed, self.plan.restarts.get(name, ())) for name, changed in readings.items()]
+        for changed, name in ((changed, name) for changed, names in restarting for name in names):
+            memory = self.context.inputs.get(name)
+            if memory is None or memory.reset_at is None or not changed.changed:
                 continue
-            at, places = changed.memory.at, {entry.place for entry in entries}
+            at, places = changed.memory.at, {entry.place for entry in self.plan.entries[name]}
             reset_at = nextafter(memory.reset_at, -inf)
             if reset_at <= at <= memory.reset_at + SEAM:
                 pending = (
@@ -123,8 +125,11 @@ class OutputTrack:
 
     def _untold(self, entry: EntryPlan, plan: InputPlan, factor: Number, reading: Reading) -> Number:
         """What a counter's movement means, without what another life has told of it."""
+        amount = reading.counted * factor
+        if not self.state.credit:
+            return amount
         same = self.plan.same_kind(entry)
-        place, amount = min(other.place for other in same), reading.counted * factor
+        place = min(other.place for other in same)
         credit = self.state.credit.get(place)
         if credit is None or plan.counter is None or not (amount or reading.move == "anew"):
             return amount
@@ -137,12 +142,24 @@ class OutputTrack:
             self.context.notice("gap", plan.name, f"{text}: what it counted before and did not tell is not told")
         return amount
 
+    def _hold(self, entry: EntryPlan, plan: InputPlan, amount: Amount, factor: Number, reading: Reading) -> None:
+        """Keep what a counter has moved by since a copy of this memory was taken: another life may have told it."""
+        unit = factor * plan.counter.scale if plan.counter is not None else factor
+        holds = tuple(place for place in self.state.holds if place != entry.place)
+        self.state = replace(self.state, holds=holds, held=(*self.state.held, Held(amount, unit, reading.move)))
+        text = f"{displayed(amount.amount)} of {plan.name} may have been told by another life"
+        self.context.notice("gap", plan.name, f"{text}: told once Oden can be asked, which is tried every half minute")
+
     def _add(
         self, entry: EntryPlan, plan: InputPlan, counted: Number, at: float, reading: Reading | None = None
     ) -> None:
         """Keep what is counted; `reading` is that of a counter."""
         factor = self._factor(entry, plan)
         if factor is None:
+            return
+        holds = reading is not None and entry.place in self.state.holds
+        if reading is not None and holds and (counted or reading.move == "anew"):
+            self._hold(entry, plan, Amount(at, counted * factor, entry.key(self.context.resolve)[0]), factor, reading)
             return
         amount = counted * factor if reading is None else self._untold(entry, plan, factor, reading)
         if amount == 0:

@@ -9,9 +9,9 @@ Facts (`facts`) say of such an interval already what is true of it. So what sett
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
+from gateway.frozen import replace
 from gateway.mapping.context import Recorder
 from gateway.mapping.facts import SumKey
 from gateway.mapping.output import OutputState

@@ -1,17 +1,20 @@
 """The provenance of records: the sample, or the passing of time, that made one, and what was known
-of the inputs then. Pure."""
+of the inputs then. What was made when a wait or a window was over has the samples behind that. Pure."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 
 from pydantic import TypeAdapter
 
+from gateway.frozen import dataclass
 from gateway.mapping.compile import LinePlan
+from gateway.mapping.hearing import inputs_of
 from gateway.mapping.line import Step, Tick
 from gateway.mapping.values import excerpt
-from gateway.model import Contact, Moment, Output, Record, Recovered, Sample, Setting
+from gateway.model import Contact, Moment, Output, Record, Recovered, Sample, Setting, UpdateInterval
 
+MOST_BEHIND = 6
+"""Samples that are named behind a wait or a window."""
 REMEMBERED_RECORDS = 50
 """Records of a line whose provenance the running gateway remembers."""
 
@@ -39,9 +42,10 @@ class SampleExcerpt:
 class Provenance:
     """A record, and what made it.
 
-    `event` is the sample, the last of those of one moment, or None where time passed; `inputs` are the inputs as
-    they were known then; `rule` is the key of the line's rule by which the record was made, empty where it was by
-    none.
+    `event` is the sample, the last of those of one moment, or None where time passed: then what could have made it are
+    the samples `behind`, the newest first, each with the value of the input of which it was the last; `inputs` are the
+    inputs as they were known then; `rule` is the key of the line's rule by which the record was made, empty where it
+    was by none.
     """
 
     record: Record
@@ -50,6 +54,7 @@ class Provenance:
     rule: str = ""
     because: str = ""
     """Where it corrects what was told: what has moved, and why, in words."""
+    behind: tuple[SampleExcerpt, ...] = ()
 
     @property
     def section(self) -> str:
@@ -75,15 +80,19 @@ class Provenance:
 PROVENANCE: TypeAdapter[Provenance] = TypeAdapter(Provenance)
 
 
-def provenance_of(result: Step, event: Sample | Moment | Contact | Recovered | Tick) -> Iterator[Provenance]:
-    """The provenance of each record of one step."""
+def provenance_of(
+    plan: LinePlan | None, result: Step, event: Sample | Moment | Contact | Recovered | Tick
+) -> Iterator[Provenance]:
+    """The provenance of each record of one step of a line with this plan."""
     if not result.records:
         return
     inputs = {name: InputExcerpt(excerpt(memory.value), memory.at) for name, memory in result.state.inputs.items()}
     for record in result.records:
         because, rule = result.because.get(record.key), result.rules.get(record.key, "")
         if because is None:
-            yield Provenance(record, _excerpt_of(record, event), inputs, rule)
+            made_by = _excerpt_of(record, event)
+            behind = _behind(plan, result, record, rule) if made_by is None and plan is not None else ()
+            yield Provenance(record, made_by, inputs, rule, behind=behind)
         else:
             yield Provenance(record, _excerpt(because.sample), inputs, rule, because.text)
 
@@ -100,16 +109,53 @@ def _excerpt(event: Sample) -> SampleExcerpt:
     return SampleExcerpt(event.source, event.address, excerpt(event.value), event.received, event.source_time)
 
 
+def _behind(plan: LinePlan, result: Step, record: Record, rule: str) -> tuple[SampleExcerpt, ...]:
+    """What the inputs had said last, by which the record was made once a wait or a window was over."""
+    known, names = result.state.inputs, [*_looked_at(plan, record, rule)]
+    for name in names:
+        names += (other for other in plan.inputs[name].relies_on if other not in names)
+    said = (
+        SampleExcerpt(each.source, each.address, excerpt(memory.value), memory.received, memory.at)
+        for each in (plan.inputs[name] for name in names)
+        if each.address and (memory := known.get(each.name)) is not None and 0 < memory.received <= record.at
+    )
+    return tuple(sorted({*said}, key=lambda sample: sample.received, reverse=True)[:MOST_BEHIND])
+
+
+def _looked_at(plan: LinePlan, record: Record, rule: str) -> Iterable[str]:
+    """The inputs by which such a record is made."""
+    if isinstance(record, Setting) or (isinstance(record, Output) and record.quality_schema is not None):
+        return next((each.inputs for each in plan.rules if each.key == rule), ())
+    if isinstance(record, Output):
+        output = plan.batch_output if record.type == "BATCH" else plan.output
+        return output.entries if output is not None else ()
+    if record.type == "STATE":
+        return plan.states.selector.inputs if plan.states is not None else ()
+    track = next(
+        (each for each in (plan.run, plan.batches, *plan.intervals) if each and each.type == record.type), None
+    )
+    if track is None:
+        return ()
+    ends = isinstance(record, UpdateInterval) and record.end is not None and track.end is not None
+    corrects = isinstance(record, UpdateInterval) and record.end is None
+    return (
+        track.inputs if corrects else (*inputs_of(track.start), *(inputs_of(track.end) if ends and track.end else ()))
+    )
+
+
 class ProvenanceLog:
-    """The provenance of the newest records of each line, in memory only."""
+    """The provenance of the newest records of each line, in memory only. `plans` are those of the lines."""
 
     def __init__(self) -> None:
+        self.plans: Mapping[str, LinePlan] = {}
         self._newest: dict[str, deque[Provenance]] = {}
 
     def add(self, line: str, result: Step, event: Sample | Moment | Contact | Recovered | Tick) -> None:
         """Remember what made the records of a step of the line with the key `line`."""
         if result.records:
-            self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(provenance_of(result, event))
+            self._newest.setdefault(line, deque(maxlen=REMEMBERED_RECORDS)).extend(
+                provenance_of(self.plans.get(line), result, event)
+            )
 
     def find(self, key: str) -> Provenance | None:
         """The newest record whose key begins with `key`."""

@@ -5,9 +5,10 @@ none, whatever they look like.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from typing import Any
 
+from gateway.frozen import replace
 from gateway.mapping.line import LineState
 
 TIMES = frozenset(

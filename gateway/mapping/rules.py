@@ -6,12 +6,13 @@ that second already.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from math import floor
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.context import AT_ONCE, Readings, StepContext
 from gateway.mapping.events import is_event
 from gateway.mapping.expressions import Condition
@@ -127,7 +128,7 @@ class RulesTrack:
                 self._on_event(plan, plan.event, readings)
             elif plan.key not in self.state.due and (
                 plan.key not in self.state.recorded
-                or any(name in readings and readings[name].changed for name in plan.inputs)
+                or any(readings[name].changed for name in readings.keys() & plan.inputs)
             ):
                 due = self.context.now + plan.settle
                 self.state = replace(self.state, due={**self.state.due, plan.key: due})

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.config.error_messages import suggestion
 from gateway.config.lint_expressions import meant_name
+from gateway.config.message_schemas import NO_SCHEMAS, Schemas
 from gateway.config.schema_io import EVENT_FIELDS, Input
 from gateway.errors import ConfigFault
 from gateway.mapping import expressions, templates
@@ -22,9 +23,17 @@ class Scope:
     """The inputs of one line, and the tables in which they are looked up. Gathers the faults of all its parts, so that
     a person sees them all at once."""
 
-    def __init__(self, inputs: Mapping[str, Input], lookups: Lookups = NO_LOOKUPS, *, with_run: bool = False) -> None:
+    def __init__(
+        self,
+        inputs: Mapping[str, Input],
+        lookups: Lookups = NO_LOOKUPS,
+        schemas: Schemas = NO_SCHEMAS,
+        *,
+        with_run: bool = False,
+    ) -> None:
         """`with_run`: the line has runs."""
         self.inputs = inputs
+        self.schemas = schemas
         self.has_run = with_run and RUN not in inputs
         self.reads_run = False
         """Whether an expression looks at the run that is on."""

@@ -31,17 +31,27 @@ class StateRows:
         """`stored` are the texts of the rows by their names."""
         self._texts = dict(stored)
         self._parts: dict[str, object] = {}
+        self._known: set[str] = set()
+        """Inputs of which a value is stored."""
 
     def state(self, plan: LinePlan) -> LineState:
         """The state that the rows say; a line that was never seen begins anew. Raises ValueError where they say
         none."""
         whole = self._texts.get(WHOLE)
-        return load(plan, _joined(self._texts) if whole is None else whole)
+        state = load(plan, _joined(self._texts) if whole is None else whole)
+        self._known = _known(state)
+        return state
+
+    def lacks_a_first(self, state: LineState) -> bool:
+        """Whether `state` knows a value of an input of which none is stored: what a counter moves from then on could
+        not be found again after a crash."""
+        return len(self._known) < len(state.inputs) and not _known(state) <= self._known
 
     def changes(self, state: LineState) -> dict[str, str | None]:
         """What is to be written, by the names of the rows: texts, or None for a row that is to go. It counts as
         written."""
         changed: dict[str, str | None] = {}
+        self._known = _known(state)
         parts = {name: (part, adapter) for name, part, adapter in _parts(state)}
         for name, (part, adapter) in parts.items():
             if self._parts.get(name) is part:
@@ -58,6 +68,10 @@ class StateRows:
 
 
 _HEAD: TypeAdapter[Any] = TypeAdapter(dict[str, object])
+
+
+def _known(state: LineState) -> set[str]:
+    return {name for name, memory in state.inputs.items() if memory.value is not None}
 
 
 def _parts(state: LineState) -> Iterator[tuple[str, object, TypeAdapter[Any]]]:

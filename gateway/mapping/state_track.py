@@ -1,10 +1,10 @@
 """The states of a line while a step is taken: what samples and time mean for them, and what is recorded of it."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import floor
 from typing import Literal
 
+from gateway.frozen import replace
 from gateway.mapping.context import JsonObject, Readings, StepContext, changed_at
 from gateway.mapping.events import is_event
 from gateway.mapping.states import (
@@ -77,7 +77,7 @@ class StateTrack:
         """What the inputs say after a moment."""
         came_back = self._source_came_back()
         changed = changed_at(self.plan.inputs, readings)
-        concerned = changed is not None or any(name in readings for name in self.plan.selector.inputs)
+        concerned = changed is not None or not readings.keys().isdisjoint(self.plan.selector.inputs)
         if came_back or (concerned and not self.state.offline):
             self._choose(readings, changed, came_back=came_back)
         if self.plan.description is not None and self.plan.description.input in readings:
@@ -97,7 +97,9 @@ class StateTrack:
                 since = self.context.lost_since(self.plan.selector.inputs)
                 self.state = replace(self.state, source_loss=SourceLoss(since, since + self.plan.offline.after))
             return False
-        was_offline, self.state = self.state.offline, replace(self.state, source_loss=None, offline=False)
+        was_offline = self.state.offline
+        if was_offline or self.state.source_loss is not None:
+            self.state = replace(self.state, source_loss=None, offline=False)
         return was_offline
 
     def _choose(self, readings: Readings, changed: float | None, *, came_back: bool) -> None:

@@ -10,11 +10,13 @@ of one is the start of the next.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+from functools import cached_property
 from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import Field
 
+from gateway.frozen import dataclass
 from gateway.mapping.expressions import Condition
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import number, scalar, text
@@ -79,7 +81,7 @@ class CodeTable:
     codes: Mapping[str, CodePlan]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Codes:
     """Tables of codes: the first in which the value of its input is decides, else `other`.
 
@@ -89,7 +91,7 @@ class Codes:
     tables: tuple[CodeTable, ...]
     other: CodePlan | None
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         return tuple(table.input for table in self.tables)
 
@@ -137,14 +139,14 @@ class Bits:
         return StateChoice(known=True, code=next((code for bit, code in self.bits if word >> bit & 1), self.other))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """Conditions: the first that is true decides, else `other`. While one before it cannot be told, nothing can."""
 
     rungs: tuple[tuple[Condition, CodePlan], ...]
     other: CodePlan
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for condition, _ in self.rungs for name in condition.names))
 

@@ -124,9 +124,9 @@ class Pattern:
 
         A pattern that is exactly one placeholder keeps the type of its value.
         """
+        if len(self.parts) == 1 and not isinstance(self.parts[0], str):
+            return _value(self.parts[0], resolve)
         values = [_value(part, resolve) for part in self.parts]
-        if len(values) == 1 and not isinstance(self.parts[0], str):
-            return values[0]
         return None if None in values else "".join(map(text, values))
 
     def why_unknown(self, resolve: Resolver) -> str:
@@ -163,12 +163,12 @@ def _references(part: Part) -> tuple[Reference, ...]:
 
 def _value(part: Part, resolve: Resolver) -> Scalar:
     match part:
+        case Reference():
+            return resolve(part)
         case OrElse():
             known = _value(part.known, resolve)
             is_known = known is not None and text(known).strip() != ""
             return known if is_known else part.otherwise.render(resolve)
-        case Reference():
-            return resolve(part)
         case LookedUp():
             return part.value(resolve)
     return part

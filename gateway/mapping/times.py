@@ -4,12 +4,15 @@ import math
 import re
 from datetime import datetime, timedelta, tzinfo
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 
 from gateway.mapping.values import number_in
 
 _UNITS = ((1e11, 1), (1e14, 1_000), (1e17, 1_000_000), (math.inf, 1_000_000_000))
 """Numbers below the first are so many to a second: seconds until the year 5138, then milli-, micro-, nanoseconds."""
 
+REMEMBERED = 256
+"""Texts of which is remembered what time they say: all that looks at a message asks for its time."""
 LONGEST = 64
 """Characters of a text that says a time."""
 _COMPACT = re.compile(r"(\d{8})[T ]?(\d{6})")
@@ -46,6 +49,7 @@ def _counted(amount: float) -> float | None:
     return amount / per_second
 
 
+@lru_cache(maxsize=REMEMBERED)
 def _written(text: str, zone: tzinfo | None) -> float | None:
     compact = _COMPACT.fullmatch(text)
     if compact is None and _DATE.fullmatch(text) is None:

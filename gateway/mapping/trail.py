@@ -9,9 +9,11 @@ samples alone (`trail_log`), and recalled from them (`again`).
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from itertools import chain
+from typing import NamedTuple
 
+from gateway.frozen import dataclass, replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
@@ -67,10 +69,15 @@ class Entry:
             return self
         return replace(self, sample=replace(self.sample, received=self.at))
 
+    def without_state(self) -> "Entry":
+        """The same without the state after it. What `replace` does, but this is for each sample."""
+        return Entry(self.at, self.sample, None, self.said, self.own, self.later, self.again, self.number)
+
     @property
     def can_go(self) -> bool:
-        """Whether it can turn out never to have been: what was said last came again, or a source was not heard."""
-        return self.again or any(map(_is_silence, self._said))
+        """Whether it can turn out never to have been, or been earlier: what was said last came again, a source was not
+        heard, or what came has no time of its own."""
+        return self.again or (self.said is None and any(map(_can_go, self._said)))
 
     def is_silence_of(self, source: str, since: float) -> bool:
         """Whether it says that `source` was not heard from the time `since` on, and nothing else."""
@@ -89,6 +96,15 @@ class Entry:
         return (self.at, known.source, known.address) if isinstance(known, Sample) else (self.at, "", "")
 
 
+class Waiting(NamedTuple):
+    """A message that came late and is yet to be put in its place, with its own time. `after`: the number of the entry
+    that was made last before it came."""
+
+    sample: Sample
+    said: float
+    after: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """A line as it is now, and its trail: the entry before it (`base`), parts of it, and its newest entries."""
@@ -102,8 +118,8 @@ class Feed:
     stamps: Mapping[str, Stamps] = field(default_factory=dict)
     """The time stamps that output had before corrections, and that these have, by interval: of up to the last
     correction."""
-    late: tuple[tuple[Sample, float], ...] = ()
-    """Messages that came late and are yet to be put in their places, with their own times, as they came."""
+    late: tuple[Waiting, ...] = ()
+    """Messages that came late and are yet to be put in their places, as they came."""
     numbered: int = 0
     """The number of the entry that was made last."""
     corrected: int = 0
@@ -149,8 +165,8 @@ class Feed:
         """When the messages that came late are put in their places; None where there are none."""
         if not self.late:
             return None
-        first, last = self.late[0][0].received, self.late[-1][0].received
-        if all(sample.received - said <= PROMPT for sample, said in self.late):
+        first, last = self.late[0].sample.received, self.late[-1].sample.received
+        if all(late.sample.received - late.said <= PROMPT for late in self.late):
             return last
         return min(last + SETTLED, first + MOST_SETTLING)
 
@@ -212,6 +228,10 @@ class Feed:
     def newest_first(self) -> Iterator[Entry]:
         """The entries, the last first."""
         return chain(reversed(self.newest), chain.from_iterable(map(reversed, reversed(self.parts))))
+
+
+def _can_go(said: Sample | Contact) -> bool:
+    return isinstance(said, Contact) or said.quality == "bad" or said.source_time is None
 
 
 def _is_silence(said: Sample | Contact) -> bool:
@@ -288,7 +308,7 @@ def forgotten(line: Feed, until: float) -> Feed:
 
 
 def _part(entries: Sequence[Entry]) -> tuple[Entry, ...]:
-    return (*(replace(entry, after=None) for entry in entries[:-1]), entries[-1])
+    return (*[entry.without_state() for entry in entries[:-1]], entries[-1])
 
 
 def place_of(entries: Sequence[Entry], sample: Sample | Moment, said: float) -> int:

@@ -3,30 +3,34 @@
 The trail is stored as what the line was told, never as what follows from it: a row is written once, a few dozen bytes
 for a sample, and dropped whole when all trails begin after it.
 
-    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?}
-    addition    {"e": entries, "l": late messages, "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
+    beginning   {"plan", "number", "at", "state", "from", "numbered", "stamps"?, "swings"?, "corrected_at"?, "clocks"?,
+                "ahead"?}
+    addition    {"e": entries, "l": late messages, "o": after which entry each came,
+                "d": numbers that are gone, "c": 1, "s": stamps, "w": swings,
                 "n": the number of the newest entry at the last correction, "b": that of the newest before,
                 "k": senders whose clocks are wrong, where that has changed: `[source, address, lags…]`,
+                "f": senders whose clocks are ahead, where that has changed: `[source, address, seconds]`,
                 "t": numbers of entries that were stepped when they came, and at their times since}
 
 An entry is `[number, number before it, place, own time, again, moment, samples…]`, a sample `[address, value, received,
-quality, source time, kept or initial, distrust]`; what is as usual is 0, or left out at the end. The address is the
-place among those that the plan subscribes; before a late message stand its source and its address as they are. With
-"c", the late messages from before are no more; then "s", "w" and "n" stand beside, as they are now.
+quality, source time, kept or initial, distrust, part, ahead]`; what is as usual is 0, or left out at the end. The
+address is the place among those that the plan subscribes; before a late message stand its source and its address as
+they are. With "c", the late messages from before are no more; then "s", "w" and "n" stand beside, as they are now.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from itertools import chain, repeat
 from typing import Any
 
 from gateway import __version__
+from gateway.frozen import replace
 from gateway.mapping.clocks import SenderClock
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import own_time
 from gateway.mapping.line import LineState, dump, load
-from gateway.mapping.trail import Entry, Feed
+from gateway.mapping.trail import Entry, Feed, Waiting
 from gateway.model import Contact, Moment, Quality, Sample
 
 _QUALITIES: Sequence[Quality] = ("good", "uncertain", "bad")
@@ -49,7 +53,7 @@ def beginning(line: Feed) -> str | None:
     said["numbered"] = line.numbered
     said["from"] = min((entry.number for entry in line.trail()), default=line.numbered + 1) - 1
     more = {"stamps": line.stamps, "swings": line.swings, "corrected_at": line.corrected_at}
-    more["clocks"] = _wrong_clocks(line)
+    more["clocks"], more["ahead"] = _wrong_clocks(line), _clocks_ahead(line)
     return _text(said | {name: value for name, value in more.items() if value})
 
 
@@ -62,18 +66,25 @@ def addition(before: Feed | None, line: Feed) -> dict[str, Any]:
     as_before = before is not None and before.corrected == line.corrected
     said: dict[str, Any] = {"e": [*_entries(line, numbered, routes, appended=as_before)]}
     if before is not None and as_before:
-        said["l"] = [[sample.source, *_sample(sample, {})] for sample, _ in line.late[len(before.late) :]]
+        late = line.late[len(before.late) :]
     else:
-        said |= {"c": 1, "l": [[sample.source, *_sample(sample, {})] for sample, _ in line.late]}
+        late = line.late
+        said["c"] = 1
         said |= {"s": line.stamps, "w": line.swings, "n": line.corrected_at}
         known = {entry.number: entry for entry in line.trail()}
         old = [*before.trail()] if before is not None else []
         said["d"] = sorted(entry.number for entry in old if entry.can_go and entry.number not in known)
         said["t"] = sorted(entry.number for entry in old if _is_timely_now(entry, known.get(entry.number)))
+    said |= {
+        "l": [[each.sample.source, *_sample(each.sample, {})] for each in late],
+        "o": [each.after for each in late],
+    }
     said = {name: value for name, value in said.items() if value}
     wrong = _wrong_clocks(line)
     if {(source, address) for source, address, *_ in wrong} != {*_wrong(before)}:
         said["k"] = wrong
+    if (ahead := _clocks_ahead(line)) != _clocks_ahead(before):
+        said["f"] = ahead
     return said | {"b": numbered} if said else said
 
 
@@ -91,6 +102,11 @@ def _wrong(line: Feed | None) -> Iterator[tuple[str, str]]:
 
 def _wrong_clocks(line: Feed) -> list[list[Any]]:
     return [[*stream, *line.clocks[stream].lags] for stream in sorted(_wrong(line))]
+
+
+def _clocks_ahead(line: Feed | None) -> list[list[Any]]:
+    clocks = line.clocks if line is not None else {}
+    return [[*stream, clock.ahead] for stream, clock in sorted(clocks.items()) if clock.ahead]
 
 
 def _entries(
@@ -139,6 +155,7 @@ def _sample(sample: Sample, routes: Mapping[tuple[str, str], int]) -> list[Any]:
         kept,
         sample.distrust,
         sample.part,
+        sample.ahead,
     ]
     while len(said) > 3 and not said[-1]:
         said.pop()
@@ -161,7 +178,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
     entries: dict[int, Entry] = {}
     stamps, swings, corrected_at = said.get("stamps", {}), said.get("swings", {}), said.get("corrected_at", 0)
     gone, timely = set[int](), set[int]()
-    wrong = said.get("clocks", [])
+    wrong, ahead = said.get("clocks", []), said.get("ahead", [])
     numbered, corrected = base.number, 0
     first = additions[0].get("b", 0) if additions else said["numbered"]
     if first > said["from"]:
@@ -172,7 +189,7 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
             corrected += 1
         gone |= {*added.get("d", ())}
         timely |= {*added.get("t", ())}
-        wrong = added.get("k", wrong)
+        wrong, ahead = added.get("k", wrong), added.get("f", ahead)
         for each in added.get("e", ()):
             entry, before = _entry_of(each, routes)
             entries[entry.number] = entry
@@ -195,30 +212,39 @@ def restored(plan: LinePlan, state: LineState, stored: str | None, additions: It
         corrected_at=corrected_at,
         swings=swings,
         recalled=False,
-        clocks={(source, address): SenderClock(0.0, tuple(lags)) for source, address, *lags in wrong},
+        clocks=_clocks(wrong, ahead),
     )
+
+
+def _clocks(wrong: Iterable[Sequence[Any]], ahead: Iterable[Sequence[Any]]) -> dict[tuple[str, str], SenderClock]:
+    clocks = {(source, address): SenderClock(0.0, tuple(lags)) for source, address, *lags in wrong}
+    for source, address, seconds in ahead:
+        known = clocks.get((source, address), SenderClock(0.0))
+        clocks[source, address] = replace(known, ahead=seconds)
+    return clocks
 
 
 def with_plan(plan: LinePlan, line: Feed) -> Feed:
     """The line as another plan can use what is remembered of it; its trail begins anew."""
-    late = _timed(plan, (sample for sample, _ in line.late))
+    late = _timed(plan, ((each.sample, each.after) for each in line.late))
     return replace(line.begun_anew(), state=load(plan, dump(line.state)), late=late)
 
 
-def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[tuple[Sample, float], ...]:
+def _late(plan: LinePlan, additions: Iterable[Mapping[str, Any]]) -> tuple[Waiting, ...]:
     """The messages that came late and have no place yet."""
-    late: list[Sample] = []
+    late: list[tuple[Sample, int]] = []
     for added in additions:
         if "c" in added:
             late.clear()
-        late += (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
+        samples = (_sample_of([(source, address), *said]) for source, address, *said in added.get("l", ()))
+        late += zip(samples, chain(added.get("o", ()), repeat(0)), strict=False)
     return _timed(plan, late)
 
 
-def _timed(plan: LinePlan, samples: Iterable[Sample]) -> tuple[tuple[Sample, float], ...]:
+def _timed(plan: LinePlan, came: Iterable[tuple[Sample, int]]) -> tuple[Waiting, ...]:
     """The messages with their own times, without those that the plan has no use for."""
-    known = [(sample, own_time(plan, sample)) for sample in samples]
-    return tuple((sample, said) for sample, said in known if said is not None)
+    known = [(sample, own_time(plan, sample), after) for sample, after in came]
+    return tuple(Waiting(sample, said, after) for sample, said, after in known if said is not None)
 
 
 def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[Entry, int]:
@@ -235,7 +261,8 @@ def _entry_of(said: Sequence[Any], routes: Sequence[tuple[str, str]]) -> tuple[E
 
 
 def _sample_of(said: Sequence[Any]) -> Sample:
-    (source, address), value, received, quality, source_time, kept, distrust, part = [*said, *(0, 0, 0, 0, 0)][:8]
+    rest = [*said, *(0, 0, 0, 0, 0, 0)][:9]
+    (source, address), value, received, quality, source_time, kept, distrust, part, ahead = rest
     time = None if not source_time else received if source_time == 1 else source_time
     return Sample(
         source,
@@ -248,6 +275,7 @@ def _sample_of(said: Sequence[Any]) -> Sample:
         bool(kept & _INITIAL),
         distrust or "",
         part,
+        ahead or 0.0,
     )
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.config.addresses import SUM
+from gateway.config.patterns import MOST_REPEATS, repeats_too_much
 from gateway.config.schema_messages import Binary, NumberType
 from gateway.model import Scalar
 
@@ -157,9 +158,6 @@ def number_in_bytes(value: object, binary: Binary) -> Number | NoNumber | str:
 
 LONGEST_CAPTURED = 500
 """Of so many characters of a text a part is captured: the time that takes grows with a power of the length."""
-MOST_REPEATS = 3
-"""How many parts of a pattern can be repeated: that power."""
-_REPEAT = re.compile(r"(?<!\\)(?:\\\\)*((?:\[(?:\\.|[^\]\\])*\]|\\.|[^\\]))([*+]|\{\d*,?\d*\})")
 
 
 def capture_pattern(pattern: str) -> re.Pattern[str]:
@@ -174,8 +172,7 @@ def capture_pattern(pattern: str) -> re.Pattern[str]:
         raise ValueError(f"is no pattern: {error.msg}{where}") from None
     if compiled.groups != 1:
         raise ValueError("puts the part that is wanted in parentheses, once: ^ALARM (.+)$")
-    repeats = [match[1] for match in _REPEAT.finditer(pattern)]
-    if len(repeats) > MOST_REPEATS or ")" in repeats:
+    if repeats_too_much(pattern):
         raise ValueError(f"repeats single characters only, and at most {MOST_REPEATS} times: with * or + or {{2,}}")
     return compiled
 
@@ -232,12 +229,15 @@ def _flaw(value: object, depth: int) -> str | None:
     if depth == 0:
         return f"is nested more than {DEEPEST} deep"
     if isinstance(value, dict):
-        flaws = (_flaw(key, 0) if isinstance(key, str) else "has a name that is not text" for key in value)
-        first = next(filter(None, flaws), None)
-        if first is not None:
-            return first
-        value = list(value.values())
-    return next(filter(None, (_flaw(item, depth - 1) for item in value)), None)
+        for key in value:
+            found = _flaw(key, 0) if isinstance(key, str) else "has a name that is not text"
+            if found is not None:
+                return found
+    for item in value.values() if isinstance(value, dict) else value:
+        found = _flaw(item, depth - 1)
+        if found is not None:
+            return found
+    return None
 
 
 def _is_unicode(value: str) -> bool:

@@ -4,6 +4,7 @@ Pure."""
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar, get_origin
 
 from pydantic import TypeAdapter, ValidationError
@@ -45,6 +46,11 @@ def part(endpoint: Endpoint, place: str, model: type[Part], value: object) -> Pa
         return model.model_validate(value, strict=False)
     except ValidationError as error:
         raise InvalidRequest(endpoint.path, [f"{place}.{misfit}" for misfit in _misfits(error)]) from None
+
+
+def iso(seconds: int) -> str:
+    """`YYYY-MM-DDTHH:MM:SSZ`, as Oden writes times; `seconds` since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def fields(endpoint: Call[Takes, Any], request: Takes) -> dict[str, Any]:

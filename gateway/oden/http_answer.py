@@ -1,15 +1,13 @@
 """What an HTTP response of Oden, or of something before it, says; where none came, what the library raised means.
 Pure."""
 
-import errno
 import json
 import re
-import socket
-import ssl
 from dataclasses import replace
 
 import aiohttp
 
+from gateway.obstacles import name_obstacle, obstacle
 from gateway.oden.classification import Answer
 
 LARGEST_ANSWER = 8 * 2**20
@@ -19,30 +17,6 @@ SHORTEST_TOKEN = 8
 
 UNREACHABLE = "Oden cannot be reached"
 """How every reason begins where certainly nothing has left this machine."""
-
-_ERRNO_TEXTS = {
-    errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection cut",
-    errno.ECONNABORTED: "connection cut",
-    errno.EPIPE: "connection cut",
-    errno.ENETUNREACH: "no route",
-    errno.ENETDOWN: "no route",
-    errno.EHOSTUNREACH: "no route",
-    errno.EHOSTDOWN: "no route",
-    errno.ETIMEDOUT: "timed out",
-    errno.EACCES: "blocked on this machine",
-    errno.EPERM: "blocked on this machine",
-}
-
-CERTIFICATE_DATES = ("its certificate is not valid yet: is the clock right?", "its certificate has expired")
-"""What is said where only the time speaks against a certificate: it may be the time of this machine."""
-_CERTIFICATE_TEXTS = {
-    9: CERTIFICATE_DATES[0],
-    10: CERTIFICATE_DATES[1],
-    62: "its certificate is for another host",
-    64: "its certificate is for another host",
-}
-"""By X509_V_ERR_…, the verification codes of OpenSSL (X509_STORE_CTX_get_error(3)); all others: not trusted."""
 
 LONGEST_ERROR = 500
 """Characters of what an answer says that are kept."""
@@ -167,29 +141,7 @@ def why_no_answer(error: Exception, *, sent: bool) -> str:
 def _obstacle(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return f"the proxy does not answer: {_cause_text(cause)}"
+        return f"the proxy does not answer: {obstacle(cause)}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return _name_text(cause)
-    return _cause_text(cause)
-
-
-def _cause_text(cause: Exception) -> str:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return _CERTIFICATE_TEXTS.get(cause.verify_code, "its certificate is not trusted")
-    if isinstance(cause, ssl.SSLError):
-        return "no secure connection: the other side does not speak TLS as it should"
-    if isinstance(cause, socket.gaierror):
-        return _name_text(cause)
-    if isinstance(cause, TimeoutError):
-        return "timed out"
-    # Where a name has several addresses that fail differently, only the text of the error still has their numbers.
-    code = cause.errno if isinstance(cause, OSError) else None
-    codes = [code] if code is not None else map(int, re.findall(r"\[Errno (\d+)\]", str(cause)))
-    words = dict.fromkeys(_ERRNO_TEXTS[code] for code in codes if code in _ERRNO_TEXTS)
-    return ", ".join(words) or "no connection"
-
-
-def _name_text(cause: Exception) -> str:
-    if isinstance(cause, OSError) and cause.errno == socket.EAI_AGAIN:
-        return "name not found: no name server answers"
-    return "name not found"
+        return name_obstacle(cause)
+    return obstacle(cause)

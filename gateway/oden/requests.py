@@ -202,11 +202,6 @@ def setting_request(record: Setting, line_id: str, oden_id: str | None) -> Reque
     return Request(endpoint, exchange.request(endpoint, fields, strict=False))
 
 
-def iso(seconds: int) -> str:
-    """`YYYY-MM-DDTHH:MM:SSZ`, as Oden writes times."""
-    return _time(seconds).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 # Starts and updates of intervals
 
 

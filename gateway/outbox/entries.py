@@ -6,11 +6,12 @@ Names of fields and phases differ from the stored ones in places: stored ones ne
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAdapter
 
+from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
 from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptReject, KeptRejects, Notice, Record, Reject, Setting
 from gateway.receipts import Changes

@@ -4,11 +4,12 @@ A lane is a queue of one line: `<line>/<family>`, where the family is told by th
 letters is of no line.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from gateway.frozen import dataclass, replace
 from gateway.model import RECORD, Record
 from gateway.record_kinds import KINDS, SETTING_FAMILIES, kind_of, start_family, update_family
 

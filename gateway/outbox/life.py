@@ -24,6 +24,8 @@ from gateway.record_kinds import creates
 
 log = structlog.get_logger()
 
+UNCOMPARED = "uncompared"
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -33,16 +35,19 @@ class Life:
     transactions: int = 0
     compared: bool = True
     """What Oden shows was compared with what counters still have to tell."""
+    noted: bool = True
+    """What the memory knew when it began is in the row `uncompared`, until all of it is compared."""
 
 
 LIFE = TypeAdapter(Life)
 
 
 class LifeMark:
-    """The memory of the last life of the outbox in `directory`, an absolute path, in the folder `runtime`."""
+    """The memory of the last life of the outbox in `directory`, by whatever way one comes there, in the folder
+    `runtime`."""
 
     def __init__(self, directory: Path, runtime: Path) -> None:
-        name = hashlib.blake2b(os.fsencode(directory), digest_size=8).hexdigest()
+        name = hashlib.blake2b(os.fsencode(os.path.realpath(directory)), digest_size=8).hexdigest()
         self._path = runtime / f"life-{name}"
         self._file: int | None = None
         self._failed = False
@@ -90,8 +95,10 @@ def begin_life(
     outbox is new. From here on `mark` follows each transaction."""
     rest_until = now + settle
     is_unknown, was_here = is_other or _last(outbox, mark) is None, mark.read() is not None
-    is_other = is_unknown and bool(outbox.lanes)
-    life = Life(str(ULID()), compared=not is_other and is_compared(outbox))
+    # One that nothing was put into yet remembers what counters have shown.
+    is_other = is_unknown and (bool(outbox.lanes) or outbox.row("life") is not None)
+    known = not is_other
+    life = Life(str(ULID()), compared=known and is_compared(outbox), noted=known and is_noted(outbox))
     with outbox.transaction() as transaction:
         transaction.put["life"] = LIFE.dump_json(life).decode()
         if is_unknown:
@@ -112,11 +119,26 @@ def is_compared(outbox: Outbox) -> bool:
     return LIFE.validate_json(text).compared if text else True
 
 
-def recollected(outbox: Outbox) -> None:
-    """They were compared, or cannot be."""
+def is_noted(outbox: Outbox) -> bool:
+    """Whether it is known what the memory knew when this life began, or need not be."""
+    text = outbox.row("life")
+    return LIFE.validate_json(text).noted if text else True
+
+
+def uncompared(outbox: Outbox) -> str | None:
+    """What has yet to be compared, as it was kept; None where that is nothing."""
+    return outbox.row(UNCOMPARED)
+
+
+def keep_uncompared(outbox: Outbox, text: str | None) -> None:
+    """Keep what has yet to be compared; None where that is nothing."""
     with outbox.transaction() as transaction:
-        life = replace(LIFE.validate_json(outbox.row("life") or ""), compared=True)
+        life = replace(LIFE.validate_json(outbox.row("life") or ""), compared=text is None, noted=True)
         transaction.put["life"] = LIFE.dump_json(life).decode()
+        if text is not None:
+            transaction.put[UNCOMPARED] = text
+        elif outbox.row(UNCOMPARED) is not None:
+            transaction.drop.add(UNCOMPARED)
 
 
 def _last(outbox: Outbox, mark: LifeMark) -> Life | None:

@@ -6,11 +6,11 @@ its start, may become one.
 """
 
 import math
-from collections.abc import Collection, Hashable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 from pydantic import JsonValue
 
+from gateway.frozen import replace
 from gateway.model import IDENTITY, Addition, Record, Scalar, Setting, StartInterval, UpdateInterval
 from gateway.record_kinds import kind_of
 
@@ -66,6 +66,58 @@ def merge_key(record: Record, start: int, span: float) -> Hashable | None:
     names = frozenset(record.amounts)
     rest = frozenset((name, type(value), value) for name, value in record.raw_data.items() if name not in names)
     return record.kind, record.interval, window(record.timestamp, start, span), names, rest
+
+
+Shown = Sequence[tuple[int, Mapping[str, object]]]
+"""Entries as Oden shows them: their time stamps and raw data."""
+
+
+def taken_up(waiting: Sequence[Addition], shown: Shown, reference: str) -> dict[str, str]:
+    """Of entries of one interval that wait in an older copy, those that another life had merged into others before it
+    sent these, by their keys: the keys of those, under which they are `shown`.
+
+    One that holds others is more than it is here, or has the time stamp of another, which no two entries share.
+    """
+    by_key = {one.key: one for one in waiting}
+    keys = {str(raw.get(reference)) for _, raw in shown}
+    left = [one for one in waiting if one.key not in keys and one.amounts]
+    found: dict[str, str] = {}
+    for at, raw in shown:
+        key = str(raw.get(reference))
+        into = by_key.get(key)
+        told = {name: value for name, value in raw.items() if name != reference}
+        for one in left:
+            can_be = one.timestamp == at or (into is not None and one.timestamp < at)
+            if one.key in found or not can_be or not _has_shape(told, one) or (into and not _has_shape(told, into)):
+                continue
+            known = into.raw_data if into is not None else dict.fromkeys(one.amounts, 0)
+            rest = {name: _difference(told[name], known[name]) for name in one.amounts}
+            if all(_fits(one.raw_data[name], rest[name]) for name in one.amounts):
+                found[one.key] = key
+                told |= {name: _difference(told[name], one.raw_data[name]) for name in one.amounts}
+    return found
+
+
+def _has_shape(told: Mapping[str, object], one: Addition) -> bool:
+    """Whether all that is `told` but the amounts is what the entry says."""
+    rest = {name: str(value) for name, value in one.raw_data.items() if name not in one.amounts}
+    return rest == {name: str(value) for name, value in told.items() if name not in one.amounts} and all(
+        _is_amount(told.get(name)) for name in one.amounts
+    )
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _difference(more: object, less: object) -> float:
+    return round(float(str(more)) - float(str(less)), DECIMALS)
+
+
+def _fits(amount: object, rest: float) -> bool:
+    """Whether `rest` holds the amount."""
+    size = float(str(amount))
+    return 0 < size <= rest or rest <= size < 0 or size == 0
 
 
 def set_fields(update: StartInterval | UpdateInterval) -> Mapping[str, JsonValue]:

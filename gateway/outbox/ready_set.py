@@ -7,9 +7,9 @@ waits.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Protocol
 
+from gateway.frozen import replace
 from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
@@ -304,9 +304,10 @@ class ReadySet:
 
 
 def _same_search(first: Record, other: Record) -> bool:
-    """Whether one search shows both: starts of a day, or parts of one interval."""
+    """Whether one search shows both: starts of one type and a day (runs and batches share a lane), or parts of one
+    interval."""
     if isinstance(first, StartInterval) and isinstance(other, StartInterval):
-        return abs(other.start - first.start) <= SPANNED
+        return other.type == first.type and abs(other.start - first.start) <= SPANNED
     return other.interval == first.interval and kind_of(other) == kind_of(first)
 
 

@@ -2,8 +2,8 @@
 refused, parked, put back, given up."""
 
 from collections.abc import Hashable
-from dataclasses import replace
 
+from gateway.frozen import replace
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, settings_index, statistics
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
@@ -35,7 +35,10 @@ def append(transaction: Transaction, record: Record) -> None:
         _list_withdrawal(transaction, record)
     elif isinstance(record, StartInterval):
         transaction.withdrawn.discard(record.key)
-        record = balance.known_start(transaction, record) or record
+        known = balance.known_start(transaction, record)
+        if known is not None and known.end is None:
+            _take_back_withdrawal(transaction, known)
+        record = known or record
     elif record.interval in transaction.withdrawn:
         transaction.totals.withdrawn += 1
         return
@@ -70,6 +73,18 @@ def append(transaction: Transaction, record: Record) -> None:
     if isinstance(record, Output) and record.corrects:
         balance.expect(transaction, record)
     queue(transaction, stored)
+
+
+def _take_back_withdrawal(transaction: Transaction, again: UpdateInterval) -> None:
+    """What was to be told never to have been was so after all, and is still on, as `again` says: where that waits, its
+    end is not told."""
+    interval = transaction.interval(again.interval)
+    waiting = waiting_update(transaction, interval) if interval is not None else None
+    if interval is None or interval.update_at is None or waiting is None or not waiting.withdraws:
+        return
+    stays = StoredRecord(replace(waiting, end=None, withdraws=False, deletes=False))
+    transaction.rewrite(updates_lane(interval.line, interval.type), interval.update_at, stays)
+    interval.ended = interval.closed
 
 
 def _list_withdrawal(transaction: Transaction, update: UpdateInterval) -> None:

@@ -17,12 +17,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from gateway.errors import OutboxError, OutboxFull
+from gateway.frozen import replace
 from gateway.outbox.directory import DirectoryLock, free_bytes, refuse_unwritable, sync_directory
 from gateway.outbox.entries import ATTEMPT, INTERVAL
 from gateway.outbox.migrate import translated

@@ -13,8 +13,9 @@ Records are read one after another; intervals, attempts and bounds are held in m
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 
+from gateway.frozen import dataclass, replace
 from gateway.model import KeptReject, Output, Setting, StartInterval
 from gateway.outbox.entries import (
     ATTEMPT,

@@ -11,10 +11,10 @@ transaction that would have stored what it means, and leaves in the one that doe
 import base64
 import json
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 
 from pydantic import TypeAdapter
 
+from gateway.frozen import replace
 from gateway.model import KeptReject, KeptRejects, Reject
 from gateway.outbox.entries import Commit
 from gateway.outbox.transaction import Transaction

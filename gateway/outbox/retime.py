@@ -1,9 +1,9 @@
 """Times of records that wait, mended where they were stamped by a clock that was wrong."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
 
+from gateway.frozen import replace
 from gateway.model import Output, Record, StartInterval, UpdateInterval
 from gateway.outbox.lanes import DEAD, StoredRecord, stored_record
 from gateway.outbox.store import Outbox

@@ -6,8 +6,8 @@ nothing back; where nothing is left of it, it is one no more, and is counted as 
 """
 
 import json
-from dataclasses import replace
 
+from gateway.frozen import replace
 from gateway.model import Setting
 from gateway.outbox import merge
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter

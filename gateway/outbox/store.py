@@ -65,7 +65,7 @@ All rows are JSON text; names in them never change within a format:
     totals                  counts that survive restarts
     damage                  reports of damage that nobody has acknowledged
     clock, life             the last time that was confirmed; the last opening, by its ULID
-    left-open               what another life has to see to at Oden, and when it began
+    left-open, uncompared   what another life has to see to at Oden, and since when; what it knew of counters then
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from
@@ -87,9 +87,9 @@ All calls belong to the thread that made the object.
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 
 from gateway.errors import CommitConflict, OutboxError, OutboxFull
+from gateway.frozen import replace
 from gateway.message_ids import MessageIds
 from gateway.model import Notice, Record, StartInterval
 from gateway.outbox import ends, heard, known_messages, overflow, record_rules, rejects, statistics

@@ -1,10 +1,10 @@
 """What Oden has been told of intervals, and what was learned of Oden itself: each call is one transaction."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pydantic import JsonValue
 
+from gateway.frozen import replace
 from gateway.model import Notice, StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import DeadLetter, Work

@@ -5,13 +5,14 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from datetime import UTC, datetime
 from functools import partial
 from typing import NoReturn
 
 from gateway.clock import Clock
 from gateway.errors import SourceError
+from gateway.frozen import dataclass, replace
 from gateway.health import KindName
 from gateway.model import Contact, Moment, Notice, Recovered, Reject, Sample
 
@@ -142,8 +143,6 @@ class Source(ABC):
     def __init__(self, name: str, clock: Clock, health: SourceHealth) -> None:
         self.name = name
         self.health = health
-        self.watchers: set[Callable[[Arrival], None]] = set()
-        """Who looks on at what is handed over; none may raise."""
         self._clock = clock
         self._turned_at = clock.monotonic()
         self._waits_until = -math.inf
@@ -251,8 +250,6 @@ class Source(ABC):
     async def _hand_over(self, take: Take, arrival: Arrival) -> None:
         if self._back is not None:
             arrival, self._back = replace(arrival, contacts=(self._back, *arrival.contacts)), None
-        for watch in self.watchers:
-            watch(arrival)
         with self._waiting(math.inf):
             await take(arrival)
 

@@ -36,7 +36,7 @@ class TreeNode:
 class Topic:
     """An MQTT topic, and its last message. `fields` are the scalars in it by their paths, `""` where it is one itself;
     `said` is how it begins. `retained`: nothing but what the broker had kept has come. `problem`: why it cannot be
-    used."""
+    used. `known_at`: nothing has come now, and the running gateway had it then."""
 
     topic: str
     messages: int = 0
@@ -44,17 +44,19 @@ class Topic:
     said: str = ""
     fields: Mapping[str, Scalar] = field(default_factory=dict)
     problem: str = ""
+    known_at: float | None = None
 
 
 @dataclass(slots=True)
 class Metric:
-    """A metric in the last birth of a Sparkplug device."""
+    """A metric in the last birth of a Sparkplug device; with `known_at`, as the running gateway had it then."""
 
     device: str
     metric: str
     type: str
     value: Scalar
     problem: str = ""
+    known_at: float | None = None
 
 
 Found = TreeNode | Topic | Metric
@@ -67,3 +69,13 @@ def shortened(value: Scalar) -> Scalar:
     """`value`, of a long text only the beginning."""
     is_long = isinstance(value, str) and len(value) > LONGEST_VALUE
     return f"{str(value)[:LONGEST_VALUE]}…" if is_long else value
+
+
+def is_within(topic: str, wanted: str) -> bool:
+    """Whether messages on `topic`, as the configuration writes it, come of the topic filter `wanted`; empty: of all."""
+    levels, filters = topic.split("/"), wanted.split("/") if wanted else ["#"]
+    if filters[-1] == "#":
+        levels, filters = levels[: len(filters) - 1], filters[:-1]
+    return len(levels) == len(filters) and all(
+        each == "+" or each == level for level, each in zip(levels, filters, strict=True)
+    )

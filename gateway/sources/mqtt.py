@@ -7,7 +7,6 @@ broker has confirmed the PUBACKs. What messages of Sparkplug edge nodes mean is 
 
 import asyncio
 import hashlib
-import json
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -37,12 +36,11 @@ from gateway.sources.mqtt_connection import (
     Subscribed,
     Unsubscribed,
 )
-from gateway.sources.mqtt_decode import excerpt, too_large
 from gateway.sources.mqtt_filters import FilterFile
-from gateway.sources.mqtt_forms import Part, Topics
+from gateway.sources.mqtt_forms import Topics
+from gateway.sources.mqtt_messages import Messages
 from gateway.sources.mqtt_packets import Connack, Version
 from gateway.sources.mqtt_rate import Busiest
-from gateway.sources.mqtt_rejects import Rejects
 from gateway.sources.mqtt_stream import address_of
 from gateway.sources.mqtt_subscriptions import SMALL, Subscriptions
 
@@ -54,8 +52,6 @@ log = structlog.get_logger()
 _AT_ONCE = 500
 """Packets that are handed over before others of the process have their turn."""
 _WATCH = 1.0
-_MOST_UNWANTED = 100
-"""Topics that nobody wants, by name."""
 _SHORT, _FEW = 30.0, 3
 _LASTING = 5.0
 """Seconds after which it is told that a broker has to wait."""
@@ -82,6 +78,7 @@ class MqttSource(Source):
         self._config = config
         self._host = host
         self._topics = Topics(topics if isinstance(topics, Mapping) else dict.fromkeys(topics, PLAIN))
+        self._messages = Messages(name, self._topics, host, self.health.unwanted)
         self._had_session = False
         self._confirmation = Confirmation()
         self._clean = clean
@@ -91,7 +88,6 @@ class MqttSource(Source):
         self._file = FilterFile(directory, self._session)
         self._leaving: set[str] = set()
         """Topics that are to be unsubscribed."""
-        self._rejects = Rejects()
         self._busiest = Busiest()
         self._addresses = (config.url, *config.alternatives)
         self._address = 0
@@ -258,7 +254,7 @@ class MqttSource(Source):
     async def _tell_rejects(self, take: Take) -> None:
         """Say how many messages were rejected beside those that are told."""
         now = self._clock.now()
-        told = self._rejects.told(now)
+        told = self._messages.told(now)
         notices = tuple(Notice("reject", now, self.name, topic, text, count) for topic, text, count in told)
         if notices:
             await take(Arrival(self.name, notices=notices))
@@ -302,82 +298,37 @@ class MqttSource(Source):
         )
 
     def _arrival(self, publish: Publish, connection: MqttConnection) -> Arrival:
-        moments, notices, rejects = self._interpret(publish)
-        if moments:
+        said = self._messages.interpret(publish.message, publish.received)
+        if said.moments or said.recovered:
             self.health.last_sample_at = publish.received
         packet_id = publish.message.packet_id
         weight = len(publish.message.payload) // 1024
         if packet_id is None:
-            return Arrival(self.name, moments, notices, weight=weight, rejects=rejects)
+            return Arrival(
+                self.name,
+                said.moments,
+                said.notices,
+                weight=weight,
+                rejects=said.rejects,
+                recovered=said.recovered,
+            )
         self._busiest.add(publish.at)
         receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
         done = partial(connection.acknowledge, packet_id, publish.number)
-        return Arrival(self.name, moments, notices, receipt, done, weight=weight, rejects=rejects)
-
-    def _interpret(self, publish: Publish) -> tuple[tuple[Moment, ...], tuple[Notice, ...], tuple[Reject, ...]]:
-        """What the message says; nothing where nobody wants it. What cannot be read is to be kept."""
-        message, received = publish.message, publish.received
-        topic, payload = message.topic, message.payload
-        of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
-        if not of_host and not self._topics.wants(
-            topic
-        ):  # the session can hold subscriptions of an earlier configuration
-            self._count_unwanted(topic)
-            return (), (), ()
-        rejects: tuple[Reject, ...] = ()
-        try:
-            if message.left_out:
-                raise too_large(len(payload) + message.left_out)
-            if self._host is not None and of_host:
-                if message.retained:  # none that follows the specification is; who knows how old it is
-                    return (), (), ()
-                reported = self._host.interpret(topic, payload, received)
-                if reported.unread:
-                    rejects = (Reject(self.name, topic, payload, received, reported.unread),)
-                return moments_of(reported.samples), reported.notices, rejects
-            parts = [*self._topics.parts(topic, payload)]
-        except ValueError as error:
-            text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
-            if not message.left_out:  # what was left out is not here any more
-                reason = f"the payload {error}"
-                rejects = (Reject(self.name, topic, payload, received, reason, retained=message.retained),)
-            return (), (Notice("reject", received, self.name, topic, text),) if text is not None else (), rejects
-        unread = [part for part in parts if part.flaw]
-        rejects = tuple(Reject(self.name, topic, part.payload, received, part.flaw) for part in unread)
-        told = (
-            self._rejects.add(topic, part.flaw, f"{part.flaw}: {excerpt(part.payload)}", received) for part in unread
-        )
-        notices = tuple(Notice("reject", received, self.name, topic, text) for text in told if text is not None)
-        return self._moments(parts, received, retained=message.retained), notices, rejects
-
-    def _moments(self, parts: Iterable[Part], received: float, *, retained: bool) -> tuple[Moment, ...]:
-        return tuple(
-            Moment((Sample(self.name, part.address, part.value, received, retained=retained, part=part.place),))
-            for part in parts
-            if not part.flaw
+        return Arrival(
+            self.name,
+            said.moments,
+            said.notices,
+            receipt,
+            done,
+            weight=weight,
+            rejects=said.rejects,
+            recovered=said.recovered,
         )
 
     def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
         """As the base class says."""
-        topic = reject.address
-        if topic.startswith(f"{SPARKPLUG}/"):
-            raise SourceError("what an edge node says counts only in its order: its next birth says everything anew")
-        try:
-            if reject.part:
-                parts = [Part(topic, json.loads(reject.payload), reject.part)]
-            else:
-                parts = [*self._topics.parts(topic, reject.payload)]
-        except ValueError as error:
-            return (), f"the payload {error}"
-        flaw = next((part.flaw for part in parts if part.flaw), "")
-        return self._moments(parts, now, retained=reject.retained), flaw
-
-    def _count_unwanted(self, topic: str) -> None:
-        unwanted = self.health.unwanted
-        name = topic.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if name not in unwanted and len(unwanted) >= _MOST_UNWANTED:
-            name = "other topics"
-        unwanted[name] = unwanted.get(name, 0) + 1
+        return self._messages.read_again(reject, now)
 
 
 def _digest(publish: Publish) -> str:

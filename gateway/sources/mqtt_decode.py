@@ -24,9 +24,7 @@ def decode(payload: bytes) -> object:
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start})") from None
     try:
-        value: object = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
-        )
+        value: object = _DECODER.decode(text)
         if "\\u" in text:
             _refuse_surrogates(value)
     except json.JSONDecodeError:
@@ -70,6 +68,11 @@ def _float(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"has the number {text}, which is too large")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_float, parse_int=_int
+)
 
 
 def _refuse_surrogates(value: object) -> None:

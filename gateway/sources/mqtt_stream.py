@@ -19,6 +19,7 @@ import aiohttp
 
 from gateway.config.schema import MqttConfig
 from gateway.errors import SourceError
+from gateway.obstacles import name_obstacle, obstacle
 
 CONNECT_TIMEOUT = 10.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
@@ -75,7 +76,7 @@ async def open_stream(url: str, config: MqttConfig, received: Received, ended: E
             return await _Socket.open(*address_of(url), context, received, ended)
     except TimeoutError:
         raise SourceError(f"cannot connect: no answer within {CONNECT_TIMEOUT:.0f} s") from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise SourceError(f"cannot connect: {_why(error)}") from error
 
 
@@ -84,13 +85,17 @@ def tls_context(config: MqttConfig) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=config.ca)
     except OSError as error:  # also what ssl raises for a file that holds no certificate
-        raise SourceError(f"cannot use the CA certificate {config.ca}: {_why(error)}") from error
+        raise SourceError(
+            f"cannot use the CA certificate {config.ca}: {_unusable(error, 'it holds no certificate')}"
+        ) from error
     if config.certificate is not None:
         files = f"the client certificate {config.certificate} with the key {config.key or config.certificate}"
         try:
             context.load_cert_chain(config.certificate, config.key, _no_password)
         except OSError as error:
-            raise SourceError(f"cannot use {files}: {_why(error)}") from error
+            raise SourceError(
+                f"cannot use {files}: {_unusable(error, 'they do not belong together, or hold none')}"
+            ) from error
     return context
 
 
@@ -98,12 +103,13 @@ def _no_password() -> str:
     raise PermissionError("the key is protected by a password; nobody could type it when the gateway starts")
 
 
+def _unusable(error: OSError, otherwise: str) -> str:
+    """Why a file cannot be used: the system's reason, or `otherwise` where only its content speaks against it."""
+    return otherwise if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+
+
 def _why(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the broker's certificate is not trusted: {error.verify_message}"
-    if isinstance(error, OSError) and isinstance(error.strerror, str) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    return obstacle(error, "the broker's")
 
 
 class _Socket(Stream, asyncio.Protocol):
@@ -183,7 +189,9 @@ class _WebSocket(Stream):
             raise SourceError(f"cannot connect: no WebSocket is served there (HTTP {error.status})") from error
         except aiohttp.ClientConnectorError as error:
             await session.close()
-            raise SourceError(f"cannot connect: {_why(error.os_error)}") from error
+            is_name = isinstance(error, aiohttp.ClientConnectorDNSError)
+            why = name_obstacle(error.os_error) if is_name else _why(error.os_error)
+            raise SourceError(f"cannot connect: {why}") from error
         except aiohttp.ClientError as error:
             await session.close()
             raise SourceError(f"cannot connect: {_why(error)}") from error

@@ -45,7 +45,8 @@ class Heard:
 async def listen(
     config: MqttConfig, clock: Clock, filters: Sequence[str], seconds: float, *, births: bool = False
 ) -> Heard:
-    """What comes of `filters` in `seconds`. `births`: edge nodes that are heard are asked for theirs, once each.
+    """What comes of `filters` in the `seconds` after they are subscribed. `births`: edge nodes that are heard are asked
+    for theirs, once each.
 
     Raises SourceError where the broker cannot be reached or refuses. `config` names the client to be.
     """
@@ -91,6 +92,7 @@ async def _heard(
                     else:
                         _take(heard, message.topic, message.payload, message.left_out, retained=message.retained)
                 case Subscribed(topics=topics, codes=codes):
+                    until = clock.monotonic() + seconds  # what the broker keeps comes from now on
                     answers = zip(topics, codes, strict=False)
                     heard.refused |= {topic: reason(code) for topic, code in answers if code >= _REFUSED}
                 case None:
@@ -115,12 +117,12 @@ def _take(heard: Heard, name: str, payload: bytes, left_out: int, *, retained: b
     try:
         if left_out:
             raise too_large(len(payload) + left_out)
-        topic.fields = dict(_fields(decode(payload)))
+        topic.fields = dict(scalars_in(decode(payload)))
     except ValueError as error:
         topic.problem = f"the payload {error}"
 
 
-def _fields(value: object) -> Iterator[tuple[str, Scalar]]:
+def scalars_in(value: object) -> Iterator[tuple[str, Scalar]]:
     """The scalars in `value` that the configuration can name, each with its path; at most MOST_FIELDS."""
     waiting: list[tuple[str, object]] = [("", value)]
     told = 0

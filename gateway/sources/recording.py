@@ -8,7 +8,7 @@ is `{"at": …, "source": …, "lost": …}`, which is when it was last heard; o
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from gateway.errors import GatewayError
 from gateway.model import Contact, Sample
 
 _SAMPLE: TypeAdapter[Sample] = TypeAdapter(Sample)
-_OPTIONAL = {"quality", "source_time", "retained", "initial", "distrust", "part"}
-_DEFAULTS = {field.name: field.default for field in fields(Sample) if field.name in _OPTIONAL}
-_NAMES = {"at", "source", "address", "value", *_OPTIONAL}
+_DEFAULTS = {field.name: field.default for field in fields(Sample) if field.default is not MISSING}
+_NAMES = {"at", "source", "address", "value", *_DEFAULTS}
 
 
 class RecordingError(GatewayError):

@@ -11,12 +11,13 @@ Only what the messages mean is decided here; the connection is another's.
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG, DeviceAddress, parse_device, sparkplug_address
-from gateway.model import Notice, Sample
+from gateway.model import Notice, Recovered, Sample
+from gateway.sources.base import moments_of
 from gateway.sources.sparkplug_decode import SEQUENCE_OF_BIRTHS, Payload, decode, rebirth, value
 
 REQUEST_PAUSE = 2.0
@@ -35,11 +36,13 @@ _KINDS = {"NBIRTH": 4, "NDATA": 4, "NDEATH": 4, "DBIRTH": 5, "DDATA": 5, "DDEATH
 
 @dataclass(frozen=True, slots=True)
 class Interpretation:
-    """What a message means for the devices that are wanted; `unread`: why it could not be read."""
+    """What a message means for the devices that are wanted; `unread`: why it could not be read. `recovered` is what
+    had been kept, for its places."""
 
     samples: tuple[Sample, ...] = ()
     notices: tuple[Notice, ...] = ()
     unread: str = ""
+    recovered: Recovered | None = None
 
 
 _NOTHING = Interpretation()
@@ -91,12 +94,22 @@ class SparkplugHost:
     """What is known of the edge nodes behind one broker.
 
     `wanted` are the metrics of each device. `failed` says by address why something is not received. `asks`: nodes are
-    asked for their births.
+    asked for their births. `keeps`: what they had kept is wanted.
     """
 
-    def __init__(self, source: str, wanted: Mapping[str, Collection[str]], clock: Clock, *, asks: bool = True) -> None:
+    def __init__(
+        self,
+        source: str,
+        wanted: Mapping[str, Collection[str]],
+        clock: Clock,
+        *,
+        asks: bool = True,
+        keeps: bool = False,
+    ) -> None:
         self.failed: dict[str, str] = {}
         self._asks = asks
+        self._keeps = keeps
+        self._recovered_at = 0.0
         self._source = source
         self._clock = clock
         self._nodes: dict[tuple[str, str], _Node] = {}
@@ -126,10 +139,9 @@ class SparkplugHost:
 
     def connection_lost(self, now: float) -> tuple[Sample, ...]:
         """Nothing is known of any device any more."""
-        for node in self._nodes.values():
+        nodes, reason = self._nodes.values(), "nothing is known of its edge node"
+        for node in nodes:
             node.ask_at, node.give_up_at = None, math.inf
-        reason = "nothing is known of its edge node"
-        nodes = self._nodes.values()
         return tuple(sample for node in nodes for sample in self._node_gone(node, now, reason, unheard=True))
 
     @property
@@ -203,7 +215,8 @@ class SparkplugHost:
             self._ask(node)
             return _NOTHING
         samples, notices = self._samples_of(device, message, received, initial=False)
-        return Interpretation(tuple(samples), notices)
+        kept, of_kept = self._kept_by(device, message, received)
+        return Interpretation(tuple(samples), (*notices, *of_kept), recovered=kept)
 
     def _node_born(self, node: _Node, message: Payload, received: float) -> Interpretation:
         birth, gone = _birth_number(message), tuple[Sample, ...]()
@@ -244,7 +257,8 @@ class SparkplugHost:
         device.names = {metric.alias: name for metric, name in wanted if metric.alias is not None and name}
         device.datatypes = {name: metric.datatype for metric, name in wanted if name}
         device.refused.clear()
-        self._clear(device)
+        for key in [device.address, *(_metric_key(device, name) for name in device.wanted)]:
+            self.failed.pop(key, None)  # why the device or metrics of it were not received
         known = [metric.name for metric in message.metrics if metric.name]
         missing = sorted(device.wanted - device.datatypes.keys())
         for name in missing:
@@ -255,9 +269,10 @@ class SparkplugHost:
         return Interpretation((*samples, *self._bad(device, missing, received)), notices)
 
     def _samples_of(
-        self, device: _Device, message: Payload, received: float, *, initial: bool
+        self, device: _Device, message: Payload, received: float, *, initial: bool, kept: bool = False
     ) -> tuple[list[Sample], tuple[Notice, ...]]:
-        """The values of the metrics that are wanted, in the order of their times.
+        """The values of the metrics that are wanted, in the order of their times; of those that the node had `kept`, or
+        of the others.
 
         Those of one time and quality are one sample. A metric that comes twice is two values.
         """
@@ -266,10 +281,7 @@ class SparkplugHost:
         notices: list[Notice] = []
         for metric in message.metrics:
             name = metric.name or device.names.get(metric.alias if metric.alias is not None else -1)
-            if name is None or name not in device.wanted:
-                continue
-            if metric.historical:
-                notices += self._leave_out(device, received)
+            if name is None or name not in device.wanted or metric.historical != kept:
                 continue
             try:
                 content = value(metric, device.datatypes.get(name)) if metric.good else None
@@ -289,11 +301,27 @@ class SparkplugHost:
         samples.sort(key=lambda sample: sample.source_time if sample.source_time is not None else received)
         return samples, tuple(notices)
 
+    def _kept_by(
+        self, device: _Device, message: Payload, received: float
+    ) -> tuple[Recovered | None, tuple[Notice, ...]]:
+        """What the node had kept, at its own times. They lie before its birth, which newer values have followed."""
+        samples, notices = self._samples_of(device, message, received, initial=False, kept=True)
+        timed = [each for each in samples if self._keeps and (each.source_time or math.inf) <= received]
+        if len(timed) < len(samples):
+            notices = (*notices, *self._leave_out(device, received))
+        if not timed:
+            return None, notices
+        self._recovered_at = max(received, math.nextafter(self._recovered_at, math.inf))  # each is told apart by it
+        moments = moments_of(replace(each, received=each.source_time or received) for each in timed)
+        since = min(each.samples[0].received for each in moments)
+        return Recovered(self._source, self._recovered_at, since, moments, in_part=True), notices
+
     def _leave_out(self, device: _Device, received: float) -> Iterator[Notice]:
-        """What a node sends that it had kept is older than its birth; there can be much of it, which is said once."""
+        """There can be much of it, which is said once after each birth."""
         if not device.flushes:
             device.flushes = True
-            text = "values from before, which the edge node had kept, are left out: newer ones are known"
+            why = "they have no time that can be" if self._keeps else "for them to be used write `history: auto`"
+            text = f"values from before, which the edge node had kept, are left out: {why}"
             yield Notice("gap", received, self._source, device.address, text)
 
     def _refuse(self, device: _Device, name: str, reason: str, received: float) -> Iterator[Notice]:
@@ -354,11 +382,6 @@ class SparkplugHost:
     def _bad(self, device: _Device, names: Iterable[str], at: float) -> tuple[Sample, ...]:
         values = dict.fromkeys(sorted(names))
         return (Sample(self._source, device.address, values, at, quality="bad"),) if values else ()
-
-    def _clear(self, device: _Device) -> None:
-        """Forget why the device or metrics of it were not received."""
-        for key in [device.address, *(_metric_key(device, name) for name in device.wanted)]:
-            self.failed.pop(key, None)
 
 
 def _metric_key(device: _Device, metric: str) -> str:

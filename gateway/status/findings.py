@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from gateway.batch import IntakeHealth
 from gateway.health import Condition, KindName
 from gateway.model import Notice
-from gateway.oden.http_answer import CERTIFICATE_DATES, UNREACHABLE
+from gateway.obstacles import CERTIFICATE_DATES
+from gateway.oden.http_answer import UNREACHABLE
 from gateway.outbox.directory import REMOVED
 from gateway.outbox.entries import Pause
 from gateway.status.snapshot import LineStatus, OdenStatus, OutboxStatus, SourceStatus, counted

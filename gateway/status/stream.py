@@ -1,4 +1,5 @@
-"""What the page shows, cut into parts, and what of it has changed: so an open page costs little. Pure.
+"""What the page shows, cut into parts, and what of it has changed: so an open page costs little, and never more than
+RATE. Pure.
 
 A part is a line, a source, or one of the other sections of the page, with the fields of `/api/status` that the page
 shows of it. Numbers that always move (`SLOW`) are not worth a message of their own: they go along with other changes
@@ -14,6 +15,10 @@ EVERY = 2.0
 """Seconds between two looks for changes."""
 SLOWLY = 10.0
 """Seconds after which also what always moves is sent, or at least the time."""
+RATE = 300.0
+"""Bytes a second that an open page is told on the average: 26 MB a day."""
+BURST = 100_000.0
+"""Bytes that may come at once, after a time in which less was told."""
 SLOW = frozenset(
     {
         "without_run",
@@ -93,3 +98,35 @@ def followed(before: Parts, changed: Mapping[str, Mapping[str, object] | None]) 
     """`before` with what has changed: what a page knows that was told so."""
     after = {name: part for name, part in before.items() if changed.get(name, part) is not None}
     return {**after, **{name: {**before.get(name, {}), **part} for name, part in changed.items() if part is not None}}
+
+
+class Telling:
+    """What one open page is told, and when: changes as they come, while RATE allows for them. Where more changes, they
+    are gathered, and the page is told only that the gateway is there, at least every SLOWLY seconds."""
+
+    def __init__(self) -> None:
+        self._known: Parts = {}
+        self._slow_at = self._silent_at = float("-inf")
+        self._left, self._counted_at = BURST, float("inf")
+
+    def due(self, shown: Parts, now: float) -> dict[str, dict[str, object] | None] | None:
+        """What of `shown` is to be told at `now`, on any clock that never goes back; None where nothing is. The page
+        counts as told; the bytes that this took are `spent`."""
+        self._left = min(BURST, self._left + RATE * max(0.0, now - self._counted_at))
+        self._counted_at = now
+        if self._left <= 0:
+            changed, is_due = {}, now >= self._silent_at
+        else:
+            slow = now >= self._slow_at
+            changed = changes(self._known, shown, slow=slow)
+            is_due = slow or bool(changed)
+            self._known = followed(self._known, changed)
+            self._slow_at = now + SLOWLY if slow else self._slow_at
+        if not is_due:
+            return None
+        self._silent_at = now + SLOWLY
+        return changed
+
+    def spent(self, size: int) -> None:
+        """So many bytes were sent."""
+        self._left -= size

@@ -29,7 +29,7 @@ from gateway.status.history_file import Chronicle
 from gateway.status.metrics import Metrics
 from gateway.status.openapi import document
 from gateway.status.snapshot import Snapshot, as_json, to_json
-from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
+from gateway.status.stream import EVERY, Parts, Telling, parts_of
 from gateway.status.tls import PageCertificate, TlsEntry
 from gateway.status.trend import Trend
 
@@ -249,17 +249,13 @@ class StatusServer:
         self._streams += 1
         try:
             await response.prepare(request)
-            known: Parts = {}
-            slow_at = 0.0
+            telling = Telling()
             while True:
-                slow = time.monotonic() >= slow_at
-                shown = self._parts()
-                changed = changes(known, shown, slow=slow)
-                if changed or slow:
-                    known = followed(known, changed)
-                    slow_at = time.monotonic() + SLOWLY if slow else slow_at
+                changed = telling.due(self._parts(), time.monotonic())
+                if changed is not None:
                     text = f"data: {json.dumps({'now': time.time(), 'parts': changed}, allow_nan=False)}\n\n".encode()
                     body = packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH) if packer is not None else text
+                    telling.spent(len(body))
                     async with asyncio.timeout(WRITTEN_WITHIN):
                         await response.write(body)
                 await asyncio.sleep(EVERY)

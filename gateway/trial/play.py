@@ -19,7 +19,8 @@ from gateway.mapping.line import LineState, Step, Tick
 from gateway.mapping.provenance import Provenance, provenance_of
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Sample, StartInterval
-from gateway.oden.requests import Wording, iso, request_for
+from gateway.oden.exchange import iso
+from gateway.oden.requests import Wording, request_for
 from gateway.sources.base import moments_of
 
 T = TypeVar("T")
@@ -81,7 +82,7 @@ def play(
 
     def tell(number: int, result: Step, event: Event) -> None:
         playback.lateness.add(plans[number].key, result)
-        playback.causes.extend(provenance_of(result, event))
+        playback.causes.extend(provenance_of(plans[number], result, event))
         playback.notices.extend(result.notices)
 
     for event in moments(plans, events):

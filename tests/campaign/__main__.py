@@ -3,6 +3,7 @@
     python -m tests.campaign 17          one schedule of faults and kills, and what came of it; --log shows the log
     python -m tests.campaign 0..499      many of them, on all processors
     python -m tests.campaign late 17     one of messages that come late, again and around outages; FIRST..LAST for more
+    python -m tests.campaign copies 17   one in which older copies of the outbox are put back; FIRST..LAST for more
     python -m tests.campaign outage      requests after an outage against the least; slots used under backlog
     python -m tests.campaign manners     what each manner of Oden's costs: lost, doubled, dead, stuck, the page
     python -m tests.campaign lines       how many lines one token carries for a day; takes half an hour
@@ -19,12 +20,13 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from tests.campaign.copies import copied_schedule
 from tests.campaign.late import late_schedule
 from tests.campaign.load import carry, largest
 from tests.campaign.matrix import rows, table
@@ -39,13 +41,15 @@ DAY = 24.0
 """Hours."""
 MINUTES = {"real": 4.0, "pace": 5.0}
 """How long these take where nothing else is said."""
+MAKERS: Mapping[str, Callable[[int], Schedule]] = {"late": late_schedule, "copies": copied_schedule}
+"""What makes the schedules of a kind from their seeds."""
 
 
 def main() -> int:
     form = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m tests.campaign", description=__doc__, formatter_class=form)
-    parser.add_argument("what", help="SEED, FIRST..LAST, late, outage, manners, lines, real or pace")
-    parser.add_argument("seeds", nargs="?", default="0", help="real, late: SEED or FIRST..LAST")
+    parser.add_argument("what", help="SEED, FIRST..LAST, late, copies, outage, manners, lines, real or pace")
+    parser.add_argument("seeds", nargs="?", default="0", help="real, late, copies: SEED or FIRST..LAST")
     parser.add_argument("--log", action="store_true", help="one seed: show the gateway's log")
     parser.add_argument("--hours", type=float, default=DAY, help="lines: for how long they are carried")
     parser.add_argument(
@@ -61,7 +65,7 @@ def main() -> int:
     if given.what in MINUTES:
         seconds = 60 * (given.minutes or MINUTES[given.what])
         return really(_range(given.seeds), seconds) if given.what == "real" else pace(seconds)
-    make, seeds = (late_schedule, given.seeds) if given.what == "late" else (schedule, given.what)
+    make, seeds = (MAKERS[given.what], given.seeds) if given.what in MAKERS else (schedule, given.what)
     return campaign(_range(seeds), make) if ".." in seeds else alone(make(int(seeds)), log=given.log)
 
 
@@ -90,7 +94,7 @@ def campaign(seeds: range, make: Callable[[int], Schedule]) -> int:
             requests, lives, seconds = requests + result.requests, lives + result.lives, seconds + result.seconds
             if result.wrong:
                 failed += 1
-                what = "late " if make is late_schedule else ""
+                what = next((f"{name} " for name, other in MAKERS.items() if other is make), "")
                 say(f"seed {seed} failed: .venv/bin/python -m tests.campaign {what}{seed}")
                 say("\n".join(f"    {line}" for line in result.wrong[:5]))
     say(

@@ -10,7 +10,7 @@ from math import floor, inf
 from typing import Any, Literal, NamedTuple
 
 from gateway.model import Output, Record, Scalar, StartInterval, UpdateInterval, record_key
-from gateway.oden.requests import iso
+from gateway.oden.exchange import iso
 from gateway.outbox.store import SPAN
 from tests.campaign.plant import EPOCH, FACTORY
 

@@ -8,9 +8,12 @@ from gateway.simulator.oden.store import Interval
 from tests.campaign.plant import CUSTOM, FACTORY, ON_A_TAG, REFERENCE, Shown, Story, Totals, total_of
 
 
-def differences(story: Story, model: OdenModel, without: Collection[tuple[str, int]] = ()) -> list[str]:
+def differences(
+    story: Story, model: OdenModel, without: Collection[tuple[str, int]] = (), *, late: bool = False
+) -> list[str]:
     """Each interval that is missing, wrong or too much, and each total that is not exact; nothing where all is as it
-    must be. Intervals `without`, by type and start, are not looked at.
+    must be. Intervals `without`, by type and start, are not looked at. `late`: messages come late, so that what is on
+    still can have been told never to have been, and is a second long until its end is told.
     """
     there = [
         one
@@ -18,10 +21,16 @@ def differences(story: Story, model: OdenModel, without: Collection[tuple[str, i
         for one in model.intervals(kind, FACTORY, story.name)
         if (kind, one.start) not in without
     ]
-    told, shown = Counter(story.shown), Counter(map(_shown, there))
+    shown = Counter(map(_shown, there))
+    told = Counter(_as_told(one, shown) for one in story.shown) if late else Counter(story.shown)
     wrong = [f"{story.name}: missing at Oden: {one}" for one in (told - shown).elements()]
     wrong += [f"{story.name}: at Oden, and should not be: {one}" for one in (shown - told).elements()]
     return [*wrong, *_in_totals(story, _totals(model, there))]
+
+
+def _as_told(one: Shown, shown: Collection[Shown]) -> Shown:
+    sliver = one._replace(end=one.start + 1)
+    return sliver if one.end is None and one not in shown and sliver in shown else one
 
 
 def _shown(interval: Interval) -> Shown:

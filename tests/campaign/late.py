@@ -111,11 +111,11 @@ def corrected_story(name: str) -> Story:
 
 def late_schedule(seed: int) -> Schedule:
     """Messages that come late, an Oden with faults, and, of every second seed, a gateway that is killed now and then.
-    Its clock is not behind those of the senders: whose clock is ahead, its messages have another time."""
+    Where it is not, its clock is right, and those of some senders are ahead."""
     chances = random.Random(seed)
     plan = replace(of_machines(seed), mapped=chances.randint(1, 2), recorded=0, troubles=(), late=True)
-    lives = [replace(life, ahead=max(0.0, life.ahead)) for life in plan.lives] if seed % 2 else [Life()]
-    return replace(plan, modes=replace(plan.modes, refuse=""), lives=tuple(lives), until=plan.length + LATEST)
+    lives = plan.lives if seed % 2 else (Life(),)
+    return replace(plan, modes=replace(plan.modes, refuse=""), lives=lives, until=plan.length + LATEST)
 
 
 def made_outages(chances: random.Random, length: float) -> Outages:
@@ -144,6 +144,18 @@ def disturbed(story: Story, chances: random.Random, outages: Outages) -> Story:
         while not message.topic.endswith("scrap") and chances.random() < again:
             came.append(message._replace(at=_in_time(message.at, at + chances.uniform(0, latest + 30), outages)))
     return replace(story, messages=sorted(came, key=_order))
+
+
+def with_clocks_ahead(story: Story, truth: Story, chances: random.Random) -> Story:
+    """The disturbed story where the clocks of some senders are ahead by some seconds, each by the same all the time. A
+    sender of which the first message comes late has a right one: nothing shows yet that it is ahead."""
+    came, true = ({message.topic: message.at for message in reversed(each.messages)} for each in (story, truth))
+    ahead = {topic: chances.choice((0.0, 0.5, 1.5, 4.75)) * (came[topic] == at) for topic, at in sorted(true.items())}
+    said = [
+        message._replace(payload={**message.payload, "at": message.payload["at"] + ahead[message.topic]})
+        for message in story.messages
+    ]
+    return replace(story, messages=said)
 
 
 def _in_time(said: float, at: float, outages: Outages) -> float:

@@ -21,11 +21,12 @@ from gateway.oden.pace import Pace
 from gateway.oden.requests import Wording
 from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.life import begin_life
+from gateway.outbox.life import begin_life, is_compared
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.recollection import LaterComparison, recollect
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import read_fault
 from gateway.simulator.oden.model import OdenModel
@@ -33,12 +34,13 @@ from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
 from tests.campaign.compare import differences, too_little
+from tests.campaign.copies import of_copies
 from tests.campaign.fuse import Fuse, Killed
-from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon
+from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
 from tests.campaign.lost import Lost, doubled, exact, places
 from tests.campaign.oden import Oden, Wire
 from tests.campaign.people import Deed, People
-from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, REFERENCE, Story, calm, mapped, recorded
+from tests.campaign.plant import CUSTOM, EPOCH, FACTORY, REFERENCE, Message, Story, calm, mapped, recorded
 from tests.campaign.quiet import silent, told
 from tests.campaign.schedule import Life, Schedule
 from tests.campaign.sources import Broker, feed, watch_plc
@@ -99,11 +101,15 @@ class _World:
         elif schedule.late:
             outages = made_outages(self.chances, length)
             watched = len(schedule.lives) == 1
-            told = (
+            told = [
                 late_story(name, self.chances.getrandbits(32), length, watched=watched)
                 for name in names[: schedule.mapped]
-            )
+            ]
             self.mapped = [disturbed(story, self.chances, outages) for story in told]
+            if watched:
+                clocks = random.Random(schedule.seed)
+                both = zip(self.mapped, told, strict=True)
+                self.mapped = [with_clocks_ahead(story, truth, clocks) for story, truth in both]
         else:
             self.mapped = [mapped(name, self.chances.getrandbits(32), length) for name in names[: schedule.mapped]]
         self.recorded = [recorded(name, self.chances.getrandbits(32), length) for name in names[schedule.mapped :]]
@@ -119,6 +125,10 @@ class _World:
         self.broker = Broker(messages, self.chances, outages)
         self.people = People()
         self.lost = {story.key: Lost() for story in self.stories}
+        self.put_back_at: float | None = None
+        """When an older copy of the outbox was put back last, in seconds of the loop."""
+        self.again: list[Message] = []
+        """What the broker sent once more after an older copy was put back, which cannot know whether it was told."""
         self.copies: list[MemoryStore] = []
         """The outbox as it was before each life."""
         self.mark = Remembered()
@@ -167,6 +177,8 @@ class _World:
             for story in self.recorded:
                 head = Outbox(copied(self.rows)).line_state(story.key).get("head", "0")
                 self.lost[story.key].put_back(int(head))
+            self.put_back_at = asyncio.get_running_loop().time()
+            self.again += self.broker.under_way
         if life.back or life.forgets:
             self.mark = Remembered()
         self.copies.append(copied(self.rows))
@@ -190,10 +202,13 @@ class _World:
         self.result.dead = left.dead + left.parked
         for story in self.stories:
             self.result.too_little += too_little(story, self.oden.model)
+            if story.plan is not None and self.put_back_at is not None:
+                wrong += of_copies(story, self.oden.model, self.rows, self.again, self.put_back_at)
+                continue
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
             wanted = exact(self.people.after(refused.spared(story, what)), unsure)
-            wrong += differences(wanted, self.oden.model, without=places(story, unsure))
+            wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
             wrong += doubled(story, unsure, self.oden.model)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
 
@@ -211,14 +226,14 @@ class _Process:
         begin_life(outbox, world.mark, self.clock.now(), settle=schedule.settle)
         store.troubles = schedule.troubles
         self.outbox = InLine(outbox, world.chances)
-        wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
+        self.wire = Wire(world.oden, Pace(self.loop.time()), schedule.timeout, fuse)
         lines = {story.key: LineRef(FACTORY, story.name) for story in world.stories}
         wording = Wording(reference=REFERENCE)
         settings = DeliveryOptions(schedule.settle, schedule.timeout, wording, in_order=schedule.in_order)
         thread = cast("OutboxThread", self.outbox)
-        self.drain = Drain(thread, cast("OdenClient", wire), self.clock, settings, lines)
-        plans = [story.plan for story in world.mapped if story.plan is not None]
-        self.intake = Intake(thread, plans, self.clock, lambda _: self.drain.wake(), self._noticed)
+        self.drain = Drain(thread, cast("OdenClient", self.wire), self.clock, settings, lines)
+        self.plans = [story.plan for story in world.mapped if story.plan is not None]
+        self.intake = Intake(thread, self.plans, self.clock, lambda _: self.drain.wake(), self._noticed)
         self.supervisor = Supervisor(self.clock)
         self.taking_in = False
         self.fed = 0
@@ -230,7 +245,6 @@ class _Process:
         burnt = asyncio.create_task(self.fuse.burnt.wait())
         ending = asyncio.create_task(self._end())
         watching = asyncio.create_task(self.supervisor.run(asyncio.Event()))
-        self._start("delivery", self.drain.run, lambda: self.drain.turned_at, stage=CORE, request_stop=self.drain.stop)
         self._start("start", self._take_in, once=True)
         for story in self.world.recorded:
             self._start(f"feed {story.name}", partial(self._feed, story), once=True)
@@ -271,17 +285,35 @@ class _Process:
     def _noticed(self, notices: Sequence[Notice]) -> None:
         """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
         ahead; and where messages come late and again, that they did."""
-        spared = ("time", "reject", "gap") if self.world.schedule.late else ("time",)
+        world, spared = self.world, ["time"]
+        if world.schedule.late or world.put_back_at is not None:
+            spared += ["reject", "gap"]
+        elif any(life.forgets for life in world.schedule.lives):
+            spared.append("gap")  # what another life may have told is listed
         self.world.result.wrong += [f"noticed: {notice}" for notice in notices if notice.kind not in spared]
 
     async def _take_in(self) -> None:
-        """Once the clock is past all that was seen, connect the sources and map what they say."""
+        """Where it is another life, compare what counters have to tell with Oden; then deliver, and, once the clock is
+        past all that was seen, connect the sources and map what they say."""
+        take, world = self.intake.take, self.world
         seen_until = await self.intake.load()
+        if not await self.outbox(is_compared):
+            thread, wire = cast("OutboxThread", self.outbox), cast("OdenClient", self.wire)
+            try:
+                await recollect(thread, wire, self.plans, self.clock.now(), REFERENCE)
+            except Killed:  # no supervisor sees it
+                return
+            seen_until = await self.intake.load()
+        drain = self.drain
+        self._start("delivery", drain.run, lambda: drain.turned_at, stage=CORE, request_stop=drain.stop)
         while self.clock.now() < seen_until:
             await asyncio.sleep(1.0)
-        take, world = self.intake.take, self.world
         intake = self.intake
         self._start("intake", intake.run, lambda: intake.turned_at, stage=CORE, request_stop=intake.stop)
+        if not await self.outbox(is_compared):
+            oden, own = cast("OdenClient", self.wire), cast("OutboxThread", self.outbox)
+            later = LaterComparison(own, lambda: oden, intake.amendments, lambda: self.plans, self.clock, REFERENCE)
+            self._start("comparison", later.run, once=True)
         alive = lambda: not self.fuse.burnt.is_set()  # noqa: E731 - it is handed over twice
         self._start("broker", lambda: world.broker.serve(take, self.clock, alive), once=True)
         self._start("plc", lambda: watch_plc(world.mapped, take, self.clock), once=True)

@@ -232,6 +232,6 @@ def _life(chances: random.Random, length: float) -> Life:
 
 
 def _ahead(chances: random.Random) -> float:
-    """Mostly right; not so far behind that the senders' clocks seem to be ahead, nor so far ahead that they seem to be
-    behind: then the time of arrival counts."""
-    return chances.choice((0.0, 0.0, 0.0, chances.uniform(-4, 0), chances.uniform(0, 25)))
+    """Mostly right; never behind, since by a clock that is, those of all senders are ahead; nor so far ahead that they
+    seem to be behind: then the time of arrival counts."""
+    return max(0.0, chances.choice((0.0, 0.0, 0.0, chances.uniform(-4, 0), chances.uniform(0, 25))))

@@ -50,14 +50,19 @@ class Broker:
         """Whether everything has been published and acknowledged."""
         return self._next == len(self._messages) and not self._sent
 
+    @property
+    def under_way(self) -> list[Message]:
+        """What was published and not acknowledged."""
+        return [*self._sent.values()]
+
     async def serve(self, take: Take, clock: Clock, alive: Callable[[], bool]) -> None:
-        """One connection: first again what was not acknowledged, then what comes. Acknowledgements of a dead client
-        are lost.
+        """One connection, which is said to stand: first again what was not acknowledged, then what comes.
+        Acknowledgements of a dead client are lost.
         """
         self._number, self._processed = 0, []
         connected = Connected("gateway at broker", self._known, clock.monotonic())
         self._known = True
-        await take(Arrival(FLOOR, connected=connected))
+        await take(Arrival(FLOOR, connected=connected, contacts=(Contact(FLOOR, clock.now(), "back", clock.now()),)))
         for packet_id in [*self._sent]:
             await self._publish(take, clock, alive, packet_id, again=True)
         while self._next < len(self._messages):
@@ -108,10 +113,11 @@ class Broker:
 
 
 async def watch_plc(stories: Sequence[Story], take: Take, clock: Clock) -> None:
-    """One subscription to the counters: the present values first, then each change that is still there when looked
-    at.
+    """One subscription to the counters, which is said to stand: the present values first, then each change that is
+    still there when looked at.
     """
     loop = asyncio.get_running_loop()
+    await take(Arrival(PLC, contacts=(Contact(PLC, clock.now(), "back", clock.now()),)))
     known: dict[str, float] = {}
     while True:
         for story in stories:

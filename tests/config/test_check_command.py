@@ -248,3 +248,20 @@ def test_equal_lines_of_several_factories(tmp_path: Path) -> None:
     assert answer.code == 0, answer.problems
     assert "\nLine 01 of Factory A; Line 01 of Factory B:\n" in answer.output
     assert "\nLine 02 of Factory A:\n" in answer.output
+
+
+def test_what_is_left_to_do_is_a_warning_at_its_place(tmp_path: Path) -> None:
+    """A comment that begins with TODO, in the file or one that it includes; the word in a text is none."""
+    text = GOOD.replace("lines:\n", "lines: # TODO name the second line\n", 1).replace(
+        'name: "{order}"', 'name: "TODO {order}"  #nothing TODO'
+    )
+    path = written(tmp_path / "c", f"include: [more.yaml]\n{text}")
+    (path.parent / "more.yaml").write_text("# TODO\nstatus: {listen: 127.0.0.1:8322}\n", encoding="utf-8")
+    answer = check(path)
+    assert answer.code == 0, answer.problems
+    line = text[: text.index("# TODO")].count("\n") + 2
+    assert answer.problems == [
+        f"gateway.yaml:{line}:10: warning: still to be done: name the second line",
+        "more.yaml:1:3: warning: still to be done: see here",
+    ]
+    assert check(path, "--strict").code == 2

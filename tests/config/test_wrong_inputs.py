@@ -49,6 +49,11 @@ STATES = """    states: {ladder: [{when: "speed > 5", category: Up}], other: {ca
             "'only' means nothing beside 'device' and 'metric'",
         ),
         ("x: {source: plc, node: i=1, id: ▲number}", "'id' means nothing here: the source 'plc' is OPC UA"),
+        ("x: {source: plc, node: i=1, json_schema: ▲s.json}", "'json_schema' means nothing here: the source 'plc'"),
+        (
+            "x: {source: floor, topic: t, binary: {type: int8}, json_schema: ▲s.json}",
+            "'json_schema' means nothing where the payload is bytes",
+        ),
         ("x: {source: floor, topic: t, sampling: ▲0}", "'sampling' means nothing here: the source 'floor' is MQTT"),
         (
             "x: {source: plc, node: i=1, counter: {}, deadband: ▲2}",
@@ -85,6 +90,7 @@ def test_p10_wrong_inputs_are_refused_with_their_place(given: str, text: str, tm
     """What is wrong, at the line and column (▲) of the value or key that is."""
     path = tmp_path / "gateway.yaml"
     path.write_text(f"{HEAD}      {given.replace('▲', '')}\n{STATES}", encoding="utf-8")
+    (tmp_path / "s.json").write_text("{}")
     with pytest.raises(ConfigError) as caught:
         read_config(path, {})
     (problem,) = caught.value.diagnostics

@@ -1,6 +1,7 @@
 """An outbox that was copied back: what was delivered since is not delivered again, and what was not, is."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from gateway.model import RECORD, Output, StartInterval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.life import LifeMark, begin_life
 from gateway.outbox.store import Outbox
-from tests.delivery.harness import Oden, Rig
+from tests.delivery.harness import FACTORY, NAME, Oden, Rig
 
 
 def copy_of(rows: MemoryStore) -> MemoryStore:
@@ -62,3 +63,19 @@ async def test_p4_a_restored_copy_doubles_nothing_and_loses_nothing(
     assert searches["interval/search"] <= 4
     assert searches["scrap_yield/search"] <= 4
     assert all(run.end is not None for run in oden.runs())
+
+
+async def test_p4_runs_and_batches_of_a_copy_are_looked_up_by_themselves(rig: Rig, oden: Oden, tmp_path: Path) -> None:
+    """They share a lane, and no search shows both."""
+    start = rig.start(1_800_000_000)
+    batch = replace(start, key=rig.key(), type="BATCH", name="Tank 1", metadata={})
+    first = Outbox(rig.rows)
+    first.commit(rig.next_commit(first, (batch, start)))
+    copy = copy_of(rig.rows)
+    async with rig.running():
+        await rig.drained()
+    rig.rows = copy
+    begin_life(Outbox(copy), LifeMark(tmp_path / "outbox", tmp_path))
+    async with rig.running():
+        await rig.drained()
+    assert [len(oden.model.intervals(kind, FACTORY, NAME)) for kind in ("RUN", "BATCH")] == [1, 1]

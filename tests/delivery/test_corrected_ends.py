@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.model import StartInterval, UpdateInterval
-from gateway.oden.requests import iso
+from gateway.oden.exchange import iso
 from gateway.simulator.oden.store import Interval
 from tests.delivery.harness import FACTORY
 from tests.delivery.simulated import Plant, T, live
@@ -118,6 +118,26 @@ def test_what_never_was_stays_as_somebody_has_it(changed: Mapping[str, object], 
         await plant.drained()
 
     assert ends(live(story)) == [end]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_what_never_was_and_was_so_after_all_is_on_still(told: bool) -> None:
+    """Unless Oden was told meanwhile: it cannot be opened again, and gets its true end."""
+
+    async def story(plant: Plant) -> None:
+        run = plant.start(0, "RUN")
+        plant.commit(run)
+        await plant.drained()
+        plant.commit(anew(plant, run, 1, withdraws=True), *(() if told else (run,)))
+        await plant.drained()
+        assert ends(plant) == [1 if told else None]
+        if told:
+            plant.commit(run)
+            await plant.drained()
+        plant.commit(plant.end(run, 600))
+        await plant.drained()
+
+    assert ends(live(story)) == [600]
 
 
 @pytest.mark.parametrize("what", ["interval/search", "interval/set"])

@@ -13,7 +13,8 @@ from gateway.clock import AnchoredClock
 from gateway.delivery.breaker import ALARM
 from gateway.delivery.bulk import BULK_AGAIN
 from gateway.model import StartInterval
-from gateway.oden.requests import Wording, iso
+from gateway.oden.exchange import iso
+from gateway.oden.requests import Wording
 from gateway.outbox.store import Outbox
 from gateway.simulator.oden.model import OdenModel
 from gateway.simulator.oden.store import Interval, Organization

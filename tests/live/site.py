@@ -24,14 +24,14 @@ class Site:
         else:
             written(self.config.parent, text)
 
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
+    async def start(self, *words: str, **variables: str) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway", *words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=self.config.parent,
-            env=environment(),
+            env=environment(**variables),
         )
         self.processes.append(process)
         return process

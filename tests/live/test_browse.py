@@ -198,6 +198,7 @@ async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, t
             "lines:\n  - factory: Factory A\n    line: Line 01\n"
             '    inputs:\n      state: {source: plc, node: "nsu=urn:acme:line;s=L01.State"}\n'
             "      order: {source: floor, topic: plant-a/L01/order}\n"
+            "      scrap: {source: floor, topic: plant-a/L01/scrap}\n"
             "    states: {input: state, codes: {1: {category: Uptime}}}\n"
         )
         await site.gateway()
@@ -207,6 +208,22 @@ async def test_the_gateway_that_runs_is_asked(server: OpcuaServer, site: Site, t
         assert "L01.State" in {found["name"] for found in objects(shown.output)}
         await broker.publish("plant-a/L01/order", "4711", retain=True)
         shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "2", "--json")
+        assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                await broker.publish("plant-a/L01/scrap", '{"qty": 3, "why": {"code": "Gel"}}')
+                shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--json")
+                if len(found := objects(shown.output)) == 2:
+                    break
+        scrap = found[1]
+        assert (scrap["topic"], scrap["messages"]) == ("plant-a/L01/scrap", 0)
+        assert scrap["fields"] == {"qty": 3, "why.code": "Gel"}
+        assert scrap["known_at"] > 0
+        assert "as the running gateway had it last" in shown.problems[-1]
+        elsewhere = ("--from", "plant-a/+/order")
+        for_people = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--match", "scrap")
+        assert "    why.code = " in for_people.output
+        shown = await site.run("browse", "-c", "gateway.yaml", "floor", "--seconds", "1", "--json", *elsewhere)
         assert [found["topic"] for found in objects(shown.output)] == ["plant-a/L01/order"]
         other = site.config.parent / "other.yaml"
         other.write_text(

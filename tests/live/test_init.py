@@ -13,12 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.cli.startup import read_config
-from gateway.live.first_config import first_configuration
+from gateway.live.first_config import FirstLine, first_configuration
+from gateway.live.offer import Offer, Offers
+from gateway.model import Scalar
+from gateway.simulator.oden.persistence import replay
+from gateway.simulator.oden.store import Organization
+from gateway.simulator.plant import EVENT
+from gateway.simulator.truth import AUTO_REJECT, Account, oden_account, plant_account
 from gateway.sources.found import Found, Metric, Topic, TreeNode
-from tests.config.command import environment
+from tests.config.command import TOKEN, environment
 from tests.live.site import Site
-from tests.live.test_offer import NODES, offers_of
-from tests.peers import PATIENCE, Mosquitto, OpcuaServer
+from tests.live.test_offer import METRICS, NODES, TOPICS, offers_of
+from tests.peers import PATIENCE, Mosquitto, OpcuaServer, free_port, wait_until
 
 SOURCES = {
     "plc": {"type": "opcua", "url": "opc.tcp://127.0.0.1:4840", "security": "none"},
@@ -32,17 +38,40 @@ ROLES: st.SearchStrategy[Found] = st.one_of(
     ),
 )
 
+BOOKED: st.SearchStrategy[Found] = st.builds(
+    lambda topic, fields: Topic(topic, 1, fields=fields),
+    st.sampled_from(["a/scrap", "a/good", "b/scrap", "plant/L01/Scrap"]),
+    st.dictionaries(
+        st.sampled_from(["qty", "amount", "code", "reason", "at", "ts", "order.number", "x y", "qty.1"]),
+        st.one_of(st.integers(-5, 5), st.just("2026-01-05T06:00:00Z"), st.just(1_767_592_800), st.booleans()),
+        max_size=4,
+    ),
+)
+
+
+def _text(offers: list[Offer], line: FirstLine = FirstLine("Factory A", "Line 01")) -> str:  # noqa: B008 - frozen
+    return first_configuration(SOURCES, offers, line, "x.json")
+
 
 @settings(max_examples=60)
-@given(st.lists(st.one_of(ROLES, NODES), min_size=1, max_size=40), st.text(min_size=1), st.text(min_size=1))
-def test_whatever_was_found_makes_a_right_configuration(found: list[Found], factory: str, line: str) -> None:
+@given(
+    st.lists(st.one_of(ROLES, BOOKED, NODES, TOPICS, METRICS), min_size=1, max_size=40),
+    st.text(min_size=1),
+    st.text(min_size=1),
+    st.lists(st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=5), max_size=2),
+)
+def test_whatever_was_found_makes_a_right_configuration(
+    found: list[Found], factory: str, line: str, running: list[str]
+) -> None:
     """One that the gateway takes as it is, whatever nodes, topics and names are called."""
-    offers = offers_of(found)
+    names: set[str] = set()
+    plc, broker = Offers("plc", names), Offers("broker", names)
+    offers = [offer for each in found for offer in (plc if isinstance(each, TreeNode) else broker).of(each)]
     if not offers or not (factory.isprintable() and line.isprintable()):
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / "gateway.yaml"
-        path.write_text(first_configuration(SOURCES, offers, factory, line, "x.json"), encoding="utf-8")
+        path.write_text(_text(offers, FirstLine(factory, line, running)), encoding="utf-8")
         loaded, plans = read_config(path, {"ODEN_GATEWAY_SECRET_ODEN_TOKEN": "x"})
     assert (plans[0].factory, plans[0].line) == (factory, line)
     assert loaded.config.lines[0].states is not None or loaded.config.lines[0].run is not None
@@ -57,16 +86,43 @@ def test_what_things_are_is_guessed_from_their_names() -> None:
         Topic("plant-a/order", 1, fields={"order": "4711", "sku": "FILM"}),
         Metric("G/E/D", "Counts/Scrap", "Int32", 3),
     ]
-    text = first_configuration(SOURCES, offers_of(found), "Factory A", "Line 01", "x.json")
+    text = _text(offers_of(found))
     assert text.startswith("# yaml-language-server: $schema=x.json\n")
     for part in (
         'run: {key: order, name: "{order}", product: "{sku}"}',
         '- {count: good_parts, raw_data: {yield: "{n}"}}',
         '- {count: scrap, raw_data: {scrap: "{n}"}}',
-        "codes: {3: {category: Uptime}}",
         'good_parts: {source: "plc", node: "ns=2;s=GoodParts", counter: {rollover: 65536}}  # UInt16, 65530',
     ):
         assert part in text, text
+
+
+def test_what_a_state_means_is_not_guessed() -> None:
+    """The value that was seen is none that runs because it was seen: only what somebody has said is told."""
+    found: list[Found] = [TreeNode("ns=2;s=State", "", "State", 1, variable=True, type="Int32", value=3)]
+    assert "codes: {TODO: {category: Uptime}}" in _text(offers_of(found))
+    said = _text(offers_of(found), FirstLine("Factory A", "Line 01", ["1", "2"]))
+    assert "codes: {1: {category: Uptime}, 2: {category: Uptime}}" in said
+    assert 'other: {category: Unplanned Downtime, reason: "Code {state}"}' in said
+
+
+def test_messages_that_book_scrap_are_counted_with_their_cause_and_time() -> None:
+    """Beside a counter of rejects; neither their time nor their fields are inputs of their own."""
+    fields: dict[str, Scalar] = {"qty": 3, "code": "Splice", "at": "2026-01-05T06:00:00.000+00:00"}
+    found: list[Found] = [
+        TreeNode("ns=2;s=Reject", "", "Reject", 1, variable=True, type="UInt16", value=0),
+        Topic("plant-a/L01/order", 1, fields={"number": "4711", "sku": "FILM", "sent_at": 1_767_592_800}),
+        Topic("plant-a/L01/scrap", 1, fields=fields),
+    ]
+    text = _text(offers_of(found))
+    for part in (
+        'number: {source: "plc", topic: "plant-a/L01/order", field: "number", time: "sent_at"}',
+        'scrap: {source: "plc", topic: "plant-a/L01/scrap", time: "at"}  # qty: 3, code: "Splice"',
+        '- {count: reject, raw_data: {scrap: "{n}"}}',
+        '- {count: scrap.qty, raw_data: {scrap: "{n}", scrap_code: "{scrap.code}"}}',
+    ):
+        assert part in text, text
+    assert not {"qty:", "code:", "at:", "sent_at:"} & {line.split()[0] for line in text.splitlines() if line.strip()}
 
 
 @pytest_asyncio.fixture
@@ -94,6 +150,9 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
         checked = await site.run("check", "-c", "gateway.yaml")
         assert checked.code == 0, checked
         assert "Line 02 of Factory B" in checked.output
+        assert f"keeps in {folder / 'outbox'} what" in checked.output
+        left = [problem for problem in checked.problems if "still to be done: what each value of state" in problem]
+        assert len(left) == 1, checked.problems
         before = site.config.read_text()
         again = await site.run("init", *options)
         assert (again.code, site.config.read_text()) == (1, before)
@@ -119,11 +178,69 @@ async def test_it_asks_for_what_is_not_given(server: OpcuaServer, tmp_path: Path
         env=environment() | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     os.close(theirs)
-    os.write(ours, f"{server.url}\n\nFactory A\nLine 01\n".encode())
+    os.write(ours, f"{server.url}\n\nFactory A\nLine 01\n1, 2\n".encode())
     async with asyncio.timeout(PATIENCE):
         output, asked = await process.communicate()
     os.close(ours)
     assert process.returncode == 0, asked
-    assert asked.decode().count(": ") >= 4
-    assert 'line: "Line 01"' in (tmp_path / "gateway.yaml").read_text()
+    assert asked.decode().count(": ") >= 5
+    written = (tmp_path / "gateway.yaml").read_text()
+    assert 'line: "Line 01"' in written
+    assert "codes: {1: {category: Uptime}, 2: {category: Uptime}}" in written
     assert b"gateway.yaml is written" in output
+
+
+async def test_what_it_writes_tells_oden_what_the_plant_made(tmp_path: Path) -> None:
+    """From the addresses of the simulated plant alone: runs, good and scrapped parts are those that the plant made, and
+    no state is told, because nobody has said what one means."""
+    site = Site(tmp_path)
+    site.configure("")
+    opcua, mqtt, oden = free_port(), free_port(), free_port()
+    ports = ("--opcua-port", str(opcua), "--mqtt-port", str(mqtt))
+    try:
+        await _line(site, "simulate", "plant", *ports, "--at-once")
+        addresses = ("--opcua", f"opc.tcp://127.0.0.1:{opcua}", "--mqtt", f"mqtt://127.0.0.1:{mqtt}")
+        made = await site.run("init", *addresses, "--seconds", "20", "--overwrite")
+        assert made.code == 0, made
+        await site.end()
+        checked = await site.run("check", "-c", "gateway.yaml")
+        assert checked.code == 0, checked
+        site.config.write_text(site.config.read_text() + f'status: {{listen: "127.0.0.1:{free_port()}"}}\n')
+        await _line(site, "simulate", "oden", "--port", str(oden), "--ledger", "ledger.jsonl", "--token", TOKEN)
+        await _line(site, "simulate", "plant", *ports, "--seconds", "15", "--truth", "truth.jsonl")
+        await site.start("run", "-c", "gateway.yaml", ODEN_GATEWAY_ODEN__URL=f"http://127.0.0.1:{oden}/v2")
+
+        def accounts() -> tuple[Account, Account]:
+            lines = (site.config.parent / "truth.jsonl").read_text().splitlines()
+            model = replay(site.config.parent / "ledger.jsonl", Organization())
+            return plant_account(map(EVENT.validate_json, lines)), oden_account(model)
+
+        def all_told() -> bool:
+            finished = '"kind":"totals"' in (site.config.parent / "truth.jsonl").read_text()
+            return finished and made_of(accounts()[0]) == made_of(accounts()[1])
+
+        await wait_until(all_told)
+        plant, told = accounts()
+        assert plant.good > 0
+        assert sum(plant.scrap().values()) > plant.scrap().get(AUTO_REJECT, 0) > 0
+        assert told.states == ()
+    finally:
+        await site.end()
+
+
+def made_of(account: Account) -> list[tuple[str, str, float, dict[str, float]]]:
+    """The runs that are over, each with what was made in it; the counter of rejects has no code."""
+    runs = [run for run in account.runs if run.end is not None]
+    names = {AUTO_REJECT: "", "None": ""}
+    return [
+        (run.order, run.product, run.good, {names.get(code, code): qty for code, qty in run.scrap.items()})
+        for run in runs
+    ]
+
+
+async def _line(site: Site, *words: str) -> None:
+    """Start a part of the surroundings, and wait until it says where it listens."""
+    process = await site.start(*words)
+    assert process.stdout is not None
+    async with asyncio.timeout(PATIENCE):
+        assert await process.stdout.readline()

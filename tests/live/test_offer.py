@@ -68,6 +68,13 @@ def test_what_is_offered_reads_back_as_it_is(found: list[Found]) -> None:
         ([TreeNode("ns=2;i=1", "", "Folder", 1, False)], []),
         ([TreeNode("ns=2;i=1", "", "Broken", 1, True, "", None, problem="the server says BadX")], []),
         ([Topic("$SYS/uptime", 1, fields={"": 1}), Topic("a/b", 1, fields={"n": 1, "x.y": "z"})], ["b_n", "y"]),
+        ([Topic("a/speed", 1, fields={"": 12.5})], ["speed"]),
+        (
+            [Topic("a/b", 1, fields={"m": 1, "sent_at": 1_767_592_800, "at": "2026-01-05T06:00:00Z"})],
+            ["m", "sent_at"],
+        ),
+        ([Topic("a/b", 1, fields={"cycle_time": 12.5, "at": "05:00"})], ["cycle_time", "at"]),
+        ([Topic("a/b", 1, fields={"at": "2026-01-05T06:00:00Z"})], ["at"]),
         ([Metric("A/B/C", "Counts/Good", "Int32", 1)], ["good"]),
         ([Metric("A/B/C", "Image", "File", None, "the metric holds a file")], []),
     ],

@@ -136,10 +136,10 @@ async def test_what_waits_for_the_gateway_is_not_touched(server: OpcuaServer, si
         for look in looks:
             await site.run(look[0], "-c", "gateway.yaml", *look[1:])
         await site.gateway()
-        await wait_until(lambda: _heard(status_port) == 1000)
         tail = Tail(await site.start("tail", "-c", "gateway.yaml", "--json"))
-        await tail.until(input="order", value="999")
+        await tail.until(input="order", value="999")  # however far the gateway is when it is asked
         assert await tail.end() == 0
+        await wait_until(lambda: _heard(status_port) == 1000)
 
 
 def _heard(status_port: int) -> int | None:
@@ -171,6 +171,13 @@ async def test_a_gateway_that_runs_says_what_it_knows(server: OpcuaServer, site:
             1,
             ["oden-gateway: there is no source press; there are: plc, floor"],
         )
+        (site.config.parent / "secrets" / "oden_token").unlink()
+        for words in (("tail", "--for", "1s"), ("outbox", "list"), ("outbox", "stats"), ("rejects", "list")):
+            asked = await site.run(*words, "-c", "gateway.yaml")
+            assert asked.code == 0, asked  # who may look has no right to read the secrets
+        asked = await site.run("explain", "-c", "gateway.yaml", "--last", "Line 01")
+        assert asked.code == 0 or "no record of this line" in asked.problems[-1], asked
+        assert (await site.run("check", "-c", "gateway.yaml")).code == 2
 
 
 @pytest.mark.parametrize(

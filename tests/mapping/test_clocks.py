@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import InvalidConfig
 from gateway.mapping.again import at_once
 from gateway.mapping.clocks import SenderClock, with_message
-from gateway.mapping.feeder import feed, prepared
+from gateway.mapping.feeder import Event, feed, prepared
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.mapping.trail_log import addition, beginning, restored
@@ -261,3 +261,85 @@ def test_p10_what_an_end_names_belongs_to_an_event() -> None:
     """A condition names nothing."""
     with pytest.raises(InvalidConfig):
         plan(inputs={"order": ORDER}, run={**RUN, "end": {"when": 'order == "A"', "key": "{order}"}}, states=None)
+
+
+def leads(*said: float) -> SenderClock:
+    """What is known after messages every 100 s that were ahead by so many seconds each."""
+    known: SenderClock | None = None
+    for number, ahead in enumerate(said):
+        known = with_message(known, 100.0 * number, -ahead, is_live=True)
+    assert known is not None
+    return known
+
+
+@pytest.mark.parametrize(
+    ("said", "ahead"),
+    [
+        ([3], 3),
+        ([0.05], 0),
+        ([1, 3, 2.95, 3.05, -40], 3),
+        ([90], 0),
+        ([3, 90, 3], 3),
+        ([90, 91, 90, 92, 91], 92),
+        ([90, 90, 90, 90, 60], 0),
+        ([90] * 5 + [30], 90),
+        ([90] * 5 + [94], 94),
+        ([90] * 5 + [0.5], 0.5),
+        ([90] * 5 + [30] * 5, 30),
+        ([3] + [1] * 9, 3),
+        ([3] + [1] * 10, 1),
+        ([3] + [0] * 9 + [3] + [0] * 9, 3),
+        ([3] + [-40] * 20, 3),
+    ],
+)
+def test_p13_how_much_a_clock_is_ahead_is_learned(said: list[float], ahead: float) -> None:
+    """A few seconds from one message, more from five in a row that show the same; until it has been put right."""
+    assert leads(*said).ahead == ahead
+
+
+def test_p13_a_late_message_of_a_clock_that_is_ahead_comes_to_its_place() -> None:
+    """It was sent ten seconds before the order of the other sender, whose clock is right."""
+    inputs = {"order": ORDER, "scrap": {"source": "mes", "topic": "scrap", "time": "at"}}
+    entries = [{"count": "scrap.qty", "raw_data": {"scrap": "{n}"}}]
+    made = plan(inputs=inputs, run=RUN, states=None, scrap_yield={"every": "60s", "entries": entries})
+
+    def scrap(seconds: float, qty: int, at: float) -> Sample:
+        return message(seconds, "scrap", {"qty": qty, "at": T0 + at})
+
+    events: list[Event] = [
+        order(10, "A", T0 + 10),
+        scrap(20, 1, 24),
+        order(100, "B", T0 + 100),
+        scrap(130, 5, 102),
+        tick(300),
+    ]
+    assert [text for text in fed(made, *events).texts if text.startswith("output")] == [
+        "output of 1 at 60: scrap 1",
+        "output of 1 at 99: scrap 5",
+    ]
+
+
+@pytest.mark.parametrize("ahead", [4, 90])
+def test_p13_a_clock_stays_ahead_over_a_restart(ahead: int) -> None:
+    """And what it says late comes to its place, which is said once where it is much."""
+    made = line()
+    known, stored, texts = Feed(LineState()), list[dict[str, Any]](), list[str]()
+    begun, before = "", None
+    for number in range(1, 7):
+        known, result = feed(made, known, order(100 * number, f"A{number}", T0 + 100 * number + ahead))
+        begun, texts = begun or beginning(known) or "", [*texts, *(notice.text for notice in result.notices)]
+        stored.append(json.loads(json.dumps(addition(before, known))))
+        before = known
+    assert [text for text in texts if "taken off" in text] == [
+        "the clock of the sender is 90 s ahead, which is taken off the times that it says; if it always is, write "
+        "`clock_offset: -90s`"
+    ] * (ahead > 5)
+    assert sum("f" in added for added in stored) == 1
+    anew = restored(
+        made, known.state, beginning(known), [{name: each[name] for name in each if name != "f"} for each in stored]
+    )
+    for again in (restored(made, load(made, dump(known.state)), begun, stored), anew):
+        later, _ = at_once(prepared(made, again, tick(650)))
+        later, _ = feed(made, later, order(730, "B", T0 + 700 + ahead))
+        _, result = feed(made, later, tick(740))
+        assert [record.start for record in result.records if isinstance(record, StartInterval)] == [T0 + 700]

@@ -3,6 +3,7 @@ once no more are on their way the same is told, as if each had arrived at once.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ SECTIONS: Mapping[str, Any] = {
 }
 PLANT = plan(**SECTIONS)
 END = 4000.0
+TOPICS = ("order", "state", "tank", "operator", "count", "scrap")
 
 
 class Made(NamedTuple):
@@ -198,3 +200,24 @@ def test_p13_ticks_change_nothing(messages: list[Made], times: list[float]) -> N
 
 def _at(event: Sample | Tick) -> float:
     return event.received if isinstance(event, Sample) else event.at
+
+
+LEADS = st.fixed_dictionaries({topic: st.sampled_from([0.0, 0.25, 1.5, 4.75]) for topic in TOPICS})
+"""Seconds by which the clock of each sender is ahead, so that no time is rounded."""
+
+
+@given(made_plants(), LEADS)
+@examples(40)
+def test_p13_clocks_that_are_ahead_tell_what_right_ones_tell(messages: list[Made], leads: Mapping[str, float]) -> None:
+    """By some seconds each, all the time: also of messages that come late, once one has come at once."""
+    first = {each.topic: each for each in reversed(messages)}
+    prompt = [each._replace(delay=0.0) if first[each.topic] is each else each for each in messages]
+    ahead = [event if isinstance(event, Tick) else _ahead(event, leads) for event in arrivals(prompt, late=True)]
+    assert told(PLANT, ahead) == told(PLANT, arrivals(messages, late=False))
+
+
+def _ahead(event: Sample, leads: Mapping[str, float]) -> Sample:
+    """What a sender says whose clock is ahead by the lead of its topic."""
+    if not isinstance(event.value, dict):
+        return event
+    return replace(event, value={**event.value, "at": event.value["at"] + leads[event.address]})

@@ -157,6 +157,39 @@ def test_what_is_missing_leaves_the_source_lost() -> None:
     assert any(one[0] == "STATE" and one[1] == 1003 for one in intervals), "No Data"
 
 
+@pytest.mark.parametrize("parts", [1, 2, 7])
+@pytest.mark.parametrize("restart", [False, True])
+def test_p13_what_a_device_had_kept_comes_after_its_birth_in_parts(parts: int, *, restart: bool) -> None:
+    """As of an edge node that could not send: its source is heard all the time, the present comes first. What was made,
+    and the stops in that time, are those that there would be; also where the gateway was off just before. Where
+    nothing was kept of a tag, nobody knows that it has not changed."""
+    begun, ended, until = 1003, 1603, 2300
+    said = machine(until)
+    away = [one for one in said if T0 + begun < one.received <= T0 + ended]
+    flushed = [kept(away[part::parts], begun, ended + 5 + part * 2) for part in range(parts)]
+    events: list[Event] = [*(one for one in said if one not in away), *office(until), *unknown(begun + 0.5)]
+    events += [*newest(said, ended + 0.2), *(replace(one, in_part=True) for one in flushed)]
+    events = sorted(events, key=lambda event: (time_of(event), isinstance(event, Sample), isinstance(event, Recovered)))
+    store = run([], [], [], KEEPING)
+    for event in [*events, tick(until + 200)]:
+        if restart and time_of(event) > T0 + 1607:
+            restart = False
+            store.commit(anew=True)
+            store.restart()
+            store.line = after_restart(KEEPING, store.line)
+            for source in ("plc", "mes"):
+                store.take(back(1607.5, source))
+        store.take(event)
+    played = Played(store.line.state, store.records, store.notices)
+    intervals, sums = what_is_at_oden(played)
+    wanted, wanted_sums = what_is_at_oden(undisturbed(until))
+    assert [one for one in intervals if one[0] == "RUN"] == [one for one in wanted if one[0] == "RUN"]
+    assert sums == wanted_sums
+    stops = [one for one in wanted if one[0] == "STATE" and begun + 60 < float(str(one[1])) < ended]
+    assert stops
+    assert [one for one in intervals if one in stops] == stops
+
+
 def test_p12_more_than_is_remembered_is_left_out_and_listed() -> None:
     """A plan that is new since knows nothing of what was heard before; a gap says how much that is."""
     until = 2300

@@ -181,9 +181,9 @@ KEY = aiohttp.client_reqrep.ConnectionKey("api.example", 443, True, True, None, 
         ),
         (aiohttp.ClientConnectorError(KEY, OSError(errno.ENETUNREACH, "x")), "no route"),
         (aiohttp.ClientConnectorError(KEY, OSError(errno.EHOSTUNREACH, "x")), "no route"),
-        (aiohttp.ClientConnectorError(KEY, OSError(errno.ETIMEDOUT, "x")), "timed out"),
-        (aiohttp.ConnectionTimeoutError("Connection timeout to host https://api.example"), "timed out"),
-        (TimeoutError(), "timed out"),
+        (aiohttp.ClientConnectorError(KEY, OSError(errno.ETIMEDOUT, "x")), "no answer"),
+        (aiohttp.ConnectionTimeoutError("Connection timeout to host https://api.example"), "no answer"),
+        (TimeoutError(), "no answer"),
         (
             aiohttp.ClientConnectorError(
                 KEY,

@@ -8,7 +8,7 @@ from gateway.model import Record
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.left_open import LeftOpen, left_open, seen_to
-from gateway.outbox.life import LifeMark, begin_life, keep_life
+from gateway.outbox.life import LifeMark, begin_life, is_compared, keep_life
 from gateway.outbox.store import Outbox
 from tests.outbox.floor import LINE, Floor
 
@@ -48,6 +48,17 @@ def test_p4_an_outbox_that_is_as_the_last_life_left_it_is_sure(tmp_path: Path) -
     outbox, is_other = opened(rows, tmp_path)
     assert not is_other
     assert all(work.attempt is None for work in outbox.work())
+
+
+def test_p4_a_copy_of_an_outbox_that_nothing_was_put_into_yet_is_another_life(tmp_path: Path) -> None:
+    """It remembers what counters have shown; one that is new remembers nothing."""
+    rows = MemoryStore()
+    opened(rows, tmp_path)
+    copy = copy_of(rows)
+    produce(opened(rows, tmp_path)[0], Floor())
+    outbox, is_other = opened(copy, tmp_path)
+    assert is_other
+    assert not is_compared(outbox)
 
 
 @pytest.mark.parametrize("how", ["older copy", "runtime forgotten", "another box", "newer copy", "other life between"])

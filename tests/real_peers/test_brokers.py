@@ -137,7 +137,7 @@ async def test_p1_p2_p4_exact_where_packet_ids_are_kept(scenario: str, broker: s
 
 @pytest.mark.parametrize(("scenario", "broker"), USE_IDS_AGAIN)
 async def test_p1_p2_p4_nothing_is_doubled_where_ids_are_used_again(scenario: str, broker: str, tmp_path: Path) -> None:
-    """Events that differ from the others are exact; of equal ones at most one is lost for each cut."""
+    """Events that differ from the others are exact; of equal ones few are lost for each cut (docs/mqtt.md)."""
     verdict = await perform(scenario, broker, tmp_path)
     assert verdict.nearly_exact, verdict.told()
 

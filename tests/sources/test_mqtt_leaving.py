@@ -91,7 +91,7 @@ async def test_p12_a_flood_of_rubbish_is_told_once_and_counted(broker: Mosquitto
         await wait_until(lambda: intake.values(ORDER) == [5])
         await wait_until(lambda: len(intake.session) == 0)
     assert [notice.address for notice in intake.notices] == [SCRAP, SCRAP]
-    assert source._rejects.total == 4_000
+    assert source._messages.rejected == 4_000
 
 
 def test_repeats_of_one_reason_are_counted() -> None:

@@ -26,6 +26,9 @@ SAMPLES = st.builds(
     st.none() | TIMES,
     st.booleans(),
     st.booleans(),
+    st.text(),
+    st.integers(0, 3),
+    st.sampled_from((0.0, 12.5)),
 )
 
 

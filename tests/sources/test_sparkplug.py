@@ -11,7 +11,7 @@ import pytest
 
 from gateway.model import Sample
 from gateway.sources.mqtt import MqttSource
-from gateway.sources.sparkplug import REQUEST_PAUSE, SparkplugHost
+from gateway.sources.sparkplug import REQUEST_PAUSE, Interpretation, SparkplugHost
 from tests import edge_node as wire
 from tests.edge_node import EdgeNode
 from tests.peers import Link, Mosquitto, free_port, wait_until
@@ -320,6 +320,39 @@ async def test_what_a_metric_can_hold(broker: Mosquitto, edge: EdgeNode) -> None
         edge.change("Press 7", State=2)
         await wait_until(lambda: reported(intake, "State")[-1] == (2, "good", False))
         assert not floor.health.failed
+
+
+def test_what_an_edge_node_had_kept_is_handed_over_at_its_own_times() -> None:
+    """Values of one time are one sample, each message is told apart from the next; live values beside them are live.
+    What has no time, or one that lies ahead, has no place, which is said once."""
+    clock = HandClock()
+    host = SparkplugHost("floor", {PRESS: METRICS}, clock, keeps=True)
+    now = float(int(clock.now()))
+    known = [wire.metric(1, wire.INT32, name=name, alias=place) for place, name in enumerate(METRICS)]
+    host.interpret("spBv1.0/Plant A/NBIRTH/Edge 1", wire.payload([], 0), now)
+    host.interpret("spBv1.0/Plant A/DBIRTH/Edge 1/Press 7", wire.payload(known, 1), now)
+
+    def old(value: int, alias: int, ago: float | None) -> bytes:
+        at = None if ago is None else now - ago
+        return wire.metric(value, wire.INT32, alias=alias, at=at, typed=False, more=wire.put(5, 1))
+
+    def told(seq: int, *metrics: bytes) -> Interpretation:
+        return host.interpret("spBv1.0/Plant A/DDATA/Edge 1/Press 7", wire.payload(metrics, seq), now)
+
+    first = told(2, old(5, 1, 60), old(4, 1, 90), old(2, 0, 90), wire.metric(9, wire.INT32, alias=1, typed=False))
+    assert [each.value for each in first.samples] == [{"Counts/Good": 9}]
+    assert not first.notices
+    assert first.recovered is not None
+    assert (first.recovered.in_part, first.recovered.since) == (True, now - 90)
+    moments = [[(each.received - now, each.value) for each in moment.samples] for moment in first.recovered.moments]
+    assert moments == [[(-90, {"Counts/Good": 4, "State": 2})], [(-60, {"Counts/Good": 5})]]
+    second = told(3, old(6, 1, 50), old(7, 1, None), old(8, 1, -10))
+    assert second.recovered is not None
+    assert second.recovered.received > first.recovered.received
+    assert [sample.value for moment in second.recovered.moments for sample in moment.samples] == [{"Counts/Good": 6}]
+    assert ["no time that can be" in notice.text for notice in second.notices] == [True]
+    third = told(4, old(8, 1, None))
+    assert (third.recovered, third.notices, third.samples) == (None, (), ())
 
 
 async def test_two_values_of_a_metric_in_one_message(broker: Mosquitto, edge: EdgeNode) -> None:

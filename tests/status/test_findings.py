@@ -8,7 +8,7 @@ import pytest
 from gateway.batch import IntakeHealth
 from gateway.health import Condition
 from gateway.model import Notice
-from gateway.oden.http_answer import CERTIFICATE_DATES
+from gateway.obstacles import CERTIFICATE_DATES
 from gateway.outbox.directory import REMOVED
 from gateway.status import findings
 from gateway.status.findings import LATE, LATELY

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.status.snapshot import Snapshot, StateStatus
-from gateway.status.stream import EVERY, SLOWLY, Parts, changes, followed, parts_of
+from gateway.status.stream import BURST, EVERY, RATE, SLOWLY, Parts, Telling, changes, followed, parts_of
 
 PARTS = st.dictionaries(
     st.sampled_from("abc"),
@@ -34,7 +34,8 @@ def test_who_follows_knows_what_is(before: Any, now: Any) -> None:
 
 
 def test_a_plant_at_work_costs_little(picture: Snapshot) -> None:
-    """An open page of forty lines that count all the time, each with a state a minute, takes under 50 MB a day."""
+    """An open page of forty lines that count all the time, each with a state a minute, takes under 50 MB a day, also
+    unpacked: what is sent is less, and has a bound whatever changes."""
     line, state = replace(picture.lines[0], inputs={}), StateStatus("Uptime", None, picture.now)
     size, known = 0, parts_of(picture)
     minute = 60.0
@@ -56,3 +57,29 @@ def test_a_plant_at_work_costs_little(picture: Snapshot) -> None:
         known = followed(known, changed)
         size += len(json.dumps({"now": at, "parts": changed})) if turn else 0
     assert size * 1440 < 50e6
+
+
+PATIENCE = 30.0
+"""Seconds of silence after which the page takes the gateway for gone: PATIENCE of page.js."""
+
+
+@given(st.lists(st.integers(0, 60_000), min_size=1, max_size=300), st.sampled_from([0.0, 40_000.0]))
+def test_whatever_changes_an_open_page_has_a_bound(sizes: list[int], first: float) -> None:
+    """No more than RATE on the average and BURST at once, beyond the one message that exceeds it; never silent for
+    long; and once there is room again all of it is known."""
+    telling, sent, said_at = Telling(), 0, first
+    known: Parts = {}
+    now, shown = first, dict[str, Any]()
+    for turn, size in enumerate([*sizes, *[0] * int((sum(sizes) / RATE + SLOWLY) / EVERY + 1)]):
+        now = first + turn * EVERY
+        if turn < len(sizes):
+            shown = {"line": {"state": turn}, "outbox": {"bytes": turn}}
+        told = telling.due(shown, now)
+        if told is not None:
+            assert now - said_at < PATIENCE
+            said_at, known = now, followed(known, told)
+            bytes_of = size if told else 30
+            telling.spent(bytes_of)
+            sent += bytes_of
+            assert sent <= BURST + max(sizes) + (RATE + 30 / SLOWLY) * (now - first) + 30
+    assert known == shown

@@ -319,6 +319,9 @@ async def test_the_timeline_of_a_line(picture: Snapshot) -> None:
     ):
         served = Served(Gateway(picture), server.url, client)
         everything = json.loads((await served.ask("/api/timeline")).text)
+        packed = {"Accept-Encoding": "gzip"}
+        async with served.client.get(served.url + "/api/timeline", headers=packed) as answer:
+            assert int(answer.headers["Content-Length"]) > 0  # by which the page knows what it has cost
         assert [*everything] == ["Factory A/Line 01", "Factory A/Line 02"]
         assert [span["start"] for span in everything["Factory A/Line 02"]] == [0, 1, 2]
         one = json.loads((await served.ask("/api/timeline?key=Factory%20A/Line%2002&key=nobody")).text)

@@ -212,7 +212,8 @@ def test_explain_leads_back_to_the_samples_and_the_configuration(config: Path) -
     config.write_text(GOOD, encoding="utf-8")
     last = run(config, "explain", "--last", "Line 01", "--recording", "monday.jsonl")
     assert last.output.startswith(REQUESTS[-1])
-    assert "time passing" in last.output
+    assert "time passing: a wait or a window was over, behind which are\n" in last.output
+    assert "           press_plc nsu=urn:acme:line;s=L01.Good = 2 at 2026-01-05T06:00:30.000Z\n" in last.output
     assert run(config, "explain", "--recording", "monday.jsonl").code == 2
     assert run(config, "explain", "nokey", "--recording", "monday.jsonl").code == 1
 

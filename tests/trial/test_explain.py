@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.cli.demo_parts import status_json
-from gateway.mapping.line import LineState, Step
-from gateway.mapping.provenance import REMEMBERED_RECORDS, ProvenanceLog
-from gateway.model import StartInterval
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.feeder import feed
+from gateway.mapping.line import LineState, Step, Tick
+from gateway.mapping.provenance import REMEMBERED_RECORDS, ProvenanceLog, provenance_of
+from gateway.mapping.trail import Feed
+from gateway.model import Sample, StartInterval
 from tests.config.command import Answer, check, environment, written
-from tests.mapping.recording import tick
+from tests.mapping.recording import T0, order, plan, tag, texts_of, tick
 from tests.peers import Mosquitto, free_port, wait_until
 
 CONFIG = """
@@ -96,3 +99,35 @@ def test_p12_the_causes_of_a_few_records_are_remembered() -> None:
     assert log.find(f"KEY{2 * REMEMBERED_RECORDS - 1}") is None
     assert log.find("OTHER") is not None
     assert log.last("three") is None
+
+
+def behind(line: LinePlan, *events: Sample | Tick) -> dict[str, list[str]]:
+    """By what a record says, the samples behind the wait or window that made it; nothing where a sample did."""
+    state, found = Feed(LineState()), dict[str, list[str]]()
+    for event in events:
+        state, result = feed(line, state, event)
+        for cause, text in zip(provenance_of(line, result, event), texts_of(result.records), strict=True):
+            samples = [
+                f"{each.source} {each.address} = {each.value} at {each.received - T0:g}" for each in cause.behind
+            ]
+            found[re.sub(r"\d+ (at|of)", r"\1", text)] = samples
+    return found
+
+
+def test_a_wait_that_is_over_names_the_samples_behind_it() -> None:
+    """The order that settled, the state that held, what was counted in the window, the stop that ended the run."""
+    events: list[Sample | Tick] = [
+        *(tag(0, "State", 1), tick(6), order(10, "A"), tick(11), tag(20, "Good", 1), tag(30, "Good", 5), tick(61)),
+        *(tag(70, "State", 0), tick(76), tick(1871)),
+    ]
+    made = behind(plan(), *events)
+    assert made["start STATE at 0: Uptime"] == ["plc State = 1 at 0"]
+    assert made["start RUN at 10: A, FILM"] == ['mes order = "A" at 10']
+    assert [samples for text, samples in made.items() if text.startswith("output")] == [["plc Good = 5 at 30"]]
+    assert made["end RUN at 70"] == ["plc State = 0 at 70", 'mes order = "A" at 10']
+
+
+def test_a_sample_that_came_after_a_wait_was_over_is_not_behind_it() -> None:
+    """Nobody looked at the time before it came."""
+    made = behind(plan(), tag(0, "State", 1), tag(6, "Reject", 1), tag(12, "State", 3), tag(13, "State", 1), tick(90))
+    assert made == {"start STATE at 0: Uptime": ["plc State = 1 at 0"]}

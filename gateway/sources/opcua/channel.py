@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
+from gateway.obstacles import obstacle
 from gateway.sources.opcua.certificates import split_chain
 from gateway.sources.opcua.security import (
     Protected,
@@ -348,8 +349,4 @@ def translated(doing: str) -> Iterator[None]:
 
 def reason_of(error: Exception) -> str:
     """`error` in words."""
-    if isinstance(error, TimeoutError) and error.errno is None:
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
+    return obstacle(error) if isinstance(error, OSError | UnicodeError) else str(error) or type(error).__name__

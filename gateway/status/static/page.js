@@ -3,6 +3,7 @@
 
 const PATIENCE = 30000; // the gateway says something every ten seconds
 const AGAIN = 5000; // until a stream that was refused is asked for again
+const TIMELINE_RATE = 250; // bytes a second that timelines may take on the average: 22 MB a day
 const AGES = 10000; // between two times that ages are shown anew
 
 document.body.classList.toggle("wall", isWall);
@@ -193,6 +194,7 @@ const parts = new Map(); // what the gateway has said, by the name of the part
 let version = null;
 let told = null; // the problems that were spoken of last
 let heardAt = 0;
+let timelinesAt = 0; // not before then are those asked for again that are only other than they were
 let stream = null;
 
 function members(prefix) {
@@ -234,9 +236,13 @@ function take(said) {
 async function followTimelines(all) {
   const stale = all.filter((line) => revisions.get(line.key) !== line.revision);
   if (isAsking || !stale.length || (isWall && all.length > 2)) return; // the wall shows them where it has room
+  if (stale.some((line) => timelines.has(line.key)) && Date.now() < timelinesAt) return;
   isAsking = true;
   const keys = stale.length === all.length ? "" : `?${new URLSearchParams(stale.map((line) => ["key", line.key]))}`;
-  const answer = await fetch(`api/timeline${keys}`).then((response) => (response.ok ? response.json() : null)).catch(() => null);
+  const response = await fetch(`api/timeline${keys}`).catch(() => null);
+  const answer = response?.ok ? await response.json().catch(() => null) : null;
+  const took = Number(response?.headers.get("Content-Length") ?? 0); // packed, as it came
+  timelinesAt = Date.now() + took / TIMELINE_RATE * 1000;
   isAsking = false;
   if (!answer) return;
   for (const line of stale) {

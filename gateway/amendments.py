@@ -1,0 +1,58 @@
+"""What is changed in the memory of a line while it is mapped, by something else than what sources say."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from functools import partial
+
+from gateway.committer import Committer
+from gateway.mapping.line import LineState
+from gateway.mapping.trail import Feed
+from gateway.model import Notice
+from gateway.sources.base import Arrival
+
+Change = Callable[[LineState], tuple[LineState, tuple[Notice, ...]]]
+"""From what is remembered of a line to what is to be, with what a person is told of it."""
+
+
+class Amendments:
+    """Changes that are asked for, and carried out between two batches. `poke` wakes who carries them out."""
+
+    def __init__(self, poke: Callable[[], None]) -> None:
+        self._poke = poke
+        self._asked: deque[tuple[str, Change, asyncio.Future[None]]] = deque()
+
+    async def make(self, line: str, change: Change) -> None:
+        """Change what is remembered of the line with the key `line`; returns once that is stored, or the line has
+        gone. What the line has heard before is never stepped again. Raises what `change` raises."""
+        stored = asyncio.get_running_loop().create_future()
+        self._asked.append((line, change, stored))
+        self._poke()
+        await stored
+
+    def carry_out(self, lines: MutableMapping[str, Feed], committer: Committer) -> None:
+        """Carry out what is asked for, and hand it over to be stored at once."""
+        while self._asked:
+            line, change, stored = self._asked.popleft()
+            known = lines.get(line)
+            done = partial(_set, stored)
+            if known is None:
+                done()
+                continue
+            try:
+                state, notices = change(known.state)
+            except Exception as error:  # noqa: BLE001 - whoever asked for it gets it
+                done(error)
+                continue
+            lines[line] = replace(known, state=state).begun_anew()
+            committer.take_over([Arrival("", done=done)], {line: lines[line]}, (), notices, at_once=True)
+
+
+def _set(stored: "asyncio.Future[None]", error: Exception | None = None) -> None:
+    if stored.done():  # who asked has left
+        return
+    if error is None:
+        stored.set_result(None)
+    else:
+        stored.set_exception(error)

@@ -1,0 +1,200 @@
+"""JSON Schemas (https://json-schema.org) that messages have to fit: read from their files, and asked about a message.
+
+A schema is asked about whatever comes, while everything else waits. So what would look for something elsewhere or could
+take for ever is refused when it is read: references to other files and servers, circles, patterns that repeat too much;
+and what it is asked about is bounded. The library is imported only where a schema is named.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from gateway.config.files import NoFileError, read_text
+from gateway.config.patterns import MOST_REPEATS, repeats_too_much
+from gateway.config.schema import Line
+from gateway.config.yaml_tree import BrokenFileError, Finding, Position
+from gateway.errors import ConfigFault
+
+MOST_VALUES = 10_000
+"""Values in a message; one with more does not fit any schema."""
+LONGEST_MATCHED = 500
+"""Characters of a name, and of a text in which a pattern is looked for; a longer one does not fit."""
+_LONGEST_REASON = 200
+
+
+class MessageSchema:
+    """The schema in a file; two with the same name and text are equal."""
+
+    def __init__(self, name: str, text: str) -> None:
+        """Raises json.JSONDecodeError where `text` is no JSON, another ValueError, with the end of a sentence, where
+        its schema cannot be used."""
+        self.name = name
+        self.text = text
+        try:
+            self._validator = _validator(json.loads(text))
+            self._first_error(None)
+        except RecursionError:
+            raise ValueError("refers to itself without end") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MessageSchema) and (other.name, other.text) == (self.name, self.text)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def misfit(self, value: object) -> str | None:
+        """Where and why `value`, which was JSON, does not fit, as the end of a sentence; None where it does."""
+        try:
+            return _too_much(value) or self._first_error(value)
+        except RecursionError:
+            return ": it is nested too deeply"
+
+    def _first_error(self, value: object) -> str | None:
+        """The first is enough, and there can be very many. Of alternatives the one that fits best says why."""
+        from jsonschema.exceptions import best_match  # noqa: PLC0415 - it is there: the validator was made
+
+        error = best_match(islice(self._validator.iter_errors(value), 1))
+        return None if error is None else f"{_place(error.absolute_path)}: {_cut(error.message)}"
+
+
+Schemas = Mapping[Path, MessageSchema]
+"""By their files."""
+NO_SCHEMAS: Schemas = {}
+
+
+def gather_schemas(lines: Iterable[Line]) -> tuple[Schemas, list[ConfigFault], list[Finding]]:
+    """The schemas that inputs name, as they are on the disk now, and what is wrong with where they are and with
+    themselves."""
+    schemas: dict[Path, MessageSchema] = {}
+    faults: list[ConfigFault] = []
+    findings: list[Finding] = []
+    named: dict[Path, tuple[str | int, ...]] = {}
+    for index, line in enumerate(lines):
+        for name, given in line.inputs.items():
+            if given.json_schema is not None:
+                named.setdefault(given.json_schema, ("lines", index, "inputs", name, "json_schema"))
+    for path, loc in named.items():
+        try:
+            schemas[path] = MessageSchema(path.name, read_text(path))
+        except NoFileError as error:
+            faults.append(ConfigFault(loc, f"{path}: {error}", absent=error.absent))
+        except BrokenFileError as error:
+            findings.append(error.finding)
+        except json.JSONDecodeError as error:
+            findings.append(Finding(Position(error.lineno, error.colno, path), f"this is no JSON: {error.msg}"))
+        except ValueError as error:
+            faults.append(ConfigFault(loc, f"the schema in {path} {error}"))
+    return schemas, faults, findings
+
+
+def _validator(document: object) -> Any:
+    """What asks the schema `document`. Raises ValueError where it cannot be used."""
+    from jsonschema import Draft202012Validator, SchemaError, validators  # noqa: PLC0415 - see above
+    from referencing.jsonschema import specification_with  # noqa: PLC0415
+
+    if not isinstance(document, dict):
+        raise ValueError("is no object")  # noqa: TRY004 - the file is wrong
+    version = document.get("$schema", Draft202012Validator.META_SCHEMA["$schema"])
+    kind: Any = validators.validator_for({"$schema": version}, default=None) if isinstance(version, str) else None
+    if kind is None:
+        raise ValueError(f"is of a version that is not known ($schema): {_cut(str(version))}")
+    try:
+        kind.check_schema(document)
+    except SchemaError as error:
+        raise ValueError(f"is wrong{_place(error.absolute_path)}: {_cut(error.message)}") from None
+    resource = specification_with(kind.META_SCHEMA.get("$schema", version)).create_resource(document)
+    registry = validators.SPECIFICATIONS.with_resource(resource.id() or "", resource).crawl()
+    for problem in _problems(resource, registry.resolver_with_root(resource)):
+        raise ValueError(problem)
+    checks = {"uniqueItems": _unique, "multipleOf": _multiple, "pattern": _pattern}
+    checks = {keyword: check for keyword, check in checks.items() if keyword in kind.VALIDATORS}
+    return validators.extend(kind, checks)(document, registry=registry)
+
+
+def _problems(resource: Any, resolver: Any) -> Iterator[str]:
+    """What stands in a schema, and in those inside it, that cannot be used here."""
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415 - see above
+
+    schema = resource.contents if isinstance(resource.contents, dict) else {}
+    for keyword in ("$ref", "$dynamicRef", "$recursiveRef"):
+        if keyword in schema:
+            try:
+                resolver.lookup(schema[keyword])
+            except Unresolvable:
+                yield f"refers to what is not in it: {_cut(str(schema[keyword]))}; put all of it into one file"
+    for pattern in (schema.get("pattern", ""), *schema.get("patternProperties", ())):
+        if repeats_too_much(pattern):
+            yield (
+                f"has a pattern that could take for ever: {_cut(pattern)}; single characters can be repeated, "
+                f"at most {MOST_REPEATS} times, with * or + or {{2,}}"
+            )
+    for inner in resource.subresources():
+        yield from _problems(inner, resolver.in_subresource(inner))
+
+
+def _too_much(value: object) -> str | None:
+    """Why a schema is not asked about `value`, if so."""
+    waiting, number = [value], 0
+    while waiting:
+        item = waiting.pop()
+        number += 1
+        if isinstance(item, dict):
+            if any(len(name) > LONGEST_MATCHED for name in item):
+                return f": it has a name of more than {LONGEST_MATCHED} characters"
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        if number + len(waiting) > MOST_VALUES:
+            return f": it has more than {MOST_VALUES:,} values"
+    return None
+
+
+def _unique(validator: Any, wanted: Any, items: Any, _: Any) -> Iterator[Exception]:
+    """The library compares each with each."""
+    from jsonschema import ValidationError  # noqa: PLC0415 - see above
+
+    if wanted and validator.is_type(items, "array"):
+        texts = [json.dumps(_plain(item), sort_keys=True) for item in items]
+        if len({*texts}) < len(texts):
+            yield ValidationError("an element comes twice")
+
+
+def _plain(value: Any) -> Any:
+    """The same for equal values: for JSON, 1.0 is 1, and true is not."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _multiple(validator: Any, factor: Any, number: Any, _: Any) -> Iterator[Exception]:
+    """As the numbers are written: 0.07 is a multiple of 0.01, which as floats it is not."""
+    from jsonschema import ValidationError  # noqa: PLC0415 - see above
+
+    if validator.is_type(number, "number") and Fraction(str(number)) % Fraction(str(factor)):
+        yield ValidationError(f"{number} is not a multiple of {factor}")
+
+
+def _pattern(validator: Any, pattern: Any, text: Any, _: Any) -> Iterator[Exception]:
+    from jsonschema import ValidationError  # noqa: PLC0415 - see above
+
+    if validator.is_type(text, "string"):
+        if len(text) > LONGEST_MATCHED:
+            yield ValidationError(f"{len(text)} characters are too many for a pattern to be looked for in them")
+        elif not re.search(pattern, text):
+            yield ValidationError(f"{text!r} does not match {pattern!r}")
+
+
+def _place(path: Iterable[str | int]) -> str:
+    """Where something stands, as the configuration writes it: `rejects[2].qty`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    return f" at {_cut(text)}" if text else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]}…"

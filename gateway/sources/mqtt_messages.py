@@ -1,0 +1,120 @@
+"""What the messages of one broker say: on topics, of edge nodes; those that nobody wants, and what cannot be read."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.config.addresses import SPARKPLUG
+from gateway.errors import SourceError
+from gateway.model import Moment, Notice, Recovered, Reject, Sample
+from gateway.sources.base import moments_of
+from gateway.sources.mqtt_decode import excerpt, too_large
+from gateway.sources.mqtt_forms import Part, Topics
+from gateway.sources.mqtt_packets import Publish
+from gateway.sources.mqtt_rejects import Rejects
+
+if TYPE_CHECKING:  # its library is imported only where a device is named
+    from gateway.sources.sparkplug import SparkplugHost
+
+_MOST_UNWANTED = 100
+"""Topics that nobody wants, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a message says. What of it cannot be read is to be kept (`rejects`)."""
+
+    moments: tuple[Moment, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    recovered: Recovered | None = None
+
+
+_NOTHING = Said()
+
+
+class Messages:
+    """Reads the messages of the source `name`. In `unwanted` it counts those of topics that nobody wants."""
+
+    def __init__(self, name: str, topics: Topics, host: "SparkplugHost | None", unwanted: dict[str, int]) -> None:
+        self._name = name
+        self._topics = topics
+        self._host = host
+        self._unwanted = unwanted
+        self._rejects = Rejects()
+
+    @property
+    def rejected(self) -> int:
+        """How many could not be read."""
+        return self._rejects.total
+
+    def told(self, now: float) -> list[tuple[str, str, int]]:
+        """How many messages were rejected beside those that were told, as `Rejects.told` says."""
+        return self._rejects.told(now)
+
+    def interpret(self, message: Publish, received: float) -> Said:
+        """What a message says that came at the time `received`; nothing where nobody wants it."""
+        topic, payload = message.topic, message.payload
+        of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
+        if not of_host and not self._topics.wants(
+            topic
+        ):  # the session can hold subscriptions of an earlier configuration
+            self._count_unwanted(topic)
+            return _NOTHING
+        rejects: tuple[Reject, ...] = ()
+        try:
+            if message.left_out:
+                raise too_large(len(payload) + message.left_out)
+            if self._host is not None and of_host:
+                if message.retained:  # none that follows the specification is; who knows how old it is
+                    return _NOTHING
+                reported = self._host.interpret(topic, payload, received)
+                if reported.unread:
+                    rejects = (Reject(self._name, topic, payload, received, reported.unread),)
+                return Said(moments_of(reported.samples), reported.notices, rejects, reported.recovered)
+            parts = [*self._topics.parts(topic, payload)]
+        except ValueError as error:
+            text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
+            if not message.left_out:  # what was left out is not here any more
+                reason = f"the payload {error}"
+                rejects = (Reject(self._name, topic, payload, received, reason, retained=message.retained),)
+            return Said((), self._rejected(topic, text, received), rejects)
+        unread = [part for part in parts if part.flaw]
+        rejects = tuple(Reject(self._name, topic, part.payload, received, part.flaw) for part in unread)
+        told = (
+            self._rejects.add(topic, part.flaw, f"{part.flaw}: {excerpt(part.payload)}", received) for part in unread
+        )
+        notices = tuple(notice for text in told for notice in self._rejected(topic, text, received))
+        return Said(self._moments(parts, received, retained=message.retained), notices, rejects)
+
+    def _rejected(self, topic: str, text: str | None, received: float) -> tuple[Notice, ...]:
+        return (Notice("reject", received, self._name, topic, text),) if text is not None else ()
+
+    def _moments(self, parts: Iterable[Part], received: float, *, retained: bool) -> tuple[Moment, ...]:
+        return tuple(
+            Moment((Sample(self._name, part.address, part.value, received, retained=retained, part=part.place),))
+            for part in parts
+            if not part.flaw
+        )
+
+    def read_again(self, reject: Reject, now: float) -> tuple[tuple[Moment, ...], str]:
+        """What a message says that was kept, as `Source.read_again` has it."""
+        topic = reject.address
+        if topic.startswith(f"{SPARKPLUG}/"):
+            raise SourceError("what an edge node says counts only in its order: its next birth says everything anew")
+        try:
+            if reject.part:
+                parts = [Part(topic, json.loads(reject.payload), reject.part)]
+            else:
+                parts = [*self._topics.parts(topic, reject.payload)]
+        except ValueError as error:
+            return (), f"the payload {error}"
+        flaw = next((part.flaw for part in parts if part.flaw), "")
+        return self._moments(parts, now, retained=reject.retained), flaw
+
+    def _count_unwanted(self, topic: str) -> None:
+        name = topic.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if name not in self._unwanted and len(self._unwanted) >= _MOST_UNWANTED:
+            name = "other topics"
+        self._unwanted[name] = self._unwanted.get(name, 0) + 1

@@ -1,0 +1,93 @@
+"""Lines whose messages are mapped, and of which an older copy of the outbox is put back while the plant and Oden go on.
+
+Which of them a run was for that only a later life has heard of nobody can know: what is made counts for the line. But
+no interval is there twice, nor one that never was, and of each kind Oden shows what was made and not a part more;
+of counters, nor a part less once they have shown it all to the memory that was put back last.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+from gateway.mapping.state_rows import StateRows
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.store import Outbox
+from gateway.simulator.oden.model import OdenModel
+from tests.campaign.plant import AUTOMATIC, FACTORY, ON_A_TAG, Message, Story, total_of
+from tests.campaign.schedule import SETTING_UP, SETTLE, Life, Schedule, of_machines
+
+
+def copied_schedule(seed: int) -> Schedule:
+    """What goes wrong with machines, and copies that are put back between lives."""
+    chances = random.Random(seed)
+    plan = of_machines(seed)
+    plan = replace(plan, mapped=max(1, plan.mapped), recorded=min(plan.recorded, 2))
+    ends = [life for life in plan.lives[1:-1] if life.seconds < plan.length]
+    while len(ends) < 2:
+        ends.append(Life(seconds=chances.uniform(5, plan.length / 3), gently=chances.random() < 0.5))
+    lives = [SETTING_UP]
+    for place, life in enumerate([*ends, plan.lives[-1]], 1):
+        back = chances.randint(1, min(place - 1, 3)) if place > 1 and chances.random() < 0.5 else 0
+        lives.append(replace(life, back=back, forgets=chances.random() < 0.2))
+    if not any(life.back for life in lives):
+        lives[-1] = replace(lives[-1], back=1)
+    # Nobody can know what the life before has sent just now: neither the copy nor the machine has seen it.
+    rests = [max(life.away, SETTLE) if after.back else life.away for life, after in pairwise(lives)]
+    lives = [replace(life, away=rest) for life, rest in zip(lives, [*rests, 0.0], strict=True)]
+    modes = replace(plan.modes, refuse="", overlap=200)
+    return replace(plan, modes=modes, lives=tuple(lives))
+
+
+def of_copies(
+    story: Story, model: OdenModel, rows: MemoryStore, again: Sequence[Message], since: float
+) -> Iterator[str]:
+    """What is wrong of a line where an older copy was put back, the last time at `since`. The events that were sent
+    `again` to it are counted once more."""
+    true = {(one.type, one.start) for one in story.shown}
+    there = [(kind, one.start) for kind in ("RUN", "STATE") for one in model.intervals(kind, FACTORY, story.name)]
+    for place, times in sorted(Counter(there).items()):
+        if times > 1:
+            yield f"{story.name}: {times} times at Oden: {place}"
+        if place not in true:
+            yield f"{story.name}: at Oden, and never was: {place}"
+    shown, waits, made = _shown(story, model), _waiting(story, rows), _made(story)
+    for message in again:
+        if message.topic == f"{story.name}/scrap":
+            made[f"scrap {message.payload['code']}"] += message.payload["qty"]
+    for what, more in (shown + waits - made).items():
+        yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {more} more than was made"
+    counted = [f"scrap {AUTOMATIC}"]
+    if any(message.at > since for message in story.messages if message.topic == f"{story.name}/good"):
+        counted.append("yield")
+    for what in counted:
+        if (less := made[what] - shown[what] - waits[what]) > 0:
+            yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {less} less than was made"
+
+
+def _shown(story: Story, model: OdenModel) -> Counter[str]:
+    shown: Counter[str] = Counter()
+    for run in model.intervals("RUN", FACTORY, story.name):
+        for entry in model.output(run):
+            shown.update(total_of(entry.raw_data, entry.timestamp))
+    return shown
+
+
+def _made(story: Story) -> Counter[str]:
+    made: Counter[str] = Counter()
+    for (kind, _), total in story.totals.items():
+        if kind in ("RUN", ON_A_TAG):
+            made.update(total)
+    return made
+
+
+def _waiting(story: Story, rows: MemoryStore) -> Counter[str]:
+    """What waits for a run that is yet to come."""
+    waits: Counter[str] = Counter()
+    if story.plan is None:
+        return waits
+    for amount in StateRows(Outbox(rows).line_state(story.key)).state(story.plan).output.pending:
+        raw_data = dict(amount.key.raw_data) | dict.fromkeys(amount.key.amount_names, amount.amount)
+        waits.update(total_of(raw_data, None))
+    return waits

@@ -1,0 +1,15 @@
+"""Lines of which an older copy of the outbox is put back: a sample; `python -m tests.campaign copies` runs more."""
+
+import pytest
+
+from tests.campaign.copies import copied_schedule
+from tests.campaign.run import run
+
+SAMPLE = (0, 3, 6, 9, 12, 13, 14, 18, 19, 27, 53)
+
+
+@pytest.mark.parametrize("seed", SAMPLE)
+def test_p4_a_copy_that_is_put_back_tells_nothing_twice(seed: int) -> None:
+    """Whatever goes wrong beside it: each interval is at Oden once, and of each kind there is what was made."""
+    result = run(copied_schedule(seed))
+    assert not result.wrong, "\n".join([f".venv/bin/python -m tests.campaign copies {seed}", *result.wrong])

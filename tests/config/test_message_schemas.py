@@ -1,0 +1,211 @@
+"""JSON Schemas of messages: what fits, what is said of what does not, and which schemas are refused."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.startup import read_config
+from gateway.config.message_schemas import LONGEST_MATCHED, MOST_VALUES, MessageSchema
+from gateway.config.patterns import repeats_too_much
+from gateway.errors import ConfigError
+
+SCRAP = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "required": ["qty"],
+    "properties": {
+        "qty": {"$ref": "#/$defs/amount"},
+        "weight": {"multipleOf": 0.01},
+        "code": {"type": "string", "pattern": "^[A-Z]{2}-[0-9]{3}$"},
+        "rejects": {"type": "array", "uniqueItems": True, "items": {"properties": {"qty": {"type": "integer"}}}},
+        "from": {"anyOf": [{"type": "string"}, {"type": "object", "required": ["press"]}]},
+        "press": {"properties": {"press": {"$ref": "#/properties/press"}}},
+    },
+    "$defs": {"amount": {"type": "integer", "minimum": 0}},
+}
+
+
+def schema(document: Any) -> MessageSchema:
+    return MessageSchema("scrap.json", json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        ({"qty": 3, "code": "AB-123", "other": None}, None),
+        ({"qty": 3.0}, None),
+        ({"qty": -3}, " at qty: -3 is less than the minimum of 0"),
+        ({}, ": 'qty' is a required property"),
+        ("3", ": '3' is not of type 'object'"),
+        (None, ": None is not of type 'object'"),
+        ({"qty": 1, "weight": 0.07}, None),
+        ({"qty": 1, "weight": 1e300}, None),
+        ({"qty": 1, "weight": 0.075}, " at weight: 0.075 is not a multiple of 0.01"),
+        ({"qty": 1, "code": "AB-12"}, " at code: 'AB-12' does not match '^[A-Z]{2}-[0-9]{3}$'"),
+        ({"qty": 1, "code": "A" * 501}, " at code: 501 characters are too many for a pattern to be looked for in them"),
+        ({"qty": 1, "rejects": [{"qty": 1}, {"qty": "x"}]}, " at rejects[1].qty: 'x' is not of type 'integer'"),
+        ({"qty": 1, "rejects": [{"a": 1}, {"a": True}, {"a": 2}]}, None),
+        ({"qty": 1, "rejects": [{"a": 1, "b": 2}, {"b": 2, "a": 1.0}]}, " at rejects: an element comes twice"),
+        ({"qty": 1, "from": {"line": 1}}, " at from: 'press' is a required property"),
+        ({"qty": 1, "names": {"n" * 501: 1}}, ": it has a name of more than 500 characters"),
+        ({"qty": 1, "parts": [0] * MOST_VALUES}, ": it has more than 10,000 values"),
+    ],
+)
+def test_where_a_message_does_not_fit_and_why(message: object, why: str | None) -> None:
+    """The place as the configuration writes it; the first reason, of alternatives that of the nearest."""
+    assert schema(SCRAP).misfit(message) == why
+
+
+@pytest.mark.parametrize("version", ["3", "4", "6", "7"])
+def test_older_drafts(version: str) -> None:
+    """A schema says by `$schema` by which draft it is written."""
+    old = schema({"$schema": f"http://json-schema.org/draft-0{version}/schema#", "items": [{"type": "integer"}]})
+    assert old.misfit([1]) is None
+    assert old.misfit(["x"]) == " at [0]: 'x' is not of type 'integer'"
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ([1], "is no object"),
+        ({"type": "strin"}, "is wrong at type: 'strin' is not valid under any of the given schemas"),
+        ({"properties": {"a": {"minimum": "x"}}}, "is wrong at properties.a.minimum: 'x' is not of type 'number'"),
+        ({"pattern": "("}, "is wrong at pattern: '(' is not a 'regex'"),
+        (
+            {"$schema": "https://acme.example/v9"},
+            "is of a version that is not known ($schema): https://acme.example/v9",
+        ),
+        ({"$schema": 7}, "is of a version that is not known ($schema): 7"),
+        ({"$ref": "#/$defs/none"}, "refers to what is not in it: #/$defs/none"),
+        (
+            {"items": {"$ref": "https://acme.example/s.json"}},
+            "refers to what is not in it: https://acme.example/s.json",
+        ),
+        ({"items": {"$ref": "other.json"}}, "refers to what is not in it: other.json"),
+        ({"$ref": "#"}, "refers to itself without end"),
+        ({"properties": {"a": {"pattern": "^(a+)+$"}}}, "has a pattern that could take for ever: ^(a+)+$"),
+        ({"patternProperties": {"a*b*c*d*e": {}}}, "has a pattern that could take for ever: a*b*c*d*e"),
+    ],
+)
+def test_schemas_that_are_refused(document: object, why: str) -> None:
+    """What is wrong with a schema, or would make it look elsewhere or take for ever, is said when it is read."""
+    with pytest.raises(ValueError, match=f"^{re.escape(why)}"):
+        schema(document)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "too_much"),
+    [
+        ("^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$", False),
+        (r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(\.\d+)?$", False),
+        (r"^\(+[a-z]*\)+$", False),
+        (r"^(\d{1,3}\.){3}$", True),
+        ("(a|a)*", True),
+        ("a{1,}b{2,9}c+d*", True),
+    ],
+)
+def test_which_patterns_repeat_too_much(pattern: str, *, too_much: bool) -> None:
+    """What is repeated so many times exactly takes no time."""
+    assert repeats_too_much(pattern) is too_much
+
+
+def test_references_inside_the_file() -> None:
+    """Names that a schema gives its parts ($id, $anchor) are found, also from inside a part with a name of its own."""
+    document = {
+        "$id": "https://acme.example/scrap.json",
+        "properties": {"a": {"$ref": "amount.json"}, "b": {"$ref": "#whole"}},
+        "$defs": {
+            "amount": {"$id": "amount.json", "$ref": "#/$defs/n", "$defs": {"n": {"minimum": 0}}},
+            "whole": {"$anchor": "whole", "type": "integer"},
+        },
+    }
+    assert schema(document).misfit({"a": -1}) == " at a: -1 is less than the minimum of 0"
+    assert schema(document).misfit({"b": 1.5}) == " at b: 1.5 is not of type 'integer'"
+
+
+def test_p12_no_message_takes_for_ever() -> None:
+    """The largest ones that are looked at, with what costs most: elements that are compared, a pattern with its
+    repeats, alternatives inside each other. Measured against the same work on a hundredth of it, not by the clock."""
+    document = {
+        "uniqueItems": True,
+        "items": {"anyOf": [{"type": "string"}, {"properties": {"a": {"pattern": "[a-z]*[a-z]*$"}}}]},
+    }
+    asked = schema(document)
+
+    def cost(elements: int) -> float:
+        begun = time.process_time()
+        assert asked.misfit([{"a": f"{number}a"} for number in range(elements)]) is None
+        return time.process_time() - begun
+
+    cost(40)
+    assert cost(4_000) < 1_000 * max(cost(40), 0.0005)  # 100 times where it is linear, 10,000 where each meets each
+    deep: object = {"qty": 1}
+    for _ in range(800):
+        deep = {"press": deep}
+    assert schema(SCRAP).misfit({"qty": 1, "press": deep}) in (None, ": it is nested too deeply")
+    assert LONGEST_MATCHED <= 500
+
+
+def test_two_schemas_of_one_text_are_equal() -> None:
+    """So that a reload sees what has changed."""
+    assert schema(SCRAP) == schema(SCRAP)
+    assert hash(schema(SCRAP)) == hash(schema(SCRAP))
+    assert schema(SCRAP) != schema({})
+    assert schema(SCRAP) != SCRAP
+
+
+CONFIG = """oden: {token: none}
+sources: {floor: {type: mqtt, url: "mqtt://127.0.0.1:1", client_id: edge}}
+templates:
+  line:
+    inputs:
+      order: {source: floor, topic: "${n}/order", field: number}
+      scrap: {source: floor, topic: "${n}/scrap", json_schema: schemas/scrap.json}
+    run: {key: order, product: "{order}"}
+    scrap_yield: {entries: [{count: scrap.qty, raw_data: {scrap: "{n}"}}]}
+lines:
+  - {factory: F, line: L1, use: line, with: {n: 1}}
+  - {factory: F, line: L2, use: line, with: {n: 2}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "why"),
+    [
+        (None, "gateway.yaml:7:64", "there is no such file"),
+        ('{"type": ', "schemas/scrap.json:1:10", "this is no JSON: Expecting value"),
+        ('{"type": "strin"}', "gateway.yaml:7:64", "scrap.json is wrong at type: 'strin' is not valid under any"),
+        ("[]", "gateway.yaml:7:64", "scrap.json is no object"),
+    ],
+)
+def test_p10_a_wrong_schema_is_refused_with_its_place(tmp_path: Path, text: str | None, where: str, why: str) -> None:
+    """Once, however many lines name it; the path is taken from the folder of the configuration."""
+    file = tmp_path / "gateway.yaml"
+    file.write_text(CONFIG)
+    if text is not None:
+        (tmp_path / "schemas").mkdir()
+        (tmp_path / "schemas/scrap.json").write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        read_config(file, {})
+    [diagnostic] = refused.value.diagnostics
+    assert diagnostic.where == f"{tmp_path}/{where}"
+    assert why in diagnostic.text
+
+
+def test_a_changed_schema_is_another_plan(tmp_path: Path) -> None:
+    """What is stored by the plan's digest is not taken for that of another schema."""
+    file, schema_file = tmp_path / "gateway.yaml", tmp_path / "schemas/scrap.json"
+    file.write_text(CONFIG)
+    schema_file.parent.mkdir()
+    digests = set()
+    for text in ("{}", '{"minimum": 1}', "{}"):
+        schema_file.write_text(text)
+        loaded, plans = read_config(file, {})
+        assert loaded.schemas[schema_file].text == text
+        assert len({plan.inputs["scrap"].schema for plan in plans}) == 1
+        digests.add(plans[0].digest)
+    assert len(digests) == 2

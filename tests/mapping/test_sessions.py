@@ -1,0 +1,143 @@
+"""P13: a message without a time that had to wait keeps its place among those of its session that have one."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mapping.again import at_once
+from gateway.mapping.feeder import feed, prepared, settled
+from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.trail import Feed
+from gateway.mapping.trail_log import addition, beginning, restored
+from gateway.model import Contact, Output, Record, Sample, StartInterval
+from tests.mapping.laws import examples
+from tests.mapping.recording import T0, back, fed, lost, message, plan, tag, tick
+from tests.mapping.test_late_properties import effective, facts
+
+INPUTS: Mapping[str, Mapping[str, Any]] = {
+    "order": {"source": "mes", "topic": "order", "field": "v", "time": "at"},
+    "scrap": {"source": "mes", "topic": "scrap"},
+    "good": {"source": "plc", "node": "good", "counter": {}},
+}
+Event = Sample | Contact | Tick
+LINE = plan(
+    inputs=INPUTS,
+    run={"key": "order", "product": "P", "name": "{order}"},
+    states=None,
+    scrap_yield={
+        "entries": [
+            {"count": "good", "raw_data": {"yield": "{n}"}},
+            {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
+        ]
+    },
+)
+
+
+def order(at: float, number: str, heard: float | None = None) -> Sample:
+    return message(at if heard is None else heard, "order", {"v": number, "at": T0 + at})
+
+
+def scrap(heard: float, qty: int) -> Sample:
+    return message(heard, "scrap", {"qty": qty})
+
+
+def scraps(events: Sequence[Event]) -> dict[float, float]:
+    """By the start of a run, what was scrapped in it."""
+    played = fed(LINE, *events)
+    starts = {record.key: record.start - T0 for record in played.records if isinstance(record, StartInterval)}
+    sums = Counter[float]()
+    for record in played.records:
+        if isinstance(record, Output) and "scrap" in record.amounts:
+            sums[starts[record.interval]] += int(str(record.raw_data["scrap"]))
+    return {start: amount for start, amount in sums.items() if amount}
+
+
+def test_p13_a_message_without_a_time_stays_before_one_with_a_time() -> None:
+    """The order took 0.4 s, the scrap that was heard before it no longer than that; what is heard later is its own."""
+    events: list[Event] = [
+        order(0, "A"),
+        tag(99.9, "good", 5),
+        scrap(100.2, 3),
+        order(99.9, "B", 100.3),
+        scrap(100.4, 4),
+    ]
+    assert scraps([*events, order(200, "C"), tick(300)]) == {0: 3, 99: 4}
+
+
+def test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time() -> None:
+    """It is a minute late, while others came at once."""
+    events: list[Event] = [order(0, "A"), scrap(90, 3), scrap(150, 4), order(100, "B", 160), order(200, "C"), tick(300)]
+    assert scraps(events) == {0: 3, 100: 4}
+
+
+BACKLOG = [scrap(1000.1, 1), order(500, "B", 1000.1), scrap(1000.1, 2), scrap(1000.1, 4), order(700, "C", 1000.1)]
+"""What waited at the broker: all of it is read at one time."""
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_p13_what_waited_at_the_broker_keeps_its_places(live: bool) -> None:
+    """Whether or not another source was heard meanwhile; what is last in the backlog came when it came."""
+    others = [tag(at, "good", at) for at in range(10, 990, 10)] if live else []
+    after: list[Event] = [scrap(1000.1, 8), order(1100, "D"), tick(1300)]
+    assert scraps([order(0, "A"), *others, lost(985, "mes", since=400), back(1000, "mes"), *BACKLOG, *after]) == {
+        0: 1,
+        500: 6,
+        700: 8,
+    }
+
+
+def test_p13_a_backlog_that_is_older_than_others_before_it_moves_none() -> None:
+    """The third order was late when the broker got it."""
+    backlog = [order(500, "B", 1000.1), scrap(1000.1, 2), order(450, "X", 1000.1), scrap(1000.1, 4)]
+    before: list[Event] = [order(0, "A"), lost(400, "mes"), back(1000, "mes")]
+    assert scraps([*before, *backlog, order(1000.5, "C"), tick(1300)]) == {500: 6}
+
+
+def test_p13_what_waited_keeps_its_place_over_a_restart() -> None:
+    """At each step of it the process is killed, and goes on with what is stored."""
+    events: list[Event] = [
+        order(0, "A"),
+        lost(400, "mes"),
+        tag(410, "good", 5),
+        tag(990, "good", 9),
+        back(1000, "mes"),
+        *BACKLOG,
+    ]
+    events += [tick(1003), tag(1004, "good", 9), order(1100, "D"), tick(1300)]
+    want = facts(effective(fed(LINE, *events).records))
+    for killed in range(4, len(events)):
+        line, before, told, stored, begun = Feed(LineState()), None, list[Record](), list[dict[str, Any]](), ""
+        for place, event in enumerate(events):
+            if place == killed:
+                line = restored(LINE, load(LINE, dump(line.state)), begun, json.loads(json.dumps(stored)))
+                line, result = at_once(prepared(LINE, line, tick(0)))
+                told += result.records
+            line, result = feed(LINE, line, event)
+            told += result.records
+            begun = begun or beginning(line) or ""
+            stored.append(addition(before, line))
+            before = line
+        line, result = at_once(settled(LINE, line))
+        assert facts(effective([*told, *result.records])) == want, killed
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 4)), min_size=1, max_size=12), st.integers(0, 12))
+@examples(40)
+def test_p13_an_outage_leaves_what_came_in_order_in_its_runs(steps: list[tuple[int, int]], until: int) -> None:
+    """Orders, with scrap without times between them: of all but the last order that waited, the same runs get the same
+    as if nothing had been away."""
+    at, said = 100.0, list[Sample]()
+    for number, (pause, booked) in enumerate(steps):
+        said += [scrap(at + 0.5 + each / 10, 1 + each) for each in range(booked)]
+        at += pause
+        said.append(order(at, f"B{number}"))
+    ended = at + 1000
+    late = [message(ended + 1, each.address, each.value) for each in said]
+    rest: list[Event] = [order(ended + 100, ""), tick(ended + 300)]
+    away: list[Event] = [order(0, "A"), lost(until, "mes"), back(ended, "mes")]
+    assert scraps([*away, *late, *rest]) == scraps([order(0, "A"), *said, *rest])
