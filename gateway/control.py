@@ -163,6 +163,8 @@ class Control:
                     await response.write(_line(item))
         except GatewayError as error:
             last = {"error": str(error)}
+        except ConnectionError:  # who asked has seen enough: every `tail` ends so
+            return response
         with suppress(ConnectionError):
             await response.write(_line(last))
         return response

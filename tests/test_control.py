@@ -1,6 +1,8 @@
 """The control socket, with real sockets: who answers whom, where, and what is left behind."""
 
+import asyncio
 import json
+import logging
 import socket
 import stat
 from collections.abc import AsyncGenerator
@@ -11,6 +13,7 @@ import pytest
 
 from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask, places
 from gateway.errors import GatewayError, OutboxError
+from tests.peers import PATIENCE
 
 Item = dict[str, object]
 
@@ -174,3 +177,25 @@ async def test_another_way_to_the_same_folder_is_the_same_outbox(tmp_path: Path)
         where = places(directory, tmp_path / "none")
         async with Control(one, where, echo):
             assert await answer(other, where)
+
+
+async def test_who_hangs_up_leaves_no_error_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As everybody does who has seen enough of `tail`: what goes on for ever ends, and nothing is said of it."""
+    ended = asyncio.Event()
+
+    async def forever(_: str, __: object) -> AsyncGenerator[Item, None]:
+        try:
+            while True:
+                yield {"more": "x" * 10_000}
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    where = places(tmp_path, tmp_path / "none")
+    async with Control(tmp_path, where, forever):
+        items = ask(tmp_path, where, "tail", None)
+        await anext(items)
+        await items.aclose()
+        async with asyncio.timeout(PATIENCE):
+            await ended.wait()
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []

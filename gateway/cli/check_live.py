@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,18 +12,25 @@ from typing import TYPE_CHECKING
 from gateway.cli.phrases import span
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
-from gateway.live.findings import Finding, source_findings
+from gateway.config.schema import Config, MqttConfig
+from gateway.errors import SourceError
+from gateway.live.findings import Finding, Level, source_findings, unheard
 from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look
 from gateway.live.onlookers import Onlookers
 from gateway.live.tail import InputReading, Present
-from gateway.live.visit import acknowledge, visit, visiting
+from gateway.live.visit import acknowledge, visit, visiting, visitor
 from gateway.mapping.compile import LinePlan
 
 if TYPE_CHECKING:
     from gateway.oden.objects import Objects
 
+LONGEST_AROUND = 5.0
+"""Seconds for which all topics of a broker are listened to where one is silent."""
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
+
+
+_LABELS: Mapping[Level, str] = {"wrong": "WRONG", "unheard": "silent", "note": "note"}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -67,11 +74,34 @@ async def _looked(
     oden: Objects = oden_of(loaded, path)
     asking = asyncio.create_task(ask_oden(oden, loaded.config, clock.now()))
     looks = await _looks(loaded, plans, clock, seconds)
+    around = await _around(loaded.config, looks, clock, seconds)
     option = f" -c {shlex.quote(str(path))}"
     findings = [
-        finding for each in looks for finding in source_findings(each, loaded.config, seconds, option, clock.now())
+        finding
+        for each in looks
+        for finding in source_findings(each, loaded.config, seconds, option, clock.now(), around.get(each.name))
     ]
     return looks, [*findings, *await asking]
+
+
+async def _around(
+    config: Config, looks: Sequence[SourceLook], clock: AnchoredClock, seconds: float
+) -> dict[str, Collection[str]]:
+    """By broker at which a topic is silent, the topics that are heard there when all are listened to; without those
+    that do not let anybody."""
+    from gateway.sources.mqtt_topics import EVERYTHING, listen  # noqa: PLC0415 - as above
+
+    async def listened(section: MqttConfig) -> Collection[str] | None:
+        try:
+            heard = await listen(visitor(section), clock, [EVERYTHING], min(seconds, LONGEST_AROUND))
+        except SourceError:
+            return None
+        return None if heard.refused else heard.topics
+
+    sections = {each.name: config.sources[each.name] for each in looks if unheard(each, config)}
+    brokers = {name: section for name, section in sections.items() if isinstance(section, MqttConfig)}
+    told = await asyncio.gather(*map(listened, brokers.values()))
+    return {name: topics for name, topics in zip(brokers, told, strict=True) if topics is not None}
 
 
 async def _looks(loaded: Loaded, plans: Sequence[LinePlan], clock: AnchoredClock, seconds: float) -> list[SourceLook]:
@@ -106,12 +136,14 @@ def _text(looks: Sequence[SourceLook], findings: Sequence[Finding], wrong: int, 
             yield f"  {_input(reading, each, now)}"
     for finding in findings:
         yield ""
-        yield f"{'WRONG' if finding.level == 'wrong' else 'note'}  {finding.about}: {finding.text}"
+        yield f"{_LABELS[finding.level]}  {finding.about}: {finding.text}"
         yield f"       {finding.cure}"
     yield ""
-    notes = len(findings) - wrong
+    silent = sum(finding.level == "unheard" for finding in findings)
     yield (
-        f"{wrong} things will not work, {notes} to know." if findings else "All sources and Oden are as they should be."
+        f"{wrong} things will not work, {silent} were not heard, {len(findings) - wrong - silent} to know."
+        if findings
+        else "All sources and Oden are as they should be."
     )
 
 

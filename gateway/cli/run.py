@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -55,7 +56,9 @@ def _run(arguments: argparse.Namespace) -> int:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
     code = 1
     try:
-        asyncio.run(_run_until_stopped(App(loaded, plans, lambda: read_config(arguments.config, os.environ))))
+        app = App(loaded, plans, lambda: read_config(arguments.config, os.environ))
+        gc.freeze()  # what is there for good is not looked through again and again: a seventh of a busy processor
+        asyncio.run(_run_until_stopped(app))
         code = 0
     finally:
         log_stream.end()

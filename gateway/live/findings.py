@@ -1,21 +1,24 @@
 """What is wrong with the sources as they were looked at, each with its cure. Pure."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
+from gateway.config.addresses import parse_device, sparkplug_address
 from gateway.config.schema import Config, OpcuaConfig, SourceConfig
 from gateway.config.schema_io import Input
 from gateway.live.look import SourceLook
-from gateway.live.tail import InputReading
+from gateway.live.nearness import near_topics
+from gateway.live.tail import NO_VALUE, InputReading
 
 APART = 5.0
 """Seconds by which the clocks of a server and of this machine may differ."""
 
-Level = Literal["wrong", "note"]
-"""wrong: it will not work as it is. note: a person should know it; it may be meant so."""
+Level = Literal["wrong", "unheard", "note"]
+"""wrong: it will not work as it is. unheard: nothing has come of it, which is no fault of a topic that speaks seldom.
+note: a person should know it; it may be meant so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,17 @@ _AWAY: Sequence[Case] = (
         "gateway_not_trusted",
         "let the server trust what `oden-gateway pki export` prints",
     ),
-    ("trust", "server_not_trusted", "compare the thumbprint with the server's, then run the command above"),
+    ("is not trusted (", "server_not_trusted", "compare the thumbprint with the server's, then run the command above"),
+    ("another host than", "certificate_other_host", "write a name of the certificate's in `url` of {source}"),
+    ("the server's certificate", "certificate", "let the server have another; or this machine's clock is wrong"),
+    ("its certificate says", "certificate", "let the server have another, with that URI"),
+    ("revoked by", "certificate_revoked", "do what is said above"),
+    ("the user's certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
+    ("are not a certificate", "user_certificate", "correct `user_certificate` and `user_key` of {source}"),
+    ("client certificate", "client_certificate", "correct `certificate` and `key` of {source}"),
+    ("certificate has expired", "certificate", "let the broker have another; or this machine's clock is wrong"),
+    ("certificate is not valid yet", "certificate", "see this machine's clock"),
+    ("certificate is for another", "certificate_other_host", "write a name of the certificate's in `url` of {source}"),
     ("in clear", "clear_password", "set `security` of {source}, so that the password is encrypted"),
     ("BadUserAccessDenied", "login_refused", "correct `username` and `password` of {source}, or ask for the right"),
     ("BadIdentityToken", "login_refused", "set `username` and `password` of {source}: it takes no one without"),
@@ -89,9 +102,25 @@ _NOT_A_VALUE: Sequence[Case] = (
 """Of a value that came and is none."""
 
 
-def source_findings(look: SourceLook, config: Config, seconds: float, option: str, now: float) -> Iterator[Finding]:
+def unheard(look: SourceLook, config: Config) -> list[str]:
+    """The topics, as filters, of which nothing was ever heard of a broker that is connected to."""
+    heard = {reading.address for reading in look.readings} | look.failed.keys()
+    inputs = [given for line in config.lines for given in line.inputs.values() if given.source == look.name]
+    silent = {given.address: None for given in inputs if given.topic is not None and given.address not in heard}
+    return list(silent) if look.connected else []
+
+
+def source_findings(
+    look: SourceLook,
+    config: Config,
+    seconds: float,
+    option: str,
+    now: float,
+    around: Collection[str] | None = None,
+) -> Iterator[Finding]:
     """What is wrong with one source. `seconds` is how long was waited, `option` how a command names the configuration,
-    such as ` -c gateway.yaml`; `now` in seconds since 1970."""
+    such as ` -c gateway.yaml`; `now` in seconds since 1970. `around` are the topics that were heard when all were
+    listened to, None where they were not."""
     section = config.sources[look.name]
     known = _known(look.name, section, option)
     if not look.connected:
@@ -114,7 +143,7 @@ def source_findings(look: SourceLook, config: Config, seconds: float, option: st
         for input_name, given in line.inputs.items():
             if given.source == look.name:
                 reading = last.get((name, input_name))
-                yield from _of_input(look, f"{name} {input_name}", given, reading, known, seconds, now)
+                yield from _of_input(look, f"{name} {input_name}", given, reading, known, seconds, now, around)
 
 
 def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:
@@ -137,22 +166,19 @@ def _of_input(
     known: Mapping[str, str],
     seconds: float,
     now: float,
+    around: Collection[str] | None,
 ) -> Iterator[Finding]:
     known = {**known, "input": about, "address": given.address, "name": shlex.quote(_name(given))}
-    why = look.failed.get(given.address) or next(
-        (text for address, text in look.failed.items() if given.device and address.startswith(given.address)), None
-    )
+    why = next((look.failed[address] for address in _addresses(given) if address in look.failed), None)
     if why is not None:
         kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source} --match {name}")
         yield Finding(kind, "wrong", about, f"{given.address}: {why}", cure.format_map(known))
     elif reading is None or (given.topic is not None and reading.known):
-        heard = f"the last one was {now - reading.received:.0f} s ago" if reading is not None else "none was ever heard"
-        text = f"{given.address}: nothing came in {seconds:g} s; {heard}"
-        cure = f"oden-gateway browse{known['config']} {look.name} --from {shlex.quote(given.address)} --seconds 60"
-        if given.topic is not None:
-            cure += "; if it speaks seldom: check --live --seconds 300"
-        level: Level = "note" if reading is not None else "wrong"
-        yield Finding("silent", level, about, text, cure)
+        yield _silent(look, about, given, reading, known, seconds, now, around)
+    elif reading.problem == NO_VALUE or (reading.value is None and reading.quality == "good" and not reading.problem):
+        yield Finding(
+            "no_value_yet", "note", about, f"{given.address}: {NO_VALUE}", "see again once the machine has run"
+        )
     elif reading.problem:
         kind, cure = _fitting(_NOT_A_VALUE, reading.problem, "no_value", "correct {input}: see what {address} says")
         yield Finding(kind, "wrong", about, f"{given.address}: {reading.problem}", cure.format_map(known))
@@ -162,9 +188,45 @@ def _of_input(
     elif reading.quality == "uncertain":
         text = f"{given.address}: its quality is uncertain, and its value is used"
         yield Finding("uncertain_used", "note", about, text, f"`uncertain: ignore` at {about}, if it is not to count")
-    elif reading.value is None or (reading.value == "" and look.types.get(given.address) == "Null"):
-        text = f"{given.address}: it has no value yet"
-        yield Finding("no_value_yet", "note", about, text, "see again once the machine has run")
+
+
+def _addresses(given: Input) -> list[str]:
+    """Under which addresses it can say why an input is not received, the first cause first: of a metric its edge node,
+    its device, and itself."""
+    if given.device is None:
+        return [given.address]
+    node = parse_device(given.device)
+    return [sparkplug_address(f"{node.group}/{node.node}"), given.address, f"{given.address}#{given.metric}"]
+
+
+def _silent(
+    look: SourceLook,
+    about: str,
+    given: Input,
+    reading: InputReading | None,
+    known: Mapping[str, str],
+    seconds: float,
+    now: float,
+    around: Collection[str] | None,
+) -> Finding:
+    """Nothing came of an input. A tag says what it is at once, a topic when it has something to say."""
+    text = f"{given.address}: nothing heard in {seconds:g} s"
+    cure = f"oden-gateway browse{known['config']} {look.name} --from {shlex.quote(given.address)} --seconds 60"
+    if given.topic is None:
+        return Finding("silent", "wrong", about, text, cure)
+    cure += "; if it speaks seldom: check --live --seconds 300"
+    if reading is not None:
+        text += f"; the last one came {now - reading.received:.0f} s ago"
+    elif around is not None:
+        near = near_topics(given.address, around)
+        if near:
+            text += f"; the broker has what is like it: {', '.join(near)}"
+            cure = f"write `topic` of {about} as it is at the broker, if that is meant; else {cure}"
+        else:
+            text += (
+                f"; none of {len(around):,} topics at the broker is like it" if around else ", nor of any other topic"
+            )
+    return Finding("silent", "unheard", about, text, cure)
 
 
 def _fitting(cases: Sequence[Case], reason: str, kind: str, cure: str) -> tuple[str, str]:

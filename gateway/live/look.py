@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from gateway.clock import Clock
+from gateway.config.addresses import SPARKPLUG
 from gateway.config.schema import OpcuaConfig
 from gateway.errors import SourceError
 from gateway.live.tail import InputReading, Present, known, readings
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # its library is loaded only where a source speaks OPC UA
 SECONDS = 10.0
 """How long is waited for values and messages, unless somebody says it."""
 
+_BIRTHS = 5.0
+"""Seconds in which edge nodes that are asked for their births send them."""
 _AWAY = 3.0
 """Seconds after which a source that was tried and is not connected counts as away."""
 
@@ -86,7 +89,9 @@ def _has_said_all(
         for reading in last.values()
         if reading.source == source.name and (told_before or not reading.known)
     }
-    return wanted <= heard | source.health.failed.keys()
+    # What its device lacks counts once a birth would have come.
+    failed = {each for each in source.health.failed if waited > _BIRTHS or not each.startswith(f"{SPARKPLUG}/")}
+    return wanted <= heard | failed
 
 
 async def _looked_at(

@@ -4,15 +4,14 @@ Nothing is written there. What past states do not show cannot be verified, which
 says why, and is not taken for an answer.
 """
 
-import re
 from collections.abc import Awaitable, Collection, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from gateway.config.schema import Config, Line
 from gateway.live.findings import Finding
+from gateway.live.nearness import nearest_name
 from gateway.oden import models
 from gateway.oden.errors import Forbidden, NotFound, NotSent, OdenError, Unauthorized
 from gateway.oden.exchange import iso
@@ -86,16 +85,10 @@ def _failed(error: OdenError, about: str) -> Finding:
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
-    near = [each for each in sorted(known) if _alike(each) == _alike(name)]
-    near = near or get_close_matches(name, sorted(known), n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]}?"
+    near = nearest_name(name, known)
+    if near is not None:
+        return f"; did you mean {near}?"
     return f"; it knows {', '.join(sorted(known)[:10])}" if known else "; this token sees none"
-
-
-def _alike(name: str) -> str:
-    """`name` without what people write in different ways: capitals, spaces, and zeros before a number."""
-    return re.sub(r"\W|_|(?<!\d)0+(?=\d)", "", name.casefold())
 
 
 def _types(line: Line, about: str, known: Collection[str]) -> Iterator[Finding]:

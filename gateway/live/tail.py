@@ -47,6 +47,9 @@ class Present:
     memories: Callable[[str], Mapping[str, InputMemory]] = lambda _: {}
 
 
+NO_VALUE = "it has no value yet"
+"""Why it is none where a tag that never was written is read."""
+
 READING = TypeAdapter(InputReading)
 
 
@@ -76,6 +79,8 @@ def _reading(plan: LinePlan, each: InputPlan, sample: Sample) -> InputReading:
 
 
 def _why_not_used(each: InputPlan, sample: Sample) -> str:
+    if sample.value is None:
+        return NO_VALUE
     if sample.quality == "uncertain" and each.ignores_uncertain:
         return "uncertain, so it is not used"
     return "it says nothing of this input"

@@ -63,9 +63,8 @@ class CounterMemory:
     def with_move(self, amount: Number) -> "CounterMemory":
         """After one more move."""
         number = self.moved + 1
-        kept = tuple(
-            (other, size) for other, size in self.largest if size > amount and other > number - REMEMBERED_MOVES
-        )
+        oldest = number - REMEMBERED_MOVES
+        kept = [move for move in self.largest if move[1] > amount and move[0] > oldest]
         return CounterMemory(number, (*kept, (number, amount)), self.excursion)
 
 

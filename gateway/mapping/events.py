@@ -65,8 +65,11 @@ def is_older_repeat(
 ) -> bool:
     """Whether `sample`, which feeds the inputs `fed`, repeats a key or an event of `plan` that
     newer messages have followed."""
+    timed = [each for each in fed if each.time is not None]
+    if not timed:
+        return False
     event_inputs = {way.input for way in (plan.start, plan.end) if isinstance(way, ByEvent)}
-    for fed_plan in fed:
+    for fed_plan in timed:
         at = stated_time(fed_plan, sample)
         before = memory.get(fed_plan.name)
         if at is None or before is None or at > before.at or flaw(sample.value) is not None:

@@ -83,6 +83,11 @@ class EntryPlan:
     each: Number | None = None
     factor: Number | Reference = 1
     most: Number | None = None
+    fixed_key: AmountKey = field(init=False)
+    """Where an amount goes where nothing is to be filled in."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fixed_key", AmountKey(self.place, self.fixed, self.amount_names))
 
     @property
     def kind(self) -> tuple[RawData, tuple[str, ...], tuple[str, ...]]:
@@ -92,7 +97,7 @@ class EntryPlan:
     def key(self, resolve: Resolver) -> tuple[AmountKey, tuple[str, ...]]:
         """Where an amount goes now, and what in `raw_data` is left out, each with the reason."""
         if not self.patterns:
-            return AmountKey(self.place, self.fixed, self.amount_names), ()
+            return self.fixed_key, ()
         filled = [(name, pattern.render(resolve)) for name, pattern in self.patterns]
         known = tuple([(name, value) for name, value in filled if value is not None])
         if len(known) == len(filled):
@@ -125,6 +130,11 @@ class OutputPlan:
     wait: float = 0.0
     untold_after: float | None = None
     restarts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    kinds: int = field(init=False)
+    """Of how many kinds output can be, but for what is filled in."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", sum(map(len, self.entries.values())))
 
     def same_kind(self, entry: EntryPlan) -> list[EntryPlan]:
         """The entries of which Oden shows the same raw data as of this one, in the order of the configuration."""
@@ -186,7 +196,8 @@ class OutputState:
 def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:
     """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
     pending = (*state.pending, amount)
-    if len(pending) > 2 * EXACT_AMOUNTS:
+    # Not before as many have come as are left when equal ones have become one: else each amount costs as much as all.
+    if len(pending) > max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds):
         pending = _condensed(pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
     if len(pending) > MOST_AMOUNTS:
         pending = _condensed(pending, intervals, None)

@@ -165,7 +165,7 @@ class OutputTrack:
         if amount == 0:
             return
         self.context.taken.add(plan.name)
-        missed_before = {*self.context.missed}
+        missed_before = {*self.context.missed} if entry.patterns else ()
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
             self.context.missed.update(dict.fromkeys(self.context.missed.keys() - missed_before, True))

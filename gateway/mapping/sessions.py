@@ -35,20 +35,18 @@ class Moved(NamedTuple):
 def moved(plan: LinePlan, line: Feed, late: Sequence[Waiting]) -> list[Moved]:
     """The entries of the line that go with the messages `late`, which are in the order in which they came."""
     found: list[Moved] = []
-    for source in sorted({waiting.sample.source for waiting in late} & _with_untimed(plan)):
+    for source in sorted({waiting.sample.source for waiting in late}):
         timed = [waiting for waiting in late if waiting.sample.source == source]
-        at_once = all(waiting.sample.received - waiting.said <= BEHIND for waiting in timed)
-        entries = line.since(min(waiting.said for waiting in timed)) if at_once else [*line.trail()]
+        calm_from = inf if source in line.state.lost else line.calm_from.get(source, 0.0)
+        if any(waiting.sample.received < calm_from for waiting in timed):
+            entries = [*line.trail()]
+        else:
+            timed = [waiting for waiting in timed if waiting.sample.received - waiting.said <= BEHIND]
+            entries = line.since(min((waiting.said for waiting in timed), default=inf))
         untimed = [entry for entry in entries if _is_untimed(plan, entry, source)]
         if untimed:
             found += _of_source(_Session(entries, source, timed), untimed, timed)
     return sorted(found, key=lambda one: one.said)
-
-
-def _with_untimed(plan: LinePlan) -> set[str]:
-    """The sources of messages without a time."""
-    routes = (route for route, fed in plan.subscriptions.items() if route not in plan.timed and fed[0].message)
-    return {source for source, _ in routes}
 
 
 def _of_source(session: "_Session", untimed: Sequence[Entry], timed: Sequence[Waiting]) -> Iterator[Moved]:
@@ -85,12 +83,12 @@ class _Session:
 
 
 def _is_untimed(plan: LinePlan, entry: Entry, source: str) -> bool:
-    """Whether it is of messages of the source, as they came, that have no time."""
-    samples = _samples(entry)
+    """Whether it is of messages of the source, as they came, that have no time that can be used."""
+    samples = _samples(entry) if entry.said is None else ()
     return bool(samples) and all(
         sample.source == source
         and not (sample.retained or sample.initial or sample.quality == "bad" or sample.source_time is not None)
-        and (source, sample.address) not in plan.timed
+        and not sample.distrust
         and all(fed.message for fed in plan.subscriptions.get((source, sample.address), ()))
         for sample in samples
     )

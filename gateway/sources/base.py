@@ -303,14 +303,13 @@ def _samples(apart: list[tuple[float, list[Sample]]]) -> Iterator[list[Sample]]:
 def _joined(apart: list[tuple[float, list[Sample]]], within: float) -> Iterator[list[Sample]]:
     begun, together, addresses = -float("inf"), list[Sample](), set[str]()
     for time, samples in apart:
-        more = {sample.address for sample in samples}
-        if together and (time - begun > within or addresses & more):
+        if together and (time - begun > within or any(sample.address in addresses for sample in samples)):
             yield together
             together, addresses = [], set()
         if not together:
             begun = time
-        together = together + samples
-        addresses |= more
+        together.extend(samples)
+        addresses.update(sample.address for sample in samples)
     if together:
         yield together
 

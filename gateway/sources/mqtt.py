@@ -122,6 +122,7 @@ class MqttSource(Source):
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             self._note_expiry(connack)
+            self._subscriptions.lossy = connack.most_qos == 0
             presence = self._config.presence
             if presence is not None:
                 connection.publish(presence.topic, presence.online.encode(), retain=True)

@@ -146,11 +146,15 @@ def disturbed(story: Story, chances: random.Random, outages: Outages) -> Story:
     return replace(story, messages=sorted(came, key=_order))
 
 
-def with_clocks_ahead(story: Story, truth: Story, chances: random.Random) -> Story:
+def with_clocks_ahead(story: Story, truth: Story, chances: random.Random, outages: Outages) -> Story:
     """The disturbed story where the clocks of some senders are ahead by some seconds, each by the same all the time. A
-    sender of which the first message comes late has a right one: nothing shows yet that it is ahead."""
+    sender of which the first message comes late, or in an outage, has a right one: nothing shows yet that it is
+    ahead."""
     came, true = ({message.topic: message.at for message in reversed(each.messages)} for each in (story, truth))
-    ahead = {topic: chances.choice((0.0, 0.5, 1.5, 4.75)) * (came[topic] == at) for topic, at in sorted(true.items())}
+    ahead = {topic: chances.choice((0.0, 0.5, 1.5, 4.75)) for topic in sorted(true)}
+    for topic, at in true.items():
+        if came[topic] != at or any(since <= at < until for since, until in outages):
+            ahead[topic] = 0.0
     said = [
         message._replace(payload={**message.payload, "at": message.payload["at"] + ahead[message.topic]})
         for message in story.messages

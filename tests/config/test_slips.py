@@ -163,7 +163,7 @@ DOUBTFUL = tuple(
         (NODE, '▲"s=L00.Speed;ns=2"', "did you mean 'ns=2;s=L"),
         (NODE, '▲"nsu=urn:acme:line;s=L00.STATE"', "only their case differs"),
         ("field: number", "field: ▲/order/number", "did you mean 'order.number'"),
-        ("field: number", 'field: ▲"orders[0].number"', "places in lists"),
+        ("field: number", 'field: ▲"orders[*].number"', "element of an array", "sum(rejects)"),
         ('"speed > 5.0"', "▲\"speed > '5.0'\"", "letter by letter", "speed > 5.0"),
         ('"speed > 5.0"', "▲\"speed == '5'\"", "never holds for a number", "speed == 5"),
         ('"speed > 5.0"', "▲\"t1 == 'true'\"", "t1 == true"),

@@ -57,7 +57,7 @@ lines:
       text: {source: plc, node: "nsu=urn:acme:line;s=L01.Text", counter: {}}
       vague: {source: plc, node: "nsu=urn:acme:line;s=L01.Vague"}
       order: {source: floor, topic: plant-a/L01/order, field: nummer}
-      silent: {source: floor, topic: plant-a/L01/silent}
+      silent: {source: floor, topic: plant-a/L01/ordre}
       away: {source: nobody, node: "ns=2;s=x"}
       other: {source: broker_as_plc, node: "ns=2;s=x"}
       another: {source: plc_as_broker, topic: x}
@@ -141,7 +141,7 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         (
             "silent",
             f"{line} silent",
-        ): "browse -c gateway.yaml floor --from plant-a/L01/silent --seconds 60; if it speaks",
+        ): "else oden-gateway browse -c gateway.yaml floor --from plant-a/L01/ordre --seconds 60; if it speaks",
         ("factory_unknown", "Factory Z/Line 01"): "write `factory`",
         ("line_unknown", "Factory A/Line 1"): "write `line`",
         ("interval_type_unknown", line): "call interval_type set",
@@ -152,6 +152,11 @@ async def test_p14_what_is_wrong_is_found_with_its_cure(server: OpcuaServer, sit
         assert words in findings[place]["cure"], findings[place]
     assert "did you mean Line 01?" in findings["line_unknown", "Factory A/Line 1"]["text"]
     assert findings["uncertain_used", f"{line} vague"]["level"] == "note"
+    silent = findings["silent", f"{line} silent"]
+    assert (silent["level"], silent["text"]) == (
+        "unheard",
+        f"plant-a/L01/ordre: nothing heard in 5 s; the broker has what is like it: {ORDER}",
+    )
     assert server.asked_to_act == []
 
 
@@ -238,7 +243,7 @@ def look(source: str, **about: Any) -> SourceLook:
         ("the server does not offer Basic256Sha256/Sign: it offers none", "security_not_offered", "set `security`"),
         ("the gateway has no certificate in /p", "no_certificate", "sudo oden-gateway pki create --pki "),
         ("x; if the server does not trust the gateway, give it …", "gateway_not_trusted", "pki export"),
-        ("the server's certificate is not trusted …", "server_not_trusted", "compare the thumbprint"),
+        ("the server's certificate is not trusted (plc, …", "server_not_trusted", "compare the thumbprint"),
         ("the server would have the password in clear", "clear_password", "set `security`"),
         ("cannot connect: … (BadUserAccessDenied)", "login_refused", "`username` and `password` of plc"),
         ("cannot connect: … (BadIdentityTokenRejected)", "login_refused", "`username` and `password` of plc"),
@@ -267,7 +272,12 @@ async def test_why_a_server_is_not_reached(seen: str, kind: str, cure: str) -> N
             "let the broker's user",
         ),
         ("floor", {"failed": {"a/b": "the broker grants only QoS 0, where …"}}, "topic_qos", "QoS 1 for a/b"),
-        ("floor", {"failed": {"spBv1.0/G/E/D#x": 'the device has no metric "x"'}}, "metric_missing", "--match Good"),
+        (
+            "floor",
+            {"failed": {"spBv1.0/G/E/D#Counts/Good": 'the device has no metric "x"'}},
+            "metric_missing",
+            "--match Good",
+        ),
         ("floor", {"failed": {"spBv1.0/G/E/D": "its edge node is offline"}}, "device_away", "browse floor --births"),
         ("floor", {"connected": False, "detail": "wrong user name or password"}, "login_refused", "`username`"),
         ("floor", {"connected": False, "detail": "it does not take this client_id"}, "client_refused", "edge-1"),
@@ -286,8 +296,23 @@ async def test_what_is_wrong_although_it_is_reached(source: str, about: dict[str
 
 
 async def test_a_topic_that_rests_is_no_fault() -> None:
-    """Heard before, and not in these seconds: that is to be known; what was never heard will not work."""
+    """Heard before, and not in these seconds, or never: it may speak seldom. A metric is told at birth."""
     before = InputReading("A/L", "event", "floor", "a/b", 1, "good", None, 100.0, known=True)
     findings = {each.about: each for each in source_findings(look("floor", readings=(before,)), CONFIG, 5.0, "", 160.0)}
-    assert (findings["A/L event"].level, "60 s ago" in findings["A/L event"].text) == ("note", True)
+    assert (findings["A/L event"].level, "60 s ago" in findings["A/L event"].text) == ("unheard", True)
     assert findings["A/L metric"].level == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("around", "said"),
+    [
+        (["a/B", "plant/hall/b/other", "c"], "nothing heard in 5 s; the broker has what is like it: a/B"),
+        (["c/d", "e"], "nothing heard in 5 s; none of 2 topics at the broker is like it"),
+        ([], "nothing heard in 5 s, nor of any other topic"),
+        (None, "nothing heard in 5 s"),
+    ],
+)
+async def test_a_silent_topic_is_told_with_what_is_like_it(around: list[str] | None, said: str) -> None:
+    seen = source_findings(look("floor"), CONFIG, 5.0, "", 160.0, around)
+    [finding] = [each for each in seen if each.about == "A/L event"]
+    assert (finding.level, finding.text) == ("unheard", f"a/b: {said}")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mapping.again import at_once
+from gateway.mapping.compile import LinePlan
 from gateway.mapping.feeder import feed, prepared, settled
 from gateway.mapping.line import LineState, Tick, dump, load
 from gateway.mapping.trail import Feed
@@ -25,17 +26,14 @@ INPUTS: Mapping[str, Mapping[str, Any]] = {
     "good": {"source": "plc", "node": "good", "counter": {}},
 }
 Event = Sample | Contact | Tick
-LINE = plan(
-    inputs=INPUTS,
-    run={"key": "order", "product": "P", "name": "{order}"},
-    states=None,
-    scrap_yield={
-        "entries": [
-            {"count": "good", "raw_data": {"yield": "{n}"}},
-            {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
-        ]
-    },
-)
+RUN = {"key": "order", "product": "P", "name": "{order}"}
+OUTPUT = {
+    "entries": [
+        {"count": "good", "raw_data": {"yield": "{n}"}},
+        {"count": "scrap.qty", "raw_data": {"scrap": "{n}"}},
+    ]
+}
+LINE = plan(inputs=INPUTS, run=RUN, states=None, scrap_yield=OUTPUT)
 
 
 def order(at: float, number: str, heard: float | None = None) -> Sample:
@@ -46,9 +44,9 @@ def scrap(heard: float, qty: int) -> Sample:
     return message(heard, "scrap", {"qty": qty})
 
 
-def scraps(events: Sequence[Event]) -> dict[float, float]:
+def scraps(events: Sequence[Event], line: LinePlan = LINE) -> dict[float, float]:
     """By the start of a run, what was scrapped in it."""
-    played = fed(LINE, *events)
+    played = fed(line, *events)
     starts = {record.key: record.start - T0 for record in played.records if isinstance(record, StartInterval)}
     sums = Counter[float]()
     for record in played.records:
@@ -67,6 +65,14 @@ def test_p13_a_message_without_a_time_stays_before_one_with_a_time() -> None:
         scrap(100.4, 4),
     ]
     assert scraps([*events, order(200, "C"), tick(300)]) == {0: 3, 99: 4}
+
+
+def test_p13_a_message_that_lacks_its_time_is_one_without() -> None:
+    """Others of its topic have one."""
+    made = plan(inputs={**INPUTS, "scrap": {**INPUTS["scrap"], "time": "at"}}, run=RUN, states=None, scrap_yield=OUTPUT)
+    before: list[Event] = [order(0, "A"), lost(400, "mes"), back(1000, "mes"), order(500, "B", 1000.1)]
+    timed = message(1000.1, "scrap", {"qty": 8, "at": T0 + 450})
+    assert scraps([*before, scrap(1000.1, 1), timed, order(700, "C", 1000.1), tick(1300)], made) == {0: 8, 500: 1}
 
 
 def test_p13_a_timed_message_that_waited_elsewhere_moves_none_without_a_time() -> None:

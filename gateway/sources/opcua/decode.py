@@ -5,6 +5,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from asyncua import ua
@@ -30,8 +31,7 @@ class Raw:
     variant: ua.Variant
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """One data value. `value` is None where the quality is bad; `source_time` where the device gave none. A null text
     of good quality (Part 6, 5.2.2.4), and the state of a state machine that is not active, are empty text.
 

@@ -82,7 +82,7 @@ class Reports:
 
     def _is_known(self, node: str, reading: Reading) -> bool:
         """Whether a value is one that was read from the history. The first of all says how it is now."""
-        last = self._recovered.get(node)
+        last = self._recovered.get(node) if self._recovered else None
         if last is None or isinstance(reading, str) or reading.source_time is None or node in self._items.unheard:
             return False
         return reading.source_time <= last
@@ -108,7 +108,8 @@ class Reports:
             value = self._value(node, reading)
         except ValueError as error:
             return self._refuse(node, str(error), now, notices)
-        self._complain_of(node, "", now, notices)
+        if self._refused:
+            self._complain_of(node, "", now, notices)
         if reading.overflowed:
             text = "more values came than the server keeps until they are taken: it dropped older ones"
             notices.append(Notice("gap", now, self._name, node, text))

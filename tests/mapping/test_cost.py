@@ -1,0 +1,68 @@
+"""What a reading costs does not grow with what else its line counts. Calls are counted: they are the same on every
+machine, and each call of the interpreter takes about as long as another."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from gateway.config.schema import Line
+from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.feeder import feed
+from gateway.mapping.line import LineState
+from gateway.mapping.trail import Feed
+from gateway.model import Moment, Sample
+
+T0 = 1_767_592_800.0
+SECONDS = 20
+
+
+def counting(number: int) -> LinePlan:
+    """A line of which so many counters are told."""
+    names = [f"c{place}" for place in range(number)]
+    inputs: dict[str, dict[str, Any]] = {
+        name: {"source": "plc", "node": f"ns=2;s={name}", "counter": {}} for name in names
+    }
+    given = {
+        "factory": "Factory A",
+        "line": "Line 01",
+        "inputs": {**inputs, "order": {"source": "plc", "node": "ns=2;s=Order"}},
+        "run": {"key": "order", "product": "Film"},
+        "scrap_yield": {"entries": [{"count": name, "raw_data": {"yield": "{n}"}} for name in names]},
+    }
+    return compile_line(Line.model_validate(given), ("lines", 0))
+
+
+def calls(run: Callable[[], None]) -> int:
+    """How many calls `run` makes."""
+    made = 0
+
+    def note(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal made
+        made += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return made
+
+
+def calls_a_reading(number: int) -> float:
+    plan = counting(number)
+
+    def run() -> None:
+        line = Feed(LineState())
+        for second in range(SECONDS):
+            at = T0 + second
+            said = [Sample("plc", f"ns=2;s=c{place}", second, at, source_time=at) for place in range(number)]
+            line, _ = feed(plan, line, Moment((*said, Sample("plc", "ns=2;s=Order", "4711", at, source_time=at))))
+
+    return calls(run) / (number * SECONDS)
+
+
+def test_a_line_with_many_counters() -> None:
+    """A reading of one counter among two hundred costs what one among twenty does."""
+    assert calls_a_reading(200) < 1.5 * calls_a_reading(20)
