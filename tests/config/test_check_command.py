@@ -10,7 +10,7 @@ import pytest
 
 from gateway.cli.phrases import span
 from gateway.cli.startup import read_config
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.secrets import SecretError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 
