@@ -22,7 +22,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import Line, MqttConfig
+from gateway.config.message_schemas import MessageSchema
+from gateway.config.schema import Line
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.outbox.store import Outbox
@@ -42,13 +44,15 @@ KINDS = (
 """Label, lines, whether they are mapped, seconds that each commit takes longer."""
 
 
-def line(number: int) -> LinePlan:
-    """A line that counts scrap."""
+def line(number: int, schema: MessageSchema | None = None) -> LinePlan:
+    """A line that counts scrap, and whose orders fit `schema`."""
+    file = Path("order.json")
+    fits = {"json_schema": file} if schema is not None else {}
     section = {
         "factory": "Factory A",
         "line": f"Line {number}",
         "inputs": {
-            "order": {"source": "floor", "topic": f"plant/{number}/order", "field": "number"},
+            "order": {"source": "floor", "topic": f"plant/{number}/order", "field": "number", **fits},
             "scrap": {"source": "floor", "topic": f"plant/{number}/scrap"},
         },
         "run": {"key": "order", "product": "{order}", "settle": "0s"},
@@ -57,7 +61,8 @@ def line(number: int) -> LinePlan:
             "entries": [{"count": "scrap.qty", "raw_data": {"scrap": "{n}", "code": "{scrap.code}"}}],
         },
     }
-    return compile_line(Line.model_validate(section), ("lines", number))
+    schemas = {file: schema} if schema is not None else {}
+    return compile_line(Line.model_validate(section), ("lines", number), schemas=schemas)
 
 
 def queue(broker: Mosquitto, client_id: str, lines: int) -> None:

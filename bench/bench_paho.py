@@ -23,7 +23,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.sources.mqtt_connection import MqttConnection, Publish
 from gateway.sources.mqtt_packets import Version
 

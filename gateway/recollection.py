@@ -11,7 +11,7 @@ what counters have moved by over that time is held (`mapping.output`).
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from typing import TypeVar
@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 
 from gateway.amendments import Amendments, Change
 from gateway.clock import Clock
+from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import Entry, KnownOutput, credited, holding, known_output
 from gateway.mapping.line import LineState
@@ -97,7 +98,7 @@ async def recollect(
                 try:
                     if plan.key in stretches:
                         shown = await _shown(outbox, client, plan, stretches[plan.key], reference)
-                        await _changed(outbox, plan, partial(_taken_off, plan, shown, now))
+                        await _changed(outbox, plans, plan, partial(_taken_off, plan, shown, now), now)
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
                 else:
@@ -106,7 +107,7 @@ async def recollect(
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     for plan in plans:
         if plan.key in stretches:
-            await _changed(outbox, plan, partial(_held, plan))
+            await _changed(outbox, plans, plan, partial(_held, plan), now)
     await _keep(outbox, stretches)
 
 
@@ -167,16 +168,32 @@ async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) ->
     return stretches
 
 
-async def _changed(outbox: OutboxThread, plan: LinePlan, change: Change) -> None:
-    """Change the stored memory of a line, of which nothing is mapped yet. What it has heard before is never stepped
-    again: what is changed follows from no sample."""
+async def _changed(outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: Change, now: float) -> None:
+    """Change the stored memory of one of the lines, of which nothing is mapped yet. What it has heard before is never
+    stepped again, because what is changed follows from no sample; what waits for its place goes on to wait."""
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
     state = rows.state(plan)
     after, notices = change(state)
-    if after is not state:
-        number = await outbox(Outbox.last_commit) + 1
-        commit = Commit(number=number, states={plan.key: rows.changes(after)}, trails={plan.key: ""}, notices=notices)
-        await outbox(Outbox.commit, commit)
+    if after is state:
+        return
+    horizon = Horizon(outbox)
+    await horizon.load()
+    for other in plans:  # what any of them has heard is kept
+        stored = state if other is plan else StateRows(await outbox(Outbox.line_state, other.key)).state(other)
+        line = await horizon.line(other, stored)
+        if other is plan:
+            changed = replace(line, state=after).begun_anew(line.plan)
+    number = await outbox(Outbox.last_commit) + 1
+    heard = horizon.take({plan.key: changed}, number, now)
+    commit = Commit(
+        number=number,
+        states={plan.key: rows.changes(after)},
+        notices=notices,
+        heard=heard.row,
+        trails=heard.beginnings,
+        heard_since=heard.since,
+    )
+    await outbox(Outbox.commit, commit)
 
 
 def _held(plan: LinePlan, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
@@ -248,7 +265,7 @@ async def _shown(
             since = min([stretch.since, *(start for of, start in untold if of == type_)])
             for oden_id, start in await _begun(client, plan.key, line_id, type_, (since, stretch.until)):
                 of_known = untold.get((type_, start))
-                if oden_id not in ids and (of_known is not None or start > stretch.since):
+                if oden_id not in ids and (of_known is not None or start >= stretch.since):
                     await add(oden_id, of_known or KnownOutput("", type_, (), credited_until), until)
     return found
 

@@ -80,6 +80,31 @@ lines:
       offline: {{after: 1s, category: No Data}}
 """
 
+TOBACCO = f"""
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      brand:  {{source: plc, node: "{TAG}.Brand"}}
+      state:  {{source: plc, node: "{TAG}.State"}}
+      mode:   {{source: plc, node: "{TAG}.Mode"}}
+      cause:  {{source: plc, node: "{TAG}.Cause"}}
+      made:   {{source: plc, node: "{TAG}.Made", counter: {{signed: 32, max_rate: 100/s}}}}
+      left:   {{source: plc, node: "{TAG}.Left", counter: {{signed: 32, direction: down, max_rate: 100/s}}}}
+    run: {{key: brand, product: "{{brand}}", name: "{{brand}}", settle: 200ms}}
+    states:
+      preset: tmc
+      input: state
+      mode: mode
+      codes:
+        8: {{category: Unplanned Downtime, reason: "{{cause|no cause}}"}}
+    scrap_yield:
+      every: 2s
+      entries:
+        - {{count: made, raw_data: {{made: "{{n}}"}}}}
+        - {{count: left, raw_data: {{left: "{{n}}"}}}}
+"""
+
 
 class Machine(Line):
     """A line with a configuration of its own."""
@@ -226,3 +251,50 @@ async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
     status = machine.status()
     assert status["without_value"] == ["mode", "note"]
     assert status["missed"] == {"texts": ["E9"]}
+
+
+def double_word(value: int) -> ua.Variant:
+    return ua.Variant(value, ua.VariantType.Int32)
+
+
+def text(value: str | None) -> ua.Variant:
+    return ua.Variant(ua.LocalizedText(value, "en"), ua.VariantType.LocalizedText)
+
+
+async def test_p2_p4_a_machine_of_the_tobacco_industry_is_understood(machine: Machine) -> None:
+    """OPC 30060 has numbers of its own for states and modes, totals that go from 2147483647 to -2147483648, and texts
+    with a language that are null, or empty, where there is nothing to say: by either the run ends and the cause of
+    a stop goes. A kill of the gateway in between changes nothing."""
+    machine.configure(TOBACCO)
+    await machine.begin(
+        L01__Brand=text("Blue"),
+        L01__State=4,
+        L01__Mode=1,
+        L01__Cause=text(None),
+        L01__Made=double_word(2_147_483_640),
+        L01__Left=double_word(-2_147_483_640),
+    )
+    await wait_until(lambda: machine.runs_told() == [("Blue", "Blue", False)])
+    await wait_until(lambda: machine.states_told() == [("Uptime", None)])
+    await machine.shows(Made=double_word(-2_147_483_646), Left=double_word(2_147_483_646))
+    await machine.shows(Cause=text("Paper break"), State=8)
+    await wait_until(lambda: machine.states_told()[-1] == ("Unplanned Downtime", "Paper break"))
+    machine.end("gateway")
+    await machine.shows(Made=double_word(-2_147_483_640), Left=double_word(2_147_483_640))
+    machine.start("gateway")
+    await wait_until(machine.ready)
+    await machine.shows(State=0)
+    await wait_until(lambda: machine.states_told()[-1] == ("Unplanned Downtime", "Stopped"))
+    await machine.shows(Cause=text(""), State=8)
+    await wait_until(lambda: machine.states_told()[-1] == ("Unplanned Downtime", "no cause"))
+    await machine.shows(Mode=5, State=2)
+    await wait_until(lambda: machine.states_told()[-1] == ("Planned Downtime", "Clean"))
+    await machine.shows(Brand=text(None))
+    await wait_until(lambda: machine.runs_told() == [("Blue", "Blue", True)])
+    assert machine.counted() == {"made": 16, "left": 16}
+    await machine.shows(Brand=text("Red"), Mode=1, State=4)
+    await wait_until(lambda: machine.runs_told()[1:] == [("Red", "Red", False)])
+    await machine.shows(Brand=text(""))
+    await wait_until(lambda: machine.runs_told()[1:] == [("Red", "Red", True)])
+    await wait_until(lambda: machine.states_told()[-1] == ("Uptime", None))
+    assert [text for text in machine.rejects() if "not" in text] == []

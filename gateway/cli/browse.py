@@ -14,7 +14,8 @@ from pathlib import Path
 from gateway.cli.outbox_text import moment
 from gateway.cli.startup import add_config_option, configure_logging, read_sources
 from gateway.clock import AnchoredClock
-from gateway.config.schema import MqttConfig, OpcuaConfig, SourceConfig
+from gateway.config.schema import OpcuaConfig, SourceConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log
 from gateway.errors import GatewayError
 from gateway.live.browse import BROWSE_QUESTION, SECONDS, BrowseQuestion, Page, browse

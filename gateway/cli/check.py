@@ -19,9 +19,10 @@ from gateway.cli.startup import add_config_option, configure_logging, read_confi
 from gateway.cli.summary import summary
 from gateway.config.loader import Loaded
 from gateway.config.model_files import yaml_text
-from gateway.config.schema import Line, MqttConfig
+from gateway.config.schema import Line
 from gateway.config.schema_intervals import Calendar, weekdays
 from gateway.config.schema_io import Entry
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Log
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import Key, Tree

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from gateway.cli.phrases import span
 from gateway.clock import AnchoredClock
 from gateway.config.loader import Loaded
-from gateway.config.schema import Config, MqttConfig
+from gateway.config.schema import Config
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.live.findings import Finding, Level, source_findings, unheard
 from gateway.live.look import SECONDS, SOURCE_LOOK, SourceLook, look

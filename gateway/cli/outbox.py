@@ -6,9 +6,10 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +18,7 @@ from pydantic import TypeAdapter
 from gateway.cli.outbox_access import Item, ask
 from gateway.cli.outbox_copies import backup, restore_from
 from gateway.cli.outbox_text import RecordDetails, compute_figures, describe, stats, table
-from gateway.cli.startup import add_config_option, read_config
+from gateway.cli.startup import add_json_option, add_subcommand, read_config
 from gateway.config.schema_base import Duration
 from gateway.errors import GatewayError
 from gateway.outbox.control_handlers import Question
@@ -39,26 +40,24 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = _add(group, "list", _list, "list records, those that Oden refused first", "--where dead --newer 2d")
+    add = partial(add_subcommand, group, "outbox")
+    command = add("list", _list, "list records, those that Oden refused first", "--where dead --newer 2d")
     _filters(command)
     command.add_argument(
         "--limit", type=_count, default=LISTED_AT_ONCE, metavar="N", help="at the most; default: %(default)s"
     )
-    _json(command)
-    command = _add(group, "show", _show, "show all that is known of one record", "01KAQ3V5ZP4K7R")
+    add_json_option(command)
+    command = add("show", _show, "show all that is known of one record", "01KAQ3V5ZP4K7R")
     command.add_argument("key", metavar="KEY", help="the record's key, or its beginning as `list` shows it")
-    _json(command)
-    command = _add(
-        group, "retry", _retry, "send dead letters once more, and what is to be tried again at once", "--line 'Line 01'"
+    add_json_option(command)
+    command = add(
+        "retry", _retry, "send dead letters once more, and what is to be tried again at once", "--line 'Line 01'"
     )
     _choice(command)
-    command = _add(
-        group, "drop", _drop, "give dead letters up, with what depends on them, or what is held", "01KAQ3V5ZP4K7R"
-    )
+    command = add("drop", _drop, "give dead letters up, with what depends on them, or what is held", "01KAQ3V5ZP4K7R")
     _choice(command)
     command.add_argument("--yes", action="store_true", help="do not ask")
-    command = _add(
-        group,
+    command = add(
         "settle",
         _settle,
         "say of an unsettled record, which may be at Oden, whether it is there",
@@ -68,8 +67,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     found = command.add_mutually_exclusive_group(required=True)
     found.add_argument("--id", metavar="ID", help="it is there, under this id")
     found.add_argument("--absent", action="store_true", help="it is not there: it is sent")
-    command = _add(
-        group,
+    command = add(
         "recreate",
         _recreate,
         "make an interval anew that somebody has deleted at Oden while it was open; what is held for it follows",
@@ -79,13 +77,12 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "keys", nargs="+", metavar="KEY", help="keys of records that are held for it (list --where deleted)"
     )
     about = "send nothing more to Oden, also after a restart, until `resume`; what comes is kept"
-    command = _add(group, "pause", _pause, about, "--reason 'the lines are renamed at Oden'")
+    command = add("pause", _pause, about, "--reason 'the lines are renamed at Oden'")
     command.add_argument("--reason", default="", metavar="TEXT", help="shown to whoever finds delivery paused")
-    _add(group, "resume", _resume, "deliver again", "")
-    command = _add(group, "export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
+    add("resume", _resume, "deliver again", "")
+    command = add("export", _export, "print records, one JSON object a line", "--where dead > letters.jsonl")
     _filters(command)
-    command = _add(
-        group,
+    command = add(
         "import",
         _import,
         "send dead letters that were exported and changed; all of the file or, where a line is wrong, nothing",
@@ -95,41 +92,16 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "file", metavar="FILE", type=Path, help="what `export` printed, changed; - reads standard input"
     )
     about = "copy the outbox into a file, as it is at one moment; the gateway may run meanwhile"
-    command = _add(group, "backup", backup, about, "/root/outbox.monday")
+    command = add("backup", backup, about, "/root/outbox.monday")
     command.add_argument("file", metavar="FILE", type=Path, help="must not exist; it is for its owner alone")
     about = "put a backup in the place of the outbox, which is set aside; the gateway must not run"
-    command = _add(group, "restore", restore_from, about, "/root/outbox.monday")
+    command = add("restore", restore_from, about, "/root/outbox.monday")
     command.add_argument("file", metavar="FILE", type=Path, help="what `backup` has written")
-    command = _add(group, "stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
-    _json(command)
-    command = _add(
-        group, "verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge"
-    )
+    command = add("stats", _stats, "how much waits, how long it takes, and how much room is left", "--json")
+    add_json_option(command)
+    command = add("verify", _verify, "read everything and say what is not in order (exit code 1)", "--acknowledge")
     command.add_argument("--acknowledge", action="store_true", help="the damage that is reported has been seen to")
-    _json(command)
-
-
-def _add(
-    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    call: Callable[[argparse.Namespace], int],
-    about: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = group.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=f"example:\n  oden-gateway outbox {name} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_config_option(parser)
-    parser.set_defaults(call=call, parser=parser)
-    return parser
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+    add_json_option(command)
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:

@@ -4,11 +4,12 @@ import argparse
 import base64
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from gateway.cli.outbox_access import Item, ask
 from gateway.cli.outbox_text import moment
-from gateway.cli.startup import add_config_option
+from gateway.cli.startup import add_json_option, add_subcommand
 from gateway.outbox.reject_handlers import REJECTS, Question
 
 LISTED_AT_ONCE = 50
@@ -25,38 +26,21 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    command = _add(group, "list", _list, "list the messages, newest first", "--topic orders")
+    add = partial(add_subcommand, group, "rejects")
+    command = add("list", _list, "list the messages, newest first", "--topic orders")
     _filters(command)
     command.add_argument(
         "--limit", type=_number, default=LISTED_AT_ONCE, metavar="N", help="at the most; default: %(default)s"
     )
-    command = _add(group, "show", _show, "show a message whole", "17")
+    command = add("show", _show, "show a message whole", "17")
     command.add_argument("numbers", nargs="+", type=_number, metavar="ID", help="its number, as `list` shows it")
     about = "take messages in once more, as if they had just come; those that can be used now leave the store"
-    _choice(_add(group, "replay", _replay, about, "--topic orders"))
-    command = _add(group, "drop", _drop, "throw messages away", "17 18")
+    _choice(add("replay", _replay, about, "--topic orders"))
+    command = add("drop", _drop, "throw messages away", "17 18")
     _choice(command)
     command.add_argument("--yes", action="store_true", help="do not ask")
-
-
-def _add(
-    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
-    name: str,
-    call: Callable[[argparse.Namespace], int],
-    about: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = group.add_parser(
-        name,
-        help=about,
-        description=about[0].upper() + about[1:] + ".",
-        epilog=f"example:\n  oden-gateway rejects {name} {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_config_option(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
-    parser.set_defaults(call=call, parser=parser)
-    return parser
+    for command in group.choices.values():
+        add_json_option(command)
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:

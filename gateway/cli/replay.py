@@ -18,7 +18,7 @@ from gateway.oden.exchange import iso
 from gateway.oden.requests import Wording
 from gateway.sources import recording
 from gateway.trial.accept import accept
-from gateway.trial.cases import run_cases
+from gateway.trial.cases import CaseResult, run_cases
 from gateway.trial.play import begun, play, previews, rejected
 
 CASES = "*.test.yaml"
@@ -69,6 +69,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     test.add_argument(
         "--accept", action="store_true", help="write what came into the files, as what is expected where it was not"
     )
+    test.add_argument("--json", action="store_true", help="print JSON: each case, and what none of them has set")
     test.set_defaults(call=_test)
 
 
@@ -135,23 +136,33 @@ def _test(arguments: argparse.Namespace) -> int:
     if not files:
         print(f"oden-gateway test: there is no {CASES} beside {arguments.config}", file=sys.stderr)
         return 2
-    failed = passed = 0
     coverage = Coverage()
+    told: list[CaseResult] = []
     for path in files:
         results = list(run_cases(path, plans, wording(loaded), coverage))
         if arguments.accept and any(result.differences for result in results):
             accept(path, results)
             results = list(run_cases(path, plans, wording(loaded)))
-            print(f"{path}: what came is expected from now on")
-        for result in results:
-            failed += bool(result.differences)
-            passed += not result.differences
+            if not arguments.json:
+                print(f"{path}: what came is expected from now on")
+        told += results
+        for result in () if arguments.json else results:
             print(f"{'FAILED' if result.differences else 'ok'}  {result.name}  ({result.where})")
-            for difference in result.differences:
-                print(f"    {difference}")
-            for notice in result.notices:
-                print(f"    {_notice(notice)}")
-    for sentence in coverage.sentences(plans):
-        print(f"in no case: {sentence}" if sentence.endswith("never had a value") else sentence)
-    print(f"{passed} as expected, {failed} not")
+            for line in (*result.differences, *map(_notice, result.notices)):
+                print(f"    {line}")
+    said = [f"in no case: {each}" if each.endswith("never had a value") else each for each in coverage.sentences(plans)]
+    failed = sum(bool(result.differences) for result in told)
+    if arguments.json:
+        print(json.dumps({"cases": [*map(_case, told)], "said": said}, ensure_ascii=False))
+    else:
+        print("\n".join([*said, f"{len(told) - failed} as expected, {failed} not"]))
     return 1 if failed else 0
+
+
+def _case(result: CaseResult) -> dict[str, object]:
+    return {
+        "name": result.name,
+        "where": result.where,
+        "differences": [*result.differences],
+        "notices": [*map(_notice, result.notices)],
+    }

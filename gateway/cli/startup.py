@@ -5,7 +5,7 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -52,6 +52,33 @@ def found_config(environ: Mapping[str, str], usual: Path = DEFAULT_CONFIG) -> Pa
         path, why = here, f"there is no {usual}"
     print(f"oden-gateway: the configuration is {path.absolute()} ({why})", file=sys.stderr)
     return path
+
+
+def add_subcommand(
+    group: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    command: str,
+    name: str,
+    call: Callable[[argparse.Namespace], int],
+    about: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    """Add `name` to the `group` of a `command`, with the option `-c`; `example` are its options in its help. The parser
+    is among the arguments that `call` is given."""
+    parser: argparse.ArgumentParser = group.add_parser(
+        name,
+        help=about,
+        description=about[0].upper() + about[1:] + ".",
+        epilog=f"example:\n  oden-gateway {command} {name} {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_config_option(parser)
+    parser.set_defaults(call=call, parser=parser)
+    return parser
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
 
 
 def duration(text: str) -> float:

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from gateway.config.addresses import parse_device, parse_event_field, parse_event_type, parse_place
 from gateway.config.check_messages import forms_faults, message_faults, path_faults
 from gateway.config.error_messages import suggestion
-from gateway.config.schema import Config, Line, MqttConfig, OpcuaConfig
+from gateway.config.schema import Config, Line, OpcuaConfig
 from gateway.config.schema_io import CONTENT, EVENT_FIELDS, OPCUA_KEYS, WATCHED_BY, Input
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import PageTls
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
@@ -211,6 +212,11 @@ def _tls_files(source: MqttConfig, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*loc, key), text)
         elif file is not None and not file.is_file():
             yield ConfigFault((*loc, key), f"there is no file {file}; put it there (PEM)", absent=True)
+    if source.primary_host and source.host_id is None:
+        yield ConfigFault((*loc, "primary_host"), "for which host do the edge nodes wait? Write its id as 'host_id'")
+    if source.primary_host and source.presence is not None:
+        text = "a connection has one last will, and as the primary host that is its STATE: leave out 'presence'"
+        yield ConfigFault((*loc, "presence"), text)
     if source.key is not None and source.certificate is None:
         yield ConfigFault((*loc, "key"), "a key needs 'certificate' beside it")
 

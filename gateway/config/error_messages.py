@@ -12,9 +12,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.schema import PREPROCESSED_KEYS, Line, MqttConfig, Oden, OpcuaConfig
+from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.schema_process import Status
 from gateway.config.schema_walk import (
     Loc,
@@ -275,6 +276,7 @@ _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (OpcuaConfig, "security"): "policy/mode, such as Basic256Sha256/SignAndEncrypt, or none",
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",
+    (MqttConfig, "host_id"): "the host's id, which is one level of a topic: without '/', '+', '#' and blanks",
     (Entry, "count"): "the name of an input or, for a field of an event, input.field",
     (Status, "listen"): "address:port, such as 127.0.0.1:8321",
 }

@@ -17,6 +17,7 @@ _SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
 _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
 """What counters show before they begin again: words full of ones, displays full of nines."""
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
+_ELEMENT = re.compile(r"\[-?\d{1,6}\]")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
 
 
@@ -182,8 +183,8 @@ def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
     elif path.startswith("/"):
         meant = path.strip("/").replace("/", ".")
         yield ConfigFault(loc, f"fields are set apart by dots, not by '/'; did you mean {quoted(meant)}?", warning=True)
-    elif "[" in path:
-        text = "a field is found by its name, with dots between nested ones; places in lists are not known here"
+    elif "[" in _ELEMENT.sub("", path):
+        text = "an element of an array is written as rejects[2], counted from 0, and the sum of all as sum(rejects)"
         yield ConfigFault(loc, text, warning=True)
 
 

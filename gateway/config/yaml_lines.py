@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.config.invisible import BLANKS, name_of
-from gateway.config.yaml_tree import NO_COMMENT
+from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
 _CLOSERS = {"{": "}", "[": "]"}

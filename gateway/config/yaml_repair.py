@@ -3,7 +3,8 @@
 Where the parser stops, the line is looked for that it stopped because of: a line is mended by guess, and the guess
 counts if the parser gets further, or if it does once the lines beside it, which may have the same slip, are mended as
 well. The person is told of these lines. What no guess mends is left out, and what remains is marked as incomplete
-around it. The file is looked through part by part first, so that a large one takes no longer for each mistake.
+around it. The file is looked through part by part first, so that a large one takes no longer for each mistake; how much
+is read for guesses in all is limited.
 """
 
 import re
@@ -21,14 +22,23 @@ from gateway.config.yaml_lines import (
     repairs_at,
     without_value,
 )
-from gateway.config.yaml_tree import NO_COLON, BrokenFileError, Finding, Node, Position, compose
+from gateway.config.yaml_tree import BrokenFileError, Finding, Node, Position, compose, stopped
+from gateway.config.yaml_words import NO_COLON
 
 MOST_FAULTS = 200
 """Faults of syntax in one file that are told; what follows is left out, which is told as well."""
 _FARTHEST = 40
 """Lines that are looked through backwards from where the parser stopped."""
+_NEAR = 3
+"""Lines, from where the parser stopped backwards, that are likelier to be wrong than those before."""
 _MOST_TRIED = 300
 """Guesses that are tried where the parser stopped once."""
+_FEWEST_TRIED = 20
+"""Guesses that are tried where few are worth it."""
+_MOST_READ = 30
+"""So many times the length of the file is read, and `_READ_ANYWAY`, before few guesses are worth it."""
+_READ_ANYWAY = 2_000_000
+"""Characters."""
 _MOST_KINDS = 2
 """Slips of different kinds, one beside the other, that are looked for together."""
 _MOST_ADDED = 20
@@ -73,7 +83,8 @@ class _Repaired:
         self._written = tuple(self._lines)
         self._file = file
         self._reached = (0, 0)
-        self._tried = 0
+        self._tried = self._read = 0
+        self._most_read = _MOST_READ * len(text) + _READ_ANYWAY
         self._worth_trying = _MOST_TRIED
         """Fewer behind what could not be mended, of which the next stop may only follow."""
         self._without_value: set[int] = set()
@@ -124,7 +135,9 @@ class _Repaired:
             self.faults.append(Finding(at, f"not YAML: {repair.text.removeprefix('not YAML: ')}"))
             if repair.unsure:
                 self._unsure.add((number, repair.unsure))
-        self._worth_trying = max(self._worth_trying // 3, 20) if mended is None else _MOST_TRIED
+        self._worth_trying = max(self._worth_trying // 3, _FEWEST_TRIED) if mended is None else _MOST_TRIED
+        if self._read > self._most_read:
+            self._worth_trying = _FEWEST_TRIED
         if mended is not None:
             return True
         self.faults.append(Finding(self._true(Position(stop.line, stop.column, self._file)), stop.text))
@@ -139,17 +152,17 @@ class _Repaired:
         """
         first = max(min(stop.begun, self._line_before(stop.line)), stop.line - _FARTHEST, 1)
         further: list[tuple[list[Guess], _Stop]] = []
-        for groups in sorted(
-            self._groups(first, stop), key=lambda groups: all(_said(group) != like for group in groups)
-        ):
-            for group in sorted(groups, key=lambda group: _said(group) != like):
+        for groups in self._groups(first, stop, like):
+            for group in groups:
                 if self._tried >= self._worth_trying:
                     return None
-                then, before = self._try(group, first, stop.line)
-                if self._is_behind(then, group, stop.line):
-                    return self._needed(group, before, first, stop.line)
+                self._tried += 1
+                before = self._put({number: repair.line for number, repair in group})
+                then = self._stop_with(group, first, stop.line)
+                if then is None:
+                    return self._needed(group, before, first, stop.line) or None
                 self._put(before)
-                if then is None or len(group) > 1:
+                if len(group) > 1:
                     continue
                 if _said(group) == like and then.line > stop.line and (rest := self._then(group, then, kinds)):
                     return rest
@@ -166,6 +179,8 @@ class _Repaired:
 
     def _then(self, group: list[Guess], stop: _Stop, kinds: int) -> list[Guess] | None:
         """`group` and what mends that at which the parser stops after it."""
+        if self._tried >= self._worth_trying:
+            return None
         before = self._put({number: repair.line for number, repair in group})
         rest = self._mended(stop, _said(group), kinds)
         if rest is None:
@@ -173,31 +188,26 @@ class _Repaired:
             return None
         return [*group, *rest]
 
-    def _try(self, group: Sequence[Guess], first: int, stopped: int) -> tuple[_Stop | None, dict[int, str]]:
-        """Where the parser stops when the lines of `group` are mended, which they are then, and these before."""
-        self._tried += 1
-        before = self._put({number: repair.line for number, repair in group})
-        return self._stop(*self._part(first, max(stopped, group[-1][0]))), before
-
     def _needed(self, group: list[Guess], before: dict[int, str], first: int, stopped: int) -> list[Guess]:
-        """Those of `group`, which are mended, that have to be; the others are as they were `before`."""
+        """Those of `group`, which are mended, that have to be; the others are as they were `before`. None of them where
+        the parser stopped for what stands around these lines."""
         needed = list(group)
         for number, repair in group if len(group) > 1 else ():
             self._put({number: before[number]})
-            then = self._stop(*self._part(first, max(stopped, group[-1][0])))
-            if self._is_behind(then, group, stopped):
+            if self._stop_with(group, first, stopped) is None:
                 needed.remove((number, repair))
             else:
                 self._put({number: repair.line})
         return needed
 
-    def _is_behind(self, then: _Stop | None, group: Sequence[Guess], stopped: int) -> bool:
-        """Whether the parser got beyond the line that follows those of `group` and that where it `stopped`, and not
-        only because these became part of a longer text."""
-        if then is None:
-            return True
-        following = self._line_after(max(stopped, group[-1][0]))
-        return then.line > following and not (then.text == NO_COLON and then.begun <= following)
+    def _stop_with(self, group: Sequence[Guess], first: int, stopped: int) -> _Stop | None:
+        """Where the parser stops with the lines of `group` as they are now; None where it gets beyond the line that
+        follows those and that where it `stopped`, and not only because these became part of a longer text."""
+        last = max(stopped, group[-1][0])
+        following = self._line_after(last)
+        then = self._stop(*self._part(first, last), following)
+        only_longer = then is not None and then.text == NO_COLON and then.begun <= following
+        return then if then is None or then.line <= following or only_longer else None
 
     def _put(self, lines: dict[int, str]) -> dict[int, str]:
         """Put in lines by their numbers; those that were there."""
@@ -206,14 +216,17 @@ class _Repaired:
             self._lines[number - 1] = line
         return before
 
-    def _groups(self, first: int, stop: _Stop) -> Iterator[list[list[Guess]]]:
-        """Lines with what they may have been meant to be, by the kind of slip, the likeliest first; after those of a
-        kind the same with like ones beside them, which may have the same slip."""
-        for kind in self._guesses(first, stop):
-            guesses = [self._placed(number, repair) for number, repair in kind if self._changes(number, repair)]
-            groups = [self._with_neighbours(number, repair, first) for number, repair in guesses]
-            distinct = {tuple((at, other.line) for at, other in group): group for group in groups if group[1:]}
-            yield [*([guess] for guess in guesses), *distinct.values()]
+    def _groups(self, first: int, stop: _Stop, like: str) -> Iterator[list[list[Guess]]]:
+        """Lines with what they may have been meant to be, by the kind of slip, the likeliest first, that is what is
+        `like` the slip before; after those of a kind the same with like ones beside them, which may have the same slip.
+        """
+        for alike in (True, False) if like else (False,):
+            for kind in self._guesses(first, stop):
+                chosen = ((at, repair) for at, repair in kind if (repair.text == like) == alike)
+                guesses = [self._placed(at, repair) for at, repair in chosen if self._changes(at, repair)]
+                groups = [self._with_neighbours(number, repair, first) for number, repair in guesses]
+                distinct = {tuple((at, other.line) for at, other in group): group for group in groups if group[1:]}
+                yield [*([guess] for guess in guesses), *distinct.values()]
 
     def _changes(self, number: int, repair: Repair) -> bool:
         """Whether `repair` is another line than the one there is, and no more than what was written in quotes: to put
@@ -258,11 +271,12 @@ class _Repaired:
         if numbers:
             line = self._lines[numbers[0] - 1]
             yield ((stop.line, repair) for repair in repairs_at(line, stop.column - 1, stop.text))
-        yield ((number, repair) for number in numbers for repair in missing_signs(self._lines[number - 1]))
         begin, end = self._part(first, stop.line)
-        near = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
-        indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in near if line.strip()))
-        yield ((number, repair) for number in numbers for repair in self._moved(number, indents))
+        others = [*reversed(self._lines[begin : stop.line - 1]), *self._lines[stop.line : end]]
+        indents = list(dict.fromkeys(len(line) - len(line.lstrip(" ")) for line in others if line.strip()))
+        for part in (numbers[:_NEAR], numbers[_NEAR:]):
+            yield ((number, repair) for number in part for repair in missing_signs(self._lines[number - 1]))
+            yield ((number, repair) for number in part for repair in self._moved(number, indents))
 
     def _moved(self, number: int, indents: list[int]) -> Iterator[Repair]:
         above = self._line_before(number)
@@ -306,15 +320,16 @@ class _Repaired:
         after = (at for at in range(last, len(self._lines)) if _BEGINS_PART.match(self._lines[at]))
         return begin, next(after, len(self._lines))
 
-    def _stop(self, begin: int, end: int) -> _Stop | None:
-        """Where the lines from an index to another cannot be read any further by themselves."""
-        try:
-            compose("".join(f"{line}\n" for line in self._lines[begin:end]), self._file)
-        except BrokenFileError as error:
-            if error.opened is not None:
-                at = error.finding.position
-                return _Stop(begin + at.line, at.column, begin + error.opened.line, error.finding.text)
-        return None
+    def _stop(self, begin: int, end: int, beyond: int | None = None) -> _Stop | None:
+        """Where the lines from an index to another cannot be read any further by themselves; None where they can, or
+        can be read `beyond` the line with this number."""
+        text = "".join(f"{line}\n" for line in self._lines[begin:end])
+        self._read += len(text)
+        error = stopped(text, self._file, (end if beyond is None else beyond) - begin)
+        if error is None or error.opened is None:
+            return None
+        at = error.finding.position
+        return _Stop(begin + at.line, at.column, begin + error.opened.line, error.finding.text)
 
     def _in_brackets(self, number: int) -> bool:
         return re.search(r"(?:^|[:-])[ \t]+[\[{]", self._lines[number - 1]) is not None

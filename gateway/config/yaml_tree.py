@@ -30,6 +30,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
+from gateway.config.yaml_words import NO_COMMENT, meant_by
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000
@@ -37,9 +38,6 @@ MAX_VALUES = 400_000
 MAX_DEPTH = 40
 """Levels of nesting."""
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
-NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
-"""What is said of a text of several lines where a key was expected."""
-NO_COMMENT = "a comment begins with '#', not with '//'"
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
 _NO_KEY = re.compile(
@@ -181,11 +179,22 @@ def compose(text: str, file: Path) -> tuple[Node, list[Finding]]:
     return composer.document(), composer.findings
 
 
+def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
+    """Why YAML's syntax lets `text` be read no further than line `beyond`, of which no tree is made; None: it does."""
+    try:
+        for event in _Composer(text, file).events():
+            if event.start_mark.line >= beyond:
+                break
+    except BrokenFileError as error:
+        return error
+    return None
+
+
 class _Composer:
     def __init__(self, text: str, file: Path) -> None:
         self.findings: list[Finding] = []
         self._text = text
-        self._events = self._parse()
+        self._events = self.events()
         self._anchors: dict[str, Node] = {}
         self._depth = self._count = 0
         self._lines = LineIndex(text, file)
@@ -193,14 +202,8 @@ class _Composer:
 
     def document(self) -> Node:
         root = Node(self._lines.position(0), None, empty=True)
-        documents = 0
         for event in self._events:
-            if isinstance(event, DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    position = self._position(event.start_mark)
-                    raise BrokenFileError(position, "a second document begins; a file holds one", position)
-            elif isinstance(event, NodeEvent):
+            if isinstance(event, NodeEvent):
                 root = self._node(event)
         return root
 
@@ -327,12 +330,16 @@ class _Composer:
                 return
             yield event
 
-    def _parse(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         """The events. Whatever error ruamel raises becomes a BrokenFileError."""
         last = self._lines.position(0)
+        documents = 0
         try:
             for event in YAML(typ="safe", pure=True).parse(self._text):
                 last = self._position(event.start_mark)
+                documents += isinstance(event, DocumentStartEvent)
+                if documents > 1:
+                    raise BrokenFileError(last, "a second document begins; a file holds one", last)
                 yield event
         except MarkedYAMLError as error:
             raise self._broken(error) from None
@@ -354,8 +361,7 @@ class _Composer:
         if "\t" in indent:
             position = replace(position, column=indent.index("\t") + 1)
             return BrokenFileError(position, "not YAML: a tab; indent with spaces", opened)
-        hint = next(hint for part, hint in _HINTS if part in problem)
-        return BrokenFileError(position, f"not YAML: {hint}", opened)
+        return BrokenFileError(position, f"not YAML: {meant_by(problem)}", opened)
 
     def _position(self, mark: StreamMark) -> Position:
         return self._lines.position(mark.index)
@@ -370,27 +376,3 @@ def quoted(text: object) -> str:
     """`text` in quotes, cut to 60 characters and on one line."""
     content = printable(str(text))
     return f"'{content[:60]}…'" if len(content) > 60 else f"'{content}'"
-
-
-_HINTS = (
-    (
-        "mapping values are not allowed",
-        "no ':' can stand here; indent this line like its neighbours, or put a text with ': ' in quotes",
-    ),
-    ("could not find expected ':'", NO_COLON.removeprefix("not YAML: ")),
-    ("unexpected end of stream", "the quote that is opened here is never closed"),
-    (
-        "expected <block end>",
-        "this line does not fit; indent it like its neighbours, and look here or in the line before for a missing "
-        "quote, ',' or ':'",
-    ),
-    (
-        "expected ',' or",
-        "a ',' or a closing bracket is missing before this; inside brackets, text with any of []{}, in it needs quotes",
-    ),
-    ("expected alphabetic or numeric", "a text that begins with '*' or '&' needs quotes"),
-    ("cannot start any token", "no value begins with this character; put it in quotes"),
-    ("escape", "after a backslash in double quotes only certain letters may follow; use single quotes instead"),
-    ("", "this does not fit what stands before it; look at indentation, quotes and brackets"),
-)
-"""Part of ruamel's message -> what to do. Ruamel's own words are not passed on: they repeat parts of the file."""

@@ -12,7 +12,7 @@ from typing import Concatenate, ParamSpec
 
 import structlog
 
-from gateway.delivery.adoption import STATE, Shown, ended_at, shown_in, verdict
+from gateway.delivery.adoption import STATE, Shown, ended_at, is_ours, shown_in, verdict
 from gateway.delivery.breaker import backoff
 from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
@@ -35,6 +35,8 @@ MOST_LOOKS = 20
 """Answers that settle nothing, after which a start is sent although nobody knows what is open."""
 MOST_REFUSED = 3
 """The same, where Oden itself refuses the search for good: asking again does not help, and nothing must wait for it."""
+MOST_PAST = 1_000
+"""Starts of the past of which it is remembered that they are not there."""
 WITNESSES = ("RUN", STATE)
 """The types whose latest interval shows until when a line was known."""
 
@@ -61,15 +63,17 @@ class LeftOpenAtOden:
         self._again_at: dict[tuple[str, str], float] = {}
         """When they are looked at again (epoch)."""
         self._later: dict[tuple[str, str], int] = {}
-        """The start of what is open at Oden, where it is later than the start that was to be told: what is older than
-        that is of the past, and decides nothing."""
+        """The start of the latest at Oden, where it is later than the start that was to be told: what is older than
+        that is of the past, and decides nothing. But it may be there itself."""
+        self._past: set[str] = set()
+        """Starts of the past that are not there."""
 
     async def recall(self) -> None:
         """Take up what has yet to be seen to. Its times are by the clock of the process before."""
         left = await self._settlement.outbox(left_open.left_open)
         longest = self._settlement.clock.now() + self._settlement.options.settle
         self._left = left and replace(left, not_before=min(left.not_before, longest))
-        self._looks, self._again_at, self._later = {}, {}, {}
+        self._looks, self._again_at, self._later, self._past = {}, {}, {}, set()
 
     def due(self, work: Work) -> float | None:
         """From when on (epoch) what is open at Oden can be seen to, which has to go before the start that `work` has;
@@ -77,9 +81,8 @@ class LeftOpenAtOden:
         record = work.records[0]
         if self._left is None or not isinstance(record, StartInterval) or work.attempt is not None:
             return None
-        if self._left.is_seen(record.line, record.type) or record.start < self._later.get(
-            (record.line, record.type), 0
-        ):
+        key = record.line, record.type
+        if record.key in self._past or (self._left.is_seen(*key) and record.start > self._left.latest_of(*key)):
             return None
         return max(self._left.not_before, self._again_at.get((record.line, record.type), 0.0))
 
@@ -100,6 +103,10 @@ class LeftOpenAtOden:
                 await self._seen(record, text)
 
     async def _see_to(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
+        left, key = self._left or LeftOpen(0.0), (record.line, record.type)
+        if record.start < self._later.get(key, 0) or left.is_seen(*key):
+            await self._see_to_past(work, record, written)
+            return
         latest = await self._latest(work, record.type, written)
         until = await self._known_until(work, record, latest)
         if latest is None:
@@ -107,10 +114,11 @@ class LeftOpenAtOden:
             return
         settlement, wording = self._settlement, self._settlement.options.wording
         if await self._known(record, record.type, latest) not in (None, record.key):
-            await self._seen(record)
+            await self._seen(record, latest=latest.start)
             return
-        if latest.end is None and latest.start > record.start:
+        if latest.start > record.start:
             self._later[record.line, record.type] = latest.start
+            await self._see_to_past(work, record, written)
             return
         known_start = await settlement.outbox(left_open.latest_start, record)
         if latest.end is None:
@@ -120,13 +128,29 @@ class LeftOpenAtOden:
                 await self._adopt(work, record, latest)
             case "end":
                 await self._end(work, record, latest, ended_at(latest, until, max(record.start, known_start)))
-                await self._seen(record)
+                await self._seen(record, latest=latest.start)
             case "leave":
                 text = ""
                 if latest.end is None:
                     log.warning("interval_of_others", line=work.line, type=record.type, oden_id=latest.id)
                     text = f"{_named(record, latest)} is open at Oden, and not known here: it stays as it is"
-                await self._seen(record, text)
+                await self._seen(record, text, latest=latest.start)
+
+    async def _see_to_past(self, work: Work, record: StartInterval, written: asyncio.Event) -> None:
+        """What a start is about can be there although others have begun since: another life has told it, and what it
+        follows from came again."""
+        settlement = self._settlement
+        request = requests.look_up([record], settlement.line_id(work.line), None)
+        shown = shown_in(await self._searched(work, request, written), settlement.options.wording.reference)
+        if shown is None:
+            raise Unsettled(Outcome("dead"), answered=True)
+        there = [one for one in shown if one.start == record.start and (is_ours(one) or one.reference is None)]
+        if there:
+            await self._adopt(work, record, there[0], is_latest=False)
+        elif len(self._past) < MOST_PAST:
+            self._past.add(record.key)
+        else:
+            self._past = {record.key}
 
     async def _known_until(self, work: Work, record: StartInterval, latest: Shown | None) -> int | None:
         """Until when Oden shows what was made on the line before this life. Asked before anything of this life is
@@ -143,7 +167,8 @@ class LeftOpenAtOden:
             if shown is not None and not is_known and witness == "RUN":
                 times += await self._output_times(work, shown)
             if witness != record.type and (shown is None or is_known):
-                await self._keep(left_open.seen_to, record.line, witness)
+                latest_start = shown.start if shown is not None else 0
+                await self._keep(left_open.seen_to, record.line, witness, latest=latest_start)
         until = max(times, default=None)
         await self._keep(left_open.note_known_until, record.line, until)
         return until
@@ -160,12 +185,12 @@ class LeftOpenAtOden:
             if is_left and verdict(older, record, latest.start, referenced=wording.reference is not None) == "end":
                 await self._end(work, record, older, latest.start)
 
-    async def _adopt(self, work: Work, record: StartInterval, shown: Shown) -> None:
+    async def _adopt(self, work: Work, record: StartInterval, shown: Shown, *, is_latest: bool = True) -> None:
         text = f"{_named(record, shown)} was at Oden already, and goes on"
         log.warning("interval_adopted", interval=record.key, line=work.line, type=record.type, oden_id=shown.id)
         self._settlement.note_told(record.key)
         notice = Notice("oden", self._settlement.clock.now(), "", "", text)
-        await self._keep(left_open.adopted, work, shown.id, (shown.start, shown.end), notice)
+        await self._keep(left_open.adopted, work, shown.id, (shown.start, shown.end), notice, is_latest=is_latest)
 
     async def _end(self, work: Work, record: StartInterval, shown: Shown, end: int) -> None:
         """End at Oden what nobody knows to be on any more."""
@@ -222,10 +247,11 @@ class LeftOpenAtOden:
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         return answer, outcome
 
-    async def _seen(self, record: StartInterval, text: str = "") -> None:
-        """Nothing is left of the line and type; `text` is for a person."""
+    async def _seen(self, record: StartInterval, text: str = "", latest: int = 0) -> None:
+        """Nothing is left of the line and type, of which the latest at Oden began at `latest`; `text` is for a
+        person."""
         notice = Notice("oden", self._settlement.clock.now(), "", "", text) if text else None
-        await self._keep(left_open.seen_to, record.line, record.type, notice)
+        await self._keep(left_open.seen_to, record.line, record.type, notice, latest)
 
     async def _keep(self, call: Callable[Concatenate[Outbox, P], LeftOpen], *args: P.args, **kwargs: P.kwargs) -> None:
         """Put on disk what is known now, and go by it."""

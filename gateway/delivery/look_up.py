@@ -14,12 +14,13 @@ from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
-from gateway.model import Notice, Setting, StartInterval, UpdateInterval
+from gateway.model import Notice, Output, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
+from gateway.outbox.listing import Filter, page
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import kind_of
 
@@ -78,7 +79,11 @@ class LookUps:
             await self._notice_strangers(work, answer, known)
         if await self._is_ended(work, attempt, answer, outcome):
             return
-        result = look_up_result(work, attempt, answer, settlement.options.wording, step, known)
+        wording = settlement.options.wording
+        result = look_up_result(work, attempt, answer, wording, step, known)
+        if result.missing and wording.reference and isinstance(work.records[0], Output):
+            waiting = await self._waiting(work.records[0])
+            result = look_up_result(work, attempt, answer, wording, step, known, waiting)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
@@ -98,6 +103,16 @@ class LookUps:
             await settlement.give_up(work, attempt)
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
+
+    async def _waiting(self, output: Output) -> list[Output]:
+        """Other output of the interval that is yet to be delivered."""
+        wanted = Filter(interval=frozenset({output.interval}), lines=(output.line,))
+        found, cursor = await self._settlement.outbox(page, wanted)
+        records = [one.record for one in found]
+        while cursor is not None:
+            found, cursor = await self._settlement.outbox(page, wanted, cursor)
+            records += [one.record for one in found]
+        return [one for one in records if isinstance(one, Output) and one.key != output.key]
 
     async def _is_ended(self, work: Work, attempt: Attempt, answer: Answer, outcome: Outcome) -> bool:
         """Whether the end of an interval that was on in another life, and that has not been sent, is not sent at all:

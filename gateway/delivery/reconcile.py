@@ -48,19 +48,26 @@ class LookUpResult:
 
 
 def look_up_result(
-    work: Work, attempt: Attempt, answer: Answer, wording: Wording, step: int = 0, known: Collection[str] = ()
+    work: Work,
+    attempt: Attempt,
+    answer: Answer,
+    wording: Wording,
+    step: int = 0,
+    known: Collection[str] = (),
+    waiting: Collection[Output] = (),
 ) -> LookUpResult:
     """Compare the records of `work` with the answer to their look-up, which Oden has given: "none" is an answer too.
-    Where Oden rounds starts, `step` says to how many seconds, and `known` are the ids of other intervals."""
+    Where Oden rounds starts, `step` says to how many seconds, and `known` are the ids of other intervals; `waiting` is
+    other output of the interval that is yet to be delivered."""
     body = answer.body if answer.status != 404 else []
     if step > 1 and isinstance(work.records[0], StartInterval):
         starts = [record for record in work.records if isinstance(record, StartInterval)]
         body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
-    if not attempt.body and wording.reference and False in present:
-        # A copy from before: another life may have merged them before it sent them.
-        entries = [record for record in work.records if isinstance(record, Output)]
+    if wording.reference and False in present:
+        # Of a copy from before: another life may have merged it before it sent it.
+        entries = [record for record in (*work.records, *waiting) if isinstance(record, Output)]
         merged = taken_up(entries, answers.shown_output(body) or (), wording.reference) if entries else {}
         pairs = zip(work.records, present, strict=True)
         present = [True if record.key in merged else there for record, there in pairs]

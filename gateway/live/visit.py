@@ -10,7 +10,8 @@ from functools import partial
 from typing import TypeVar
 
 from gateway.clock import Clock
-from gateway.config.schema import Config, MqttConfig, OpcuaConfig
+from gateway.config.schema import Config, OpcuaConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.sources.base import Arrival, Source, Take
 from gateway.supervisor import Child, Supervisor
 
@@ -20,14 +21,15 @@ Section = TypeVar("Section")
 def visitor(section: Section, suffix: str = "check") -> Section:
     """The section of a client that looks in beside the gateway's own.
 
-    It does not say whether the gateway is there (`presence`): its farewell would tell others that the gateway is gone.
+    It does not say whether the gateway is there (`presence`, `primary_host`): its farewell would tell others that the
+    gateway is gone.
     It takes what comes as it comes, and reads no history.
     """
     if isinstance(section, OpcuaConfig):
         return section.model_copy(update={"history": "off"})
     if isinstance(section, MqttConfig):
-        changed = {"client_id": f"{section.client_id}-{suffix}", "session_expiry": 1.0, "presence": None}
-        return section.model_copy(update=changed)
+        changed = {"client_id": f"{section.client_id}-{suffix}", "session_expiry": 1.0, "history": "off"}
+        return section.model_copy(update={**changed, "presence": None, "primary_host": False})
     return section
 
 

@@ -19,14 +19,19 @@ class LeftOpen:
     """What another life may have left open. Times are seconds since 1970.
 
     `since` is when this life began: of what was on before, a later life may have told the end. Nothing is looked up
-    before `not_before`. `seen` are the lines and types that have been seen to, as LINE/TYPE; `known_until` is, by line,
-    until when Oden shows what was made before this life, None where that is nothing.
+    before `not_before`. `seen` are the lines and types that have been seen to, as LINE/TYPE, and `latest` the start of
+    the latest that Oden had of them then; `known_until` is, by line, until when Oden shows what was made before this
+    life, None where that is nothing.
     """
 
     since: float
     not_before: float = 0.0
     seen: frozenset[str] = frozenset()
     known_until: Mapping[str, int | None] = field(default_factory=dict)
+    latest: Mapping[str, int] = field(default_factory=dict)
+
+    def latest_of(self, line: str, interval_type: str) -> int:
+        return self.latest.get(f"{line}/{interval_type}", 0)
 
     def is_seen(self, line: str, interval_type: str) -> bool:
         return f"{line}/{interval_type}" in self.seen
@@ -53,22 +58,31 @@ def note_known_until(outbox: Outbox, line: str, until: int | None) -> LeftOpen:
         return _put(transaction, replace(left, known_until={**left.known_until, line: until}))
 
 
-def seen_to(outbox: Outbox, line: str, interval_type: str, notice: Notice | None = None) -> LeftOpen:
-    """Of the line and type nothing is left to be seen to."""
+def seen_to(outbox: Outbox, line: str, interval_type: str, notice: Notice | None = None, latest: int = 0) -> LeftOpen:
+    """Of the line and type nothing is left to be seen to; the latest at Oden began at `latest`."""
     with outbox.transaction() as transaction:
         if notice is not None:
             statistics.note(transaction, notice)
-        return _see(outbox, transaction, line, interval_type)
+        return _see(outbox, transaction, line, interval_type, latest)
 
 
-def adopted(outbox: Outbox, work: Work, oden_id: str, times: tuple[int, int | None], notice: Notice) -> LeftOpen:
+def adopted(
+    outbox: Outbox,
+    work: Work,
+    oden_id: str,
+    times: tuple[int, int | None],
+    notice: Notice,
+    *,
+    is_latest: bool = True,
+) -> LeftOpen:
     """The start that `work` has is that of an interval which Oden has already under `oden_id`, with these `times`. An
-    end that it has there stays; else what the record says of the end is told by itself."""
+    end that it has there stays; else what the record says of the end is told by itself. Unless it `is_latest`, of its
+    line and type there is more to be seen to."""
     (record,) = work.records
     if not isinstance(record, StartInterval):
         raise TypeError("only a start can be that of an interval which is there")
     with outbox.transaction() as transaction:
-        left = _see(outbox, transaction, record.line, record.type)
+        left = _see(outbox, transaction, record.line, record.type, times[0]) if is_latest else _left(outbox)
         stored = transaction.record(work.lane, work.positions[0])
         if stored is None or not isinstance(stored.record, StartInterval):
             return left
@@ -145,9 +159,9 @@ def _left(outbox: Outbox) -> LeftOpen:
     return left_open(outbox) or LeftOpen(0.0)
 
 
-def _see(outbox: Outbox, transaction: Transaction, line: str, interval_type: str) -> LeftOpen:
-    left = _left(outbox)
-    return _put(transaction, replace(left, seen=left.seen | {f"{line}/{interval_type}"}))
+def _see(outbox: Outbox, transaction: Transaction, line: str, interval_type: str, latest: int) -> LeftOpen:
+    left, place = _left(outbox), f"{line}/{interval_type}"
+    return _put(transaction, replace(left, seen=left.seen | {place}, latest={**left.latest, place: latest}))
 
 
 def _put(transaction: Transaction, left: LeftOpen) -> LeftOpen:

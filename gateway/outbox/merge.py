@@ -79,6 +79,7 @@ def taken_up(waiting: Sequence[Addition], shown: Shown, reference: str) -> dict[
     One that holds others is more than it is here, or has the time stamp of another, which no two entries share.
     """
     by_key = {one.key: one for one in waiting}
+    waiting = [*by_key.values()]
     keys = {str(raw.get(reference)) for _, raw in shown}
     left = [one for one in waiting if one.key not in keys and one.amounts]
     found: dict[str, str] = {}

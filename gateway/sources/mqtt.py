@@ -18,8 +18,8 @@ import structlog
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
-from gateway.config.schema import MqttConfig
 from gateway.config.schema_messages import PLAIN, Form
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.health import KindName
 from gateway.model import Moment, Notice, Reject, Sample
@@ -43,6 +43,7 @@ from gateway.sources.mqtt_packets import Connack, Version
 from gateway.sources.mqtt_rate import Busiest
 from gateway.sources.mqtt_stream import address_of
 from gateway.sources.mqtt_subscriptions import SMALL, Subscriptions
+from gateway.sources.sparkplug_state import PrimaryHost
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
     from gateway.sources.sparkplug import SparkplugHost
@@ -82,7 +83,8 @@ class MqttSource(Source):
         self._had_session = False
         self._confirmation = Confirmation()
         self._clean = clean
-        topics_of_host = host.topics if host is not None else ()
+        self._primary = PrimaryHost(config.host_id, self.health.failed)
+        topics_of_host = (*host.topics, *self._primary.topics) if host is not None else self._primary.topics
         self._subscriptions = Subscriptions((*self._topics.filters, *topics_of_host), 0 if clean else 1)
         self._session = "{} at {}:{}".format(config.client_id, *address_of(config.url))
         self._file = FilterFile(directory, self._session)
@@ -122,9 +124,8 @@ class MqttSource(Source):
             await take(Arrival(self.name, notices=self._session_lost(resumed=connack.resumed), connected=connected))
             self._had_session = True
             self._note_expiry(connack)
-            presence = self._config.presence
-            if presence is not None:
-                connection.publish(presence.topic, presence.online.encode(), retain=True)
+            connection.announce()
+            self._subscriptions.lossy = connack.most_qos == 0
             if self._host is not None:
                 await self._report_gap(take, SPARKPLUG)
             await self._unsubscribe(connection, resumed=connack.resumed)
@@ -238,6 +239,8 @@ class MqttSource(Source):
 
     async def _hand(self, packet: Packet, connection: MqttConnection, take: Take) -> None:
         match packet:
+            case Publish() if packet.message.topic in self._primary.topics:
+                await self._hear_host(packet, connection, take)
             case Publish():
                 arrival = self._arrival(packet, connection)
                 if arrival.moments or arrival.notices or arrival.receipt or arrival.rejects:
@@ -250,6 +253,18 @@ class MqttSource(Source):
                 self._leaving -= {*packet.topics}
                 if not self._leaving:
                     await asyncio.to_thread(self._file.write, self._subscriptions.topics)
+
+    async def _hear_host(self, publish: Publish, connection: MqttConnection, take: Take) -> None:
+        """A STATE. That the host is offline which the gateway is, is the word of an earlier connection."""
+        is_offline = self._primary.hear(publish.message.topic, publish.message.payload)
+        if is_offline and self._config.primary_host:
+            connection.announce()
+        packet_id = publish.message.packet_id
+        if packet_id is not None:
+            receipt = Receipt(packet_id, _digest(publish), publish.message.dup, publish.at)
+            await take(
+                Arrival(self.name, receipt=receipt, done=partial(connection.acknowledge, packet_id, publish.number))
+            )
 
     async def _tell_rejects(self, take: Take) -> None:
         """Say how many messages were rejected beside those that are told."""

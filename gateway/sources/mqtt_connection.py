@@ -16,12 +16,13 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from gateway.clock import Clock
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.sources import mqtt_packets as packets
 from gateway.sources.mqtt_confirmation import PING, Confirmation
 from gateway.sources.mqtt_keepalive import KeepAlive
 from gateway.sources.mqtt_packets import Connack, Disconnect, Incoming, Malformed, Pingresp, Suback, Unsuback, Version
+from gateway.sources.mqtt_presence import announcement
 from gateway.sources.mqtt_stream import CONNECT_TIMEOUT, Stream, open_stream
 
 WINDOW = 1_000
@@ -101,8 +102,8 @@ class MqttConnection:
         clean: bool = False,
     ) -> None:
         self._config, self._clock, self._on_loss = config, clock, on_loss
-        self._version, self._url, self._closed = version, url or config.url, closed
-        self._clean = clean
+        self._version, self._url, self._closed, self._clean = version, url or config.url, closed, clean
+        self._announced = announcement(config, clock.now())
         self._confirmation = confirmation or Confirmation()
         self._confirmation.begin()
         self._loop = asyncio.get_running_loop()
@@ -143,8 +144,7 @@ class MqttConnection:
     async def open(self) -> Connack:
         """Connect. SourceError when the broker cannot be reached, does not answer, or refuses."""
         config = self._config
-        stream = await open_stream(self._url, config, self._received, self._ended)
-        self._stream = stream
+        self._stream = stream = await open_stream(self._url, config, self._received, self._ended)
         is_v5, password = self._version == "5", config.password
         stream.write(
             packets.connect(
@@ -153,7 +153,7 @@ class MqttConnection:
                 int(self._keep_alive.interval),
                 username=config.username,
                 password=password.get_secret_value() if password is not None else None,
-                will=packets.Will(config.presence.topic, config.presence.offline.encode()) if config.presence else None,
+                will=self._announced.will if self._announced is not None else None,
                 session_expiry=min(int(config.session_expiry), _LONGEST_EXPIRY) if is_v5 and not self._clean else 0,
                 window=WINDOW,
                 clean=self._clean,
@@ -168,9 +168,8 @@ class MqttConnection:
         if not isinstance(packet, Connack):
             raise SourceError("cannot connect: the broker does not answer CONNECT first")
         if packet.refusal is not None:
-            raise (OtherVersion if packet.other_version else SourceError)(
-                f"the broker refuses the connection: {packet.refusal}"
-            )
+            kind = OtherVersion if packet.other_version else SourceError
+            raise kind(f"the broker refuses the connection: {packet.refusal}")
         if packet.keep_alive:
             self._keep_alive.interval = min(self._keep_alive.interval, packet.keep_alive)
         self._timer = self._loop.call_later(_TICK, self._tick)
@@ -186,9 +185,14 @@ class MqttConnection:
         """Ask for `topics` no more; the broker's answer comes as Unsubscribed."""
         self._send(packets.unsubscribe(self._version, self._request(topics), topics))
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Send a message at QoS 0; it is lost where the connection is."""
-        self._send(packets.publish(self._version, topic, payload, retain=retain))
+        self._send(packets.publish(self._version, topic, payload))
+
+    def announce(self) -> None:
+        """Say that we are there, where that is wanted."""
+        if self._announced is not None:
+            self._send(self._announced.hello(self._version, self._free_id()))
 
     def acknowledge(self, packet_id: int, number: int) -> None:
         """Send the PUBACK of a message; none if this connection is gone, because its packet ids may mean other
@@ -205,19 +209,22 @@ class MqttConnection:
         if stream is None:
             return
         if self._lost is None:
-            if self._config.presence is not None and self._greeted:  # the farewell unsays the will
-                presence = self._config.presence
-                self._out.append(packets.publish(self._version, presence.topic, presence.offline.encode(), retain=True))
+            if self._announced is not None and self._greeted:  # the farewell unsays the will
+                self._out.append(self._announced.farewell(self._version, self._free_id(), self._clock.now()))
             stream.write(b"".join((*self._out, packets.disconnect())))
         stream.close()
 
     def _request(self, topics: tuple[str, ...]) -> int:
         """The packet id of a request about `topics`."""
+        packet_id = self._free_id()
+        self._asked_for[packet_id] = topics
+        return packet_id
+
+    def _free_id(self) -> int:
         packet_id = self._last_id % _MOST_IDS + 1
         while packet_id in self._asked_for:
             packet_id = packet_id % _MOST_IDS + 1
         self._last_id = packet_id
-        self._asked_for[packet_id] = topics
         return packet_id
 
     def _send(self, data: bytes) -> None:

@@ -31,7 +31,7 @@ _NAMES = (
 )  # fmt: skip
 
 _SESSION_EXPIRY, _SERVER_KEEP_ALIVE, _REASON_STRING = 0x11, 0x13, 0x1F
-_RECEIVE_MAXIMUM, _MAXIMUM_PACKET_SIZE = 0x21, 0x27
+_RECEIVE_MAXIMUM, _MAXIMUM_QOS, _MAXIMUM_PACKET_SIZE = 0x21, 0x24, 0x27
 _NUMBERS = {
     **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
     **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
@@ -51,13 +51,14 @@ class Connack(NamedTuple):
     """The answer to CONNECT. `refusal`: why the broker does not take the connection, None where it does.
     `other_version`: because it does not speak this version of MQTT. `resumed`: it still has our session, which it keeps
     for `expiry` seconds where it says another time than it was asked for. `keep_alive` is the longest silence that it
-    bears, where it says another."""
+    bears, where it says another. `most_qos`: the highest QoS that it knows."""
 
     resumed: bool
     refusal: str | None = None
     other_version: bool = False
     expiry: int | None = None
     keep_alive: int | None = None
+    most_qos: int = 2
 
 
 class Publish(NamedTuple):
@@ -154,9 +155,11 @@ def unsubscribe(version: Version, packet_id: int, filters: Sequence[str]) -> byt
     return _asking(0xA2, version, packet_id, [_text(topic) for topic in filters])
 
 
-def publish(version: Version, topic: str, payload: bytes, *, retain: bool = False) -> bytes:
-    """PUBLISH at QoS 0."""
-    return _packet(0x30 | retain, _text(topic), b"\0" if version == "5" else b"", payload)
+def publish(version: Version, topic: str, payload: bytes, *, retain: bool = False, packet_id: int = 0) -> bytes:
+    """PUBLISH, at QoS 1 where it has a packet id."""
+    number = packet_id.to_bytes(2, "big") if packet_id else b""
+    first = 0x30 | 0x02 * bool(packet_id) | retain
+    return _packet(first, _text(topic), number, b"\0" if version == "5" else b"", payload)
 
 
 def puback(packet_id: int) -> bytes:
@@ -296,7 +299,7 @@ class Reader:
             case 13:
                 return Pingresp()
             case 4:
-                return None  # nothing is published that asks for it
+                return None  # what is published is said anew with the next connection
             case 11 if len(body) >= 2:
                 return Unsuback(_number(body, 0))
             case 9 if len(body) >= 2:
@@ -316,7 +319,8 @@ class Reader:
         numbers, texts = _properties(body, 2) if self._is_v5 else ({}, {})
         refusal = reason(code, texts.get(_REASON_STRING, ""), connack=True) if code else None
         expiry, keep_alive = numbers.get(_SESSION_EXPIRY), numbers.get(_SERVER_KEEP_ALIVE)
-        return Connack(body[0] & 1 > 0, refusal, code in (0x01, 0x84), expiry, keep_alive)
+        most_qos = numbers.get(_MAXIMUM_QOS, 2)
+        return Connack(body[0] & 1 > 0, refusal, code in (0x01, 0x84), expiry, keep_alive, most_qos)
 
     def _after_properties(self, body: bytes, at: int) -> int:
         if not self._is_v5:

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.obstacles import name_obstacle, obstacle
 

@@ -15,6 +15,7 @@ MANY = 250
 SMALL = 8
 _PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 """Seconds until what was refused is asked for again, doubling."""
+_ONLY_QOS_0 = "the broker grants only QoS 0, where messages can be lost"
 
 
 class Subscriptions:
@@ -23,6 +24,8 @@ class Subscriptions:
     def __init__(self, topics: Iterable[str], qos: Literal[0, 1] = 1) -> None:
         """`qos` is the least that is to be granted."""
         self._qos = qos
+        self.lossy = False
+        """The broker knows no QoS but 0: of what is granted, that is said also to who asks for no more."""
         self.topics = tuple(dict.fromkeys(topics))
         self.failed: dict[str, str] = {}
         """Why a topic is not received, of those that the broker has refused."""
@@ -79,6 +82,8 @@ class Subscriptions:
             if refusal is None:
                 self.failed.pop(topic, None)
                 granted.append(topic)
+                if self.lossy:
+                    self.failed[topic] = _ONLY_QOS_0
             elif len(topics) > SMALL:
                 self._small[topic] = None
             else:
@@ -99,6 +104,6 @@ def _refusals(topics: Sequence[str], codes: Sequence[int], qos: int) -> Iterator
             case 0 | 1 if code >= qos:
                 yield topic, None
             case 0:
-                yield topic, "the broker grants only QoS 0, where messages can be lost"
+                yield topic, _ONLY_QOS_0
             case _:
                 yield topic, f"the broker refuses it: {reason(code)}"

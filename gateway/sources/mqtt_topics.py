@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.clock import Clock
 from gateway.config.addresses import SPARKPLUG
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.errors import SourceError
 from gateway.model import Scalar
 from gateway.sources.found import Metric, Topic, shortened

@@ -40,6 +40,19 @@ def copied_schedule(seed: int) -> Schedule:
     return replace(plan, modes=modes, lives=tuple(lives))
 
 
+HELD = "may have been told by another life"
+"""What is said of an amount that is held until Oden can be asked."""
+
+
+def over_the_line(story: Story) -> Story:
+    """The story with its totals over all runs: what was held, and is told when other runs are on, is not told of its
+    own."""
+    runs = [key for key in story.totals if key[0] in ("RUN", ON_A_TAG)]
+    total = sum((story.totals[key] for key in runs), Counter[str]())
+    totals = {**story.totals, **{key: Counter[str]() for key in runs}, (ON_A_TAG, 0): total}
+    return replace(story, totals=totals)
+
+
 def of_copies(
     story: Story, model: OdenModel, rows: MemoryStore, again: Sequence[Message], since: float
 ) -> Iterator[str]:
@@ -56,7 +69,8 @@ def of_copies(
     for message in again:
         if message.topic == f"{story.name}/scrap":
             made[f"scrap {message.payload['code']}"] += message.payload["qty"]
-    for what, more in (shown + waits - made).items():
+    # What Oden shows beyond all that the memory will ever count is taken off what the counter counts next.
+    for what, more in (shown + waits - made - _credited(story, rows)).items():
         yield f"{story.name}: {what} is {shown[what]} at Oden, {waits[what]} waits, {more} more than was made"
     counted = [f"scrap {AUTOMATIC}"]
     if any(message.at > since for message in story.messages if message.topic == f"{story.name}/good"):
@@ -80,6 +94,13 @@ def _made(story: Story) -> Counter[str]:
         if kind in ("RUN", ON_A_TAG):
             made.update(total)
     return made
+
+
+def _credited(story: Story, rows: MemoryStore) -> Counter[str]:
+    """What is to be taken off what is counted next, of the two counters."""
+    credit = StateRows(Outbox(rows).line_state(story.key)).state(story.plan).output.credit if story.plan else {}
+    names = {0: "yield", 1: f"scrap {AUTOMATIC}"}
+    return Counter({names[place]: int(one.amount) for place, one in credit.items() if place in names})
 
 
 def _waiting(story: Story, rows: MemoryStore) -> Counter[str]:

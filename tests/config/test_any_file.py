@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.__main__ import main
-from tests.config.command import GOOD, written
+from gateway.config.yaml_repair import read_yaml
+from tests.config.command import EXAMPLES, GOOD, written
 
 LINES = GOOD.splitlines(keepends=True)
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
@@ -27,6 +28,10 @@ BREAKS = (
     ("token: ", "token: {a: "),
     ("settle: 500ms", "settle: 500ms\n      settle: 1s"),
 )
+
+
+PRESETS = sorted((EXAMPLES / "presets").glob("*.yaml"))
+PIECES = (*"\"'\\{[}]|\n\t", "{#", "''", ": ", " #", "- ", "&a ", "*a", "<<: ", "? ", "---\n")
 
 
 def answer(content: bytes) -> tuple[int, str, str]:
@@ -83,7 +88,24 @@ def test_p10_any_changed_character(index: int, character: str) -> None:
     assert_judged((GOOD[:index] + character + GOOD[index + 1 :]).encode())
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(PRESETS),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 30), st.sampled_from(PIECES)), min_size=2, max_size=6),
+)
+def test_p10_any_changes_at_once(preset: Path, changes: list[tuple[float, int, str]]) -> None:
+    """Where several pieces of a file are other ones, it is read to its end, and what is wrong is in it."""
+    text = preset.read_text(encoding="utf-8")
+    for where, length, piece in changes:
+        at = round(where * len(text))
+        text = text[:at] + piece + text[at + length :]
+    lines = text.split("\n")
+    for finding in read_yaml(text, preset)[1]:
+        assert finding.position.column <= len(lines[finding.position.line - 1]) + 1
+
+
 @settings(max_examples=100, deadline=None)
+@example(b"{#{{}}\n{{{}}\n#\n ")  # two lines that read on when both are mended, and each alone is not
 @given(st.binary(max_size=60) | st.text("a:-{}[],&*!|>'\"\n #\\x0", max_size=40).map(str.encode))
 def test_p10_any_bytes(content: bytes) -> None:
     """A file of anything at all is refused with a place in it."""

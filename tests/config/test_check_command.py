@@ -10,7 +10,7 @@ import pytest
 
 from gateway.cli.phrases import span
 from gateway.cli.startup import read_config
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.secrets import SecretError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 
@@ -265,3 +265,13 @@ def test_what_is_left_to_do_is_a_warning_at_its_place(tmp_path: Path) -> None:
         "more.yaml:1:3: warning: still to be done: see here",
     ]
     assert check(path, "--strict").code == 2
+
+
+def test_elements_and_sums_of_arrays_are_right(tmp_path: Path) -> None:
+    """As docs/mapping.md writes them: no warning says that they are not known."""
+    text = GOOD
+    for number, field in enumerate(("orders[0].number", "orders[-1]", "[2]", "sum(orders.qty)", "sum()")):
+        more = f'      other{number}: {{source: floor, topic: plant-a/L01/other, field: "{field}", time: "times[0]"}}\n'
+        text = text.replace("    run:\n", f"{more}    run:\n", 1)
+    answer = check(written(tmp_path / "c", text))
+    assert (answer.code, answer.problems) == (0, [])

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.config.factory import Said, Slip, said_of, slip
+from tests.config.more_slips import MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
 SPEED = 'speed: {source: plc, node: "nsu=urn:acme:line;s=L00.Speed"}'
@@ -162,7 +163,7 @@ DOUBTFUL = tuple(
         (NODE, '▲"s=L00.Speed;ns=2"', "did you mean 'ns=2;s=L"),
         (NODE, '▲"nsu=urn:acme:line;s=L00.STATE"', "only their case differs"),
         ("field: number", "field: ▲/order/number", "did you mean 'order.number'"),
-        ("field: number", 'field: ▲"orders[0].number"', "places in lists"),
+        ("field: number", 'field: ▲"orders[*].number"', "element of an array", "sum(rejects)"),
         ('"speed > 5.0"', "▲\"speed > '5.0'\"", "letter by letter", "speed > 5.0"),
         ('"speed > 5.0"', "▲\"speed == '5'\"", "never holds for a number", "speed == 5"),
         ('"speed > 5.0"', "▲\"t1 == 'true'\"", "t1 == true"),
@@ -304,6 +305,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "slips of words": ((), SLIPS_OF_WORDS),
     "newer keys": ((), NEWER),
     "newer keys, doubtful": ((), NEWER_DOUBTFUL),
+    **MORE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),
@@ -338,3 +340,13 @@ def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
 def test_more_than_a_hundred() -> None:
     """The table is as long as it is said to be."""
     assert len(CASES) > 190
+
+
+def test_p10_a_source_that_nobody_knows_is_told_once() -> None:
+    """Where a source is renamed and the inputs of the whole plant still name the old one, one line says so."""
+    renamed = slip("  plc: {type", "  ▲plc1: {type", "unknown source 'plc'")
+    with TemporaryDirectory() as folder:
+        problems = said_of(Path(folder) / "c", [renamed], ()).problems
+    assert len(problems) == 1
+    assert "did you mean 'plc1'" in problems[0][1]
+    assert "in 879 more inputs" in problems[0][1]

@@ -15,7 +15,7 @@ from gateway.cli.startup import read_config
 from gateway.config.files import Files
 from gateway.config.loader import load
 from gateway.config.model_files import yaml_text
-from gateway.config.schema import MqttConfig
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.substitution import escaped
 from gateway.config.templates import expand_templates
 from gateway.config.yaml_tree import Key, Tree, compose

@@ -96,6 +96,26 @@ def test_p4_an_operators_own_run_is_left_alone() -> None:
     assert any("trial" in notice.text for notice in plant.outbox.notices(10))
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+@pytest.mark.parametrize("settings", [PLAIN, REFERENCED])
+def test_p4_starts_whose_messages_came_again_are_not_told_again(settings: DeliveryOptions, newest_first: bool) -> None:
+    """Others have begun at Oden since, so that none of them is the latest there; each costs a search."""
+
+    async def story(plant: Plant) -> None:
+        states = [plant.start(at, "STATE") for at in (0, 30, 60)]
+        plant.commit(states[0], plant.end(states[0], 30), states[1], plant.end(states[1], 60), states[2])
+        await plant.drained()
+        await lost(plant, settings)
+        again = [plant.start(at, "STATE") for at in (30, 0)]
+        news = plant.start(FRIDAY, "STATE")
+        for record in (news, *again) if newest_first else (*again, news):
+            plant.commit(record)
+            await plant.drained()
+
+    plant = live(story, settings=settings)
+    assert [start for start, _ in shown(plant.intervals("STATE"))] == [0, 30, 60, FRIDAY]
+
+
 def test_p4_with_nothing_open_all_begins_as_on_a_new_plant() -> None:
     """Nothing at Oden, or all ended: nothing but the searches is new."""
 

@@ -178,7 +178,7 @@ async def test_what_tags_cannot_be_used_for(site: Site) -> None:
         name.lower(): {"source": "plc", "node": f"nsu=urn:acme:line;s=L01.{name}"}
         for name in ("Range", "Vague", "Empty", "Secret", "Shut")
     }
-    inputs["vague"] |= {"uncertain": "ignore"}
+    inputs["vague"] |= {"uncertain": "ignore", "queue": 20_000}
     try:
         findings = await found(site, {"plc": {"type": "opcua", "url": plc.url, "security": "none"}}, inputs)
     finally:
@@ -187,6 +187,7 @@ async def test_what_tags_cannot_be_used_for(site: Site) -> None:
         findings,
         {
             ("clock", "plc"): "`timestamps: arrival`",
+            ("watched_otherwise", "plc"): "`sampling`, `queue` or `deadband`",
             ("structure", "A/L range"): "`field: NAME`",
             ("uncertain", "A/L vague"): "`uncertain: use`",
             ("no_value_yet", "A/L empty"): "once the machine has run",
@@ -285,9 +286,13 @@ async def test_p8_why_a_broker_is_not_reached(site: Site, tmp_path: Path) -> Non
         answering(broker(ACCEPTS), tls(tmp_path / "elsewhere", elsewhere)) as other,
         answering(broker(ACCEPTS, 0x87)) as secret,
     ):
-        with Mosquitto(tmp_path / "broker", ["allow_anonymous false"]) as mosquitto:
+        with (
+            Mosquitto(tmp_path / "broker", ["allow_anonymous false"]) as mosquitto,
+            Mosquitto(tmp_path / "lossy", ["max_qos 0"]) as lossy,
+        ):
             sources: dict[str, dict[str, Any]] = {
                 "stranger": {**taken, "url": mosquitto.url},
+                "lossy": {**taken, "url": lossy.url},
                 "no_client": {**taken, "url": f"mqtt://{no_client}"},
                 "no_user": {**taken, "url": f"mqtt://{no_user}"},
                 "web": {**taken, "url": f"mqtt://{web}"},
@@ -301,6 +306,7 @@ async def test_p8_why_a_broker_is_not_reached(site: Site, tmp_path: Path) -> Non
             )
     cures = {
         ("login_refused", "stranger"): "the user of stranger",
+        ("topic_qos", "A/L lossy"): "QoS 1 for a/b",
         ("client_refused", "no_client"): "client_id edge-no_client",
         ("login_refused", "no_user"): "`username` and `password` of no_user",
         ("not_mqtt", "web"): f"correct `url` of web: another service answers at {web}",

@@ -294,3 +294,18 @@ def test_labels_of_another_type_are_another_entry(one: Scalar, other: Scalar) ->
     commit(outbox, run, *entries)
     drain(outbox, oden := Oden())
     assert [repr(entry.raw_data["station"]) for entry in oden.made[run.key].output] == [repr(one), repr(other)]
+
+
+def entry(key: str, at: int, amount: int, code: str = "Gel") -> Output:
+    """An entry that waits in an older copy."""
+    return Output(key, "A/1", 0.0, "RUN", "run", at, {"scrap": amount, "scrap_code": code}, ("scrap",))
+
+
+def test_p4_what_another_life_had_merged_before_it_sent_it_is_known_again() -> None:
+    """By the key of the entry that holds it, which is more than it is here; or by a time stamp that is its own."""
+    waiting = [entry("a", 10, 5), entry("b", 20, 3), entry("c", 30, 4), entry("d", 40, 7), entry("e", 50, 2, "Edge")]
+    raw = {"scrap_code": "Gel", "key": "a"}
+    assert merge.taken_up(waiting, [(30, {**raw, "scrap": 12})], "key") == {"b": "a", "c": "a"}
+    assert merge.taken_up(waiting, [(30, {**raw, "scrap": 5})], "key") == {}
+    assert merge.taken_up(waiting, [(40, {**raw, "scrap": 9, "key": "of before"})], "key") == {"d": "of before"}
+    assert merge.taken_up(waiting, [(50, {**raw, "scrap": 90})], "key") == {"b": "a", "c": "a", "d": "a"}

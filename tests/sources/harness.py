@@ -7,8 +7,9 @@ from types import CoroutineType
 from typing import Any
 
 from gateway.clock import AnchoredClock
-from gateway.config.schema import MqttConfig, OpcuaConfig
+from gateway.config.schema import OpcuaConfig
 from gateway.config.schema_io import Input
+from gateway.config.schema_mqtt import MqttConfig
 from gateway.model import Notice, Sample
 from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Source

@@ -75,6 +75,41 @@ def test_what_came_to_nothing_is_said(config: Path) -> None:
     assert in_no_case in run(config, "test").output.splitlines()
 
 
+def with_a_table(text: str = GOOD) -> str:
+    """Reasons are looked up in texts.csv."""
+    looked_up = text.replace("PLC code {state}", "{texts[state].text|PLC code {state}}")
+    return looked_up + "tables: {texts: {file: texts.csv}}\n"
+
+
+TEXTS = "state,text\n8,Cutter\n"
+MISSED = "line Line 01: the table texts has nothing for 9"
+
+
+def test_what_was_looked_up_in_vain_is_said(tmp_path: Path) -> None:
+    """By `replay` and `test`, for people and as JSON: the table, and what it does not have."""
+    config = written(tmp_path, with_a_table())
+    (tmp_path / "texts.csv").write_text(TEXTS, encoding="utf-8")
+    states = [
+        {"at": T0 + 60 * n, "source": "press_plc", "address": STATE, "value": value}
+        for n, value in enumerate((8, 9, 1))
+    ]
+    states += [{"at": T0 + 600}]
+    (tmp_path / "monday.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in states), encoding="utf-8")
+    for options in ((), ("--json",)):
+        answer = run(config, "replay", "monday.jsonl", *options)
+        assert (answer.code, MISSED in answer.problems) == (0, True)
+        assert '"reason": {"name": "Cutter"}' in answer.output
+        assert '"reason": {"name": "PLC code 9"}' in answer.output
+    case = "given: [{at: 1s, set: {state: 9}}, {at: 1m}]\nexpect: []\n"
+    (tmp_path / "line.test.yaml").write_text(case, encoding="utf-8")
+    answer = run(config, "test")
+    assert (answer.code, MISSED in answer.output.splitlines()) == (1, True)
+    told = json.loads(run(config, "test", "--json").output)
+    assert MISSED in told["said"]
+    assert "in no case: line Line 01: good, reject, order, product, scrap never had a value" in told["said"]
+    assert [(each["name"], len(each["differences"])) for each in told["cases"]] == [("case 1", 1)]
+
+
 def test_a_run_that_had_just_begun_is_said(config: Path) -> None:
     """One that settles still when the recording ends, and one whose product never came: neither is among the requests,
     and both are said."""
@@ -94,14 +129,15 @@ def test_a_run_that_had_just_begun_is_said(config: Path) -> None:
 
 
 async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None:
-    """Each tag with its reason, a source that is not there, a payload that is none; for people and as JSON."""
+    """Each tag with its reason, a payload that is none, what was looked up in vain; as JSON."""
     opcua = OpcuaServer()
     with Mosquitto(tmp_path / "mosquitto") as broker:
-        await opcua.start(L01__State=1, L01__Good=7)
+        await opcua.start(L01__State=9, L01__Good=7)
         await broker.publish("plant-a/L01/events/order", b"\xff", retain=True)
         try:
-            text = GOOD.replace("opc.tcp://10.1.4.20:4840", opcua.url)
+            text = with_a_table(GOOD.replace("opc.tcp://10.1.4.20:4840", opcua.url).replace("hold: 5s", "hold: 1s"))
             config = written(tmp_path / "plant", text.replace("mqtt://broker.plant-a.local", broker.url))
+            (config.parent / "texts.csv").write_text(TEXTS, encoding="utf-8")
             options = ("record", "--for", "4s", str(tmp_path / "out.jsonl"), "--json")
             command = (sys.executable, "-m", "gateway", *options, "-c", str(config))
             process = await asyncio.create_subprocess_exec(
@@ -114,6 +150,7 @@ async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None
     told = json.loads(output)
     assert told["not_received"]["press_plc"] == {REJECT: "the server refuses it: BadNodeIdUnknown"}
     assert any(line.startswith("floor plant-a/L01/events/order: 1 rejected") for line in told["said"]), told
+    assert MISSED in told["said"]
 
 
 def test_p13_a_correction_says_how_late_its_message_was_and_why(config: Path) -> None:

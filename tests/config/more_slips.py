@@ -1,12 +1,6 @@
-"""P10: more of what people write by mistake, as `test_slips` has it: in a plant's file, all of a group at once."""
+"""More of what people write by mistake, for `test_slips`: other spellings, other products' words, doubts."""
 
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pytest
-
-from tests.config.factory import Said, Slip, said_of, slip
+from tests.config.factory import Slip, slip
 
 UPTIME = "1: {category: Uptime}"
 TOPIC = "plant-a/L00/events/scrap"
@@ -118,43 +112,9 @@ HEADS: tuple[tuple[Slip, ...], ...] = (
         ),
     ),
 )
-GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
-    "YAML": (HEADS[0], YAML),
+MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
+    "other spellings": (HEADS[0], YAML),
     "keys and values": (HEADS[1], KEYS),
-    "doubtful": (HEADS[2], DOUBTFUL),
+    "more that is doubtful": (HEADS[2], DOUBTFUL),
     "another type of source": (HEADS[3], ()),
 }
-CASES = [(name, one) for name, group in GROUPS.items() for part in group for one in part]
-
-
-@cache
-def said(name: str) -> Said:
-    with TemporaryDirectory() as folder:
-        return said_of(Path(folder) / "c", *GROUPS[name])
-
-
-@pytest.mark.parametrize(("group", "case"), CASES, ids=[f"{name}: {one}" for name, one in CASES])
-def test_p10_each_slip_is_told_at_its_place(group: str, case: Slip) -> None:
-    """The words of the cure stand at the file, line and column of the mistake, among the errors or the warnings."""
-    answer = said(group)
-    told = answer.warnings if case.warning else answer.problems
-    here = [text for where, text in told if where == answer.expected[case]]
-    assert any(all(word in text for word in case.words) for text in here), (answer.expected[case], here, told)
-
-
-@pytest.mark.parametrize("name", GROUPS)
-def test_p10_nothing_is_told_that_only_follows(name: str) -> None:
-    """In the file with all the mistakes of a group, nothing is said at any other place."""
-    answer = said(name)
-    places = {*answer.expected.values()}
-    assert [told for told in (*answer.problems, *answer.warnings) if told[0] not in places] == []
-
-
-def test_p10_a_source_that_nobody_knows_is_told_once() -> None:
-    """Where a source is renamed and the inputs of the whole plant still name the old one, one line says so."""
-    renamed = slip("  plc: {type", "  ▲plc1: {type", "unknown source 'plc'")
-    with TemporaryDirectory() as folder:
-        problems = said_of(Path(folder) / "c", [renamed], ()).problems
-    assert len(problems) == 1
-    assert "did you mean 'plc1'" in problems[0][1]
-    assert "in 879 more inputs" in problems[0][1]
