@@ -2,9 +2,8 @@
 (`committer`).
 
 A crash anywhere leaves all of a batch or none of it. Arrivals are gathered, then mapped on a copy of the line states:
-until a batch is mapped whole, nothing has changed, and should anything raise the same arrivals are mapped again. A
-mapped batch is never mapped again: it is stored, however long that takes. While one commit is under way, the next
-batches are gathered and mapped.
+until a batch is mapped whole, nothing has changed, and should anything raise they are mapped again. A mapped batch is
+never mapped again: it is stored, however long that takes. Meanwhile the next batches are gathered and mapped.
 """
 
 import asyncio

@@ -479,7 +479,7 @@ def test_the_running_gateway_answers_and_goes_on(site: Site) -> None:
     process = site.run()
     wait_for(lambda: site.json("stats")["where"] == {"dead": 1, "parked": 1})
     mode = (site.directory / "control.sock").stat().st_mode
-    assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+    assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o660)
     assert site.outbox("retry", "--all") == "1 record will be sent once more.\n"
     wait_for(lambda: site.json("stats")["where"] == {"dead": 1, "parked": 1})
     assert site.outbox("drop", "--all", "--yes") == "Dropped 1 dead letter, and 1 record that depends on it.\n"
