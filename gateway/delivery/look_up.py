@@ -81,7 +81,7 @@ class LookUps:
             return
         wording = settlement.options.wording
         result = look_up_result(work, attempt, answer, wording, step, known)
-        if result.missing and wording.reference and isinstance(work.records[0], Output):
+        if result.missing and wording.reference and not attempt.body and isinstance(work.records[0], Output):
             waiting = await self._waiting(work.records[0])
             result = look_up_result(work, attempt, answer, wording, step, known, waiting)
         if outcome.fate != "delivered" or result.unsettled:

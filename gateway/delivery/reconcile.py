@@ -65,8 +65,8 @@ def look_up_result(
         body = with_own_starts(body, starts, step, known)
     row = row_of(work.records[0])
     present = [row.is_there(body, record, wording.reference) for record in work.records]
-    if wording.reference and False in present:
-        # Of a copy from before: another life may have merged it before it sent it.
+    if wording.reference and not attempt.body and False in present:
+        # It was never sent from here. In a copy from before: another life may have merged it before it sent it.
         entries = [record for record in (*work.records, *waiting) if isinstance(record, Output)]
         merged = taken_up(entries, answers.shown_output(body) or (), wording.reference) if entries else {}
         pairs = zip(work.records, present, strict=True)

@@ -19,6 +19,7 @@ NO_TIMES = {
     "counted_undecided",
     "credit",
     "credited_until",  # a time, but of what is at Oden: that stays as it is
+    "holds",
     "key",
     "largest",
     "made",
@@ -30,6 +31,7 @@ NO_TIMES = {
     "seq",
     "short_stop_seconds",
     "short_stops",
+    "unit",
     "value",
 }
 """Fields of a line's state that hold numbers and no times."""

@@ -200,7 +200,7 @@ def test_p4_what_another_life_has_left_open_is_seen_to_where_memory_may_be_old(t
     seen_to(outbox, LINE, "RUN")
     outbox = Outbox(rows)
     begin_life(outbox, mark, 2000.0, settle=60.0)
-    assert left_open(outbox) == LeftOpen(1000.0, seen=frozenset({f"{LINE}/RUN"}))
+    assert left_open(outbox) == LeftOpen(1000.0, seen=frozenset({f"{LINE}/RUN"}), latest={f"{LINE}/RUN": 0})
     lost = Outbox(MemoryStore())
     begin_life(lost, mark, 3000.0, settle=60.0)
     assert left_open(lost) == LeftOpen(3000.0, not_before=3060.0)
