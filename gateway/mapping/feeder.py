@@ -338,6 +338,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
     line, result = replace(line, late=()), Step(line.state)
     new: list[Waiting] = []
     entries = line.since(late[0].said - SOON)
+    at_beginning = entries[0] is line.base  # which has no place in time where the trail began anew
     for waiting in late:
         sample, said, _ = waiting
         known = [entry for entry in entries if entry.said is not None and entry.is_of(sample)]
@@ -349,7 +350,7 @@ def _put_in_place(plan: LinePlan, line: Feed, at: float) -> Slices[tuple[Feed, S
             # Older than all that is remembered, or said again at once: the line's rules know what to make of it.
             line, taken = _in_order(plan, line, sample, said, again=is_repeat)
             result = both(result, taken)
-        elif is_repeat or (not known and _is_outdated(plan, entries[0].after, sample, said)):
+        elif is_repeat or ((not known or at_beginning) and _is_outdated(plan, entries[0].after, sample, said)):
             result = both(result, Step(line.state, notices=(_left_out(sample),)))
         else:
             new.append(waiting)

@@ -28,7 +28,7 @@ MEANING: Mapping[int, tuple[str, str | None]] = {
 TOLERANCE = 1.0
 LEAST_GAP = 1.0
 """Seconds between two requests that Oden asks for."""
-TAKEN_UP = 0.05
+TAKEN_UP = 0.5
 """Seconds that a request may lie in the kernel before the stand-in, on a busy machine, takes it up: it tells when that
 was, not when the request was written.
 """

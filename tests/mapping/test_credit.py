@@ -11,9 +11,11 @@ from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.credit import Entry, credited, known_output
-from gateway.mapping.line import LineState, Tick, dump, load
+from gateway.mapping.feeder import feed
+from gateway.mapping.line import LineState, Step, Tick, dump, load
+from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample
-from tests.mapping.recording import LINE, T0, Played, order, plan, play, scrap, tag, tick
+from tests.mapping.recording import LINE, PLC, T0, Played, message, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
 FACTORS = [
@@ -235,3 +237,32 @@ def test_p4_what_events_have_told_stays() -> None:
     after, taken = credited(EXAMPLE, state, {"RUN": shown(later.records, 0)}, {})
     assert (after.inputs, after.output.pending, taken) == (state.inputs, state.output.pending, {})
     assert [known.stamps for known in known_output(EXAMPLE, state)] == [()]
+
+
+def test_p4_what_is_older_than_what_another_life_has_changed_is_not_counted_after_it() -> None:
+    """A counter told by messages: one of before comes after the memory was changed, and moves nothing."""
+    counter = {"source": "mes", "topic": "good", "field": "count", "time": "at", "counter": {"rollover": 65536}}
+    line = plan(
+        inputs={**PLC, "good": counter},
+        states=None,
+        scrap_yield={"every": "60s", "entries": [{"count": "good", "raw_data": {"yield": "{n}"}}]},
+    )
+
+    def count(seconds: float, value: int, at: float) -> Sample:
+        return message(seconds, "good", {"count": value, "at": T0 + at})
+
+    known, told = Feed(LineState()), list[Any]()
+    for event in (
+        order(1, "A"),
+        count(10, 100, 10),
+        count(20, 150, 20),
+        None,
+        count(65, 160, 65),
+        count(70, 110, 12),
+        tick(90),
+        count(100, 170, 100),
+        tick(300),
+    ):
+        known, result = feed(line, known, event) if event is not None else (known.begun_anew(line), Step(known.state))
+        told += [record.raw_data["yield"] for record in result.records if isinstance(record, Output)]
+    assert sum(told) == 70
