@@ -115,6 +115,12 @@ def test_p3_requests_too_close_fail(number: int, gap: float) -> None:
     assert not compare(PLANT, ODEN, early[::-1], 0).ok
 
 
+@given(st.lists(st.floats(0, 0.5), min_size=len(ON_TIME), max_size=len(ON_TIME)))
+def test_p3_requests_that_a_busy_machine_takes_up_late_do_not_fail(late: list[float]) -> None:
+    """However close two of them seem to be because of that."""
+    assert compare(PLANT, ODEN, [at + by for at, by in zip(ON_TIME, late, strict=True)], 0).ok
+
+
 @pytest.mark.parametrize("waiting", [1, None])
 def test_p6_what_is_left_in_the_outbox_fails(waiting: int | None) -> None:
     """A record that still waits, or is a dead letter, fails, and so does a gateway that does not say."""
