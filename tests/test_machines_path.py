@@ -128,6 +128,11 @@ class Machine(Line):
         status = status_json(self.ports["status"])
         return status["lines"][0] if status is not None else {"inputs": {}}
 
+    def unmatched(self) -> dict[str, int]:
+        """By topic, the messages that no input has taken since the gateway was started."""
+        status = status_json(self.ports["status"]) or {"sources": []}
+        return {topic: number for source in status["sources"] for topic, number in source["unmatched"].items()}
+
     def rejects(self) -> list[str]:
         status = status_json(self.ports["status"]) or {"notices": []}
         return [notice["text"] for notice in status["notices"]]
@@ -248,6 +253,8 @@ async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
     assert "Jam" in reasons
     assert "E9" in reasons
     assert any("nan" in text for text in machine.rejects())
+    await machine.says("note", type="other")
+    await wait_until(lambda: machine.unmatched() == {"note": 1})
     status = machine.status()
     assert status["without_value"] == ["mode", "note"]
     assert status["missed"] == {"texts": ["E9"]}
