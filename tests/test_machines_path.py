@@ -249,6 +249,8 @@ async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
     await wait_until(lambda: machine.states_told()[-1][0] == "No Data")
     await machine.shows(Speed=10.0)
     await wait_until(lambda: machine.states_told()[-1][0] == "Uptime")
+    await machine.shows(Speed=[10.0, 11.0])
+    await wait_until(lambda: any("array" in text for text in machine.rejects()))
     reasons = [reason for _, reason in machine.states_told()]
     assert "Jam" in reasons
     assert "E9" in reasons
