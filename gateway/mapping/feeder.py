@@ -9,8 +9,9 @@ difference is told.
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
 comes in order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it
-comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late` and put in
-their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
+comes, so that nothing runs out between it and the next. It is late too where time has told something since the newest
+of all that was heard, which it can show never to have been. Messages that come late are gathered in `Feed.late` and put
+in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
 other timer, so that it makes no difference how what comes is cut into batches.
 
 One that is older than the trail is left to the line's rules for times that lie in the past; so are all, where the line
@@ -156,12 +157,11 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
     line, passed = _passed(plan, line, event.received)
-    is_backlog = event.received - said > BEHIND
-    if said < line.heard or (line.told_since and not is_backlog):
+    if said < line.heard or line.told_since:
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(_left_out(event),)))
-    if is_backlog:
+    if event.received - said > BEHIND:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)
