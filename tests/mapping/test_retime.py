@@ -31,6 +31,7 @@ NO_TIMES = {
     "seq",
     "short_stop_seconds",
     "short_stops",
+    "source_time",  # by the clock of a device
     "unit",
     "value",
 }
