@@ -19,6 +19,8 @@ from asyncua import ua
 from asyncua.common.callback import Callback, CallbackService, CallbackType, ServerItemCallback
 from asyncua.common.node import Node
 from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -220,7 +222,7 @@ class OpcuaServer:
         """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them; what is
         null without a type is a String."""
         variant = _variant(value)
-        kind = ua.NodeId(ua.Int32(ua.ObjectIds.String)) if variant.VariantType == ua.VariantType.Null else None
+        kind = ua.NodeId(ua.Int32(ObjectIds.String)) if variant.VariantType == ua.VariantType.Null else None
         self._nodes[name] = await self.server.nodes.objects.add_variable(
             ua.NodeId(ua.String(name), ua.Int16(self._index)), name, variant, datatype=kind
         )
@@ -243,7 +245,7 @@ class OpcuaServer:
             core: Any = self.server.iserver.aspace[
                 id_
             ]  # the library lets null without a type follow nothing but itself
-            core.attributes[ua.AttributeIds.Value].value = None
+            core.attributes[AttributeIds.Value].value = None
         await self.server.write_attribute_value(id_, data)
 
 
