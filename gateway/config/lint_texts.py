@@ -162,8 +162,8 @@ def _nearly_usual(categories: Mapping[str, Loc], known: Collection[str]) -> Iter
         for name, loc in categories.items() if usual not in categories else ():
             if name not in known and (_folded(name) == _folded(usual) or one_slip_apart(name, usual)):
                 text = (
-                    f"{quoted(name)} is nearly {quoted(usual)}, as Oden usually has it: if that is meant write it so; if "
-                    f"your factory has this one, name it under `status: {{categories: ...}}`"
+                    f"{quoted(name)} is nearly {quoted(usual)}, as Oden usually has it: if that is meant write it so; "
+                    f"if your factory has this one, name it under `status: {{categories: ...}}`"
                 )
                 yield ConfigFault(loc, text, warning=True)
 
