@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Notice, StartInterval, UpdateInterval
+from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import StoredSession
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
