@@ -12,7 +12,7 @@ from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.credit import Entry, credited, known_output, with_late
-from gateway.mapping.feeder import feed
+from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample
@@ -235,13 +235,15 @@ def test_p4_what_waits_of_events_is_not_told_again() -> None:
 def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_another: bool) -> None:
     """They came late and were acknowledged when the copy was taken: a later life has put them in their places, or not,
     as after a reboot."""
-    copy, told = Feed(LineState()), list[Record]()
-    for event in (tag(1, "Good", 100), order(2, "A"), tag(60, "Good", 110), scrap(70, 3, at=30), scrap(70, 4, at=31)):
-        copy, result = feed(EXAMPLE, copy, event)
-        told += result.records
+    copy = Feed(LineState())
+    events: list[Event] = [tag(1, "Good", 100), order(2, "A"), tag(60, "Good", 110)]
+    events += [scrap(70, 3, at=30), scrap(70, 4, at=31)]
+    for event in events:
+        copy, _ = feed(EXAMPLE, copy, event)
     assert len(copy.late) == 2
     later, records = copy, list[Record]()
-    for event in (scrap(75, 5, at=75), tick(200)):
+    events = [scrap(75, 5, at=75), tick(200)]
+    for event in events:
         later, result = feed(EXAMPLE, later, event)
         records += result.records
     of_later = shown(records, 0) if told_by_another else []
@@ -249,7 +251,8 @@ def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_
     state, taken = credited(EXAMPLE, waits, {"RUN": of_later}, {})
     assert taken.get("scrap", 0) == (7 if told_by_another else 0)
     copy, again = replace(copy, state=state).begun_anew(EXAMPLE), list[Record]()
-    for event in (scrap(300, 6, at=300), tick(500)):
+    events = [scrap(300, 6, at=300), tick(500)]
+    for event in events:
         copy, result = feed(EXAMPLE, copy, event)
         again += result.records
     scraps = totals(of_later, shown(again, 0))["scrap Splice"]
