@@ -9,8 +9,8 @@ what counters have moved by over that time is held (`mapping.output`).
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
@@ -30,6 +30,7 @@ from gateway.mapping.values import number
 from gateway.model import IntervalType, Notice, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
+from gateway.oden.long_answer import Keeps
 from gateway.outbox.entries import Commit, LineRef
 from gateway.outbox.life import is_noted, keep_uncompared, uncompared
 from gateway.outbox.listing import Filter, page
@@ -234,20 +235,33 @@ async def _shown(
             return found
     state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
     by_now = {output.interval: output for output in known_output(plan, state)}
-    taken: dict[str, set[int]] = defaultdict(set)
-    """By the id of an interval at Oden, which of its entries are taken already."""
+    taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
+    """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among those
+    that share it."""
 
     async def add(oden_id: str, known: KnownOutput, until: float) -> None:
         now, places = by_now.get(known.interval, known), taken[oden_id]
+        waiting = await _waiting(outbox, known.interval, plan.key) if known.interval and reference else {}
+        concerns = answers.concerns_output(waiting.values(), reference)
+
+        def is_new(at: int) -> bool:
+            return at <= until and not known.is_told(at) and not now.is_told(at)
+
+        def keeps(entry: object) -> bool:
+            return concerns(entry) or any(map(is_new, answers.output_times(entry)))
+
         entries: list[Entry] = []
-        shown = await _entries(client, plan.key, line_id, oden_id, known)
-        for place, one in enumerate(shown):
-            if one[0] <= until and place not in places and not known.is_told(one[0]) and not now.is_told(one[0]):
+        shown = await _entries(client, plan.key, line_id, oden_id, known, keeps)
+        sharing: Counter[int] = Counter()
+        for one in shown:
+            place = one[0], sharing[one[0]]
+            sharing[one[0]] += 1
+            if place not in places and is_new(one[0]):
                 entries.append(one)
                 places.add(place)
         if known.interval:
             found.stamps[known.interval] += [at for at, _ in entries]
-            entries = await _grown(outbox, entries, shown, known.interval, plan.key, reference)
+            entries = _grown(entries, shown, waiting, reference)
         found.entries[known.type] += entries
 
     for place, stretch in enumerate(stretches, 1):
@@ -270,32 +284,33 @@ async def _shown(
     return found
 
 
-async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[Entry]:
-    """The interval's entries."""
-    record = Output("", line, 0.0, known.type, known.interval, 0, {})
-    return [*await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output)]
-
-
-async def _grown(
-    outbox: OutboxThread,
-    entries: list[Entry],
-    shown: Sequence[Entry],
-    interval: str,
-    line: str,
-    reference: str | None,
+async def _entries(
+    client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput, keeps: Keeps
 ) -> list[Entry]:
-    """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits, and
-    that a later life has added to before it was sent, only what was added is new, and of that not what waits here by
-    itself."""
-    if reference is None or not any(reference in raw for _, raw in entries):
-        return entries
+    """The interval's entries, of which those that it `keeps` are left."""
+    record = Output("", line, 0.0, known.type, known.interval, 0, {})
+    return [*await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output, keeps)]
+
+
+async def _waiting(outbox: OutboxThread, interval: str, line: str) -> dict[str, Output]:
+    """The interval's output that waits here, by its keys."""
     wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
     waiting: dict[str, Output] = {}
     while True:
         found, cursor = await outbox(page, wanted, cursor)
         waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
         if cursor is None:
-            break
+            return waiting
+
+
+def _grown(
+    entries: list[Entry], shown: Sequence[Entry], waiting: Mapping[str, Output], reference: str | None
+) -> list[Entry]:
+    """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits, and
+    that a later life has added to before it was sent, only what was added is new, and of that not what waits here by
+    itself."""
+    if reference is None or not any(reference in raw for _, raw in entries):
+        return entries
     within: dict[str, list[Output]] = defaultdict(list)
     for key, into in taken_up([*waiting.values()], shown, reference).items():
         within[into].append(waiting[key])
@@ -316,14 +331,24 @@ async def _begun(
 ) -> list[tuple[str, int]]:
     """The intervals of this time, and perhaps some around it: ids and starts."""
     ends = [StartInterval("", line, 0.0, type_, at) for at in between]
-    return await _searched(client, requests.look_up(ends, line_id, None), answers.shown_starts)
+    begun: dict[str, int] = {}
+
+    def is_unread(entry: object) -> bool:
+        shown = answers.shown_starts([entry])
+        begun.update(shown or ())
+        return shown is None
+
+    await _searched(client, requests.look_up(ends, line_id, None), answers.shown_starts, is_unread)
+    return [*begun.items()]
 
 
-async def _searched(client: OdenClient, request: requests.Request, read: Callable[[object], T | None]) -> T:
-    """What `read` makes of the answer to a search, or of an empty list where there is nothing; asked for until it makes
-    something of it."""
+async def _searched(
+    client: OdenClient, request: requests.Request, read: Callable[[object], T | None], keeps: Keeps | None = None
+) -> T:
+    """What `read` makes of the answer to a search, of which what it `keeps` is left, or of an empty list where there is
+    nothing; asked for until it makes something of it."""
     while True:
-        answer = await client.post(request.endpoint, request.text())
+        answer = await client.post(request.endpoint, request.text(), keeps=keeps)
         status = answer.status
         if not answer.sent:
             raise Unreachable(answer.error)
