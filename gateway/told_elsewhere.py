@@ -7,8 +7,8 @@ older copy still has told what it made to one of them.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import TypeVar
@@ -20,6 +20,7 @@ from gateway.mapping.values import number
 from gateway.model import IntervalType, Output, StartInterval
 from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
+from gateway.oden.long_answer import Keeps
 from gateway.outbox.entries import LineRef
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.merge import taken_up
@@ -116,8 +117,9 @@ class _Search:
         self._outbox, self._client, self._plan = outbox, client, plan
         self._line_id, self._reference, self._by_now = line_id, reference, by_now
         self.found = Shown()
-        self._taken: dict[str, set[int]] = defaultdict(set)
-        """By the id of an interval at Oden, which of its entries are taken already."""
+        self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
+        those that share it."""
 
     async def look(self, stretch: Stretch, until: float) -> None:
         """Look at the intervals that the memory knew, and at those that have begun since."""
@@ -150,33 +152,44 @@ class _Search:
     async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
         """Add the entries that are not known of an interval."""
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
+        waiting = await self._waiting(known.interval) if known.interval and self._reference else {}
+        concerns = answers.concerns_output(waiting.values(), self._reference)
+
+        def is_new(at: int) -> bool:
+            return at <= until and not known.is_told(at) and not now.is_told(at)
+
+        def keeps(entry: object) -> bool:
+            return concerns(entry) or any(map(is_new, answers.output_times(entry)))
+
         entries: list[Entry] = []
-        shown = await self._entries(oden_id, known)
-        for place, one in enumerate(shown):
-            if one[0] <= until and place not in places and not known.is_told(one[0]) and not now.is_told(one[0]):
+        shown = await self._entries(oden_id, known, keeps)
+        sharing: Counter[int] = Counter()
+        for one in shown:
+            place = one[0], sharing[one[0]]
+            sharing[one[0]] += 1
+            if place not in places and is_new(one[0]):
                 entries.append(one)
                 places.add(place)
         if known.interval:
             self.found.stamps[known.interval] += [at for at, _ in entries]
-            entries = await self._grown(entries, shown, known.interval)
+            entries = self._grown(entries, shown, waiting)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
         self.found.entries[known.type] += entries
 
-    async def _entries(self, interval_id: str, known: KnownOutput) -> list[Entry]:
-        """The interval's entries."""
+    async def _entries(self, interval_id: str, known: KnownOutput, keeps: Keeps) -> list[Entry]:
+        """The interval's entries, of which those that it `keeps` are left."""
         record = Output("", self._plan.key, 0.0, known.type, known.interval, 0, {})
         request = requests.look_up([record], self._line_id, interval_id)
-        return [*await _searched(self._client, request, answers.shown_output)]
+        return [*await _searched(self._client, request, answers.shown_output, keeps)]
 
-    async def _grown(self, entries: list[Entry], shown: Sequence[Entry], interval: str) -> list[Entry]:
+    def _grown(self, entries: list[Entry], shown: Sequence[Entry], waiting: Mapping[str, Output]) -> list[Entry]:
         """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits,
         and that a later life has added to before it was sent, only what was added is new, and of that not what waits
         here by itself."""
         reference = self._reference
         if reference is None or not any(reference in raw for _, raw in entries):
             return entries
-        waiting = await self._waiting(interval)
         within: dict[str, list[Output]] = defaultdict(list)
         for key, into in taken_up([*waiting.values()], shown, reference).items():
             within[into].append(waiting[key])
@@ -205,14 +218,24 @@ class _Search:
         """The intervals of this time, and perhaps some around it: ids and starts."""
         ends = [StartInterval("", self._plan.key, 0.0, type_, at) for at in between]
         request = requests.look_up(ends, self._line_id, None)
-        return await _searched(self._client, request, answers.shown_starts)
+        begun: dict[str, int] = {}
+
+        def is_unread(entry: object) -> bool:
+            shown = answers.shown_starts([entry])
+            begun.update(shown or ())
+            return shown is None
+
+        await _searched(self._client, request, answers.shown_starts, is_unread)
+        return [*begun.items()]
 
 
-async def _searched(client: OdenClient, request: requests.Request, read: Callable[[object], T | None]) -> T:
-    """What `read` makes of the answer to a search, or of an empty list where there is nothing; asked for until it makes
-    something of it."""
+async def _searched(
+    client: OdenClient, request: requests.Request, read: Callable[[object], T | None], keeps: Keeps | None = None
+) -> T:
+    """What `read` makes of the answer to a search, of which what it `keeps` is left, or of an empty list where there is
+    nothing; asked for until it makes something of it."""
     while True:
-        answer = await client.post(request.endpoint, request.text())
+        answer = await client.post(request.endpoint, request.text(), keeps=keeps)
         status = answer.status
         if not answer.sent:
             raise Unreachable(answer.error)
