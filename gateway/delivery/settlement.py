@@ -348,19 +348,23 @@ class Settlement:
 
     async def recover(self, work: Work, attempt: Attempt, longest: float) -> None:
         """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours:
-        whatever may still take effect gets its time from now on, and nothing waits for longer than `longest`
-        seconds."""
-        now, may_double = self.clock.now(), creates(work.records[0])
-        settled = now + self.options.settle
+        whatever may still take effect gets its time from now on, what was sent later than now was sent now, and nothing
+        waits for longer than `longest` seconds."""
+        now, may_double, stored = self.clock.now(), creates(work.records[0]), attempt
+        settled, ahead = now + self.options.settle, max(0.0, attempt.begun - now)
+        attempt = replace(attempt, begun=attempt.begun - ahead, not_before=attempt.not_before - ahead)
         if attempt.phase == "sending":
             phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double or is_change(work.records[0]) else "retry"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
             await self.put_off(work, attempt, phase=phase, not_before=settled, reason="the gateway was stopped")
             return
         least = settled if attempt.phase == "in_doubt" or not may_double else 0.0
-        not_before = min(max(attempt.not_before, least), max(settled, now + longest))
-        if not_before != attempt.not_before:
-            await self.persist(Outbox.begin, work, replace(attempt, not_before=not_before))
+        # Of what was never sent from here it is not known by which clock it waits.
+        most = max(settled, now + longest) if attempt.body else settled
+        not_before = min(max(attempt.not_before, least), most)
+        attempt = replace(attempt, not_before=not_before)
+        if attempt != stored:
+            await self.persist(Outbox.begin, work, attempt)
 
     async def stumbled(self, work: Work, reason: str) -> None:
         """`work` could not be gone on with, for a fault of the gateway's own: what may have been sent is in doubt, and

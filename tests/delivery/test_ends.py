@@ -3,18 +3,24 @@ lost over finding that out."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
 from gateway.delivery.ends import EndsOrder
 from gateway.delivery.learned import AGAIN
+from gateway.delivery.schedule import ENDS_WAIT
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval
+from gateway.oden import requests
+from gateway.outbox.entries import Attempt, Work
 from gateway.simulator.oden.manners import Manners
+from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
 
 RUNS = 40
+YEAR = 366 * 86_400.0
 
 
 async def shift(plant: Plant, runs: int = RUNS, name: str = "order", begin: int = 0, every: int = 60) -> None:
@@ -147,3 +153,56 @@ def test_what_is_put_into_the_past_waits_until_what_overlaps_it_is_shortened(sta
     wanted = [(T, T + 20), (T + 20, T + 40), (T + 40, T + 100), (T + 100, None)]
     assert [(one.start, one.end) for one in plant.intervals("STATE")] == wanted
     assert plant.outbox.counts().dead == 0
+
+
+def test_p11_a_start_that_waits_for_ends_since_a_year_ahead_waits_for_two_minutes() -> None:
+    """The clock was a year ahead as Oden refused it, and is right since the restart: the end before it does not come,
+    and Oden takes overlaps by now."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(0, "STATE"), plant.start(30, "STATE")
+        plant.commit(first)
+        await plant.drained()
+        plant.commit(plant.output(first, 20, 1), plant.end(first, 30), second)
+        await plant.until(lambda: any(one.after for one in plant.outbox.attempts(f"{LINE}/states")), 60.0)
+        plant.ahead, plant.oden.model.manners = 0.0, Manners()
+        await plant.restart(settings("auto"), plant.rows, 0.0, forgets=False)
+        await plant.until(lambda: len(plant.intervals("STATE")) == 2, ENDS_WAIT + 30.0)
+
+    def begun_ahead(plant: Plant) -> Awaitable[None]:
+        return ahead(plant, story)
+
+    live(begun_ahead, Manners(overlap=409), ["error status=500 retryable=yes at=scrap_yield/set until=3000"])
+
+
+async def ahead(plant: Plant, story: Callable[[Plant], Awaitable[None]]) -> None:
+    """`story` from a life on whose clock is a year ahead."""
+    plant.ahead = YEAR
+    await plant.restart(settings("auto"), plant.rows, 0.0, forgets=False)
+    await story(plant)
+
+
+def test_a_start_does_not_wait_for_the_end_of_what_is_not_at_oden() -> None:
+    """Oden has refused it while the one before was in doubt; that turns out not to be there, and waits with its end: it
+    is not open at Oden, and goes by itself."""
+
+    async def story(plant: Plant) -> None:
+        first, second = replace(plant.start(0, "STATE"), end=T + 30), plant.start(30, "STATE")
+        await plant.kill()
+        plant.commit(first, second)
+        lane = f"{LINE}/states"
+        why = "409: another interval is still open then"
+        body = requests.request_for([second], line_id(plant), [None], requests.DEFAULT).text()
+        attempt = Attempt(lane, (1,), "interval/set", body, T, 1, "retry", 0.0, why, after=(first.key,), refused=True)
+        plant.outbox.begin(Work(lane, (second,), (1,), plant.outbox.interval(second.key)), attempt)
+        plant.begin(settings("auto"))
+        await plant.until(lambda: len(plant.intervals("STATE")) == 2, 30.0)
+
+    live(story)
+
+
+def line_id(plant: Plant) -> str:
+    """The id of the line at Oden."""
+    answer = plant.oden.model.answer("/v2/line/search", b'{"name": "Line 01", "factory": {"name": "Factory A"}}')
+    assert isinstance(answer.body, list), answer
+    return str(answer.body[0]["id"])
