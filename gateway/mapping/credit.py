@@ -8,6 +8,8 @@ of them only what waits is taken off.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from math import inf
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
@@ -37,13 +39,16 @@ Kind = tuple[EntryPlan, ...]
 
 @dataclass(frozen=True, slots=True)
 class KnownOutput:
-    """An interval that can have output of counters, or for which some waits, and the time stamps that the memory knows
-    of it; `credited`: up to which time stamp it has taken off already what another life told of any."""
+    """An interval that can have output of counters, or for which some waits, when it starts, and the time stamps that
+    the memory knows of it; `credited`: up to which time stamp it has taken off already what another life told of any;
+    `counted`: by counter when the memory saw it last, or made what it has yet to tell of it."""
 
     interval: str
     type: IntervalType
     stamps: Stamps = ()
     credited: int = 0
+    start: int = 0
+    counted: Mapping[str, float] = field(default_factory=dict)
 
     def is_told(self, at: int) -> bool:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
@@ -57,18 +62,40 @@ def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
     where none is known yet, and a counter is."""
     found = []
     for output, stamped, intervals in _parts(plan, state):
-        counts = any(plan.inputs[name].counter is not None and name in state.inputs for name in output.entries)
-        if not counts and not stamped.pending:
+        counted = _counted(plan, state, output, stamped)
+        if not counted and not stamped.pending:
             continue
         credited = stamped.credited_until
         both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
         known = [one for one in both if one is not None]
         for interval in known:
             stamps = stamped.stamps.get(interval.interval, ())
-            found.append(KnownOutput(interval.interval, output.type, stamps, credited))
+            found.append(KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted))
         if not known:
-            found.append(KnownOutput("", output.type, (), credited))
+            found.append(KnownOutput("", output.type, (), credited, 0, counted))
     return found
+
+
+def _counted(plan: LinePlan, state: LineState, output: OutputPlan, stamped: OutputState) -> dict[str, float]:
+    """When each counter was seen last, or what waits of it was made."""
+    found = {}
+    for name, entries in output.entries.items():
+        if plan.inputs[name].counter is not None and name in state.inputs:
+            places = {entry.place for entry in entries}
+            waits = [amount.at for amount in stamped.pending if amount.key.place in places]
+            found[name] = min([state.inputs[name].at, *waits])
+    return found
+
+
+def newer(plan: LinePlan, type_: IntervalType, entry: Entry, counted: Mapping[str, float]) -> Entry:
+    """The entry without the amounts of counters of which the memory had `counted` all that was made by then."""
+    at, raw = entry
+    for output in (plan.output, plan.batch_output):
+        for kind in _kinds(output) if output is not None and output.type == type_ else ():
+            since = min(counted.get(one.input, -inf) for one in kind)
+            if at < since - 1 and _fits(kind[0], raw):
+                raw = {name: value for name, value in raw.items() if name not in kind[0].amount_names}
+    return at, raw
 
 
 def holding(plan: LinePlan, state: LineState) -> LineState:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import OutboxError, OutboxFull
-from gateway.model import Notice, StartInterval, UpdateInterval
+from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import StoredSession
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
@@ -98,6 +98,23 @@ def test_what_is_put_back_waits_again(box: Box, floor: Floor) -> None:
     oden = Oden()
     assert drain(box.reopened(), oden) == 1
     assert oden.made[run.key].end == floor.now
+
+
+def test_p4_what_is_put_back_and_becomes_one_with_what_came_later_goes_under_its_own_key(
+    box: Box, floor: Floor
+) -> None:
+    """A copy of when the older one waited knows its key alone, and finds it by that."""
+    commit(box.outbox, run := floor.start(), older := floor.output(run, 3))
+    outbox, oden = box.outbox, Oden()
+    deliver(outbox, oden, work_in(outbox, "runs"))
+    under_way = begun(outbox, work_in(outbox, "output"))
+    commit(outbox, later := floor.output(run, 4))
+    outbox.settle(under_way, {})
+    (work,) = outbox.work()
+    (both,) = work.records
+    assert isinstance(both, Output)
+    assert isinstance(later, Output)
+    assert (both.key, both.timestamp, both.raw_data) == (older.key, later.timestamp, {"yield": 7})
 
 
 def test_p6_a_full_store_takes_nothing_in_and_can_be_drained(floor: Floor) -> None:
