@@ -16,14 +16,14 @@ from functools import partial
 import structlog
 from pydantic import TypeAdapter
 
-from gateway.amendments import Amendments, Change
+from gateway.amendments import Amendments
 from gateway.clock import Clock
 from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.credit import credited, holding, known_output
+from gateway.mapping.credit import credited, holding, known_output, with_late
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.model import Notice
+from gateway.model import Notice, Sample
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit
 from gateway.outbox.life import is_noted, keep_uncompared, uncompared
@@ -43,6 +43,9 @@ MOST_STRETCHES = 16
 Stretches = dict[str, tuple[Stretch, ...]]
 """By line what has yet to be compared, the oldest first."""
 _STRETCHES = TypeAdapter(Stretches)
+
+_ChangeAtFirst = Callable[[LineState, Sequence[Sample]], tuple[LineState, tuple[Notice, ...]]]
+"""A `Change` before anything is mapped, which looks also at the messages that came late."""
 
 
 async def recollect(
@@ -130,21 +133,23 @@ async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) ->
     return stretches
 
 
-async def _changed(outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: Change, now: float) -> None:
+async def _changed(
+    outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: _ChangeAtFirst, now: float
+) -> None:
     """Change the stored memory of one of the lines, of which nothing is mapped yet. What it has heard before is never
     stepped again, because what is changed follows from no sample; what waits for its place goes on to wait."""
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
     state = rows.state(plan)
-    after, notices = change(state)
-    if after is state:
-        return
     horizon = Horizon(outbox)
     await horizon.load()
+    line = await horizon.line(plan, state)
+    after, notices = change(state, [each.sample for each in line.late])
+    if after is state:
+        return
+    changed = replace(line, state=after).begun_anew(line.plan)
     for other in plans:  # what any of them has heard is kept
-        stored = state if other is plan else StateRows(await outbox(Outbox.line_state, other.key)).state(other)
-        line = await horizon.line(other, stored)
-        if other is plan:
-            changed = replace(line, state=after).begun_anew(line.plan)
+        if other is not plan:
+            await horizon.line(other, StateRows(await outbox(Outbox.line_state, other.key)).state(other))
     number = await outbox(Outbox.last_commit) + 1
     heard = horizon.take({plan.key: changed}, number, now)
     commit = Commit(
@@ -158,17 +163,20 @@ async def _changed(outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePl
     await outbox(Outbox.commit, commit)
 
 
-def _held(plan: LinePlan, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
-    """The line's state with what cannot be compared yet held."""
-    return holding(plan, state), ()
+def _held(plan: LinePlan, state: LineState, late: Sequence[Sample]) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state with what cannot be compared yet held, messages that are yet to be put in their places, too."""
+    return holding(plan, with_late(plan, state, late)), ()
 
 
-def _taken_off(plan: LinePlan, shown: Shown, now: float, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
-    """The line's state without what is shown and is not known to it by now; and what a person is told of that."""
+def _taken_off(
+    plan: LinePlan, shown: Shown, now: float, state: LineState, late: Sequence[Sample] = ()
+) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state without what is shown and is not known to it by now, of messages that are yet to be put in their
+    places, too; and what a person is told of that."""
     credited_until = max((output.credited for output in known_output(plan, state)), default=0)
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
-    after, taken = credited(plan, state, entries, stamps)
+    after, taken = credited(plan, with_late(plan, state, late), entries, stamps)
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)
         return (after if held else state), ()

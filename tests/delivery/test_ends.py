@@ -5,6 +5,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -14,7 +15,10 @@ from gateway.delivery.schedule import ENDS_WAIT
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval
 from gateway.oden import requests
+from gateway.oden.exchange import iso
+from gateway.outbox.control_handlers import Question
 from gateway.outbox.entries import Attempt, Work
+from gateway.outbox.listing import Filter
 from gateway.simulator.oden.manners import Manners
 from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
@@ -206,3 +210,111 @@ def line_id(plant: Plant) -> str:
     answer = plant.oden.model.answer("/v2/line/search", b'{"name": "Line 01", "factory": {"name": "Factory A"}}')
     assert isinstance(answer.body, list), answer
     return str(answer.body[0]["id"])
+
+
+END = f'"end_time":"{iso(T + 60)}"'.lower()
+"""What Oden refuses of the first state: its end."""
+
+
+async def refused_end(plant: Plant) -> StartInterval:
+    """Two states, one after the other, by which it is learned that this Oden wants ends first; then one that began at
+    `T`, whose end at 60 s is a dead letter. That one."""
+    earlier = [plant.start(at, "STATE") for at in (-120, -60)]
+    plant.commit(earlier[0])
+    await plant.drained()
+    plant.commit(plant.end(earlier[0], -60), earlier[1])
+    await plant.drained()
+    state = plant.start(0, "STATE")
+    plant.commit(plant.end(earlier[1], 0), state)
+    await plant.drained()
+    plant.oden.model.manners = replace(plant.oden.model.manners, refuse=END)
+    plant.commit(plant.end(state, 60))
+    await plant.drained()
+    assert plant.outbox.counts().dead == 1
+    return state
+
+
+def shown(plant: Plant) -> list[tuple[int, int | None]]:
+    return [(one.start - T, one.end and one.end - T) for one in plant.intervals("STATE")]
+
+
+async def others(plant: Plant, minutes: int) -> None:
+    """A run each minute: what Oden takes shows that it is about a state alone."""
+    for number in range(minutes):
+        plant.commit(replace(plant.start(1000 + 60 * number), end=T + 1030 + 60 * number))
+        await asyncio.sleep(60.0)
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_p5_an_end_that_was_refused_is_sent_once_more_where_a_start_is_refused_because_of_it(status: int) -> None:
+    """Oden takes it by now: no dead letter is left, and nothing was asked of a person."""
+
+    async def story(plant: Plant) -> None:
+        await refused_end(plant)
+        plant.oden.model.manners = Manners(overlap=status)
+        plant.commit(plant.start(60, "STATE"))
+        await others(plant, 60)
+        await plant.drained()
+
+    plant = live(story, Manners(overlap=status))
+    assert shown(plant) == [(-120, -60), (-60, 0), (0, 60), (60, None)]
+    assert plant.outbox.counts().dead == 0
+
+
+@pytest.mark.parametrize("how", ["retry", "drop"])
+def test_p5_starts_wait_with_an_end_that_oden_refuses_until_a_person_has_seen_to_it(how: str) -> None:
+    """A state begins each five minutes: the end is the one dead letter, what is made elsewhere arrives, and every state
+    is there once the end is sent after a mend, or was set by hand and is dropped."""
+
+    async def story(plant: Plant) -> None:
+        stuck = await refused_end(plant)
+        state: StartInterval | None = None
+        for at in times:
+            begun = plant.start(at, "STATE")
+            plant.commit(*([plant.end(state, at)] if state is not None else []), begun)
+            state = begun
+            plant.commit(replace(plant.start(at), end=T + at + 200))
+            await asyncio.sleep(300.0)
+            counts = plant.outbox.counts()
+            assert (counts.dead, counts.unsettled) == (1, 0)
+        asked.append(plant.paths.count("interval/set"))
+        assert len(plant.intervals("RUN")) == len(times)
+        plant.oden.model.manners = Manners(overlap=409)
+        if how == "drop":
+            body = {"id": plant.intervals("STATE")[-1].id, "type": {"name": "STATE"}, "end_time": iso(T + 60)}
+            plant.by_hand(**body)
+        (letter,) = plant.letters()
+        assert letter.record.interval == stuck.key
+        await plant.ask(how, Question(Filter(where="dead")))
+        await plant.drained()
+
+    times, asked = range(60, 6060, 300), list[int]()
+    plant = live(story, Manners(overlap=409))
+    assert shown(plant)[3:] == [*pairwise(times), (times[-1], None)]
+    assert plant.outbox.counts().dead == 0
+    assert asked[0] < 6000 / 20, "what waits takes no slots of others"
+
+
+def test_p5_a_start_that_is_refused_for_another_reason_does_not_wait_with_a_refused_end() -> None:
+    """An Oden that takes overlaps: twenty such starts are dead letters as ever, and the end is sent once more, not
+    twenty times."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.oden.model.manners = Manners(refuse=END)
+        plant.commit(plant.end(state, 60))
+        await plant.drained()
+        plant.oden.model.manners = Manners(refuse="t0")  # each of them
+        before = len(plant.seen)
+        for number in range(5):
+            plant.commit(plant.start(60 + 60 * number, "STATE"))
+            await asyncio.sleep(300.0)
+        await plant.drained()
+        asked.append(sum("end_time" in body for _, body in plant.seen[before:]))
+
+    asked: list[int] = []
+    plant = live(story)
+    assert plant.outbox.counts().dead == 6
+    assert asked == [1]
