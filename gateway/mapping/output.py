@@ -175,9 +175,10 @@ class Held(NamedTuple):
 class OutputState:
     """Amounts that were not reported yet, in order of arrival; when the window ends, if there is something for a run;
     the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
-    are to stand in for them; what another life has told of counters, by the place of the first entry of a kind; and
+    are to stand in for them; what another life has told of counters, by the place of the first entry of a kind;
     what is held until it is known what another life has told, by the entries of counters that `holds` has the next
-    movement is."""
+    movement is; and how much of the events that are counted next is among the amounts already, by the place of an entry
+    (`foretold`)."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
@@ -186,11 +187,9 @@ class OutputState:
     credit: Annotated[Mapping[int, Credit], Field(exclude_if=lambda credit: not credit)] = field(default_factory=dict)
     credited_until: Annotated[int, Field(exclude_if=lambda until: not until)] = 0
     """The last time stamp at Oden of what is credited: a copy of this memory credits nothing once more."""
+    foretold: Annotated[Mapping[int, Number], Field(exclude_if=lambda known: not known)] = field(default_factory=dict)
     holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
     held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
-
-
-# What becomes of amounts
 
 
 def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:

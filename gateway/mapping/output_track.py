@@ -25,6 +25,7 @@ from gateway.mapping.output import (
     end_window,
     record_stand_in,
     report,
+    rounded_total,
     unassigned_amounts,
     with_amount,
     with_window,
@@ -142,6 +143,17 @@ class OutputTrack:
             self.context.notice("gap", plan.name, f"{text}: what it counted before and did not tell is not told")
         return amount
 
+    def _not_foretold(self, entry: EntryPlan, amount: Number) -> Number:
+        """What an event counts, without what of it is among the amounts already."""
+        known = self.state.foretold.get(entry.place, 0)
+        if not known or (known > 0) != (amount > 0):
+            return amount
+        off = min(known, amount, key=abs)
+        others = {place: other for place, other in self.state.foretold.items() if place != entry.place}
+        left = rounded_total([known, -off])
+        self.state = replace(self.state, foretold={**others, entry.place: left} if left else others)
+        return rounded_total([amount, -off])
+
     def _hold(self, entry: EntryPlan, plan: InputPlan, amount: Amount, factor: Number, reading: Reading) -> None:
         """Keep what a counter has moved by since a copy of this memory was taken: another life may have told it."""
         unit = factor * plan.counter.scale if plan.counter is not None else factor
@@ -165,6 +177,8 @@ class OutputTrack:
         if amount == 0:
             return
         self.context.taken.add(plan.name)
+        if reading is None and (amount := self._not_foretold(entry, amount)) == 0:
+            return
         missed_before = {*self.context.missed} if entry.patterns else ()
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:

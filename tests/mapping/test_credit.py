@@ -1,6 +1,7 @@
 """What a later life has told is taken off what an older copy of the memory still has to tell."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,8 +11,8 @@ from hypothesis import strategies as st
 from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
-from gateway.mapping.credit import Entry, credited, known_output
-from gateway.mapping.feeder import feed
+from gateway.mapping.credit import Entry, credited, known_output, with_late
+from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample
@@ -228,6 +229,46 @@ def test_p4_what_waits_of_events_is_not_told_again() -> None:
     later = play(EXAMPLE, scrap(20, 4, "Edge"), tick(100), state=state)
     copy, taken = credited(EXAMPLE, state, {"RUN": shown(later.records, int(T0) + 2)}, {})
     assert (taken, copy.output.pending, copy.output.credit) == ({"scrap": 3}, (), {})
+
+
+@pytest.mark.parametrize("told_by_another", [True, False])
+def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_another: bool) -> None:
+    """They came late and were acknowledged when the copy was taken: a later life has put them in their places, or not,
+    as after a reboot."""
+    copy = Feed(LineState())
+    events: list[Event] = [tag(1, "Good", 100), order(2, "A"), tag(60, "Good", 110)]
+    events += [scrap(70, 3, at=30), scrap(70, 4, at=31)]
+    for event in events:
+        copy, _ = feed(EXAMPLE, copy, event)
+    assert len(copy.late) == 2
+    later, records = copy, list[Record]()
+    events = [scrap(75, 5, at=75), tick(200)]
+    for event in events:
+        later, result = feed(EXAMPLE, later, event)
+        records += result.records
+    of_later = shown(records, 0) if told_by_another else []
+    waits = with_late(EXAMPLE, copy.state, [each.sample for each in copy.late])
+    state, taken = credited(EXAMPLE, waits, {"RUN": of_later}, {})
+    assert taken.get("scrap", 0) == (7 if told_by_another else 0)
+    copy, again = replace(copy, state=state).begun_anew(EXAMPLE), list[Record]()
+    events = [scrap(300, 6, at=300), tick(500)]
+    for event in events:
+        copy, result = feed(EXAMPLE, copy, event)
+        again += result.records
+    scraps = totals(of_later, shown(again, 0))["scrap Splice"]
+    assert scraps == (7 + 5 + 6 if told_by_another else 7 + 6)
+    assert copy.state.output.foretold == {}
+
+
+def test_p4_of_events_that_wait_only_what_is_shown_with_their_raw_data_is_taken_off() -> None:
+    """Another life has told of others, which came to it alone."""
+    state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state
+    entries: list[Entry] = [(int(T0) + 90, {"scrap": 4, "scrap_code": "Edge"})]
+    copy, taken = credited(EXAMPLE, state, {"RUN": entries}, {})
+    assert (copy.output.pending, taken) == (state.output.pending, {})
+    entries = [(int(T0) + 90, {"scrap": 2, "scrap_code": "Gel"})]
+    copy, taken = credited(EXAMPLE, state, {"RUN": entries}, {})
+    assert ([amount.amount for amount in copy.output.pending], taken) == ([1], {"scrap": 2})
 
 
 def test_p4_what_events_have_told_stays() -> None:

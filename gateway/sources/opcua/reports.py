@@ -12,7 +12,7 @@ from gateway.errors import SourceError
 from gateway.model import Notice, Recovered, Sample
 from gateway.sources.base import SourceHealth, moments_of
 from gateway.sources.opcua.audit import Auditor
-from gateway.sources.opcua.decode import MEANING, Decoded, plain
+from gateway.sources.opcua.decode import MEANING, Decoded, plain, says_null
 from gateway.sources.opcua.history import History, ToldEvents
 from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
@@ -185,6 +185,8 @@ class Reports:
     def _value(self, node: str, reading: Decoded) -> object:
         """What is wanted of a value. Raises ValueError, with the reason, where nothing can be made of it."""
         meaning = self._items.meanings.get(node)
+        if says_null(reading):
+            return "" if self._items.texts.get(node) else None
         if meaning is not None and reading.value is not None:
             return meaning.of(reading.value)
         return plain(reading.value)

@@ -76,6 +76,8 @@ class Server:
         """Sessions that were ever begun."""
         self.session = 0
         """The number of the session that there is, 0: none."""
+        self.types: dict[str, int] = {}
+        """Nodes of which the type of their values is said: the number of a type of the standard."""
         self.reachable = True
         self.frozen = self.deaf_to_us = self.mute = False
         """Nothing goes on in it; what is sent to it, or what it answers, gets lost on the way."""
@@ -307,6 +309,9 @@ class Server:
         node = _name(asked.NodeId)
         if asked.AttributeId == AttributeIds.EventNotifier and node in self.notifiers:
             return ua.DataValue(ua.Variant(5 if self.keeps_events else 1, ua.VariantType.Byte))
+        if asked.AttributeId == AttributeIds.DataType:
+            kind = self.types.get(node)
+            return ua.DataValue(ua.Variant(None if kind is None else _standard(kind)))
         if asked.AttributeId == AttributeIds.Historizing:
             return ua.DataValue(ua.Variant(node in self.historized, ua.VariantType.Boolean))
         if asked.AttributeId == AttributeIds.UserAccessLevel:

@@ -326,7 +326,7 @@ async def test_events_that_are_not_kept_are_a_gap_of_their_node_alone() -> None:
         assert "keeps no history of its events" in text
 
 
-@pytest.mark.parametrize(("tells_more", "most"), [(True, 7), (False, 1_000)])
+@pytest.mark.parametrize(("tells_more", "most"), [(True, 100), (False, 1_000)])
 def test_many_events_come_in_parts(tells_more: bool, most: int) -> None:
     async def story() -> None:
         server = alarming()
