@@ -258,7 +258,7 @@ class App:
             return now_by(oden.latest(self._clock.monotonic())) or ("unasked" if unasked else "silent")
 
         return Witnesses(
-            ntp=ntp.synchronised,
+            ntp=ntp.Synchronised(),
             has_own_clock=ntp.has_clock_of_its_own,
             uptime=ntp.uptime,
             oden=lambda: now_by(self._client.server_time.distance(self._clock.monotonic())),

@@ -38,8 +38,6 @@ LONGEST_WAIT = 120.0
 SAID_EVERY = 60.0
 EVERY = 1.0
 """Seconds between two looks."""
-NTP_EVERY = 10.0
-"""Seconds between two questions to the kernel."""
 STORED_EVERY = 600.0
 """Seconds between two times that are stored as confirmed."""
 SMALL = 60.0
@@ -84,8 +82,8 @@ class Leap:
 class Witnesses:
     """Who is asked. Each answer is a time on the clock that is named."""
 
-    ntp: Callable[[], bool | None]
-    """Whether NTP says that the machine's clock is right."""
+    ntp: Callable[[], Awaitable[bool | None]]
+    """Whether NTP says that the machine's clock is right; asked at each look."""
     has_own_clock: Callable[[], bool]
     """Whether the machine has one that runs while it is off."""
     uptime: Callable[[], float]
@@ -116,7 +114,8 @@ class ClockWatch:
         """By how much the machine's clock has leapt, which nothing confirms."""
         self._apart: float | None = None
         """By how much Oden's clock is ahead, which NTP does not say."""
-        self._ntp: tuple[float, bool | None] = (-NTP_EVERY, None)
+        self._ntp: bool | None = None
+        """What NTP has said at the last look."""
         self._slept = clock.slept()
         self._devices: dict[str, tuple[float, float | None]] = {}
         """The newest time of each device, and how far ahead of the gateway's clock it was when it came."""
@@ -138,7 +137,7 @@ class ClockWatch:
         self._known = known
         begun = self._clock.monotonic()
         said_at = float("-inf")
-        while (doubt := self._speaks_against(known, seen_until)) is not None:
+        while (doubt := await self._speaks_against(known, seen_until)) is not None:
             now = self._clock.monotonic()
             self.turned_at, self._waiting = now, doubt
             if now - begun >= LONGEST_WAIT:
@@ -157,13 +156,14 @@ class ClockWatch:
         self._agreed_at = self._clock.now()
         self._slept = self._clock.slept()
 
-    def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
+    async def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
+        self._ntp = await self._witnesses.ntp()
         now = self._clock.now()
         if now < EARLIEST:
             return "this machine's clock shows a time before this version was made"
         if now < known.confirmed:
             return "this machine's clock shows a time before the last one that was confirmed"
-        if self._witnesses.ntp():
+        if self._ntp:
             return None
         if now < seen_until:
             return "this machine's clock shows a time before the last one that was stored"
@@ -185,6 +185,7 @@ class ClockWatch:
     async def run(self, keep: Callable[[KnownTime], Awaitable[None]]) -> None:
         """Watch the machine's clock, for ever."""
         while True:
+            self._ntp = await self._witnesses.ntp()
             self.turned_at = self._clock.monotonic()
             self._look()
             if self.turned_at - self._stored_at >= STORED_EVERY:
@@ -224,7 +225,7 @@ class ClockWatch:
             "machine": _iso(self._clock.machine()),
             "ahead": round(self._clock.drift(), 1),
             "confirmed_by": self.by,
-            "ntp": self._ask_ntp(),
+            "ntp": self._ntp,
             "oden_ahead": None if oden is None else round(oden - self._clock.now(), 1),
             "waiting": self._waiting,
             "doubt": self._doubt,
@@ -318,18 +319,11 @@ class ClockWatch:
         oden = self._witnesses.oden()
         return Evidence(
             machine=self._clock.drift(),
-            ntp=self._ask_ntp(),
+            ntp=self._ntp,
             oden=None if oden is None else oden - self._clock.now(),
             slept=self._clock.slept() - self._slept,
             devices=self._ask_devices(),
         )
-
-    def _ask_ntp(self) -> bool | None:
-        at, state = self._ntp
-        if self._clock.monotonic() - at >= NTP_EVERY:
-            state = self._witnesses.ntp()
-            self._ntp = self._clock.monotonic(), state
-        return state
 
     def _ask_devices(self) -> tuple[float, ...]:
         """How far the clocks of devices are ahead, of those that gave a new time while they were listened to: the first

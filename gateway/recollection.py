@@ -9,33 +9,27 @@ what counters have moved by over that time is held (`mapping.output`).
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from math import inf
-from typing import TypeVar
 
 import structlog
 from pydantic import TypeAdapter
 
-from gateway.amendments import Amendments, Change
+from gateway.amendments import Amendments
 from gateway.clock import Clock
 from gateway.horizon import Horizon
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.credit import Entry, KnownOutput, credited, holding, known_output
+from gateway.mapping.credit import credited, holding, known_output, with_late
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.mapping.values import number
-from gateway.model import IntervalType, Notice, Output, StartInterval
-from gateway.oden import answers, requests
+from gateway.model import Notice, Sample
 from gateway.oden.client import OdenClient
-from gateway.outbox.entries import Commit, LineRef
+from gateway.outbox.entries import Commit
 from gateway.outbox.life import is_noted, keep_uncompared, uncompared
-from gateway.outbox.listing import Filter, page
-from gateway.outbox.merge import taken_up
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.told_elsewhere import Refused, Shown, Stretch, Unreachable, shown_of
 
 log = structlog.get_logger()
 
@@ -43,46 +37,15 @@ LONGEST = 100.0
 """Seconds that it may take before anything is mapped: lines that were not looked at by then are looked at later."""
 AGAIN = 30.0
 """Seconds until Oden is asked again, while the gateway works."""
-PAUSE = 5.0
-"""Seconds after an answer that tells nothing until the search is made again."""
-LATER = (408, 425, 429)
-"""Refusals by Oden that say nothing of the request."""
 MOST_STRETCHES = 16
 """Of one line, the latest ones."""
-
-T = TypeVar("T")
-
-
-class Unreachable(Exception):
-    """Nothing could be sent to Oden."""
-
-
-class Refused(Exception):
-    """Oden refuses a search."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """What the memory of a line knew when another life began, `until` a time (epoch): its output, and what it had seen,
-    `since` a time. What Oden shows of the time in between can be another life's."""
-
-    known: tuple[KnownOutput, ...]
-    since: int
-    until: int
-
 
 Stretches = dict[str, tuple[Stretch, ...]]
 """By line what has yet to be compared, the oldest first."""
 _STRETCHES = TypeAdapter(Stretches)
 
-
-@dataclass
-class _Shown:
-    """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
-    those of intervals that it knows."""
-
-    entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
-    stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+_ChangeAtFirst = Callable[[LineState, Sequence[Sample]], tuple[LineState, tuple[Notice, ...]]]
+"""A `Change` before anything is mapped, which looks also at the messages that came late."""
 
 
 async def recollect(
@@ -97,7 +60,7 @@ async def recollect(
             for plan in plans:
                 try:
                     if plan.key in stretches:
-                        shown = await _shown(outbox, client, plan, stretches[plan.key], reference)
+                        shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
                         await _changed(outbox, plans, plan, partial(_taken_off, plan, shown, now), now)
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
@@ -141,7 +104,9 @@ class LaterComparison:
                 await _keep(self._outbox, left)
 
     async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch]) -> None:
-        shown = await _shown(self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until)
+        shown = await shown_of(
+            self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until
+        )
 
         await self._amendments.make(plan.key, partial(_taken_off, plan, shown, self._clock.now()))
 
@@ -168,21 +133,23 @@ async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) ->
     return stretches
 
 
-async def _changed(outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: Change, now: float) -> None:
+async def _changed(
+    outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: _ChangeAtFirst, now: float
+) -> None:
     """Change the stored memory of one of the lines, of which nothing is mapped yet. What it has heard before is never
     stepped again, because what is changed follows from no sample; what waits for its place goes on to wait."""
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
     state = rows.state(plan)
-    after, notices = change(state)
-    if after is state:
-        return
     horizon = Horizon(outbox)
     await horizon.load()
+    line = await horizon.line(plan, state)
+    after, notices = change(state, [each.sample for each in line.late])
+    if after is state:
+        return
+    changed = replace(line, state=after).begun_anew(line.plan)
     for other in plans:  # what any of them has heard is kept
-        stored = state if other is plan else StateRows(await outbox(Outbox.line_state, other.key)).state(other)
-        line = await horizon.line(other, stored)
-        if other is plan:
-            changed = replace(line, state=after).begun_anew(line.plan)
+        if other is not plan:
+            await horizon.line(other, StateRows(await outbox(Outbox.line_state, other.key)).state(other))
     number = await outbox(Outbox.last_commit) + 1
     heard = horizon.take({plan.key: changed}, number, now)
     commit = Commit(
@@ -196,141 +163,23 @@ async def _changed(outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePl
     await outbox(Outbox.commit, commit)
 
 
-def _held(plan: LinePlan, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
-    """The line's state with what cannot be compared yet held."""
-    return holding(plan, state), ()
+def _held(plan: LinePlan, state: LineState, late: Sequence[Sample]) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state with what cannot be compared yet held, messages that are yet to be put in their places, too."""
+    return holding(plan, with_late(plan, state, late)), ()
 
 
-def _taken_off(plan: LinePlan, shown: _Shown, now: float, state: LineState) -> tuple[LineState, tuple[Notice, ...]]:
-    """The line's state without what is shown and is not known to it by now; and what a person is told of that."""
+def _taken_off(
+    plan: LinePlan, shown: Shown, now: float, state: LineState, late: Sequence[Sample] = ()
+) -> tuple[LineState, tuple[Notice, ...]]:
+    """The line's state without what is shown and is not known to it by now, of messages that are yet to be put in their
+    places, too; and what a person is told of that."""
     credited_until = max((output.credited for output in known_output(plan, state)), default=0)
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
-    after, taken = credited(plan, state, entries, stamps)
+    after, taken = credited(plan, with_late(plan, state, late), entries, stamps)
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)
         return (after if held else state), ()
     log.warning("counters_compared", line=plan.key, taken_off=taken)
     amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
     return after, (Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know"),)
-
-
-async def _shown(
-    outbox: OutboxThread,
-    client: OdenClient,
-    plan: LinePlan,
-    stretches: Sequence[Stretch],
-    reference: str | None,
-    *,
-    before: float = inf,
-) -> _Shown:
-    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each."""
-    ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
-    found, line_id = _Shown(), ref.oden_id
-    if line_id is None:
-        find = requests.find_line(ref.factory, ref.name)
-        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or "")
-        if not line_id:
-            return found
-    state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-    by_now = {output.interval: output for output in known_output(plan, state)}
-    taken: dict[str, set[int]] = defaultdict(set)
-    """By the id of an interval at Oden, which of its entries are taken already."""
-
-    async def add(oden_id: str, known: KnownOutput, until: float) -> None:
-        now, places = by_now.get(known.interval, known), taken[oden_id]
-        entries: list[Entry] = []
-        shown = await _entries(client, plan.key, line_id, oden_id, known)
-        for place, one in enumerate(shown):
-            if one[0] <= until and place not in places and not known.is_told(one[0]) and not now.is_told(one[0]):
-                entries.append(one)
-                places.add(place)
-        if known.interval:
-            found.stamps[known.interval] += [at for at, _ in entries]
-            entries = await _grown(outbox, entries, shown, known.interval, plan.key, reference)
-        found.entries[known.type] += entries
-
-    for place, stretch in enumerate(stretches, 1):
-        until = before if place == len(stretches) else stretch.until
-        ids: set[str] = set()
-        untold: dict[tuple[IntervalType, int], KnownOutput] = {}
-        for output in stretch.known:
-            interval = await outbox(Outbox.interval, output.interval)
-            if interval is not None and interval.oden_id is not None:
-                ids.add(interval.oden_id)
-                await add(interval.oden_id, output, until)
-            elif interval is not None:
-                untold[output.type, interval.start] = output
-        for type_, credited_until in {output.type: output.credited for output in stretch.known}.items():
-            since = min([stretch.since, *(start for of, start in untold if of == type_)])
-            for oden_id, start in await _begun(client, plan.key, line_id, type_, (since, stretch.until)):
-                of_known = untold.get((type_, start))
-                if oden_id not in ids and (of_known is not None or start >= stretch.since):
-                    await add(oden_id, of_known or KnownOutput("", type_, (), credited_until), until)
-    return found
-
-
-async def _entries(client: OdenClient, line: str, line_id: str, interval_id: str, known: KnownOutput) -> list[Entry]:
-    """The interval's entries."""
-    record = Output("", line, 0.0, known.type, known.interval, 0, {})
-    return [*await _searched(client, requests.look_up([record], line_id, interval_id), answers.shown_output)]
-
-
-async def _grown(
-    outbox: OutboxThread,
-    entries: list[Entry],
-    shown: Sequence[Entry],
-    interval: str,
-    line: str,
-    reference: str | None,
-) -> list[Entry]:
-    """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits, and
-    that a later life has added to before it was sent, only what was added is new, and of that not what waits here by
-    itself."""
-    if reference is None or not any(reference in raw for _, raw in entries):
-        return entries
-    wanted, cursor = Filter(interval=frozenset({interval}), lines=(line,)), None
-    waiting: dict[str, Output] = {}
-    while True:
-        found, cursor = await outbox(page, wanted, cursor)
-        waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
-        if cursor is None:
-            break
-    within: dict[str, list[Output]] = defaultdict(list)
-    for key, into in taken_up([*waiting.values()], shown, reference).items():
-        within[into].append(waiting[key])
-    new: list[Entry] = []
-    for at, raw in entries:
-        key = str(raw.get(reference))
-        told = dict(raw)
-        for known in (*([waiting[key]] if key in waiting else []), *within[key]):
-            told |= {
-                name: (number(told.get(name)) or 0) - (number(known.raw_data[name]) or 0) for name in known.amounts
-            }
-        new.append((at, told))
-    return new
-
-
-async def _begun(
-    client: OdenClient, line: str, line_id: str, type_: IntervalType, between: tuple[int, int]
-) -> list[tuple[str, int]]:
-    """The intervals of this time, and perhaps some around it: ids and starts."""
-    ends = [StartInterval("", line, 0.0, type_, at) for at in between]
-    return await _searched(client, requests.look_up(ends, line_id, None), answers.shown_starts)
-
-
-async def _searched(client: OdenClient, request: requests.Request, read: Callable[[object], T | None]) -> T:
-    """What `read` makes of the answer to a search, or of an empty list where there is nothing; asked for until it makes
-    something of it."""
-    while True:
-        answer = await client.post(request.endpoint, request.text())
-        status = answer.status
-        if not answer.sent:
-            raise Unreachable(answer.error)
-        if answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER):
-            raise Refused(answer.error or f"Oden answered {status}")
-        if answer.own and status is not None and (status < 300 or status == 404):
-            found = read(answer.body if status < 300 else [])
-            if found is not None:
-                return found
-        await asyncio.sleep(max(PAUSE, answer.retry_after or 0.0))

@@ -19,6 +19,8 @@ from asyncua import ua
 from asyncua.common.callback import Callback, CallbackService, CallbackType, ServerItemCallback
 from asyncua.common.node import Node
 from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -217,9 +219,12 @@ class OpcuaServer:
             self._server = None
 
     async def add(self, name: str, value: Any) -> None:
-        """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them."""
+        """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them; what is
+        null without a type is a String."""
+        variant = _variant(value)
+        kind = ua.NodeId(ua.Int32(ObjectIds.String)) if variant.VariantType == ua.VariantType.Null else None
         self._nodes[name] = await self.server.nodes.objects.add_variable(
-            ua.NodeId(ua.String(name), ua.Int16(self._index)), name, _variant(value)
+            ua.NodeId(ua.String(name), ua.Int16(self._index)), name, variant, datatype=kind
         )
 
     async def delete(self, name: str) -> None:
@@ -235,7 +240,13 @@ class OpcuaServer:
         """Set value, status code and source time at once."""
         stamp: Any = time  # the library's DateTime is datetime with a name
         data = ua.DataValue(_variant(value), ua.StatusCode(ua.UInt32(status)), stamp)
-        await self.server.write_attribute_value(self._nodes[name].nodeid, data)
+        id_ = self._nodes[name].nodeid
+        if data.Value is not None and data.Value.VariantType == ua.VariantType.Null:
+            core: Any = self.server.iserver.aspace[
+                id_
+            ]  # the library lets null without a type follow nothing but itself
+            core.attributes[AttributeIds.Value].value = None
+        await self.server.write_attribute_value(id_, data)
 
 
 class _NotedCalls:

@@ -56,11 +56,14 @@ class Machine(AnchoredClock):
         def oden() -> float | None:
             return None if self.oden is None else self.right() + self.oden
 
+        async def ntp() -> bool | None:
+            return self.ntp
+
         return ClockWatch(
             self,
             problems or Problems(self),
             Witnesses(
-                ntp=lambda: self.ntp,
+                ntp=ntp,
                 has_own_clock=lambda: self.own_clock,
                 uptime=lambda: self.up + self.monotonic(),
                 oden=oden,

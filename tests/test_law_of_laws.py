@@ -21,8 +21,8 @@ from gateway.outbox.store import Outbox
 from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, plan
 from tests.mapping.test_late_properties import HASTY, PLANT, SECTIONS, Made, arrivals, facts, made_plants
+from tests.outbox.actions_rig import dead, problems
 from tests.outbox.floor import begun, in_phase
-from tests.outbox.test_operator_actions import dead, problems
 
 FATES = ("taken", "taken", "taken", "refused", "lost", "lost after it was taken", "not sent")
 """What becomes of a request."""

@@ -106,6 +106,22 @@ lines:
 """
 
 
+PACKML = f"""
+lines:
+  - factory: Factory A
+    line: Line 01
+    inputs:
+      number: {{source: plc, node: "{TAG}.Number"}}
+      mode:   {{source: plc, node: "{TAG}.Mode"}}
+    states: {{preset: packml, input: number, mode: mode}}
+  - factory: Factory A
+    line: Line 02
+    inputs:
+      name: {{source: plc, node: "{TAG}.Name"}}
+    states: {{preset: packml, input: name}}
+"""
+
+
 class Machine(Line):
     """A line with a configuration of its own."""
 
@@ -121,12 +137,16 @@ class Machine(Line):
         self.start("oden")
         self.start("gateway")
         await wait_until(self.ready)
-        await wait_until(lambda: len(self.status()["inputs"]) >= len(variables))
+        await wait_until(lambda: self.inputs_heard() >= len(variables))
 
     def status(self) -> dict[str, Any]:
         """What the gateway says of the line."""
         status = status_json(self.ports["status"])
         return status["lines"][0] if status is not None else {"inputs": {}}
+
+    def inputs_heard(self) -> int:
+        status = status_json(self.ports["status"]) or {"lines": []}
+        return sum(len(line["inputs"]) for line in status["lines"])
 
     def unmatched(self) -> dict[str, int]:
         """By topic, the messages that no input has taken since the gateway was started."""
@@ -157,8 +177,8 @@ class Machine(Line):
                     sums[name] = sums.get(name, 0) + int(str(amount))
         return sums
 
-    def states_told(self) -> list[tuple[str, str | None]]:
-        states = self.oden().intervals("STATE", "Factory A", "Line 01")
+    def states_told(self, line: str = "Line 01") -> list[tuple[str, str | None]]:
+        states = self.oden().intervals("STATE", "Factory A", line)
         return [(str(state.category), state.reason) for state in states]
 
     def runs_told(self) -> list[tuple[str, str | None, bool]]:
@@ -222,12 +242,12 @@ async def test_p2_p4_counters_of_every_kind_are_exact_at_a_real_server(machine: 
 
 
 async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
-    """Null texts, a state machine that is not active, a tag that is not there, NaN and arrays, at a real server; and
-    what came to nothing is on the status page."""
+    """Null texts, with their type and without one, also as the first that is heard, a state machine that is not active,
+    a tag that is not there, NaN and arrays, at a real server; and what came to nothing is on the status page."""
     (machine.folder / "texts.csv").write_text("fault,text\nE1,Jam\n")
     machine.configure(NOTHING)
-    null = ua.Variant(None, ua.VariantType.String)
-    await machine.begin(L01__Order=null, L01__Fault="", L01__Base="Aborted", L01__Execute="", L01__Speed=9.0)
+    null, untyped = ua.Variant(None, ua.VariantType.String), ua.Variant(None, ua.VariantType.Null)
+    await machine.begin(L01__Order=null, L01__Fault=untyped, L01__Base="Aborted", L01__Execute="", L01__Speed=9.0)
     await machine.says("note", type="other")
     await machine.opcua.write("L01.Execute", null, status=NOT_ACTIVE)
     await machine.says("add", number="A1", sku="Film")
@@ -238,7 +258,9 @@ async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
     await asyncio.sleep(1.5)
     await machine.shows(Fault="FAULT E9")
     await asyncio.sleep(1.5)
-    await machine.shows(Fault=null, Order=null)
+    await machine.shows(Fault=untyped)
+    await wait_until(lambda: machine.states_told()[-1] == ("Uptime", None))
+    await machine.shows(Order=untyped)
     await wait_until(lambda: machine.runs_told() == [("A1", "Film", True)])
     machine.end("gateway")
     machine.start("gateway")
@@ -307,3 +329,23 @@ async def test_p2_p4_a_machine_of_the_tobacco_industry_is_understood(machine: Ma
     await wait_until(lambda: machine.runs_told()[1:] == [("Red", "Red", True)])
     await wait_until(lambda: machine.states_told()[-1] == ("Uptime", None))
     assert [text for text in machine.rejects() if "not" in text] == []
+
+
+async def test_p2_packml_s_last_state_has_a_number_and_two_names(machine: Machine) -> None:
+    """State 17 is Complete and, since the edition of 2022, Completed: by number, by either name, and from one name to
+    the other it is one state, also where the gateway is killed in it; what comes before and after it is told."""
+    machine.configure(PACKML)
+    await machine.begin(L01__Number=6, L01__Mode=1, L01__Name="Execute")
+    lines, before, after = ("Line 01", "Line 02"), ("Uptime", None), ("Planned Downtime", "Idle")
+    complete = ("Planned Downtime", "Complete")
+    await wait_until(lambda: [machine.states_told(line) for line in lines] == [[before]] * 2)
+    await machine.shows(Number=17, Name="Completed")
+    await wait_until(lambda: [machine.states_told(line) for line in lines] == [[before, complete]] * 2)
+    await machine.shows(Name="Complete")
+    machine.end("gateway")
+    await machine.shows(Name="COMPLETED")
+    machine.start("gateway")
+    await wait_until(machine.ready)
+    await machine.shows(Number=4, Name="Idle")
+    await wait_until(lambda: [machine.states_told(line) for line in lines] == [[before, complete, after]] * 2)
+    assert machine.rejects() == []

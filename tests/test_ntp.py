@@ -1,5 +1,6 @@
-"""Whether NTP has synchronised the clock: asked of the kernel, under the unit's own filter too."""
+"""Whether NTP has synchronised the clock: asked of systemd under the unit's own filter, of the kernel elsewhere."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from gateway import ntp
 from tests.packaging.test_unit_file import settings
 from tests.peers import PATIENCE
 
-ASK = "from gateway import ntp; print(ntp.synchronised())"
+ASK = "import asyncio; from gateway import ntp; print(asyncio.run(ntp.Synchronised()()))"
 
 FILTERED = """
 import ctypes, sys
@@ -49,35 +50,131 @@ def refused_by_the_unit() -> set[str]:
     return refused | members("@clock") if service.get("ProtectClock") == ["yes"] else refused
 
 
-def ask(refused: set[str]) -> str:
+def ask(refused: set[str], systemd: Path) -> str:
+    """What is answered while these calls are refused, on a machine whose `timedatectl` is the one in `systemd`."""
     program = FILTERED + ASK
     command = [sys.executable, "-c", program, " ".join(sorted(refused))]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE).stdout.strip()
+    environment = {**os.environ, "PATH": f"{systemd}:/usr/bin:/bin"}
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE, env=environment)
+    return done.stdout.strip()
 
 
-def test_p11_the_kernel_is_asked_under_the_units_own_filter() -> None:
-    """The answer is the same as without, while calls that set the clock are refused."""
+@pytest.fixture
+def systemd(tmp_path: Path) -> Path:
+    """A folder with a `timedatectl` that says what stands in the file `says` beside it, or nothing where that is not
+    there, and counts how often it was asked in `asked`."""
+    command = tmp_path / "systemd" / "timedatectl"
+    command.parent.mkdir()
+    command.write_text(
+        f"#!/bin/sh\n[ \"$*\" = '{' '.join(ntp.COMMAND[1:])}' ] || exit 2\n"
+        f"echo . >>{command.parent}/asked\n[ -e {command.parent}/hangs ] && exec sleep 600\ncat {command.parent}/says\n"
+    )
+    command.chmod(0o755)
+    return command.parent
+
+
+def test_p11_under_the_units_own_filter_the_kernel_does_not_answer_and_systemd_is_asked(systemd: Path) -> None:
+    """The calls are refused, not punished by death, and those that set the clock with them."""
     refused = refused_by_the_unit()
-    assert {"clock_settime", "settimeofday"} <= refused
-    assert ask(refused) == ask(set()) in ("True", "False")
+    assert {"adjtimex", "clock_adjtime", "clock_settime", "settimeofday"} <= refused
+    assert settings("Service")["SystemCallErrorNumber"] == ["EPERM"]
+    for says, answer in (("yes", "True"), ("no", "False")):
+        (systemd / "says").write_text(says + "\n")
+        assert ask(refused, systemd) == answer
+    assert ask(refused - {"adjtimex", "clock_adjtime"}, systemd) == ask(set(), systemd)
 
 
-def test_p11_where_the_call_is_filtered_nobody_can_tell() -> None:
+def test_p11_where_nobody_answers_nobody_can_tell(systemd: Path) -> None:
     """As in some containers: that is no error, and no yes."""
-    if ntp.TIMESYNC.exists():
-        assert ask(members("@clock")) == "True"
-    else:
-        assert ask(members("@clock")) == "None"
+    marked = "True" if asyncio.run(ntp.Mark(ntp.TIMESYNC)()) else "None"
+    assert ask(members("@clock"), systemd) == marked, "it fails"
+    (systemd / "timedatectl").unlink()
+    assert ask(members("@clock"), systemd) == marked, "it is not there"
+
+
+def test_p11_the_first_way_that_can_tell_has_told() -> None:
+    """A no is told as well as a yes."""
+    asked = []
+
+    def way(name: str, says: bool | None) -> ntp.Way:
+        async def answer() -> bool | None:
+            asked.append(name)
+            return says
+
+        return answer
+
+    ways = ntp.Synchronised([way("kernel", None), way("systemd", False), way("mark", True)])
+    assert asyncio.run(ways()) is False
+    assert asked == ["kernel", "systemd"]
+
+
+def test_p11_systemd_is_asked_anew_after_a_pause_and_when_the_clock_was_set(
+    systemd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every ten seconds for the first two minutes, then every five minutes: a question is a process."""
+    monkeypatch.setenv("PATH", f"{systemd}:/usr/bin:/bin")
+    (systemd / "says").write_text("no\n")
+    now, began = 1000.0, 500.0
+    monkeypatch.setattr(ntp, "_began", lambda: began)
+    way = ntp.Systemd(lambda: now)
+
+    def look() -> tuple[bool | None, int]:
+        return asyncio.run(way()), (systemd / "asked").read_text().count(".")
+
+    assert [look(), look()] == [(False, 1), (False, 1)]
+    for times in range(2, ntp.EAGER + 1):
+        now += ntp.PAUSE
+        assert look() == (False, times)
+    (systemd / "says").write_text("yes\n")
+    now += ntp.CALM_PAUSE - 1.0
+    assert look() == (False, ntp.EAGER)
+    now += 1.0
+    assert look() == (True, ntp.EAGER + 1)
+    began += 0.5
+    assert look() == (True, ntp.EAGER + 1), "a clock that is slewed was not set"
+    (systemd / "says").write_text("no\n")
+    began -= 3600.0
+    assert look() == (False, ntp.EAGER + 2)
+    now += ntp.PAUSE
+    assert look() == (False, ntp.EAGER + 3)
+
+
+def test_p11_a_systemd_that_does_not_answer_is_waited_for_only_so_long(
+    systemd: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then nobody can tell, and its process is ended. The loop turns meanwhile."""
+    monkeypatch.setenv("PATH", f"{systemd}:/usr/bin:/bin")
+    monkeypatch.setattr(ntp, "LONGEST", 0.5)
+    (systemd / "hangs").touch()
+    assert asyncio.run(ntp.Systemd()()) is None
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 @pytest.mark.parametrize(("age", "says"), [(10.0, True), (3000.0, True), (86_400.0, None), (-3600.0, None)])
 def test_p11_timesyncds_mark_counts_while_it_is_new(age: float, says: bool | None, tmp_path: Path) -> None:
     """One from before, or from after, the present time is of before somebody set the clock."""
     mark = tmp_path / "synchronized"
-    assert ntp.marked(mark) is None
+    way = ntp.Mark(mark)
+    assert asyncio.run(way()) is None
     mark.touch()
     os.utime(mark, (time.time() - age, time.time() - age))
-    assert ntp.marked(mark) == says
+    assert asyncio.run(way()) == says
+
+
+def test_p11_timesyncds_mark_does_not_count_once_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half an hour ahead, set by hand just after it: the mark looks half an hour old, and confirms nothing until it is
+    touched again."""
+    mark = tmp_path / "synchronized"
+    mark.touch()
+    way, began = ntp.Mark(mark), ntp._began()
+    assert asyncio.run(way()) is True
+    monkeypatch.setattr(ntp, "_began", lambda: began + 1800.0)
+    assert [asyncio.run(way()), asyncio.run(way())] == [None, None]
+    os.utime(mark, (time.time() - 1.0, time.time() - 1.0))
+    assert asyncio.run(way()) is True
 
 
 def test_a_machine_with_a_clock_of_its_own(tmp_path: Path) -> None:

@@ -20,9 +20,9 @@ from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
 from gateway.sources.base import Arrival, Replay, replayed
 from gateway.sources.mqtt import MqttSource
+from tests.intake_rig import Rig
 from tests.peers import PATIENCE
 from tests.sources.harness import mqtt_config
-from tests.test_intake import Rig
 
 KEY = "Factory A/Line 01"
 

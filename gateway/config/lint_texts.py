@@ -30,10 +30,15 @@ _FILLED_IN = (
 _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "field", "time", "device", "metric"})
 """Keys whose texts are checked elsewhere, or are no words."""
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
-_FOREIGN = re.compile(r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)")
+_FOREIGN = re.compile(
+    r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
+    r"|\A\[([A-Za-z_]\w*)\]\Z|\A\(([A-Za-z_]\w*)\)\Z"
+)
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
 _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
+USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
+"""What state categories are called at Oden, where a factory has no others."""
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _OPENING = frozenset("“”„«‘‚‹")
 _CLOSING = frozenset("”“»’›")
@@ -149,6 +154,21 @@ def find_near_misses(lines: Collection[Line], tones: Collection[str]) -> Iterato
                 yield ConfigFault(names[name], text, at_key=names[name][0] == "status", warning=True)
     for kind in _SLIPS_IN:
         yield from _slips(kind, seen.get(kind, {}), times)
+    categories = {name: loc for names in seen.get("category", {}).values() for name, loc in names.items()}
+    yield from _nearly_usual(categories, tones)
+
+
+def _nearly_usual(categories: Mapping[str, Loc], known: Collection[str]) -> Iterator[ConfigFault]:
+    """Categories that are nearly one of those that Oden usually has, where nobody writes that one itself: else they are
+    near misses of each other. `known` are those that the factory has."""
+    for usual in USUAL_CATEGORIES:
+        for name, loc in categories.items() if usual not in categories else ():
+            if name not in known and (_folded(name) == _folded(usual) or one_slip_apart(name, usual)):
+                text = (
+                    f"{quoted(name)} is nearly {quoted(usual)}, as Oden usually has it: if that is meant write it so; "
+                    f"if your factory has this one, name it under `status: {{categories: ...}}`"
+                )
+                yield ConfigFault(loc, text, warning=True)
 
 
 def _names(line: Line, loc: Loc) -> Iterator[tuple[str, str, Loc]]:

@@ -1,12 +1,12 @@
 """When ends go before the next start: what the user chose, and what this Oden has shown that it wants."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
 from typing import Literal
 
 from gateway.clock import Clock
-from gateway.delivery.learned import Learned
+from gateway.delivery.learned import AGAIN, Learned
 
 EndsOrder = Literal["auto", "bulk", "before_next"]
 """auto: as bulk, until Oden refuses a start because of the interval before it. bulk: ends share requests, and one may
@@ -25,6 +25,8 @@ class EndsFirst:
         self._chosen = chosen
         self._learned = learned
         self._suspected: Counter[str] = Counter()
+        self._tried: dict[str, float] = {}
+        """Intervals whose ends were refused and sent once more, and when (monotonic)."""
 
     @property
     def always(self) -> bool:
@@ -40,6 +42,19 @@ class EndsFirst:
     def types(self) -> AbstractSet[str]:
         """The types of which it was learned."""
         return frozenset(self._learned().wants_ends_first(self._clock.now()) if self._chosen == "auto" else ())
+
+    def was_learned(self, interval_type: str) -> bool:
+        """Whether it is known of that type, be it that it is time to try anew: while an interval stays open, no start
+        can show it once more."""
+        return self.always or interval_type in self._learned().ends_first
+
+    def untried(self, intervals: Collection[str]) -> Collection[str]:
+        """Those of `intervals` whose ends, which were refused, have not been sent once more today; they are now."""
+        now = self._clock.monotonic()
+        self._tried = {key: at for key, at in self._tried.items() if at > now - AGAIN}
+        untried = [key for key in intervals if key not in self._tried]
+        self._tried |= dict.fromkeys(untried, now)
+        return untried
 
     def suspect(self, interval_type: str) -> bool:
         """A start of that type failed without a refusal, and was taken after the ends before it: perhaps by chance.

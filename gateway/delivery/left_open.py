@@ -21,6 +21,7 @@ from gateway.model import Notice, Output, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
+from gateway.oden.long_answer import Keeps
 from gateway.oden.requests import Request
 from gateway.outbox import left_open
 from gateway.outbox.entries import Work
@@ -228,20 +229,30 @@ class LeftOpenAtOden:
         settlement = self._settlement
         output = Output("", work.line, 0.0, "RUN", "", 0, {})
         request = requests.look_up([output], settlement.line_id(work.line), run.id)
-        entries = answers.shown_output(await self._searched(work, request, asyncio.Event()))
-        return [time for time, _ in entries or ()]
+        times: set[int] = set()
 
-    async def _searched(self, work: Work, request: Request, written: asyncio.Event) -> object:
-        """What a search answers; an empty list for none."""
-        answer, outcome = await self._ask(work, request, written)
+        def note(entry: object) -> bool:
+            times.update(answers.output_times(entry))
+            return False
+
+        await self._searched(work, request, asyncio.Event(), note)
+        return [*times]
+
+    async def _searched(
+        self, work: Work, request: Request, written: asyncio.Event, keeps: Keeps | None = None
+    ) -> object:
+        """What a search answers, of which what it `keeps` is left; an empty list for none."""
+        answer, outcome = await self._ask(work, request, written, keeps)
         if outcome.fate != "delivered":
             answered = answer.status is not None and outcome.hold == "none"
             raise Unsettled(outcome, answered=answered, refused=answer.own and outcome.fate == "dead")
         return [] if answer.status == 404 else answer.body
 
-    async def _ask(self, work: Work, request: Request, written: asyncio.Event) -> tuple[Answer, Outcome]:
+    async def _ask(
+        self, work: Work, request: Request, written: asyncio.Event, keeps: Keeps | None = None
+    ) -> tuple[Answer, Outcome]:
         settlement, chosen = self._settlement, self._settlement.clock.now()
-        answer = await self._client.post(request.endpoint, request.text(), written)
+        answer = await self._client.post(request.endpoint, request.text(), written, keeps=keeps)
         is_search = request.endpoint.path.endswith("/search")
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=is_search)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)

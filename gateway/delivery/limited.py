@@ -7,11 +7,14 @@ import structlog
 from gateway.oden.classification import Answer
 from gateway.oden.client import CONNECT_TIMEOUT, OdenClient
 from gateway.oden.endpoints import Endpoint
+from gateway.oden.long_answer import Keeps
 
 log = structlog.get_logger()
 
 WAITING = 60.0
 """Seconds beyond those of the pace, the connection and the answer."""
+LONG = 600.0
+"""Seconds beyond those that an answer may take that goes on and on, because not all of it is kept."""
 
 
 class LimitedClient:
@@ -29,10 +32,12 @@ class LimitedClient:
         """Seconds that a request takes at the most."""
         return self._timeout + CONNECT_TIMEOUT + WAITING + self._under_way * self._client.pace.gap
 
-    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event) -> Answer:
+    async def post(
+        self, endpoint: Endpoint, body: str, written: asyncio.Event, *, keeps: Keeps | None = None
+    ) -> Answer:
         """As `OdenClient.post`. A request that has not ended by then may have arrived."""
-        limit = self.limit
-        asking = asyncio.create_task(self._client.post(endpoint, body, written))
+        limit = self.limit + (LONG if keeps is not None else 0.0)
+        asking = asyncio.create_task(self._client.post(endpoint, body, written, keeps=keeps))
         # Whoever waits for it may be cancelled just now, and then nobody asks for its exception.
         asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:

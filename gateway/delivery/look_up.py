@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -14,10 +14,12 @@ from gateway.delivery.limited import LimitedClient
 from gateway.delivery.outcome import Outcome, outcome_of
 from gateway.delivery.reconcile import EMPTY, look_up_result
 from gateway.delivery.settlement import Settlement, unsaid
-from gateway.model import Notice, Output, Setting, StartInterval, UpdateInterval
+from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.classification import Answer
 from gateway.oden.exchange import iso
+from gateway.oden.long_answer import Keeps
+from gateway.oden.requests import Wording
 from gateway.outbox import left_open
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.listing import Filter, page
@@ -65,7 +67,10 @@ class LookUps:
             log.exception("look_up_not_built", record=work.records[0].key, line=work.line)
             await settlement.unsettle(work, unsaid(error))
             return
-        answer = await self._client.post(request.endpoint, body, written)
+        wording = settlement.options.wording
+        waiting = await self._waiting(work, attempt, wording)
+        keeps = _concerned(work.records, waiting, step, wording)
+        answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
         if answer.status == NOT_UNIQUE and answer.own and isinstance(work.records[0], Setting):
@@ -79,11 +84,7 @@ class LookUps:
             await self._notice_strangers(work, answer, known)
         if await self._is_ended(work, attempt, answer, outcome):
             return
-        wording = settlement.options.wording
-        result = look_up_result(work, attempt, answer, wording, step, known)
-        if result.missing and wording.reference and not attempt.body and isinstance(work.records[0], Output):
-            waiting = await self._waiting(work.records[0])
-            result = look_up_result(work, attempt, answer, wording, step, known, waiting)
+        result = look_up_result(work, attempt, answer, wording, step, known, waiting)
         if outcome.fate != "delivered" or result.unsettled:
             reason = outcome.reason or result.unsettled
             answered = outcome.fate in ("dead", "delivered") or outcome.foreign
@@ -104,8 +105,12 @@ class LookUps:
         else:
             await settlement.put_off(work, attempt, phase="retry", not_before=0.0, reason=attempt.reason)
 
-    async def _waiting(self, output: Output) -> list[Output]:
-        """Other output of the interval that is yet to be delivered."""
+    async def _waiting(self, work: Work, attempt: Attempt, wording: Wording) -> list[Output]:
+        """Other output of the interval that is yet to be delivered: of a copy from before, which another life may have
+        merged into what is looked up."""
+        output = work.records[0]
+        if attempt.body or not wording.reference or not isinstance(output, Output):
+            return []
         wanted = Filter(interval=frozenset({output.interval}), lines=(output.line,))
         found, cursor = await self._settlement.outbox(page, wanted)
         records = [one.record for one in found]
@@ -180,3 +185,12 @@ class LookUps:
             reason = outcome.reason or "none found"
             why = f"Oden does not know line {ref.name!r} of factory {ref.factory!r}: {reason}"
             settlement.breaker.hold_line(line, why)
+
+
+def _concerned(records: Sequence[Record], waiting: Sequence[Output], step: int, wording: Wording) -> Keeps | None:
+    """Which entries of the answer to their look-up say something of `records`; None: all."""
+    if isinstance(records[0], Output):
+        output = [*(one for one in records if isinstance(one, Output)), *waiting]
+        return answers.concerns_output(output, wording.reference)
+    starts = [one for one in records if isinstance(one, StartInterval)]
+    return answers.concerns_starts(starts, step) if starts else None

@@ -8,6 +8,7 @@ whatever can be sent is sent when no better use of the slot is there.
 
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from gateway.model import Addition, Output, StartInterval, UpdateInterval
@@ -113,7 +114,7 @@ def plan(
         first = SETTING_ASIDE if step in ("park", "bury") else _class(work, now, span, ends_first=goes_first(work))
         first = WAITED if first == CORRECTION and correction_due else first
         first = LAST if _is_worn(work, now) else first
-        rank = (first, work.records[0].at, work.lane, work.positions[0])
+        rank = (first, _made(work, now), work.lane, work.positions[0])
         if best is None or rank < best[0]:
             best = (rank, Choice(step, work))
     return Plan(best[1] if best else None, wake)
@@ -129,9 +130,16 @@ def _class(work: Work, now: float, span: float, *, ends_first: bool) -> int:
         return CORRECTION
     if not work.live:
         return BACKLOG_REST
-    if now - record.at >= STARVED:
+    if now - _made(work, now) >= STARVED:
         return URGENT
     return WAITED if _is_complete(work, now, span) else FRESH
+
+
+def _made(work: Work, now: float) -> float:
+    """When its first record was made. What seems to be made later than now was made before, by a clock that ran
+    ahead."""
+    at = work.records[0].at
+    return at if at <= now + PATIENCE else -inf
 
 
 def is_correction(work: Work) -> bool:
@@ -153,7 +161,7 @@ def _is_complete(work: Work, now: float, span: float) -> bool:
     enough."""
     record, interval = work.records[0], work.interval
     if not isinstance(record, Addition) or interval is None:
-        return now - record.at >= PATIENCE
+        return now - _made(work, now) >= PATIENCE
     windows = window(record.timestamp, interval.start, span) + 1
     return interval.ended or now >= interval.start + windows * span
 

@@ -22,7 +22,7 @@ from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.errors import InvalidRequest
 from gateway.oden.requests import DEFAULT, Wording
-from gateway.outbox import gone, told
+from gateway.outbox import gone, refused_ends, told
 from gateway.outbox.entries import Attempt, LineRef, Work
 from gateway.outbox.store import SPAN, Outbox
 from gateway.outbox.thread import OutboxThread
@@ -43,6 +43,8 @@ MOST_BLIND = 10
 """Look-ups that were answered and settled nothing, while Oden took other requests from one to the next, after which
 what is in doubt is unsettled.
 """
+SEEN_TO = 3600.0
+"""Seconds after which a start that waits for a person is sent again: they may have ended at Oden what is before it."""
 MINUTE = 60
 """Seconds to which Oden may round the starts of intervals."""
 OUTBOX_PAUSE = 1.0
@@ -251,14 +253,30 @@ class Settlement:
 
     async def wait_for_ends(self, work: Work, attempt: Attempt, reason: str) -> bool:
         """Oden refuses a start, perhaps because an interval before it is open there. Where the end of one is still to
-        come, the start waits for that and is sent again; whether that is so."""
-        before = await self.open_before(work)
+        come, the start waits for that and is sent again; whether that is so.
+
+        An end that is a dead letter is sent once more, once a day; where Oden refuses that again, and is known to want
+        ends first, the start waits until a person has seen to that letter."""
+        record, pause = work.records[0], 0.0
+        if not isinstance(record, StartInterval) or len(work.records) > 1 or not self.ends_first.minds_refusals:
+            return False
+        pending = await self.open_before(work)
+        before = frozenset(pending)
+        if not any(pending.values()):
+            left_open = await self.outbox(refused_ends.left_open_before, record)
+            untried = self.ends_first.untried(left_open)
+            again = await self.persist(refused_ends.send_ends_again, record, untried) if untried else frozenset()
+            if again:
+                log.warning("ends_sent_again", line=work.line, type=record.type, intervals=sorted(again))
+                before |= again
+            elif left_open and self.ends_first.was_learned(record.type):
+                before, pause = before | left_open, SEEN_TO
+                reason = f"{reason}; the interval before it stays open until its dead letter is seen to"
         if not before:
             return False
-        record = work.records[0]
         log.warning("start_waits_for_ends", record=record.key, line=work.line, type=record.type, ends=len(before))
-        attempt = replace(attempt, after=tuple(before), refused=True)
-        await self.put_off(work, attempt, phase="retry", not_before=self.clock.now(), reason=reason)
+        attempt = replace(attempt, after=tuple(sorted(before)), refused=True)
+        await self.put_off(work, attempt, phase="retry", not_before=self.clock.now() + pause, reason=reason)
         return True
 
     async def open_before(self, work: Work) -> Mapping[str, bool]:
@@ -272,8 +290,7 @@ class Settlement:
 
     async def known_ids(self, work: Work) -> frozenset[str]:
         """The ids of other intervals of the line and type of the starts in `work`, as far as they are known."""
-        record = work.records[0]
-        return await self.outbox(told.known_ids, record.line, record.type)
+        return await self.outbox(told.known_ids, work.line, work.records[0].type)
 
     async def notice(self, text: str) -> None:
         """Tell a person of something at Oden that was not done from here, or of what became of it."""
@@ -308,7 +325,8 @@ class Settlement:
 
     async def give_up(self, work: Work, attempt: Attempt) -> None:
         """It was tried too often."""
-        await self.refuse(work, self.given_up(attempt))
+        if not await self.wait_for_ends(work, attempt, attempt.reason):
+            await self.refuse(work, self.given_up(attempt))
 
     def given_up(self, attempt: Attempt) -> str:
         """Why a record that was tried too often becomes a dead letter."""
@@ -348,19 +366,23 @@ class Settlement:
 
     async def recover(self, work: Work, attempt: Attempt, longest: float) -> None:
         """Go on with an attempt of the process before. Its times are by that one's clock, which need not be ours:
-        whatever may still take effect gets its time from now on, and nothing waits for longer than `longest`
-        seconds."""
-        now, may_double = self.clock.now(), creates(work.records[0])
-        settled = now + self.options.settle
+        whatever may still take effect gets its time from now on, what was sent later than now was sent now, and nothing
+        waits for longer than `longest` seconds."""
+        now, may_double, stored = self.clock.now(), creates(work.records[0]), attempt
+        settled, ahead = now + self.options.settle, max(0.0, attempt.begun - now)
+        attempt = replace(attempt, begun=attempt.begun - ahead, not_before=attempt.not_before - ahead)
         if attempt.phase == "sending":
             phase: Literal["in_doubt", "retry"] = "in_doubt" if may_double or is_change(work.records[0]) else "retry"
             log.warning("attempt_found", lane=work.lane, phase=phase, endpoint=attempt.endpoint)
             await self.put_off(work, attempt, phase=phase, not_before=settled, reason="the gateway was stopped")
             return
         least = settled if attempt.phase == "in_doubt" or not may_double else 0.0
-        not_before = min(max(attempt.not_before, least), max(settled, now + longest))
-        if not_before != attempt.not_before:
-            await self.persist(Outbox.begin, work, replace(attempt, not_before=not_before))
+        # Of what was never sent from here it is not known by which clock it waits.
+        most = max(settled, now + longest) if attempt.body else settled
+        not_before = min(max(attempt.not_before, least), most)
+        attempt = replace(attempt, not_before=not_before)
+        if attempt != stored:
+            await self.persist(Outbox.begin, work, attempt)
 
     async def stumbled(self, work: Work, reason: str) -> None:
         """`work` could not be gone on with, for a fault of the gateway's own: what may have been sent is in doubt, and

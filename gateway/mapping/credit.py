@@ -4,29 +4,30 @@ An older copy of the memory finds a counter's difference since the copy was take
 since. What Oden shows beyond what the copy knows is taken off: first off amounts that wait to be reported, then off
 what counters count next (`counters.less_credit`). What a counter shows is left alone: judged by anything but what the
 PLC has shown, a reading would look like a reset or a rollover. Amounts of events are told once, when the event comes:
-of them only what waits is taken off.
+of them only what waits is taken off, of the same raw data. Messages that came late and are yet to be put in their
+places wait too (`with_late`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import field
+from math import inf
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
-from gateway.mapping.line import LineState
+from gateway.mapping.line import LineState, step
 from gateway.mapping.output import (
-    MOST_STAMPS,
     Amount,
     EntryPlan,
     Held,
     OutputPlan,
     OutputState,
-    Stamps,
-    with_stamp,
     with_window,
 )
+from gateway.mapping.stamps import MOST_STAMPS, Stamps, with_stamp
 from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
-from gateway.model import IntervalType, Scalar
+from gateway.model import IntervalType, Sample, Scalar
 
 RawData = Mapping[str, object]
 Entry = tuple[int, RawData]
@@ -37,13 +38,16 @@ Kind = tuple[EntryPlan, ...]
 
 @dataclass(frozen=True, slots=True)
 class KnownOutput:
-    """An interval that can have output of counters, or for which some waits, and the time stamps that the memory knows
-    of it; `credited`: up to which time stamp it has taken off already what another life told of any."""
+    """An interval that can have output of counters, or for which some waits, when it starts, and the time stamps that
+    the memory knows of it; `credited`: up to which time stamp it has taken off already what another life told of any;
+    `counted`: by counter when the memory saw it last, or made what it has yet to tell of it."""
 
     interval: str
     type: IntervalType
     stamps: Stamps = ()
     credited: int = 0
+    start: int = 0
+    counted: Mapping[str, float] = field(default_factory=dict)
 
     def is_told(self, at: int) -> bool:
         """Whether the memory knows of the entry with this time stamp. What another life has told late of a run that has
@@ -57,32 +61,81 @@ def known_output(plan: LinePlan, state: LineState) -> list[KnownOutput]:
     where none is known yet, and a counter is."""
     found = []
     for output, stamped, intervals in _parts(plan, state):
-        counts = any(plan.inputs[name].counter is not None and name in state.inputs for name in output.entries)
-        if not counts and not stamped.pending:
+        counted = _counted(plan, state, output, stamped)
+        if not counted and not stamped.pending:
             continue
         credited = stamped.credited_until
         both: list[OpenInterval | EndedInterval | None] = [intervals.current, intervals.last]
         known = [one for one in both if one is not None]
         for interval in known:
             stamps = stamped.stamps.get(interval.interval, ())
-            found.append(KnownOutput(interval.interval, output.type, stamps, credited))
+            found.append(KnownOutput(interval.interval, output.type, stamps, credited, interval.start, counted))
         if not known:
-            found.append(KnownOutput("", output.type, (), credited))
+            found.append(KnownOutput("", output.type, (), credited, 0, counted))
     return found
+
+
+def _counted(plan: LinePlan, state: LineState, output: OutputPlan, stamped: OutputState) -> dict[str, float]:
+    """When each counter was seen last, or what waits of it was made."""
+    found = {}
+    for name, entries in output.entries.items():
+        if plan.inputs[name].counter is not None and name in state.inputs:
+            places = {entry.place for entry in entries}
+            waits = [amount.at for amount in stamped.pending if amount.key.place in places]
+            found[name] = min([state.inputs[name].at, *waits])
+    return found
+
+
+def newer(plan: LinePlan, type_: IntervalType, entry: Entry, counted: Mapping[str, float]) -> Entry:
+    """The entry without the amounts of counters of which the memory had `counted` all that was made by then."""
+    at, raw = entry
+    for output in (plan.output, plan.batch_output):
+        for kind in _kinds(output) if output is not None and output.type == type_ else ():
+            since = min(counted.get(one.input, -inf) for one in kind)
+            if at < since - 1 and _fits(kind[0], raw):
+                raw = {name: value for name, value in raw.items() if name not in kind[0].amount_names}
+    return at, raw
+
+
+def with_late(plan: LinePlan, state: LineState, late: Iterable[Sample]) -> LineState:
+    """`state` with what the messages count that came late and are yet to be put in their places, as amounts that wait:
+    once they are, they count nothing more."""
+    for message in late:
+        if not plan.counts_each(message):
+            continue
+        blank = {
+            output.type: replace(known, pending=(), flush_at=None, foretold={})
+            for output, known, _ in _parts(plan, state)
+        }
+        counted = step(plan, _with_outputs(plan, state, blank), replace(message, received=state.now)).state
+        after: dict[IntervalType, OutputState] = {}
+        for (output, known, _), (_, new, _) in zip(_parts(plan, state), _parts(plan, counted), strict=True):
+            events = {one.place for kind in _kinds(output) if not _counters(plan, kind) for one in kind}
+            amounts = [amount for amount in new.pending if amount.key.place in events]
+            foretold = dict(known.foretold)
+            for amount in amounts:
+                place = amount.key.place
+                foretold[place] = _rounded(foretold.get(place, 0) + amount.amount)
+            after[output.type] = replace(known, pending=(*known.pending, *amounts), foretold=foretold)
+        state = _with_outputs(plan, state, after)
+    return state
 
 
 def holding(plan: LinePlan, state: LineState) -> LineState:
     """`state` where it cannot be known yet what another life has told: what waits, and the next movement of each
     counter, is told only then (`credited`)."""
 
-    def held(output: OutputPlan, known: OutputState) -> OutputState:
+    def held(output: OutputPlan, known: OutputState, last: EndedInterval | None) -> OutputState:
         counters = {name for name in output.entries if plan.inputs[name].counter is not None}
         places = {one.place for name in counters & state.inputs.keys() for one in output.entries[name]}
         waits = tuple(Held(amount) for amount in known.pending)
         holds = tuple(sorted({*known.holds, *places}))
-        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits))
+        is_new = last is not None and all(last.interval != one.interval for one in known.kept)
+        kept = (*known.kept, last) if last is not None and is_new else known.kept
+        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits), kept=kept)
 
-    return _with_outputs(plan, state, {output.type: held(output, known) for output, known, _ in _parts(plan, state)})
+    parts = _parts(plan, state)
+    return _with_outputs(plan, state, {output.type: held(output, known, of.last) for output, known, of in parts})
 
 
 def credited(
@@ -105,9 +158,9 @@ def credited(
         pending, credit = (*waited, *known.pending), dict(known.credit)
         entries = shown.get(output.type, ())
         until = max([known.credited_until, *(at for at, _ in entries)])
-        for kind, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
-            pending, rest = _taken_off(pending, kind, told)
-            counting = sorted({entry.input for entry in kind if plan.inputs[entry.input].counter is not None})
+        for kind, raw_data, told in _told(plan, _kinds(output), [raw for _, raw in entries]):
+            counting = _counters(plan, kind)
+            pending, rest = _taken_off(pending, kind, told, None if counting else raw_data)
             off = told if counting else told - rest
             if counting and rest:
                 place = min(entry.place for entry in kind)
@@ -167,10 +220,18 @@ def _kinds(output: OutputPlan) -> list[Kind]:
     return list(kinds.values())
 
 
-def _told(plan: LinePlan, kinds: Sequence[Kind], shown: Iterable[RawData]) -> list[tuple[Kind, Number]]:
-    """How much of what is shown is of which kind; each amount is of one alone. What could be filled in may have been
-    unknown: such an entry is of the kind that would say most, and of a counter's rather than of an event's."""
-    found: dict[int, list[Number]] = {place: [] for place in range(len(kinds))}
+def _counters(plan: LinePlan, kind: Kind) -> list[str]:
+    """The counters among the inputs of a kind."""
+    return sorted({entry.input for entry in kind if plan.inputs[entry.input].counter is not None})
+
+
+def _told(
+    plan: LinePlan, kinds: Sequence[Kind], shown: Iterable[RawData]
+) -> list[tuple[Kind, frozenset[tuple[str, str]], Number]]:
+    """How much of what is shown is of which kind, and of which raw data without the amounts; each amount is of one
+    alone. What could be filled in may have been unknown: such an entry is of the kind that would say most, and of a
+    counter's rather than of an event's. Of counters, what is filled in makes no difference."""
+    found: dict[tuple[int, frozenset[tuple[str, str]]], list[Number]] = {}
     names = dict.fromkeys(kind[0].amount_names for kind in kinds)
     for raw in shown:
         for amount_names in names:
@@ -178,8 +239,14 @@ def _told(plan: LinePlan, kinds: Sequence[Kind], shown: Iterable[RawData]) -> li
             fitting = [place for place, kind in enumerate(kinds) if kind[0].amount_names == amount_names]
             fitting = [place for place in fitting if _fits(kinds[place][0], raw)]
             if amount is not None and fitting:
-                found[max(fitting, key=lambda place: _fitness(plan, kinds[place], raw))].append(amount)
-    return [(kinds[place], _rounded(total(amounts))) for place, amounts in found.items() if total(amounts)]
+                place = max(fitting, key=lambda place: _fitness(plan, kinds[place], raw))
+                entry = kinds[place][0]
+                filled = {*dict(entry.fixed), *(name for name, _ in entry.patterns)} & raw.keys()
+                said = frozenset((name, text(_scalar(raw[name]))) for name in filled)
+                about = frozenset[tuple[str, str]]() if _counters(plan, kinds[place]) else said
+                found.setdefault((place, about), []).append(amount)
+    sums = sorted((place, sorted(about), _rounded(total(amounts))) for (place, about), amounts in found.items())
+    return [(kinds[place], frozenset(about), told) for place, about, told in sums if told]
 
 
 def _fits(entry: EntryPlan, raw: RawData) -> bool:
@@ -190,20 +257,24 @@ def _fitness(plan: LinePlan, kind: Kind, raw: RawData) -> tuple[bool, int, bool,
     """The larger, the better an entry that Oden shows fits a kind."""
     entry = kind[0]
     known = [key in raw for key, _ in entry.patterns]
-    counts = any(plan.inputs[one.input].counter is not None for one in kind)
-    return all(known), len(entry.fixed), counts, len(known)
+    return all(known), len(entry.fixed), bool(_counters(plan, kind)), len(known)
 
 
 def _scalar(value: object) -> Scalar:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _taken_off(pending: tuple[Amount, ...], kind: Kind, told: Number) -> tuple[tuple[Amount, ...], Number]:
-    """The amounts that wait without what was told of them, the oldest first; and what was told beyond them."""
+def _taken_off(
+    pending: tuple[Amount, ...], kind: Kind, told: Number, raw_data: frozenset[tuple[str, str]] | None
+) -> tuple[tuple[Amount, ...], Number]:
+    """The amounts that wait without what was told of them, the oldest first, where that is of certain `raw_data`, only
+    those of that; and what was told beyond them."""
     left, places = [], {entry.place for entry in kind}
     for amount in pending:
+        key = amount.key
+        is_same = raw_data is None or raw_data == frozenset((name, text(value)) for name, value in key.raw_data)
         same_sign = (amount.amount > 0) == (told > 0)
-        off = min(told, amount.amount, key=abs) if amount.key.place in places and same_sign else 0
+        off = min(told, amount.amount, key=abs) if key.place in places and is_same and same_sign else 0
         told -= off
         if rest := _rounded(amount.amount - off):
             left.append(amount._replace(amount=rest))

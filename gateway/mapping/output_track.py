@@ -14,7 +14,7 @@ from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import EndedInterval, IntervalsState, owner
+from gateway.mapping.intervals import EndedInterval, IntervalsState
 from gateway.mapping.output import (
     SEAM,
     Amount,
@@ -23,8 +23,11 @@ from gateway.mapping.output import (
     OutputPlan,
     OutputState,
     end_window,
+    keeping,
+    owner_of,
     record_stand_in,
     report,
+    rounded_total,
     unassigned_amounts,
     with_amount,
     with_window,
@@ -142,6 +145,17 @@ class OutputTrack:
             self.context.notice("gap", plan.name, f"{text}: what it counted before and did not tell is not told")
         return amount
 
+    def _not_foretold(self, entry: EntryPlan, amount: Number) -> Number:
+        """What an event counts, without what of it is among the amounts already."""
+        known = self.state.foretold.get(entry.place, 0)
+        if not known or (known > 0) != (amount > 0):
+            return amount
+        off = min(known, amount, key=abs)
+        others = {place: other for place, other in self.state.foretold.items() if place != entry.place}
+        left = rounded_total([known, -off])
+        self.state = replace(self.state, foretold={**others, entry.place: left} if left else others)
+        return rounded_total([amount, -off])
+
     def _hold(self, entry: EntryPlan, plan: InputPlan, amount: Amount, factor: Number, reading: Reading) -> None:
         """Keep what a counter has moved by since a copy of this memory was taken: another life may have told it."""
         unit = factor * plan.counter.scale if plan.counter is not None else factor
@@ -165,6 +179,8 @@ class OutputTrack:
         if amount == 0:
             return
         self.context.taken.add(plan.name)
+        if reading is None and (amount := self._not_foretold(entry, amount)) == 0:
+            return
         missed_before = {*self.context.missed} if entry.patterns else ()
         key, missing = entry.key(self.context.resolve)
         if missing and plan.counter is None:
@@ -180,7 +196,7 @@ class OutputTrack:
             self.context.notice("loss", plan.name, text)
             return
         self.state = state
-        if state.flush_at is None and owner(self.intervals, at) is not None:
+        if state.flush_at is None and owner_of(state, self.intervals, at) is not None:
             self.open_window()
 
     # Windows
@@ -235,6 +251,7 @@ class OutputTrack:
         """An interval has ended: it gets its last output before its end is recorded."""
         now, recorder = self.context.now, self.context.recorder
         self.state = report(self.state, self.intervals, self.plan, ended, now, recorder)
+        self.state = keeping(self.state, self.intervals, ended)
 
     def on_opened(self, begun: float) -> None:
         """An interval has begun."""

@@ -19,7 +19,8 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
-from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps
+from gateway.mapping.output import OutputState
+from gateway.mapping.stamps import MOST_STAMPS, Stamps
 from gateway.model import Contact, Moment, Sample
 
 MOST_REMEMBERED = 4096
@@ -200,14 +201,16 @@ class Feed:
         )
 
     def begun_anew(self, plan: LinePlan | None = None) -> "Feed":
-        """The line with no trail: what is known of sources and senders stays."""
-        base = Entry(0.0, None, self.state, number=self.numbered) if plan is not None else None
+        """The line with no trail: what is known of sources and senders stays. The beginning has a number of its own:
+        by that of the entry that was made last, those would follow it that lie behind that in the trail from before."""
+        number = self.numbered if plan is None else self.numbered + 1
+        base = Entry(0.0, None, self.state, number=number) if plan is not None else None
         return Feed(
             self.state,
             plan,
             base,
             late=self.late,
-            numbered=self.numbered,
+            numbered=number,
             corrected=self.corrected + 1,
             clocks=self.clocks,
             calm_from=self.calm_from,

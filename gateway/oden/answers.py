@@ -4,13 +4,14 @@ Answers of `scrap_yield/*` and `quality_test/*` are not documented, and those of
 is searched for what is needed, and one that is not understood never counts as "none".
 """
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from gateway.model import IDENTITY, Output, Setting, StartInterval, UpdateInterval
+from gateway.oden.answer_parts import entries_of, epoch_of, objects_in, plain, reference_of
+from gateway.oden.long_answer import Keeps
 
 LONGEST_REASON = 500
 """Characters of Oden's reason for a refusal that are kept."""
@@ -68,9 +69,9 @@ def interval_id(answer: object, record: StartInterval, reference: str | None = N
 
     One that carries, under the name `reference`, the key of another record is another's.
     """
-    for item in _objects(answer):
-        is_ours = _reference(item, reference) in (None, record.key)
-        if is_ours and "id" in item and _epoch(item.get("start_time")) == record.start:
+    for item in objects_in(answer):
+        is_ours = reference_of(item, reference) in (None, record.key)
+        if is_ours and "id" in item and epoch_of(item.get("start_time")) == record.start:
             return str(item["id"])
     return None
 
@@ -92,7 +93,7 @@ def shown_start(answer: object, record: StartInterval) -> int | None:
     if interval_id(answer, record) is not None:
         return record.start
     sole = _sole(answer)
-    return _epoch(sole.get("start_time")) if isinstance(sole, Mapping) else None
+    return epoch_of(sole.get("start_time")) if isinstance(sole, Mapping) else None
 
 
 def _sole(answer: object) -> object:
@@ -115,14 +116,14 @@ def _sole(answer: object) -> object:
 def with_own_starts(answer: object, records: Sequence[StartInterval], step: int, known: Collection[str]) -> object:
     """The answer to a search where Oden rounds starts to `step` seconds: each of `records` has its own start in it, in
     the place of the rounded one. An entry with a `known` id is another interval; so is one with another name."""
-    entries = _entries(answer)
+    entries = entries_of(answer)
     if entries is None:
         return answer
     left = [entry for entry in entries if isinstance(entry, Mapping) and str(entry.get("id")) not in known]
     shown = [entry for entry in entries if entry not in left]
     for record in records:
         near = [entry for entry in left if _is_near(entry, record, step)]
-        best = min(near, key=lambda entry: abs((_epoch(entry.get("start_time")) or 0) - record.start), default=None)
+        best = min(near, key=lambda entry: abs((epoch_of(entry.get("start_time")) or 0) - record.start), default=None)
         if best is not None:
             left.remove(best)
             shown.append({**best, "start_time": record.start})
@@ -130,7 +131,7 @@ def with_own_starts(answer: object, records: Sequence[StartInterval], step: int,
 
 
 def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> bool:
-    start, metadata = _epoch(entry.get("start_time")), entry.get("metadata")
+    start, metadata = epoch_of(entry.get("start_time")), entry.get("metadata")
     details = metadata if isinstance(metadata, Mapping) else {}
     return (
         start is not None
@@ -144,7 +145,7 @@ def _is_near(entry: Mapping[str, object], record: StartInterval, step: int) -> b
 
 def is_called(answer: object, name: str) -> bool:
     """Whether the answer to a search shows something of that name."""
-    return any(isinstance(entry, Mapping) and entry.get("name") == name for entry in _entries(answer) or [])
+    return any(isinstance(entry, Mapping) and entry.get("name") == name for entry in entries_of(answer) or [])
 
 
 def created_ids(answer: object, number: int) -> list[str | None]:
@@ -179,7 +180,7 @@ def shows_start(answer: object, record: StartInterval, reference: str | None = N
 
 def shows_update(answer: object, record: UpdateInterval, _: str | None = None) -> bool | None:
     """Whether the answer to a search by id shows the interval as the update has it."""
-    entries = _entries(answer)
+    entries = entries_of(answer)
     if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
         return None
     return any(_is_as_told(entry, record) for entry in entries if isinstance(entry, Mapping))
@@ -189,7 +190,7 @@ def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
     metadata = entry.get("metadata")
     shown = metadata if isinstance(metadata, Mapping) else {}
     return (
-        (record.end is None or _epoch(entry.get("end_time")) == record.end)
+        (record.end is None or epoch_of(entry.get("end_time")) == record.end)
         and (not record.name or says_same(entry.get("name"), record.name))
         and all(says_same(plain_metadata(shown.get(key)), value) for key, value in record.metadata.items())
     )
@@ -198,7 +199,7 @@ def _is_as_told(entry: Mapping[str, object], record: UpdateInterval) -> bool:
 def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal["none"] | None:
     """The interval with that id, as the answer to a search shows it; "none" where it shows none, and None where the
     answer cannot be told to mean either."""
-    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer)
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else entries_of(answer)
     if entries is None or any(not isinstance(entry, Mapping) or "id" not in entry for entry in entries):
         return None
     found = (entry for entry in entries if isinstance(entry, Mapping) and str(entry["id"]) == oden_id)
@@ -207,19 +208,19 @@ def shown_interval(answer: object, oden_id: str) -> Mapping[str, Any] | Literal[
 
 def shown_end(shown: Mapping[str, Any]) -> int | None:
     """The end of an interval that Oden shows; None where it is open, or that cannot be read."""
-    return _epoch(shown.get("end_time"))
+    return epoch_of(shown.get("end_time"))
 
 
 def strangers(answer: object, start: int, known: Collection[str]) -> list[str]:
     """The ids of intervals that the answer to a search shows as on at `start`, having begun before, and that are not
     among the `known`."""
-    entries = [entry for entry in _entries(answer) or [] if isinstance(entry, Mapping) and "id" in entry]
+    entries = [entry for entry in entries_of(answer) or [] if isinstance(entry, Mapping) and "id" in entry]
     on = [
         entry
         for entry in entries
-        if (begun := _epoch(entry.get("start_time"))) is not None
+        if (begun := epoch_of(entry.get("start_time"))) is not None
         and begun < start
-        and ((end := _epoch(entry.get("end_time"))) is None or end > start)
+        and ((end := epoch_of(entry.get("end_time"))) is None or end > start)
     ]
     return [str(entry["id"]) for entry in on if str(entry["id"]) not in known]
 
@@ -242,34 +243,66 @@ def says_same(shown: object, told: object) -> bool:
 def shows_output(answer: object, record: Output, reference: str | None = None) -> bool | None:
     """The same of an entry of output or of a test, by its time stamp; or by our reference, under which one can have
     grown, and have got a later time stamp, since an older copy knew of it."""
-    if reference and any(_reference(entry, reference) == record.key for entry in _entries(answer) or ()):
+    if reference and any(reference_of(entry, reference) == record.key for entry in entries_of(answer) or ()):
         return True
     return _shows_time(answer, "timestamp", record.timestamp, record.key, reference)
+
+
+def output_times(entry: object) -> set[int]:
+    """The time stamps of an entry of output or of a test; none where it cannot be read."""
+    return {time for item in objects_in(entry) if (time := epoch_of(item.get("timestamp"))) is not None}
+
+
+def concerns_output(records: Collection[Output], reference: str | None = None) -> Keeps:
+    """Which entries of the answer to a search say something of any of `records`."""
+    stamps, keys = {record.timestamp for record in records}, {record.key for record in records}
+
+    def keeps(entry: object) -> bool:
+        times = output_times(entry)
+        return not times or not times.isdisjoint(stamps) or reference_of(entry, reference) in keys
+
+    return keeps
+
+
+def concerns_starts(records: Collection[StartInterval], step: int = 1) -> Keeps:
+    """The same of intervals whose starts Oden rounds to `step` seconds; and those that have begun before any of them,
+    which can be somebody else's."""
+    starts, step = sorted({record.start for record in records}), max(1, step)
+
+    def keeps(entry: object) -> bool:
+        times = {epoch_of(item.get("start_time")) for item in objects_in(entry)} - {None}
+        start = next(iter(times)) if len(times) == 1 else None
+        if start is None:
+            return True
+        place = bisect_left(starts, start)
+        return place == 0 or any(abs(start - one) < step for one in starts[place - 1 : place + 1])
+
+    return keeps
 
 
 def shown_output(answer: object) -> list[tuple[int, Mapping[str, object]]] | None:
     """The entries of output in the answer to a search, each with its time stamp and raw data; None where one cannot be
     read."""
     found = []
-    for entry in _entries(answer) or ():
-        times = {_epoch(item.get("timestamp")) for item in _objects(entry)} - {None}
-        data = [item["raw_data"] for item in _objects(entry) if "raw_data" in item]
-        raw = json.loads(data[0]) if data and isinstance(data[0], str) else data[0] if data else None
+    for entry in entries_of(answer) or ():
+        times = output_times(entry)
+        data = [item["raw_data"] for item in objects_in(entry) if "raw_data" in item]
+        raw = plain(data[0]) if data else None
         if len(times) != 1 or not isinstance(raw, Mapping):
             return None
-        found.append((next(time for time in times if time is not None), raw))
-    return None if _entries(answer) is None else found
+        found.append((min(times), raw))
+    return None if entries_of(answer) is None else found
 
 
 def shown_starts(answer: object) -> list[tuple[str, int]] | None:
     """The intervals in the answer to a search, each with its id and start; None where one cannot be read."""
     found = []
-    for entry in _entries(answer) or ():
-        start = _epoch(entry.get("start_time")) if isinstance(entry, Mapping) else None
+    for entry in entries_of(answer) or ():
+        start = epoch_of(entry.get("start_time")) if isinstance(entry, Mapping) else None
         if start is None or not isinstance(entry, Mapping) or entry.get("id") is None:
             return None
         found.append((str(entry["id"]), start))
-    return None if _entries(answer) is None else found
+    return None if entries_of(answer) is None else found
 
 
 def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool | None:
@@ -278,7 +311,7 @@ def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool
     Things made by hand need not have that field; where none has it, the answer is not understood.
     """
     name, wanted = _identity(record)
-    entries = _entries(answer)
+    entries = entries_of(answer)
     things = [item for item in entries or [] if isinstance(item, Mapping)]
     if entries is None or len(things) < len(entries) or (things and not any(name in item for item in things)):
         return None
@@ -288,7 +321,7 @@ def shows_setting(answer: object, record: Setting, _: str | None = None) -> bool
 def setting_id(answer: object, record: Setting, _: str | None = None) -> str | None:
     """The id of that thing."""
     name, wanted = _identity(record)
-    things = [item for item in _entries(answer) or [] if isinstance(item, Mapping)]
+    things = [item for item in entries_of(answer) or [] if isinstance(item, Mapping)]
     ours = [item for item in things if name in item and _as_text(item[name]) == wanted and item.get("id") is not None]
     if record.type == "maintenance_work_order":
         # One that was begun again after its completion is another one at some Odens: the newest that is open.
@@ -298,19 +331,19 @@ def setting_id(answer: object, record: Setting, _: str | None = None) -> str | N
 
 def line_id(answer: object) -> str | None:
     """The id in the answer to a search for a line: its own, not that of its factory or of anything else it names."""
-    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else _entries(answer) or []
+    entries = [answer] if isinstance(answer, Mapping) and "id" in answer else entries_of(answer) or []
     return next((str(entry["id"]) for entry in entries if isinstance(entry, Mapping) and "id" in entry), None)
 
 
 def _shows_time(answer: object, name: str, wanted: int, key: str, reference: str | None) -> bool | None:
     """It is absent only where every entry could be read: to take an answer that is not understood for "none" would send
     the record again. An entry that carries the reference of another record is another."""
-    entries = _entries(answer)
+    entries = entries_of(answer)
     if entries is None:
         return None
-    times = [{_epoch(item.get(name)) for item in _objects(entry)} - {None} for entry in entries]
+    times = [{epoch_of(item.get(name)) for item in objects_in(entry)} - {None} for entry in entries]
     fitting = [entry for entry, moments in zip(entries, times, strict=True) if wanted in moments]
-    if any(_reference(entry, reference) in (None, key) for entry in fitting):
+    if any(reference_of(entry, reference) in (None, key) for entry in fitting):
         return True
     return False if all(times) else None
 
@@ -324,53 +357,3 @@ def _identity(record: Setting) -> tuple[str, object]:
 def _as_text(value: object) -> object:
     """A number as the text that is sent of it: Oden keeps texts."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _reference(entry: object, name: str | None) -> str | None:
-    """The reference that an entry carries; None where it carries none."""
-    if name is None:
-        return None
-    for item in _objects(entry):
-        raw_data = item.get("raw_data")
-        if isinstance(raw_data, str):
-            try:
-                raw_data = json.loads(raw_data)
-            except ValueError:
-                raw_data = None
-        for place in (item, raw_data):
-            if isinstance(place, Mapping) and isinstance(place.get(name), str):
-                return str(place[name])
-    return None
-
-
-def _entries(answer: object) -> list[object] | None:
-    """The list that an answer is, or that it wraps; None where there is no such list."""
-    if isinstance(answer, Mapping):
-        lists = [value for value in answer.values() if isinstance(value, list)]
-        return lists[0] if len(lists) == 1 else None
-    return answer if isinstance(answer, list) else None
-
-
-def _objects(answer: object) -> Iterator[Mapping[str, object]]:
-    """The objects in an answer that is one, a list of them, or either wrapped in an object; outer ones first."""
-    if isinstance(answer, Mapping):
-        yield answer
-        for value in answer.values():
-            if isinstance(value, list | Mapping):
-                yield from _objects(value)
-    elif isinstance(answer, list):
-        for item in answer:
-            yield from _objects(item)
-
-
-def _epoch(value: object) -> int | None:
-    """A time of an answer in whole seconds since 1970: a number of seconds or of milliseconds, or ISO 8601."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return int(value / 1000 if value > 1e11 else value) if abs(value) < 1e15 else None
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -27,13 +27,8 @@ from gateway.errors import GatewayError
 from gateway.oden import exchange
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Call, Endpoint, Gives, Takes
-from gateway.oden.http_answer import (
-    LARGEST_ANSWER,
-    UNREACHABLE,
-    read_response,
-    redacted,
-    why_no_answer,
-)
+from gateway.oden.http_answer import LARGEST_ANSWER, UNREACHABLE, read_response, redacted, why_no_answer
+from gateway.oden.long_answer import Keeps, LongAnswer
 from gateway.oden.objects import Objects
 from gateway.oden.pace import Pace
 from gateway.oden.server_time import ServerTime
@@ -45,7 +40,11 @@ log = structlog.get_logger()
 CONNECT_TIMEOUT = 10.0
 """Seconds, for name look-up, connection and TLS together."""
 ANSWER_TIMEOUT = 30.0
-"""Seconds, for the write and the answer."""
+"""Seconds, for the write and the answer, and for each PIECE more of it."""
+PIECE = 2**16
+"""Bytes of an answer."""
+LONGEST_ANSWER = 2**28
+"""Bytes that are read of an answer of which not all is kept."""
 TOO_FAST = 429
 NOT_OPEN = "the client is not open: use it within `async with`"
 
@@ -113,12 +112,20 @@ class OdenClient(Objects):
         return exchange.result(endpoint, body, answer)
 
     async def post(
-        self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None, *, query: str | None = None
+        self,
+        endpoint: Endpoint,
+        body: str,
+        written: asyncio.Event | None = None,
+        *,
+        query: str | None = None,
+        keeps: Keeps | None = None,
     ) -> Answer:
         """Send `body` when the pace allows. Never raises for anything the network or Oden does.
 
         `written` is set as soon as the request no longer stands in the way of the next one. `query` is the value of the
-        endpoint's parameter in the address; with the format `csv` the answer's body is text.
+        endpoint's parameter in the address; with the format `csv` the answer's body is text. With `keeps` the answer's
+        list has only the entries that are kept, and may have LONGEST_ANSWER bytes; one that is longer counts as
+        unreadable, and so does one of more than LARGEST_ANSWER bytes without it.
         """
         session = self._session
         if session is None or session.closed:
@@ -131,7 +138,7 @@ class OdenClient(Objects):
             # Once more after each sleep: a 429 to another request may have slowed the pace meanwhile.
             while (pause := self.pace.wait(loop.time())) > 0:  # noqa: ASYNC110 - a time is waited for, not an event
                 await asyncio.sleep(pause)
-            under_way = asyncio.create_task(self._exchange(session, endpoint, body, query, mark))
+            under_way = asyncio.create_task(self._exchange(session, endpoint, body, query, mark, keeps))
             # Only the write is taken in turns; answers may take as long as they take, several at once.
             leaving = asyncio.create_task(mark.written.wait())
             try:
@@ -173,7 +180,13 @@ class OdenClient(Objects):
             log.info("pace_raised", seconds_between_requests=round(self.pace.gap, 3))
 
     async def _exchange(
-        self, session: aiohttp.ClientSession, endpoint: Endpoint, body: str, query: str | None, mark: "_Mark"
+        self,
+        session: aiohttp.ClientSession,
+        endpoint: Endpoint,
+        body: str,
+        query: str | None,
+        mark: "_Mark",
+        keeps: Keeps | None,
     ) -> Answer:
         begun = asyncio.get_running_loop().time()
 
@@ -184,7 +197,7 @@ class OdenClient(Objects):
         try:
             token = self._token()
             async with (
-                asyncio.timeout(self._timeout + self._connect_timeout),
+                asyncio.timeout(self._timeout + self._connect_timeout) as limit,
                 session.post(
                     f"{self._url}/{endpoint.path}",
                     params={endpoint.query: query} if endpoint.query and query else None,
@@ -196,11 +209,10 @@ class OdenClient(Objects):
                     trace_request_ctx=mark,
                 ) as response,
             ):
-                raw = b""
-                while len(raw) <= LARGEST_ANSWER and (more := await response.content.read(LARGEST_ANSWER + 1)):
-                    raw += more
+                raw, long = await self._read(response, limit, keeps)
                 seconds = asyncio.get_running_loop().time() - begun
-                answer = redacted(read_response(response, raw, seconds, text=query == "csv"), token)
+                read = read_response(response, raw, seconds, text=query == "csv", keeps=keeps, long=long)
+                answer = redacted(read, token)
                 is_verified = response.url.scheme == "https"
                 return replace(answer, date=response.headers.get(hdrs.DATE, "")) if is_verified else answer
         except aiohttp.ClientHttpProxyError as error:
@@ -219,6 +231,40 @@ class OdenClient(Objects):
         except ValueError as error:
             # Not a word of the library's: it could quote what was not accepted, and that may be the token.
             return failed(f"the request could not be formed ({type(error).__name__})", sent=mark.left)
+
+    async def _read(
+        self, response: aiohttp.ClientResponse, limit: asyncio.Timeout, keeps: Keeps | None
+    ) -> tuple[bytes, object]:
+        """The beginning of the body; and what it says as a whole, where it is a success of more than LARGEST_ANSWER
+        bytes that can be read."""
+        loop = asyncio.get_running_loop()
+        raw, length, long = bytearray(), 0, None
+        while more := await response.content.read(PIECE):
+            if (length + len(more)) // PIECE > length // PIECE:
+                # It goes on, however slowly.
+                limit.reschedule(max(limit.when() or 0.0, loop.time() + self._timeout))
+                await asyncio.sleep(0)  # what has come already is read without a pause
+            length += len(more)
+            try:
+                if long is not None:
+                    long.feed(more)
+                    if length > LONGEST_ANSWER:
+                        return bytes(raw), None
+                    continue
+                raw += more
+                if length > LARGEST_ANSWER:
+                    if keeps is None or not 200 <= response.status < 300:
+                        return bytes(raw), None
+                    long = LongAnswer(keeps)
+                    for at in range(0, length, PIECE):
+                        long.feed(bytes(raw[at : at + PIECE]))
+                        await asyncio.sleep(0)
+            except ValueError:
+                return bytes(raw), None
+        try:
+            return bytes(raw), long.end() if long is not None else None
+        except ValueError:
+            return bytes(raw), None
 
     def _trusted(self) -> ssl.SSLContext | bool:
         """What vouches for Oden's certificate; True: what the system trusts. The file is read by the first request

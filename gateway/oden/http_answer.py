@@ -9,9 +9,10 @@ import aiohttp
 
 from gateway.obstacles import name_obstacle, obstacle
 from gateway.oden.classification import Answer
+from gateway.oden.long_answer import Keeps, kept
 
 LARGEST_ANSWER = 8 * 2**20
-"""Bytes; a longer answer counts as unreadable."""
+"""Bytes; a longer answer counts as unreadable, unless only some of it is kept."""
 SHORTEST_TOKEN = 8
 """Characters of a token that is looked for in answers; a shorter one is no secret, and would be found in words."""
 
@@ -28,11 +29,26 @@ _SAYS = ("error", "message", "detail", "title", "errorMessage", "error_descripti
 _PAGE = re.compile(rb"\s*<(!doctype html|html|head|body|\?xml)", re.IGNORECASE)
 
 
-def read_response(response: aiohttp.ClientResponse, raw: bytes, seconds: float, *, text: bool = False) -> Answer:
-    """The answer that `response` with the body `raw` is; `text`: a success holds text, such as CSV, and no JSON."""
+def read_response(
+    response: aiohttp.ClientResponse,
+    raw: bytes,
+    seconds: float,
+    *,
+    text: bool = False,
+    keeps: Keeps | None = None,
+    long: object = None,
+) -> Answer:
+    """The answer that `response` with the body `raw` is; `text`: a success holds text, such as CSV, and no JSON.
+
+    Of a list only the entries that it `keeps` are in the answer. `long` is what a body says of which `raw` is only the
+    beginning, because it has more than LARGEST_ANSWER bytes; None where that is not known.
+    """
     status = response.status
     success = 200 <= status < 300
-    body, readable = _text(raw) if text and success else _parse(raw)
+    is_long = len(raw) > LARGEST_ANSWER
+    body, readable = (long, long is not None) if is_long else _text(raw) if text and success else _parse(raw)
+    if success and keeps is not None and not is_long:
+        body = kept(body, keeps)
     failure = _named_failure(body)
     page = "html" in response.content_type or _PAGE.match(raw) is not None
     if success:
@@ -53,8 +69,17 @@ def read_response(response: aiohttp.ClientResponse, raw: bytes, seconds: float, 
         own=own,
         foreign=foreign,
         retry_after=_retry_after(response.headers.get("Retry-After")),
-        error="" if success and failure is None else _failure_text(status, body, response.content_type, raw, page=page),
+        error=_error(response, raw, body, readable=readable, page=page),
     )
+
+
+def _error(response: aiohttp.ClientResponse, raw: bytes, body: object, *, readable: bool, page: bool) -> str:
+    """Why it is no success; empty where it can be one."""
+    status, is_success = response.status, 200 <= response.status < 300
+    if is_success and _named_failure(body) is None:
+        is_too_long = len(raw) > LARGEST_ANSWER and not readable and not page
+        return f"{status} with an answer of more than {len(raw) // 2**20} MB that cannot be read" if is_too_long else ""
+    return _failure_text(status, body, response.content_type, raw, page=page)
 
 
 def _named_failure(body: object) -> dict[str, object] | None:
@@ -82,8 +107,6 @@ def redacted(answer: Answer, token: str) -> Answer:
 
 
 def _parse(raw: bytes) -> tuple[object, bool]:
-    if len(raw) > LARGEST_ANSWER:
-        return None, False
     try:
         return json.loads(raw), True
     except (ValueError, RecursionError):  # not JSON, or nested deeper than anything of Oden's
@@ -91,8 +114,6 @@ def _parse(raw: bytes) -> tuple[object, bool]:
 
 
 def _text(raw: bytes) -> tuple[object, bool]:
-    if len(raw) > LARGEST_ANSWER:
-        return None, False
     try:
         return raw.decode("utf-8-sig"), True
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ transaction.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from gateway.errors import OutboxError
 from gateway.model import RECORD, Addition, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, gone, record_rules, settings_index
 from gateway.outbox.entries import PAUSE, DeadLetter, Interval, Pause
-from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane
+from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, parked_lane, starts_lane
 from gateway.outbox.listing import LETTERS, Listed, attempt_of, dead_letter_at
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
@@ -135,8 +135,7 @@ def _hurry(outbox: Outbox, transaction: Transaction, listed: Listed) -> bool:
     attempt = attempt_of(outbox, listed)
     if attempt is None or attempt.phase != "retry":
         return False
-    transaction.attempts[listed.lane, attempt.number] = replace(attempt, not_before=0.0)
-    transaction.touch(listed.lane)
+    transaction.hurry(attempt)
     return True
 
 
@@ -186,12 +185,15 @@ def _withdraw_interval(transaction: Transaction, key: str) -> None:
 
 
 def _take(transaction: Transaction, letter: Listed) -> None:
-    """Take a dead letter out of its lane."""
+    """Take a dead letter out of its lane. Starts that wait because of it are sent as soon as nothing else keeps them
+    back."""
     transaction.take(DEAD, letter.position)
     transaction.totals.unsettled -= letter.where == "unsettled"
     if isinstance(letter.record, Setting):
         entry = transaction.setting_entry(letter.record)
         entry.refused = [at for at in entry.refused if at != letter.position]
+    else:
+        transaction.hurry_after(starts_lane(letter.record.line, letter.record.type), letter.record.interval)
 
 
 def _lose(transaction: Transaction, name: str, position: int) -> None:

@@ -261,6 +261,8 @@ class ReadySet:
                     continue
                 ids = (run.oden_id if run else None,)
             looked += 1
+            if kind_of(record).interval == "changes" and interval is not None and interval.updating:
+                continue  # also one that is only looked up: what the other becomes decides what is to be told
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
                 return [*found, self._in_doubt(work, last)], oldest
@@ -330,14 +332,14 @@ def _corrects(record: Record) -> bool:
 
 
 def is_pending(interval: Interval | None) -> bool:
-    """Whether the end of an interval, or another than Oden has, may still come to Oden by itself. Not, where it or the
-    start is a dead letter."""
+    """Whether the end of an interval, or another than Oden has, may still come to Oden by itself, where it may be open.
+    Not, where it or the start is a dead letter, or the start waits: then it surely is not there."""
     if interval is None or not interval.ended:
         return False
     if interval.closed:
         return interval.update_at is not None or interval.updating
     if interval.oden_id is None:
-        return interval.dead == 0
+        return interval.dead == 0 and interval.start_at is None
     return interval.update_at is not None or interval.updating or interval.parked > 0 or interval.outputs > 0
 
 

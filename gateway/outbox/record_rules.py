@@ -179,16 +179,23 @@ def waiting_update(transaction: Transaction, interval: Interval) -> UpdateInterv
 
 def _merged_into_output(transaction: Transaction, stored: StoredRecord, key: Hashable, interval: Interval) -> bool:
     """Add output, which is counted, to the newest entry with the same merge key, where one waits. The end waits for
-    both where it waits for either."""
+    both where it waits for either. They go under the key of the older, which is the one that copies from before know.
+    """
     name = lane_of(stored.record)
     at = transaction.newest(name, key)
     waiting = None if at is None else transaction.record(name, at)
     if at is None or waiting is None:
         return False
-    both = StoredRecord(merged(waiting.record, stored.record), waiting.late and stored.late)
+    older, later = sorted((waiting.record, stored.record), key=_made)
+    both = StoredRecord(merged(older, later), waiting.late and stored.late)
     transaction.rewrite(name, at, both)
     interval.count_out(late=waiting.late or stored.late)
     return True
+
+
+def _made(record: Record) -> tuple[float, str]:
+    """In which order records of a line were made."""
+    return record.at, record.key
 
 
 def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | None) -> None:

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 from gateway.frozen import replace
 from gateway.model import Notice, StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules, statistics
-from gateway.outbox.entries import DeadLetter, Work
+from gateway.outbox.entries import DeadLetter, Interval, Work
 from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
@@ -34,13 +34,25 @@ def note(outbox: Outbox, notice: Notice) -> None:
         statistics.note(transaction, notice)
 
 
+def known_before(outbox: Outbox, line: str, interval_type: str, start: int) -> list[tuple[str, str]]:
+    """The intervals of a line and type that are known and began before `start`, in order: their keys, and their ids at
+    Oden."""
+    known = sorted((one.start, key, one.oden_id) for key, one in _known(outbox, line, interval_type).items())
+    return [(key, oden_id) for begun, key, oden_id in known if begun < start and oden_id is not None]
+
+
 def known_ids(outbox: Outbox, line: str, interval_type: str) -> frozenset[str]:
     """The ids at Oden of the intervals of a line and type that are open, or were lately."""
+    known = _known(outbox, line, interval_type).values()
+    return frozenset(one.oden_id for one in known if one.oden_id is not None)
+
+
+def _known(outbox: Outbox, line: str, interval_type: str) -> dict[str, Interval]:
     lanes = (outbox.lanes.get(name) for name in (starts_lane(line, interval_type), updates_lane(line, interval_type)))
     closed = [key for lane in lanes if lane is not None for key in lane.closed]
     latest = StartInterval("", line, 0.0, interval_type, LATEST)
-    known = (outbox.interval(key) for key in (*closed, *outbox.open_before(latest)))
-    return frozenset(one.oden_id for one in known if one is not None and one.oden_id is not None)
+    known = ((key, outbox.interval(key)) for key in (*closed, *outbox.open_before(latest)))
+    return {key: one for key, one in known if one is not None}
 
 
 def told_in_part(

@@ -5,9 +5,10 @@ event means for records and their intervals is in `record_rules`.
 """
 
 import json
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Protocol
 
+from gateway.frozen import replace
 from gateway.model import Record, Setting
 from gateway.outbox.entries import (
     ATTEMPT,
@@ -39,6 +40,8 @@ class Committed(Protocol):
     def row(self, key: str) -> str | None: ...
 
     def is_carried(self, lane: str, position: int) -> bool: ...
+
+    def attempts(self, lane: str) -> Collection[Attempt]: ...
 
     def newest(self, lane: str, merge_key: Hashable) -> int | None: ...
 
@@ -267,6 +270,17 @@ class Transaction:
                 interval.start_at, interval.stalled = None, attempt.phase != "sending"
             elif interval is not None and role == "changes" and new:
                 interval.update_at, interval.updating = None, True
+
+    def hurry(self, attempt: Attempt) -> None:
+        """The next step of `attempt` is due."""
+        self.attempts[attempt.lane, attempt.number] = replace(attempt, not_before=0.0)
+        self.touch(attempt.lane)
+
+    def hurry_after(self, name: str, interval: str) -> None:
+        """The next step is due of the attempts of a lane that wait for the end of `interval`."""
+        for attempt in self._committed.attempts(name) if name in self._committed.lanes else ():
+            if interval in attempt.after and attempt.phase == "retry":
+                self.hurry(attempt)
 
     def end_attempt(self, attempt: Attempt, records: tuple[Record, ...]) -> None:
         """`attempt` does not carry `records` any more."""

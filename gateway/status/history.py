@@ -16,6 +16,7 @@ beyond MOST intervals the oldest; the file is written anew once it holds far mor
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -62,10 +63,10 @@ class Span:
         """Whether the page draws it."""
         return self.type in TIMELINE
 
-    @property
-    def shown(self) -> dict[str, str | int | None]:
-        """What the page needs to draw it."""
+    def shown(self, number: int) -> dict[str, str | int | None]:
+        """What the page needs to draw it, and to know it again by its `number`."""
         return {
+            "number": number,
             "type": self.type,
             "start": self.start,
             "end": self.end,
@@ -78,11 +79,23 @@ class Span:
 SPAN = TypeAdapter(Span)
 
 
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """Of a span that the page draws: its number, and of which revision it is."""
+
+    number: int
+    revision: int = 0
+
+
 class History:
-    """The spans of all lines. `changed` counts by line how often its spans were others than before."""
+    """The spans of all lines. `revision` is another, and a greater one, whenever what the page draws has changed;
+    `changed` has by line of which revision its newest change is."""
 
     def __init__(self) -> None:
         self._lines: dict[str, dict[str, Span]] = {}
+        self._marks: dict[tuple[str, str], _Mark] = {}
+        self._numbers = count()
+        self.revision = 0
         self._beside: dict[str, Mapping[str, frozenset[str]]] = {}
         self._unsaved: dict[tuple[str, str], None] = {}
         self.changed: dict[str, int] = {}
@@ -100,6 +113,12 @@ class History:
     def of(self, line: str) -> Sequence[Span]:
         """The spans of a line, in the order in which they were told."""
         return [*self._lines.get(line, {}).values()]
+
+    def timeline(self, line: str, since: int = -1) -> list[dict[str, str | int | None]]:
+        """What the page draws of a line, as far as it is of a later revision than `since`."""
+        drawn = [span for span in self.of(line) if span.is_on_timeline]
+        marks = [self._marks[line, span.key] for span in drawn]
+        return [span.shown(mark.number) for span, mark in zip(drawn, marks, strict=True) if mark.revision > since]
 
     def span(self, line: str, key: str) -> Span | None:
         """One interval of a line; None where it is not known (any more)."""
@@ -156,11 +175,12 @@ class History:
 
     def forget(self, now: float) -> None:
         """Forget what ended long ago, and of each line what is too much."""
-        for spans in self._lines.values():
+        for line, spans in self._lines.items():
             old = [key for key, span in spans.items() if span.end is not None and span.end < now - KEPT]
             surplus = [key for key in spans if key not in old][: max(0, len(spans) - len(old) - MOST)]
             for key in (*old, *surplus):
                 del spans[key]
+                self._marks.pop((line, key), None)
 
     def _put(self, span: Span, *, quietly: bool = False) -> None:
         spans = self._lines.setdefault(span.line, {})
@@ -168,8 +188,15 @@ class History:
             return
         spans[span.key] = span
         self._unsaved[span.line, span.key] = None
-        if not quietly:
-            self.changed[span.line] = self.changed.get(span.line, 0) + 1
+        if span.is_on_timeline and not quietly:
+            self.revision += 1
+            self.changed[span.line] = self.revision
+            self._mark(span, self.revision)
+
+    def _mark(self, span: Span, revision: int) -> None:
+        known = self._marks.get((span.line, span.key))
+        number = next(self._numbers) if known is None else known.number
+        self._marks[span.line, span.key] = _Mark(number, revision)
 
     # As lines of the file
 
@@ -189,6 +216,8 @@ class History:
             with suppress(ValidationError):
                 span = SPAN.validate_json(line)
                 self._lines.setdefault(span.line, {})[span.key] = span
+                if span.is_on_timeline:
+                    self._mark(span, self.revision)
 
 
 def _described(span: Span, record: StartInterval | UpdateInterval) -> Span:

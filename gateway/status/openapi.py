@@ -37,6 +37,12 @@ _KEY: Schema = {
     "schema": {"type": "string"},
     "description": "Of a line.",
 }
+_SINCE_REVISION: Schema = {
+    "name": "since",
+    "in": "query",
+    "schema": {"type": "integer"},
+    "description": "The revision that is known; without it everything is told.",
+}
 _KEYS: Schema = {"name": "key", "in": "query", "schema": {"type": "array", "items": {"type": "string"}}}
 _ACTION: Schema = {
     "name": "action",
@@ -76,7 +82,12 @@ def document() -> Schema:
                 )
             },
             "/api/timeline": {
-                "get": _reads("By line, its states and runs of the last hours.", schema=_timelines(), asks=[_KEYS])
+                "get": _reads(
+                    "By line, its states and runs of the last hours, or what of them has changed since a revision.",
+                    schema=_timelines(),
+                    asks=[_KEYS, _SINCE_REVISION],
+                    others={"400": "`since` is no whole number."},
+                )
             },
             "/api/trend": {
                 "get": _reads(
@@ -197,14 +208,19 @@ def _timelines() -> Schema:
     span = {
         "type": "object",
         "properties": {
-            **{name: {"type": "string"} for name in ("key", "type")},
+            "type": {"type": "string"},
             **{name: {"type": ["string", "null"]} for name in ("name", "about", "reason")},
-            "start": {"type": "integer"},
+            **{name: {"type": "integer"} for name in ("number", "start")},
             "end": {"type": ["integer", "null"]},
         },
-        "required": ["type", "start", "end"],
+        "required": ["number", "type", "start", "end"],
     }
-    return {"type": "object", "additionalProperties": {"type": "array", "items": span}}
+    lines = {"type": "object", "additionalProperties": {"type": "array", "items": span}}
+    return {
+        "type": "object",
+        "properties": {"revision": {"type": "integer"}, "lines": lines},
+        "required": ["revision", "lines"],
+    }
 
 
 def _shapes() -> Schema:

@@ -110,8 +110,8 @@ class LineStatus:
 
     `unknown_since`: what is said of the line has not been known to be so since then, because a source is away or an
     input that it rests on is quiet; None where it is known. `batch` and, by type, `intervals` are those that are on.
-    `totals` are of run, batch and shift. `tones` is how each category is shown, and `revision` another number when the
-    line's timeline is another.
+    `totals` are of run, batch and shift. `tones` is how each category is shown, and `revision` that of the newest
+    change of the line's timeline.
 
     `lateness` is, by input, how late messages were that have times of their own, and `corrections` how often what was
     told of the line was corrected because of that.

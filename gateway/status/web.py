@@ -220,10 +220,15 @@ class StatusServer:
         return web.json_response(line)
 
     async def _timeline(self, request: web.Request) -> web.Response:
-        """By line the states and runs of the last hours, or of one line alone, and when nothing was known of it."""
+        """By line the states and runs of the last hours, and when nothing was known of it: of all lines or of those
+        that are asked for, everything or what has changed `since` a revision, and of which revision that is."""
+        try:
+            since = int(request.query.get("since", "-1"))
+        except ValueError:
+            return web.Response(text="`since` is a whole number.", status=400)
         keys = request.query.getall("key", None) or [line.key for line in self._snapshot().lines]
-        lines = {key: [span.shown for span in self._history.of(key) if span.is_on_timeline] for key in keys}
-        return _packed(web.json_response(lines))
+        lines = {key: spans for key in keys if (spans := self._history.timeline(key, since)) or since < 0}
+        return _packed(web.json_response({"revision": self._history.revision, "lines": lines}))
 
     async def _points(self, request: web.Request) -> web.Response:
         """The trend of what waits, `[minute, waiting, requests, seconds to drain]` for each minute from `since` (epoch)

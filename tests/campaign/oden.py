@@ -16,6 +16,7 @@ import aiohttp
 from gateway.oden.classification import Answer
 from gateway.oden.endpoints import Endpoint
 from gateway.oden.http_answer import read_response
+from gateway.oden.long_answer import Keeps
 from gateway.oden.pace import Pace
 from gateway.simulator.oden.fault_injection import FaultInjector
 from gateway.simulator.oden.faults import Genuine, Reply, reply_of
@@ -109,7 +110,9 @@ class Wire:
         self._oden, self._timeout, self._fuse = oden, timeout, fuse
         self._turn = asyncio.Lock()
 
-    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None) -> Answer:
+    async def post(
+        self, endpoint: Endpoint, body: str, written: asyncio.Event | None = None, *, keeps: Keeps | None = None
+    ) -> Answer:
         loop = asyncio.get_running_loop()
         async with self._turn:
             await asyncio.sleep(self.pace.wait(loop.time()))
@@ -124,11 +127,11 @@ class Wire:
             finally:
                 if written is not None:
                     written.set()
-        answer = await self._answer(seen, begun)
+        answer = await self._answer(seen, begun, keeps)
         self._fuse.reach(AT_ANSWER)
         return answer
 
-    async def _answer(self, seen: "asyncio.Future[Seen]", begun: float) -> Answer:
+    async def _answer(self, seen: "asyncio.Future[Seen]", begun: float, keeps: Keeps | None) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(begun + self._timeout):
@@ -143,7 +146,7 @@ class Wire:
         if reply.missing:
             return Answer(sent=True, seconds=seconds, error="ClientPayloadError: the answer is not complete")
         response = SimpleNamespace(status=reply.status, content_type=reply.content_type, headers=dict(reply.headers))
-        return read_response(cast("aiohttp.ClientResponse", response), reply.body, seconds)
+        return read_response(cast("aiohttp.ClientResponse", response), reply.body, seconds, keeps=keeps)
 
 
 def _show(seen: "asyncio.Future[Seen]", what: Seen) -> None:

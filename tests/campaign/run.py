@@ -304,10 +304,7 @@ class _Process:
         seen_until = await self.intake.load()
         if not await self.outbox(is_compared):
             thread, wire = cast("OutboxThread", self.outbox), cast("OdenClient", self.wire)
-            try:
-                await recollect(thread, wire, self.plans, self.clock.now(), REFERENCE)
-            except Killed:  # no supervisor sees it
-                return
+            await recollect(thread, wire, self.plans, self.clock.now(), REFERENCE)
             seen_until = await self.intake.load()
         drain = self.drain
         self._start("delivery", drain.run, lambda: drain.turned_at, stage=CORE, request_stop=drain.stop)
@@ -351,11 +348,11 @@ class _Process:
             await asyncio.sleep(5.0)
 
     def _judge(self) -> None:
-        """Only the disk may be the cause of a failure: a fault of the gateway's own is one of the schedule's
-        results.
+        """Only the disk may be the cause of a failure, or that the process is no more: a fault of the gateway's own is
+        one of the schedule's results.
         """
         for failure in self.supervisor.failures:
-            if not isinstance(failure.error, OutboxError):
+            if not isinstance(failure.error, OutboxError) and not isinstance(failure.error.__cause__, Killed):
                 text = "".join(traceback.format_exception(failure.error))
                 self.world.result.wrong.append(f"{failure.name} failed: {text}")
         if self.supervisor.fatal is not None:

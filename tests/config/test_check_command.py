@@ -275,3 +275,16 @@ def test_elements_and_sums_of_arrays_are_right(tmp_path: Path) -> None:
         text = text.replace("    run:\n", f"{more}    run:\n", 1)
     answer = check(written(tmp_path / "c", text))
     assert (answer.code, answer.problems) == (0, [])
+
+
+@pytest.mark.parametrize("category", ["Up time", "uptime", "Uptme", "UP-TIME"])
+def test_a_category_that_is_nearly_one_of_oden_s_is_a_warning(category: str, tmp_path: Path) -> None:
+    """Also where it stands alone in the file. A factory that has it so says that in `status.categories`."""
+    text = GOOD.replace("category: Uptime", f"category: {category}")
+    answer = check(written(tmp_path / "c", text), "--strict")
+    [problem] = answer.problems
+    line = text[: text.index(category)].count("\n") + 1
+    assert problem.startswith(f"gateway.yaml:{line}:23: warning: '{category}' is nearly 'Uptime'")
+    assert answer.code == 2
+    known = f"{text}status: {{categories: {{{category}: running}}}}\n"
+    assert check(written(tmp_path / "known", known), "--strict").problems == []

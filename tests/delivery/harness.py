@@ -1,6 +1,7 @@
 """A real outbox, a real drain and the real Oden stand-in on a socket, with faults put in between."""
 
 import asyncio
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -64,6 +65,8 @@ class Oden:
         self.seen: list[str] = []
         self.url = ""
         self.slow: asyncio.Event | None = None
+        self.others: dict[str, list[object]] = {}
+        """By the path of a search, what else is in its answers."""
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
@@ -80,6 +83,12 @@ class Oden:
             await self.slow.wait()
         fits = (one for one in self.faults if request.path.endswith(one.path) and one.contains in body)
         fault = next(fits, None)
+        others = next((more for path, more in self.others.items() if request.path.endswith(path)), None)
+        if fault is None and others is not None:
+            answer = await handler(request)
+            assert isinstance(answer, web.Response)
+            found = json.loads(answer.text or "[]") if answer.status == 200 else []
+            return web.json_response([*others, *found])
         if fault is None:
             return await handler(request)
         fault.times -= 1

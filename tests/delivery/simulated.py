@@ -48,6 +48,8 @@ class Plant:
         self.seen: list[tuple[str, str]] = []
         self.drain: Drain
         self.number = 0
+        self.ahead = 0.0
+        """By how many seconds the clock of the next life is."""
         self._mark = Remembered()
         receive = self.oden.receive
 
@@ -65,7 +67,7 @@ class Plant:
         loop = asyncio.get_running_loop()
         wire = Wire(self.oden, Pace(loop.time()), settings.timeout, Fuse())
         outbox = cast("OutboxThread", InLine(self.outbox))
-        self.drain = Drain(outbox, cast("OdenClient", wire), LoopClock(T + loop.time()), settings, LINES)
+        self.drain = Drain(outbox, cast("OdenClient", wire), LoopClock(T + self.ahead + loop.time()), settings, LINES)
         self.running = asyncio.create_task(self.drain.run())
 
     async def kill(self) -> None:
@@ -82,7 +84,7 @@ class Plant:
         if forgets:
             self._mark = Remembered()
         self.rows, self.outbox = rows, Outbox(rows)
-        begin_life(self.outbox, self._mark, T + loop.time(), settle=settings.settle)
+        begin_life(self.outbox, self._mark, T + self.ahead + loop.time(), settle=settings.settle)
         self.begin(settings)
 
     def copied(self, rows: MemoryStore | None = None) -> MemoryStore:

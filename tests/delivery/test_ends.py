@@ -3,18 +3,28 @@ lost over finding that out."""
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from gateway.delivery.ends import EndsOrder
 from gateway.delivery.learned import AGAIN
+from gateway.delivery.schedule import ENDS_WAIT
 from gateway.delivery.settlement import DeliveryOptions
 from gateway.model import StartInterval
+from gateway.oden import requests
+from gateway.oden.exchange import iso
+from gateway.outbox.control_handlers import Question
+from gateway.outbox.entries import Attempt, Work
+from gateway.outbox.listing import Filter
 from gateway.simulator.oden.manners import Manners
+from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
 
 RUNS = 40
+YEAR = 366 * 86_400.0
 
 
 async def shift(plant: Plant, runs: int = RUNS, name: str = "order", begin: int = 0, every: int = 60) -> None:
@@ -147,3 +157,164 @@ def test_what_is_put_into_the_past_waits_until_what_overlaps_it_is_shortened(sta
     wanted = [(T, T + 20), (T + 20, T + 40), (T + 40, T + 100), (T + 100, None)]
     assert [(one.start, one.end) for one in plant.intervals("STATE")] == wanted
     assert plant.outbox.counts().dead == 0
+
+
+def test_p11_a_start_that_waits_for_ends_since_a_year_ahead_waits_for_two_minutes() -> None:
+    """The clock was a year ahead as Oden refused it, and is right since the restart: the end before it does not come,
+    and Oden takes overlaps by now."""
+
+    async def story(plant: Plant) -> None:
+        first, second = plant.start(0, "STATE"), plant.start(30, "STATE")
+        plant.commit(first)
+        await plant.drained()
+        plant.commit(plant.output(first, 20, 1), plant.end(first, 30), second)
+        await plant.until(lambda: any(one.after for one in plant.outbox.attempts(f"{LINE}/states")), 60.0)
+        plant.ahead, plant.oden.model.manners = 0.0, Manners()
+        await plant.restart(settings("auto"), plant.rows, 0.0, forgets=False)
+        await plant.until(lambda: len(plant.intervals("STATE")) == 2, ENDS_WAIT + 30.0)
+
+    def begun_ahead(plant: Plant) -> Awaitable[None]:
+        return ahead(plant, story)
+
+    live(begun_ahead, Manners(overlap=409), ["error status=500 retryable=yes at=scrap_yield/set until=3000"])
+
+
+async def ahead(plant: Plant, story: Callable[[Plant], Awaitable[None]]) -> None:
+    """`story` from a life on whose clock is a year ahead."""
+    plant.ahead = YEAR
+    await plant.restart(settings("auto"), plant.rows, 0.0, forgets=False)
+    await story(plant)
+
+
+def test_a_start_does_not_wait_for_the_end_of_what_is_not_at_oden() -> None:
+    """Oden has refused it while the one before was in doubt; that turns out not to be there, and waits with its end: it
+    is not open at Oden, and goes by itself."""
+
+    async def story(plant: Plant) -> None:
+        first, second = replace(plant.start(0, "STATE"), end=T + 30), plant.start(30, "STATE")
+        await plant.kill()
+        plant.commit(first, second)
+        lane = f"{LINE}/states"
+        why = "409: another interval is still open then"
+        body = requests.request_for([second], line_id(plant), [None], requests.DEFAULT).text()
+        attempt = Attempt(lane, (1,), "interval/set", body, T, 1, "retry", 0.0, why, after=(first.key,), refused=True)
+        plant.outbox.begin(Work(lane, (second,), (1,), plant.outbox.interval(second.key)), attempt)
+        plant.begin(settings("auto"))
+        await plant.until(lambda: len(plant.intervals("STATE")) == 2, 30.0)
+
+    live(story)
+
+
+def line_id(plant: Plant) -> str:
+    """The id of the line at Oden."""
+    answer = plant.oden.model.answer("/v2/line/search", b'{"name": "Line 01", "factory": {"name": "Factory A"}}')
+    assert isinstance(answer.body, list), answer
+    return str(answer.body[0]["id"])
+
+
+END = f'"end_time":"{iso(T + 60)}"'.lower()
+"""What Oden refuses of the first state: its end."""
+
+
+async def refused_end(plant: Plant) -> StartInterval:
+    """Two states, one after the other, by which it is learned that this Oden wants ends first; then one that began at
+    `T`, whose end at 60 s is a dead letter. That one."""
+    earlier = [plant.start(at, "STATE") for at in (-120, -60)]
+    plant.commit(earlier[0])
+    await plant.drained()
+    plant.commit(plant.end(earlier[0], -60), earlier[1])
+    await plant.drained()
+    state = plant.start(0, "STATE")
+    plant.commit(plant.end(earlier[1], 0), state)
+    await plant.drained()
+    plant.oden.model.manners = replace(plant.oden.model.manners, refuse=END)
+    plant.commit(plant.end(state, 60))
+    await plant.drained()
+    assert plant.outbox.counts().dead == 1
+    return state
+
+
+def shown(plant: Plant) -> list[tuple[int, int | None]]:
+    return [(one.start - T, one.end and one.end - T) for one in plant.intervals("STATE")]
+
+
+async def others(plant: Plant, minutes: int) -> None:
+    """A run each minute: what Oden takes shows that it is about a state alone."""
+    for number in range(minutes):
+        plant.commit(replace(plant.start(1000 + 60 * number), end=T + 1030 + 60 * number))
+        await asyncio.sleep(60.0)
+
+
+@pytest.mark.parametrize("status", [400, 409, 500])
+def test_p5_an_end_that_was_refused_is_sent_once_more_where_a_start_is_refused_because_of_it(status: int) -> None:
+    """Oden takes it by now: no dead letter is left, and nothing was asked of a person."""
+
+    async def story(plant: Plant) -> None:
+        await refused_end(plant)
+        plant.oden.model.manners = Manners(overlap=status)
+        plant.commit(plant.start(60, "STATE"))
+        await others(plant, 60)
+        await plant.drained()
+
+    plant = live(story, Manners(overlap=status))
+    assert shown(plant) == [(-120, -60), (-60, 0), (0, 60), (60, None)]
+    assert plant.outbox.counts().dead == 0
+
+
+@pytest.mark.parametrize("how", ["retry", "drop"])
+def test_p5_starts_wait_with_an_end_that_oden_refuses_until_a_person_has_seen_to_it(how: str) -> None:
+    """A state begins each five minutes: the end is the one dead letter, what is made elsewhere arrives, and every state
+    is there once the end is sent after a mend, or was set by hand and is dropped."""
+
+    async def story(plant: Plant) -> None:
+        stuck = await refused_end(plant)
+        state: StartInterval | None = None
+        for at in times:
+            begun = plant.start(at, "STATE")
+            plant.commit(*([plant.end(state, at)] if state is not None else []), begun)
+            state = begun
+            plant.commit(replace(plant.start(at), end=T + at + 200))
+            await asyncio.sleep(300.0)
+            counts = plant.outbox.counts()
+            assert (counts.dead, counts.unsettled) == (1, 0)
+        asked.append(plant.paths.count("interval/set"))
+        assert len(plant.intervals("RUN")) == len(times)
+        plant.oden.model.manners = Manners(overlap=409)
+        if how == "drop":
+            body = {"id": plant.intervals("STATE")[-1].id, "type": {"name": "STATE"}, "end_time": iso(T + 60)}
+            plant.by_hand(**body)
+        (letter,) = plant.letters()
+        assert letter.record.interval == stuck.key
+        await plant.ask(how, Question(Filter(where="dead")))
+        await plant.drained()
+
+    times, asked = range(60, 6060, 300), list[int]()
+    plant = live(story, Manners(overlap=409))
+    assert shown(plant)[3:] == [*pairwise(times), (times[-1], None)]
+    assert plant.outbox.counts().dead == 0
+    assert asked[0] < 6000 / 20, "what waits takes no slots of others"
+
+
+def test_p5_a_start_that_is_refused_for_another_reason_does_not_wait_with_a_refused_end() -> None:
+    """An Oden that takes overlaps: twenty such starts are dead letters as ever, and the end is sent once more, not
+    twenty times."""
+
+    async def story(plant: Plant) -> None:
+        state = plant.start(0, "STATE")
+        plant.commit(state)
+        await plant.drained()
+        plant.oden.model.manners = Manners(refuse=END)
+        plant.commit(plant.end(state, 60))
+        await plant.drained()
+        plant.oden.model.manners = Manners(refuse="t0")  # each of them
+        before = len(plant.seen)
+        for number in range(5):
+            plant.commit(plant.start(60 + 60 * number, "STATE"))
+            await asyncio.sleep(300.0)
+        await plant.drained()
+        asked.append(sum("end_time" in body for _, body in plant.seen[before:]))
+
+    asked: list[int] = []
+    plant = live(story)
+    assert plant.outbox.counts().dead == 6
+    assert asked == [1]

@@ -22,7 +22,7 @@ class Hanging:
         self.pace = Pace(0.0)
         self._hangs = hangs
 
-    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event) -> Answer:
+    async def post(self, endpoint: Endpoint, body: str, written: asyncio.Event, *, keeps: object = None) -> Answer:
         while next(self._hangs):
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(1e6)

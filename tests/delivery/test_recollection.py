@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import recollection
+from gateway import told_elsewhere
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Sample
@@ -158,7 +158,7 @@ async def test_p4_an_answer_that_tells_nothing_is_asked_for_again(
     gateway: Gateway, oden: Oden, status: int | None, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An Oden that is there and has its troubles: nothing is told twice because of that."""
-    monkeypatch.setattr(recollection, "PAUSE", 0.0)
+    monkeypatch.setattr(told_elsewhere, "PAUSE", 0.0)
     copy = gateway.copy()
     await gateway.lives(minutes=10)
     oden.faults.append(Fault("/search", "before", status, text=text, times=3))
@@ -183,6 +183,54 @@ async def test_p4_a_copy_of_before_the_first_run_tells_no_counter_twice(
     await gateway.put_back(copy, tmp_path)
     await gateway.lives("B", minutes=3)
     assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize("minutes", [1, 5])
+async def test_p4_a_run_that_began_before_the_latest_time_of_the_copy_is_looked_at_too(
+    gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path
+) -> None:
+    """Of what began just before the copy was taken, it need not have heard; nor where the clock was ahead then."""
+    gateway.map(tick(gateway.now + 30))
+    copy = gateway.copy()
+    await gateway.lives("B", minutes=minutes)
+    gateway.now += 30.0
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives("C", minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 3)
+
+
+async def test_p4_a_copy_of_before_the_first_run_takes_off_nothing_that_was_made_before_it(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """A new box, whose memory begins where the counters stand, one of which has not moved for long: what the one before
+    it has told of the run that is on is none of what it counts."""
+    told = await gateway.total()
+    gateway.rig.rows = MemoryStore()
+    gateway.map(tag(0.5, "Reject", 3), tag(gateway.now, "Good", gateway.good % 65_536), tick(gateway.now))
+    (tmp_path / "new").mkdir()
+    begin_life(Outbox(gateway.rig.rows), LifeMark(tmp_path / "new" / "box", tmp_path / "new"))
+    gateway.made = 0
+    await gateway.put_back(gateway.copy(), tmp_path)
+    await gateway.lives("B", minutes=3)
+    assert await gateway.total() == told + gateway.made
+
+
+async def test_p4_what_a_life_from_an_older_copy_has_told_of_an_older_run_is_not_told_again(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """It went on with the run that it knew; the copy that is put back then knows two later ones, and asks for the
+    older one because others have told something."""
+    older = gateway.copy()
+    await gateway.lives("B", minutes=5)
+    await gateway.lives("C", minutes=5)
+    newer = gateway.copy()
+    await gateway.lives(minutes=1)
+    await gateway.put_back(older, tmp_path)
+    await gateway.lives(minutes=10)
+    (tmp_path / "other").mkdir()
+    assert await gateway.put_back(newer, tmp_path / "other") == 4
+    await gateway.lives("D", minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
 
 
 async def test_p4_a_refused_search_is_made_again_only_later(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:

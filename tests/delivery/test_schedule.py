@@ -93,6 +93,13 @@ def test_output_that_starves_is_as_urgent_as_a_start() -> None:
     ]
 
 
+def test_p11_what_a_clock_made_that_ran_ahead_is_older_than_all_of_now() -> None:
+    """It does not go last of its class until that time comes, and output of it is no newer than any other."""
+    ahead = NOW + 366 * 86_400
+    assert order(start("b", NOW - 10), start("a", ahead)) == [start("a", ahead), start("b", NOW - 10)]
+    assert order(start("b", NOW - 10), output("a", ahead)) == [output("a", ahead), start("b", NOW - 10)]
+
+
 def test_an_end_from_before_an_outage_goes_before_later_starts_of_its_lane() -> None:
     """Oden never shows a state as open that is long over; other lines' starts do not wait for it, nor does one of
     another type."""

@@ -283,7 +283,7 @@ class SlowClient:
     def __init__(self) -> None:
         self.pace = Pace(asyncio.get_running_loop().time())
 
-    async def post(self, endpoint: object, body: str, written: asyncio.Event) -> Answer:
+    async def post(self, endpoint: object, body: str, written: asyncio.Event, *, keeps: object = None) -> Answer:
         await asyncio.sleep(120.0)
         self.pace.written(asyncio.get_running_loop().time())
         written.set()

@@ -1,6 +1,7 @@
 """What a later life has told is taken off what an older copy of the memory still has to tell."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import strategies as st
 from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
-from gateway.mapping.credit import Entry, credited, known_output
-from gateway.mapping.feeder import feed
+from gateway.mapping.credit import Entry, credited, holding, known_output, with_late
+from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.trail import Feed
-from gateway.model import Output, Record, Sample
+from gateway.model import Output, Record, Sample, StartInterval
 from tests.mapping.recording import LINE, PLC, T0, Played, message, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
@@ -228,6 +229,70 @@ def test_p4_what_waits_of_events_is_not_told_again() -> None:
     later = play(EXAMPLE, scrap(20, 4, "Edge"), tick(100), state=state)
     copy, taken = credited(EXAMPLE, state, {"RUN": shown(later.records, int(T0) + 2)}, {})
     assert (taken, copy.output.pending, copy.output.credit) == ({"scrap": 3}, (), {})
+
+
+@pytest.mark.parametrize("told_by_another", [True, False])
+def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_another: bool) -> None:
+    """They came late and were acknowledged when the copy was taken: a later life has put them in their places, or not,
+    as after a reboot."""
+    copy = Feed(LineState())
+    events: list[Event] = [tag(1, "Good", 100), order(2, "A"), tag(60, "Good", 110)]
+    events += [scrap(70, 3, at=30), scrap(70, 4, at=31)]
+    for event in events:
+        copy, _ = feed(EXAMPLE, copy, event)
+    assert len(copy.late) == 2
+    later, records = copy, list[Record]()
+    events = [scrap(75, 5, at=75), tick(200)]
+    for event in events:
+        later, result = feed(EXAMPLE, later, event)
+        records += result.records
+    of_later = shown(records, 0) if told_by_another else []
+    waits = with_late(EXAMPLE, copy.state, [each.sample for each in copy.late])
+    state, taken = credited(EXAMPLE, waits, {"RUN": of_later}, {})
+    assert taken.get("scrap", 0) == (7 if told_by_another else 0)
+    copy, again = replace(copy, state=state).begun_anew(EXAMPLE), list[Record]()
+    events = [scrap(300, 6, at=300), tick(500)]
+    for event in events:
+        copy, result = feed(EXAMPLE, copy, event)
+        again += result.records
+    scraps = totals(of_later, shown(again, 0))["scrap Splice"]
+    assert scraps == (7 + 5 + 6 if told_by_another else 7 + 6)
+    assert copy.state.output.foretold == {}
+
+
+def test_p4_what_was_held_goes_to_the_runs_in_which_it_was_made() -> None:
+    """Several have begun by the time that Oden can be asked: what waited when the copy was taken was made in the first,
+    what the counter had moved by since in the second."""
+    line = KINDS["plain"].line
+    begun = play(line, tag(1, "Good", 5000), order(2, "A"), tag(30, "Good", 5003), order(31, "B"), tick(32))
+    copy = play(line, tag(40, "Good", 5007), tick(41), state=begun.state).state
+    waits = play(line, tag(1, "Good", 5000), order(2, "A"), tag(30, "Good", 5003), tick(31)).state
+    for state, orders, told in ((copy, "CDE", {"B": 4 + 20}), (waits, "BCDE", {"A": 3 + 24})):
+        held = load(line, dump(holding(line, state)))
+        events: list[Sample | Tick] = [tag(50, "Good", 5027, initial=True)]
+        events += [order(60 + 20 * place, name) for place, name in enumerate(orders)]
+        later = play(line, *events, tag(150, "Good", 5030), tick(160), state=held)
+        assert later.state.output.kept
+        after, _ = credited(line, load(line, dump(later.state)), {"RUN": []}, {})
+        last = play(line, tick(400), state=after)
+        names = {one.key: one.name for one in (*begun.records, *later.records) if isinstance(one, StartInterval)}
+        by_run: Counter[str] = Counter()
+        for record in (*later.records, *last.records):
+            if isinstance(record, Output):
+                by_run[names[record.interval] or ""] += int(str(record.raw_data["yield"]))
+        assert by_run == told | {"E": 3}
+        assert last.state.output.kept == ()
+
+
+def test_p4_of_events_that_wait_only_what_is_shown_with_their_raw_data_is_taken_off() -> None:
+    """Another life has told of others, which came to it alone."""
+    state = play(EXAMPLE, tag(1, "Good", 100), order(2, "A"), scrap(10, 3, "Gel"), tick(11)).state
+    entries: list[Entry] = [(int(T0) + 90, {"scrap": 4, "scrap_code": "Edge"})]
+    copy, taken = credited(EXAMPLE, state, {"RUN": entries}, {})
+    assert (copy.output.pending, taken) == (state.output.pending, {})
+    entries = [(int(T0) + 90, {"scrap": 2, "scrap_code": "Gel"})]
+    copy, taken = credited(EXAMPLE, state, {"RUN": entries}, {})
+    assert ([amount.amount for amount in copy.output.pending], taken) == ([1], {"scrap": 2})
 
 
 def test_p4_what_events_have_told_stays() -> None:

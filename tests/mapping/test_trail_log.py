@@ -148,6 +148,28 @@ def test_p13_what_came_of_a_backlog_is_told_once_after_a_correction_and_a_restar
     assert sum(int(str(amount)) for amount in told) == 1 + 2 + 3 + 4
 
 
+def test_p4_what_was_stepped_before_a_trail_began_anew_stays_stepped_after_a_restart() -> None:
+    """The entry that was made last lies before others, where it came late: nothing that follows it in the trail from
+    before is of the one that began anew."""
+    store = Store(plan())
+    for event in (tag(1, "Good", 0), order(2, "A"), tag(10, "Good", 10), tag(20, "Good", 20), scrap(25, 3, at=5)):
+        store.take(event)
+    store.take(tick(40))
+    store.commit(anew=True)
+    last = max(store.line.trail(), key=lambda entry: entry.number)
+    assert last.at < store.line.newest[-1].at
+    store.line = store.line.begun_anew(store.plan)
+    store.commit(anew=True)
+    store.restart()
+    assert [*store.line.trail()] == []
+    store.take(tag(50, "Good", 50))
+    store.take(scrap(60, 4, at=45))
+    for at in (80, 200):
+        store.take(tick(at))
+    told = [record.raw_data.get("yield", 0) for record in store.records if isinstance(record, Output)]
+    assert sum(int(str(amount)) for amount in told) == 50
+
+
 def test_p13_late_messages_that_have_no_place_yet_outlive_another_plan() -> None:
     """They were acknowledged: with another configuration they are taken by its rules."""
     line = plan()

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,77 @@ async def test_p12_an_endless_answer_is_cut_off() -> None:
     async with server(talk) as url:
         answer = await post(url)
     assert (answer.sent, answer.readable) == (True, False)
+
+
+ENTRY = b'{"timestamp": "2026-01-05T06:00:00Z", "raw_data": {"note": "' + b"x" * 3_000 + b'"}}'
+MINE = b'{"timestamp": "2026-01-05T07:00:00Z", "raw_data": {"yield": 1}}'
+
+
+def of_seven(entry: object) -> bool:
+    return "T07:" in str(entry)
+
+
+async def test_a_long_answer_of_which_little_matters() -> None:
+    """The output of a run that goes on for weeks: 12 MB, of which the one entry is there that was asked about. Without
+    such a question it counts as unreadable, and is told as that."""
+    raw = http("200 OK", b"[" + b",".join([ENTRY] * 2_000 + [MINE] + [ENTRY] * 2_000) + b"]")
+    async with server(reply(raw)) as url:
+        asked = await post(url, keeps=of_seven)
+        unasked = await post(url)
+    assert asked.own
+    assert asked.body == [json.loads(MINE)]
+    assert (unasked.readable, unasked.error) == (False, "200 with an answer of more than 8 MB that cannot be read")
+
+
+@pytest.mark.parametrize("rubbish", [b"x" * 2**16, ENTRY + b"," + ENTRY + b";", b'"' + b"x" * 2**16, b"<html>" * 1_000])
+async def test_p12_fifty_megabytes_of_rubbish(rubbish: bytes) -> None:
+    """Where the answer to a search is nothing of Oden's, however long: it is not read to its end, nothing of it is
+    held, and it is never taken for "none"."""
+    sent = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        await request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 50000000\r\n\r\n[")
+        try:
+            while sent < 50_000_000:
+                writer.write(rubbish)
+                sent += len(rubbish)
+                await writer.drain()
+        except ConnectionError:
+            pass
+
+    async with server(talk) as url:
+        tracemalloc.start()
+        answer = await post(url, keeps=lambda _: True)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert (answer.sent, answer.readable, answer.own) == (True, False, False)
+    assert sent < 30_000_000
+    assert peak < 100 * 2**20
+
+
+async def test_an_answer_that_comes_slowly_is_read_to_its_end() -> None:
+    """12 MB over a line that takes longer for them than one answer may take: as long as it goes on, it is waited
+    for."""
+    whole = b"[" + b",".join([ENTRY] * 20 + [MINE]) + b"]"
+    read = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(b"Content-Length: %d\r\n\r\n" % (len(whole) + 11 * 2**16))
+        for _ in range(11):
+            writer.write(b" " * 2**16)
+            await asyncio.sleep(0.5)
+        writer.write(whole)
+        await writer.drain()
+        await read.wait()
+
+    async with server(talk) as url:
+        answer = await post(url, timeout=4.0, connect_timeout=1.0, keeps=of_seven)
+        read.set()
+    assert answer.body == [json.loads(MINE)]
 
 
 async def test_p8_the_token_is_in_no_answer(tmp_path: Path) -> None:

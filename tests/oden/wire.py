@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.oden.client import Answer, OdenClient
 from gateway.oden.endpoints import INTERVAL_SET
+from gateway.oden.long_answer import Keeps
 from gateway.oden.pace import Pace
 from tests.peers import PATIENCE
 
@@ -43,9 +44,17 @@ def reply(raw: bytes) -> Talk:
     return talk
 
 
-async def post(url: str, body: str = "{}", timeout: float = PATIENCE) -> Answer:
-    async with OdenClient(url, lambda: SECRET, timeout, Pace(asyncio.get_running_loop().time() - 9.0)) as client:
-        return await client.post(INTERVAL_SET, body)
+async def post(
+    url: str,
+    body: str = "{}",
+    timeout: float = PATIENCE,
+    *,
+    connect_timeout: float = PATIENCE,
+    keeps: Keeps | None = None,
+) -> Answer:
+    pace = Pace(asyncio.get_running_loop().time() - 9.0)
+    async with OdenClient(url, lambda: SECRET, timeout, pace, connect_timeout=connect_timeout) as client:
+        return await client.post(INTERVAL_SET, body, keeps=keeps)
 
 
 def http(status: str, body: bytes, *headers: str, kind: str = "application/json") -> bytes:

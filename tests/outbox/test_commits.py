@@ -16,45 +16,21 @@ from gateway.outbox.operator_actions import drop, retry
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
 from gateway.receipts import Changes
+from tests.outbox.failing_rows import FailingRows
 from tests.outbox.floor import LINE, Floor, Oden, attempt_for, begun, commit, drain, next_commit, packable, work_in
 
 
-class Failing:
-    """A store whose next `apply` fails before or after its transaction is on disk, or all of whose reads fail once it
-    is."""
+class Failing(FailingRows):
+    """Rows all of whose reads fail while `reads_fail`, which begins with the write where `fails` is "then reads"."""
 
-    def __init__(self, rows: KeyValueStore) -> None:
-        self._rows = rows
-        self.fails: str | None = None
-        self.reads_fail = False
-        self.used, self.full, self.close = rows.used, rows.full, rows.close
-
-    def get(self, key: str) -> str | None:
-        self._read()
-        return self._rows.get(key)
-
-    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
-        self._read()
-        return self._rows.get_all(keys)
-
-    def get_under(self, prefix: str) -> dict[str, str]:
-        self._read()
-        return self._rows.get_under(prefix)
-
-    def items(self) -> Iterator[tuple[str, str]]:
-        self._read()
-        return self._rows.items()
+    reads_fail = False
 
     def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
-        fails, self.fails = self.fails, None
-        if fails == "before":
-            raise OutboxError("nothing was written")
-        self._rows.apply(put, drop)
-        if fails == "after":
-            raise OutboxError("the transaction was written, and the answer was lost")
-        self.reads_fail = fails == "then reads"
+        then_reads = self.fails == "then reads"
+        super().apply(put, drop)
+        self.reads_fail = then_reads
 
-    def _read(self) -> None:
+    def before_read(self) -> None:
         if self.reads_fail:
             raise OutboxError("the disk cannot be read")
 

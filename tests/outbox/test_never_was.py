@@ -10,8 +10,8 @@ from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Filter
 from gateway.outbox.operator_actions import drop
 from gateway.outbox.store import Outbox
+from tests.outbox.actions_rig import all_of, dead, problems
 from tests.outbox.floor import Floor, Oden, begun, commit, drain, total, work_in
-from tests.outbox.test_operator_actions import all_of, dead, problems
 
 
 def withdrawal(floor: Floor, of: StartInterval) -> UpdateInterval:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Output
+from gateway.outbox import left_open
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Filter, page
 from gateway.outbox.operator_actions import drop
@@ -267,6 +268,28 @@ def test_p5_unsure_output_of_a_dead_run_stops_nobody(floor: Floor) -> None:
     texts = [text for key, text in outbox.rows() if key.startswith(f"record/{LINE}/parked/")]
     assert all('"unsure":true' in text for text in texts)
     assert isinstance(output, Output)
+
+
+def test_p4_an_end_that_is_unsure_waits_for_the_change_that_is_under_way(outbox: Outbox, floor: Floor) -> None:
+    """Also where it is only looked up: while either is to come, starts after it wait for that end."""
+    oden, run = Oden(), floor.start()
+    commit(outbox, run)
+    deliver(outbox, oden, work_in(outbox, "runs"))
+    change = floor.update(run, name="another")
+    commit(outbox, change)
+    name = f"{LINE}/updates RUN"
+    changing = begun(outbox, work_in(outbox, "updates RUN"), "in_doubt")
+    with outbox.transaction() as transaction:
+        left_open.begin(transaction, since=run.start + 1.0, not_before=0.0)  # another life: the end may be there
+    commit(outbox, floor.end(run))
+    following = floor.start()
+    assert [work.positions for work in outbox.work() if work.lane == name] == [changing.positions]
+    assert outbox.open_before(following) == {run.key: True}
+    deliver(outbox, oden, changing)
+    (ending,) = (work for work in outbox.work() if work.lane == name)
+    assert ending.attempt is not None
+    assert ending.attempt.phase == "in_doubt"
+    assert outbox.open_before(following) == {run.key: True}
 
 
 def test_what_waits_with_an_unsure_start_stays_parked_while_that_is_put_back(rows: Counted, floor: Floor) -> None:

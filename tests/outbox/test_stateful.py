@@ -4,7 +4,7 @@ right."""
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from gateway.outbox.record_rules import MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import creates
+from tests.outbox.failing_rows import FailingRows
 from tests.outbox.floor import LINE, OTHER, Floor, Oden, attempt_for, id_of, next_commit, packable, total
 
 SPAN = 60.0
@@ -55,41 +56,12 @@ SENT = st.tuples(st.integers(0, 11), FATE, st.booleans(), st.booleans())
 between."""
 
 
-class Fragile:
-    """A store whose next write raises, before or after it took effect, when `breaks` says so, or whose read number
-    `reads_left` from now on does."""
+class Fragile(FailingRows):
+    """Rows whose read number `reads_left` from now on fails."""
 
-    def __init__(self, rows: KeyValueStore) -> None:
-        self._rows = rows
-        self.breaks: str | None = None
-        self.reads_left: int | None = None
-        self.used, self.full, self.close = rows.used, rows.full, rows.close
+    reads_left: int | None = None
 
-    def get(self, key: str) -> str | None:
-        self._read()
-        return self._rows.get(key)
-
-    def get_all(self, keys: Sequence[str]) -> dict[str, str]:
-        self._read()
-        return self._rows.get_all(keys)
-
-    def get_under(self, prefix: str) -> dict[str, str]:
-        self._read()
-        return self._rows.get_under(prefix)
-
-    def items(self) -> Iterator[tuple[str, str]]:
-        self._read()
-        return self._rows.items()
-
-    def apply(self, put: Mapping[str, str], drop: Iterable[str] = ()) -> None:
-        breaks, self.breaks = self.breaks, None
-        if breaks == "before":
-            raise OutboxError(breaks)
-        self._rows.apply(put, drop)
-        if breaks == "after":
-            raise OutboxError(breaks)
-
-    def _read(self) -> None:
+    def before_read(self) -> None:
         if self.reads_left is not None:
             self.reads_left -= 1
             if self.reads_left < 0:
@@ -183,7 +155,7 @@ class OutboxMachine(RuleBasedStateMachine):
         elif accident == "read":
             self.rows.reads_left = when
         elif accident != "none":
-            self.rows.breaks = accident
+            self.rows.fails = accident
         # A read that fails between two changes ends a step before it has begun.
         with suppress(OutboxError):
             self.make_records(*made)
@@ -468,7 +440,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "rows"):
-            self.rows.breaks = self.rows.reads_left = None
+            self.rows.fails = self.rows.reads_left = None
             self.drain()
             self.all_is_there()
             self.rows.close()

@@ -7,6 +7,7 @@ by its OpenAPI document.
 import asyncio
 import json
 import os
+import re
 import sys
 from contextlib import AsyncExitStack
 from itertools import product
@@ -126,6 +127,18 @@ async def test_a_pause_is_seen_where_it_works() -> None:
     assert seen["result"]["offered"] == ["Resume delivery", "Resume delivery"]
     assert seen["result"]["mark"].startswith("paused since ")
     assert seen["result"]["done"] == "Delivery goes on."
+    assert (seen["violations"], seen["errors"]) == ([], [])
+
+
+async def test_a_bar_says_until_when_it_is_known() -> None:
+    """Where its changes have to wait for their share of the rate: what is on is drawn until then only. What is asked
+    for afterwards is what has changed since.
+    """
+    [seen] = await look(view("timeline"))
+    result = seen["result"]
+    assert (result["fresh"], result["again"], result["asked"]) == ("now", "now", ["?since=0"])
+    assert re.fullmatch(r"as of \d\d:\d\d", result["late"])
+    assert 705.0 < result["drawn"] < 715.0, "ten minutes of twelve hours are ten of 720"
     assert (seen["violations"], seen["errors"]) == ([], [])
 
 

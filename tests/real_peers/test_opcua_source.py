@@ -74,6 +74,28 @@ async def test_p2_every_change_of_a_cut_comes_afterwards(server: OpcuaPeer, link
         assert values == list(range(41 + times))
 
 
+async def test_p2_null_without_a_type_is_empty_where_the_tag_is_text(tmp_path: Path) -> None:
+    """The server is asked for the type of the tag: null of text is empty, of a number it says nothing."""
+    server = NodeOpcua(tmp_path / "server")
+    config = opcua_config(server.url)
+    fault, speed = "nsu=urn:acme:line;s=Fault", "nsu=urn:acme:line;s=Speed"
+    source, intake = OpcuaSource("plc", config, opcua_tags([fault, speed], config), AnchoredClock()), Intake()
+    try:
+        await server.start(Fault="Jam", Speed=5)
+        async with running(source, intake):
+            await wait_until(lambda: intake.values(fault) == ["Jam"] and intake.values(speed) == [5], 60)
+            await server.write("Fault", None, type="Null")
+            await server.write("Speed", None, type="Null")
+            await wait_until(lambda: intake.values(speed) == [5, None], 60)
+            await wait_until(lambda: intake.values(fault) == ["Jam", ""], 60)
+            await server.write("Fault", None)  # null of its own type
+            await server.write("Fault", "E1")
+            await wait_until(lambda: intake.values(fault)[-1] == "E1", 60)
+            assert intake.notices == []
+    finally:
+        await server.kill()
+
+
 async def test_a_crash_leaves_no_session(server: OpcuaPeer, tmp_path: Path) -> None:
     """A gateway that dies ten times is connected at once each time."""
     await server.start(L01__State=0)

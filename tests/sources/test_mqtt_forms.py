@@ -24,9 +24,9 @@ from gateway.outbox.store import Outbox
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_decode import LARGEST
 from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics
+from tests.intake_rig import Rig
 from tests.peers import PATIENCE, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, running
-from tests.test_intake import Rig
 
 SHOTS = Form(Parts(field="press.shots"))
 TABLE = Form(Parts(columns=["at", "qty", "code"], separator=";", skip=1))

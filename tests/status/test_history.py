@@ -15,7 +15,7 @@ from gateway.mapping.feeder import feed, settled
 from gateway.mapping.line import LineState, Tick
 from gateway.mapping.trail import Feed
 from gateway.model import Output, Record, Sample, Scalar, StartInterval, UpdateInterval
-from gateway.status.history import KEPT, MOST, MOST_DETAILS, History, Span
+from gateway.status.history import KEPT, MOST, MOST_DETAILS, SPAN, History, Span
 from gateway.status.history_file import SPARE, Chronicle, HistoryFile
 from gateway.status.picture import beside_amounts, on_now, totals
 
@@ -123,6 +123,25 @@ def test_it_is_bounded() -> None:
     assert span is not None
     assert len(span.amounts["scrap"]) == MOST_DETAILS + 1
     assert sum(span.amounts["scrap"].values()) == 100
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("lm"), st.integers(0, 9), st.booleans())))
+def test_who_follows_the_changes_of_a_timeline_has_the_whole(story: list[tuple[str, str, int, bool]]) -> None:
+    """However often it is asked for: by numbers that stay, and only of what the page draws."""
+    history = History()
+    history.load([SPAN.dump_json(Span("a", "l", "STATE", T)).decode()])
+    known: dict[str, dict[object, object]] = {"l": {}, "m": {}}
+    revision = -1
+    for key, line, at, asks in story:
+        history.take([StartInterval(key, line, T, "STATE", T + at), StartInterval("shift", line, T, "Shift", T + at)])
+        if asks:
+            for name, spans in known.items():
+                spans |= {span["number"]: span for span in history.timeline(name, revision)}
+            revision = history.revision
+            assert max(history.changed.values()) <= revision
+            for name, spans in known.items():
+                assert [*spans.values()] == history.timeline(name)
+                assert len(spans) == sum(span.is_on_timeline for span in history.of(name))
 
 
 RECORDS = st.lists(

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
-from gateway.model import StartInterval
+from gateway.model import StartInterval, UpdateInterval
 from gateway.status.guard import has_token
 from gateway.status.history import History
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
@@ -322,10 +322,18 @@ async def test_the_timeline_of_a_line(picture: Snapshot) -> None:
         packed = {"Accept-Encoding": "gzip"}
         async with served.client.get(served.url + "/api/timeline", headers=packed) as answer:
             assert int(answer.headers["Content-Length"]) > 0  # by which the page knows what it has cost
-        assert [*everything] == ["Factory A/Line 01", "Factory A/Line 02"]
-        assert [span["start"] for span in everything["Factory A/Line 02"]] == [0, 1, 2]
+        assert [*everything["lines"]] == ["Factory A/Line 01", "Factory A/Line 02"]
+        shown = everything["lines"]["Factory A/Line 02"]
+        assert [span["start"] for span in shown] == [0, 1, 2]
         one = json.loads((await served.ask("/api/timeline?key=Factory%20A/Line%2002&key=nobody")).text)
-        assert one == {"Factory A/Line 02": everything["Factory A/Line 02"], "nobody": []}
+        assert one["lines"] == {"Factory A/Line 02": shown, "nobody": []}
+        since = f"/api/timeline?since={everything['revision']}"
+        assert json.loads((await served.ask(since)).text) == {"revision": everything["revision"], "lines": {}}
+        history.take([UpdateInterval("u", "Factory A/Line 02", 1, "STATE", "s1", end=9)])
+        later = json.loads((await served.ask(since)).text)
+        assert later["lines"] == {"Factory A/Line 02": [shown[1] | {"end": 9}]}
+        assert later["revision"] > everything["revision"]
+        assert (await served.ask("/api/timeline?since=yesterday")).status == 400
 
 
 async def test_the_trend_is_told_from_a_minute_on(picture: Snapshot) -> None:

@@ -7,26 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.config.command import GOOD, TOKEN, Answer, check, environment, written
+from tests.config.command import GOOD, TOKEN, environment, written
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, wait_until
+from tests.trial.conftest import GOODS, RECORDING, REJECT, STATE, T0, run
 
-STATE, GOODS, REJECT = (f"nsu=urn:acme:line;s=L01.{name}" for name in ("State", "Good", "Reject"))
-T0 = 1_767_592_800
-RECORDING = [
-    {"at": T0 + 1, "source": "press_plc", "address": STATE, "value": 1},
-    {"at": T0 + 1, "source": "press_plc", "address": GOODS, "value": 65530},
-    {
-        "at": T0 + 10,
-        "source": "floor",
-        "address": "plant-a/L01/events/order",
-        "value": {"number": "4711", "sku": "FILM", "at": T0 + 10},
-    },
-    {"at": T0 + 30, "source": "press_plc", "address": GOODS, "value": 2},
-    {"at": T0 + 40, "source": "press_plc", "address": GOODS, "value": "nonsense"},
-    {"at": T0 + 100},
-]
 LINE = '"line": {"id": "<Factory A/Line 01>"}'
 REQUESTS = [
     f'2026-01-05T06:00:06Z interval/set {{"type": {{"name": "STATE"}}, {LINE}, "start_time": "2026-01-05T06:00:01Z", '
@@ -36,17 +20,6 @@ REQUESTS = [
     '2026-01-05T06:01:00Z scrap_yield/set {"data": {"raw_data": {"yield": 8}, "timestamp": "2026-01-05T06:01:00Z"}, '
     f'"interval": {{"id": "<RUN 1>", "type": {{"name": "RUN"}}, {LINE}}}}}',
 ]
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    path = written(tmp_path, GOOD)
-    (tmp_path / "monday.jsonl").write_text("".join(f"{json.dumps(entry)}\n" for entry in RECORDING), encoding="utf-8")
-    return path
-
-
-def run(config: Path, command: str, *options: str) -> Answer:
-    return check(config, *options, command=command)
 
 
 def test_replay_prints_each_request(config: Path) -> None:
@@ -278,111 +251,6 @@ def test_explain_names_the_rule_among_several(config: Path) -> None:
     assert rule("interval/set", "Recipe") == f"  rule     intervals, Recipe, gateway.yaml:{first + 9}:9"
 
 
-CASE = """
-- name: an order starts a run, and a counter over its rollover is counted
-  given:
-    - {at: 1s, set: {state: 1, good: 65530}}
-    - {at: 10s, topic: plant-a/L01/events/order, message: {number: "4711", sku: FILM}}
-    - {at: 30s, set: {good: 2}}
-    - {at: 70s}
-  expect:
-    - interval/set: {metadata: {category: {name: Uptime}}}
-    - interval/set: {type: {name: RUN}, name: "4711", start_time: "2026-01-05T06:00:10Z"}
-    - scrap_yield/set: {data: {raw_data: {yield: 8}}, interval: {id: <RUN 1>}}
-- name: no order, no run
-  given: [{at: 1s, set: {good: 5}}, {at: 1h}]
-  expect: []
-"""
-
-
-def test_cases_beside_the_configuration(config: Path) -> None:
-    """All as expected: 0. One that is not: 1, with what is otherwise than expected."""
-    (config.parent / "line.test.yaml").write_text(CASE, encoding="utf-8")
-    answer = run(config, "test")
-    assert (answer.code, answer.problems) == (0, []), answer
-    assert answer.output.splitlines()[-1] == "2 as expected, 0 not"
-    (config.parent / "line.test.yaml").write_text(CASE.replace("yield: 8", "yield: 9"), encoding="utf-8")
-    answer = run(config, "test")
-    assert answer.code == 1
-    assert "request 3, scrap_yield/set: data.raw_data.yield is 8, expected was 9" in answer.output
-    assert answer.output.splitlines()[-1] == "1 as expected, 1 not"
-
-
-GONE = """
-- name: the PLC or the device is gone, and comes back
-  given:
-    - {at: 1s, set: {state: 1, good: 5}}
-    - {at: 60s, gone: SOURCE}
-    - {at: 600s, set: {state: 1, good: 9}, initial: true}
-    - {at: 700s}
-  expect:
-    - interval/set: {metadata: {category: {name: Uptime}}}
-    - interval/set: {end_time: "2026-01-05T06:01:00Z"}
-    - interval/set: {start_time: "2026-01-05T06:01:00Z", metadata: {category: {name: No Data}}}
-    - interval/set: {end_time: "2026-01-05T06:10:00Z"}
-    - interval/set: {start_time: "2026-01-05T06:10:00Z", metadata: {category: {name: Uptime}}}
-"""
-
-
-@pytest.mark.parametrize("source", ["press_plc", "floor", "Plant A/Edge 1/Press 7"])
-def test_a_case_in_which_a_source_is_gone(config: Path, source: str) -> None:
-    """A PLC, or the Sparkplug device behind a broker, is away for a while: one word for all its inputs."""
-    text = GOOD.replace("      hold: 5s", "      offline: {after: 60s, category: No Data}\n      hold: 5s")
-    if source != "press_plc":
-        for name in ("State", "Good", "Reject"):
-            text = text.replace(
-                f'source: press_plc, node: "nsu=urn:acme:line;s=L01.{name}"',
-                f"source: floor, device: Plant A/Edge 1/Press 7, metric: {name}",
-            )
-    config.write_text(text, encoding="utf-8")
-    (config.parent / "line.test.yaml").write_text(GONE.replace("SOURCE", source), encoding="utf-8")
-    answer = run(config, "test")
-    assert answer.code == 0, answer.output
-
-
-@pytest.mark.parametrize(
-    ("case", "why"),
-    [
-        ("given: [{at: 1s}]\n", "expect"),
-        ("given: []\nexpect: []\n", "given"),
-        ("given: [{at: 1}]\nexpect: []\n", "1:14: given.0.at"),
-        ("given: [{at: 1s, set: {stat: 1}}]\nexpect: []\n", "1:30: given.0.set.stat: stat is no input"),
-        ("given: [{at: 1s, set: {order: 1}}]\nexpect: []\n", "is a field of a message"),
-        ("given: [{at: 1s, topic: order}]\nexpect: []\n", "no input has this topic"),
-        (
-            "given: [{at: 1s, gone: oven}]\nexpect: []\n",
-            "no tags come from oven; sources and devices of tags: press_plc",
-        ),
-        ("line: Line 9\ngiven: [{at: 1s}]\nexpect: []\n", "which line"),
-        ("given: [\n", "line.test.yaml:"),
-    ],
-)
-def test_a_case_that_is_wrong_is_named_with_its_place(config: Path, case: str, why: str) -> None:
-    """Exit code 2, and file:line:column of what is wrong."""
-    (config.parent / "line.test.yaml").write_text(case, encoding="utf-8")
-    answer = run(config, "test")
-    assert answer.code == 2
-    assert "line.test.yaml:" in answer.problems[0]
-    assert why in " ".join(answer.problems)
-
-
-def test_a_case_sets_an_input_to_a_message_that_it_takes(config: Path) -> None:
-    """Else nothing would happen, and nobody would know why."""
-    config.write_text(GOOD.replace("events/scrap,", "events/scrap, only: {type: scrap},"), encoding="utf-8")
-    case = config.parent / "line.test.yaml"
-    case.write_text("given: [{at: 1s, set: {scrap: {qty: 1}}}]\nexpect: []\n", encoding="utf-8")
-    answer = run(config, "test")
-    assert answer.code == 2
-    assert "scrap does not take this message: 'only' says which it takes" in answer.problems[0]
-    case.write_text("given: [{at: 1s, set: {scrap: {qty: 1, type: scrap}}}]\nexpect: []\n", encoding="utf-8")
-    assert run(config, "test").code == 0
-
-
-def test_no_cases_is_no_success(config: Path) -> None:
-    """A pipeline that tests nothing must not be green."""
-    assert run(config, "test").code == 2
-
-
 async def test_record_then_replay(tmp_path: Path) -> None:
     """Samples of real peers are recorded beside a running session of the same name, and replay into its requests."""
     opcua = OpcuaServer()
@@ -434,53 +302,3 @@ def _samples(path: Path) -> list[dict[str, Any]]:
 
 def _ordered(samples: list[dict[str, Any]]) -> float:
     return next(float(entry["at"]) for entry in samples if "4711" in str(entry["value"]))
-
-
-NEVER = """
-# Nights are quiet.
-- name: no jam   # ever
-  given: [{at: 1s, set: {state: 1}}, {at: 60s}]
-  never: [{interval/set: {metadata: {category: {name: CATEGORY}}}}]
-- name: absent
-  given: [{at: 1s, set: {state: 1}}, {at: 60s}]
-  expect: [{interval/set: {type: {name: STATE}, END}}]
-"""
-
-
-@pytest.mark.parametrize(
-    ("category", "end", "failures"),
-    [
-        ("Down", "end_time: null", []),
-        ("Uptime", "end_time: null", ["request 1 must never be"]),
-        ("Down", "start_time: null", ["start_time is '2026-01-05T06:00:01Z', expected was None"]),
-    ],
-)
-def test_a_case_can_say_what_is_not_to_be(config: Path, category: str, end: str, failures: list[str]) -> None:
-    """Requests that must never come, and parts of one that must not be there."""
-    text = NEVER.replace("CATEGORY", category).replace("END", end)
-    (config.parent / "line.test.yaml").write_text(text, encoding="utf-8")
-    answer = run(config, "test")
-    assert answer.code == bool(failures), answer
-    assert [failure for failure in failures if failure not in answer.output] == []
-
-
-def test_what_came_is_accepted(config: Path) -> None:
-    """It is expected from then on; comments and cases that were right stay as they are."""
-    file = config.parent / "line.test.yaml"
-    file.write_text("# A comment.\n" + CASE.replace("yield: 8", "yield: 9"), encoding="utf-8")
-    assert run(config, "test").code == 1
-    answer = run(config, "test", "--accept")
-    assert (answer.code, answer.problems) == (0, []), answer
-    assert run(config, "test").output.splitlines()[-1] == "2 as expected, 0 not"
-    text = file.read_text(encoding="utf-8")
-    assert text.startswith("# A comment.\n")
-    assert "yield: 8" in text
-    assert "no order, no run" in text
-
-
-def test_what_must_never_be_is_not_accepted(config: Path) -> None:
-    """It goes on failing, and the file stays as it is but for what is expected."""
-    file = config.parent / "line.test.yaml"
-    file.write_text(NEVER.replace("CATEGORY", "Uptime").replace("END", "end_time: null"), encoding="utf-8")
-    assert run(config, "test", "--accept").code == 1
-    assert "never:" in file.read_text(encoding="utf-8")

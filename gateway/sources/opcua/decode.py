@@ -63,6 +63,11 @@ def decode(data: ua.DataValue) -> Decoded:
     )
 
 
+def says_null(reading: Decoded | str) -> bool:
+    """Whether it is null of good quality, and does not say of what type: that of the tag tells what it means."""
+    return not isinstance(reading, str) and reading.value is None and reading.quality == "good"
+
+
 def quality_of(code: int) -> Quality:
     """How far a value with this status code can be trusted."""
     return "good" if code & MEANING == NOT_ACTIVE else SEVERITIES[code >> 30]

@@ -16,7 +16,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from gateway.config.addresses import BrowsePath
 from gateway.sources.opcua.alive import Pulse, heartbeat_interval
 from gateway.sources.opcua.events import EventReader, reader_of
-from gateway.sources.opcua.meanings import Meaning, meanings_of
+from gateway.sources.opcua.meanings import Meaning, meanings_of, texts_of
 from gateway.sources.opcua.services import (
     ItemRequest,
     Limits,
@@ -100,6 +100,8 @@ class WatchedItems:
         """What is read of each tag, in the terms of this session, where the server has its namespace."""
         self.meanings: dict[str, Meaning] = {}
         """What of their values is wanted, of tags of which that is not all."""
+        self.texts: dict[str, bool] = {}
+        """Whether a tag holds text, of those that have said null without saying of what type."""
         self.readers: dict[str, EventReader] = {}
         """How the events of a node are read, of tags that stand for such."""
         self.sampling: dict[str, float] = {}
@@ -173,6 +175,11 @@ class WatchedItems:
             self._failed[node] = reason
             self.missing.pop(node, None)
         await self._delete(nodes)
+
+    async def learn_texts(self, nodes: Collection[str]) -> None:
+        """Find out which of `nodes` hold texts. Raises OSError where the way is lost."""
+        known = {node: self.wanted[node].NodeId for node in nodes if node in self.wanted}
+        self.texts |= await texts_of(self._link, self.limits, known)
 
     async def watch_missing(self, now: float) -> None:
         """Ask for an item for every missing tag; those that the server refuses stay missing.

@@ -25,6 +25,7 @@ MOST_TYPES = 500
 _ENUM_STRINGS, _ENUM_VALUES = "EnumStrings", "EnumValues"
 _STRUCTURE, _ENUMERATION = ObjectIds.Structure, ObjectIds.Enumeration
 _HIGHEST_BUILT_IN = 25
+_TEXTS = {ua.VariantType.String, ua.VariantType.LocalizedText}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,16 @@ async def meanings_of_fields(
     return found
 
 
+async def texts_of(link: Link, limits: Limits, tags: Mapping[str, ua.NodeId]) -> dict[str, bool]:
+    """Which of `tags` hold texts, as far as the server says. Raises OSError as `Link.request`."""
+    types = _Types(link, limits)
+    try:
+        kinds = await types.kinds([*tags.values()])
+    except (UaError, ValueError):
+        kinds = [None] * len(tags)
+    return {address: kind in _TEXTS for address, kind in zip(tags, kinds, strict=True)}
+
+
 class _Types:
     """The types of one server, as far as they are asked for."""
 
@@ -139,6 +150,11 @@ class _Types:
             return Meaning(index)
         await self._learn(kind)
         return Meaning(index, layouts=self._layouts)
+
+    async def kinds(self, nodes: Sequence[ua.NodeId]) -> list[object]:
+        """The built-in type of each of `nodes`, where there is one that the server says."""
+        told = await self._attributes([(node, AttributeIds.DataType) for node in nodes])
+        return [await self._kind(type_) if isinstance(type_, ua.NodeId) else None for type_ in told]
 
     async def _names_of(self, variable: ua.NodeId, kind: ua.NodeId) -> Mapping[int, str]:
         if kind not in self._names:

@@ -22,14 +22,14 @@ from gateway.model import Notice, NoticeKind, Recovered, Sample
 from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.channel import LinkLost, translated
-from gateway.sources.opcua.decode import Decoded
-from gateway.sources.opcua.history import read_history
+from gateway.sources.opcua.decode import Decoded, says_null
+from gateway.sources.opcua.history import Told, read_history
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
 from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
-from gateway.sources.opcua.wire import Message
+from gateway.sources.opcua.wire import Message, Reading
 
 RESPONSES = 4
 """Responses that wait to be used; those behind them wait in the publish loops and at the server."""
@@ -79,7 +79,7 @@ class Session:
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
-        self._reports = Reports(name, items, self.auditor, health, server_clock)
+        self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
@@ -92,19 +92,21 @@ class Session:
         return Arrival(self._name, moments_of(self._reports.known(self._clock.now())))
 
     @property
-    def told(self) -> dict[str, float]:
-        """When what was told of each tag last was so, where that is known, in seconds since 1970."""
+    def told(self) -> Told:
+        """What was told of each tag."""
         told = {node: self.auditor.told(node) for node in self.items.nodes}
-        return {
+        values = {
             node: last.source_time
             for node, last in told.items()
             if isinstance(last, Decoded) and last.source_time is not None
         }
+        return Told(values, self._reports.events)
 
-    async def recover(self, since: float, told: Mapping[str, float]) -> tuple[Recovered, Mapping[str, str]]:
+    async def recover(self, since: float, told: Told) -> tuple[Recovered, Mapping[str, str]]:
         """What the server has kept of the time from `since` on, in which nobody listened, and why tags are missing in
-        it. `told`: as that of the session before. To be asked before anything is delivered."""
+        it. `told`: as that of the sessions before. To be asked before anything is delivered."""
         history = await read_history(self._link, self.items, since, told, self._clock)
+        await self._learn_nulls((node, value) for node, values in history.values.items() for value in values)
         for subscription in self.items.subscriptions.values():
             subscription.pulse.resumed(self._clock.monotonic())
         return self._reports.recovered(since, history, self._clock.now()), history.missing
@@ -176,6 +178,9 @@ class Session:
 
     async def _take_in(self, published: Published, take: Take) -> bool:
         """Whether items are to be replaced at once."""
+        with self._waiting(), translated("the types of tags could not be asked for"):
+            told = (item for message in published.messages for item in message.items)
+            await self._learn_nulls((self.items.node(handle), value) for handle, value in told)
         arrival = self._arrival(published)
         self._note_beats(published)
         with self._waiting():
@@ -193,6 +198,13 @@ class Session:
         for subscription in self.items.subscriptions.values():
             subscription.pulse.waited(waited)
         return bool(unreadable)
+
+    async def _learn_nulls(self, told: Iterable[tuple[str | None, Reading]]) -> None:
+        """Null that has no type is empty where the tag holds text. The server is asked for that, once of each tag that
+        says so. Raises OSError where the way is lost."""
+        nodes = {node for node, value in told if says_null(value) and node is not None}
+        if not nodes <= self.items.texts.keys():
+            await self.items.learn_texts(nodes - self.items.texts.keys())
 
     def _note_beats(self, published: Published) -> None:
         subscription = self.items.subscriptions[published.subscription]

@@ -62,7 +62,7 @@ function showLine(element, line) {
     in_vain: inVain(line),
     inputs_heading: count(line.number, "input", "inputs") + (line.doubtful ? `, ${line.doubtful} not good` : ""),
   });
-  showTimeline(element.querySelector(".timeline"), line);
+  showTimeline(element, line);
   const details = element.querySelector("details.inputs");
   details.ontoggle = () => showInputs(element, line.key);
 }

@@ -3,7 +3,8 @@
 
 const PATIENCE = 30000; // the gateway says something every ten seconds
 const AGAIN = 5000; // until a stream that was refused is asked for again
-const TIMELINE_RATE = 250; // bytes a second that timelines may take on the average: 22 MB a day
+const TIMELINE_RATE = 250; // bytes a second that changes of timelines may take on the average: 22 MB a day
+const ASKING = 700; // bytes that a question and the head of its answer take
 const AGES = 10000; // between two times that ages are shown anew
 
 document.body.classList.toggle("wall", isWall);
@@ -194,7 +195,6 @@ const parts = new Map(); // what the gateway has said, by the name of the part
 let version = null;
 let told = null; // the problems that were spoken of last
 let heardAt = 0;
-let timelinesAt = 0; // not before then are those asked for again that are only other than they were
 let stream = null;
 
 function members(prefix) {
@@ -206,6 +206,8 @@ function show() {
   if (!head) return;
   if (version !== null && version !== head.version) return location.reload(); // another gateway brings another page
   version = head.version;
+  if (process !== head.started_at) timelinesHeard.revision = -1;
+  process = head.started_at;
   document.body.classList.remove("silent");
   document.querySelector("main").hidden = false;
   followTimelines(members("line/"));
@@ -232,27 +234,28 @@ function take(said) {
   show();
 }
 
-/** Asks for the timelines that are others than those that are here: of all lines at first, then of some. */
+/** Asks for all timelines at first, and then for what of them has changed, as soon as their share of the rate allows. */
 async function followTimelines(all) {
-  const stale = all.filter((line) => revisions.get(line.key) !== line.revision);
-  if (isAsking || !stale.length || (isWall && all.length > 2)) return; // the wall shows them where it has room
-  if (stale.some((line) => timelines.has(line.key)) && Date.now() < timelinesAt) return;
+  const isAll = timelinesHeard.revision < 0;
+  if (isAsking || (isWall && all.length > 2)) return; // the wall shows them where it has room
+  if (Date.now() < (isAll ? wholeAt : changesAt) || !all.some((line) => line.revision > timelinesHeard.revision)) return;
   isAsking = true;
-  const keys = stale.length === all.length ? "" : `?${new URLSearchParams(stale.map((line) => ["key", line.key]))}`;
-  const response = await fetch(`api/timeline${keys}`).catch(() => null);
+  const [of, at] = [process, now() / 1000];
+  const response = await fetch(`api/timeline${isAll ? "" : `?since=${timelinesHeard.revision}`}`).catch(() => null);
   const answer = response?.ok ? await response.json().catch(() => null) : null;
-  const took = Number(response?.headers.get("Content-Length") ?? 0); // packed, as it came
-  timelinesAt = Date.now() + took / TIMELINE_RATE * 1000;
   isAsking = false;
-  if (!answer) return;
-  for (const line of stale) {
-    revisions.set(line.key, line.revision);
-    timelines.set(line.key, answer[line.key] ?? []);
-  }
+  const took = ASKING + Number(response?.headers.get("Content-Length") ?? 0); // packed, as it came
+  const next = Date.now() + took / TIMELINE_RATE * 1000;
+  if (isAll) wholeAt = next;
+  else changesAt = next;
+  if (!answer || of !== process) return;
+  takeTimelines(answer, at, isAll);
   showLines(members("line/"));
 }
 
-const revisions = new Map(); // by line, of which revision its timeline is
+let wholeAt = 0; // not before then are all timelines asked for again
+let changesAt = 0; // nor what has changed of them
+let process = null; // the gateway's, which counts revisions
 let isAsking = false;
 
 function showSilence() {
@@ -275,7 +278,6 @@ function listen() {
   stream.onopen = () => { // the first message says everything
     learnActions();
     parts.clear();
-    revisions.clear();
   };
   stream.onmessage = (event) => take(JSON.parse(event.data));
   stream.onerror = () => {

@@ -88,6 +88,23 @@ const SCRIPTS = {
     return [...said];
   },
 
+  /** What stands below a bar that is up to date, one that is not, and one that is again; and what was asked for. */
+  async timeline(page) {
+    const asked = [];
+    page.on("request", (request) => { if (request.url().includes("timeline")) asked.push(new URL(request.url()).search); });
+    const until = page.locator('.lines [data-text="until"]').first();
+    await page.locator(".timeline rect").first().waitFor({ state: "attached", timeout: PATIENCE });
+    const seen = { fresh: await until.textContent() };
+    await page.evaluate("changesAt = Infinity; timelinesHeard.at -= 600; timelinesHeard.revision = 0; show()");
+    seen.late = await until.textContent();
+    seen.drawn = await page.locator(".timeline").first().evaluate((svg) => Math.max(...[...svg.querySelectorAll("rect")].map((rect) => rect.x.baseVal.value + rect.width.baseVal.value)));
+    await page.evaluate("changesAt = 0; show()");
+    await until.filter({ hasText: "now" }).waitFor({ timeout: PATIENCE });
+    seen.again = await until.textContent();
+    seen.asked = asked;
+    return seen;
+  },
+
   /** How each line is coloured, and what stands in it. */
   async lines(page) {
     return page.locator(".lines article").evaluateAll((articles) => articles.map((article) => ({

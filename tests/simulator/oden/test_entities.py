@@ -15,7 +15,7 @@ from gateway.simulator.oden.organization_file import read_organization
 from gateway.simulator.oden.server import listening, make_app
 
 from .conftest import Post
-from .test_endpoints import EIGHT, LINE, NINE, TEN, made, run, state
+from .endpoint_rig import EIGHT, LINE, NINE, TEN, made, run, state
 
 PLANT = """
 factories:

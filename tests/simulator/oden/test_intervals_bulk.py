@@ -1,13 +1,8 @@
 """`intervals/set`, `intervals/update` and interval types, against the running server."""
 
-from collections.abc import AsyncIterator
-from typing import Any
-
-import aiohttp
 import pytest
 
 from gateway.simulator.oden.model import OdenModel
-from gateway.simulator.oden.server import listening, make_app
 from gateway.simulator.oden.store import Interval, Organization
 
 from .conftest import Post
@@ -20,23 +15,8 @@ EIGHT, NINE, TEN = (f"2021-04-04T{hour:02}:00:00Z" for hour in (8, 9, 10))
 
 @pytest.fixture
 def model() -> OdenModel:
+    """The plant knows one custom type."""
     return OdenModel(Organization(interval_types=("operator id",)))
-
-
-@pytest.fixture
-async def post(model: OdenModel) -> AsyncIterator[Post]:
-    """A client of a running stand-in whose plant knows one custom type."""
-    headers = {"Authorization": "Token secret"}
-    async with (
-        listening(make_app(model, "secret"), "127.0.0.1", 0) as address,
-        aiohttp.ClientSession(headers=headers) as session,
-    ):
-
-        async def send(endpoint: str, body: object) -> tuple[int, Any]:
-            async with session.post(f"{address}/{endpoint}", json=body) as answer:
-                return answer.status, await answer.json()
-
-        yield send
 
 
 def bulk(*intervals: object, **fields: object) -> dict[str, object]:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
 from tests.campaign.virtual import simulate
@@ -49,3 +50,31 @@ def test_p11_a_source_says_whose_time_counts(timestamps: str, age: float | None)
                 assert abs(sample.received - sample.source_time - age) < 1
 
     simulate(main())
+
+
+@simulated
+async def test_p2_null_without_a_type_is_empty_where_the_tag_is_text() -> None:
+    """Many servers send null so, whatever it is of. Whether a tag is text they are asked once, of all at a time, also
+    of those whose first value is null; null of a number says nothing, nor that of a tag whose type is not said."""
+    null = ua.Variant(None, ua.VariantType.Null)
+    server = Server(fault="Jam", order=null, speed=5, other="x", mode=null)
+    server.types = {"fault": 21, "order": 12, "speed": 11, "mode": 21}
+    async with connected(server, "fault", "order", "speed", "other", "mode") as (_, intake):
+        await asyncio.sleep(5)
+        reads = server.asked.count("Read")
+        for name in ("fault", "order", "speed", "other"):
+            server.write(name, null)
+        await asyncio.sleep(5)
+        server.write("fault", "E1")
+        server.write("fault", null)
+        server.write("order", null, status=UNCERTAIN)
+        await asyncio.sleep(5)
+        assert server.asked.count("Read") == reads + 1
+        told = {name: intake.values(node(name)) for name in ("fault", "order", "speed", "other", "mode")}
+    assert told == {
+        "fault": ["Jam", "", "E1", ""],
+        "order": ["", "", None],
+        "speed": [5, None],
+        "other": ["x", None],
+        "mode": [""],
+    }

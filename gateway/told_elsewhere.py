@@ -1,0 +1,248 @@
+"""What Oden shows that a line's memory does not know, because another life has told it: found by searches, a second
+each.
+
+Looked at is the output of the intervals that the memory knows, and that of those which have begun since the older of
+them. Only where something of that is another life's, the older intervals are looked at too: a life that began from an
+older copy still has told what it made to one of them.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import inf
+from typing import TypeVar
+
+from gateway.mapping.compile import LinePlan
+from gateway.mapping.credit import Entry, KnownOutput, known_output, newer
+from gateway.mapping.state_rows import StateRows
+from gateway.mapping.values import number
+from gateway.model import IntervalType, Output, StartInterval
+from gateway.oden import answers, requests
+from gateway.oden.client import OdenClient
+from gateway.oden.long_answer import Keeps
+from gateway.outbox.entries import LineRef
+from gateway.outbox.listing import Filter, page
+from gateway.outbox.merge import taken_up
+from gateway.outbox.store import Outbox
+from gateway.outbox.thread import OutboxThread
+from gateway.outbox.told import known_before
+
+PAUSE = 5.0
+"""Seconds after an answer that tells nothing until the search is made again."""
+LATER = (408, 425, 429)
+"""Refusals by Oden that say nothing of the request."""
+MOST_OLDER = 16
+"""Older intervals that are looked at, the latest ones."""
+
+T = TypeVar("T")
+
+
+class Unreachable(Exception):
+    """Nothing could be sent to Oden."""
+
+
+class Refused(Exception):
+    """Oden refuses a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What the memory of a line knew when another life began, `until` a time (epoch): its output, and what it had seen,
+    `since` a time. What Oden shows of the time in between can be another life's."""
+
+    known: tuple[KnownOutput, ...]
+    since: int
+    until: int
+
+    def begun_since(self, type_: IntervalType) -> int:
+        """From when on an interval of the type can have begun that the memory does not know: what began before its
+        latest time need not have been heard by then."""
+        known = [output for output in self.known if output.type == type_]
+        starts = [output.start for output in known if output.start]
+        counted = [int(at) for output in known for at in output.counted.values()]
+        return min(starts or counted, default=self.since)
+
+
+@dataclass
+class Shown:
+    """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
+    those of intervals that it knows."""
+
+    entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
+async def shown_of(
+    outbox: OutboxThread,
+    client: OdenClient,
+    plan: LinePlan,
+    stretches: Sequence[Stretch],
+    reference: str | None,
+    *,
+    before: float = inf,
+) -> Shown:
+    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each."""
+    ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
+    line_id = ref.oden_id
+    if line_id is None:
+        find = requests.find_line(ref.factory, ref.name)
+        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or "")
+        if not line_id:
+            return Shown()
+    state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
+    by_now = {output.interval: output for output in known_output(plan, state)}
+    search = _Search(outbox, client, plan, line_id, reference, by_now)
+    untils = [*(stretch.until for stretch in stretches[:-1]), before]
+    for stretch, until in zip(stretches, untils, strict=True):
+        await search.look(stretch, until)
+    if any(search.found.entries.values()):
+        for stretch, until in zip(stretches, untils, strict=True):
+            await search.look_at_older(stretch, until)
+    return search.found
+
+
+class _Search:
+    """Searches for what a line's memory does not know; `by_now` is what it knows now of intervals, by their keys."""
+
+    def __init__(
+        self,
+        outbox: OutboxThread,
+        client: OdenClient,
+        plan: LinePlan,
+        line_id: str,
+        reference: str | None,
+        by_now: dict[str, KnownOutput],
+    ) -> None:
+        self._outbox, self._client, self._plan = outbox, client, plan
+        self._line_id, self._reference, self._by_now = line_id, reference, by_now
+        self.found = Shown()
+        self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
+        those that share it."""
+
+    async def look(self, stretch: Stretch, until: float) -> None:
+        """Look at the intervals that the memory knew, and at those that have begun since."""
+        ids: set[str] = set()
+        untold: dict[tuple[IntervalType, int], KnownOutput] = {}
+        for output in stretch.known:
+            interval = await self._outbox(Outbox.interval, output.interval)
+            if interval is not None and interval.oden_id is not None:
+                ids.add(interval.oden_id)
+                await self._add(interval.oden_id, output, until)
+            elif interval is not None:
+                untold[output.type, interval.start] = output
+        for unknown in {output.type: replace(output, interval="", stamps=()) for output in stretch.known}.values():
+            type_, since = unknown.type, stretch.begun_since(unknown.type)
+            shown = await self._begun(type_, (since, stretch.until))
+            begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
+            older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
+            for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
+                await self._add(oden_id, untold.get((type_, start), unknown), until)
+
+    async def look_at_older(self, stretch: Stretch, until: float) -> None:
+        """Look at intervals from before those that the memory knew best."""
+        for unknown in {output.type: output for output in stretch.known}.values():
+            since = stretch.begun_since(unknown.type)
+            older = await self._outbox(known_before, self._plan.key, unknown.type, since)
+            for key, oden_id in older[-MOST_OLDER:]:
+                known = KnownOutput(key, unknown.type, credited=max(unknown.credited, stretch.since), start=since)
+                await self._add(oden_id, known, until)
+
+    async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
+        """Add the entries that are not known of an interval."""
+        now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
+        waiting = await self._waiting(known.interval) if known.interval and self._reference else {}
+        concerns = answers.concerns_output(waiting.values(), self._reference)
+
+        def is_new(at: int) -> bool:
+            return at <= until and not known.is_told(at) and not now.is_told(at)
+
+        def keeps(entry: object) -> bool:
+            return concerns(entry) or any(map(is_new, answers.output_times(entry)))
+
+        entries: list[Entry] = []
+        shown = await self._entries(oden_id, known, keeps)
+        sharing: Counter[int] = Counter()
+        for one in shown:
+            place = one[0], sharing[one[0]]
+            sharing[one[0]] += 1
+            if place not in places and is_new(one[0]):
+                entries.append(one)
+                places.add(place)
+        if known.interval:
+            self.found.stamps[known.interval] += [at for at, _ in entries]
+            entries = self._grown(entries, shown, waiting)
+        elif not known.start:
+            entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
+        self.found.entries[known.type] += entries
+
+    async def _entries(self, interval_id: str, known: KnownOutput, keeps: Keeps) -> list[Entry]:
+        """The interval's entries, of which those that it `keeps` are left."""
+        record = Output("", self._plan.key, 0.0, known.type, known.interval, 0, {})
+        request = requests.look_up([record], self._line_id, interval_id)
+        return [*await _searched(self._client, request, answers.shown_output, keeps)]
+
+    def _grown(self, entries: list[Entry], shown: Sequence[Entry], waiting: Mapping[str, Output]) -> list[Entry]:
+        """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits,
+        and that a later life has added to before it was sent, only what was added is new, and of that not what waits
+        here by itself."""
+        reference = self._reference
+        if reference is None or not any(reference in raw for _, raw in entries):
+            return entries
+        within: dict[str, list[Output]] = defaultdict(list)
+        for key, into in taken_up([*waiting.values()], shown, reference).items():
+            within[into].append(waiting[key])
+        new: list[Entry] = []
+        for at, raw in entries:
+            key = str(raw.get(reference))
+            told = dict(raw)
+            for known in (*([waiting[key]] if key in waiting else []), *within[key]):
+                told |= {
+                    name: (number(told.get(name)) or 0) - (number(known.raw_data[name]) or 0) for name in known.amounts
+                }
+            new.append((at, told))
+        return new
+
+    async def _waiting(self, interval: str) -> dict[str, Output]:
+        """The output of the interval that waits here, by its keys."""
+        wanted, cursor = Filter(interval=frozenset({interval}), lines=(self._plan.key,)), None
+        waiting: dict[str, Output] = {}
+        while True:
+            found, cursor = await self._outbox(page, wanted, cursor)
+            waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
+            if cursor is None:
+                return waiting
+
+    async def _begun(self, type_: IntervalType, between: tuple[int, int]) -> list[tuple[str, int]]:
+        """The intervals of this time, and perhaps some around it: ids and starts."""
+        ends = [StartInterval("", self._plan.key, 0.0, type_, at) for at in between]
+        request = requests.look_up(ends, self._line_id, None)
+        begun: dict[str, int] = {}
+
+        def is_unread(entry: object) -> bool:
+            shown = answers.shown_starts([entry])
+            begun.update(shown or ())
+            return shown is None
+
+        await _searched(self._client, request, answers.shown_starts, is_unread)
+        return [*begun.items()]
+
+
+async def _searched(
+    client: OdenClient, request: requests.Request, read: Callable[[object], T | None], keeps: Keeps | None = None
+) -> T:
+    """What `read` makes of the answer to a search, of which what it `keeps` is left, or of an empty list where there is
+    nothing; asked for until it makes something of it."""
+    while True:
+        answer = await client.post(request.endpoint, request.text(), keeps=keeps)
+        status = answer.status
+        if not answer.sent:
+            raise Unreachable(answer.error)
+        if answer.own and status is not None and 400 <= status < 500 and status not in (404, *LATER):
+            raise Refused(answer.error or f"Oden answered {status}")
+        if answer.own and status is not None and (status < 300 or status == 404):
+            found = read(answer.body if status < 300 else [])
+            if found is not None:
+                return found
+        await asyncio.sleep(max(PAUSE, answer.retry_after or 0.0))
