@@ -19,6 +19,7 @@ NO_TIMES = {
     "counted_undecided",
     "credit",
     "credited_until",  # a time, but of what is at Oden: that stays as it is
+    "foretold",
     "holds",
     "key",
     "largest",
