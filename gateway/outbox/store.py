@@ -232,7 +232,6 @@ class Outbox:
             heard.take(transaction, commit, last)
             known_messages.take(transaction, commit)
             rejects.take(transaction, commit)
-            transaction.totals.rejects += commit.refused
             for notice in commit.notices:
                 statistics.note(transaction, notice)
             for record in commit.records:
