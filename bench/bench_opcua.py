@@ -115,7 +115,7 @@ class Source:
     """Makes arrivals of messages, as a session does."""
 
     def __init__(self, made: Sequence[LinePlan]) -> None:
-        self._reports = Reports("plc", watched(made), Auditor(), SourceHealth())
+        self._reports = Reports("plc", watched(made), Auditor(), SourceHealth(), 0.0)
 
     def arrival(self, data: bytes) -> Arrival:
         _, message = read_publish(Buffer(data))

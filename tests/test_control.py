@@ -3,15 +3,17 @@
 import asyncio
 import json
 import logging
+import os
 import socket
 import stat
 from collections.abc import AsyncGenerator
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask, places
+from gateway.control import MOST_BODY, OPEN_TO_GROUP, Control, NoGateway, ask, places, runtime_directory
 from gateway.errors import GatewayError, OutboxError
 from tests.peers import PATIENCE
 
@@ -199,3 +201,19 @@ async def test_who_hangs_up_leaves_no_error_behind(tmp_path: Path, caplog: pytes
         async with asyncio.timeout(PATIENCE):
             await ended.wait()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_where_what_a_reboot_ends_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In systemd's folder; else in the machine's, where it may be written to; else in the user's own, which is made."""
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    runtime, users = tmp_path / "oden-gateway", tmp_path / "user"
+    where = partial(runtime_directory, runtime, users)
+    assert where() == runtime, "there is none"
+    (users / str(os.geteuid())).mkdir(parents=True)
+    own = where()
+    assert (own.parent.parent, own.name, stat.S_IMODE(own.stat().st_mode)) == (users, "oden-gateway", 0o700)
+    assert where() == own
+    runtime.mkdir()
+    assert where() == runtime
+    monkeypatch.setenv("RUNTIME_DIRECTORY", f"/run/by-systemd:{runtime}")
+    assert where() == Path("/run/by-systemd")

@@ -158,7 +158,8 @@ def event_address(notifier: str, type_: str | None) -> str:
 
 
 _SLIP_OF_URI = re.compile(
-    r"\s*(?P<word>nsu)\s*[=:]?\s*(?P<namespace>[^;,|=\s]+?)\s*[;,|]\s*(?P<kind>[isgb])\s*[=:]\s*(?P<identifier>.+)",
+    r"\s*(?:(?P<word>nsu)\s*[=:]?\s*|(?=urn:|https?:))(?P<namespace>[^;,|=\s]+?)\s*[;,|]\s*"
+    r"(?:(?P<kind>[isgb])\s*[=:]\s*)?(?P<identifier>[^=]\S.*|\d+)",
     re.IGNORECASE | re.DOTALL,
 )
 _SLIP = re.compile(
@@ -180,14 +181,15 @@ def meant_node_id(text: str) -> str | None:
     if turned is not None:
         meant = f"{turned['namespace']};{turned['identifier']}"
         return meant if _FORM.fullmatch(meant) else None
-    slip = (_SLIP_OF_URI if re.match(r"\s*nsu", text, re.IGNORECASE) else _SLIP).fullmatch(text)
-    if slip is None or not (slip["word"] or slip["namespace"].isdigit()) or slip["identifier"][1:2] == "=":
+    by_name = re.match(r"\s*(nsu|urn:|https?:)", text, re.IGNORECASE) is not None
+    slip = (_SLIP_OF_URI if by_name else _SLIP).fullmatch(text)
+    if slip is None or not (slip["word"] or by_name or slip["namespace"].isdigit()) or slip["identifier"][1:2] == "=":
         return None
     identifier = slip["identifier"].strip()
     kind = (slip["kind"] or ("i" if identifier.isdigit() else "s")).lower()
     if kind == "i" and not identifier.isdigit():
         kind = "s"
-    meant = f"{(slip['word'] or 'ns').lower()}={slip['namespace']};{kind}={identifier}"
+    meant = f"{(slip['word'] or ('nsu' if by_name else 'ns')).lower()}={slip['namespace']};{kind}={identifier}"
     try:
         parse_node_id(meant)
     except ValueError:

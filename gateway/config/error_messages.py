@@ -128,6 +128,11 @@ def _tags(at: SchemaLocation) -> list[str]:
 def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     match kind:
+        case "string_pattern_mismatch" if isinstance(value, str) and _form(at) in {None, _COUNTED}:
+            if re.fullmatch(r"\$?\{+\s*[\w.]+\s*\}+", value):
+                return ConfigFault(at.loc, "an input is named here: write its name without braces", at_key=at.at_key)
+            if _form(at) is None and not at.at_key and re.fullmatch(r"[A-Za-z_]\w*(\.\w+)+", value):
+                return ConfigFault(at.loc, "an input is named here: a field of a message is one of its own, by 'field'")
         case "invalid_key":
             text = (
                 f"unknown key {quoted(at.loc[-1])}; part of a number with a decimal comma is written with a point: 0.5"
@@ -167,11 +172,15 @@ def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     return ConfigFault(at.loc, _message(kind, context, at), at_key=at.at_key)
 
 
+def _form(at: SchemaLocation) -> str | None:
+    return None if at.section is None else _FORMS.get((at.section, str(at.loc[-1])))
+
+
 def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
     if value is None and re.match(r"\d", key):
         return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
-    if value is None and (sign := re.match(r"[\w.-]+\s*(=>|->|:=|=)", key)):
+    if value is None and (sign := re.match(r"[\w.-]+\s*(=>|->|:=|=|;)", key)):
         return f"write ':' and a blank in the place of '{sign[1]}'"
     if value is None and re.match(r"[A-Za-z_]+:", key):
         return "a blank is missing after the ':' of this key: write 'key: value'"
@@ -185,8 +194,10 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     return f"unknown key{f' {quoted(key)}' if named else ''}{question}{suggestion('', known)}{parameter}"
 
 
-_NEAR_KEY = 0.65
+_NEAR_KEY = 0.7
 """How much like a known key an unknown one is at least where it is a slip of it, as difflib measures."""
+_SHORTEST_KEY = 2
+"""Letters: more of them make a slip of a short key out of one letter that is another."""
 _SYNONYMS = {
     "inputs": ("tags", "signals", "variables", "points"),
     "factory": ("site", "plant"),
@@ -212,9 +223,10 @@ _SYNONYMS = {
 
 def _meant_key(word: str, known: Sequence[str]) -> str | None:
     """The known key that is most likely meant by an unknown one."""
-    word = re.split(r"\s*[=:>]", word)[0]
+    word = re.split(r"\s*[=:>;]", word)[0]
     other = next((key for key, others in _SYNONYMS.items() if key in known and _folded(word) in others), None)
-    return other or nearest(word, known, _NEAR_KEY)
+    slip = (key for key in known if len(word) > _SHORTEST_KEY and _is_slip(_folded(word), key))
+    return other or nearest(word, known, _NEAR_KEY) or next(slip, None)
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
@@ -243,7 +255,7 @@ def _message(kind: str, context: Mapping[str, Any], at: SchemaLocation) -> str:
         case "value_error":
             return str(context["error"])
         case "string_pattern_mismatch":
-            form = None if at.section is None else _FORMS.get((at.section, str(at.loc[-1])))
+            form = _form(at)
             return f"write {form}" if form else _NAME
         case "greater_than":
             return f"must be more than {context['gt']:g}{_unit(at)}"
@@ -270,6 +282,7 @@ def _unit(at: SchemaLocation) -> str:
 
 _SINGLE = "write a single value here: text, a number, true or false"
 _NAME = "write a name of letters, digits and '_' that does not begin with a digit"
+_COUNTED = "the name of an input or, for a field of an event, input.field"
 _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (Oden, "url"): "https://host/path, such as https://api.oden.app/v2",
     (OpcuaConfig, "url"): "opc.tcp://host:port, such as opc.tcp://10.1.4.20:4840",
@@ -277,7 +290,7 @@ _FORMS: Mapping[tuple[type[BaseModel], str], str] = {
     (MqttConfig, "url"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://host:port/path",
     (MqttConfig, "alternatives"): "mqtt://host:port, with TLS mqtts://host:port, under WebSocket ws:// or wss://",
     (MqttConfig, "host_id"): "the host's id, which is one level of a topic: without '/', '+', '#' and blanks",
-    (Entry, "count"): "the name of an input or, for a field of an event, input.field",
+    (Entry, "count"): _COUNTED,
     (Status, "listen"): "address:port, such as 127.0.0.1:8321",
 }
 """How texts with a form of their own are written. All other texts with a pattern are names."""

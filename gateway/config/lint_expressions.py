@@ -16,13 +16,13 @@ from gateway.errors import ConfigFault
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"[“”„«»‘’‚]", 'curly quotes; write straight ones (")'),
+    (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
     (r"(?i)\bor\b", 'write "||" for "or"'),
     (r"(?i)\bnot\s+in\b", 'write "!(x in [1, 2])" for "not in"'),
     (r"(?i)\bnot\b", 'write "!" for "not"'),
     (r"(?i)\bxor\b", 'write "!=" for "either, or"'),
     (r"(?i)\b(if|then|else)\b", 'write "condition ? one : another" for "if"'),
-    (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\b(is|equals?)\b", 'write "==" to compare'),
     (r"===", 'write "==" to compare'),
     (r"<>", 'write "!=" for "not equal"'),
@@ -37,11 +37,17 @@ _HINTS: tuple[tuple[str, str], ...] = (
     (r"\b[A-Za-z_]\w*(\.\d+\b|\.%X\d)", 'write "bit(word, 3)" to look at bit 3 of a word'),
     (r"(?<![\w.])\d+(\.\d+)?\s*(%|°|[A-Za-zµ]+\b)", "a number stands here without its unit"),
     (r"\$?\{\{?\s*[A-Za-z_][\w.]*\s*\}\}?", "an input stands here without braces"),
+    (r"[$@]\w", "an input stands here by its name alone, without a sign before it"),
+    (r"(?<![\w.])\d+\.(?!\d)", "a number ends with a digit, as in 5.0"),
+    (r"(&&|\|\|)\s*(==|!=|<=|>=|<|>)", 'write what is compared each time: "x >= 1 && x <= 5"'),
+    (r"><", 'write "!=" for "not equal"'),
+    (r"\s#", "no comment can stand in an expression"),
     (r"\bin\s*[({]", 'write a list in square brackets: "x in [1, 2]"'),
     (r"\[[^\[\]]*[\w\0]\s+[\w\0]", "a ',' is missing between the values of this list"),
     (r"\*\*|\^", "there is no power; multiply"),
     (r"\+\+|--|:=", "nothing can be set here; an expression is what is compared or calculated"),
     (r";", "there is nothing to end: remove the ';'"),
+    (r"^[^\[(]*,", 'write "&&" for "and", or "||" for "or", between conditions'),
 )
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -55,6 +61,8 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _IN_ONE = re.compile(rf"([A-Za-z_][\w.]*)\s+in\s+(-?\d[\d.]*|{_TEXT.pattern})")
+_OPERAND = rf"(?:[A-Za-z_][\w.]*|-?\d[\d.]*|{_TEXT.pattern})"
+_CHAIN = re.compile(rf"({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})")
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _TRUTH = frozenset({"true", "false"})
@@ -66,6 +74,8 @@ EMPTY = 'nothing is empty text: compare with ""'
 def why_unreadable(source: str, stopped: int | None) -> str:
     """Why `source` is no expression, and what to write, as the end of a sentence; `stopped` is the character, counted
     from 1, up to which it could be read."""
+    if not source.strip():
+        return "at character 1: nothing is written here"
     texts = _TEXT.sub(lambda match: "\0" * len(match[0]), source)
     where = "" if stopped is None else f"at character {stopped}: "
     invisible = INVISIBLE.search(texts)
@@ -152,6 +162,11 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
         single = _IN_ONE.search(source)
         if single is not None:
             yield ConfigFault(at, f'after "in" comes a list: write "{single[1]} in [{single[2]}]"')
+        chain = _CHAIN.search(source)
+        if chain is not None:
+            first, sign, middle, other, last = chain.groups()
+            cure = f'"{first} {sign} {middle} && {middle} {other} {last}"'
+            yield ConfigFault(at, f"this never holds, because only two can be compared at a time: write {cure}")
         for one in comparisons(source):
             name = one.path.partition(".")[0]
             if name not in line.inputs:

@@ -16,6 +16,7 @@ _ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "ty
 _SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
 _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
 """What counters show before they begin again: words full of ones, displays full of nines."""
+_ALL_OTHERS = frozenset({"else", "default", "other", "others", "any", "_"})
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
@@ -60,6 +61,12 @@ def find_doubtful_codes(lines: Sequence[Line]) -> Iterator[ConfigFault]:
                     f"this is one code, the text {quoted(code)}: write a line for each number, or `ladder` for ranges"
                 )
                 yield ConfigFault(loc, text, at_key=True, warning=True)
+            elif isinstance(code, str) and (code == "*" or code.casefold() in _ALL_OTHERS):
+                text = f"this is one code, the text {quoted(code)}: for all others write `other` beside `codes`"
+                yield ConfigFault(loc, text, at_key=True, warning=True)
+            elif isinstance(code, str) and re.fullmatch(r"[<>]=?\s*\d+", code):
+                text = f"this is one code, the text {quoted(code)}: ranges are conditions of a `ladder`"
+                yield ConfigFault(loc, text, at_key=True, warning=True)
             elif isinstance(code, str) and re.fullmatch(r"0\d+", code):
                 text = f"a number is never shown as {quoted(code)}, only a text is: write {int(code)} for the number"
                 yield ConfigFault(loc, text, at_key=True, warning=True)
@@ -93,7 +100,7 @@ def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
         bits = _SIGNED.get(int(rollover))
         signed = f", or `signed: {bits}` where it goes on below zero" if bits is not None else ""
         yield ConfigFault(loc, f"{text} {rollover + 1:.0f}{signed}", warning=True)
-    if isinstance(rollover, float) and not rollover.is_integer():
+    if isinstance(rollover, float) and re.fullmatch(r"\d{1,3}\.\d{1,3}", f"{rollover:.6g}"):
         whole = f"{rollover:.3f}".replace(".", "")
         text = f"a counter that begins again at {rollover}? A point is for decimals: is {whole} meant?"
         yield ConfigFault(loc, text, warning=True)
@@ -148,10 +155,9 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault(loc, text, warning=True)
     elif re.search(r"\s/|/\s", topic):
         yield ConfigFault(loc, "there is a blank beside a '/', which makes it another topic; remove it", warning=True)
-    elif "\\" in topic:
-        yield ConfigFault(
-            loc, f"levels of a topic are set apart by '/': {quoted(topic.replace(chr(92), '/'))}", warning=True
-        )
+    elif "\\" in topic or re.fullmatch(r"[^/.]+(\.[^/.]+){2,}", topic):
+        meant = re.sub(r"[\\.]" if "/" not in topic and "\\" not in topic else r"\\", "/", topic)
+        yield ConfigFault(loc, f"levels of a topic are set apart by '/': {quoted(meant)}", warning=True)
 
 
 def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
@@ -167,6 +173,8 @@ def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
         meant = f"ns={by_number[1]};{node[by_number.end() :]}"
         text = f"'nsu' has the name of a namespace, and its number stands behind 'ns': did you mean {quoted(meant)}?"
         yield ConfigFault(loc, text, warning=True)
+    elif re.search(r"(?:^|;)[sb]=\s", node):
+        yield ConfigFault(loc, "the blank after the '=' makes it another node; remove it", warning=True)
     elif node.startswith("s="):
         text = "without a namespace this is namespace 0, the standard's own; write ns=2;s=… or nsu=…;s=…"
         yield ConfigFault(loc, text, warning=True)
@@ -194,7 +202,7 @@ def find_near_topics(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     beside: dict[tuple[str, str], dict[str, list[tuple[Loc, str]]]] = {}
     for index, line in enumerate(lines):
         for name, given in line.inputs.items():
-            if given.topic is None or given.source is None or "$" in given.topic:
+            if not given.topic or given.source is None or "$" in given.topic:
                 continue
             before = ""
             for level in given.topic.split("/"):

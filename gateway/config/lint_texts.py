@@ -30,7 +30,10 @@ _FILLED_IN = (
 _AS_WRITTEN = frozenset({"when", "expr", "metadata_schema", "node", "topic", "field", "time", "device", "metric"})
 """Keys whose texts are checked elsewhere, or are no words."""
 _DOUBLE = re.compile(r"(?<!\{)\{\{\s*([A-Za-z_]\w*)((?:\.\w+)*)\s*\}\}(?!\})")
-_FOREIGN = re.compile(r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)")
+_FOREIGN = re.compile(
+    r"\$\(([A-Za-z_]\w*)\)|%([A-Za-z_]\w*)%|<([A-Za-z_]\w*)>|[$@]([A-Za-z_]\w*)"
+    r"|\A\[([A-Za-z_]\w*)\]\Z|\A\(([A-Za-z_]\w*)\)\Z"
+)
 _MOST_COMPARED = 200
 """Names of a kind of which each is compared with each."""
 _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")

@@ -70,8 +70,12 @@ class Origin:
         if fault.loc in self.variables:
             label = variable_label(self.variables[fault.loc].variable)
             return Located(None, Diagnostic(label, printable(fault.text), fault.absent), fault.warning, fault.loc)
-        position = self._position(fault.loc, at_key=fault.at_key)
-        return replace(in_file(Finding(position, fault.text, fault.warning, fault.absent)), loc=fault.loc)
+        position, text = self._position(fault.loc, at_key=fault.at_key), fault.text
+        for section, _ in self._path(fault.loc)[len(fault.loc) :]:
+            for key, item in section.value.items() if isinstance(section.value, dict) else ():
+                if item.value is None and f"'{key}'" in fault.text:
+                    position, text = section.keys[key], f"nothing is written behind '{key}'; {fault.text}"
+        return replace(in_file(Finding(position, text, fault.warning, fault.absent)), loc=fault.loc)
 
     def where(self, loc: Loc) -> str:
         return self.diagnose(ConfigFault(loc, "")).diagnostic.where

@@ -17,7 +17,8 @@ _BEFORE_TOKEN = frozenset(" \t[{,:-")
 _DOUBTFUL = re.compile(r",[ \t]|[ \t]#")
 """In quotes: the quote may have been meant to end before this."""
 _FILLED_IN = re.compile(r"[^\s{}\[\],]*(?:\{[^{}]*\}|\[[^\[\]]*\])[^\s{}\[\],]*")
-_SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=)[ \t]*)(?P<value>\S.*)")
+_SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|:=|;)[ \t]*)(?P<value>\S.*)")
+_NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _MOST_OFF = 3
@@ -102,6 +103,12 @@ def likely_repairs(text: str) -> Iterator[Repair]:
     if secret is not None:
         reason = "no blank stands in ${secret:NAME}"
         yield Repair(secret.start("blank") + 1, reason, f"{text[: secret.start('blank')]}{text[secret.end('blank') :]}")
+    code = _NO_CODE.match(text)
+    if code is not None:
+        reason = (
+            "a code that begins with this sign needs quotes; all others are `other` beside `codes`, ranges a `ladder`"
+        )
+        yield Repair(code.start("key") + 1, reason, f"{text[: code.start('key')]}'{code['key']}'{text[code.end() :]}")
     slashes = _SLASHES.search(text)
     if slashes is not None and not any(quote < slashes.start() for quote in line.quotes):
         at = slashes.start(1)
@@ -138,7 +145,7 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
         yield Repair(column, reason, mended, begin + len(key) + 3)
     begin = max(text.rfind(sign, 0, index) for sign in " \t{}[],") + 1
     filled_in = _FILLED_IN.match(text, begin)
-    if filled_in is not None:
+    if filled_in is not None and scan(text[:index]).brackets:
         mended = f"{text[:begin]}'{filled_in[0]}'{text[filled_in.end() :]}"
         yield Repair(index + 1, "inside brackets, a text with braces in it needs quotes", mended, begin + 1)
     entry = _ENTRY.match(text[: scan(text).comment])

@@ -190,6 +190,15 @@ def stopped(text: str, file: Path, beyond: int) -> BrokenFileError | None:
     return None
 
 
+def _no_key(value: object) -> str:
+    """What is said of a key that is none."""
+    if isinstance(value, float) and value.is_integer():
+        return f"a key is text or a whole number: write {value:.0f}"
+    if isinstance(value, list):
+        return "a key is text or a whole number; write a line for each of these"
+    return "a key is text or a whole number; put other keys in quotes"
+
+
 class _Composer:
     def __init__(self, text: str, file: Path) -> None:
         self.findings: list[Finding] = []
@@ -280,8 +289,16 @@ class _Composer:
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
             if item.empty:
                 item.position = key.position
+            if isinstance(key.value, dict) and item.value is None:  # {{order}}
+                name = next(iter(key.value), "order")
+                text = f'double braces: write "{{{name}}}", in quotes, where an input is to be filled in'
+                self.findings.append(Finding(mapping.position, text))
+                mapping.value, mapping.incomplete = None, True
+                for _ in self._until(MappingEndEvent):
+                    pass
+                return
             if isinstance(key.value, bool) or not isinstance(key.value, Key):
-                self.findings.append(Finding(key.position, "a key is text or a whole number; put other keys in quotes"))
+                self.findings.append(Finding(key.position, _no_key(key.value)))
             elif key.value in value:
                 first = mapping.keys[key.value]
                 text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"

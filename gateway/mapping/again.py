@@ -17,9 +17,9 @@ from gateway.mapping.context import Recorder, Refused
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
-from gateway.mapping.output import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
+from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
 from gateway.model import Moment, Recovered, Sample
 

@@ -201,6 +201,8 @@ def _derived(scope: Scope, name: str, loc: Loc) -> InputPlan:
     if section.words:
         for place, word in enumerate(section.words):
             scope.input(word, (*loc, "words", place))
+            if word in section.words[:place]:
+                scope.fault((*loc, "words", place), "this word is there already: each holds a part of the number")
         scope.kinds[name] = "number"
         words = tuple(section.words)
         return InputPlan(
@@ -294,12 +296,19 @@ def _entry(scope: Scope, place: int, entry: Entry, loc: Loc, codes: Lookups) -> 
         else:
             fixed.append((key, pattern.render(lambda _: None)))
     if not amount_names:
-        scope.fault((*loc, "raw_data"), 'the amount is missing: one value must be "{n}"')
+        scope.fault((*loc, "raw_data", *_meant_amount(entry)), 'the amount is missing: one value must be "{n}"')
     is_tag_event = section is not None and (section.edge is not None or section.trigger == "timestamp")
     each = 1 if is_tag_event else entry.each
     names = tuple(amount_names)
     factor = entry.factor if not isinstance(entry.factor, str) else _factor(scope, entry.factor, (*loc, "factor"))
     return EntryPlan(place, name, path, tuple(fixed), tuple(filled), names, each, factor, entry.max)
+
+
+def _meant_amount(entry: Entry) -> tuple[str, ...]:
+    """The key of what is most likely meant to be the amount; empty: nothing is."""
+    nearly = {"n", entry.count.casefold()}
+    texts = ((key, value) for key, value in entry.raw_data.items() if isinstance(value, str))
+    return next(((key,) for key, value in texts if value.strip("{}[]()<>$%# ").casefold() in nearly), ())
 
 
 def _factor(scope: Scope, factor: str, loc: Loc) -> Number | Reference:

@@ -18,16 +18,14 @@ from gateway.mapping.counters import Credit, less_credit
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.line import LineState, step
 from gateway.mapping.output import (
-    MOST_STAMPS,
     Amount,
     EntryPlan,
     Held,
     OutputPlan,
     OutputState,
-    Stamps,
-    with_stamp,
     with_window,
 )
+from gateway.mapping.stamps import MOST_STAMPS, Stamps, with_stamp
 from gateway.mapping.values import DECIMALS, Number, number, text, total, whole
 from gateway.model import IntervalType, Sample, Scalar
 
@@ -127,14 +125,17 @@ def holding(plan: LinePlan, state: LineState) -> LineState:
     """`state` where it cannot be known yet what another life has told: what waits, and the next movement of each
     counter, is told only then (`credited`)."""
 
-    def held(output: OutputPlan, known: OutputState) -> OutputState:
+    def held(output: OutputPlan, known: OutputState, last: EndedInterval | None) -> OutputState:
         counters = {name for name in output.entries if plan.inputs[name].counter is not None}
         places = {one.place for name in counters & state.inputs.keys() for one in output.entries[name]}
         waits = tuple(Held(amount) for amount in known.pending)
         holds = tuple(sorted({*known.holds, *places}))
-        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits))
+        is_new = last is not None and all(last.interval != one.interval for one in known.kept)
+        kept = (*known.kept, last) if last is not None and is_new else known.kept
+        return replace(known, pending=(), flush_at=None, holds=holds, held=(*known.held, *waits), kept=kept)
 
-    return _with_outputs(plan, state, {output.type: held(output, known) for output, known, _ in _parts(plan, state)})
+    parts = _parts(plan, state)
+    return _with_outputs(plan, state, {output.type: held(output, known, of.last) for output, known, of in parts})
 
 
 def credited(

@@ -197,7 +197,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
             where = f"; at character {at.start() + 1}" if at else ""
             raise ValueError(
                 f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
-                f"{meant_name(name, known)}"
+                f"{meant_name(name, known) or f'; a text stands in quotes: {name!r}'}"
             )
     for function in program.functions():
         if function == "bit":

@@ -15,12 +15,13 @@ from dataclasses import field
 from math import floor, inf
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from gateway.frozen import dataclass, replace
 from gateway.mapping.context import Recorder, Share
 from gateway.mapping.counters import Credit, Move
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, owner
+from gateway.mapping.stamps import Stamps, free_stamp, with_stamp
 from gateway.mapping.templates import Pattern, Reference, Resolver
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import IntervalType, Scalar
@@ -37,9 +38,8 @@ STAND_IN = "Unassigned"
 SEAM = 2.0
 """A counter that is reset at most so many seconds before what it restarts with changes is reset by that change."""
 
-MOST_STAMPS = 64
-"""Time stamps that are remembered of one run: the latest ones. So of these it is known which
-seconds between them are free."""
+MOST_KEPT = 64
+"""Intervals that have ended and stay known because something of them is held: the latest ones."""
 
 RawData = tuple[tuple[str, Scalar], ...]
 """Raw data as pairs, so that amounts can be summed by it."""
@@ -142,16 +142,6 @@ class OutputPlan:
         return [other for entries in self.entries.values() for other in entries if other.kind == kind]
 
 
-def _stamps_of_older_version(stamps: object) -> object:
-    """It remembered the latest one: none before that is known to be free, as where all that are
-    remembered are this one."""
-    return (stamps,) * MOST_STAMPS if isinstance(stamps, int) else stamps
-
-
-Stamps = Annotated[tuple[int, ...], BeforeValidator(_stamps_of_older_version)]
-"""The MOST_STAMPS latest time stamps of a run, in order; all of them where they are fewer."""
-
-
 class Untold(NamedTuple):
     """What was `made` in a run that was over before it could be recorded: told `due` a time, of one that stands in for
     it from `start` to `end`."""
@@ -177,8 +167,8 @@ class OutputState:
     the time stamps of each run that can still have output; what was made in runs that were not recorded, where others
     are to stand in for them; what another life has told of counters, by the place of the first entry of a kind;
     what is held until it is known what another life has told, by the entries of counters that `holds` has the next
-    movement is; and how much of the events that are counted next is among the amounts already, by the place of an entry
-    (`foretold`)."""
+    movement is, with the intervals that have ended meanwhile of which something is held (`kept`); and how much of the
+    events that are counted next is among the amounts already, by the place of an entry (`foretold`)."""
 
     pending: tuple[Amount, ...] = ()
     flush_at: float | None = None
@@ -190,6 +180,20 @@ class OutputState:
     foretold: Annotated[Mapping[int, Number], Field(exclude_if=lambda known: not known)] = field(default_factory=dict)
     holds: Annotated[tuple[int, ...], Field(exclude_if=lambda holds: not holds)] = ()
     held: Annotated[tuple[Held, ...], Field(exclude_if=lambda held: not held)] = ()
+    kept: Annotated[tuple[EndedInterval, ...], Field(exclude_if=lambda kept: not kept)] = ()
+
+
+def owner_of(state: OutputState, intervals: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
+    """As `owner`, where intervals are `kept` that lie before those that are known else."""
+    return next((ended for ended in state.kept if at < ended.ended), None) or owner(intervals, at)
+
+
+def keeping(state: OutputState, intervals: IntervalsState, ended: EndedInterval) -> OutputState:
+    """After an interval has ended: it stays known where something of it is held."""
+    owners = (owner_of(state, intervals, one.amount.at) for one in state.held)
+    if not any(one is not None and one.interval == ended.interval for one in owners):
+        return state
+    return replace(state, kept=(*state.kept, ended)[-MOST_KEPT:])
 
 
 def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:
@@ -197,19 +201,21 @@ def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, p
     pending = (*state.pending, amount)
     # Not before as many have come as are left when equal ones have become one: else each amount costs as much as all.
     if len(pending) > max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds):
-        pending = _condensed(pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
+        pending = _condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
     if len(pending) > MOST_AMOUNTS:
-        pending = _condensed(pending, intervals, None)
+        pending = _condensed(state, pending, intervals, None)
     return replace(state, pending=pending) if len(pending) <= MOST_AMOUNTS else None
 
 
-def _condensed(amounts: Sequence[Amount], intervals: IntervalsState, plan: OutputPlan | None) -> tuple[Amount, ...]:
+def _condensed(
+    state: OutputState, amounts: Sequence[Amount], intervals: IntervalsState, plan: OutputPlan | None
+) -> tuple[Amount, ...]:
     """The amounts with those made one that go to one run by all that is known, at the time of the first of them; by
     `plan`, where its windows wait, those of one window."""
     groups: dict[tuple[str | None, AmountKey, float], list[Amount]] = {}
     first = _first_window(plan, intervals) if plan is not None else 0.0
     for amount in amounts:
-        interval = owner(intervals, amount.at)
+        interval = owner_of(state, intervals, amount.at)
         window = (amount.at - first) // plan.every if plan is not None and plan.wait else 0.0
         key = (interval.interval if interval is not None else None, amount.key, window)
         groups.setdefault(key, []).append(amount)
@@ -229,7 +235,7 @@ def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan,
     """See to it that what a run can have by now is reported at the end of the window."""
     if state.flush_at is not None or not state.pending:
         return state
-    owned = any(owner(intervals, amount.at) is not None for amount in state.pending)
+    owned = any(owner_of(state, intervals, amount.at) is not None for amount in state.pending)
     if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
         return state
     first = _first_window(plan, intervals)
@@ -244,7 +250,7 @@ def unassigned_amounts(state: OutputState, intervals: IntervalsState) -> tuple[A
     """The amounts that are not of any run by all that is known; none while that is about to be decided."""
     if (intervals.current or intervals.pending_change or intervals.pending_start) is not None:
         return ()
-    return tuple(amount for amount in state.pending if owner(intervals, amount.at) is None)
+    return tuple(amount for amount in state.pending if owner_of(state, intervals, amount.at) is None)
 
 
 def without_unowned(state: OutputState, intervals: IntervalsState, begun: float) -> tuple[OutputState, Number]:
@@ -253,7 +259,7 @@ def without_unowned(state: OutputState, intervals: IntervalsState, begun: float)
     kept: list[Amount] = []
     unowned: list[Amount] = []
     for amount in state.pending:
-        is_between = amount.at < begun and owner(intervals, amount.at) is intervals.current
+        is_between = amount.at < begun and owner_of(state, intervals, amount.at) is intervals.current
         (unowned if is_between else kept).append(amount)
     return replace(state, pending=tuple(kept)), rounded_total([amount.amount for amount in unowned])
 
@@ -270,10 +276,11 @@ def end_window(
     kept = tuple(amount for amount in state.pending if amount.at >= until)
     pending = tuple(amount for amount in state.pending if amount.at < until) if kept else state.pending
     state = replace(state, pending=pending, flush_at=None)
-    for interval in (intervals.last, intervals.current):
-        if interval is not None:
-            state = report(state, intervals, plan, interval, now, recorder, until)
-    return replace(state, pending=(*state.pending, *kept)) if kept else state
+    known = {one.interval: one for one in (*state.kept, intervals.last, intervals.current) if one is not None}
+    for interval in known.values():
+        state = report(state, intervals, plan, interval, now, recorder, until)
+    state = replace(state, pending=(*state.pending, *kept)) if kept else state
+    return replace(state, kept=()) if state.kept and not state.held and not state.pending else state
 
 
 def report(
@@ -293,7 +300,8 @@ def report(
     owned: list[Amount] = []
     rest: list[Amount] = []
     for amount in state.pending:
-        (owned if owner(intervals, amount.at) is interval else rest).append(amount)
+        of = owner_of(state, intervals, amount.at)
+        (owned if of is not None and of.interval == interval.interval else rest).append(amount)
     if not owned:
         return state
     amounts: dict[EntryShape, list[Amount]] = {}
@@ -308,29 +316,9 @@ def report(
         stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
         recorder.output(now, plan.type, interval.interval, stamp, shares)
-    known = {other.interval for other in (intervals.last, intervals.current) if other is not None}
+    known = {other.interval for other in (*state.kept, intervals.last, intervals.current) if other is not None}
     stamps = {key: others for key, others in state.stamps.items() if key in known}
     return replace(state, pending=tuple(rest), stamps=stamps | {interval.interval: taken})
-
-
-def with_stamp(taken: Stamps, stamp: int) -> Stamps:
-    """The time stamps of an interval with one more."""
-    return tuple(sorted((*taken, stamp))[-MOST_STAMPS:])
-
-
-def free_stamp(interval: OpenInterval | EndedInterval, taken: Stamps, now: float) -> int:
-    """The time stamp of the next entry of `interval`, of which `taken` are those that it has.
-
-    While the interval is on that is `now`, or the second after the latest. Once it has ended it is the last second of
-    it that is free; where none is known to be, the second after the latest here too, which then lies at its end or
-    after it.
-    """
-    newest = max(taken, default=interval.start - 1)
-    if isinstance(interval, OpenInterval):
-        return max(floor(now), newest + 1)
-    last = min(floor(now), interval.end - 1)
-    first = interval.start if len(taken) < MOST_STAMPS else min(taken)
-    return next((second for second in range(last, first - 1, -1) if second not in taken), max(last, newest + 1))
 
 
 def _is_too_little(plan: OutputPlan, amounts: Sequence[Amount]) -> bool:

@@ -14,7 +14,7 @@ from gateway.mapping.counters import displayed, less_credit
 from gateway.mapping.events import is_event
 from gateway.mapping.inputs import InputPlan, Reading
 from gateway.mapping.interval_track import IntervalTrack
-from gateway.mapping.intervals import EndedInterval, IntervalsState, owner
+from gateway.mapping.intervals import EndedInterval, IntervalsState
 from gateway.mapping.output import (
     SEAM,
     Amount,
@@ -23,6 +23,8 @@ from gateway.mapping.output import (
     OutputPlan,
     OutputState,
     end_window,
+    keeping,
+    owner_of,
     record_stand_in,
     report,
     rounded_total,
@@ -194,7 +196,7 @@ class OutputTrack:
             self.context.notice("loss", plan.name, text)
             return
         self.state = state
-        if state.flush_at is None and owner(self.intervals, at) is not None:
+        if state.flush_at is None and owner_of(state, self.intervals, at) is not None:
             self.open_window()
 
     # Windows
@@ -249,6 +251,7 @@ class OutputTrack:
         """An interval has ended: it gets its last output before its end is recorded."""
         now, recorder = self.context.now, self.context.recorder
         self.state = report(self.state, self.intervals, self.plan, ended, now, recorder)
+        self.state = keeping(self.state, self.intervals, ended)
 
     def on_opened(self, begun: float) -> None:
         """An interval has begun."""

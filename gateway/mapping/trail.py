@@ -19,7 +19,8 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.facts import NOTHING, Told
 from gateway.mapping.intervals import IntervalsState
 from gateway.mapping.line import LineState, Step
-from gateway.mapping.output import MOST_STAMPS, OutputState, Stamps
+from gateway.mapping.output import OutputState
+from gateway.mapping.stamps import MOST_STAMPS, Stamps
 from gateway.model import Contact, Moment, Sample
 
 MOST_REMEMBERED = 4096

@@ -67,7 +67,9 @@ class LifeMark:
                 self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             os.pwrite(self._file, text, 0)
         except OSError as error:
-            if not self._failed:
+            if not self._failed and isinstance(error, FileNotFoundError):
+                log.info("no_runtime_directory", path=str(self._path.parent))
+            elif not self._failed:
                 log.warning("life_not_remembered", path=str(self._path), reason=error.strerror)
             self._failed = True
             with suppress(OSError):

@@ -234,8 +234,9 @@ class MqttSource(Source):
                 if packet is None:
                     break
                 await self._hand(packet, connection, take)
+            else:
+                await asyncio.sleep(0)
             self._handing_over_since = None
-            await asyncio.sleep(0)
 
     async def _hand(self, packet: Packet, connection: MqttConnection, take: Take) -> None:
         match packet:

@@ -12,6 +12,7 @@ import pytest
 
 from tests.config.factory import Said, Slip, said_of, slip
 from tests.config.more_slips import MORE
+from tests.config.yet_more_slips import YET_MORE
 
 STATE = 'state: {source: plc, node: "nsu=urn:acme:line;s=L00.State"}'
 SPEED = 'speed: {source: plc, node: "nsu=urn:acme:line;s=L00.Speed"}'
@@ -263,7 +264,7 @@ NEWER = (
     slip(S, "counter: {rollover: ▲2^16, max_rate: 5/s}", "write a number here", "0.1"),
     slip(S, "counter: ▲true", "keys and values"),
     slip(S, "counter: {too_fast: ▲drop}", "write 'count' or 'ignore'"),
-    slip(S, 'counter: {restarts_with: ▲"{order}"}', "a name of letters"),
+    slip(S, 'counter: {restarts_with: ▲"{order}"}', "without braces"),
     slip(S, "counter: {scale: ▲1/10}", "such as 0.1"),
     slip(T3, "t3: {words: ▲[t1]}", "at least 2 entries"),
     slip(T3, "t3: {words: [t1, ▲t99]}", 'did you mean "t9"'),
@@ -306,6 +307,7 @@ GROUPS: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "newer keys": ((), NEWER),
     "newer keys, doubtful": ((), NEWER_DOUBTFUL),
     **MORE,
+    **YET_MORE,
     "all kinds at once": (
         HEAD,
         (*SYNTAX[:6], *SYNTAX_2[:3], *SCHEMA[:6], *REFERENCES[:8], *CERTAIN[:6], *DOUBTFUL[:9]),

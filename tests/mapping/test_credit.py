@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from gateway.config.schema_io import Counter as CounterSettings
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.counters import Credit, less_credit
-from gateway.mapping.credit import Entry, credited, known_output, with_late
+from gateway.mapping.credit import Entry, credited, holding, known_output, with_late
 from gateway.mapping.feeder import Event, feed
 from gateway.mapping.line import LineState, Step, Tick, dump, load
 from gateway.mapping.trail import Feed
-from gateway.model import Output, Record, Sample
+from gateway.model import Output, Record, Sample, StartInterval
 from tests.mapping.recording import LINE, PLC, T0, Played, message, order, plan, play, scrap, tag, tick
 
 EXAMPLE = plan()
@@ -258,6 +258,30 @@ def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_
     scraps = totals(of_later, shown(again, 0))["scrap Splice"]
     assert scraps == (7 + 5 + 6 if told_by_another else 7 + 6)
     assert copy.state.output.foretold == {}
+
+
+def test_p4_what_was_held_goes_to_the_runs_in_which_it_was_made() -> None:
+    """Several have begun by the time that Oden can be asked: what waited when the copy was taken was made in the first,
+    what the counter had moved by since in the second."""
+    line = KINDS["plain"].line
+    begun = play(line, tag(1, "Good", 5000), order(2, "A"), tag(30, "Good", 5003), order(31, "B"), tick(32))
+    copy = play(line, tag(40, "Good", 5007), tick(41), state=begun.state).state
+    waits = play(line, tag(1, "Good", 5000), order(2, "A"), tag(30, "Good", 5003), tick(31)).state
+    for state, orders, told in ((copy, "CDE", {"B": 4 + 20}), (waits, "BCDE", {"A": 3 + 24})):
+        held = load(line, dump(holding(line, state)))
+        events: list[Sample | Tick] = [tag(50, "Good", 5027, initial=True)]
+        events += [order(60 + 20 * place, name) for place, name in enumerate(orders)]
+        later = play(line, *events, tag(150, "Good", 5030), tick(160), state=held)
+        assert later.state.output.kept
+        after, _ = credited(line, load(line, dump(later.state)), {"RUN": []}, {})
+        last = play(line, tick(400), state=after)
+        names = {one.key: one.name for one in (*begun.records, *later.records) if isinstance(one, StartInterval)}
+        by_run: Counter[str] = Counter()
+        for record in (*later.records, *last.records):
+            if isinstance(record, Output):
+                by_run[names[record.interval] or ""] += int(str(record.raw_data["yield"]))
+        assert by_run == told | {"E": 3}
+        assert last.state.output.kept == ()
 
 
 def test_p4_of_events_that_wait_only_what_is_shown_with_their_raw_data_is_taken_off() -> None:

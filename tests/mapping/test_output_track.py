@@ -11,13 +11,13 @@ from pydantic import TypeAdapter
 from gateway.mapping.context import Recorder
 from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval
 from gateway.mapping.output import (
-    MOST_STAMPS,
     Amount,
     AmountKey,
     OutputPlan,
     OutputState,
     report,
 )
+from gateway.mapping.stamps import MOST_STAMPS
 from gateway.model import Output
 from tests.mapping.output_rig import LINE_01
 from tests.mapping.recording import LINE, PLC, T0, next_due, order, plan, play, scrap, tag, tick

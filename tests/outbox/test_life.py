@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.model import Record
 from gateway.outbox.entries import Attempt, Commit
@@ -208,3 +209,16 @@ def test_p4_what_another_life_has_left_open_is_seen_to_where_memory_may_be_old(t
     (tmp_path / "reboot").mkdir()
     begin_life(lost, LifeMark(BOX, tmp_path / "reboot"), 4000.0, settle=60.0)
     assert left_open(lost) == LeftOpen(4000.0, not_before=4060.0)
+
+
+def test_a_life_that_cannot_be_remembered_is_said_once_and_a_fault_only_where_there_is_a_folder_for_it(
+    tmp_path: Path,
+) -> None:
+    """A gateway that a person has started without one is told of it as news: what it costs is told when it costs."""
+    (tmp_path / "a file").touch()
+    for runtime, said in (("none", ("no_runtime_directory", "info")), ("a file", ("life_not_remembered", "warning"))):
+        outbox, floor = Outbox(MemoryStore()), Floor()
+        with capture_logs() as logs:
+            begin_life(outbox, LifeMark(BOX, tmp_path / runtime))
+            produce(outbox, floor)
+        assert [(entry["event"], entry["log_level"]) for entry in logs] == [said]

@@ -1,7 +1,7 @@
 """asyncua's own server as a program; see `commands` for how it is talked to.
 
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
-with them nobody is let in anonymously).
+with them nobody is let in anonymously), `counting` (see `Counters`).
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server.server import Server
 from asyncua.ua.status_codes import StatusCodes
 
-from tests.real_peers.commands import LINE, obey, settings
+from tests.real_peers.commands import LINE, Counters, obey, settings
 
 _GUESSED = {int: "Int32", float: "Double", bool: "Boolean", str: "String"}
 
@@ -42,6 +42,7 @@ class Plc:
         self._chosen = chosen
         self._index = 0
         self._nodes: dict[str, Node] = {}
+        self.counters = Counters(chosen.get("counting", {}), self.write)
 
     async def start(self) -> None:
         await self.server.init()
@@ -51,6 +52,8 @@ class Plc:
             self._index = await self.server.register_namespace(uri)
         for name, value in self._chosen.get("variables", {}).items():
             await self.add({"name": name, "value": value})
+        for name in self.counters.names():
+            await self.add({"name": name, "value": 0})
         await self.server.start()
 
     async def add(self, command: dict[str, Any]) -> None:
@@ -77,7 +80,9 @@ async def main() -> None:
     """Serve until the input ends."""
     plc = Plc(settings())
     await plc.start()
-    await obey({"add": plc.add, "write": plc.write, "delete": plc.delete})
+    counters = plc.counters
+    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete}
+    await obey({**commands, "count": counters.count, "rest": counters.rest})
     await plc.server.stop()
 
 

@@ -1,9 +1,11 @@
 """5,000 values a second and 500 that change ten times as fast: the gateway beside a client that only receives.
 
-`python -m tests.real_peers.load [SECONDS] [DELAY]` runs node-opcua with tags that count, and then, one after the
-other, the receive-only client (the library's own decoder, three requests) and the whole gateway with 44 lines, each for
-so many seconds, with `DELAY` seconds on the way in each direction. It prints changes per second, CPU per change, and
-how old the newest value is; the server's own CPU tells whether it was the limit.
+`python -m tests.real_peers.load [SECONDS] [DELAY] [SERVER]` runs a server (node-opcua, asyncua or o6) with tags that
+count, and then, one after the other, the receive-only client (the library's own decoder, three requests) and the whole
+gateway with 44 lines, each for so many seconds, with `DELAY` seconds on the way in each direction. It prints changes
+per second, CPU per change, and how old the newest value is; the server's own CPU tells whether it was the limit. In the
+end the counters rest, and what they have counted must be at the stand-in, to the last one. Exits with 1 where something
+is lost, or a newest value was more than two seconds old.
 """
 
 import asyncio
@@ -25,11 +27,15 @@ from asyncua.ua.ua_binary import struct_from_binary
 
 from tests.peers import free_port
 from tests.real_peers.gateway_run import GatewayRun
-from tests.real_peers.opcua_servers import NodeOpcua
+from tests.real_peers.opcua_servers import SERVERS, OpcuaPeer
 
 SLOW, FAST = 5_000, 500
 NAMES = [*(f"s{number}" for number in range(SLOW)), *(f"f{number}" for number in range(FAST))]
 PER_LINE = 125
+OLDEST = 2.0
+"""Seconds: the newest value is never older."""
+SETTLED = 150.0
+"""Seconds in which everything is told that was counted."""
 NODE = "nsu=urn:acme:line;s="
 
 
@@ -120,14 +126,14 @@ async def receive(port: int, names: list[str], seconds: float) -> None:
 
 
 def config(names: list[str]) -> str:
-    """Lines with as many counters each, and what they are told."""
+    """Lines with as many counters each, of the stand-in's factories, and what they are told."""
     text = []
     for number, begin in enumerate(range(0, len(names), PER_LINE)):
         own = names[begin : begin + PER_LINE]
         inputs = "".join(f'      c_{name}: {{source: plc, node: "{NODE}{name}", counter: {{}}}}\n' for name in own)
         entries = "".join(f'        - {{count: c_{name}, raw_data: {{yield: "{{n}}"}}}}\n' for name in own)
         text.append(
-            f"  - factory: Factory A\n    line: Load {number:02}\n    inputs:\n{inputs}"
+            f"  - factory: Factory {'AB'[number // 39]}\n    line: Line {number % 39 + 2:02}\n    inputs:\n{inputs}"
             f'      order: {{source: plc, node: "{NODE}Order"}}\n'
             f'    run: {{key: order, product: Film, name: "{{order}}"}}\n'
             f"    scrap_yield:\n      every: 60s\n      entries:\n{entries}"
@@ -135,7 +141,7 @@ def config(names: list[str]) -> str:
     return "".join(text)
 
 
-async def receive_only(server: NodeOpcua, way: Delay, seconds: float) -> float:
+async def receive_only(server: OpcuaPeer, way: Delay, seconds: float) -> float:
     """Seconds of CPU for one change."""
     begun = cpu(server.process.popen.pid)
     client = await asyncio.create_subprocess_exec(
@@ -149,11 +155,14 @@ async def receive_only(server: NodeOpcua, way: Delay, seconds: float) -> float:
     return used / changes
 
 
-async def gateway(server: NodeOpcua, run: GatewayRun, seconds: float, base: float) -> None:
-    """The whole gateway, beside `base`, what only receiving costs a change."""
+async def gateway(server: OpcuaPeer, run: GatewayRun, seconds: float, base: float) -> bool:
+    """The whole gateway, beside `base`, what only receiving costs a change; whether all is as it must be."""
+    before = (await server.ask(do="rest"))["made"]
     await run.start_oden()
     run.start_gateway()
     await run.until_connected()
+    await run.until(lambda status: status["sources"][0]["samples"]["good"] >= len(NAMES), "told of each counter")
+    await server.ask(do="count")
     await asyncio.sleep(10)
     pid, ages = run.gateway.popen.pid, list[float]()
     first = last = await run.status()
@@ -171,6 +180,13 @@ async def gateway(server: NodeOpcua, run: GatewayRun, seconds: float, base: floa
     say(f"gateway: {changes / took:,.0f} changes/s, {a_change * 1e6:.1f} us of CPU a change ({times}), newest")
     say(f"  {statistics.median(ages):.2f} s old (worst {max(ages):.2f}), gaps {last['sources'][0]['gaps']};")
     say(f"  the server used {share:.0%} of a core")
+    made, told = (await server.ask(do="rest"))["made"] - before, 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(SETTLED):
+            while (told := run.amount("yield")) != made:
+                await asyncio.sleep(2)
+    say(f"  counted {made:,}, told {told:,}, lost {made - told:,}")
+    return made == told and max(ages) <= OLDEST
 
 
 def say(text: str) -> None:
@@ -178,10 +194,10 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def main(seconds: float, delay: float) -> None:
-    """Both, one after the other."""
+async def main(seconds: float, delay: float, name: str) -> bool:
+    """Both, one after the other; whether all is as it must be."""
     with tempfile.TemporaryDirectory() as folder:
-        server = NodeOpcua(Path(folder) / "server", counting={"s": [SLOW, 1000], "f": [FAST, 100]})
+        server = SERVERS[name](Path(folder) / "server", counting={"s": [SLOW, 1000], "f": [FAST, 100]})
         way = Delay(server.port, delay)
         source = f'sources: {{plc: {{type: opcua, url: "opc.tcp://127.0.0.1:{way.port}", security: none}}}}'
         order = f'    inputs: {{order: {{source: plc, node: "{NODE}Order"}}}}\n    run: {{key: order, product: Film}}\n'
@@ -191,8 +207,9 @@ async def main(seconds: float, delay: float) -> None:
         )
         try:
             await server.start(Order="A1")
+            await server.ask(do="count")
             await asyncio.sleep(3)
-            await gateway(server, run, seconds, await receive_only(server, way, seconds))
+            return await gateway(server, run, seconds, await receive_only(server, way, seconds))
         finally:
             await run.close()
             await server.kill()
@@ -207,4 +224,5 @@ if __name__ == "__main__":
         case ["delay", port, target, seconds]:
             asyncio.run(Delay(int(target), float(seconds), int(port)).serve())
         case given:
-            asyncio.run(main(*map(float, [*given, *["60", "0"][len(given) :]])))
+            seconds, delay, name = [*given, *["60", "0", "node-opcua"][len(given) :]]
+            sys.exit(0 if asyncio.run(main(float(seconds), float(delay), name)) else 1)

@@ -1,7 +1,7 @@
 """open62541, in the package `o6`, as a program in an environment of its own; see `commands` for how it is talked to.
 
 Settings: `port`, `before` (namespaces ahead of the line's), `variables` (name -> value), `users` (name -> password;
-with them nobody is let in anonymously). It ends by itself after ten minutes.
+with them nobody is let in anonymously), `counting` (see `Counters`). It ends by itself after ten minutes.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from typing import Any
 import o6
 from o6.ns import ns0
 
-from tests.real_peers.commands import LINE, obey, settings
+from tests.real_peers.commands import LINE, Counters, obey, settings
 
 _KINDS = {
     "Int32": o6.Int32,
@@ -83,9 +83,13 @@ async def main() -> None:
     plc = Plc(chosen)
     for name, value in chosen.get("variables", {}).items():
         await plc.add({"name": name, "value": value})
+    counters = Counters(chosen.get("counting", {}), plc.write)
+    for name in counters.names():
+        await plc.add({"name": name, "value": 0})
     plc.server.start()
     await plc.server.waitReady()
-    await obey({"add": plc.add, "write": plc.write, "delete": plc.delete})
+    commands = {"add": plc.add, "write": plc.write, "delete": plc.delete}
+    await obey({**commands, "count": counters.count, "rest": counters.rest})
     plc.server.stop()
 
 

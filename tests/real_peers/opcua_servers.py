@@ -86,14 +86,15 @@ class OpcuaPeer(ABC):
         at = {"time": time.isoformat()} if time is not None else {}
         await self.ask(do="write", name=name, value=value, **at, **more)
 
-    async def ask(self, **command: Any) -> None:
-        """Have the program do something; AssertionError where it cannot."""
+    async def ask(self, **command: Any) -> Any:
+        """Have the program do something; what it says of it. AssertionError where it cannot."""
         pipe = self._process.stdin
         assert pipe is not None
         pipe.write(json.dumps(command).encode() + b"\n")
         pipe.flush()
         answer = await self._answer()
-        assert answer == {"ok": True}, f"{self.name} cannot {command}: {answer}"
+        assert answer.get("ok"), f"{self.name} cannot {command}: {answer}"
+        return answer
 
     @property
     def _process(self) -> "subprocess.Popen[bytes]":
@@ -144,5 +145,5 @@ def _importable() -> dict[str, str]:
     return {"PYTHONPATH": str(_HERE.parents[1])}
 
 
-SERVERS: dict[str, Callable[[Path], OpcuaPeer]] = {kind.name: kind for kind in (NodeOpcua, Asyncua, Open62541)}
+SERVERS: dict[str, Callable[..., OpcuaPeer]] = {kind.name: kind for kind in (NodeOpcua, Asyncua, Open62541)}
 """Every server by its name."""

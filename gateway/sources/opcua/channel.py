@@ -16,7 +16,8 @@ import structlog
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.common.utils import Buffer
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.status_codes import StatusCodes
+from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from gateway.config.schema import OpcuaConfig
@@ -47,6 +48,12 @@ SESSION_TIMEOUT = 60.0
 _RENEW_AFTER = 0.75  # of the lifetime: Part 4, 5.6.2
 _EXPORT = "what this prints: oden-gateway pki export"
 _DISTRUST = ("BadSecurityChecksFailed", "BadCertificate")
+_SESSION_GONE = {  # its subscriptions may be there
+    StatusCodes.BadSessionIdInvalid,
+    StatusCodes.BadSessionClosed,
+    StatusCodes.BadSessionNotActivated,
+    StatusCodes.BadSecureChannelIdInvalid,
+}
 _CLOSING = 2.0  # seconds that a server gets for a farewell
 
 
@@ -288,7 +295,8 @@ class Channel:
         protocol = self._client.uaclient.protocol
         if protocol is None:
             raise ConnectionError("the connection is closed")
-        return await protocol.send_request(request, limit)
+        with in_session():
+            return await protocol.send_request(request, limit)
 
     async def keep(self) -> None:
         """Renew the channel's keys in time, for ever. Raises SourceError where that fails."""
@@ -334,6 +342,18 @@ def with_port(url: str) -> str:
     """`url` with the registered port (Part 6, 7.2) where it has none."""
     address = urlsplit(url)
     return url if address.port is not None else address._replace(netloc=f"{address.netloc}:4840").geturl()
+
+
+@contextmanager
+def in_session() -> Iterator[None]:
+    """The answer that the server knows no such session becomes LinkLost, whatever it was that was asked."""
+    try:
+        yield
+    except UaStatusCodeError as error:
+        if error.code in _SESSION_GONE:
+            name = ua.StatusCode(ua.UInt32(error.code)).name
+            raise LinkLost(f"the server has ended the session ({name})") from None
+        raise
 
 
 @contextmanager

@@ -53,8 +53,8 @@ class Occurrence:
     """One event: its fields by name, when it happened and when the server saw it, in seconds since 1970, and why some
     of its fields cannot be read. `condition`: it is the state of one, which can be told of more than once.
 
-    `control`: it is about the telling of events alone. Some were `lost`, conditions are to be asked for `again`, or
-    `nothing` follows from it.
+    `type` is what it is one of. `control`: it is about the telling of events alone. Some were `lost`, conditions are to
+    be asked for `again`, or `nothing` follows from it.
     """
 
     fields: Mapping[str, object]
@@ -62,6 +62,7 @@ class Occurrence:
     server_time: float | None
     problems: tuple[str, ...] = ()
     condition: bool = False
+    type: ua.NodeId | None = None
     control: Control | None = None
 
 
@@ -69,15 +70,16 @@ class Occurrence:
 class EventReader:
     """What is asked of the server for some events (`filter`), and how its answers are to be read.
 
-    `meanings` are those of the fields that inputs name, in the order of the filter, where they stand behind those that
-    each event has. `conditions`: some events can be states of conditions. `lacking` are fields that the server's type
-    of events does not have.
+    `type` is the one that is wanted, with its subtypes; None: any. `meanings` are those of the fields that inputs name,
+    in the order of the filter, where they stand behind those that each event has. `conditions`: some events can be
+    states of conditions. `lacking` are fields that the server's type of events does not have.
     """
 
     filter: ua.EventFilter
     namespaces: Sequence[str]
     meanings: Mapping[str, Meaning]
     conditions: bool
+    type: ua.NodeId | None = None
     lacking: tuple[str, ...] = ()
 
     def read(self, values: Sequence[ua.Variant]) -> Occurrence:
@@ -90,6 +92,7 @@ class EventReader:
         fields: dict[str, object] = {name: self._plain(told[name]) for name in EVENT_FIELDS}
         is_condition = fields["ConditionId"] is not None
         fields[CONTENT] = _digest(fields) if is_condition else None
+        type_ = told["EventType"].Value
         problems = []
         for name, meaning in self.meanings.items():
             try:
@@ -103,7 +106,8 @@ class EventReader:
             _time(told[_RECEIVED]),
             tuple(problems),
             is_condition,
-            _control(told["EventType"].Value),
+            type_ if isinstance(type_, ua.NodeId) else None,
+            _control(type_),
         )
 
     def _meant(self, meaning: Meaning, variant: ua.Variant) -> object:
@@ -172,8 +176,21 @@ async def reader_of(link: Link, limits: Limits, events: Events, known: Sequence[
         known,
         {part.name: meanings.get(part.name, Meaning(part.index)) for part in parts},
         type_ is None or standard_id(ObjectIds.ConditionType) in line,
+        type_,
         tuple(part.name for part in parts if part.name not in declared),
     )
+
+
+async def is_subtype(link: Link, limits: Limits, type_: ua.NodeId, of: ua.NodeId) -> bool:
+    """Whether a type of events is `of`, or one of its subtypes. Raises as `services.call`."""
+    for _ in range(DEEPEST):
+        if type_ == of:
+            return True
+        [parent] = await parents(link, [type_], limits)
+        if parent is None:
+            return False
+        type_ = parent
+    return False
 
 
 async def _type(link: Link, limits: Limits, events: Events, known: Sequence[str]) -> ua.NodeId | None:

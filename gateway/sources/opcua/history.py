@@ -1,12 +1,14 @@
-"""What a server has kept of its tags while nobody listened: raw history (Part 11), read in bounded requests.
+"""What a server has kept of its tags while nobody listened: raw values and events (Part 11), read in bounded requests.
 
-A tag has a history where the server keeps one of it (Historizing) and the user may read it. What cannot be read whole
-is missing, with the reason: nobody can tell then what happened. Values before a time that was given do not count.
+A tag has a history where the server keeps one of it (Historizing) and the user may read it; the events of a node where
+its EventNotifier says so. What cannot be read whole is missing, with the reason: nobody can tell then what happened.
+What was told before does not count: values by their time, events by their ids.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from asyncua import ua
@@ -15,6 +17,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import Clock
 from gateway.sources.opcua.decode import Decoded, epoch
+from gateway.sources.opcua.events import Occurrence, is_subtype
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.services import UNREADABLE, Link, call, in_chunks, read_raw, read_values, standard
 from gateway.sources.opcua.wire import reading
@@ -22,26 +25,61 @@ from gateway.sources.opcua.wire import reading
 LONGEST = 30.0
 """Seconds that reading may take; the subscriptions wait meanwhile, and values in the server's queues."""
 MOST_PER_TAG = 10_000
-"""Values of one tag that are read; of one that has more, nothing is known."""
+"""Values of one tag, or events of one node, that are read; of one that has more, nothing is known."""
 MOST = 100_000
-"""Values of all tags."""
+"""Values and events of all tags."""
 PER_RESPONSE = 1_000
 """Values of one tag in one response."""
+REMEMBERED = 1_000
+"""Events of one node whose ids are remembered, the newest."""
 EARLIER = 10.0
 """Seconds before the time that is asked for: what was on its way then never came."""
 CLOCKS = 5.0
 """A server's clock that differs by more seconds from ours says nothing of when a value was."""
 
-_HISTORY_READ = 4  # in UserAccessLevel (Part 3, 8.57)
+_HISTORY_READ = 4  # in UserAccessLevel and in EventNotifier (Part 3, 8.57 and 8.59)
 _START_TIME = 2257
 _NOT_KEPT = "the server keeps no history of it"
 
 
 @dataclass(slots=True)
+class ToldEvents:
+    """The events of one node that were told: the `ids` of the newest, and `since` when somebody listens, in seconds
+    since 1970."""
+
+    since: float
+    ids: dict[str, None] = field(default_factory=dict)
+
+    def add(self, id_: object) -> None:
+        """An event was told."""
+        if isinstance(id_, str):
+            self.ids[id_] = None
+            if len(self.ids) > REMEMBERED:
+                del self.ids[next(iter(self.ids))]
+
+
+@dataclass(slots=True)
+class Told:
+    """What was told of tags: when the newest of their `values` was so, in seconds since 1970, and which `events`."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    events: dict[str, ToldEvents] = field(default_factory=dict)
+
+    def update(self, later: "Told") -> None:
+        """What was told in the session after."""
+        self.values |= later.values
+        for node, events in later.events.items():
+            known = self.events.setdefault(node, events)
+            for id_ in events.ids:
+                known.add(id_)
+
+
+@dataclass(slots=True)
 class History:
-    """What there is: `values` by tag, in the order of their times, and why tags are `missing`."""
+    """What there is: `values` and `events` by tag, as the server has told them, and why tags are `missing`."""
 
     values: dict[str, list[Decoded]] = field(default_factory=dict)
+    events: dict[str, list[Occurrence]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
     def miss(self, nodes: Sequence[str], reason: str) -> None:
@@ -49,18 +87,16 @@ class History:
             self.missing.setdefault(node, reason)
 
 
-async def read_history(
-    link: Link, items: WatchedItems, since: float, told: Mapping[str, float], clock: Clock
-) -> History:
-    """What the server has kept of all tags from `since` on, in seconds since 1970; of a tag that is in `told`, only
-    what is newer than that. Raises OSError where the way is lost."""
+async def read_history(link: Link, items: WatchedItems, since: float, told: Told, clock: Clock) -> History:
+    """What the server has kept of all tags from `since` on, in seconds since 1970, without what was `told`. Raises
+    OSError where the way is lost."""
     return await _Reader(link, items, since, told, clock).read()
 
 
 class _Reader:
     """One reading."""
 
-    def __init__(self, link: Link, items: WatchedItems, since: float, told: Mapping[str, float], clock: Clock) -> None:
+    def __init__(self, link: Link, items: WatchedItems, since: float, told: Told, clock: Clock) -> None:
         self._link = link
         self._items = items
         self._since = since
@@ -68,29 +104,37 @@ class _Reader:
         self._clock = clock
         self._until = clock.monotonic() + LONGEST
         self._count = 0
+        self._newest: dict[str, tuple[float, int]] = {}
+        """The newest time that a server has told of each tag, and how often."""
         self.history = History()
 
     async def read(self) -> History:
         history, items = self.history, self._items
-        history.miss([node for node in items.nodes if items.is_events(node)], "events are not kept")
         history.miss([*items.missing], "it is not received")
         nodes = [node for node in items.nodes if node not in history.missing]
         kept = await self._with_history(nodes)
-        history.miss([node for node in nodes if node not in kept], _NOT_KEPT)
+        for node in nodes:
+            if node not in kept:
+                history.miss([node], f"{_NOT_KEPT}s events" if items.is_events(node) else _NOT_KEPT)
         if kept and not await self._has_run():
             history.miss(kept, "the server itself was away")
-        try:
-            await in_chunks(items.limits, "history", kept, self._chunk)
-        except (UaStatusCodeError, ValueError) as error:
-            history.miss(kept, f"the server does not tell its history: {error}")
+        values = [node for node in kept if not items.is_events(node)]
+        for each in (values, *([node] for node in kept if items.is_events(node))):  # each of these has its own filter
+            try:
+                await in_chunks(items.limits, "history", each, self._chunk)
+                await self._leave_out_other_types(each)
+            except (UaStatusCodeError, ValueError) as error:
+                history.miss(each, f"the server does not tell its history: {error}")
         return history
 
     async def _with_history(self, nodes: Sequence[str]) -> list[str]:
         """Those of `nodes` of which the server keeps a history that we may read."""
+        of_values = AttributeIds.Historizing, AttributeIds.UserAccessLevel
+        of_events = AttributeIds.EventNotifier, AttributeIds.EventNotifier
         asked = [
             ua.ReadValueId(NodeId=self._items.wanted[node].NodeId, AttributeId=attribute)
             for node in nodes
-            for attribute in (AttributeIds.Historizing, AttributeIds.UserAccessLevel)
+            for attribute in (of_events if self._items.is_events(node) else of_values)
         ]
         try:
             told = [each.Value.Value if each.Value is not None else None for each in await self._raw(asked)]
@@ -99,7 +143,7 @@ class _Reader:
         return [
             node
             for node, keeps, access in zip(nodes, told[::2], told[1::2], strict=True)
-            if keeps is True and isinstance(access, int) and access & _HISTORY_READ
+            if (keeps is True or self._items.is_events(node)) and isinstance(access, int) and access & _HISTORY_READ
         ]
 
     async def _raw(self, asked: Sequence[ua.ReadValueId]) -> list[ua.DataValue]:
@@ -134,17 +178,16 @@ class _Reader:
     async def _go_on(self, node: str) -> None:
         """A server that tells as many as were asked for, and not that there are more, has more."""
         while node not in self.history.missing and self._clock.monotonic() <= self._until:
-            known = self.history.values[node]
-            before, last = len(known), known[-1].source_time if known else None
-            if last is None:
+            before = self._newest.get(node)
+            if before is None:
                 break
-            result = (await self._ask({node: None}, last)).get(node)
+            result = (await self._ask({node: None}, before[0])).get(node)
             if result is None:
                 return
-            self._take(node, result, again=sum(value.source_time == last for value in known))
+            self._take(node, result, again=before[1])
             if not self._is_cut(node, result):
                 return
-            if len(known) == before:
+            if self._newest[node] == before:
                 break
         self.history.miss([node], "the server does not tell its history whole")
 
@@ -172,15 +215,8 @@ class _Reader:
         return dict(zip(waiting, response.Results or (), strict=True))
 
     def _request(self, waiting: Mapping[str, bytes | None], begin: float, *, release: bool = False) -> Any:
-        details: Any = ua.ReadRawModifiedDetails(
-            IsReadModified=False,
-            StartTime=datetime.fromtimestamp(begin, UTC),
-            EndTime=datetime.fromtimestamp(self._clock.now() + CLOCKS, UTC),
-            NumValuesPerNode=ua.UInt32(PER_RESPONSE),
-            ReturnBounds=False,
-        )
         request = ua.HistoryReadRequest()
-        request.Parameters.HistoryReadDetails = details
+        request.Parameters.HistoryReadDetails = self._details(next(iter(waiting)), begin)
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         request.Parameters.ReleaseContinuationPoints = release
         request.Parameters.NodesToRead = [
@@ -193,6 +229,20 @@ class _Reader:
         ]
         return request
 
+    def _details(self, node: str, begin: float) -> Any:
+        """What is asked of `node`, and of the others in its request."""
+        begins = datetime.fromtimestamp(begin, UTC)
+        ends = datetime.fromtimestamp(self._clock.now() + CLOCKS, UTC)
+        if self._items.is_events(node):
+            return ua.ReadEventDetails(ua.UInt32(PER_RESPONSE), begins, ends, self._items.readers[node].filter)
+        return ua.ReadRawModifiedDetails(
+            IsReadModified=False,
+            StartTime=begins,
+            EndTime=ends,
+            NumValuesPerNode=ua.UInt32(PER_RESPONSE),
+            ReturnBounds=False,
+        )
+
     async def _release(self, waiting: Mapping[str, bytes | None]) -> None:
         """Tell the server that it need not keep where we were."""
         held = {node: point for node, point in waiting.items() if point is not None}
@@ -203,29 +253,63 @@ class _Reader:
                 return
 
     def _take(self, node: str, result: ua.HistoryReadResult, again: int = 0) -> bytes | None:
-        """Keep what is told of `node`, but for the first `again` values, which were told before; where the server has
-        more, what gets it."""
-        data = result.HistoryData
-        if result.StatusCode.is_bad() or not (data is None or isinstance(data, ua.HistoryData)):
+        """Keep what is told of `node`, but for the first `again`, which were told before; where the server has more,
+        what gets it."""
+        data: Any = result.HistoryData
+        if result.StatusCode.is_bad() or not (data is None or isinstance(data, ua.HistoryData | ua.HistoryEvent)):
             self.history.miss([node], f"the server does not tell its history: {result.StatusCode.name}")
             return None
-        known = self.history.values.setdefault(node, [])
-        after = self._told.get(node, self._since)
-        for value in _values(result)[again:]:
-            read = reading(value)
-            if not isinstance(read, str) and read.source_time is not None and read.source_time > after:
-                known.append(read)
-                self._count += 1
-        if len(known) > MOST_PER_TAG:
+        for time, told in islice(self._entries(node, data), again, None):
+            if time is None:
+                continue
+            newest, many = self._newest.get(node, (time, 0))
+            self._newest[node] = (time, many + 1 if time == newest else 1)
+            if self._is_told(node, time, told):
+                continue
+            if isinstance(told, Occurrence):
+                self.history.events.setdefault(node, []).append(told)
+            else:
+                self.history.values.setdefault(node, []).append(told)
+            self._count += 1
+        if len(self.history.values.get(node) or self.history.events.get(node) or ()) > MOST_PER_TAG:
             self.history.miss([node], f"it has changed more than {MOST_PER_TAG} times")
             return None
         return result.ContinuationPoint or None
 
+    def _entries(self, node: str, data: Any) -> Iterator[tuple[float | None, Decoded | Occurrence]]:
+        """What is told, each with when it was; None of what cannot be put anywhere."""
+        if isinstance(data, ua.HistoryEvent):
+            for each in data.Events or ():
+                event = self._items.readers[node].read(each.EventFields)
+                yield event.time, event
+        elif data is not None:
+            for value in data.DataValues or ():
+                read = reading(value)
+                if not isinstance(read, str):
+                    yield read.source_time, read
+
+    def _is_told(self, node: str, time: float, told: Decoded | Occurrence) -> bool:
+        """Whether it was told before, or is nothing to be told."""
+        if isinstance(told, Decoded):
+            return time <= self._told.values.get(node, self._since)
+        events = self._told.events.get(node) or ToldEvents(self._since)
+        return told.control is not None or time <= events.since or told.fields["EventId"] in events.ids
+
+    async def _leave_out_other_types(self, nodes: Sequence[str]) -> None:
+        """There are servers that tell of all events of a node, whatever type is asked for."""
+        for node in nodes:
+            wanted = self._items.readers[node].type if self._items.is_events(node) else None
+            events = self.history.events.get(node)
+            if wanted is None or not events:
+                continue
+            fitting = {
+                type_: type_ is not None and await is_subtype(self._link, self._items.limits, type_, wanted)
+                for type_ in {event.type for event in events}
+            }
+            self.history.events[node] = [event for event in events if fitting[event.type]]
+
     def _is_cut(self, node: str, result: ua.HistoryReadResult) -> bool:
         """Whether there is as much as was asked for, and so perhaps more."""
-        return node not in self.history.missing and len(_values(result)) >= PER_RESPONSE
-
-
-def _values(result: ua.HistoryReadResult) -> Sequence[ua.DataValue]:
-    data: Any = result.HistoryData
-    return data.DataValues or () if isinstance(data, ua.HistoryData) else ()
+        data: Any = result.HistoryData
+        told = getattr(data, "DataValues", None) or getattr(data, "Events", None) or ()
+        return node not in self.history.missing and len(told) >= PER_RESPONSE

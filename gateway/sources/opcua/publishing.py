@@ -32,12 +32,6 @@ MOST_ACKNOWLEDGED = 1_000
 _REST = 1.0  # seconds until a server that takes not even one request is asked again
 
 _GONE = {StatusCodes.BadNoSubscription, StatusCodes.BadSubscriptionIdInvalid}
-_SESSION_GONE = {  # its subscriptions may be there
-    StatusCodes.BadSessionIdInvalid,
-    StatusCodes.BadSessionClosed,
-    StatusCodes.BadSessionNotActivated,
-    StatusCodes.BadSecureChannelIdInvalid,
-}
 
 Incoming = Callable[[Buffer], Awaitable[None]]
 """Takes a response; waits while those before it are not used yet."""
@@ -83,7 +77,7 @@ class Publisher:
 
     async def loop(self) -> None:
         """Keep one request at the server. Returns where the server takes fewer than there are; raises SourceError when
-        there is nothing to be had any more, and OSError when the way is lost."""
+        there is nothing to be had any more, LinkLost and OSError when session or way are lost."""
         self._loops += 1
         while True:
             acknowledged = list(self._acknowledged)
@@ -91,13 +85,11 @@ class Publisher:
                 del self._acknowledged[numbers]
             try:
                 response = await self._link.request(_publish(acknowledged), 0)
-            except OSError:
+            except (OSError, LinkLost):
                 self.acknowledge(acknowledged)
                 raise
             except UaStatusCodeError as error:
                 self.acknowledge(acknowledged)
-                if error.code in _SESSION_GONE:
-                    raise LinkLost(f"the server has ended the session ({_name(error)})") from None
                 if error.code in _GONE:
                     raise SourceError(f"the server has ended the subscription ({_name(error)})") from None
                 if error.code == StatusCodes.BadTooManyPublishRequests:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from operator import attrgetter
 
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
@@ -12,7 +13,7 @@ from gateway.model import Notice, Recovered, Sample
 from gateway.sources.base import SourceHealth, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.decode import MEANING, Decoded, plain, says_null
-from gateway.sources.opcua.history import History
+from gateway.sources.opcua.history import History, ToldEvents
 from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
 from gateway.sources.opcua.wire import Message, Reading
@@ -29,7 +30,8 @@ class Reports:
     Why the values of a tag cannot be used is noticed once for each reason, and stands in `health.failed` meanwhile.
     """
 
-    def __init__(self, name: str, items: WatchedItems, auditor: Auditor, health: SourceHealth) -> None:
+    def __init__(self, name: str, items: WatchedItems, auditor: Auditor, health: SourceHealth, since: float) -> None:
+        """`since` when they are watched, in seconds since 1970."""
         self._name = name
         self._items = items
         self._auditor = auditor
@@ -37,6 +39,8 @@ class Reports:
         self._refused: dict[str, str] = {}
         self._recovered: dict[str, float] = {}
         """The newest time of a value that was read from a tag's history."""
+        self.events = {node: ToldEvents(since) for node in items.nodes if items.is_events(node)}
+        """Which events were told of the nodes that have such."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
@@ -68,7 +72,7 @@ class Reports:
 
     def recovered(self, since: float, history: History, now: float) -> Recovered:
         """What of the time from `since` on the server had kept, as it would have come."""
-        samples = []
+        samples, events = [], []
         for node, values in history.values.items():
             for value in values:
                 with suppress(ValueError):
@@ -77,8 +81,15 @@ class Reports:
                     samples.append(replace(sample, received=min(at or now, now)))
             if values and node not in history.missing:
                 self._recovered[node] = values[-1].source_time or 0.0
-        moments = moments_of(samples, self.resolution(samples))
-        return Recovered(self._name, now, since, moments, frozenset(history.missing))
+        for node, occurrences in history.events.items():
+            for event in occurrences:
+                self.events[node].add(event.fields["EventId"])
+                time = self._time(node, event.time, event.server_time)
+                at = event.time if time is None else time
+                events.append(Sample(self._name, node, dict(event.fields), min(at or now, now), source_time=time))
+        moments = [*moments_of(samples, self.resolution(samples)), *moments_of(events)]
+        moments.sort(key=attrgetter("received"))
+        return Recovered(self._name, now, since, tuple(moments), frozenset(history.missing))
 
     def _is_known(self, node: str, reading: Reading) -> bool:
         """Whether a value is one that was read from the history. The first of all says how it is now."""
@@ -150,9 +161,12 @@ class Reports:
         if event.control is not None:
             subscription.unsure |= reader.conditions and event.control != "nothing"
             return
+        told_before = event.condition and event.time is not None and event.time < subscription.refreshed
+        if not told_before and event.fields["EventId"] in self.events[node].ids:
+            return  # it was read from the history
+        self.events[node].add(event.fields["EventId"])
         self._complain_of(node, "; ".join(event.problems), now, notices)
         time = self._time(node, event.time, event.server_time)
-        told_before = event.condition and event.time is not None and event.time < subscription.refreshed
         yield Sample(self._name, node, dict(event.fields), now, source_time=time, initial=told_before)
 
     def _complain_of(self, node: str, problem: str, now: float, notices: list[Notice]) -> None:

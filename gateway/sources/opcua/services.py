@@ -45,7 +45,8 @@ class Link(Protocol):
     async def request(self, request: Any, limit: float | None = None) -> Buffer:
         """The response to `request`, with its type id. `limit` in seconds, 0: none, None: the usual.
 
-        Raises UaStatusCodeError where the server answers with a fault, OSError where the way is lost or too slow.
+        Raises UaStatusCodeError where the server answers with a fault, LinkLost where it has the session no more,
+        OSError where the way is lost or too slow.
         """
 
 

@@ -23,7 +23,7 @@ from gateway.sources.base import TURN, Arrival, SourceHealth, Take, moments_of
 from gateway.sources.opcua.audit import Auditor
 from gateway.sources.opcua.channel import LinkLost, translated
 from gateway.sources.opcua.decode import Decoded, says_null
-from gateway.sources.opcua.history import read_history
+from gateway.sources.opcua.history import Told, read_history
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
@@ -77,7 +77,7 @@ class Session:
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
-        self._reports = Reports(name, items, self.auditor, health)
+        self._reports = Reports(name, items, self.auditor, health, clock.now())
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 
@@ -90,18 +90,19 @@ class Session:
         return Arrival(self._name, moments_of(self._reports.known(self._clock.now())))
 
     @property
-    def told(self) -> dict[str, float]:
-        """When what was told of each tag last was so, where that is known, in seconds since 1970."""
+    def told(self) -> Told:
+        """What was told of each tag."""
         told = {node: self.auditor.told(node) for node in self.items.nodes}
-        return {
+        values = {
             node: last.source_time
             for node, last in told.items()
             if isinstance(last, Decoded) and last.source_time is not None
         }
+        return Told(values, self._reports.events)
 
-    async def recover(self, since: float, told: Mapping[str, float]) -> tuple[Recovered, Mapping[str, str]]:
+    async def recover(self, since: float, told: Told) -> tuple[Recovered, Mapping[str, str]]:
         """What the server has kept of the time from `since` on, in which nobody listened, and why tags are missing in
-        it. `told`: as that of the session before. To be asked before anything is delivered."""
+        it. `told`: as that of the sessions before. To be asked before anything is delivered."""
         history = await read_history(self._link, self.items, since, told, self._clock)
         await self._learn_nulls((node, value) for node, values in history.values.items() for value in values)
         for subscription in self.items.subscriptions.values():

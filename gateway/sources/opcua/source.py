@@ -20,6 +20,7 @@ from gateway.errors import SourceError
 from gateway.model import Notice, Sample
 from gateway.sources.base import TURN, Arrival, Source, SourceHealth, Take, not_connected
 from gateway.sources.opcua.channel import Channel, Connection, LinkLost, reason_of, translated
+from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
@@ -60,8 +61,8 @@ class OpcuaSource(Source):
         """What is watched, while the server may have it."""
         self._before: Session | None = None
         """What was watched last."""
-        self._told: dict[str, float] = {}
-        """When what was told of each tag in sessions before was so."""
+        self._told = Told()
+        """In sessions before."""
 
     @property
     def link(self) -> Link | None:
@@ -123,7 +124,7 @@ class OpcuaSource(Source):
         """What the server has kept of the time in which nobody listened, and of which tags it has not; None where it is
         not to be asked, or there was no such time."""
         if self._before is not None:
-            self._told |= self._before.told
+            self._told.update(self._before.told)
         since = self._lost_at
         if since is None or self._config.history == "off":
             return None

@@ -1,9 +1,10 @@
 // node-opcua as a program: node opcua.js SETTINGS. Settings are JSON: port, directory (for its certificates), before (namespaces
 // ahead of the line's), variables (name -> value), users (name -> password), anonymous, policies, modes, trustAll, capabilities
 // (as the library names them: maxSessions, operationLimits, ...), counting (prefix -> how many counters, and after how many
-// milliseconds each counts), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
+// milliseconds each counts, once they are told to), alarms (name -> the limit from which on an alarm of the variable with this name is on; both are of the
 // object Press), history (how many values of each variable are kept). Commands come as JSON lines on standard input: add, write and delete with name, value, type, status and time; happen
-// with message, an event of the object Press; forget, which ends all sessions with their subscriptions; each is answered by a line {"ok": true} or {"error": text}.
+// with message, an event of the object Press; forget, which ends all sessions with their subscriptions; count and rest, which say that counters
+// are to count, and to stop, with how often they have counted in all; each is answered by a line {"ok": true, ...} or {"error": text}.
 'use strict'
 const path = require('path')
 const readline = require('readline')
@@ -47,6 +48,8 @@ async function main () {
   for (const uri of settings.before || []) space.registerNamespace(uri)
   const namespace = space.registerNamespace(LINE)
   const nodes = {}
+  const counters = Object.entries(settings.counting || {}).map(([prefix, [number, every]]) => ({ prefix, number, every, made: 0 }))
+  const timers = []
   const press = namespace.addObject({
     organizedBy: space.rootFolder.objects, browseName: 'Press', nodeId: 's=Press', eventNotifier: 1, eventSourceOf: space.rootFolder.objects.server
   })
@@ -74,6 +77,22 @@ async function main () {
     forget () {
       for (const token of Object.keys(server.engine._sessions)) server.engine.closeSession(opcua.coerceNodeId(token), true, 'Forcing')
     },
+    count () {
+      for (const each of counters) {
+        const begun = Date.now()
+        const before = each.made // spread evenly, as machines are
+        timers.push(setInterval(() => {
+          const due = before + Math.floor((Date.now() - begun) * each.number / each.every)
+          for (; each.made < due; each.made++) {
+            commands.write({ name: each.prefix + each.made % each.number, value: Math.floor(each.made / each.number) + 1 })
+          }
+        }, 20))
+      }
+    },
+    rest () {
+      timers.splice(0).forEach(clearInterval)
+      return { made: counters.reduce((sum, each) => sum + each.made, 0) }
+    },
     delete ({ name }) {
       space.deleteNode(nodes[name])
       delete nodes[name]
@@ -94,14 +113,8 @@ async function main () {
     })
     alarm.ackedState.setValue(true)
   }
-  for (const [prefix, [number, every]] of Object.entries(settings.counting || {})) {
+  for (const { prefix, number } of counters) {
     for (let i = 0; i < number; i++) commands.add({ name: prefix + i, value: 0 })
-    const begun = Date.now()
-    let made = 0 // spread evenly, as machines are
-    setInterval(() => {
-      const due = Math.floor((Date.now() - begun) * number / every)
-      for (; made < due; made++) commands.write({ name: prefix + made % number, value: Math.floor(made / number) })
-    }, 20)
   }
 
   const stop = async () => {
@@ -114,8 +127,7 @@ async function main () {
   lines.on('line', (line) => {
     const command = JSON.parse(line)
     try {
-      commands[command.do](command)
-      say({ ok: true })
+      say({ ok: true, ...commands[command.do](command) })
     } catch (error) {
       say({ error: String(error) })
     }

@@ -65,6 +65,22 @@ class Plant:
         await asyncio.sleep(self.random.choice([1, 8, 30, 120]))
         self.server.publishes = True
 
+    async def freeze(self) -> None:
+        self.server.frozen = True
+        await asyncio.sleep(self.random.choice([1, 8, 30, 120, 300]))
+        self.server.frozen = False
+
+    async def half_open(self) -> None:
+        """Nothing gets there, or nothing comes back, and no end of the connection is told; then it is reset, or goes
+        on."""
+        way = self.random.choice(["deaf_to_us", "mute"])
+        setattr(self.server, way, True)
+        await asyncio.sleep(self.random.choice([1, 8, 30, 120]))
+        if self.random.random() < 0.5:
+            self.server.cut()
+            self.server.reachable = True
+        setattr(self.server, way, False)
+
     async def end_session(self) -> None:
         self.server.transfers = self.random.random() < 0.5
         self.server.end_session(subscriptions=self.random.random() < 0.5)
@@ -106,7 +122,7 @@ class Plant:
 
     def draw(self) -> Callable[[], Awaitable[None]]:
         faults = [self.cut, self.swallow_then_cut, self.lose_some, self.fall_silent, self.end_session, self.restart]
-        faults += [self.delete, self.poison, self.be_uncertain, self.shrink]
+        faults += [self.freeze, self.half_open, self.delete, self.poison, self.be_uncertain, self.shrink]
         fault = self.random.choice(faults)
         self.told[fault.__name__] += 1
         return fault

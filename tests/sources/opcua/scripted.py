@@ -22,7 +22,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 from gateway.clock import LoopClock
 from gateway.errors import SourceError
 from gateway.health import KindName
-from gateway.sources.opcua.channel import LinkLost
+from gateway.sources.opcua.channel import LinkLost, in_session
 
 EPOCH = 1_767_592_800.0
 POISONED = b"\x0f\x08\x00\x00\x00" + b"POISONED"
@@ -33,6 +33,8 @@ POISON = b"\x0f\xff\xff\xff\x7f" + b"POISONED"
 
 @dataclass(slots=True)
 class _Subscription:
+    owner: int
+    """The session that it is one of; it takes requests to publish of that one alone."""
     items: dict[int, tuple[int, int, str]] = field(default_factory=dict)
     """Item id -> client handle, subscription, node."""
     waiting: list[tuple[int, ua.DataValue | list[ua.Variant]]] = field(default_factory=list)
@@ -77,6 +79,8 @@ class Server:
         self.types: dict[str, int] = {}
         """Nodes of which the type of their values is said: the number of a type of the standard."""
         self.reachable = True
+        self.frozen = self.deaf_to_us = self.mute = False
+        """Nothing goes on in it; what is sent to it, or what it answers, gets lost on the way."""
         self.link = 0
         """The number of the connection that can be."""
         self.transfers = True
@@ -95,6 +99,9 @@ class Server:
         self.historized: set[str] = set()
         """Nodes whose values are kept."""
         self.history: dict[str, list[ua.DataValue]] = {}
+        self.keeps_events = False
+        self.kept_events: list[tuple[str, dict[str, object]]] = []
+        """Of which notifier, and what is told of each; whatever type is asked for, as one server does it."""
         self.started = EPOCH - 1_000_000
         self.most_history = 1_000
         """Values of a node in one response."""
@@ -179,6 +186,8 @@ class Server:
             self.conditions[str(condition)] = told
             if not told.get("Retain"):
                 del self.conditions[str(condition)]
+        if self.keeps_events:
+            self.kept_events.append((notifier, told))
         for subscription in self.subscriptions.values():
             self._tell(subscription, notifier, told)
 
@@ -210,17 +219,21 @@ class Server:
 
     async def answer(self, request: Any, session: int) -> Buffer:
         name = type(request).__name__.removesuffix("Request")
+        while self.frozen or self.deaf_to_us:
+            await asyncio.sleep(0.5)
         called = [each.MethodId.Identifier for each in request.Parameters.MethodsToCall] if name == "Call" else []
         self.asked.append("ConditionRefresh" if called == [3875] else name)
         if session != self.session:
             raise _refused(StatusCodes.BadSessionIdInvalid)
         await asyncio.sleep(0.001)
         response: Buffer = await getattr(self, f"_{name.lower()}")(request)
+        while self.mute:
+            await asyncio.sleep(0.5)
         return response
 
     async def _createsubscription(self, request: ua.CreateSubscriptionRequest) -> Buffer:
         self._ids += 1
-        self.subscriptions[self._ids] = _Subscription()
+        self.subscriptions[self._ids] = _Subscription(self.session)
         self.asked_subscriptions.append(request.Parameters)
         response = ua.CreateSubscriptionResponse()
         response.Parameters = ua.CreateSubscriptionResult(
@@ -295,7 +308,7 @@ class Server:
     def _attribute(self, asked: ua.ReadValueId) -> ua.DataValue:
         node = _name(asked.NodeId)
         if asked.AttributeId == AttributeIds.EventNotifier and node in self.notifiers:
-            return ua.DataValue(ua.Variant(1, ua.VariantType.Byte))
+            return ua.DataValue(ua.Variant(5 if self.keeps_events else 1, ua.VariantType.Byte))
         if asked.AttributeId == AttributeIds.DataType:
             kind = self.types.get(node)
             return ua.DataValue(ua.Variant(None if kind is None else _standard(kind)))
@@ -322,15 +335,25 @@ class Server:
             return _sent(response)
         details = asked.HistoryReadDetails
         for each in asked.NodesToRead:
-            kept: list[Any] = self.history.get(_name(each.NodeId), [])
-            fitting = [one for one in kept if details.StartTime <= one.SourceTimestamp <= details.EndTime]
+            fitting = self._kept(details, _name(each.NodeId))
             at = int(each.ContinuationPoint or b"0")
             told = fitting[at : at + min(self.most_history, details.NumValuesPerNode)]
             more = at + len(told) < len(fitting) and self.tells_more
             point = ua.ByteString(b"%d" % (at + len(told))) if more else None
-            data: Any = ua.HistoryData(told)
+            of_events = isinstance(details, ua.ReadEventDetails)
+            data: Any = ua.HistoryEvent(told) if of_events else ua.HistoryData(told)
             response.Results.append(ua.HistoryReadResult(ua.StatusCode(), point, data))
         return _sent(response)
+
+    def _kept(self, details: Any, node: str) -> list[Any]:
+        if isinstance(details, ua.ReadEventDetails):
+            return [
+                ua.HistoryEventFieldList([_field(told, clause) for clause in details.Filter.SelectClauses])
+                for notifier, told in self.kept_events
+                if notifier == node and details.StartTime <= told["Time"] <= details.EndTime
+            ]
+        kept: list[Any] = self.history.get(node, [])
+        return [one for one in kept if details.StartTime <= one.SourceTimestamp <= details.EndTime]
 
     async def _browse(self, request: ua.BrowseRequest) -> Buffer:
         """Of types the one that each is of: the standard's types of conditions are all of one line here."""
@@ -364,13 +387,15 @@ class Server:
         response = ua.TransferSubscriptionsResponse()
         for id_ in request.Parameters.SubscriptionIds:
             known = self.transfers and id_ in self.subscriptions
+            if known:
+                self.subscriptions[id_].owner = self.session
             code = 0 if known else StatusCodes.BadSubscriptionIdInvalid
             response.Parameters.Results.append(ua.TransferResult(ua.StatusCode(ua.UInt32(code))))
         return _sent(response)
 
     async def _republish(self, request: ua.RepublishRequest) -> Buffer:
         asked = request.Parameters
-        if asked.SubscriptionId not in self.subscriptions:
+        if asked.SubscriptionId not in self._own():
             raise _refused(StatusCodes.BadSubscriptionIdInvalid)
         kept = self.subscriptions[asked.SubscriptionId].kept
         if asked.RetransmitSequenceNumber not in kept or self.forgets:
@@ -385,11 +410,15 @@ class Server:
                 continue
             self.acknowledged.append(each.SequenceNumber)
             self.subscriptions[each.SubscriptionId].kept.pop(each.SequenceNumber, None)
-        if not self.subscriptions:
+        if not self._own():
             raise _refused(StatusCodes.BadNoSubscription)
         future: asyncio.Future[Buffer] = asyncio.get_running_loop().create_future()
         self._requests.append((future, request))
         return await future
+
+    def _own(self) -> dict[int, _Subscription]:
+        """The subscriptions of the session that there is."""
+        return {id_: each for id_, each in self.subscriptions.items() if each.owner == self.session}
 
     def _limit(self, nodes: int) -> None:
         if nodes > self.most_nodes:
@@ -414,7 +443,9 @@ class Server:
         """Publish, for ever."""
         while True:
             await asyncio.sleep(self.publishing)
-            for id_, subscription in [*self.subscriptions.items()]:
+            if self.frozen:
+                continue
+            for id_, subscription in self._own().items():
                 self._tick(subscription)
                 self._say(id_, subscription)
 
@@ -465,6 +496,8 @@ class _Connection:
     def _connect(self) -> None:
         if not self._server.reachable:
             raise LinkLost("cannot connect: it is cut")
+        if self._server.frozen or self._server.deaf_to_us or self._server.mute:
+            raise LinkLost("cannot connect: it does not answer")
         self._link = self._server.link
 
     def _begin(self) -> None:
@@ -489,7 +522,8 @@ class _Connection:
         if self._link != self._server.link:
             raise ConnectionError("cut")
         async with asyncio.timeout(10 if limit is None else None):
-            answer = await self._server.answer(request, self._session)
+            with in_session():
+                answer = await self._server.answer(request, self._session)
         if self._link != self._server.link:
             raise ConnectionError("cut")
         return answer

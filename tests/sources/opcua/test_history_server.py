@@ -9,6 +9,7 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
+from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import LINE, OpcuaServer, wait_until
 from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tags, running
@@ -52,7 +53,7 @@ async def test_three_hours_are_read_from_a_real_server(server: OpcuaServer) -> N
     source, intake = OpcuaSource("plc", config, opcua_tags([GOOD, STATE, PLAIN], config), clock), Intake()
     async with running(source, intake):
         await wait_until(lambda: len(intake.samples) == 3)
-    source._told.clear()
+    source._told = Told()
     source._before = None  # what it was told has the time of today
     await remember(server, "Good", counts)
     await remember(server, "State", stops)

@@ -158,3 +158,21 @@ async def test_a_server_that_ends_each_session_is_spared() -> None:
             await asyncio.sleep(1)
             server.end_session(subscriptions=True)
         assert server.sessions <= 21
+
+
+@simulated
+async def test_p9_a_session_that_has_ended_in_silence_is_noticed_by_whatever_is_asked_next() -> None:
+    """No request to publish is answered, no heartbeat can be watched, and the keep-alive is hours away: the reading of
+    the clock, or the audit, is told that there is no such session, and all that the server has kept comes."""
+    for clock_watched, audit in ((False, "off"), (True, "20s")):
+        server = Server(a=0)
+        server.keepalive, server.clock_watched, server.clock_ticks = 200_000, clock_watched, False
+        async with connected(server, "a", audit=audit) as (source, intake):
+            await asyncio.sleep(3)
+            server.end_session(subscriptions=False)
+            await toggle(server, 1, 20)
+            await asyncio.sleep(40)
+            assert source.health.connected
+            assert server.sessions == 2
+            assert intake.values(node("a")) == list(range(21))
+            assert gaps(intake) == []

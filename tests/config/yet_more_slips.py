@@ -1,0 +1,75 @@
+"""Yet more of what people write by mistake, for `test_slips`: what no other language takes amiss, and half a line."""
+
+from tests.config.factory import Slip, slip
+
+WHEN = '"speed > 5.0"'
+TOPIC = "plant-a/L00/events/scrap"
+NODE = '"nsu=urn:acme:line;s=L00.Speed"'
+UPTIME = "1: {category: Uptime}"
+PRODUCT = 'product: "{sku}"\n'
+GOOD = '- {count: good, raw_data: {yield: "{n}"}}'
+T3 = 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}'
+COUNTER = "counter: {rollover: 65536, max_rate: 5/s}"
+
+WRITTEN = (
+    slip(PRODUCT, 'product▲; "{sku}"\n', "write ':' in the place of ';'"),
+    slip(PRODUCT, "product: ▲{{sku}}\n", 'double braces: write "{sku}"'),
+    slip(PRODUCT, "product: ▲`{sku}`\n", "no value begins with this character"),
+    slip(PRODUCT, 'product: ▲""{sku}""\n', "ends before the text does"),
+    slip(PRODUCT, "▲product:\n", "nothing is written behind 'product'"),
+    slip(PRODUCT, "▲product: null\n", "nothing is written behind 'product'"),
+    slip("      key: order", "      ▲key:", "nothing is written behind 'key'"),
+    slip("      key: order", '      key: ▲"{order}"', "without braces"),
+    slip("      key: order", "      key: ▲order.number", "by 'field'"),
+    slip(GOOD, '- {count: ▲"{good}", raw_data: {yield: "{n}"}}', "without braces"),
+    slip(GOOD, "- {count: good, raw_data: {yield: ▲n}}", 'one value must be "{n}"'),
+    slip(GOOD, '- {count: good, raw_data: {yield: ▲"{N}"}}', 'one value must be "{n}"'),
+    slip(GOOD, '- {count: good, raw_data: {yield: ▲"{good}"}}', 'one value must be "{n}"'),
+    slip(UPTIME, "▲1.0: {category: Uptime}", "write 1"),
+    slip(UPTIME, "▲[1, 2]: {category: Uptime}", "a line for each"),
+    slip(T3, "t3: {words: [t1, ▲t1]}", "there already"),
+    slip(COUNTER, "counter: {▲maximum_rate: 5/s}", "did you mean 'max_rate'"),
+    slip(T3, 't3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3", ▲order: little}', "unknown key 'order' (possible"),
+    slip(NODE, '▲"nsu=urn:acme:line;L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
+    slip(NODE, '▲"urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
+    slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
+    slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
+)
+CONDITIONS = tuple(
+    slip(WHEN, *case)
+    for case in (
+        ('▲"5 < speed < 9"', 'write "5 < speed && speed < 9"'),
+        ('▲"1 <= state <= 3 || speed > 5.0"', 'write "1 <= state && state <= 3"'),
+        ('▲"speed >= 5 && <= 9"', "what is compared each time"),
+        ('▲"speed between 4 and 5"', 'for "between"'),
+        ('▲"speed > 5."', "ends with a digit"),
+        ('▲"speed > 5.0, state == 1"', 'write "&&"'),
+        ('▲"speed > 5.0 # fast"', "no comment"),
+        ('▲"$speed > 5.0"', "without a sign before it"),
+        ('▲"speed >< 5.0"', 'write "!="'),
+        ('▲"state == Jam"', "a text stands in quotes: 'Jam'"),
+        ('▲""', "nothing is written here"),
+    )
+)
+DOUBTFUL = tuple(
+    slip(*case, warning=True)
+    for case in (
+        ('lot: "{order}"', 'lot: ▲"[order]"', 'in braces, "{order}"'),
+        ('lot: "{order}"', 'lot: ▲"(order)"', 'in braces, "{order}"'),
+        (f"topic: {TOPIC}", "topic: ▲plant-a.L00.events.scrap", "set apart by '/'"),
+        (NODE, '▲"ns=2;s= L00.Speed"', "the blank after the '='"),
+        (UPTIME, "▲<5: {category: Uptime}", "`ladder`"),
+        (UPTIME, "▲default: {category: Uptime}", "write `other`"),
+        (UPTIME, '▲"*": {category: Uptime}', "write `other`"),
+    )
+)
+SIGNS = (
+    slip(UPTIME, "▲*: {category: Uptime}", "needs quotes", "`other`"),
+    slip(UPTIME, "▲>5: {category: Uptime}", "needs quotes", "`ladder`"),
+)
+YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
+    "written by half": ((), WRITTEN),
+    "conditions of other languages": ((), CONDITIONS),
+    "doubtful signs": ((), DOUBTFUL),
+    "signs before codes": ((), SIGNS),
+}
