@@ -1,9 +1,10 @@
 """What intake has mapped and not stored yet: committed by its cause, and acknowledged afterwards.
 
-A record, a notice, the beginning of a session or the first value ever of an input is committed at once. Messages that
-only moved what is remembered are committed together, when the first of them has waited for MESSAGE_WRITE seconds or so
-many wait that the broker might stop (`ack_window`); tags that did, every STATE_WRITE seconds, because flash wears and a
-counter's difference is found again after a crash. Each commit takes up everything that there is.
+A record, a notice, the beginning of a session or the first value ever of an input is committed at once, with what comes
+within TOGETHER seconds. Messages that only moved what is remembered are committed together, when the first of them has
+waited for MESSAGE_WRITE seconds or so many wait that the broker might stop (`ack_window`); tags that did, every
+STATE_WRITE seconds, because flash wears and a counter's difference is found again after a crash. Each commit takes up
+everything that there is.
 
 A commit is under way beside intake, which goes on to gather and to map; one at a time, in the order of their numbers.
 It is given to the outbox as often as it takes, and the outbox knows a number that it has stored already, whatever
@@ -20,7 +21,7 @@ from types import MappingProxyType
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
-from gateway.fewer_notices import fewer
+from gateway.fewer_notices import FewerNotices
 from gateway.horizon import Horizon
 from gateway.kept_rejects import Allowance
 from gateway.mapping.state_rows import StateRows
@@ -31,6 +32,7 @@ from gateway.outbox.store import Outbox
 from gateway.repeats import Ask, Repeats
 from gateway.sources.base import Arrival
 
+TOGETHER = 0.005
 MESSAGE_WRITE = 1.0
 STATE_WRITE = 5.0
 NOTHING_REPLAYED: Mapping[int, Reject | None] = MappingProxyType({})
@@ -73,6 +75,9 @@ class Committer:
         """Of the last commit."""
         self._records: list[Record] = []
         self._notices: list[Notice] = []
+        self._fewer = FewerNotices()
+        self._refused = 0
+        """Values and messages that could not be used."""
         self._moved: dict[str, Feed] = {}
         self._allowance = Allowance()
         self._rejects: list[Reject] = []
@@ -80,7 +85,8 @@ class Committer:
         self._left_out = 0
         """Messages that could not be used and are not kept."""
         self._done: list[Callable[[], None]] = []
-        self._at_once = False
+        self._urgent_since: float | None = None
+        """When the first of what is to be committed at once was taken over."""
         self._written_at = clock.monotonic()
         self._under_way: _UnderWay | None = None
         self._task: asyncio.Task[None] | None = None
@@ -127,7 +133,9 @@ class Committer:
                 self._windows[arrival.source].came(arrival.receipt.at)
         self._moved.update(moved)
         self._records += records
-        self._notices += notices
+        told = self._fewer.add(notices, self._clock.monotonic())
+        self._notices += told
+        self._refused += sum(notice.count for notice in notices if notice.kind == "reject")
         self._left_out += left_out
         for reject in rejects:
             if self._allowance.admits(reject, self._clock.monotonic()):
@@ -137,7 +145,8 @@ class Committer:
         self._replayed.update(replayed)
         kept = bool(self._rejects) or bool(self._replayed)
         first = any(self._rows[line].lacks_a_first(feed.state) for line, feed in moved.items())
-        self._at_once |= at_once or first or bool(records) or bool(notices) or kept
+        if self._urgent_since is None and (at_once or first or records or told or kept):
+            self._urgent_since = self._clock.monotonic()
         if not self._moved and not kept and not self._waiting():
             if self._under_way is not None:
                 self._under_way.done += self._done
@@ -148,15 +157,17 @@ class Committer:
     @property
     def is_idle(self) -> bool:
         """Whether everything is stored and acknowledged, but for tags that moved and may wait."""
-        return self._under_way is None and not self._after and not self._done and not self._at_once
+        return self._under_way is None and not self._after and not self._done and self._urgent_since is None
 
     def due_in(self) -> float | None:
         """Seconds until something is to be committed; None where there is nothing."""
         now = self._clock.monotonic()
-        if self._at_once or any(window.full for window in self._windows.values()):
+        if any(window.full for window in self._windows.values()):
             return 0.0
-        times = [since + MESSAGE_WRITE for window in self._windows.values() if (since := window.since) is not None]
+        times = [self._urgent_since + TOGETHER] if self._urgent_since is not None else []
+        times += [since + MESSAGE_WRITE for window in self._windows.values() if (since := window.since) is not None]
         times += [self._written_at + STATE_WRITE] if self._moved else []
+        times += [self._fewer.due] if self._fewer.due is not None else []
         return max(0.0, min(times) - now) if times else None
 
     async def commit(self, *, all_: bool = False) -> None:
@@ -170,7 +181,7 @@ class Committer:
         due = self.due_in()
         if due == 0.0 or (all_ and due is not None):
             await self.stored()
-            self._under_way = self._taken_up()
+            self._under_way = self._taken_up(all_=all_)
             self._begin(self._under_way)
 
     async def stored(self) -> None:
@@ -201,8 +212,8 @@ class Committer:
     def _waiting(self) -> bool:
         return any(window.waiting for window in self._windows.values())
 
-    def _taken_up(self) -> _UnderWay:
-        """Everything that there is, as a commit."""
+    def _taken_up(self, *, all_: bool) -> _UnderWay:
+        """Everything that there is, as a commit; with `all_`, what was to be told later too."""
         known = self._repeats.take()
         self._number += 1
         heard = self._horizon.take(self._moved, self._number, self._clock.now())
@@ -210,7 +221,7 @@ class Committer:
             number=self._number,
             states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
             records=tuple(self._records),
-            notices=fewer(self._notices),
+            notices=(*self._notices, *self._fewer.more(self._clock.monotonic(), all_=all_)),
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,
@@ -220,12 +231,13 @@ class Committer:
             rejects=tuple(self._rejects),
             replayed=self._replayed,
             rejects_left_out=self._left_out,
+            refused=self._refused,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)
         self._records, self._notices, self._moved, self._done = [], [], {}, []
-        self._rejects, self._replayed, self._left_out = [], {}, 0
-        self._at_once, self._written_at = False, self._clock.monotonic()
+        self._rejects, self._replayed, self._left_out, self._refused = [], {}, 0, 0
+        self._urgent_since, self._written_at = None, self._clock.monotonic()
         return under_way
 
     def _begin(self, under_way: _UnderWay) -> None:

@@ -42,7 +42,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 GATHER = 0.005
-"""Seconds that the first arrival of a batch waits for others."""
+"""Seconds from one batch to the next, in which arrivals are gathered: one after a pause is mapped at once."""
 MOST_GATHERED = 500
 """Arrivals that are mapped in one go."""
 MOST_MAPPED = 2_000
@@ -231,14 +231,15 @@ class Intake:
                 self._lines[plan.key] = replace(line, state=after_absence(plan, line.state, back=now))
 
     async def _gather(self) -> list[Arrival]:
-        """What has come, or nothing once a timer is due: the first arrival waits a little for others."""
+        """What has come, or nothing once a timer is due. Where arrivals follow closely they are mapped together."""
         if not self._queue and not self._stopping:
             self._poke.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._pause()):
                     await self._poke.wait()
-        if self._queue and not self._stopping:
-            await asyncio.sleep(GATHER)
+        rest = self.turned_at + GATHER - self._clock.monotonic()
+        if self._queue and rest > 0 and not self._stopping:
+            await asyncio.sleep(rest)
         return self._taken_out()
 
     def _taken_out(self) -> list[Arrival]:
@@ -334,7 +335,7 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                if batch.is_stepped(arrival.replay, plan, self._line_in(batch, plan), event):
                     await self._step(plan, event, batch)
             if arrival.replay is not None:
                 batch.conclude(arrival.replay)
@@ -388,7 +389,7 @@ class Intake:
             except OutboxError as error:
                 if self.health.blocked is None:
                     log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
-                self.health.blocked = f"the outbox cannot be used: {error}"
+                self.health.block(error)
                 self.turned_at = self._clock.monotonic()
                 if self._stopping:
                     raise
@@ -396,5 +397,5 @@ class Intake:
             else:
                 if self.health.blocked is not None:
                     log.info("outbox_works_again")
-                    self.health.blocked = None
+                    self.health.block(None)
                 return answer

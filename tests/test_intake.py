@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway import committer
+from gateway import intake as intake_module
 from gateway.batch import SLICE, in_slices, together
 from gateway.errors import OutboxError
 from gateway.intake import MOST_QUEUED, Intake
@@ -115,6 +116,36 @@ async def test_p1_messages_that_only_move_what_is_remembered_share_a_commit(tmp_
         await intake.take(rig.message("order", {"number": "A1"}, 2))
         await until(lambda: rig.acked[50:] == [1, 2])
         assert await rig.made() == {"start": 1}
+
+
+async def test_p1_records_made_right_after_one_another_share_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be committed at once waits for what comes with it, however that was mapped."""
+    for name in ("TOGETHER", "MESSAGE_WRITE", "STATE_WRITE"):
+        monkeypatch.setattr(committer, name, math.inf)
+    rig = Rig(tmp_path)
+    async with rig.running(connected=False) as intake:
+        for packet_id, order in enumerate(("A", "B"), 1):
+            await intake.take(replace(rig.message("order", {"number": order}, packet_id), receipt=None))
+            await until(lambda: intake.health.samples["floor", "good"] == packet_id)  # noqa: B023
+        assert not rig.acked
+        monkeypatch.setattr(committer, "TOGETHER", 0.0)
+        await intake.take(rig.count(100))
+        await until(lambda: rig.acked == [1, 2])
+        assert await rig.outbox(Outbox.last_commit) == 1
+
+
+async def test_a_message_after_a_pause_is_mapped_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait for others, so that one wake of the process is enough for it."""
+    monkeypatch.setattr(intake_module, "GATHER", 1000 * PATIENCE)
+    rig = Rig(tmp_path)
+    async with rig.running(connected=False) as intake:
+        begun = intake.turned_at
+        await until(lambda: intake.turned_at > begun)
+        intake.turned_at -= 1000 * PATIENCE
+        await intake.take(rig.count(100))
+        await until(lambda: intake.health.samples["plc", "good"] == 1)
 
 
 async def test_p1_the_next_batch_is_mapped_while_one_is_committed(

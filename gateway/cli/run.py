@@ -57,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> int:
     code = 1
     try:
         app = App(loaded, plans, lambda: read_config(arguments.config, os.environ))
+        gc.collect()  # what is garbage by now would stay for good
         gc.freeze()  # what is there for good is not looked through again and again: a seventh of a busy processor
         asyncio.run(_run_until_stopped(app))
         code = 0

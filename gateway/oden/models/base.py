@@ -23,6 +23,7 @@ class Model(BaseModel):
         extra="allow",
         validate_by_name=True,
         serialize_by_alias=True,
+        defer_build=True,  # most endpoints are never used by one gateway
         coerce_numbers_to_str=True,  # in answers, which are not read strictly
     )
     __pydantic_extra__: dict[str, JsonValue]
