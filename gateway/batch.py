@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
 
+from gateway.errors import OutboxError, OutboxFull
 from gateway.frozen import dataclass, replace
 from gateway.kept_rejects import MOST_OF_KIND, payload_of
 from gateway.mapping.again import Slices
@@ -60,8 +61,15 @@ class IntakeHealth:
     """Messages that were left out because of their id."""
     blocked: str | None = None
     """Why nothing can be stored at the moment."""
+    full: str | None = None
+    """The same where there is no room, which is by design."""
     faults: dict[str, str] = field(default_factory=dict)
     """Line -> the gateway's own error in mapping it, until it maps again."""
+
+    def block(self, error: OutboxError | None) -> None:
+        """Nothing can be stored because of this; None: it can again."""
+        self.blocked = None if error is None else f"the outbox cannot be used: {error}"
+        self.full = str(error) if isinstance(error, OutboxFull) else None
 
 
 @dataclass(slots=True)

@@ -389,7 +389,7 @@ class Intake:
             except OutboxError as error:
                 if self.health.blocked is None:
                     log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
-                self.health.blocked = f"the outbox cannot be used: {error}"
+                self.health.block(error)
                 self.turned_at = self._clock.monotonic()
                 if self._stopping:
                     raise
@@ -397,5 +397,5 @@ class Intake:
             else:
                 if self.health.blocked is not None:
                     log.info("outbox_works_again")
-                    self.health.blocked = None
+                    self.health.block(None)
                 return answer
