@@ -52,8 +52,6 @@ class Mended:
         for loc in self.replaced:
             if fault.loc[: len(loc)] == loc:
                 return True
-            if len(loc) == 3 and loc[::2] == ("lines", "inputs") and fault.loc[:2] == loc[:2]:
-                return True
             in_section = loc[:-1] == fault.loc
             if in_section and (f"'{loc[-1]}'" in fault.text or fault.loc[-1:] in {("raw_data",), ("codes",)}):
                 return True

@@ -35,12 +35,16 @@ class _Expander:
         self._substituter = Substituter(files)
         self._report = self._substituter.report
         self._templates: Mapping[Key, Node] = {}
+        self._unread = False
+        """Whether there may be templates that could not be read."""
 
     def expanded(self) -> Node:
         root = self._root
         if not isinstance(root.value, dict):
             return root
-        self._templates = self._entries(root.value.get("templates"))
+        templates = root.value.get("templates")
+        self._templates = self._entries(templates)
+        self._unread = root.incomplete or (templates is not None and templates.incomplete)
         sections = {
             key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
         }
@@ -125,6 +129,8 @@ class _Expander:
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
+        if template is None and self._unread:
+            return Node(line, {}, incomplete=True)
         if template is None or not isinstance(name, str):
             text = f"unknown template {quoted(name)}{suggestion(str(name), map(str, self._templates))}"
             self._report(use.position, text)
