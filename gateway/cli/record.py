@@ -17,6 +17,7 @@ from gateway.cli.startup import add_config_option, configure_logging, duration, 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
+from gateway.fewer_notices import FewerNotices
 from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
@@ -104,6 +105,7 @@ class _Recorded:
     samples: int = 0
     not_received: dict[str, dict[str, str]] = field(default_factory=dict)
     rejects: list[Notice] = field(default_factory=list)
+    fewer: FewerNotices = field(default_factory=FewerNotices)
 
 
 async def _record_until_stopped(
@@ -120,7 +122,9 @@ async def _record_until_stopped(
 
     async def take(arrival: Arrival) -> None:
         nonlocal last
-        recorded.rejects += [notice for notice in arrival.notices if notice.kind == "reject"]
+        now = clock.monotonic()
+        recorded.rejects += recorded.fewer.add((one for one in arrival.notices if one.kind == "reject"), now)
+        recorded.rejects += recorded.fewer.more(now)
         for contact in arrival.contacts:
             if contact.state == "lost" or contact.source in lost:
                 last = max(last, contact.received)
@@ -146,6 +150,7 @@ async def _record_until_stopped(
         await visiting_them
     finally:
         file.write(line_of(max(clock.now(), last)) + "\n")
+    recorded.rejects += recorded.fewer.more(clock.monotonic(), all_=True)
     return recorded
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from codecs import BOM_UTF8
 
 LARGEST = 256 * 1024
 """Bytes; a payload beyond this is refused."""
@@ -20,7 +21,7 @@ def decode(payload: bytes) -> object:
     if len(payload) > LARGEST:
         raise too_large(len(payload))
     try:
-        text = payload.decode("utf-8-sig")  # Windows programs put a byte order mark in front
+        text = payload.removeprefix(BOM_UTF8).decode()  # Windows programs put a byte order mark in front
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start})") from None
     try:
