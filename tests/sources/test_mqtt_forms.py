@@ -162,6 +162,24 @@ def plan(topic: str = "scrap", **scrap: Any) -> LinePlan:
     )
 
 
+@pytest.mark.parametrize("topic", ["p/L01/scrap", "p/+line/scrap"])
+@pytest.mark.parametrize(
+    ("payload", "is_refused"),
+    [
+        *((payload, True) for payload in (b"null", b"", b"5", b"x", b"[]", b'{"qty": null}', b'{"qty": [1]}')),
+        *((payload, False) for payload in (b"{}", b'{"code": 1}', b'{"qty": 1}', b'{"value": 5, "code": 1}')),
+    ],
+)
+def test_what_says_no_amount_is_refused_whatever_the_topic_is(topic: str, payload: bytes, is_refused: bool) -> None:
+    """A message of which an amount is counted, and that has no fields at all, is wrong; one without that field has none
+    to tell. So it is where levels of the topic are fields of it, too."""
+    line = plan(topic)
+    (part,) = Topics({topic: Form()}).parts("p/L01/scrap", payload)
+    begun = step(line, LineState(), Sample("floor", "order", {"number": "A1"}, 1e9))
+    told = step(line, begun.state, Sample("floor", topic, part.value, 1e9 + 1.0))
+    assert bool(told.refused) == bool(told.notices) == is_refused
+
+
 async def test_p2_events_of_one_message_are_one_commit_and_each_counts(tmp_path: Path) -> None:
     """With the id of the message around them they all count, once, however often it comes; with ids of their own, each
     of them once, also in another message."""
