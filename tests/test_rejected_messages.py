@@ -12,9 +12,10 @@ from gateway.clock import AnchoredClock
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema import Line
 from gateway.errors import OutboxError, SourceError
+from gateway.frozen import replace
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import KeptReject, Reject, Sample
+from gateway.model import KeptReject, Moment, Reject, Sample
 from gateway.outbox import rejects
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
@@ -297,6 +298,21 @@ async def test_a_flood_among_which_good_ones_are(tmp_path: Path, schema: str | N
         assert sum([await rig.scrap(place) for place in range(3)]) == 10
         told = [notice for notice in rig.noticed if notice.kind == "reject"]
         assert len(told) < 20
+
+
+async def test_p5_a_value_that_nobody_can_write_down_stops_nothing(tmp_path: Path) -> None:
+    """Nested without an end, as something that is no message of JSON could be: a reject, and what follows counts."""
+    rig, deep = Rig(tmp_path, plan()), list[object]()
+    for _ in range(5_000):
+        deep = [deep]
+    async with rig.running() as intake:
+        for number, (topic, value) in enumerate([("order", deep), ("scrap", deep), ("scrap", {"qty": deep})], 1):
+            moment = Moment((Sample("floor", topic, value, rig.clock.now()),))
+            await intake.take(replace(rig.message(topic, None, number), moments=(moment,)))
+        await intake.take(rig.message("order", {"number": "A1"}, 4))
+        await until(lambda: rig.acked == [1, 2, 3, 4])
+        assert [each.address for each in await kept(rig)] == ["order", "scrap", "scrap"]
+        assert (await rig.made()) == {"start": 1}
 
 
 def test_a_message_that_several_lines_cannot_use_is_one() -> None:

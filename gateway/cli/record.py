@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -27,6 +28,8 @@ from gateway.trial.play import begun, play, rejected
 
 _LOOK = 0.5
 """Seconds between two looks at why something is not received."""
+_MOST_NAMED = 5
+"""Addresses that are named of those that are not received for one reason."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -74,11 +77,24 @@ def _record(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{recorded.samples} samples in {arguments.file}", file=sys.stderr)
     for source, reasons in recorded.not_received.items():
-        for address, reason in reasons.items():
-            print(f"{' '.join(filter(None, (source, address)))}: {reason}", file=sys.stderr)
+        for sentence in not_received(source, reasons):
+            print(sentence, file=sys.stderr)
     for sentence in said:
         print(sentence, file=sys.stderr)
     return 0
+
+
+def not_received(source: str, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why addresses of a source were not received, in sentences; many for one reason are told in one."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for address, reason in reasons.items():
+        alike[reason].append(address)
+    for reason, addresses in alike.items():
+        if len(addresses) > _MOST_NAMED:
+            some = ", ".join(addresses[:_MOST_NAMED])
+            yield f"{source} {some} and {len(addresses) - _MOST_NAMED} more: {reason}"
+        else:
+            yield from (f"{' '.join(filter(None, (source, address)))}: {reason}" for address in addresses)
 
 
 @dataclass(slots=True)
