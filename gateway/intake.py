@@ -335,7 +335,7 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                if batch.is_stepped(arrival.replay, plan, self._line_in(batch, plan), event):
                     await self._step(plan, event, batch)
             if arrival.replay is not None:
                 batch.conclude(arrival.replay)

@@ -336,6 +336,22 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     return None
 
 
+def refusal(fed: Sequence[InputPlan], sample: Sample) -> str | None:
+    """Why none of the inputs that a message feeds can use it, whatever is known by then; None where one may."""
+    if sample.quality != "good" or sample.retained:
+        return None
+    problems = []
+    for plan in fed:
+        misfit = plan.schema.misfit(sample.value) if plan.schema is not None else None
+        if misfit is not None:
+            return misfit
+        problem = _why_unusable(plan, _said(plan, sample)) if plan.message else None
+        if problem is None:
+            return None
+        problems.append(f"{plan.name} {problem}")
+    return problems[0] if problems else None
+
+
 def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     """The time that the message says itself, as its clock is known; None where it says none that can be used."""
     if plan.time is None or sample.distrust:
