@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import chain
 from math import inf
-from operator import itemgetter
 from typing import TypeVar
 
 from gateway.frozen import replace
@@ -108,6 +107,12 @@ def _heard_at(sample: Sample | Moment, said: float) -> Sample | Moment:
     return Moment(tuple(replace(one, received=said) for one in sample.samples))
 
 
+def _place(late: tuple[Sample | Moment, float]) -> tuple[float, bool, str, str]:
+    """Where something stands among all that comes late: of one time as `place_of` has it."""
+    sample, said = late
+    return (said, False, sample.source, sample.address) if isinstance(sample, Sample) else (said, True, "", "")
+
+
 class Again:
     """The steps that are taken again because something comes late, from the entry with the number `first` on.
 
@@ -122,8 +127,7 @@ class Again:
         self.late = late
         self.kept = kept
         self.moved = {one.entry.number for one in moved}
-        if moved:
-            late = sorted([*late, *((one.moment, one.said) for one in moved)], key=itemgetter(1))
+        late = sorted([*late, *((one.moment, one.said) for one in moved)], key=_place)
         since = min(*(said for _, said in late[:1]), *([kept.since] if kept is not None else []), inf)
         self._known = entries = line.since(since)
         places = [place_of(entries, sample, said) for sample, said in late]

@@ -176,6 +176,14 @@ def test_p13_a_correction_has_no_time_stamp_that_was_told_before_its_time() -> N
 
 @given(made_plants((1, 9)))
 @example([Made(1.25, "order", FILM_A, 0.0), Made(2.25, "order", FILM_B, 6.0)])
+@example(
+    [
+        Made(7.25, "tank", {"number": 1}, 64.0),
+        Made(7.25, "operator", {"name": "bob"}, 66.0),
+        Made(11.25, "operator", {"name": "ann"}, 0.0),
+        Made(7.25, "scrap", {"qty": 6, "code": "Splice"}, 0.0),
+    ]
+)
 @example([Made(8.25, "state", {"code": 1}, 2.0), Made(11.25, "state", {"code": 2}, 343.0)])
 @examples(30)
 def test_p13_late_messages_that_follow_each_other_fast_tell_what_those_in_order_tell(messages: list[Made]) -> None:
