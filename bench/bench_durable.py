@@ -137,6 +137,8 @@ class Taker(ABC):
     """One of the two that are measured, in a folder of its own."""
 
     name: str
+    look: float
+    """Seconds between two looks at what it has taken."""
 
     @property
     @abstractmethod
@@ -165,6 +167,7 @@ class Script(Taker):
     """The yardstick."""
 
     name = "script"
+    look = 0.05
 
     def __init__(self, folder: Path, mqtt: int) -> None:
         folder.mkdir()
@@ -200,6 +203,7 @@ class Gateway(Taker):
     """A gateway of so many lines, from MQTT or OPC UA, and the stand-in that it delivers to."""
 
     name = "gateway"
+    look = 0.25  # its status takes as long as dozens of events
 
     def __init__(self, folder: Path, mqtt: int, *, every: str = "1h", opcua: int = 0, number: int = LINES) -> None:
         folder.mkdir()
@@ -274,13 +278,13 @@ class Gateway(Taker):
         return f"{kib['Rss'] / 1024:.0f} MiB resident, {kib['Anonymous'] / 1024:.0f} of them its own"
 
 
-def until(what: str, holds: Callable[[], object]) -> None:
-    """Wait until it holds; `what` it is."""
+def until(what: str, holds: Callable[[], object], look: float = 0.05) -> None:
+    """Wait until it holds, which is `what`; `look` are the seconds between two looks."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > deadline:
             sys.exit(f"this did not happen within {PATIENCE:.0f} s: {what}")
-        time.sleep(0.05)
+        time.sleep(look)
 
 
 @contextlib.contextmanager
@@ -394,7 +398,7 @@ def backlog(taker: Taker, plant: Plant, what: str, number: int) -> Figure:
     plant.at_once(what, number)
     before, begun = taker.usage(), time.monotonic()
     os.kill(taker.pid, signal.SIGCONT)
-    until("all is taken", lambda: taker.stored() >= known + number)
+    until("all is taken", lambda: taker.stored() >= known + number, taker.look)
     seconds, used = time.monotonic() - begun, taker.usage().since(before)
     taker.stop()
     return Figure(used.written / number, used.cpu / number, number / seconds)
