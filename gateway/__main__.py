@@ -85,8 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _open_streams() -> None:
     """What was closed when the process began goes nowhere: its number must not become that of a file that matters, into
-    which a word of a library's could be written. Letters that the locale does not have are written as `\\u00e4`, as JSON
-    may have them too."""
+    which a word of a library's could be written. Letters that the locale does not have are written as JSON may have
+    them, `\\u00e4`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as it lives
