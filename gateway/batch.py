@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TypeVar
 
+from gateway.errors import OutboxError, OutboxFull
 from gateway.frozen import dataclass, replace
-from gateway.kept_rejects import MOST_OF_KIND, payload_of
+from gateway.kept_rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
 from gateway.mapping.feeder import Event
+from gateway.mapping.inputs import refusal
 from gateway.mapping.line import Step, Tick, step
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
@@ -60,8 +62,15 @@ class IntakeHealth:
     """Messages that were left out because of their id."""
     blocked: str | None = None
     """Why nothing can be stored at the moment."""
+    full: str | None = None
+    """The same where there is no room, which is by design."""
     faults: dict[str, str] = field(default_factory=dict)
     """Line -> the gateway's own error in mapping it, until it maps again."""
+
+    def block(self, error: OutboxError | None) -> None:
+        """Nothing can be stored because of this; None: it can again."""
+        self.blocked = None if error is None else f"the outbox cannot be used: {error}"
+        self.full = str(error) if isinstance(error, OutboxFull) else None
 
 
 @dataclass(slots=True)
@@ -88,6 +97,9 @@ class Batch:
     """Messages that could not be used, of which so many like them were in the batch that they are only counted."""
     _last_refused: Sample | None = None
     _refused: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """Samples of which nothing could be used, by line, address and reason."""
+    _flooded: set[tuple[str, str]] = field(default_factory=set)
+    """Lines and addresses of which many could not be used."""
 
     def take(self, line: str, after: Feed, result: Step, event: Event) -> None:
         """Take in what has come of an event: the line with the key `line` is `after` now."""
@@ -115,7 +127,24 @@ class Batch:
                 if arrival.replay is None or not arrival.replay.reject.lines or plan.key in arrival.replay.reject.lines:
                     yield plan, event
 
-    def takes_again(self, replay: Replay, plan: LinePlan, line: Feed, event: Event) -> bool:
+    def is_stepped(self, replay: Replay | None, plan: LinePlan, line: Feed, event: Event) -> bool:
+        """Whether a step is taken for an event: of what is replayed only where the line can use it now."""
+        return self._takes_again(replay, plan, line, event) if replay is not None else not self._counts(plan, event)
+
+    def _counts(self, plan: LinePlan, event: Event) -> bool:
+        """Whether an event is a message that a line cannot use, as many of the batch before it. That is counted, for
+        all that a step could do about it."""
+        if not self._flooded or not isinstance(event, Sample) or (plan.key, event.address) not in self._flooded:
+            return False
+        fed = (each for each in plan.subscriptions[event.source, event.address] if each.accepts(event))
+        text = refusal([*fed], event)
+        if text is None or self._refused[_kind(plan.key, event, text)] < MOST_OF_KIND:
+            return False
+        self.left_out += 1
+        self.notices.append(Notice("reject", event.received, event.source, event.address, text))
+        return True
+
+    def _takes_again(self, replay: Replay, plan: LinePlan, line: Feed, event: Event) -> bool:
         """Whether a line can use something of `event` now, which is replayed; else it stays in the store."""
         known = self.replayed.get(replay.number)
         refused = () if isinstance(event, Contact | Recovered | Tick) else step(plan, line.state, event).refused
@@ -157,11 +186,12 @@ class Batch:
             self.rejects[-1] = replace(last, lines=(*last.lines, line))
             return
         self._last_refused = sample
-        kind = line, sample.address, text.partition(": ")[0]
+        kind = _kind(line, sample, text)
         self._refused[kind] += 1
         if self._refused[kind] > MOST_OF_KIND:  # most of a flood is not worth its payload
             self.left_out += 1
             self._last_refused = None
+            self._flooded.add((line, sample.address))
             return
         payload = payload_of(sample.value) if not sample.part else json.dumps(sample.value).encode()
         said = sample.source, sample.address, payload, sample.received, text
@@ -185,6 +215,10 @@ class Batch:
                     parts.setdefault(plan.key, (plan, []))[1].append(sample)
         for plan, samples in parts.values():
             yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
+
+
+def _kind(line: str, sample: Sample, text: str) -> tuple[str, str, str]:
+    return line, sample.address, kind_of_reason(text.partition(": ")[0])
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from types import MappingProxyType
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
-from gateway.fewer_notices import fewer
+from gateway.fewer_notices import FewerNotices
 from gateway.horizon import Horizon
 from gateway.kept_rejects import Allowance
 from gateway.mapping.state_rows import StateRows
@@ -75,6 +75,9 @@ class Committer:
         """Of the last commit."""
         self._records: list[Record] = []
         self._notices: list[Notice] = []
+        self._fewer = FewerNotices()
+        self._refused = 0
+        """Values and messages that could not be used."""
         self._moved: dict[str, Feed] = {}
         self._allowance = Allowance()
         self._rejects: list[Reject] = []
@@ -130,7 +133,9 @@ class Committer:
                 self._windows[arrival.source].came(arrival.receipt.at)
         self._moved.update(moved)
         self._records += records
-        self._notices += notices
+        told = self._fewer.add(notices, self._clock.monotonic())
+        self._notices += told
+        self._refused += sum(notice.count for notice in notices if notice.kind == "reject")
         self._left_out += left_out
         for reject in rejects:
             if self._allowance.admits(reject, self._clock.monotonic()):
@@ -140,7 +145,7 @@ class Committer:
         self._replayed.update(replayed)
         kept = bool(self._rejects) or bool(self._replayed)
         first = any(self._rows[line].lacks_a_first(feed.state) for line, feed in moved.items())
-        if self._urgent_since is None and (at_once or first or records or notices or kept):
+        if self._urgent_since is None and (at_once or first or records or told or kept):
             self._urgent_since = self._clock.monotonic()
         if not self._moved and not kept and not self._waiting():
             if self._under_way is not None:
@@ -162,6 +167,7 @@ class Committer:
         times = [self._urgent_since + TOGETHER] if self._urgent_since is not None else []
         times += [since + MESSAGE_WRITE for window in self._windows.values() if (since := window.since) is not None]
         times += [self._written_at + STATE_WRITE] if self._moved else []
+        times += [self._fewer.due] if self._fewer.due is not None else []
         return max(0.0, min(times) - now) if times else None
 
     async def commit(self, *, all_: bool = False) -> None:
@@ -175,7 +181,7 @@ class Committer:
         due = self.due_in()
         if due == 0.0 or (all_ and due is not None):
             await self.stored()
-            self._under_way = self._taken_up()
+            self._under_way = self._taken_up(all_=all_)
             self._begin(self._under_way)
 
     async def stored(self) -> None:
@@ -206,8 +212,8 @@ class Committer:
     def _waiting(self) -> bool:
         return any(window.waiting for window in self._windows.values())
 
-    def _taken_up(self) -> _UnderWay:
-        """Everything that there is, as a commit."""
+    def _taken_up(self, *, all_: bool) -> _UnderWay:
+        """Everything that there is, as a commit; with `all_`, what was to be told later too."""
         known = self._repeats.take()
         self._number += 1
         heard = self._horizon.take(self._moved, self._number, self._clock.now())
@@ -215,7 +221,7 @@ class Committer:
             number=self._number,
             states={line: self._rows[line].changes(feed.state) for line, feed in self._moved.items()},
             records=tuple(self._records),
-            notices=fewer(self._notices),
+            notices=(*self._notices, *self._fewer.more(self._clock.monotonic(), all_=all_)),
             sessions=known.sessions,
             ids=known.ids,
             old_rings=known.old_rings,
@@ -225,11 +231,12 @@ class Committer:
             rejects=tuple(self._rejects),
             replayed=self._replayed,
             rejects_left_out=self._left_out,
+            refused=self._refused,
         )
         windows = tuple(window for window in self._windows.values() if window.taken())
         under_way = _UnderWay(commit, self._done, windows)
         self._records, self._notices, self._moved, self._done = [], [], {}, []
-        self._rejects, self._replayed, self._left_out = [], {}, 0
+        self._rejects, self._replayed, self._left_out, self._refused = [], {}, 0, 0
         self._urgent_since, self._written_at = None, self._clock.monotonic()
         return under_way
 

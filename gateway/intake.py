@@ -335,7 +335,7 @@ class Intake:
                 batch.redelivered += 1
                 continue
             for plan, event in batch.events(arrival, self._plans, self._routes):
-                if arrival.replay is None or batch.takes_again(arrival.replay, plan, self._line_in(batch, plan), event):
+                if batch.is_stepped(arrival.replay, plan, self._line_in(batch, plan), event):
                     await self._step(plan, event, batch)
             if arrival.replay is not None:
                 batch.conclude(arrival.replay)
@@ -389,7 +389,7 @@ class Intake:
             except OutboxError as error:
                 if self.health.blocked is None:
                     log.error("outbox_failed", reason=str(error))  # noqa: TRY400 - the reason says it all
-                self.health.blocked = f"the outbox cannot be used: {error}"
+                self.health.block(error)
                 self.turned_at = self._clock.monotonic()
                 if self._stopping:
                     raise
@@ -397,5 +397,5 @@ class Intake:
             else:
                 if self.health.blocked is not None:
                     log.info("outbox_works_again")
-                    self.health.blocked = None
+                    self.health.block(None)
                 return answer

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.mapping.values import excerpt
 from gateway.model import Reject
 from gateway.sources.mqtt_decode import decode
 
@@ -83,4 +84,7 @@ def payload_of(value: object) -> bytes:
                 return plain
         except ValueError:
             pass
-    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    except (ValueError, RecursionError):  # nobody can write down what holds itself, or is nested without an end
+        return excerpt(value).encode()

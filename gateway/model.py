@@ -32,10 +32,10 @@ class Sample:
     broker had kept from before the subscription, `initial` the first value of a tag after a (re)subscribe: what
     happened between the value before and this one was not watched. `distrust` says what is wrong with the clock of a
     message's sender, where that has turned out, so that the time of arrival counts; `ahead` by how many seconds that
-    clock is ahead, as was known when the message came, which is taken off what it says. One message is one sample, or
-    several of which each is a `part`, counted from 1, whose value is not that of the payload as it came: all
-    inputs that it feeds change together. A source that reads tags and has lost its connection says so once: by a
-    sample of bad quality without a value for each tag.
+    clock, or the server's of a tag, is ahead, as was known when the sample came, which is taken off what it says. One
+    message is one sample, or several of which each is a `part`, counted from 1, whose value is not that of the payload
+    as it came: all inputs that it feeds change together. A source that reads tags and has lost its connection says so
+    once: by a sample of bad quality without a value for each tag.
     """
 
     source: str

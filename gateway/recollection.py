@@ -23,12 +23,14 @@ from gateway.mapping.compile import LinePlan
 from gateway.mapping.credit import credited, holding, known_output, with_late
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.model import Notice, Sample
+from gateway.model import Notice, Output, Sample
 from gateway.oden.client import OdenClient
 from gateway.outbox.entries import Commit
 from gateway.outbox.life import is_noted, keep_uncompared, uncompared
+from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
+from gateway.outbox.told import within_others
 from gateway.told_elsewhere import Refused, Shown, Stretch, Unreachable, shown_of
 
 log = structlog.get_logger()
@@ -61,6 +63,8 @@ async def recollect(
                 try:
                     if plan.key in stretches:
                         shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
+                        if shown.within:
+                            await outbox(within_others, shown.within)
                         await _changed(outbox, plans, plan, partial(_taken_off, plan, shown, now), now)
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
@@ -177,9 +181,23 @@ def _taken_off(
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
     after, taken = credited(plan, with_late(plan, state, late), entries, stamps)
+    told = [
+        Notice(
+            "gap", now, "", "", f"line {plan.key}: {_amounts(one)} waited, and is taken to be within what Oden shows"
+        )
+        for one in shown.within
+    ]
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)
-        return (after if held else state), ()
+        # What is shown is known from now on: else it would be taken off what waits when another life begins.
+        return (after if held or told or any(entries.values()) else state), (*told,)
     log.warning("counters_compared", line=plan.key, taken_off=taken)
     amounts = ", ".join(f"{amount} of {name}" for name, amount in taken.items())
-    return after, (Notice("gap", now, "", "", f"line {plan.key}: Oden shows {amounts} that this memory does not know"),)
+    text = f"line {plan.key}: Oden shows {amounts} that this memory does not know"
+    return after, (Notice("gap", now, "", "", text), *told)
+
+
+def _amounts(listed: Listed) -> str:
+    """What an entry says, for a person."""
+    raw_data = listed.record.raw_data if isinstance(listed.record, Output) else {}
+    return " and ".join(f"{name} {value}" for name, value in raw_data.items())

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
+from operator import itemgetter
 from typing import TypeVar
 
 from gateway.mapping.compile import LinePlan
@@ -22,8 +23,8 @@ from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.oden.long_answer import Keeps
 from gateway.outbox.entries import LineRef
-from gateway.outbox.listing import Filter, page
-from gateway.outbox.merge import taken_up
+from gateway.outbox.listing import Filter, Listed, page
+from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.told import known_before
@@ -67,10 +68,11 @@ class Stretch:
 @dataclass
 class Shown:
     """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
-    those of intervals that it knows."""
+    those of intervals that it knows; and which entries that wait here are there `within` others."""
 
     entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    within: list[Listed] = field(default_factory=list)
 
 
 async def shown_of(
@@ -136,6 +138,7 @@ class _Search:
             type_, since = unknown.type, stretch.begun_since(unknown.type)
             shown = await self._begun(type_, (since, stretch.until))
             begun = [(oden_id, start) for oden_id, start in shown if oden_id not in ids and start >= since]
+            begun.sort(key=itemgetter(1))
             older = [one for one in begun if one[1] < stretch.since][-MOST_OLDER:]
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
                 await self._add(oden_id, untold.get((type_, start), unknown), until)
@@ -152,14 +155,21 @@ class _Search:
     async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
         """Add the entries that are not known of an interval."""
         now, places = self._by_now.get(known.interval, known), self._taken[oden_id]
-        waiting = await self._waiting(known.interval) if known.interval and self._reference else {}
+        listed = await self._waiting(known.interval) if known.interval else []
+        waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         concerns = answers.concerns_output(waiting.values(), self._reference)
 
         def is_new(at: int) -> bool:
             return at <= until and not known.is_told(at) and not now.is_told(at)
 
+        def is_of_others(entry: Entry) -> bool:
+            is_late = max(known.credited, now.credited) < entry[0] <= until
+            return is_late and any(self._stands_beside(entry, one) for one in waiting.values())
+
         def keeps(entry: object) -> bool:
-            return concerns(entry) or any(map(is_new, answers.output_times(entry)))
+            times = answers.output_times(entry)
+            beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
+            return concerns(entry) or beside or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)
@@ -167,15 +177,28 @@ class _Search:
         for one in shown:
             place = one[0], sharing[one[0]]
             sharing[one[0]] += 1
-            if place not in places and is_new(one[0]):
+            if place not in places and (is_new(one[0]) or is_of_others(one)):
                 entries.append(one)
                 places.add(place)
         if known.interval:
             self.found.stamps[known.interval] += [at for at, _ in entries]
-            entries = self._grown(entries, shown, waiting)
+            if self._reference is not None:
+                entries = self._grown(entries, shown, waiting, self._reference)
+            elif entries and waiting:
+                entries = await self._taken_up(entries, shown, waiting, listed)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
         self.found.entries[known.type] += entries
+
+    def _stands_beside(self, entry: Entry, waiting: Output) -> bool:
+        """Whether another life has told the entry while the one that waits here has grown: that has its time stamp, or
+        has taken up what else it would have been told with."""
+        at, raw = entry
+        key = raw.get(self._reference) if self._reference else None
+        if key is None or key == waiting.key:
+            return False
+        told = {name: value for name, value in raw.items() if name != self._reference}
+        return at == waiting.timestamp or (int(waiting.at) <= at < waiting.timestamp and has_shape(told, waiting))
 
     async def _entries(self, interval_id: str, known: KnownOutput, keeps: Keeps) -> list[Entry]:
         """The interval's entries, of which those that it `keeps` are left."""
@@ -183,12 +206,13 @@ class _Search:
         request = requests.look_up([record], self._line_id, interval_id)
         return [*await _searched(self._client, request, answers.shown_output, keeps)]
 
-    def _grown(self, entries: list[Entry], shown: Sequence[Entry], waiting: Mapping[str, Output]) -> list[Entry]:
+    def _grown(
+        self, entries: list[Entry], shown: Sequence[Entry], waiting: Mapping[str, Output], reference: str
+    ) -> list[Entry]:
         """`entries`, of all that are `shown` of the interval, without the amounts that wait here: of one that waits,
         and that a later life has added to before it was sent, only what was added is new, and of that not what waits
         here by itself."""
-        reference = self._reference
-        if reference is None or not any(reference in raw for _, raw in entries):
+        if not any(reference in raw for _, raw in entries):
             return entries
         within: dict[str, list[Output]] = defaultdict(list)
         for key, into in taken_up([*waiting.values()], shown, reference).items():
@@ -196,21 +220,34 @@ class _Search:
         new: list[Entry] = []
         for at, raw in entries:
             key = str(raw.get(reference))
-            told = dict(raw)
-            for known in (*([waiting[key]] if key in waiting else []), *within[key]):
-                told |= {
-                    name: (number(told.get(name)) or 0) - (number(known.raw_data[name]) or 0) for name in known.amounts
-                }
-            new.append((at, told))
+            new.append((at, _without(raw, [*([waiting[key]] if key in waiting else []), *within[key]])))
         return new
 
-    async def _waiting(self, interval: str) -> dict[str, Output]:
-        """The output of the interval that waits here, by its keys."""
+    async def _taken_up(
+        self,
+        entries: list[Entry],
+        shown: Sequence[Entry],
+        waiting: Mapping[str, Output],
+        listed: Sequence[Listed],
+    ) -> list[Entry]:
+        """The same where entries carry no keys of ours: what waits, and can be within another life's entry, is taken to
+        be there, so that it is not sent."""
+        key = next(iter(waiting.values())).interval
+        interval, span = await self._outbox(Outbox.interval, key), await self._outbox(_span)
+        times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
+        theirs = [one for one in shown if one[0] in times]
+        found = taken_up_by_time([*waiting.values()], theirs, interval.start if interval is not None else 0, span)
+        self.found.within += [one for one in listed if one.record.key in found and one.where in ("waiting", "parked")]
+        within = {at: [waiting[key] for key, into in found.items() if into == at] for at in times}
+        return [(at, _without(raw, within[at])) for at, raw in entries]
+
+    async def _waiting(self, interval: str) -> list[Listed]:
+        """The output of the interval that waits here."""
         wanted, cursor = Filter(interval=frozenset({interval}), lines=(self._plan.key,)), None
-        waiting: dict[str, Output] = {}
+        waiting: list[Listed] = []
         while True:
             found, cursor = await self._outbox(page, wanted, cursor)
-            waiting |= {one.record.key: one.record for one in found if isinstance(one.record, Output)}
+            waiting += found
             if cursor is None:
                 return waiting
 
@@ -227,6 +264,18 @@ class _Search:
 
         await _searched(self._client, request, answers.shown_starts, is_unread)
         return [*begun.items()]
+
+
+def _without(raw: Mapping[str, object], known: Sequence[Output]) -> dict[str, object]:
+    """Raw data without the amounts of entries that are known."""
+    told = dict(raw)
+    for one in known:
+        told |= {name: (number(told.get(name)) or 0) - (number(one.raw_data[name]) or 0) for name in one.amounts}
+    return told
+
+
+def _span(outbox: Outbox) -> float:
+    return outbox.span
 
 
 async def _searched(

@@ -20,7 +20,7 @@ from gateway.outbox.operator_actions import retry
 from gateway.outbox.store import Outbox
 from tests.mapping.laws import examples
 from tests.mapping.recording import LINE, plan
-from tests.mapping.test_late_properties import PLANT, SECTIONS, Made, arrivals, facts, made_plants
+from tests.mapping.test_late_properties import HASTY, PLANT, SECTIONS, Made, arrivals, facts, made_plants
 from tests.outbox.actions_rig import dead, problems
 from tests.outbox.floor import begun, in_phase
 
@@ -152,14 +152,14 @@ def sums(records: Sequence[Record]) -> dict[object, float]:
     for record in records:
         if isinstance(record, Output):
             for name in record.amounts:
-                key = (record.interval, name, record.raw_data.get("scrap_code"))
+                key = (record.interval, name, record.raw_data.get("scrap_code") if name == "scrap" else None)
                 found[key] = round(found.get(key, 0) + float(str(record.raw_data[name])), 6)
     return found
 
 
-def undisturbed(messages: list[Made]) -> tuple[Shown, set[str]]:
+def undisturbed(messages: list[Made], line: LinePlan = PLANT) -> tuple[Shown, set[str]]:
     """What Oden shows where all arrives in order and at once, and what is still on then."""
-    plant = Plant()
+    plant = Plant(line)
     for event in arrivals(messages, late=False):
         plant.hear(event)
     plant.commit()
@@ -190,6 +190,24 @@ def test_p13_at_rest_oden_shows_what_it_would_have_shown_undisturbed(
 ) -> None:
     """Late by up to 800 s, in any order, whatever becomes of each request, and with kills: the same intervals, details
     and sums; and nothing is ever taken from an interval before another has it."""
+    _at_rest(messages, steps, line, undisturbed(messages))
+
+
+@given(made_plants((1, 9)), STEPS)
+@settings(examples(20), suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_p13_at_rest_oden_shows_nothing_that_did_not_hold(
+    messages: list[Made], steps: list[tuple[int, int, str, bool]]
+) -> None:
+    """The same where orders, states and operators change before they have held."""
+    _at_rest(messages, steps, HASTY, undisturbed(messages, HASTY))
+
+
+def _at_rest(
+    messages: list[Made],
+    steps: list[tuple[int, int, str, bool]],
+    line: LinePlan,
+    undisturbed: tuple[Shown, set[str]],
+) -> None:
     plant, events = Plant(line), arrivals(messages, late=True)
     for size, which, fate, killed in steps:
         for event in events[:size]:
@@ -209,7 +227,7 @@ def test_p13_at_rest_oden_shows_what_it_would_have_shown_undisturbed(
     assert not problems(plant.outbox)
     counts = plant.outbox.counts()
     assert (counts.waiting, counts.parked, counts.dead) == (0, 0, 0)
-    right, still_on = undisturbed(messages)
+    right, still_on = undisturbed
     assert shown(plant.oden.records, still_on) == right
 
 

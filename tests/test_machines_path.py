@@ -39,6 +39,8 @@ lines:
       both:   {{expr: "left + glitch", counter: {{backwards: count}}}}
       glitch: {{source: plc, node: "{TAG}.Glitch", counter: {{max_rate: 100/s}}}}
       jump:   {{source: plc, node: "{TAG}.Jump", counter: {{too_fast: ignore}}}}
+      leap:   {{source: plc, node: "{TAG}.Leap", counter: {{max_rate: 10/s, too_fast: ignore}}}}
+      burst:  {{source: plc, node: "{TAG}.Burst", counter: {{max_rate: 10/s}}}}
       scrap:  {{source: floor, topic: scrap, number: text, time: at}}
     run: {{key: order, product: Film, name: "{{order}}", settle: 200ms}}
     scrap_yield:
@@ -51,6 +53,8 @@ lines:
         - {{count: both, raw_data: {{both: "{{n}}"}}}}
         - {{count: glitch, raw_data: {{glitch: "{{n}}"}}}}
         - {{count: jump, raw_data: {{jump: "{{n}}"}}}}
+        - {{count: leap, raw_data: {{leap: "{{n}}"}}}}
+        - {{count: burst, raw_data: {{burst: "{{n}}"}}}}
         - {{count: scrap.qty, max: 500, raw_data: {{scrap: "{{n}}"}}}}
 """
 NOTHING = f"""
@@ -119,6 +123,13 @@ lines:
     inputs:
       name: {{source: plc, node: "{TAG}.Name"}}
     states: {{preset: packml, input: name}}
+  - factory: Factory A
+    line: Line 03
+    inputs:
+      alarms: {{source: plc, node: "{TAG}.Alarms"}}
+    states:
+      ladder: [{{when: "bit(alarms, 3)", category: Unplanned Downtime, reason: Guard}}]
+      other: {{category: Uptime}}
 """
 
 
@@ -219,12 +230,15 @@ async def test_p2_p4_counters_of_every_kind_are_exact_at_a_real_server(machine: 
         L01__Low=word(65_530),
         L01__Glitch=5_000,
         L01__Jump=10,
+        L01__Leap=10,
+        L01__Burst=10,
     )
     await machine.says("order", number="A1")
     await wait_until(machine.runs_told)
     await machine.shows(Signed=int16(-32_766), Left=90, Text="12", Low=word(65_535), Glitch=5_010, Jump=12)
     await machine.shows(Low=word(4), High=word(1), Left=100, Glitch=0)
-    await machine.shows(Glitch=5_011, Jump=2_000_000)
+    await machine.shows(Glitch=5_011, Jump=2_000_000, Leap=11, Burst=11)
+    await machine.shows(Leap=2_000_000, Burst=2_000_000)
     machine.end("gateway")
     await machine.shows(Signed=int16(-32_760), Left=95, Text="20", Low=word(9))
     machine.start("gateway")
@@ -232,8 +246,9 @@ async def test_p2_p4_counters_of_every_kind_are_exact_at_a_real_server(machine: 
     await machine.says("scrap", qty="3")
     await machine.says("scrap", qty="4711")
     await machine.says("scrap", code="nothing")
-    await machine.shows(Glitch=5_012, Jump=2_000_003)
+    await machine.shows(Glitch=5_012, Jump=2_000_003, Leap=2_000_002, Burst=2_000_001)
     made = {"signed": 11, "left": 15, "text": 10, "halves": 15, "both": 7, "glitch": 12, "jump": 5, "scrap": 3}
+    made |= {"leap": 3, "burst": 1_999_991}  # a jump beyond `max_rate` is counted, unless somebody says otherwise
     await wait_until(lambda: machine.counted() == made)
     listed = " ".join(machine.rejects())
     assert "a glitch, 1 counted" in listed
@@ -333,15 +348,17 @@ async def test_p2_p4_a_machine_of_the_tobacco_industry_is_understood(machine: Ma
 
 async def test_p2_packml_s_last_state_has_a_number_and_two_names(machine: Machine) -> None:
     """State 17 is Complete and, since the edition of 2022, Completed: by number, by either name, and from one name to
-    the other it is one state, also where the gateway is killed in it; what comes before and after it is told."""
+    the other it is one state, also where the gateway is killed in it; what comes before and after is told. So is a bit
+    of a signed word."""
     machine.configure(PACKML)
-    await machine.begin(L01__Number=6, L01__Mode=1, L01__Name="Execute")
+    await machine.begin(L01__Number=6, L01__Mode=1, L01__Name="Execute", L01__Alarms=int16(-32_768))
     lines, before, after = ("Line 01", "Line 02"), ("Uptime", None), ("Planned Downtime", "Idle")
     complete = ("Planned Downtime", "Complete")
     await wait_until(lambda: [machine.states_told(line) for line in lines] == [[before]] * 2)
     await machine.shows(Number=17, Name="Completed")
     await wait_until(lambda: [machine.states_told(line) for line in lines] == [[before, complete]] * 2)
-    await machine.shows(Name="Complete")
+    await machine.shows(Name="Complete", Alarms=int16(-32_760))
+    await wait_until(lambda: machine.states_told("Line 03") == [before, ("Unplanned Downtime", "Guard")])
     machine.end("gateway")
     await machine.shows(Name="COMPLETED")
     machine.start("gateway")

@@ -12,9 +12,10 @@ from gateway.clock import AnchoredClock
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema import Line
 from gateway.errors import OutboxError, SourceError
+from gateway.frozen import replace
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan, compile_line
-from gateway.model import KeptReject, Reject, Sample
+from gateway.model import KeptReject, Moment, Reject, Sample
 from gateway.outbox import rejects
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
@@ -274,6 +275,44 @@ async def test_p12_of_a_flood_some_are_kept_and_all_are_counted(tmp_path: Path) 
     assert 20 <= totals.kept_rejects.number <= 30
     assert totals.kept_rejects.number + totals.kept_rejects.left_out == totals.rejects == 1_000
     assert totals.records == {"start": 1}
+
+
+@pytest.mark.parametrize("schema", [None, '{"required": ["qty"], "properties": {"qty": {"type": "integer"}}}'])
+async def test_a_flood_among_which_good_ones_are(tmp_path: Path, schema: str | None) -> None:
+    """However many that cannot be used come at once, with reasons that change: what is good among them counts, of each
+    the id is known, and the notices of a minute are a few."""
+    rig = Rig(tmp_path, plan(schema=schema))
+    bad = [{"nr": 1}, {"number": [1]}, {"number": {"a": 2}}, {"number": "x" * 20_000}]
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        for number in range(1, 1_000):
+            good = number % 97 == 0
+            await intake.take(rig.message("order", bad[number // 60 % 4], 2 * number))
+            scrap = {"qty": 1} if good else {"qty": "many"}
+            await intake.take(rig.message("scrap", scrap, 2 * number + 1))
+        await intake.take(rig.message("order", {"number": "A2"}, 3_000))
+        await until(lambda: len(rig.acked) == 2_000)
+        totals = (await rig.outbox(Outbox.summary, 1)).totals
+        assert (totals.records["start"], totals.rejects) == (2, 999 + 989)
+        assert totals.kept_rejects.number + totals.kept_rejects.left_out == totals.rejects
+        assert sum([await rig.scrap(place) for place in range(3)]) == 10
+        told = [notice for notice in rig.noticed if notice.kind == "reject"]
+        assert len(told) < 20
+
+
+async def test_p5_a_value_that_nobody_can_write_down_stops_nothing(tmp_path: Path) -> None:
+    """Nested without an end, as something that is no message of JSON could be: a reject, and what follows counts."""
+    rig, deep = Rig(tmp_path, plan()), list[object]()
+    for _ in range(5_000):
+        deep = [deep]
+    async with rig.running() as intake:
+        for number, (topic, value) in enumerate([("order", deep), ("scrap", deep), ("scrap", {"qty": deep})], 1):
+            moment = Moment((Sample("floor", topic, value, rig.clock.now()),))
+            await intake.take(replace(rig.message(topic, None, number), moments=(moment,)))
+        await intake.take(rig.message("order", {"number": "A1"}, 4))
+        await until(lambda: rig.acked == [1, 2, 3, 4])
+        assert [each.address for each in await kept(rig)] == ["order", "scrap", "scrap"]
+        assert (await rig.made()) == {"start": 1}
 
 
 def test_a_message_that_several_lines_cannot_use_is_one() -> None:

@@ -123,8 +123,10 @@ class Rig:
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
-        command = [sys.executable, "-m", "gateway", "run", "-c", str(self.log.parent / "gateway.yaml")]
+    def start(self, *module: str) -> None:
+        """By another module than the gateway's own, with its arguments, where one is given."""
+        words = module or ("gateway",)
+        command = [sys.executable, "-m", *words, "run", "-c", str(self.log.parent / "gateway.yaml")]
         with self.log.open("wb") as log:
             held = os.fstat(log.fileno())
             environment = os.environ | {"JOURNAL_STREAM": f"{held.st_dev}:{held.st_ino}"}
@@ -214,6 +216,25 @@ async def test_p9_without_any_source_nothing_is_taken_in(rig: Rig) -> None:
     await wait_until(lambda: "sources_away" in rig.kinds())
     says_the_same(rig, Told("waiting", "yes", "sources_away", "Source floor is not connected"))
     rig.broker.start()
+    await wait_until(lambda: rig.status()["healthy"])
+    says_the_same(rig, Told("yes", "yes", None, "All is well"))
+
+
+async def test_p9_p11_a_clock_that_cannot_be_right_is_waited_for(rig: Rig, tmp_path: Path) -> None:
+    """P9, P11: nothing is taken in, which is said with what helps; all is well as soon as the clock is set."""
+    ahead = tmp_path / "ahead"
+    ahead.write_text(str(-20 * 366 * 86_400))
+    rig.start("tests.set_clock", str(ahead))
+    await wait_until(lambda: "clock_wrong" in rig.kinds())
+    status = rig.status()
+    assert (status["taking_in"]["state"], status["delivering"]["state"]) == ("waiting", "waiting")
+    assert "Waiting for the clock" in status["headline"]
+    assert rig.metric("oden_gateway_problem", kind="clock_wrong") == 1
+    assert (rig.get("/healthz")[0], rig.get("/readyz")[0]) == (200, 503)
+    assert "Waiting for the clock" in rig.get("/readyz")[1]
+    said = next(line for line in rig.log.read_text().splitlines() if '"waiting_for_clock"' in line)
+    assert said.startswith("<4>{")
+    ahead.write_text("0")
     await wait_until(lambda: rig.status()["healthy"])
     says_the_same(rig, Told("yes", "yes", None, "All is well"))
 

@@ -41,6 +41,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     parser.add_argument("--opcua", metavar="URL", help="the OPC UA server, such as opc.tcp://10.1.4.20:4840")
     parser.add_argument("--mqtt", metavar="URL", help="the MQTT broker, such as mqtt://broker.plant-a.local")
     parser.add_argument("--from", dest="start", default="", metavar="NODE", help="where the line's nodes begin")
+    parser.add_argument(
+        "--match", default="", metavar="TEXT", help="a part of the names of the line's nodes, or a pattern: 'M07.*'"
+    )
     parser.add_argument("--topics", default="", metavar="FILTER", help="the line's topics, such as 'plant-a/L01/#'")
     parser.add_argument("--factory", metavar="NAME", help="the factory's name at Oden")
     parser.add_argument("--line", metavar="NAME", help="the line's name at Oden")
@@ -134,8 +137,9 @@ async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.
     names: set[str] = set()
     for name, keys in sources.items():
         offers, number = Offers(name, names), 0
-        start = arguments.start if keys["type"] == "opcua" else arguments.topics
-        question = BrowseQuestion(name, start, seconds=arguments.seconds)
+        nodes = keys["type"] == "opcua"
+        start, match = (arguments.start, arguments.match) if nodes else (arguments.topics, "")
+        question = BrowseQuestion(name, start, match=match, seconds=arguments.seconds)
         print(f"Looking at {keys['url']} …", file=sys.stderr, flush=True)
         async with aclosing(browse(section_of(keys["url"]), question, AnchoredClock())) as pages:
             async for page, said in pages:
@@ -147,6 +151,8 @@ async def _offers(sources: Mapping[str, Mapping[str, str]], arguments: argparse.
                     found += more
                 if number > MOST:
                     break
+        if not number:
+            print(f"{name}: nothing was found{' that matches' if start or match else ''}", file=sys.stderr)
     return found
 
 

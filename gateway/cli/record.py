@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,7 @@ from gateway.cli.startup import add_config_option, configure_logging, duration, 
 from gateway.clock import AnchoredClock
 from gateway.config.schema import Config
 from gateway.errors import GatewayError
+from gateway.fewer_notices import FewerNotices
 from gateway.live.visit import visit, visiting
 from gateway.mapping.compile import LinePlan
 from gateway.model import Notice
@@ -26,6 +28,8 @@ from gateway.trial.play import begun, play, rejected
 
 _LOOK = 0.5
 """Seconds between two looks at why something is not received."""
+_MOST_NAMED = 5
+"""Addresses that are named of those that are not received for one reason."""
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -73,11 +77,24 @@ def _record(arguments: argparse.Namespace) -> int:
         return 0
     print(f"{recorded.samples} samples in {arguments.file}", file=sys.stderr)
     for source, reasons in recorded.not_received.items():
-        for address, reason in reasons.items():
-            print(f"{' '.join(filter(None, (source, address)))}: {reason}", file=sys.stderr)
+        for sentence in not_received(source, reasons):
+            print(sentence, file=sys.stderr)
     for sentence in said:
         print(sentence, file=sys.stderr)
     return 0
+
+
+def not_received(source: str, reasons: Mapping[str, str]) -> Iterator[str]:
+    """Why addresses of a source were not received, in sentences; many for one reason are told in one."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for address, reason in reasons.items():
+        alike[reason].append(address)
+    for reason, addresses in alike.items():
+        if len(addresses) > _MOST_NAMED:
+            some = ", ".join(addresses[:_MOST_NAMED])
+            yield f"{source} {some} and {len(addresses) - _MOST_NAMED} more: {reason}"
+        else:
+            yield from (f"{' '.join(filter(None, (source, address)))}: {reason}" for address in addresses)
 
 
 @dataclass(slots=True)
@@ -88,6 +105,7 @@ class _Recorded:
     samples: int = 0
     not_received: dict[str, dict[str, str]] = field(default_factory=dict)
     rejects: list[Notice] = field(default_factory=list)
+    fewer: FewerNotices = field(default_factory=FewerNotices)
 
 
 async def _record_until_stopped(
@@ -104,7 +122,9 @@ async def _record_until_stopped(
 
     async def take(arrival: Arrival) -> None:
         nonlocal last
-        recorded.rejects += [notice for notice in arrival.notices if notice.kind == "reject"]
+        now = clock.monotonic()
+        recorded.rejects += recorded.fewer.add((one for one in arrival.notices if one.kind == "reject"), now)
+        recorded.rejects += recorded.fewer.more(now)
         for contact in arrival.contacts:
             if contact.state == "lost" or contact.source in lost:
                 last = max(last, contact.received)
@@ -130,6 +150,7 @@ async def _record_until_stopped(
         await visiting_them
     finally:
         file.write(line_of(max(clock.now(), last)) + "\n")
+    recorded.rejects += recorded.fewer.more(clock.monotonic(), all_=True)
     return recorded
 
 

@@ -150,13 +150,11 @@ def configure_logging(options: Log) -> LogStream:
     Of the libraries' own log messages, warnings and above are shown. Answers the stream to which all of it is written.
     """
     is_journal = _is_journal(os.environ)
-    if sys.stderr is None:
-        # It was closed when the process began. Its number must not become that of a file that matters.
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     end = LogStream(sys.stderr)
     atexit.register(end.end)
     stream = cast("TextIO", end)
     level = getattr(logging, options.level.upper())
+    is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     as_text = options.format == "text" or (options.format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -164,7 +162,7 @@ def configure_logging(options: Log) -> LogStream:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=is_coloured, exception_formatter=structlog.dev.plain_traceback)]
         if as_text
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )

@@ -5,6 +5,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 SPARKPLUG = "spBv1.0"
@@ -300,6 +301,7 @@ def path_of(text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+@lru_cache(1_024)
 def written_path(path: tuple[str, ...]) -> str:
     """The path as the configuration writes it; also one with a name before it that is not part of the message."""
     name, *rest = [part for part in path if part != SUM]

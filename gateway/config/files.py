@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
+from gateway.config.modes import all_may_change
 from gateway.config.yaml_repair import read_yaml
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
 from gateway.errors import GatewayError
@@ -87,6 +88,15 @@ def _left_to_do(text: str, file: Path) -> Iterator[Finding]:
         yield Finding(lines.position(match.start("mark")), f"still to be done: {about}", warning=True)
 
 
+def _changed_by_all(file: Path) -> Iterator[Finding]:
+    """That everybody may write to it, where that is so."""
+    if all_may_change(file):
+        text = (
+            f"everybody on this machine may change this file, and so where data and tokens are sent: chmod o-w {file}"
+        )
+        yield Finding(Position(1, 1, file), text, warning=True)
+
+
 def _why(error: OSError) -> str:
     """Why a file cannot be read, and what to do."""
     if isinstance(error, FileNotFoundError):
@@ -124,6 +134,7 @@ class Files:
         while pending:
             part = pending.popleft()
             parts.append(part)
+            self.findings += _changed_by_all(part.position.file)
             included = list(self._included(part, seen))
             complete = complete and None not in included
             pending.extendleft(reversed([part for part in included if part is not None]))

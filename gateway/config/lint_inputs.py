@@ -117,6 +117,10 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             yield ConfigFault((*loc, key), text, warning=True)
         elif len(value) > 1 and value[0] in "“”„«‘" and value[-1] in "”“»’":
             yield ConfigFault((*loc, key), 'these curly quotes are part of it; write straight ones ("), or none')
+        elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
+            place = "end" if value[-1] == '"' else "beginning"
+            text = f"there is a quote at the {place} alone: remove it, or the other is missing"
+            yield ConfigFault((*loc, key), text, warning=True)
         elif re.search(r"\{[A-Za-z_]\w*\}", value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
             yield ConfigFault((*loc, key), text, warning=True)

@@ -18,10 +18,12 @@ from gateway.config.environment import override_layer, overrides, with_values
 from gateway.config.files import Files, NoFileError
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
+from gateway.config.modes import all_may_read
 from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
 from gateway.config.secrets import (
+    FOLDER,
     SecretError,
     is_name_of_secret,
     is_near_reference,
@@ -132,7 +134,8 @@ class Draft:
 
     def _follows(self, fault: ConfigFault) -> bool:
         mended = self._mended is not None and self._mended.follows(fault)
-        return mended or self._origin.hides(fault.loc)
+        replaced = self._mended.replaced if self._mended is not None else ()
+        return mended or self._origin.hides(fault.loc, replaced)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:
@@ -272,19 +275,27 @@ class _Resolver:
         if Path in possible:
             return file.parent.absolute() / value
         if SecretStr in possible:
-            return SecretStr(self._secret(value, loc))
+            return SecretStr(self._secret(value, loc, None if loc in self.overridden else file))
         if is_reference(value):
             self.faults.append(ConfigFault(loc, "a secret can stand only where a token or a password is asked for"))
         return value
 
-    def _secret(self, text: str, loc: Loc) -> str:
+    def _secret(self, text: str, loc: Loc, file: Path | None) -> str:
+        """The secret that `text` names, or is where it stands in `file`; None: in the environment."""
         if is_reference(text):
             try:
                 name = self.secrets[loc] = secret_name(text)
+                file = self.folder / FOLDER / name
+                if all_may_read(file):
+                    remedy = f"everybody on this machine may read {file}: chmod 600 {file}"
+                    self.faults.append(ConfigFault(loc, remedy, warning=True))
                 return read_secret(name, self.folder, self.environ)
             except SecretError as error:
                 self.faults.append(ConfigFault(loc, str(error), absent=error.absent))
         elif is_near_reference(text) or is_name_of_secret(text, self.folder, self.environ):
             reason = "this would be taken for the secret itself: write ${secret:NAME}, or the secret alone"
             self.faults.append(ConfigFault(loc, reason))
+        elif file is not None and all_may_read(file):
+            remedy = f"everybody on this machine may read this secret: chmod 640 {file}, or write ${{secret:NAME}}"
+            self.faults.append(ConfigFault(loc, remedy, warning=True))
         return text

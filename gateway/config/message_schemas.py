@@ -47,11 +47,12 @@ class MessageSchema:
         return hash(self.text)
 
     def misfit(self, value: object) -> str | None:
-        """Where and why `value`, which was JSON, does not fit, as the end of a sentence; None where it does."""
+        """Where and why a message that says `value`, which was JSON, does not fit; None where it does."""
         try:
-            return _too_much(value) or self._first_error(value)
+            why = _too_much(value) or self._first_error(value)
         except RecursionError:
-            return ": it is nested too deeply"
+            why = ": it is nested too deeply"
+        return None if why is None else f"the message does not fit {self.name}{why}"
 
     def _first_error(self, value: object) -> str | None:
         """The first is enough, and there can be very many. Of alternatives the one that fits best says why."""

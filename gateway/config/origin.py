@@ -1,12 +1,13 @@
 """Where each value of the configuration came from: what is wrong, by its key path, as what a person finds in a file."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.config.environment import Override, variable_label, with_values
 from gateway.config.schema_walk import Loc
-from gateway.config.yaml_tree import Finding, Node, Position, printable
+from gateway.config.yaml_tree import Finding, Key, Node, Position, printable
 from gateway.errors import ConfigError, ConfigFault, Diagnostic
 
 
@@ -23,10 +24,14 @@ class Located:
 
 
 def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
-    """All that was found, in the order of the files, the environment's last. What is equal for many lines is one."""
-    groups: dict[Diagnostic, list[Located]] = {}
+    """All that was found, in the order of the files, the environment's last. What is equal for many lines but for what
+    was filled in is one."""
+    groups: dict[tuple[str, str], list[Located]] = {}
     for located in diagnostics:
-        groups.setdefault(located.diagnostic, []).append(located)
+        text = located.diagnostic.text
+        if located.position is not None and located.position.used_at is not None:
+            text = _QUOTED.sub("''", text)
+        groups.setdefault((located.diagnostic.where, text), []).append(located)
     in_files = [group for group in groups.values() if group[0].position]
     files = {located.position.file: None for located in diagnostics if located.position}
     order = {file: number for number, file in enumerate(files)}
@@ -95,15 +100,26 @@ class Origin:
         anywhere = missing or nodes[-1].value is None
         return any(node.incomplete for node in nodes) if anywhere else nodes[-1].incomplete
 
-    def hides(self, loc: Loc) -> bool:
+    def hides(self, loc: Loc, replaced: Collection[Loc] = ()) -> bool:
         """Whether what seems wrong between parts of the configuration, at `loc`, may only follow from something that
-        could not be read: on the way to it, in it, or among the inputs of its line."""
+        could not be read: on the way to it, in it, or an input that it names. At the places that are `replaced` there
+        is something else than what was written."""
         nodes = [node for node, _ in self._path(loc)]
         if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
             return True
-        line = nodes[2] if len(nodes) > 2 and loc[0] == "lines" else None
-        inputs = line.value.get("inputs") if line is not None and isinstance(line.value, dict) else None
-        return inputs is not None and inputs.has_gap()
+        if loc[:1] != ("lines",) or not _names_inputs(loc):
+            return False
+        inputs = self._path((*loc[:2], "inputs"))[-1][0]
+        known = inputs.value if isinstance(inputs.value, dict) and len(loc) > 2 else {}
+        unsure = {name for name, node in known.items() if node.has_gap() or (*loc[:2], "inputs", name) in replaced}
+        if inputs.incomplete or (*loc[:2], "inputs") in replaced:
+            return not _words(self._whole(loc)) <= known.keys() - unsure
+        return bool(unsure) and not unsure.isdisjoint(_words(self._whole(loc)))
+
+    def _whole(self, loc: Loc) -> Node:
+        """What says together what `loc` is a part of: an entry of output and a rule stand for themselves."""
+        whole = {"scrap_yield": 5, "rules": 4}.get(str(loc[2]), len(loc))
+        return self._path(loc[:whole])[-1][0]
 
     @property
     def sources_incomplete(self) -> bool:
@@ -129,6 +145,25 @@ class Origin:
                 break
             path.append((node, key))
         return path
+
+
+_QUOTED = re.compile(r"'[^']*'")
+_NAMING = frozenset({"run", "batches", "states", "intervals", "scrap_yield", "rules"})
+"""Sections of a line that name its inputs."""
+_DERIVING = frozenset({"expr", "words", "stale", "counter"})
+"""Keys of an input that name others."""
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def _names_inputs(loc: Loc) -> bool:
+    """Whether what stands at `loc`, in a line, can name inputs."""
+    return len(loc) > 2 and (loc[2] in _NAMING or (loc[2] == "inputs" and not _DERIVING.isdisjoint(loc[4:5])))
+
+
+def _words(node: Node) -> set[Key]:
+    """The words of all texts in `node`, of which some may be the names of inputs."""
+    words: set[Key] = set(_WORD.findall(node.value)) if isinstance(node.value, str) else set()
+    return words.union(*map(_words, node.children()))
 
 
 def in_file(finding: Finding) -> Located:

@@ -14,7 +14,7 @@ from gateway.errors import GatewayError
 VARIABLE_PREFIX = "ODEN_GATEWAY_SECRET_"
 DOCKER = Path("/run/secrets")
 FOLDER = "secrets"
-"""The name under which the unit loads the folder of secrets."""
+"""Of secrets, beside the configuration; the unit loads one under this name."""
 MAX_SECRET_SIZE = 65536
 """Bytes."""
 
@@ -73,7 +73,7 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
     Raises SecretError where it is in none of the places, cannot be read or is not one line of text.
     """
     credentials = environ.get("CREDENTIALS_DIRECTORY")
-    folders = ([Path(credentials)] if credentials else []) + [DOCKER, folder / "secrets"]
+    folders = ([Path(credentials)] if credentials else []) + [DOCKER, folder / FOLDER]
     whole_folder = [Path(credentials) / f"{FOLDER}_{name}"] if credentials else []
     for path in (*whole_folder, *(place / name for place in folders)):
         try:

@@ -75,6 +75,20 @@ def told_beside(
     return {name: value for name, value in known.items() if name not in spared and value not in (None, "")}
 
 
+def dropped(
+    record: UpdateInterval,
+    shown: Mapping[str, JsonValue],
+    told: Mapping[str, JsonValue] | None,
+    reference: str | None,
+) -> Mapping[str, JsonValue]:
+    """What Oden was `told` of beside those that an update sets, and shows no more because a change has dropped it: so
+    it is where the interval's key is gone too, which nobody takes away by hand."""
+    there = shown_metadata(shown).keys()
+    if not reference or reference in there:
+        return {}
+    return {name: value for name, value in told_beside(record, told, reference).items() if name not in there}
+
+
 def end_is_theirs(
     record: UpdateInterval, shown: Mapping[str, JsonValue], told: Mapping[str, JsonValue] | None, step: int
 ) -> bool:

@@ -15,6 +15,7 @@ from gateway.delivery.changes import (
     Change,
     asks,
     change_of,
+    dropped,
     effect_of,
     end_is_theirs,
     shown_metadata,
@@ -31,7 +32,7 @@ from gateway.model import UpdateInterval
 from gateway.oden import answers, requests
 from gateway.oden.endpoints import INTERVAL_DELETE
 from gateway.oden.exchange import iso
-from gateway.outbox import gone, told
+from gateway.outbox import gone, left_open, told
 from gateway.outbox.entries import Attempt, Work
 from gateway.outbox.merge import set_fields, without
 
@@ -133,15 +134,29 @@ class Changing:
         change = change_of(record, shown, work.interval.told if work.interval else None)
         if change.theirs:
             log.info("changed_by_others", interval=record.interval, line=work.line, fields=sorted(change.theirs))
-        if not change.write:
+        lost = await self._dropped_by_another_life(work, record, shown)
+        if not change.write and not lost:
             await self._nothing_to_write(work, attempt, record, change, shown)
             return
         if settlement.is_hopeless(attempt):
             await self.refuse(work, settlement.given_up(attempt))
             return
-        beside = change.beside if writes_whole(chosen, learned) else {}
+        if lost:
+            learned = "replaced"
+            await settlement.learn(metadata=(record.type, learned))
+        beside = {**lost, **change.beside} if lost or writes_whole(chosen, learned) else {}
         attempt = replace(attempt, beside=change.beside if asks(chosen, learned, change.beside) else None)
         await self._write(work, attempt, record, change.write, beside)
+
+    async def _dropped_by_another_life(
+        self, work: Work, record: UpdateInterval, shown: Mapping[str, Any]
+    ) -> Mapping[str, JsonValue]:
+        """What a change of another life has dropped of the interval, where it ended before it could put that back: the
+        copy that goes on knows nothing of the change, but what was told before."""
+        settlement, interval = self._settlement, work.interval
+        before = interval.told if interval is not None else None
+        lost = dropped(record, shown, before, settlement.options.wording.reference)
+        return lost if lost and await settlement.outbox(left_open.left_open) is not None else {}
 
     async def _go_on_unseen(self, work: Work, attempt: Attempt, record: UpdateInterval, reason: str) -> None:
         """Oden does not show the interval, for whatever `reason`: what is new is said all the same. What that may drop

@@ -73,7 +73,7 @@ class LookUps:
         answer = await self._client.post(request.endpoint, body, written, keeps=keeps)
         outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
         await settlement.note_answer(request.endpoint, work, answer, outcome, chosen)
-        if answer.status == NOT_UNIQUE and answer.own and isinstance(work.records[0], Setting):
+        if isinstance(work.records[0], Setting) and _asks_for_all(answer, outcome):
             request = requests.look_up_any(work.records[0], settlement.line_id(work.line))
             answer = await self._client.post(request.endpoint, request.text(), written)
             outcome = outcome_of(request.endpoint, answer, creates=False, none_is_success=True)
@@ -194,3 +194,9 @@ def _concerned(records: Sequence[Record], waiting: Sequence[Output], step: int, 
         return answers.concerns_output(output, wording.reference)
     starts = [one for one in records if isinstance(one, StartInterval)]
     return answers.concerns_starts(starts, step) if starts else None
+
+
+def _asks_for_all(answer: Answer, outcome: Outcome) -> bool:
+    """Whether to search for all things instead of one: more than one fits, or "none" was said in a shape in which what
+    stands in between may have said it. A list says it plainly."""
+    return outcome.foreign or (answer.status == NOT_UNIQUE and answer.own)

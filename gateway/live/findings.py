@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.config.addresses import parse_device, sparkplug_address
@@ -138,12 +138,13 @@ def source_findings(
             "clock", "wrong", look.name, text, "set the clock that is wrong; until then `timestamps: arrival`"
         )
     last = {(reading.line, reading.input): reading for reading in look.readings}
+    seen = _Seen(look, known, seconds, now, around)
     for line in config.lines:
         name = f"{line.factory}/{line.line}"
         for input_name, given in line.inputs.items():
             if given.source == look.name:
                 reading = last.get((name, input_name))
-                yield from _of_input(look, f"{name} {input_name}", given, reading, known, seconds, now, around)
+                yield from _of_input(seen, f"{name} {input_name}", given, reading)
 
 
 def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:
@@ -158,23 +159,26 @@ def _known(source: str, section: SourceConfig, option: str) -> dict[str, str]:
     }
 
 
-def _of_input(
-    look: SourceLook,
-    about: str,
-    given: Input,
-    reading: InputReading | None,
-    known: Mapping[str, str],
-    seconds: float,
-    now: float,
-    around: Collection[str] | None,
-) -> Iterator[Finding]:
-    known = {**known, "input": about, "address": given.address, "name": shlex.quote(_name(given))}
-    why = next((look.failed[address] for address in _addresses(given) if address in look.failed), None)
+class _Seen(NamedTuple):
+    """A source as it was looked at, for what is found of its inputs: see `source_findings`; `known` is filled into
+    cures."""
+
+    look: SourceLook
+    known: Mapping[str, str]
+    seconds: float
+    now: float
+    around: Collection[str] | None
+
+
+def _of_input(seen: _Seen, about: str, given: Input, reading: InputReading | None) -> Iterator[Finding]:
+    failed = seen.look.failed
+    known = {**seen.known, "input": about, "address": given.address, "name": shlex.quote(_name(given))}
+    why = next((failed[address] for address in _addresses(given) if address in failed), None)
     if why is not None:
         kind, cure = _fitting(_NOT_RECEIVED, why, "not_received", "oden-gateway browse{config} {source} --match {name}")
         yield Finding(kind, "wrong", about, f"{given.address}: {why}", cure.format_map(known))
     elif reading is None or (given.topic is not None and reading.known):
-        yield _silent(look, about, given, reading, known, seconds, now, around)
+        yield _silent(seen, about, given, reading)
     elif reading.problem == NO_VALUE or (reading.value is None and reading.quality == "good" and not reading.problem):
         yield Finding(
             "no_value_yet", "note", about, f"{given.address}: {NO_VALUE}", "see again once the machine has run"
@@ -199,32 +203,26 @@ def _addresses(given: Input) -> list[str]:
     return [sparkplug_address(f"{node.group}/{node.node}"), given.address, f"{given.address}#{given.metric}"]
 
 
-def _silent(
-    look: SourceLook,
-    about: str,
-    given: Input,
-    reading: InputReading | None,
-    known: Mapping[str, str],
-    seconds: float,
-    now: float,
-    around: Collection[str] | None,
-) -> Finding:
+def _silent(seen: _Seen, about: str, given: Input, reading: InputReading | None) -> Finding:
     """Nothing came of an input. A tag says what it is at once, a topic when it has something to say."""
-    text = f"{given.address}: nothing heard in {seconds:g} s"
-    cure = f"oden-gateway browse{known['config']} {look.name} --from {shlex.quote(given.address)} --seconds 60"
+    text = f"{given.address}: nothing heard in {seen.seconds:g} s"
+    browse = f"oden-gateway browse{seen.known['config']} {seen.look.name}"
+    cure = f"{browse} --from {shlex.quote(given.address)} --seconds 60"
     if given.topic is None:
         return Finding("silent", "wrong", about, text, cure)
     cure += "; if it speaks seldom: check --live --seconds 300"
     if reading is not None:
-        text += f"; the last one came {now - reading.received:.0f} s ago"
-    elif around is not None:
-        near = near_topics(given.address, around)
+        text += f"; the last one came {seen.now - reading.received:.0f} s ago"
+    elif seen.around is not None:
+        near = near_topics(given.address, seen.around)
         if near:
             text += f"; the broker has what is like it: {', '.join(near)}"
             cure = f"write `topic` of {about} as it is at the broker, if that is meant; else {cure}"
         else:
             text += (
-                f"; none of {len(around):,} topics at the broker is like it" if around else ", nor of any other topic"
+                f"; none of {len(seen.around):,} topics at the broker is like it"
+                if seen.around
+                else ", nor of any other topic"
             )
     return Finding("silent", "unheard", about, text, cure)
 

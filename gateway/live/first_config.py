@@ -122,6 +122,7 @@ def _inputs(line: FirstLine, counted: Sequence[_Counted], chosen: Sequence[Offer
         yield f"    {yaml_line(offer, f', counter: {{{turn}}}' if is_counter else '')}"
     if left_out:
         yield f"      # {left_out} more that were found: oden-gateway browse --yaml"
+        yield "      # Where these are of another line: init again, with --from, --match or --topics"
 
 
 def _tracks(

@@ -47,7 +47,8 @@ def _is_newer(reading: Reading) -> bool:
     be another, as of a value that has stood for long."""
     before, said = reading.before, reading.sample.source_time
     comparable = before.value is not None and before.clock_trusted and reading.memory.clock_trusted
-    return comparable and said is not None and said > before.at
+    known = before.at if before.source_time is None else before.source_time
+    return comparable and said is not None and said > known
 
 
 def _is_on(value: object) -> bool:

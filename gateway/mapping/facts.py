@@ -159,11 +159,28 @@ def moved(told: Facts, now: Facts) -> list[tuple[SumKey, Number]]:
 
 
 def untold_settings(told: Facts, now: Facts) -> Iterator[Setting]:
-    """Settings that were not told yet; of one thing, the last that is so."""
+    """Settings that were not told yet: of one thing what they say of it, as the last of all that say it has it, where
+    that was not told last."""
     known = Counter(map(_setting, told.settings))
-    news = {_about(setting) for setting in now.settings if not _counted_off(known, _setting(setting))}
-    last = {_about(setting): setting for setting in now.settings}
-    yield from (setting for about, setting in last.items() if about in news)
+    news: dict[str, Setting] = {}
+    for setting in now.settings:
+        if not _counted_off(known, _setting(setting)):
+            before = news.get(about := _about(setting))
+            news[about] = replace(setting, fields={**(before.fields if before else {}), **setting.fields})
+    was, is_so = _said_last(told.settings), _said_last(now.settings)
+    for about, setting in news.items():
+        fields = {name: is_so[about][name] for name in setting.fields}
+        known_of = was.get(about, {})
+        if any(name not in known_of or known_of[name] != value for name, value in fields.items()):
+            yield replace(setting, fields=fields)
+
+
+def _said_last(settings: Iterable[Setting]) -> dict[str, dict[str, JsonValue]]:
+    """What was said last of each thing, by field."""
+    said: dict[str, dict[str, JsonValue]] = {}
+    for setting in settings:
+        said.setdefault(_about(setting), {}).update(setting.fields)
+    return said
 
 
 def untold_tests(told: Facts, now: Facts) -> Iterator[Output]:

@@ -9,8 +9,9 @@ difference is told.
 In the order in which they come are: values of tags and metrics, messages without a time of their own, and those that
 a broker had kept. A message with its own time is stepped at that time, so that it makes no difference whether it
 comes in order or is put there later; but where it is in order and BEHIND, as after an outage, it is stepped when it
-comes, so that nothing runs out between it and the next. Messages that come late are gathered in `Feed.late` and put in
-their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
+comes, so that nothing runs out between it and the next. It is late too where time has told something since the newest
+of all that was heard, which it can show never to have been. Messages that come late are gathered in `Feed.late` and put
+in their places together, when none has come for some seconds (`Feed.settles_at`): a time of the line like that of any
 other timer, so that it makes no difference how what comes is cut into batches.
 
 One that is older than the trail is left to the line's rules for times that lie in the past; so are all, where the line
@@ -30,7 +31,7 @@ from gateway.frozen import replace
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
+from gateway.mapping.inputs import SOON, device_time, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
@@ -107,7 +108,7 @@ def _hear(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         if loss.back is None:
             line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
             told = both(told, result)
-        said = own_time(plan, sample) or sample.source_time
+        said = own_time(plan, sample) or device_time(sample)
         if sample.initial or (said is not None and sample.received - said > BEHIND):
             line = replace(line, behind={**line.behind, sample.source: now})
     return line, told
@@ -156,12 +157,11 @@ def _take_timed(plan: LinePlan, line: Feed, event: Sample, said: float) -> tuple
     if not plan.remembers:
         return _by_itself(plan, line, event, said)
     line, passed = _passed(plan, line, event.received)
-    is_backlog = event.received - said > BEHIND
-    if said < line.heard or (line.told_since and not is_backlog):
+    if said < line.heard or line.told_since:
         return replace(line, late=(*line.late, Waiting(event, said, line.numbered))), passed
     if _is_outdated(plan, line.state, event, said):  # it is newer than the trail, so that was before it, and a restart
         return line, both(passed, Step(line.state, notices=(_left_out(event),)))
-    if is_backlog:
+    if event.received - said > BEHIND:
         line, result = _in_order(plan, line, event, said, at=said)
     else:
         line, result = _in_order(plan, line.before(said), replace(event, received=said), said, at=said)

@@ -129,8 +129,8 @@ class InputTrack:
                 continue
             why = asked[id(sample), plan.schema] = plan.schema.misfit(sample.value)
             if why is not None:
-                text = refused[id(sample)] = f"the message does not fit {plan.schema.name}{why}"
-                self.context.notice("reject", plan.name, f"{text}: {excerpt(sample.value)}")
+                refused[id(sample)] = why
+                self.context.notice("reject", plan.name, f"{why}: {excerpt(sample.value)}")
         unfit = {plan.name: refused[id(sample)] for plan, sample in fed if id(sample) in refused}
         self.context.refused.update(unfit)
         return frozenset(unfit)

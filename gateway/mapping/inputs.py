@@ -135,7 +135,8 @@ class InputMemory:
     message had no field for its time; None where none has ever lacked it. `bad_since`: since when the quality is
     bad. `restart_basis`: what the input said at the time with which this counter restarts; `reset_at`: when it last
     went back before that changed; `counting`: what else is known of the counter. `torn_since`: since when the words of
-    a count do not fit together. `learned`: when each row of a table was last learned, by its key.
+    a count do not fit together. `learned`: when each row of a table was last learned, by its key. `source_time`: the
+    time that the device gave with the value, where that is another.
 
     On the gateway's clock: `received` is when the value came; `quiet_at` when it will be quiet unless something comes;
     `stale`: it is.
@@ -156,6 +157,7 @@ class InputMemory:
     counting: Annotated[CounterMemory, Field(exclude_if=lambda counting: counting == NOTHING_KNOWN)] = NOTHING_KNOWN
     torn_since: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
     learned: Annotated[Mapping[str, float] | None, Field(exclude_if=lambda rows: rows is None)] = None
+    source_time: Annotated[float | None, Field(exclude_if=lambda at: at is None)] = None
 
 
 def form_of(fed: Sequence[InputPlan]) -> Form:
@@ -251,6 +253,7 @@ def read(
         untimed=untimed if untimed or memory.untimed is not None else None,
         reset_at=memory.reset_at,
         counting=memory.counting,
+        source_time=sample.source_time if distrust is None and sample.source_time != at else None,
     )
     notices = () if distrust is None or known_already else (notice_of("time", plan, now, distrust),)
     return Reading(sample, memory, after, usable=True, notices=notices)
@@ -333,12 +336,33 @@ def _why_unusable(plan: InputPlan, value: object) -> str | None:
     return None
 
 
+def refusal(fed: Sequence[InputPlan], sample: Sample) -> str | None:
+    """Why none of the inputs that a message feeds can use it, whatever is known by then; None where one may."""
+    if sample.quality != "good" or sample.retained:
+        return None
+    problems = []
+    for plan in fed:
+        misfit = plan.schema.misfit(sample.value) if plan.schema is not None else None
+        if misfit is not None:
+            return misfit
+        problem = _why_unusable(plan, _said(plan, sample)) if plan.message else None
+        if problem is None:
+            return None
+        problems.append(f"{plan.name} {problem}")
+    return problems[0] if problems else None
+
+
 def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     """The time that the message says itself, as its clock is known; None where it says none that can be used."""
     if plan.time is None or sample.distrust:
         return None
     at = epoch_seconds(find(sample.value, plan.time), plan.zone)
     return None if at is None else at + plan.clock_offset - sample.ahead
+
+
+def device_time(sample: Sample) -> float | None:
+    """The time that the device gave, as its clock is known; None where it gave none."""
+    return None if sample.source_time is None else sample.source_time - sample.ahead
 
 
 def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:
@@ -360,7 +384,7 @@ def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str 
         if not now - MESSAGE_AGE <= at <= now + AHEAD:
             return now, f"the {field} says {excerpt(stated)}, which cannot be, so the time of arrival counts"
         return at, None
-    at = sample.source_time
+    at = device_time(sample)
     if at is None:
         return now, None
     if now - DEVICE_AGE <= at <= now + SOON:

@@ -3,10 +3,10 @@
 What becomes of amounts is in `output`; here it is found out what was counted, and to whom it is told.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from math import inf, nextafter
 
-from gateway.config.addresses import written_path
+from gateway.config.addresses import named_levels, written_path
 from gateway.config.schema_io import MOST_FACTOR
 from gateway.frozen import replace
 from gateway.mapping.context import Readings, StepContext
@@ -81,7 +81,7 @@ class OutputTrack:
     def _add_said(self, entry: EntryPlan, plan: InputPlan, message: object, at: float) -> None:
         """Keep the amount that a message says. A message without that field, or with null around it, counts nothing."""
         said = find(message, entry.path)
-        if said is ABSENT and isinstance(message, dict):
+        if said is ABSENT and isinstance(message, dict) and not _is_no_object(plan, message):
             return
         if said is None and entry.path and find(message, entry.path[:-1]) is None:
             return
@@ -277,3 +277,10 @@ def output_track(
     if plan is None and not state.pending:
         return None
     return OutputTrack(plan or OutputPlan("RUN", 60.0, {}), state, intervals, context)
+
+
+def _is_no_object(plan: InputPlan, message: Mapping[str, object]) -> bool:
+    """Whether a message has no fields but those that stand for its topic and for what is no object: then it does not
+    lack the amount, as one that has no scrap to tell, but says it in another way."""
+    levels = named_levels(plan.address) if plan.message else ()
+    return bool(levels) and message.keys() == {"value", *levels}

@@ -37,6 +37,8 @@ DECIMALS = 9
 
 Number = int | float
 
+_SHOWN = json.JSONEncoder(ensure_ascii=False, default=lambda other: f"<{type(other).__name__}>")
+
 
 def find(value: object, path: Sequence[str]) -> object:
     """The field at `path` of a message (`config.addresses.path_of`); ABSENT where there is none, None where it, or what
@@ -261,7 +263,7 @@ def _too_long(value: object) -> str | None:
 def excerpt(value: object) -> str:
     """The beginning of the value, for a person, in at most EXCERPT characters that can be stored as UTF-8."""
     try:
-        shown = json.dumps(value, ensure_ascii=False, default=lambda other: f"<{type(other).__name__}>")
+        shown = _SHOWN.encode(value)
     except (TypeError, ValueError, RecursionError):
         shown = f"<{type(value).__name__}>"
     if len(shown) > EXCERPT:

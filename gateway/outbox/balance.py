@@ -4,10 +4,14 @@ shows at most too much, never too little; and what never was is dropped, where O
 An entry of output that waits for others is parked, and the row `awaited/KEY` of each of these names its position.
 """
 
-from gateway.model import Output, StartInterval, UpdateInterval, record_key
-from gateway.outbox.entries import Interval
-from gateway.outbox.lanes import StoredRecord, output_lanes, parked_lane, starts_lane
+from collections.abc import Hashable
+
+from gateway.frozen import replace
+from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
+from gateway.outbox.entries import DEAD_LETTER, Interval
+from gateway.outbox.lanes import DEAD, StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
 from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import kind_of
 
 MOST_LOOKED = 2_000
 """Rows of a lane that are looked at for the output of an interval that never was."""
@@ -83,40 +87,126 @@ def known_start(transaction: Transaction, start: StartInterval) -> UpdateInterva
 
 
 def withdrawn(transaction: Transaction, update: UpdateInterval) -> bool:
-    """Drop an interval that never was, with all that belongs to it, where Oden has not heard of any of it; answers
-    whether that was so."""
+    """Drop an interval that never was, with all that belongs to it, also what Oden has refused of it, where Oden has
+    not heard of any of it; answers whether that was so. What waited for a part of it is yet to be `passed_on`."""
     key = update.interval
     interval = transaction.interval(key)
-    if interval is None or interval.start_at is None or interval.oden_id is not None or interval.dead:
+    if interval is None or interval.oden_id is not None or interval.updating:
         return False
-    name = starts_lane(interval.line, interval.type)
-    start = transaction.record(name, interval.start_at)
-    if start is None or start.unsure:
+    letters = _letters(transaction, key, interval.dead)
+    start = _waiting_start(transaction, interval)
+    if letters is None or not (start or any(isinstance(record, StartInterval) for _, record in letters)):
         return False
     parts = _parts(transaction, key, interval)
     if parts is None:
         return False
-    transaction.take(name, interval.start_at)
-    for lane, position in parts:
+    places = [*start, *(place for place, _ in [*letters, *parts])]
+    for lane, position in places:
         transaction.take(lane, position)
-    transaction.totals.withdrawn += len(parts) + 1
+    transaction.totals.withdrawn += len(places)
     transaction.intervals[key] = None
     transaction.withdrawn.add(key)
+    outputs = [record for _, record in [*letters, *parts] if isinstance(record, Output)]
+    for output in outputs:
+        for position, stored in _waiting_for(transaction, output):
+            transaction.bereft.setdefault(key, {})[position] = stored
+            _wait_otherwise(transaction, key, position, without=output.key)
+    for output in outputs:
+        pass_on(transaction, output)
     return True
 
 
-def _parts(transaction: Transaction, key: str, interval: Interval) -> list[tuple[str, int]] | None:
-    """Where the output of an interval is that waits; None where there is more of it than that, or a test, which is
+def pass_on(transaction: Transaction, output: Output) -> None:
+    """What waited for an entry of an interval that never was waits for others, where this `output` takes the same from
+    there: those that this waits for. What was there is with them."""
+    for position, stored in transaction.bereft.get(output.interval, {}).items():
+        if isinstance(stored.record, Output) and _shape(stored.record) == _shape(output):
+            _wait_otherwise(transaction, output.interval, position, also=output.after)
+
+
+def _wait_otherwise(
+    transaction: Transaction, key: str, position: int, *, without: str = "", also: tuple[str, ...] = ()
+) -> None:
+    stored = transaction.bereft[key][position]
+    if not isinstance(stored.record, Output):
+        return
+    after = tuple(dict.fromkeys(each for each in (*stored.record.after, *also) if each != without))
+    changed = replace(stored, record=replace(stored.record, after=after))
+    transaction.bereft[key][position] = changed
+    transaction.put[f"record/{parked_lane(changed.record.line)}/{position}"] = changed.text()
+    for other in awaits(transaction, changed):
+        waiting = transaction.awaiting(other) or []
+        transaction.awaited[other] = waiting if position in waiting else [*waiting, position]
+
+
+def passed_on(transaction: Transaction) -> list[StoredRecord]:
+    """The records that waited for what never was, and now wait for nothing: they are no longer parked."""
+    released = []
+    for bereft in transaction.bereft.values():
+        for position, stored in bereft.items():
+            if not awaits(transaction, stored):
+                _unpark(transaction, position, stored)
+                released.append(stored)
+    transaction.bereft.clear()
+    return released
+
+
+def _shape(output: Output) -> Hashable:
+    """What entries have in common of which one can be taken off another."""
+    rest = frozenset((name, str(value)) for name, value in output.raw_data.items() if name not in output.amounts)
+    return output.kind, output.type, output.amounts, rest
+
+
+Place = tuple[str, int]
+"""A lane, and a position in it."""
+
+
+def _waiting_start(transaction: Transaction, interval: Interval) -> list[Place]:
+    """Where the start of an interval waits of which Oden has not heard, if it does."""
+    if interval.start_at is None:
+        return []
+    name = starts_lane(interval.line, interval.type)
+    start = transaction.record(name, interval.start_at)
+    return [] if start is None or start.unsure else [(name, interval.start_at)]
+
+
+def _letters(transaction: Transaction, key: str, number: int) -> list[tuple[Place, Record]] | None:
+    """The so many dead letters of an interval, with their places; None where they are not all found, or Oden may have
+    heard of one."""
+    found: list[tuple[Place, Record]] = []
+    lane = transaction.lane(DEAD)
+    position = lane.tail - 1
+    while position >= lane.head and len(found) < number:
+        text = transaction.text(DEAD, position)
+        letter = DEAD_LETTER.validate_json(text) if text and key in text else None
+        if letter is not None and letter.record.interval == key:
+            if letter.unsettled or (isinstance(letter.record, Output) and letter.record.quality_schema is not None):
+                return None
+            found.append(((DEAD, position), letter.record))
+        position = transaction.before(DEAD, position - 1)
+    return found if len(found) == number else None
+
+
+def _parts(transaction: Transaction, key: str, interval: Interval) -> list[tuple[Place, Record]] | None:
+    """Where what follows the start of an interval waits; None where there is more than is found, or a test, which is
     never taken back."""
+    parked, found = parked_lane(interval.line), list[tuple[Place, Record]]()
+    if interval.update_at is not None:
+        name = updates_lane(interval.line, interval.type)
+        update = transaction.record(name, interval.update_at)
+        found += [((name, interval.update_at), update.record)] if update is not None else []
     due = interval.outputs + interval.late
-    found: list[tuple[str, int]] = []
-    for name in (*output_lanes(interval.line), parked_lane(interval.line)):
+    for name in (*output_lanes(interval.line), parked):
         lane = transaction.lane(name, interval.line)
         position, first, looked = lane.tail - 1, min(first for first, _, _ in lane.parts()), 0
-        while position >= first and len(found) < due and looked < MOST_LOOKED:
+        left = interval.parked if name == parked else due
+        while position >= first and left and looked < MOST_LOOKED:
             looked += 1
             stored = transaction.record(name, position)
             if stored is not None and stored.record.interval == key:
-                found.append((name, position))
+                found.append(((name, position), stored.record))
+                left -= 1
             position = transaction.before(name, position - 1)
-    return found if len(found) == due else None
+    adds = sum(kind_of(record).interval == "adds" for _, record in found)
+    there = sum(lane == parked for (lane, _), _ in found)
+    return found if (adds, there) == (due, interval.parked) else None

@@ -299,7 +299,8 @@ class Commit:
     heard since the commit before, as text, `trails` are the beginnings of what they remember of that, by line key, and
     `heard_since` is the number of the first commit of which that is still needed. `rejects` are messages that could not
     be used and are kept, `rejects_left_out` how many more there were; `replayed` are those that were taken once more,
-    by their numbers, with what is still wrong with them, where something is."""
+    by their numbers, with what is still wrong with them, where something is. `refused` is how many values and messages
+    could not be used, whether or not a notice says so."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -314,11 +315,12 @@ class Commit:
     rejects: tuple[Reject, ...] = ()
     replayed: Mapping[int, Reject | None] = field(default_factory=dict)
     rejects_left_out: int = 0
+    refused: int = 0
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
         heard = (self.sessions, self.ids, self.old_rings, self.heard, self.trails)
-        rest = (self.states, self.notices, *heard, self.rejects, self.replayed, self.rejects_left_out)
+        rest = (self.states, self.notices, *heard, self.rejects, self.replayed, self.rejects_left_out, self.refused)
         digest = hashlib.blake2b(repr(rest).encode(), digest_size=16)
         for record in self.records:
             digest.update(RECORD.dump_json(record))

@@ -6,7 +6,7 @@ its start, may become one.
 """
 
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from pydantic import JsonValue
 
@@ -79,27 +79,50 @@ def taken_up(waiting: Sequence[Addition], shown: Shown, reference: str) -> dict[
     One that holds others is more than it is here, or has the time stamp of another, which no two entries share.
     """
     by_key = {one.key: one for one in waiting}
-    waiting = [*by_key.values()]
     keys = {str(raw.get(reference)) for _, raw in shown}
-    left = [one for one in waiting if one.key not in keys and one.amounts]
+    left = [one for one in by_key.values() if one.key not in keys and one.amounts]
     found: dict[str, str] = {}
     for at, raw in shown:
         key = str(raw.get(reference))
         into = by_key.get(key)
         told = {name: value for name, value in raw.items() if name != reference}
-        for one in left:
-            can_be = one.timestamp == at or (into is not None and one.timestamp < at)
-            if one.key in found or not can_be or not _has_shape(told, one) or (into and not _has_shape(told, into)):
-                continue
-            known = into.raw_data if into is not None else dict.fromkeys(one.amounts, 0)
-            rest = {name: _difference(told[name], known[name]) for name in one.amounts}
-            if all(_fits(one.raw_data[name], rest[name]) for name in one.amounts):
-                found[one.key] = key
-                told |= {name: _difference(told[name], one.raw_data[name]) for name in one.amounts}
+        can_be = [one for one in left if one.timestamp == at or (into is not None and one.timestamp < at)]
+        found |= dict.fromkeys(_within(told, into, [one for one in can_be if one.key not in found]), key)
     return found
 
 
-def _has_shape(told: Mapping[str, object], one: Addition) -> bool:
+def taken_up_by_time(waiting: Sequence[Addition], shown: Shown, start: int, span: float) -> dict[str, int]:
+    """The same where entries carry no keys of ours, of an interval that starts at `start`: the time stamps under which
+    they are `shown`, of which none may be of an entry that was sent from here. What is not shown under its own, and can
+    be within a later one of its window, is."""
+    by_time = {one.timestamp: one for one in waiting}
+    times = {at for at, _ in shown}
+    left = [one for one in waiting if one.timestamp not in times and one.amounts]
+    found: dict[str, int] = {}
+    for at, raw in shown:
+        of_window = window(at, start, span)
+        earlier = [one for one in left if one.timestamp < at and window(one.timestamp, start, span) == of_window]
+        can_be = [one for one in earlier if one.key not in found]
+        found |= dict.fromkeys(_within(raw, by_time.get(at), can_be), at)
+    return found
+
+
+def _within(told: Mapping[str, object], into: Addition | None, can_be: Iterable[Addition]) -> Iterator[str]:
+    """Which of the entries that `can_be` within one that says what is `told`, are, by their keys; `into` is that one as
+    it is here."""
+    if into is not None and not has_shape(told, into):
+        return
+    for one in can_be:
+        if not has_shape(told, one):
+            continue
+        known = into.raw_data if into is not None else dict.fromkeys(one.amounts, 0)
+        rest = {name: _difference(told[name], known[name]) for name in one.amounts}
+        if all(_fits(one.raw_data[name], rest[name]) for name in one.amounts):
+            yield one.key
+            told = {**told, **{name: _difference(told[name], one.raw_data[name]) for name in one.amounts}}
+
+
+def has_shape(told: Mapping[str, object], one: Addition) -> bool:
     """Whether all that is `told` but the amounts is what the entry says."""
     rest = {name: str(value) for name, value in one.raw_data.items() if name not in one.amounts}
     return rest == {name: str(value) for name, value in told.items() if name not in one.amounts} and all(

@@ -197,8 +197,11 @@ def _take(transaction: Transaction, letter: Listed) -> None:
 
 
 def _lose(transaction: Transaction, name: str, position: int) -> None:
+    stored = transaction.record(name, position)
     transaction.take(name, position)
     transaction.totals.dropped += 1
+    if stored is not None and isinstance(stored.record, Output) and stored.record.corrects:
+        transaction.totals.dropped += balance.lost(transaction, stored.record)
 
 
 def exported(listed: Listed) -> str:

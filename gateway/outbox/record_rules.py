@@ -1,7 +1,7 @@
 """What becomes of a record within a transaction, and what that means for its interval: appended, merged, delivered,
 refused, parked, put back, given up."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
 from gateway.frozen import replace
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
@@ -27,8 +27,14 @@ MOST_OPEN = 16
 other."""
 
 
-def append(transaction: Transaction, record: Record) -> None:
-    """Take a new record in."""
+def append(transaction: Transaction, records: Iterable[Record]) -> None:
+    """Take new records in, which belong together."""
+    for record in records:
+        _append(transaction, record)
+    _pass_on(transaction)
+
+
+def _append(transaction: Transaction, record: Record) -> None:
     if isinstance(record, UpdateInterval) and record.withdraws:
         if balance.withdrawn(transaction, record):
             return
@@ -41,6 +47,8 @@ def append(transaction: Transaction, record: Record) -> None:
         record = known or record
     elif record.interval in transaction.withdrawn:
         transaction.totals.withdrawn += 1
+        if isinstance(record, Output):
+            balance.pass_on(transaction, record)
         return
     records, role, late = transaction.totals.records, kind_of(record).interval, False
     records[record.kind] = records.get(record.kind, 0) + 1
@@ -73,6 +81,12 @@ def append(transaction: Transaction, record: Record) -> None:
     if isinstance(record, Output) and record.corrects:
         balance.expect(transaction, record)
     queue(transaction, stored)
+
+
+def _pass_on(transaction: Transaction) -> None:
+    """What waited for the output of what never was, and need not wait any more, goes on."""
+    for released in balance.passed_on(transaction):
+        put_back(transaction, released)
 
 
 def _take_back_withdrawal(transaction: Transaction, again: UpdateInterval) -> None:
@@ -234,9 +248,20 @@ def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False)
     interval.dead += 1
     if role == "opens":
         interval.stalled = True
+        last = _last_word(transaction, record.interval, interval)
+        if last is not None and last.withdraws and balance.withdrawn(transaction, last):
+            _pass_on(transaction)
+            return
     elif role == "adds":
         interval.count_out(late=late)
     retire(transaction, record.interval, interval)
+
+
+def _last_word(transaction: Transaction, key: str, interval: Interval) -> UpdateInterval | None:
+    """The newest update of an interval whose start is stalled: one that waits, or is parked."""
+    parked = (stored.record for _, stored in reversed(parked_with(transaction, key, interval)))
+    updates = (record for record in parked if isinstance(record, UpdateInterval))
+    return waiting_update(transaction, interval) or next(updates, None)
 
 
 def give_up(transaction: Transaction, name: str, position: int, stored: StoredRecord) -> None:

@@ -32,6 +32,7 @@ KEPT_REJECT = TypeAdapter(KeptReject)
 
 def take(transaction: Transaction, commit: Commit) -> None:
     """Put what `commit` says of such messages into its transaction."""
+    transaction.totals.rejects += commit.refused
     for number, reject in commit.replayed.items():
         known = _find(transaction.row, number)
         if reject is None:

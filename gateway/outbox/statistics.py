@@ -26,8 +26,6 @@ def note(transaction: Transaction, notice: Notice) -> None:
     totals = transaction.totals
     if notice.kind == "gap":
         totals.gaps[notice.source] = totals.gaps.get(notice.source, 0) + 1
-    elif notice.kind == "reject":
-        totals.rejects += notice.count
     elif notice.kind == "loss":
         totals.lost += 1
 

@@ -234,8 +234,7 @@ class Outbox:
             rejects.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
-            for record in commit.records:
-                record_rules.append(transaction, record)
+            record_rules.append(transaction, commit.records)
 
     def _make_room(self, commit: Commit) -> None:
         """Drop the oldest output, where the user has chosen that."""

@@ -74,6 +74,8 @@ class Transaction:
         awaited."""
         self.withdrawn: set[str] = set()
         """The intervals that never were, and of which Oden has not heard."""
+        self.bereft: dict[str, dict[int, StoredRecord]] = {}
+        """By such an interval, what waited for its output, by the positions where that is parked."""
         self.changes_all = False
         """Rows are changed otherwise than in the life of a record: what is held of them in memory counts no more."""
 

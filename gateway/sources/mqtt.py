@@ -226,7 +226,6 @@ class MqttSource(Source):
                 connection.subscribe(topics)
             if not self.health.connected and self._subscriptions.complete:
                 self._show_connected()
-            await self._tell_rejects(take)
             await connection.wait(min(now + TURN, host_due, self._subscriptions.due) - now)
             self._handing_over_since = self._clock.monotonic()
             for _ in range(_AT_ONCE):
@@ -266,14 +265,6 @@ class MqttSource(Source):
             await take(
                 Arrival(self.name, receipt=receipt, done=partial(connection.acknowledge, packet_id, publish.number))
             )
-
-    async def _tell_rejects(self, take: Take) -> None:
-        """Say how many messages were rejected beside those that are told."""
-        now = self._clock.now()
-        told = self._messages.told(now)
-        notices = tuple(Notice("reject", now, self.name, topic, text, count) for topic, text, count in told)
-        if notices:
-            await take(Arrival(self.name, notices=notices))
 
     async def _serve_host(self, connection: MqttConnection, take: Take) -> float:
         """Say which devices are gone, and ask edge nodes for their births, where that is due.

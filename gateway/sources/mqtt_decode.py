@@ -2,9 +2,13 @@
 
 import json
 import math
+from codecs import BOM_UTF8
 
 LARGEST = 256 * 1024
 """Bytes; a payload beyond this is refused."""
+
+DEEPEST = 100
+"""How deep a payload may be nested: far less than what anything that looks at its value can bear."""
 
 _EXCERPT = 200
 _DIGITS = 300  # beyond them an integer cannot become a float
@@ -14,29 +18,46 @@ def decode(payload: bytes) -> object:
     """What the message says: the value of its JSON, or else its text without surrounding white space.
 
     Raises ValueError, with what is wrong, for what must not be guessed at: more than LARGEST bytes, not UTF-8, JSON
-    with a key twice (RFC 8259 leaves open which one counts) or with a number or character that JSON text cannot carry
-    on.
+    with a key twice (RFC 8259 leaves open which one counts), with a number or character that JSON text cannot carry
+    on, or nested more than DEEPEST deep.
     """
     if len(payload) > LARGEST:
         raise too_large(len(payload))
     try:
-        text = payload.decode("utf-8-sig")  # Windows programs put a byte order mark in front
+        text = payload.removeprefix(BOM_UTF8).decode()  # Windows programs put a byte order mark in front
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start})") from None
     try:
         value: object = _DECODER.decode(text)
-        if "\\u" in text:
-            _refuse_surrogates(value)
     except json.JSONDecodeError:
         return text.strip()
     except RecursionError:
-        raise ValueError("is nested too deeply") from None
+        raise _too_deep() from None
+    if text.count("[") + text.count("{") > DEEPEST and _is_deeper(value):
+        raise _too_deep()
+    if "\\u" in text:
+        _refuse_surrogates(value)
     return value
 
 
 def too_large(size: int) -> ValueError:
     """What is raised for a payload of `size` bytes."""
     return ValueError(f"has {size} bytes; at most {LARGEST} are taken")
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"is nested more than {DEEPEST} deep")
+
+
+def _is_deeper(value: object) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            for inner in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+    return any(isinstance(one, dict | list) for one in level)
 
 
 def excerpt(payload: bytes) -> str:

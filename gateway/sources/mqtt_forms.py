@@ -6,8 +6,9 @@ A message stays one, however many events it makes: it is handed over, committed 
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.config.addresses import named_levels, path_of, topic_filter
 from gateway.config.schema_messages import MOST_BYTES, PLAIN, Form, Parts
@@ -94,7 +95,7 @@ def _values(form: Form, payload: bytes) -> Iterator[Value]:
     elif form.split is None:
         yield decode(payload), "", b""
     elif form.split == "lines":
-        for line in _lines(payload):
+        for line in filter(str.strip, _lines(payload)):
             try:
                 yield decode(line.encode()), "", b""
             except ValueError as error:
@@ -106,28 +107,51 @@ def _values(form: Form, payload: bytes) -> Iterator[Value]:
 
 
 def _lines(payload: bytes) -> list[str]:
+    """All lines; of those that are blank nobody says anything."""
     if len(payload) > LARGEST:
         raise too_large(len(payload))
     try:
         text = payload.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start})") from None
-    return [line for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if line.strip()]
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _rows(form: Parts, payload: bytes) -> Iterator[Value]:
     separator = "\t" if form.separator == "tab" else form.separator
-    lines = _lines(payload)
-    for line in lines[form.skip :]:
-        try:
-            [cells] = csv.reader([line], delimiter=separator, strict=True)
-        except (csv.Error, ValueError) as error:
-            yield None, f"a line of the payload is no table: {error}", line.encode()
-            continue
-        if len(cells) != len(form.columns):
-            yield None, f"a line of the payload has {len(cells)} columns, not {len(form.columns)}", line.encode()
+    table = _table(separator, _lines(payload))
+    head = "".join(f"{row}\n" for row, _, _ in islice(table, form.skip))
+    for row, cells, why in table:
+        fits = len(cells) == len(form.columns)
+        flaw = why if why or fits else f"has {len(cells)} columns, not {len(form.columns)}"
+        if flaw:  # it is kept as what it would be by itself
+            yield None, f"a line of the payload {flaw}", f"{head}{row}".encode()
         else:
             yield dict(zip(form.columns, (cell.strip() for cell in cells), strict=True)), "", b""
+
+
+def _table(separator: str, lines: Iterable[str]) -> Iterator[tuple[str, list[str], str]]:
+    """The rows of a table: the text of each, its cells, and why it is none. A row goes on in the next line where a
+    quoted cell does, to the end where that has none: what looks like a line in there would be a made-up one."""
+    read: list[str] = []
+
+    def noted() -> Iterator[str]:
+        for line in lines:
+            read.append(line)
+            yield f"{line}\n"
+
+    table = csv.reader(noted(), delimiter=separator, strict=True)
+    while True:
+        read.clear()
+        try:
+            cells, flaw = next(table), ""
+        except StopIteration:
+            return
+        except (csv.Error, ValueError) as error:
+            cells, flaw = [], f"is no table: {error}"
+        row = "\n".join(read)
+        if row.strip():
+            yield row, cells, flaw
 
 
 def _elements(form: Parts | str, payload: bytes) -> Iterator[object]:

@@ -12,7 +12,6 @@ from gateway.sources.base import moments_of
 from gateway.sources.mqtt_decode import excerpt, too_large
 from gateway.sources.mqtt_forms import Part, Topics
 from gateway.sources.mqtt_packets import Publish
-from gateway.sources.mqtt_rejects import Rejects
 
 if TYPE_CHECKING:  # its library is imported only where a device is named
     from gateway.sources.sparkplug import SparkplugHost
@@ -42,16 +41,6 @@ class Messages:
         self._topics = topics
         self._host = host
         self._unwanted = unwanted
-        self._rejects = Rejects()
-
-    @property
-    def rejected(self) -> int:
-        """How many could not be read."""
-        return self._rejects.total
-
-    def told(self, now: float) -> list[tuple[str, str, int]]:
-        """How many messages were rejected beside those that were told, as `Rejects.told` says."""
-        return self._rejects.told(now)
 
     def interpret(self, message: Publish, received: float) -> Said:
         """What a message says that came at the time `received`; nothing where nobody wants it."""
@@ -75,21 +64,17 @@ class Messages:
                 return Said(moments_of(reported.samples), reported.notices, rejects, reported.recovered)
             parts = [*self._topics.parts(topic, payload)]
         except ValueError as error:
-            text = self._rejects.add(topic, str(error), f"the payload {error}: {excerpt(payload)}", received)
             if not message.left_out:  # what was left out is not here any more
                 reason = f"the payload {error}"
                 rejects = (Reject(self._name, topic, payload, received, reason, retained=message.retained),)
-            return Said((), self._rejected(topic, text, received), rejects)
+            return Said((), (self._rejected(topic, f"the payload {error}", payload, received),), rejects)
         unread = [part for part in parts if part.flaw]
         rejects = tuple(Reject(self._name, topic, part.payload, received, part.flaw) for part in unread)
-        told = (
-            self._rejects.add(topic, part.flaw, f"{part.flaw}: {excerpt(part.payload)}", received) for part in unread
-        )
-        notices = tuple(notice for text in told for notice in self._rejected(topic, text, received))
+        notices = tuple(self._rejected(topic, part.flaw, part.payload, received) for part in unread)
         return Said(self._moments(parts, received, retained=message.retained), notices, rejects)
 
-    def _rejected(self, topic: str, text: str | None, received: float) -> tuple[Notice, ...]:
-        return (Notice("reject", received, self._name, topic, text),) if text is not None else ()
+    def _rejected(self, topic: str, reason: str, payload: bytes, received: float) -> Notice:
+        return Notice("reject", received, self._name, topic, f"{reason}: {excerpt(payload)}")
 
     def _moments(self, parts: Iterable[Part], received: float, *, retained: bool) -> tuple[Moment, ...]:
         return tuple(

@@ -26,7 +26,9 @@ LATE = 60.0
 
 
 def intake(health: IntakeHealth, full: str | None) -> Iterator[Condition]:
-    """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room."""
+    """Why nothing is taken in, and lines that the gateway fails to map. `full` says why the outbox has no room, where
+    that was looked at; intake may know it before."""
+    full = full or health.full
     if full and full.startswith(REMOVED):
         yield Condition("outbox_removed", "", f"Nothing is taken in: {full}.")
     elif full:

@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from gateway.model import Record, StartInterval
+from gateway.model import Record, Setting, StartInterval
+from gateway.oden.exchange import iso
 from gateway.simulator.oden.faults import SHAPES
 from gateway.simulator.oden.manners import Manners
 from gateway.status import findings
 from gateway.status.snapshot import Histogram, OdenStatus, OutboxStatus
+from tests.delivery.harness import LINE
 from tests.delivery.simulated import Plant, T, live
 
 MINUTES = 60
@@ -21,6 +23,9 @@ LOST_ANSWERS = (
     "error status=500 commit=yes at=interval/set times=1 since=900",
 )
 """In every row some answers are lost, of which nobody knows whether they took effect."""
+KINDS = ("RUN", "STATE", "CHECK")
+ORDERS = 2
+"""Work orders that there are in the end: begun again, it is another."""
 FORBIDDEN = "forbidden"
 """What one run is called, and the scrap code of one entry, where something is refused."""
 
@@ -66,6 +71,8 @@ def rows() -> list[Row]:
         *refuses,
         *(Row(f"updated={value}", Manners(updated=value)) for value in ("empty", "text")),
         *(Row(f"names={value}", Manners(names=value)) for value in ("unique", "short")),
+        *(Row(f"over={value}", Manners(over=value)) for value in (400, 409)),
+        *(Row(f"orders={value}", Manners(orders=value)) for value in (400, 409)),
         *(
             Row(
                 f"metadata={value}, 60 states changed by people and by the machine", Manners(metadata=value), edits=True
@@ -91,6 +98,8 @@ def measure(row: Row) -> Row:
     """Let the hour pass with this Oden."""
     told: list[StartInterval] = []
     amounts: Counter[str] = Counter()
+    # In other words nobody can tell the refusal to begin an order again from an ingress's.
+    orders = ORDERS if row.manners.errors == "documented" else 0
 
     async def hour(plant: Plant) -> None:
         watching = asyncio.create_task(_watch(plant, row.said))
@@ -100,10 +109,10 @@ def measure(row: Row) -> Row:
             open_ = (
                 []
                 if minute == MINUTES
-                else [plant.start(60 * minute, name=str(minute)), plant.start(60 * minute, "STATE")]
+                else [plant.start(60 * minute, name=_named(minute)), plant.start(60 * minute, "STATE")]
             )
-            plant.commit(*ends, *open_)
-            told.extend(open_)
+            plant.commit(*ends, *open_, *_checks(plant, minute), *(_order(plant, minute) if orders else ()))
+            told.extend((*open_, *_checks(plant, minute)))
             await asyncio.sleep(20)
             if row.edits and open_:
                 _edit(plant, open_[1])
@@ -121,15 +130,18 @@ def measure(row: Row) -> Row:
         watching.cancel()
 
     plant = live(hour, row.manners, [*LOST_ANSWERS, *row.faults])
-    shown = Counter((one.type, one.start) for kind in ("RUN", "STATE") for one in plant.intervals(kind) if one.end)
-    wanted = Counter((one.type, one.start) for one in told)
+    shown = Counter((one.type, one.start) for kind in KINDS for one in plant.intervals(kind) if one.end)
+    step = row.manners.rounds or 1
+    wanted = Counter((one.type, one.start // step * step) for one in told)
     if row.edits:
         wanted_states = [{"category": "Planned Downtime", "comment": "by hand", "reason": "Jam"}] * MINUTES
         row.lost += sum(one != other for one, other in zip(_states(plant), wanted_states, strict=True))
+    more = len(_orders(plant)) - orders
+    row.lost, row.doubled = row.lost + max(0, -more), max(0, more)
     difference = plant.total() - amounts["RUN"]
     counts = plant.outbox.counts()
     row.lost += (wanted - shown).total() + max(0, -difference)
-    row.doubled = (shown - wanted).total() + max(0, difference)
+    row.doubled += (shown - wanted).total() + max(0, difference)
     row.dead, row.unsettled, row.requests = counts.dead, counts.unsettled, len(plant.seen)
     row.stuck = _to_do(plant) + (counts.parked if not counts.dead else 0)
     return row
@@ -143,6 +155,32 @@ def table(told: Sequence[Row]) -> Iterator[str]:
         figures = f"{row.lost:4}  {row.doubled:7}  {row.dead:4}  {row.unsettled:9}  {row.stuck:5}  {row.requests:8}"
         said = "; ".join(dict.fromkeys(row.said)) or "all is well"
         yield f"{row.name:{width}}  {figures}  {'WRONG: ' if row.wrong else ''}{said}"
+
+
+def _named(minute: int) -> str:
+    """What a run is called: as one of a while ago, with a name that is longer than some take."""
+    return f"order {minute % 20} of the customer in the north"
+
+
+def _checks(plant: Plant, minute: int) -> list[StartInterval]:
+    """Custom intervals, now and then, of which each lies over the one before."""
+    if minute % 10 != 5:
+        return []
+    return [replace(plant.start(60 * minute + at, "CHECK"), end=T + 60 * minute + at + 45) for at in (0, 20, 40)]
+
+
+def _order(plant: Plant, minute: int) -> list[Setting]:
+    """A work order that is begun, completed, and begun again."""
+    said = {10: {"started_at": iso(T)}, 20: {"started_at": iso(T), "completed_at": iso(T + 600)}}
+    said[30] = {"started_at": iso(T + 1800)}
+    fields = {"external_id": "MWO-1", "name": "Grease", **said.get(minute, {})}
+    return [Setting(plant.key(), LINE, T + 60 * minute, "maintenance_work_order", fields)] if minute in said else []
+
+
+def _orders(plant: Plant) -> list[object]:
+    """The work orders at Oden."""
+    found = plant.oden.model.answer("/v2/maintenance_work_order/search", b'{"external_id": "MWO-1", "match": "all"}')
+    return found.body if isinstance(found.body, list) else []
 
 
 def _edit(plant: Plant, state: StartInterval) -> None:

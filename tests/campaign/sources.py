@@ -139,8 +139,7 @@ def put_in(outbox: Outbox, line: str, state: str, records: tuple[Record, ...]) -
         raise OutboxFull(full)
     with outbox.transaction() as transaction:
         transaction.set_line_state(line, {"head": state})
-        for record in records:
-            record_rules.append(transaction, record)
+        record_rules.append(transaction, records)
 
 
 async def feed(story: Story, outbox: InLine, wake: Callable[[], None], lost: Lost) -> None:

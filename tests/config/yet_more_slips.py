@@ -58,6 +58,8 @@ DOUBTFUL = tuple(
         ('lot: "{order}"', 'lot: ▲"(order)"', 'in braces, "{order}"'),
         (f"topic: {TOPIC}", "topic: ▲plant-a.L00.events.scrap", "set apart by '/'"),
         (NODE, '▲"ns=2;s= L00.Speed"', "the blank after the '='"),
+        (NODE, '▲nsu=urn:acme:line;s=L00.Speed"', "a quote at the end alone"),
+        (f"topic: {TOPIC}", f'topic: ▲{TOPIC}"', "a quote at the end alone"),
         (UPTIME, "▲<5: {category: Uptime}", "`ladder`"),
         (UPTIME, "▲default: {category: Uptime}", "write `other`"),
         (UPTIME, '▲"*": {category: Uptime}', "write `other`"),

@@ -18,7 +18,7 @@ from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.recollection import recollect
 from tests.delivery.harness import LINE, TOKEN, Fault, Oden, Rig
-from tests.mapping.recording import T0, order, plan, play, tag, tick
+from tests.mapping.recording import T0, order, plan, play, scrap, tag, tick
 
 PLAN = plan()
 
@@ -254,13 +254,14 @@ async def test_p4_a_copy_of_a_memory_that_was_compared_takes_nothing_off_once_mo
     assert await gateway.total() == gateway.made
 
 
+@pytest.mark.parametrize("reference", ["gateway_key", None])
 @pytest.mark.parametrize("minutes", [1, 3])
 async def test_p4_an_entry_that_grew_after_the_copy_is_told_once(
-    gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path
+    gateway: Gateway, oden: Oden, minutes: int, reference: str | None, tmp_path: Path
 ) -> None:
     """An entry waits in the copy, and a later life has added to it before it was sent: by our reference that is known,
-    so that what waits is not told again, and of the counter only what was added is taken off."""
-    gateway.rig.wording = Wording(reference="gateway_key")
+    or by its time, so that what waits is not told again, and of the counter only what was added is taken off."""
+    gateway.rig.wording = Wording(reference=reference)
     gateway.makes(1)
     copy = gateway.copy()
     assert Outbox(copy).counts().waiting == 1
@@ -271,3 +272,61 @@ async def test_p4_an_entry_that_grew_after_the_copy_is_told_once(
     await gateway.put_back(copy, tmp_path)
     await gateway.lives(minutes=3)
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)
+
+
+@pytest.mark.parametrize("reference", ["gateway_key", None])
+async def test_p4_what_waits_of_events_and_grew_after_the_copy_is_told_once(
+    gateway: Gateway, oden: Oden, reference: str | None, tmp_path: Path
+) -> None:
+    """Where entries do not carry our keys, what waits is taken to be within the later entry, which is listed with its
+    amount; what cannot be within it is sent."""
+    gateway.rig.wording = Wording(reference=reference)
+    await gateway.total()
+    now = gateway.now
+    gateway.map(scrap(now + 5, 5, "Gel"), scrap(now + 6, 2, "Edge"), tick(now + 70))
+    copy = gateway.copy()
+    assert Outbox(copy).counts().waiting == 2
+    gateway.map(scrap(now + 75, 7, "Gel"), tick(now + 140))
+    gateway.now = now + 140
+    await gateway.lives(minutes=0)
+    assert oden.total("scrap") == 14
+    await gateway.put_back(copy, tmp_path)
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    assert [text.partition(": ")[2] for text in texts if "waited" in text] == (
+        [] if reference else ["scrap 5 and scrap_code Gel waited, and is taken to be within what Oden shows"]
+    )
+    await gateway.lives(minutes=1)
+    assert (oden.total("scrap"), await gateway.total()) == (14, gateway.made)
+
+
+async def test_p4_what_another_life_has_told_under_a_time_of_what_waits_is_no_less_known(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """By our reference: two lives have told something else of the same second."""
+    gateway.rig.wording = Wording(reference="gateway_key")
+    older, now, good = gateway.copy(), gateway.now, gateway.good
+    gateway.makes(1)
+    newer, later = gateway.copy(), gateway.now
+    assert Outbox(newer).counts().waiting == 1
+    await gateway.put_back(older, tmp_path)
+    gateway.map(tag(now + 10, "State", 2), tag(now + 30, "Good", (good + 40) % 65_536), tick(later))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    (tmp_path / "other").mkdir()
+    await gateway.put_back(newer, tmp_path / "other")
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
+
+
+async def test_p4_events_of_another_life_are_taken_off_once(gateway: Gateway, oden: Oden, tmp_path: Path) -> None:
+    """Nothing of theirs waits in the copy; what comes later and waits when yet another life begins is told."""
+    copy = gateway.copy()
+    gateway.map(scrap(gateway.now + 1, 4, "Gel"))
+    await gateway.lives(minutes=2)
+    await gateway.put_back(copy, tmp_path)
+    gateway.now += 1
+    gateway.map(scrap(gateway.now, 3, "Gel"))
+    (tmp_path / "other").mkdir()
+    await gateway.put_back(gateway.copy(), tmp_path / "other")
+    await gateway.lives(minutes=1)
+    assert (await gateway.total(), oden.total("scrap")) == (gateway.made, 7)

@@ -80,6 +80,23 @@ def test_a_work_order_that_is_begun_again_is_another_where_it_cannot_be_changed(
     assert plant.outbox.counts().dead == 0
 
 
+@pytest.mark.parametrize("errors", ["documented", "detail", "text", "success"])
+def test_a_work_order_is_made_in_whatever_words_oden_says_that_there_is_none(errors: str) -> None:
+    """Where a 404 may be that of an ingress, all such orders are asked for, which is answered with a list; an ingress
+    that knows no such search makes none."""
+
+    async def story(plant: Plant) -> None:
+        fields = {"external_id": "MWO-1", "name": "Grease", "started_at": "2027-01-15T08:00:00Z"}
+        plant.commit(Setting(plant.key(), LINE, T, "maintenance_work_order", fields))
+        await asyncio.sleep(150)
+        assert "maintenance_work_order/set" not in plant.paths
+        await plant.drained()
+
+    plant = live(story, Manners(errors=errors), ["foreign status=404 at=maintenance_work_order/search until=160"])
+    assert plant.paths.count("maintenance_work_order/set") == 1
+    assert plant.outbox.counts().dead == 0
+
+
 @pytest.mark.parametrize("status", [400, 409])
 def test_custom_intervals_over_others_are_told_one_by_one(status: int) -> None:
     """`intervals/set` is refused as a whole: each is sent by itself, and is there once."""

@@ -235,6 +235,33 @@ def test_p4_a_change_that_is_sent_unseen_drops_nothing_that_was_told(
     assert plant.outbox.counts().dead == 0
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_p4_what_a_change_of_another_life_has_dropped_is_put_back(*, by_hand: bool) -> None:
+    """A life tries whether this Oden replaces metadata, and ends before it can put back what that has dropped. A copy
+    of before goes on: it knows what was told. What a person has taken away, who takes away no key, stays away."""
+
+    async def story(plant: Plant) -> None:
+        check = plant.start(0, "CHECK")
+        plant.commit(replace(check, metadata={"result": "fail"}))
+        await plant.drained()
+        copy = plant.copied()
+        if by_hand:
+            edit(plant, plant.intervals("CHECK")[0], result=None)
+        else:
+            plant.commit(change(plant, check, 30, by="operator"))
+            await plant.until(lambda: shown(plant, "CHECK") == [{"by": "operator"}])
+        await plant.restart(settings, copy, 100)
+        plant.commit(change(plant, check, 30, by="operator"))
+        await plant.drained()
+        plant.commit(plant.end(check, 60))
+        await plant.drained()
+
+    settings = DeliveryOptions(60.0, 30.0, Wording(reference="gateway_key"))
+    plant = live(story, Manners(metadata="replace"), settings=settings)
+    (there,) = shown(plant, "CHECK")
+    assert (there.get("result"), there["by"], "gateway_key" in there) == (None if by_hand else "fail", "operator", True)
+
+
 def test_what_was_learned_is_on_disk() -> None:
     """It is there at the next start; what cannot be read counts as nothing."""
     outbox = Outbox(MemoryStore())

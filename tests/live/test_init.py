@@ -159,6 +159,11 @@ async def test_from_nothing_to_a_file_that_check_takes(server: OpcuaServer, tmp_
         assert "exists already" in again.problems[-1]
         replaced = await site.run("init", *options, "--overwrite", "--line", "Line 03")
         assert (replaced.code, "Line 03" in site.config.read_text()) == (0, True)
+        of_one = await site.run("init", *options, "--overwrite", "--match", "*.Nothing", "--topics", "plant-a/L01/#")
+        assert of_one.code == 0, of_one
+        assert "plc: nothing was found that matches" in of_one.problems
+        written = site.config.read_text()
+        assert ('source: "plc", node' in written, "plant-a/L01/order" in written) == (False, True)
     nothing = await site.run("init", "--output", "other.yaml")
     assert (nothing.code, (folder / "other.yaml").exists()) == (2, False)
     wrong = await site.run("init", "--opcua", "http://127.0.0.1", "--output", "other.yaml")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.mapping.compile import LinePlan
@@ -34,6 +34,8 @@ SECTIONS: Mapping[str, Any] = {
 }
 PLANT = plan(**SECTIONS)
 END = 4000.0
+FILM_A: Mapping[str, object] = {"number": "A0", "sku": "FILM"}
+FILM_B: Mapping[str, object] = {"number": "A1", "sku": "FILM"}
 TOPICS = ("order", "state", "tank", "operator", "count", "scrap")
 
 
@@ -60,7 +62,7 @@ def _times(most: int, gaps: tuple[int, int]) -> st.SearchStrategy[list[float]]:
     return st.lists(st.integers(*gaps), max_size=most).map(lambda each: [*accumulate(map(float, each))])
 
 
-DELAYS = st.one_of(st.just(0.0), st.floats(0.0, 1.5), st.floats(0.0, 800.0))
+DELAYS = st.one_of(st.just(0.0), st.floats(0.0, 1.5), st.floats(1.5, 40.0), st.floats(0.0, 800.0))
 
 
 @st.composite
@@ -173,6 +175,8 @@ def test_p13_a_correction_has_no_time_stamp_that_was_told_before_its_time() -> N
 
 
 @given(made_plants((1, 9)))
+@example([Made(1.25, "order", FILM_A, 0.0), Made(2.25, "order", FILM_B, 6.0)])
+@example([Made(8.25, "state", {"code": 1}, 2.0), Made(11.25, "state", {"code": 2}, 343.0)])
 @examples(30)
 def test_p13_late_messages_that_follow_each_other_fast_tell_what_those_in_order_tell(messages: list[Made]) -> None:
     """The same where orders, states and operators change before they have held: what did not hold leaves nothing."""

@@ -19,6 +19,7 @@ NO_TIMES = {
     "counted_undecided",
     "credit",
     "credited_until",  # a time, but of what is at Oden: that stays as it is
+    "foretold",
     "holds",
     "key",
     "largest",
@@ -31,6 +32,7 @@ NO_TIMES = {
     "seq",
     "short_stop_seconds",
     "short_stops",
+    "source_time",  # by the clock of a device
     "unit",
     "value",
 }

@@ -35,8 +35,7 @@ def opened(directory: Path, *, drop: bool = True) -> Outbox:
 def append(outbox: Outbox, *records: Record) -> None:
     """Put records in without a commit, beside an intake, which is the only one that commits."""
     with outbox.transaction() as transaction:
-        for record in records:
-            record_rules.append(transaction, record)
+        record_rules.append(transaction, records)
 
 
 def fill(

@@ -92,6 +92,13 @@ def test_the_service_comes_back_whatever_happens_except_from_a_wrong_configurati
     assert settings("Install")["WantedBy"] == ["multi-user.target"]
 
 
+def test_p11_it_does_not_wait_for_a_clock_that_nobody_sets() -> None:
+    """systemd-time-wait-sync holds time-sync.target up for ever where no time server answers."""
+    unit = settings("Unit")
+    ordered = [name for key in ("After", "Requires", "Wants", "BindsTo") for name in unit.get(key, [])]
+    assert not [name for name in ordered if "time" in name]
+
+
 def test_p8_the_token_reaches_the_service_as_a_credential_only() -> None:
     """The token is a credential under the name that the example configuration asks for, and not in the environment."""
     service = settings("Service")

@@ -16,6 +16,7 @@ from tests.real_peers.processes import PREPARED, PeerProcess, program, until_tak
 
 _HERE = Path(__file__).parent
 _PATIENCE = 60.0
+_STARTING = 300.0  # thousands of variables take their time
 
 
 class OpcuaPeer(ABC):
@@ -49,7 +50,7 @@ class OpcuaPeer(ABC):
         settings = {"port": self.port, "before": list(before), "variables": named, "directory": str(self.directory)}
         command, environment = self._command(json.dumps({**settings, **self._settings}))
         self.process.launch(command, environment, talk=True)
-        answer = await self._answer()
+        answer = await self._answer(_STARTING)
         assert answer == {"ready": True}, f"{self.name} says {answer}"
         await until_takes_connections(self.process, self.port)
 
@@ -100,12 +101,12 @@ class OpcuaPeer(ABC):
     def _process(self) -> "subprocess.Popen[bytes]":
         return self.process.popen
 
-    async def _answer(self) -> Any:
+    async def _answer(self, patience: float = _PATIENCE) -> Any:
         """The next line that is an answer; libraries print other things on the same stream."""
         pipe = self._process.stdout
         assert pipe is not None
         while True:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 line = await asyncio.to_thread(pipe.readline)
             assert line, f"{self.name} ended: {self.process.told()}"
             if line.startswith(b"{"):

@@ -191,8 +191,10 @@ async def test_p12_a_message_of_20_mb_is_a_reject(broker: Mosquitto, version: st
         await broker.publish(ORDER, b"x" * 2_000_000, b"x" * 20_000_000, "5")
         await wait_until(lambda: intake.values(ORDER) == [5])
         await wait_until(lambda: len(intake.session) == 0)
-    assert [notice.text.partition(" bytes")[0] for notice in intake.notices] == ["the payload has 2000000"]
-    assert source._messages.rejected == (2 if version == "3.1.1" else 1)
+    sizes = [2_000_000, 20_000_000] if version == "3.1.1" else [2_000_000]
+    assert [notice.text.partition(" bytes")[0] for notice in intake.notices] == [
+        f"the payload has {size}" for size in sizes
+    ]
 
 
 async def test_a_broker_of_which_no_input_wants_anything(broker: Mosquitto) -> None:

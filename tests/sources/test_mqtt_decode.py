@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.mqtt_decode import LARGEST, decode, excerpt
+from gateway.sources.mqtt_decode import DEEPEST, LARGEST, decode, excerpt
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -37,6 +37,22 @@ def test_an_excerpt_is_short_and_printable(payload: bytes) -> None:
     text = excerpt(payload)
     assert len(text) <= 200
     assert text.isprintable()
+
+
+@pytest.mark.parametrize("brackets", [("[", "]"), ('{"a":', "}")])
+def test_p12_how_deep_a_payload_may_be_nested(brackets: tuple[str, str]) -> None:
+    """Not as deep as this process can bear at this moment, but as it can wherever the value goes: what one part of it
+    could read and the next could not would be in the way of everything for ever."""
+    opening, closing = brackets
+
+    def nested(depth: int) -> bytes:
+        return f"{opening * depth}1{closing * depth}".encode()
+
+    decode(nested(DEEPEST))
+    for depth in (DEEPEST + 1, 500, *range(900, 1_000, 7), 10_000):
+        with pytest.raises(ValueError, match="nested more than 100 deep"):
+            decode(nested(depth))
+    assert decode(b"[" + b"[]," * 1_000 + b"[]]") == [[]] * 1_001
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,28 @@ def test_a_table_has_a_text_for_each_column() -> None:
     payload = 'at;qty;code\n2026-11-30;3;"Gel; old"\n2026-11-30;4\n2026-12-01; 007 ;Rand\u00e4nder\n'.encode()
     assert values(TABLE, payload) == [
         {"at": "2026-11-30", "qty": "3", "code": "Gel; old"},
-        Part("t", None, 2, "a line of the payload has 2 columns, not 3", b"2026-11-30;4"),
+        Part("t", None, 2, "a line of the payload has 2 columns, not 3", b"at;qty;code\n2026-11-30;4"),
         {"at": "2026-12-01", "qty": "007", "code": "Rand\u00e4nder"},
     ]
+
+
+def test_a_quoted_cell_of_a_table_can_have_several_lines() -> None:
+    """What is in it is no line of its own; one without an end takes what follows with it, all of which is kept. A quote
+    inside a cell is one."""
+    payload = b'at;qty;code\n1;2;"two\n\n;3;lines"\n\n4;5;6" roll\n7;8;"open\n9;10;11\n'
+    *read, left = values(TABLE, payload)
+    assert read == [{"at": "1", "qty": "2", "code": "two\n\n;3;lines"}, {"at": "4", "qty": "5", "code": '6" roll'}]
+    assert isinstance(left, Part)
+    assert (left.place, left.payload) == (3, b'at;qty;code\n7;8;"open\n9;10;11\n')
+    assert left.flaw == "a line of the payload is no table: unexpected end of data"
+
+
+def test_a_line_of_a_table_that_was_kept_can_be_read_again() -> None:
+    """By itself, though lines at the top are left out: once the columns are right."""
+    (kept,) = values(TABLE, b"at;qty;code\n1;2\n")
+    assert isinstance(kept, Part)
+    mended = Form(Parts(columns=["at", "qty"], separator=";", skip=1))
+    assert values(mended, kept.payload) == [{"at": "1", "qty": "2"}]
 
 
 def test_elements_get_the_plain_fields_around_them() -> None:
@@ -141,6 +160,24 @@ def plan(topic: str = "scrap", **scrap: Any) -> LinePlan:
         ),
         ("lines", 0),
     )
+
+
+@pytest.mark.parametrize("topic", ["p/L01/scrap", "p/+line/scrap"])
+@pytest.mark.parametrize(
+    ("payload", "is_refused"),
+    [
+        *((payload, True) for payload in (b"null", b"", b"5", b"x", b"[]", b'{"qty": null}', b'{"qty": [1]}')),
+        *((payload, False) for payload in (b"{}", b'{"code": 1}', b'{"qty": 1}', b'{"value": 5, "code": 1}')),
+    ],
+)
+def test_what_says_no_amount_is_refused_whatever_the_topic_is(topic: str, payload: bytes, is_refused: bool) -> None:
+    """A message of which an amount is counted, and that has no fields at all, is wrong; one without that field has none
+    to tell. So it is where levels of the topic are fields of it, too."""
+    line = plan(topic)
+    (part,) = Topics({topic: Form()}).parts("p/L01/scrap", payload)
+    begun = step(line, LineState(), Sample("floor", "order", {"number": "A1"}, 1e9))
+    told = step(line, begun.state, Sample("floor", topic, part.value, 1e9 + 1.0))
+    assert bool(told.refused) == bool(told.notices) == is_refused
 
 
 async def test_p2_events_of_one_message_are_one_commit_and_each_counts(tmp_path: Path) -> None:

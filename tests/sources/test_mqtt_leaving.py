@@ -8,7 +8,6 @@ import pytest
 from gateway.clock import AnchoredClock
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_filters import FilterFile
-from gateway.sources.mqtt_rejects import EVERY, MOST_KINDS, Rejects
 from tests.peers import Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.test_mqtt_rubbish import answering
@@ -79,9 +78,8 @@ async def test_a_topic_that_is_no_text_is_counted_under_a_name() -> None:
     assert source.health.unwanted == {"left/\\xff": 1}
 
 
-async def test_p12_a_flood_of_rubbish_is_told_once_and_counted(broker: Mosquitto) -> None:
-    """Thousands of messages that cannot be used make a notice for each kind, and none of them comes again; a good one
-    among them is taken in its order."""
+async def test_p12_a_flood_of_rubbish_is_counted(broker: Mosquitto) -> None:
+    """Of thousands of messages that cannot be used none comes again; a good one among them is taken in its order."""
     source, intake = mqtt_source(broker, ORDER, SCRAP), Intake()
     async with running(source, intake):
         await wait_until(lambda: source.health.connected)
@@ -90,29 +88,4 @@ async def test_p12_a_flood_of_rubbish_is_told_once_and_counted(broker: Mosquitto
         await broker.publish(ORDER, "5")
         await wait_until(lambda: intake.values(ORDER) == [5])
         await wait_until(lambda: len(intake.session) == 0)
-    assert [notice.address for notice in intake.notices] == [SCRAP, SCRAP]
-    assert source._messages.rejected == 4_000
-
-
-def test_repeats_of_one_reason_are_counted() -> None:
-    """The first of each topic and reason at once; how many more there were once a minute; quiet ones are forgotten."""
-    rejects = Rejects()
-    assert rejects.add("a", "byte 7", "first", 0.0) == "first"
-    assert rejects.add("a", "byte 123", "second", 1.0) is None
-    assert rejects.add("a", "too long", "other reason", 1.0) == "other reason"
-    assert rejects.add("b", "byte 7", "other topic", 1.0) == "other topic"
-    assert [rejects.add("a", "byte 7", f"number {number}", 2.0) for number in range(1_000)] == [None] * 1_000
-    assert rejects.told(EVERY - 0.1) == []
-    assert rejects.told(EVERY + 1.0) == [("a", "1,001 more in the last 61 s; the last: number 999", 1_001)]
-    assert rejects.add("a", "byte 7", "again", EVERY + 2.0) is None
-    assert rejects.add("a", "too long", "anew", EVERY + 2.0) == "anew"
-    assert rejects.told(2 * EVERY + 1.0) == [("a", "1 more in the last 60 s; the last: again", 1)]
-    assert rejects.total == 1_006
-
-
-def test_p12_kinds_of_rejects_are_bounded() -> None:
-    """However many topics and reasons there are."""
-    rejects = Rejects()
-    told = [rejects.add("a", f"reason {chr(number + 500)}", "text", 0.0) for number in range(3 * MOST_KINDS)]
-    assert told.count("text") == MOST_KINDS + 1
-    assert rejects.told(EVERY) == [("a", "1,999 more in the last 60 s; the last: text", 1_999)]
+    assert [notice.address for notice in intake.notices] == [SCRAP] * 4_000

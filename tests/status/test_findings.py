@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.batch import IntakeHealth
+from gateway.errors import OutboxError, OutboxFull
 from gateway.health import Condition
 from gateway.model import Notice
 from gateway.obstacles import CERTIFICATE_DATES
@@ -168,9 +169,15 @@ def test_p6_why_nothing_is_taken_in() -> None:
     """A full outbox is waited for by design; one that cannot be used is a fault; a line that cannot be mapped is
     named.
     """
-    health = IntakeHealth(blocked="the outbox cannot be used: no space", faults={"A/1": "ValueError: odd"})
+    health = IntakeHealth(faults={"A/1": "ValueError: odd"})
+    health.block(OutboxError("no right to write"))
     full, line = findings.intake(health, "the disk is full")
     assert (full.kind, full.text) == ("outbox_full", "Nothing is taken in: the disk is full.")
     assert (line.kind, line.object) == ("line_not_mapped", "A/1")
     assert next(iter(findings.intake(health, None))).kind == "outbox_unwritable"
+    health.block(OutboxFull("1% of the disk are free"))
+    said = next(iter(findings.intake(health, None)))
+    assert (said.kind, said.text) == ("outbox_full", "Nothing is taken in: 1% of the disk are free.")
+    health.block(None)
+    assert [found.kind for found in findings.intake(health, None)] == ["line_not_mapped"]
     assert list(findings.intake(IntakeHealth(), None)) == []

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.record import not_received
 from tests.config.command import GOOD, TOKEN, environment, written
 from tests.peers import PATIENCE, Mosquitto, OpcuaServer, wait_until
 from tests.trial.conftest import GOODS, RECORDING, REJECT, STATE, T0, run
@@ -99,6 +100,16 @@ def test_a_run_that_had_just_begun_is_said(config: Path) -> None:
     path.write_text(json.dumps(without) + "\n" + json.dumps({"at": T0 + 260}) + "\n", encoding="utf-8")
     answer = run(config, "replay", "monday.jsonl")
     assert any("the run 4713 has begun and is not told" in line for line in answer.problems), answer
+
+
+def test_what_many_tags_have_in_common_is_said_once() -> None:
+    """A folder of the server that is gone is one sentence, not one for each of its tags; few are named each."""
+    reason = "the server refuses it: BadNodeIdUnknown"
+    few = dict.fromkeys(("", "a", "b"), reason)
+    assert [*not_received("plc", few)] == [f"plc: {reason}", f"plc a: {reason}", f"plc b: {reason}"]
+    many = dict.fromkeys((f"t{number}" for number in range(961)), reason) | {"x": "it is of uncertain quality"}
+    said = [f"plc t0, t1, t2, t3, t4 and 956 more: {reason}", "plc x: it is of uncertain quality"]
+    assert [*not_received("plc", many)] == said
 
 
 async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None:

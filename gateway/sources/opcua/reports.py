@@ -16,10 +16,14 @@ from gateway.sources.opcua.decode import MEANING, Decoded, plain, says_null
 from gateway.sources.opcua.history import History, ToldEvents
 from gateway.sources.opcua.items import Subscription, WatchedItems
 from gateway.sources.opcua.publishing import Published
+from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.wire import Message, Reading
 
 PATIENCE = 3
 """Publishing intervals for which a value may be withheld before that is a problem."""
+
+SOON = 5.0
+"""A server's clock that is ahead by more seconds is listed."""
 
 _GONE = StatusCodes.BadNodeIdUnknown & MEANING
 
@@ -30,9 +34,18 @@ class Reports:
     Why the values of a tag cannot be used is noticed once for each reason, and stands in `health.failed` meanwhile.
     """
 
-    def __init__(self, name: str, items: WatchedItems, auditor: Auditor, health: SourceHealth, since: float) -> None:
-        """`since` when they are watched, in seconds since 1970."""
+    def __init__(
+        self,
+        name: str,
+        items: WatchedItems,
+        auditor: Auditor,
+        health: SourceHealth,
+        since: float,
+        clock: ServerClock,
+    ) -> None:
+        """`since` when they are watched, in seconds since 1970; `clock` is the server's."""
         self._name = name
+        self._clock = clock
         self._items = items
         self._auditor = auditor
         self._health = health
@@ -47,7 +60,7 @@ class Reports:
     def of(self, published: Published, now: float) -> tuple[list[Sample], list[Notice]]:
         """What one response says. A status change ends the subscription: SourceError."""
         samples: list[Sample] = []
-        notices = self._gaps(published, now)
+        notices = [*self._gaps(published, now), *self._learned(published, now)]
         for message in published.messages:
             if message.ended:
                 raise SourceError(f"the server ended the subscription ({message.ended})")
@@ -78,15 +91,16 @@ class Reports:
                 with suppress(ValueError):
                     sample = self._made(node, value, now, self._value(node, value), initial=False)
                     at = value.server_time if sample.source_time is None else sample.source_time
-                    samples.append(replace(sample, received=min(at or now, now)))
+                    samples.append(replace(sample, received=min(at - sample.ahead if at else now, now)))
             if values and node not in history.missing:
                 self._recovered[node] = values[-1].source_time or 0.0
         for node, occurrences in history.events.items():
             for event in occurrences:
                 self.events[node].add(event.fields["EventId"])
                 time = self._time(node, event.time, event.server_time)
-                at = event.time if time is None else time
-                events.append(Sample(self._name, node, dict(event.fields), min(at or now, now), source_time=time))
+                at, ahead = (event.time, 0.0) if time is None else (time, self._clock.ahead)
+                came, fields = min(at - ahead if at else now, now), dict(event.fields)
+                events.append(Sample(self._name, node, fields, came, source_time=time, ahead=ahead))
         moments = [*moments_of(samples, self.resolution(samples)), *moments_of(events)]
         moments.sort(key=attrgetter("received"))
         return Recovered(self._name, now, since, tuple(moments), frozenset(history.missing))
@@ -167,7 +181,9 @@ class Reports:
         self.events[node].add(event.fields["EventId"])
         self._complain_of(node, "; ".join(event.problems), now, notices)
         time = self._time(node, event.time, event.server_time)
-        yield Sample(self._name, node, dict(event.fields), now, source_time=time, initial=told_before)
+        ahead = self._clock.ahead if time is not None else 0.0
+        fields = dict(event.fields)
+        yield Sample(self._name, node, fields, now, source_time=time, initial=told_before, ahead=ahead)
 
     def _complain_of(self, node: str, problem: str, now: float, notices: list[Notice]) -> None:
         """Say what is wrong with what came of `node`, once for each reason; empty where nothing is any more."""
@@ -193,7 +209,8 @@ class Reports:
 
     def _made(self, node: str, reading: Decoded, now: float, value: object, *, initial: bool) -> Sample:
         time = self._time(node, reading.source_time, reading.server_time)
-        return Sample(self._name, node, value, now, reading.quality, time, initial=initial)
+        ahead = self._clock.ahead if time is not None else 0.0
+        return Sample(self._name, node, value, now, reading.quality, time, initial=initial, ahead=ahead)
 
     def _time(self, node: str, source: float | None, server: float | None) -> float | None:
         """The time that counts, of those of the device and of the server."""
@@ -204,6 +221,20 @@ class Reports:
                 return server
             case "arrival":
                 return None
+
+    def _learned(self, published: Published, now: float) -> Iterator[Notice]:
+        """What a response shows of the server's clock, and what is to be listed of that."""
+        clock = self._clock
+        before = clock.ahead
+        for message in published.messages:
+            if message.published is not None:
+                clock.published(message.published, now)
+            for _, reading in message.items:
+                if isinstance(reading, Decoded) and reading.source_time is not None:
+                    clock.stamped(reading.source_time, now)
+        if clock.ahead > SOON >= before:
+            text = f"the clock of the server is {clock.ahead:.0f} s ahead, which is taken off the times that it says"
+            yield Notice("time", now, self._name, "", text)
 
     def _gaps(self, published: Published, now: float) -> list[Notice]:
         texts = []

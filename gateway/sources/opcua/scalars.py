@@ -74,18 +74,18 @@ def read_scalar(data: bytes, at: int) -> tuple[Decoded, int] | None:
         at += 8
         if not 0 <= ticks < _TICKS_TO_9999:
             return None
-        source_time = _epoch(ticks)
+        source_time = epoch_of(ticks)
     if mask & _SERVER_TIME:
         ticks = _INT64.unpack_from(data, at)[0]
         at += 8
         if not 0 <= ticks < _TICKS_TO_9999:
             return None
-        server_time = _epoch(ticks)
+        server_time = epoch_of(ticks)
     quality = quality_of(code)
     usable = "" if code & MEANING == NOT_ACTIVE else None if quality == "bad" else value
     return Decoded(usable, quality, source_time, code & OVERFLOW == OVERFLOW, code & MEANING, server_time), at
 
 
-def _epoch(ticks: int) -> float | None:
-    """Whole microseconds, as the library has them; None for the wire's word for no time."""
-    return (ticks // 10 - _TICKS_TO_1970 // 10) / 1e6 if ticks >= 10 else None
+def epoch_of(ticks: int) -> float | None:
+    """Whole microseconds, as the library has them; None for the wire's words for no time."""
+    return (ticks // 10 - _TICKS_TO_1970 // 10) / 1e6 if 10 <= ticks < _TICKS_TO_9999 else None

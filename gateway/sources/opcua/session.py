@@ -27,6 +27,7 @@ from gateway.sources.opcua.history import Told, read_history
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.publishing import Published, Publisher
 from gateway.sources.opcua.reports import Reports
+from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import UNREADABLE, Link, read_values
 from gateway.sources.opcua.wire import Message, Reading
 
@@ -65,6 +66,7 @@ class Session:
         clock: Clock,
         health: SourceHealth,
         waiting: Callable[[], AbstractContextManager[None]],
+        server_clock: ServerClock,
     ) -> None:
         """Waiting for the server is done inside of `waiting`."""
         self._name = name
@@ -77,7 +79,7 @@ class Session:
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
-        self._reports = Reports(name, items, self.auditor, health, clock.now())
+        self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
 

@@ -24,6 +24,7 @@ from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.pace import SetUps
 from gateway.sources.opcua.publishing import OUTSTANDING, Publisher
+from gateway.sources.opcua.server_clock import ServerClock
 from gateway.sources.opcua.services import Link, read_limits, transfer
 from gateway.sources.opcua.session import RESPONSES, Incoming, Session
 from gateway.sources.opcua.session_key import KeyFile
@@ -61,6 +62,7 @@ class OpcuaSource(Source):
         """What is watched, while the server may have it."""
         self._before: Session | None = None
         """What was watched last."""
+        self._server_clock = ServerClock()
         self._told = Told()
         """In sessions before."""
 
@@ -108,7 +110,16 @@ class OpcuaSource(Source):
                 items = await self._watch(self._connection, publisher)
             finally:
                 self._set_ups.add(begun, self._clock.monotonic() - begun)
-        session = Session(self.name, self._connection, items, publisher, self._clock, self.health, self._waiting)
+        session = Session(
+            self.name,
+            self._connection,
+            items,
+            publisher,
+            self._clock,
+            self.health,
+            self._waiting,
+            self._server_clock,
+        )
         kept = await self._recovered(session)
         self._connected()
         if kept is not None:

@@ -14,13 +14,13 @@ from asyncua.ua.ua_binary import nodeid_from_binary, struct_from_binary, variant
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.sources.opcua.decode import Decoded, decode
-from gateway.sources.opcua.scalars import read_scalar
+from gateway.sources.opcua.scalars import epoch_of, read_scalar
 
 _DATA_CHANGE = ObjectIds.DataChangeNotification_Encoding_DefaultBinary
 _EVENTS = ObjectIds.EventNotificationList_Encoding_DefaultBinary
 _STATUS_CHANGE = ObjectIds.StatusChangeNotification_Encoding_DefaultBinary
 
-_UINT32, _INT32 = struct.Struct("<I"), struct.Struct("<i")
+_UINT32, _INT32, _INT64 = struct.Struct("<I"), struct.Struct("<i"), struct.Struct("<q")
 
 Reading = Decoded | str
 """What there is of one value, or why it cannot be used."""
@@ -33,6 +33,7 @@ class Message:
 
     `ended` is the status by which the server ended the subscription. `spoilt` are the handles of values that could not
     be read (None where not even the handle could be): what stood behind such a value in its notification is not known.
+    `published` is when that was by the server's clock, in seconds since 1970, where it says so.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Message:
     ended: str = ""
     spoilt: list[int | None] = field(default_factory=list)
     keepalive: bool = False
+    published: float | None = None
 
 
 def read_publish(data: Buffer) -> tuple[int, Message]:
@@ -76,7 +78,7 @@ def _read_header(data: Buffer) -> None:
 
 def _read_message(data: Buffer) -> Message:
     message = Message(_uint(data))
-    data.skip(8)  # when it was published
+    message.published = epoch_of(_INT64.unpack(data.read(8))[0])
     notifications = max(0, _int(data))
     message.keepalive = not notifications
     for _ in range(notifications):

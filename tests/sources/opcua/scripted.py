@@ -464,6 +464,7 @@ class Server:
             return
         keepalive = not subscription.waiting
         message = ua.NotificationMessage(ua.UInt32(subscription.number))
+        message.PublishTime = self.now() + timedelta(seconds=self.clock_off)
         if not keepalive:
             message.NotificationData = [_notification(waiting) for waiting in _runs(subscription.waiting)]
             again = ua.RepublishResponse()

@@ -9,10 +9,11 @@ import pytest_asyncio
 from asyncua import ua
 from asyncua.ua.object_ids import ObjectIds
 
+from gateway.clock import AnchoredClock
 from gateway.sources.opcua.history import Told
 from gateway.sources.opcua.source import OpcuaSource
 from tests.peers import LINE, OpcuaServer, wait_until
-from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tags, running
+from tests.sources.harness import HandClock, Intake, opcua_config, opcua_tag, opcua_tags, running
 
 GOOD, STATE, PLAIN = (f"nsu={LINE};s={name}" for name in ("Good", "State", "Plain"))
 
@@ -73,3 +74,31 @@ async def test_three_hours_are_read_from_a_real_server(server: OpcuaServer) -> N
     assert notice.address == PLAIN
     assert "keeps no history of it" in notice.text
     assert server.asked_to_act == []
+
+
+async def test_alarms_are_read_from_a_real_server(server: OpcuaServer) -> None:
+    """This one tells of all events that it has kept, whatever type is asked for; those of the gateway's absence are
+    the alarms among them, and what comes later is live."""
+    alarms = await server.server.get_event_generator(ua.NodeId(ua.Int32(ObjectIds.AlarmConditionType)))
+    others = await server.server.get_event_generator()
+    notifier = server.server.get_node(ua.NodeId(ua.Int32(ObjectIds.Server)))
+    await server.server.historize_node_event(notifier)
+    for number in range(3):
+        await alarms.trigger(message=f"alarm {number}")
+        await others.trigger(message="no alarm")
+    storage: Any = server.server.iserver.history_manager.storage
+    await wait_until(lambda: len(storage._events[notifier.nodeid]) == 6)
+    config = opcua_config(server.url, history="auto")
+    tag = opcua_tag("i=2253", config, event=True, type="AlarmConditionType")
+    source, intake = OpcuaSource("plc", config, [tag], AnchoredClock()), Intake()
+    source.heard_before(time.time() - 60)
+    async with running(source, intake):
+        await wait_until(lambda: source.health.connected)
+        await alarms.trigger(message="live")
+        await wait_until(lambda: intake.samples)
+    [recovered] = [arrival.recovered for arrival in intake.arrivals if arrival.recovered is not None]
+    kept: list[Any] = [sample.value for moment in recovered.moments for sample in moment.samples]
+    live: list[Any] = [sample.value for sample in intake.samples]
+    assert [value["Message"] for value in kept] == [f"alarm {number}" for number in range(3)]
+    assert [value["Message"] for value in live] == ["live"]
+    assert (recovered.missing, [notice for notice in intake.notices if notice.kind == "gap"]) == (frozenset(), [])

@@ -1,0 +1,126 @@
+"""What was to be told and turns out never to have been: nothing of it is sent, whatever has become of it until then."""
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.model import Output, StartInterval, UpdateInterval
+from gateway.outbox.entries import Work
+from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.listing import Filter
+from gateway.outbox.operator_actions import drop
+from gateway.outbox.store import Outbox
+from tests.outbox.actions_rig import all_of, dead, problems
+from tests.outbox.floor import Floor, Oden, begun, commit, drain, total, work_in
+
+
+def withdrawal(floor: Floor, of: StartInterval) -> UpdateInterval:
+    return replace(floor.end(of), end=of.start + 1, corrects=True, withdraws=True)
+
+
+def moved(floor: Floor, amount: float, from_: StartInterval, to: StartInterval) -> tuple[Output, Output]:
+    """So much was made in another run than was told."""
+    plus = replace(floor.output(to, amount), corrects=True)
+    return plus, replace(floor.output(from_, -amount), corrects=True, after=(plus.key,))
+
+
+def refuse(outbox: Outbox, work: Work, *, unsettled: bool = False) -> None:
+    outbox.settle(begun(outbox, work), {}, {work.positions[0]: "400: no"}, unsettled=unsettled)
+
+
+def started(floor: Floor, outbox: Outbox, oden: Oden) -> StartInterval:
+    run = floor.start()
+    commit(outbox, run)
+    drain(outbox, oden)
+    return run
+
+
+def is_at_rest(outbox: Outbox) -> bool:
+    assert not problems(outbox)
+    counts = outbox.counts()
+    return (counts.waiting, counts.parked, counts.dead) == (0, 0, 0)
+
+
+def test_p5_a_refused_start_of_what_never_was_is_no_dead_letter() -> None:
+    """With all that waited for it, and what of it was refused; an interval of that key can begin later."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    run = floor.start()
+    commit(outbox, run, floor.output(run, 3))
+    refuse(outbox, work_in(outbox, "runs"))
+    commit(outbox, floor.update(run, name="late"))
+    commit(outbox, withdrawal(floor, run))
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert not oden.made
+    assert outbox.totals.withdrawn == 3
+    commit(outbox, run)
+    drain(outbox, oden)
+    assert [*oden.made] == [run.key]
+
+
+def test_p5_a_start_that_is_refused_after_it_turned_out_never_to_have_been_is_no_dead_letter() -> None:
+    """While it was under way its withdrawal waited."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    run = floor.start()
+    commit(outbox, run, floor.output(run, 3))
+    work = begun(outbox, work_in(outbox, "runs"))
+    commit(outbox, withdrawal(floor, run))
+    outbox.settle(work, {}, {work.positions[0]: "400: no"})
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert not oden.made
+
+
+def test_p4_an_unsettled_start_of_what_never_was_stays() -> None:
+    """It may be at Oden: it is looked up, and has a second at the most."""
+    floor, outbox = Floor(), Outbox(MemoryStore())
+    run = floor.start()
+    commit(outbox, run)
+    refuse(outbox, work_in(outbox, "runs"), unsettled=True)
+    commit(outbox, withdrawal(floor, run))
+    assert outbox.counts().unsettled == 1
+    assert not outbox.totals.withdrawn
+
+
+@pytest.mark.parametrize("refused", [False, True])
+@pytest.mark.parametrize("again", [1, 2])
+def test_p13_what_waited_for_what_never_was_waits_for_where_it_has_gone(refused: bool, again: int) -> None:
+    """Seven parts go from A to B, and on to C because B never was: A loses them once C has them, and B is not made."""
+    floor, rows, oden = Floor(), MemoryStore(), Oden()
+    outbox = Outbox(rows)
+    first = started(floor, outbox, oden)
+    commit(outbox, floor.output(first, 7))
+    drain(outbox, oden)
+    never = floor.start()
+    plus, minus = moved(floor, 7, first, never)
+    commit(outbox, never, plus, minus)
+    for _ in range(again):
+        if refused:
+            refuse(outbox, work_in(outbox, "runs"))
+        outbox = Outbox(rows)
+        last = floor.start()
+        on, off = moved(floor, 7, never, last)
+        commit(outbox, withdrawal(floor, never), last, on, off)
+        never, refused = last, False
+    assert not problems(outbox)
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert {key: total(one.output) for key, one in oden.made.items()} == {first.key: 0, last.key: 7}
+    assert oden.made[first.key].output[-1].after == (oden.made[last.key].output[0].key,)
+
+
+def test_p13_what_waited_for_what_a_person_drops_is_dropped_with_it() -> None:
+    """B can never be made: what it was to get stays with A."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    first = started(floor, outbox, oden)
+    commit(outbox, floor.output(first, 7))
+    drain(outbox, oden)
+    refused = floor.start()
+    commit(outbox, refused, *moved(floor, 7, first, refused))
+    refuse(outbox, work_in(outbox, "runs"))
+    drain(outbox, oden)
+    [letter] = dead(outbox)
+    others = [one for one in all_of(outbox, Filter(interval=frozenset({refused.key}))) if one.where != "dead"]
+    assert drop(outbox, [letter], others) == 3
+    assert is_at_rest(outbox)
+    assert {key: total(one.output) for key, one in oden.made.items()} == {first.key: 7}
