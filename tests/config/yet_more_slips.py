@@ -4,6 +4,7 @@ from tests.config.factory import Slip, slip
 
 WHEN = '"speed > 5.0"'
 TOPIC = "plant-a/L00/events/scrap"
+SCRAP_TIME = f"{TOPIC}, time: at"
 NODE = '"nsu=urn:acme:line;s=L00.Speed"'
 UPTIME = "1: {category: Uptime}"
 PRODUCT = 'product: "{sku}"\n'
@@ -60,6 +61,8 @@ DOUBTFUL = tuple(
         (NODE, '▲"ns=2;s= L00.Speed"', "the blank after the '='"),
         (NODE, '▲nsu=urn:acme:line;s=L00.Speed"', "a quote at the end alone"),
         (f"topic: {TOPIC}", f'topic: ▲{TOPIC}"', "a quote at the end alone"),
+        (SCRAP_TIME, f'{TOPIC}, time: {{field: ▲"at ", zone: Europe/Berlin}}', "a blank at the end"),
+        (SCRAP_TIME, f"{TOPIC}, time: {{field: ▲meta/at, zone: Europe/Berlin}}", "'meta.at'"),
         (UPTIME, "▲<5: {category: Uptime}", "`ladder`"),
         (UPTIME, "▲default: {category: Uptime}", "write `other`"),
         (UPTIME, '▲"*": {category: Uptime}', "write `other`"),
