@@ -1,6 +1,8 @@
 """The command `oden-gateway`; `python -m gateway` is the same."""
 
 import argparse
+import codecs
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -83,10 +85,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _open_streams() -> None:
     """What was closed when the process began goes nowhere: its number must not become that of a file that matters, into
-    which a word of a library's could be written."""
+    which a word of a library's could be written. Letters that the locale does not have are written as JSON may have
+    them, `\\u00e4`."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for as long as it lives
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("escaped", _escaped)
+        sys.stdout.reconfigure(errors="escaped")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """Units of UTF-16 for what cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True)), error.end
 
 
 def _end_output() -> None:

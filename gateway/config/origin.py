@@ -24,10 +24,14 @@ class Located:
 
 
 def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
-    """All that was found, in the order of the files, the environment's last. What is equal for many lines is one."""
-    groups: dict[Diagnostic, list[Located]] = {}
+    """All that was found, in the order of the files, the environment's last. What is equal for many lines but for what
+    was filled in is one."""
+    groups: dict[tuple[str, str], list[Located]] = {}
     for located in diagnostics:
-        groups.setdefault(located.diagnostic, []).append(located)
+        text = located.diagnostic.text
+        if located.position is not None and located.position.used_at is not None:
+            text = _QUOTED.sub("''", text)
+        groups.setdefault((located.diagnostic.where, text), []).append(located)
     in_files = [group for group in groups.values() if group[0].position]
     files = {located.position.file: None for located in diagnostics if located.position}
     order = {file: number for number, file in enumerate(files)}
@@ -143,6 +147,7 @@ class Origin:
         return path
 
 
+_QUOTED = re.compile(r"'[^']*'")
 _NAMING = frozenset({"run", "batches", "states", "intervals", "scrap_yield", "rules"})
 """Sections of a line that name its inputs."""
 _DERIVING = frozenset({"expr", "words", "stale", "counter"})

@@ -17,8 +17,8 @@ from gateway.config.yaml_tree import Key, Node, Position, quoted
 MAX_CHAIN = 10
 """Templates of which each uses the next."""
 
-_SAME = 0.95
-"""How alike words are that differ in nothing but case, blanks and dashes."""
+_NEAR = 0.85
+"""How alike words are of which one is most likely a slip of the other."""
 LINE_PARAMETERS = frozenset({"factory", "line"})
 """Keys of a line that are also parameters of its template."""
 
@@ -77,14 +77,16 @@ class _Expander:
         if sheet is None:
             return None
         common = without_keys(item, {"file"})
-        return [overlay(common, self._row(sheet, row)) for row in sheet.rows]
+        named = "line" in sheet.headings or (isinstance(common.value, dict) and "line" in common.value)
+        return [overlay(common, self._row(sheet, row, named=named)) for row in sheet.rows]
 
-    def _row(self, sheet: Sheet, row: Row) -> Node:
-        """One row of a table of lines as a line: its own keys, and under `with` all other columns."""
+    def _row(self, sheet: Sheet, row: Row, *, named: bool) -> Node:
+        """One row of a table of lines as a line: its own keys, and under `with` all other columns. `named`: what says
+        what it is called is no column that is misspelt."""
         line_keys = {*section_keys(Line), "use"}
         own = {name: cell for name, cell in row.cells.items() if name.split(".")[0] in line_keys}
-        alike = (name for name in row.cells if nearest(name, ["line"], _SAME) and "line" not in sheet.headings)
-        misspelt = next(alike, None)
+        alike = (name for name in row.cells if nearest(name, ["line", "line_name"], _NEAR))
+        misspelt = None if named else next(alike, None)
         if misspelt is not None:
             text = f"unknown column {quoted(misspelt)}; did you mean 'line', a key of the line itself?"
             self._report(sheet.headings[misspelt], text)

@@ -45,6 +45,16 @@ def test_output_that_cannot_be_written_is_a_failure_in_a_sentence(command: list[
     assert (done.returncode, done.stderr) == (1, "oden-gateway: No space left on device\n")
 
 
+def test_a_locale_without_a_letter_costs_only_the_letter(tmp_path: Path) -> None:
+    """Names of lines and products are the plant's own words."""
+    path = written(tmp_path, GOOD.replace("factory: Factory A", "factory: Wërk 𝟏"))
+    ascii_only = environment(LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    command = [*GATEWAY, "check", "-c", str(path)]
+    done = subprocess.run(command, check=False, capture_output=True, env=ascii_only, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"of W\u00ebrk \ud835\udfcf:" in done.stdout
+
+
 def test_a_person_who_interrupts_a_command_sees_no_traceback(tmp_path: Path) -> None:
     """Ctrl-C while it waits for a broker that says nothing."""
     with (
