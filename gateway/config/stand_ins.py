@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SecretStr, TypeAdapter, ValidationError
 
+from gateway.config.csv_tables import typed
 from gateway.config.error_messages import SchemaFault, schema_faults
 from gateway.config.schema import Config
 from gateway.config.schema_walk import Loc, SchemaLocation, alternatives, section_keys, section_models
@@ -96,8 +97,10 @@ def _mend(result: Mended, found: SchemaFault, tree: Any, root: Node, tried: int)
     if found.kind in {"extra_forbidden", "invalid_key"} or found.at.at_key:
         value = parent.pop(next((key for key in parent if str(key) == str(loc[-1])), None), None)
         if found.meant is not None and found.meant not in parent:
+            node = _rename(root, loc, found.meant)
+            if node is not None and node.separator and found.at.section is not None:
+                value = typed(node, section_keys(found.at.section)[found.meant].annotation)
             parent[found.meant] = value
-            _rename(root, loc, found.meant)
         else:
             result.left_out.add(loc)
     elif found.kind == "union_tag_invalid" and found.meant is not None and not tried:
@@ -114,17 +117,19 @@ def _at(tree: Any, loc: Loc) -> Any:
     return tree
 
 
-def _rename(root: Node, loc: Loc, key: str) -> None:
-    """Let the value at `loc` be found by another key as well, where it is in the files."""
+def _rename(root: Node, loc: Loc, key: str) -> Node | None:
+    """Let the value at `loc` be found by another key as well, where it is in the files: then it is given."""
     node = root
     for part in loc[:-1]:
         children = node.value
         known: Mapping[Any, Node] = children if isinstance(children, dict) else dict(enumerate(node.children()))
         if part not in known:  # the environment has set it
-            return
+            return None
         node = known[part]
     if isinstance(node.value, dict) and loc[-1] in node.value:
         node.value[key], node.keys[key] = node.value[loc[-1]], node.keys[loc[-1]]
+        return node.value[key]
+    return None
 
 
 def _stand_ins(at: SchemaLocation) -> Iterator[Any]:

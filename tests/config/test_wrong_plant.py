@@ -165,3 +165,21 @@ def test_p10_wrong_plant(
     assert any(all(word in line for word in case.words) for line in matching), (case.where, problems)
     assert printed.out == ""
     assert TOKEN not in printed.err
+
+
+def test_p10_a_heading_that_is_misspelt_is_told_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The cells below it are numbers, as they would be under the right one; and each mistake of a template's table is
+    told once, for all lines that use it. A column of lines that is misspelt is told at its heading."""
+    tags = (
+        PLANT["tags.csv"]
+        .replace("counter.rollover", "counter.rolover")
+        .replace("ns=2;s=${plc}.State", "ns=2,s=${plc}.State")
+    )
+    files = {**PLANT, "tags.csv": tags, "lines.csv": PLANT["lines.csv"].replace("line,", "Lines,")}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", "gateway.yaml"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[0] for line in said] == ["lines.csv:1:1", "tags.csv:1:18", "tags.csv:2:17"]
+    assert all("(used at lines.csv:2:1 and 2 more)" in line for line in said[1:])

@@ -1,11 +1,13 @@
 """By how much a server's clock is ahead is learned from when it says that it publishes, and taken off its times."""
 
 import asyncio
+import json
 
 import pytest
 
 from gateway.model import Sample
 from gateway.sources.opcua.server_clock import LONG, MESSAGES, MOST, ServerClock
+from gateway.sources.recording import line_of
 from tests.sources.harness import Intake
 from tests.sources.opcua.scripted import Server
 from tests.sources.opcua.story import connected, node, simulated
@@ -38,6 +40,7 @@ async def test_p13_what_a_server_is_ahead_by_is_taken_off_what_it_says() -> None
         assert kept.source_time is not None
         assert kept.source_time - kept.ahead == pytest.approx(written_at - 10.0, abs=0.2)
         assert not [notice for arrival in intake.arrivals for notice in arrival.notices]
+        assert json.loads(line_of(kept))["ahead"] == kept.ahead, "so that a recording is mapped as it was"
 
 
 @simulated
