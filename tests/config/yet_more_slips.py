@@ -36,6 +36,19 @@ WRITTEN = (
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
 )
+TEXT_OR_KEYS = tuple(
+    slip(SCRAP_TIME, f"{TOPIC}, {written}", *words)
+    for written, *words in (
+        ("time: {▲feld: at, zone: Europe/Berlin}", "unknown key 'feld'", "did you mean 'field'"),
+        ("▲time: {field: at}", "the key 'zone' is missing"),
+        ("time: {field: at, zone: ▲1}", "write text here"),
+        ("time: ▲[at]", "write text here"),
+        ("time: ▲3", "write text here"),
+        ("split: {▲feld: shots}", "did you mean 'field'"),
+        ("split: {columns: ▲at}", "write a list here"),
+        ("split: ▲[shots]", "write text here"),
+    )
+)
 CONDITIONS = tuple(
     slip(WHEN, *case)
     for case in (
@@ -74,6 +87,7 @@ SIGNS = (
 )
 YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),
+    "a text or keys": ((), TEXT_OR_KEYS),
     "conditions of other languages": ((), CONDITIONS),
     "doubtful signs": ((), DOUBTFUL),
     "signs before codes": ((), SIGNS),
