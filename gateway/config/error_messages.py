@@ -5,7 +5,7 @@ No message repeats a value of the file: it may be a secret.
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -109,7 +109,7 @@ def schema_faults(error: ValidationError) -> list[SchemaFault]:
         faults.setdefault(found.fault.loc, found)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
     above = {loc[:depth] for loc in faults for depth in range(len(loc))}
-    follows = {"missing": misspelt, "string_type": above}
+    follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above}
     return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
 
 
