@@ -137,6 +137,8 @@ class Taker(ABC):
     """One of the two that are measured, in a folder of its own."""
 
     name: str
+    look: float
+    """Seconds between two looks at what it has taken."""
 
     @property
     @abstractmethod
@@ -165,6 +167,7 @@ class Script(Taker):
     """The yardstick."""
 
     name = "script"
+    look = 0.05
 
     def __init__(self, folder: Path, mqtt: int) -> None:
         folder.mkdir()
@@ -178,11 +181,15 @@ class Script(Taker):
     def start(self) -> None:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        time.sleep(1.0)
+        until("the script is subscribed", self._said)
 
     def stored(self) -> int:
-        said = self._log.read_text(encoding="ascii").split()
-        return int(said[-1]) if said else 0
+        return int(self._said()[-1])
+
+    def _said(self) -> list[str]:
+        if self._process.poll() is not None:
+            sys.exit(f"the script has ended:\n{self._log.read_text(encoding='utf-8')}")
+        return self._log.read_text(encoding="utf-8").split()
 
     def be_steady(self) -> None:
         """It keeps nothing back."""
@@ -196,6 +203,7 @@ class Gateway(Taker):
     """A gateway of so many lines, from MQTT or OPC UA, and the stand-in that it delivers to."""
 
     name = "gateway"
+    look = 0.25  # its status takes as long as dozens of events
 
     def __init__(self, folder: Path, mqtt: int, *, every: str = "1h", opcua: int = 0, number: int = LINES) -> None:
         folder.mkdir()
@@ -232,17 +240,17 @@ class Gateway(Taker):
 
     def start(self) -> None:
         self._oden.start()
-        until(lambda: listens(self._oden_port))
+        until("the stand-in listens", lambda: listens(self._oden_port))
         self._process.start()
-        until(self._is_connected)
+        until("the gateway is connected", self._is_connected)
 
     def be_steady(self) -> None:
         time.sleep(SHOWN)
-        until(lambda: not self.waiting())
+        until("all is at the stand-in", lambda: not self.waiting())
         self._process.stop()
         self._process = self._slow
         self._process.start()
-        until(self._is_connected)
+        until("the gateway is connected", self._is_connected)
 
     def stop(self) -> None:
         self._process.stop()
@@ -262,19 +270,21 @@ class Gateway(Taker):
         records = {} if status is None else status["outbox"]["records"]
         return sum(records.get(state, 1) for state in ("waiting", "sending", "in_doubt"))
 
-    def resident(self) -> float:
-        """MiB."""
-        lines = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii").splitlines()
-        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+    def memory(self) -> str:
+        """What is resident, and the part that is its own: the rest are the files of libraries, which the kernel can
+        read again."""
+        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()[1:]
+        kib = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        return f"{kib['Rss'] / 1024:.0f} MiB resident, {kib['Anonymous'] / 1024:.0f} of them its own"
 
 
-def until(holds: Callable[[], object]) -> None:
-    """Wait for it."""
+def until(what: str, holds: Callable[[], object], look: float = 0.05) -> None:
+    """Wait until it holds, which is `what`; `look` are the seconds between two looks."""
     deadline = time.monotonic() + PATIENCE
     while not holds():
         if time.monotonic() > deadline:
-            sys.exit("it did not happen")
-        time.sleep(0.05)
+            sys.exit(f"this did not happen within {PATIENCE:.0f} s: {what}")
+        time.sleep(look)
 
 
 @contextlib.contextmanager
@@ -289,7 +299,7 @@ def mosquitto(folder: Path) -> Iterator[int]:
     )
     process = subprocess.Popen([program, "-c", str(folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
     try:
-        until(lambda: listens(port))
+        until("the broker listens", lambda: listens(port))
         yield port
     finally:
         process.terminate()
@@ -349,7 +359,7 @@ class Plant:
         """As many events as fast as the broker takes them; returns once it has them."""
         for one in range(number):
             self.event(what, one % LINES)
-        until(lambda: not self._client._out_messages)  # noqa: SLF001 - paho has no other word for it
+        until("the broker has all", lambda: not self._client._out_messages)  # noqa: SLF001 - paho has no other word for it
 
 
 @dataclass(slots=True)
@@ -365,12 +375,12 @@ def spaced(taker: Taker, plant: Plant, what: str, rate: float = 40.0) -> Figure:
     """Events one after another, once what the plant has said before is at Oden."""
     taker.start()
     known = plant.begin()
-    until(lambda: taker.stored() >= known)
+    until("all is taken", lambda: taker.stored() >= known)
     taker.be_steady()
     time.sleep(2.0)
     before, begun, known = taker.usage(), time.monotonic(), taker.stored()
     number = plant.spaced(what, rate, SECONDS)
-    until(lambda: taker.stored() >= known + number)
+    until("all is taken", lambda: taker.stored() >= known + number)
     used = taker.usage().since(before)
     taker.stop()
     return Figure(used.written / number, used.cpu / number, number / (time.monotonic() - begun))
@@ -380,7 +390,7 @@ def backlog(taker: Taker, plant: Plant, what: str, number: int) -> Figure:
     """Events that wait at the broker, because the one that takes them stood still."""
     taker.start()
     known = plant.begin()
-    until(lambda: taker.stored() >= known)
+    until("all is taken", lambda: taker.stored() >= known)
     taker.be_steady()
     time.sleep(2.0)
     known = taker.stored()
@@ -388,7 +398,7 @@ def backlog(taker: Taker, plant: Plant, what: str, number: int) -> Figure:
     plant.at_once(what, number)
     before, begun = taker.usage(), time.monotonic()
     os.kill(taker.pid, signal.SIGCONT)
-    until(lambda: taker.stored() >= known + number)
+    until("all is taken", lambda: taker.stored() >= known + number, taker.look)
     seconds, used = time.monotonic() - begun, taker.usage().since(before)
     taker.stop()
     return Figure(used.written / number, used.cpu / number, number / seconds)
@@ -446,7 +456,7 @@ def steady(folder: Path, scenario: str, lines: int = LINES) -> bool:
         plant, gateway = Plant(port, lines), Gateway(folder / "taker", port, every="60s", number=lines)
         gateway.start()
         known = plant.begin()
-        until(lambda: gateway.stored() >= known)
+        until("all is taken", lambda: gateway.stored() >= known)
         gateway.be_steady()
         time.sleep(2.0)
         before, begun = gateway.usage(), time.monotonic()
@@ -457,20 +467,20 @@ def steady(folder: Path, scenario: str, lines: int = LINES) -> bool:
                 if (second + line) % 20 == 0:
                     plant.event("scrap", line)
         used, seconds = gateway.usage().since(before), time.monotonic() - begun
-        memory = gateway.resident()
+        memory = gateway.memory()
         gateway.stop()
         plant.close()
     return _steadily(scenario, used, seconds, memory) or lines > LINES
 
 
-def _steadily(scenario: str, used: Usage, seconds: float, memory: float) -> bool:
+def _steadily(scenario: str, used: Usage, seconds: float, memory: str) -> bool:
     hourly, share = used.written * 3600 / seconds / 1e9, 100 * used.cpu / seconds
     right = hourly <= STEADY_GB and share <= STEADY_CPU
     print(
         f"{scenario:9} {hourly:.2f} GB an hour (at most {STEADY_GB}), {share:.1f} % of a core (at most {STEADY_CPU}): ",
         end="",
     )
-    print(f"{'yes' if right else 'NO'}; {memory:.0f} MiB resident")
+    print(f"{'yes' if right else 'NO'}; {memory}")
     for name, cycled in FLASH.items():
         print(f"{scenario:9} {cycled / (hourly * 24 * 365):.0f} years of {name}", flush=True)
     return right
@@ -503,7 +513,7 @@ async def _tags(folder: Path, scenario: str) -> bool:
             if (second + line) % 20 == 0:
                 await server.write(f"L{line:02}.State", 1 + second // 20 % 2)
     used, seconds = gateway.usage().since(before), time.monotonic() - begun
-    memory = gateway.resident()
+    memory = gateway.memory()
     await asyncio.to_thread(gateway.stop)
     await server.stop()
     return _steadily(scenario, used, seconds, memory)
@@ -515,14 +525,14 @@ def latency(folder: Path, scenario: str) -> bool:
         plant, gateway = Plant(port), Gateway(folder / "taker", port)
         gateway.start()
         plant.begin()
-        until(lambda: gateway.stored() >= 3 * LINES)
+        until("all is taken", lambda: gateway.stored() >= 3 * LINES)
         time.sleep(SHOWN)
-        until(lambda: not gateway.waiting())
+        until("all is at the stand-in", lambda: not gateway.waiting())
         took: list[float] = []
         for one in range(100):
             begun, known = time.time(), gateway.ledger.stat().st_size
             plant.event("lab", one % LINES)
-            until(lambda: gateway.ledger.stat().st_size > known)  # noqa: B023
+            until("the event is at the stand-in", lambda: gateway.ledger.stat().st_size > known)  # noqa: B023
             time.sleep(0.2)
             last = json.loads(gateway.ledger.read_bytes().splitlines()[-1])
             took.append(last["received_at"] - begun)

@@ -89,7 +89,8 @@ async def shown_of(
     line_id = ref.oden_id
     if line_id is None:
         find = requests.find_line(ref.factory, ref.name)
-        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or "")
+        # One that is named without its id is there all the same: only nothing at all is none.
+        line_id = await _searched(client, find, lambda answer: answers.line_id(answer) or (None if answer else ""))
         if not line_id:
             return Shown()
     state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)

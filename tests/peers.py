@@ -166,6 +166,10 @@ class Mosquitto:
             self._process = None
 
 
+NULL_TEXT = ua.Variant(None, ua.VariantType.Null)
+"""What many servers send for a text that is null: null without a type."""
+
+
 class OpcuaServer:
     """An OPC UA server in this event loop whose variables are `nsu=urn:acme:line;s=<name>`.
 
@@ -219,12 +223,10 @@ class OpcuaServer:
             self._server = None
 
     async def add(self, name: str, value: Any) -> None:
-        """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them; what is
-        null without a type is a String."""
-        variant = _variant(value)
-        kind = ua.NodeId(ua.Int32(ObjectIds.String)) if variant.VariantType == ua.VariantType.Null else None
+        """Add a variable; `value` is a Python value or a `ua.Variant`. Ints become Int32, as PLCs have them."""
+        kind = ua.NodeId(ua.Int32(ObjectIds.String)) if value is NULL_TEXT else None
         self._nodes[name] = await self.server.nodes.objects.add_variable(
-            ua.NodeId(ua.String(name), ua.Int16(self._index)), name, variant, datatype=kind
+            ua.NodeId(ua.String(name), ua.Int16(self._index)), name, _variant(value), datatype=kind
         )
 
     async def delete(self, name: str) -> None:

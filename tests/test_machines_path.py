@@ -12,7 +12,7 @@ from asyncua import ua
 
 from gateway.cli.demo_parts import status_json
 from gateway.sources.opcua.decode import NOT_ACTIVE
-from tests.peers import wait_until
+from tests.peers import NULL_TEXT, wait_until
 from tests.test_whole_path import Line
 
 HEAD = """
@@ -261,7 +261,7 @@ async def test_p2_machines_that_say_nothing_are_heard(machine: Machine) -> None:
     a tag that is not there, NaN and arrays, at a real server; and what came to nothing is on the status page."""
     (machine.folder / "texts.csv").write_text("fault,text\nE1,Jam\n")
     machine.configure(NOTHING)
-    null, untyped = ua.Variant(None, ua.VariantType.String), ua.Variant(None, ua.VariantType.Null)
+    null, untyped = ua.Variant(None, ua.VariantType.String), NULL_TEXT
     await machine.begin(L01__Order=null, L01__Fault=untyped, L01__Base="Aborted", L01__Execute="", L01__Speed=9.0)
     await machine.says("note", type="other")
     await machine.opcua.write("L01.Execute", null, status=NOT_ACTIVE)

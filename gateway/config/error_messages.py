@@ -5,7 +5,7 @@ No message repeats a value of the file: it may be a secret.
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -100,14 +100,17 @@ class SchemaFault:
 def schema_faults(error: ValidationError) -> list[SchemaFault]:
     """What is wrong, once for each key path. `error` is about `{"config": the whole file}`.
 
-    A key that is missing is not told where another one is in its place, which was misspelt.
+    A key that is missing is not told where another one is in its place, which was misspelt; nor that keys are no text,
+    where keys may stand as well and one of them is wrong.
     """
     faults: dict[Loc, SchemaFault] = {}
     for details in error.errors(include_url=False):
         found = _fault(details)
         faults.setdefault(found.fault.loc, found)
     misspelt = {(*found.at.loc[:-1], found.meant) for found in faults.values() if found.kind == "extra_forbidden"}
-    return [found for loc, found in faults.items() if found.kind != "missing" or loc not in misspelt]
+    above = {loc[:depth] for loc in faults for depth in range(len(loc))}
+    follows: dict[str, Collection[tuple[object, ...]]] = {"missing": misspelt, "string_type": above}
+    return [found for loc, found in faults.items() if loc not in follows.get(found.kind, ())]
 
 
 def _fault(details: ErrorDetails) -> SchemaFault:

@@ -8,6 +8,7 @@ from gateway.config.addresses import meant_node_id
 from gateway.config.error_messages import one_slip_apart, suggestion
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
+from gateway.config.schema_messages import OwnTime
 from gateway.config.schema_walk import Loc
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
@@ -107,33 +108,33 @@ def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
 
 
 def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
+    time: Loc = (*loc, "time", "field") if isinstance(given.time, OwnTime) else (*loc, "time")
     for key in _ADDRESSES:
-        value: str | None = getattr(given, key)
+        place, value = (time, given.time_field) if key == "time" else ((*loc, key), getattr(given, key))
         if value is None:
             continue
         if value != value.strip():
-            place = "end" if value != value.rstrip() else "beginning"
-            text = f"there is a blank at the {place}, which makes it another {key}; remove it"
-            yield ConfigFault((*loc, key), text, warning=True)
+            side = "end" if value != value.rstrip() else "beginning"
+            text = f"there is a blank at the {side}, which makes it another {key}; remove it"
+            yield ConfigFault(place, text, warning=True)
         elif len(value) > 1 and value[0] in "“”„«‘" and value[-1] in "”“»’":
-            yield ConfigFault((*loc, key), 'these curly quotes are part of it; write straight ones ("), or none')
+            yield ConfigFault(place, 'these curly quotes are part of it; write straight ones ("), or none')
         elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
-            place = "end" if value[-1] == '"' else "beginning"
-            text = f"there is a quote at the {place} alone: remove it, or the other is missing"
-            yield ConfigFault((*loc, key), text, warning=True)
+            side = "end" if value[-1] == '"' else "beginning"
+            text = f"there is a quote at the {side} alone: remove it, or the other is missing"
+            yield ConfigFault(place, text, warning=True)
         elif re.search(r"\{[A-Za-z_]\w*\}", value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
-            yield ConfigFault((*loc, key), text, warning=True)
+            yield ConfigFault(place, text, warning=True)
     if given.topic is not None:
         yield from _topic(given.topic, (*loc, "topic"))
     for key in ("node", "event", "type"):
         value = getattr(given, key)
         if value is not None:
             yield from _node(value, (*loc, key))
-    for key in ("field", "time"):
-        path: str | None = getattr(given, key)
+    for path, place in ((given.field, (*loc, "field")), (given.time_field, time)):
         if path is not None:
-            yield from _path(path, (*loc, key))
+            yield from _path(path, place)
     for path in given.only:
         yield from _path(path, (*loc, "only", path))
 

@@ -129,6 +129,8 @@ def _step(at: SchemaLocation, part: str | int) -> SchemaLocation:
     if len(possible) > 1:
         chosen = next((model for model in possible if part in tag_values(model, tag_key(at.annotation))), None)
         return SchemaLocation(at.loc, at.section, at.field, chosen)
+    if possible and len(alternatives(at.annotation)) > 1:  # the name of the section, or of what may stand for it
+        return replace(at, annotation=possible[0]) if part == possible[0].__name__ else at
     if possible:
         field = section_keys(possible[0]).get(str(part))
         return SchemaLocation((*at.loc, part), possible[0], field, field.annotation if field else None)

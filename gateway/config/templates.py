@@ -37,6 +37,7 @@ class _Expander:
         self._templates: Mapping[Key, Node] = {}
         self._unread = False
         """Whether there may be templates that could not be read."""
+        self._used: set[Key] = set()
 
     def expanded(self) -> Node:
         root = self._root
@@ -48,6 +49,8 @@ class _Expander:
         sections = {
             key: self._section(key, node) for key, node in root.value.items() if key not in TopLevelKeys.model_fields
         }
+        if templates is not None and not self._unread:
+            self._report_sections(templates)
         return Node(root.position, sections, root.keys, incomplete=root.incomplete)
 
     def _section(self, key: Key, node: Node) -> Node:
@@ -146,6 +149,7 @@ class _Expander:
             text = "write what the lines have in common here: 'key: value' lines, indented below"
             self._report(template.position, text)
         else:
+            self._used.add(name)
             return self._expand(template, template.value, values, used, line, (*chain, name))
         return Node(line, {}, incomplete=True)
 
@@ -194,6 +198,13 @@ class _Expander:
                 name, known = node.value["use"].value, sorted(used - LINE_PARAMETERS)
                 text = f"the template {quoted(name)} has no ${{{key}}}{suggestion(str(key), known)}"
                 self._report(node.value["with"].keys[key], text)
+
+    def _report_sections(self, templates: Node) -> None:
+        """Report what is named like a key of a line among `templates`, and no line uses: it is indented too little."""
+        for name in self._templates:
+            if name in section_keys(Line) and name not in self._used:
+                text = f"no line uses a template {quoted(name)}: indent it further, as a part of the template above it"
+                self._report(templates.keys[name], text)
 
     def _entries(self, node: Node | None) -> Mapping[Key, Node]:
         """The entries of a mapping that the schema does not check."""

@@ -235,11 +235,12 @@ def with_window(state: OutputState, intervals: IntervalsState, plan: OutputPlan,
     """See to it that what a run can have by now is reported at the end of the window."""
     if state.flush_at is not None or not state.pending:
         return state
-    owned = any(owner_of(state, intervals, amount.at) is not None for amount in state.pending)
+    earliest = min(amount.at for amount in state.pending)
+    owned = owner_of(state, intervals, earliest) is not None  # where the first is nobody's, so are the others
     if not owned and not (plan.between == "unassigned" and unassigned_amounts(state, intervals)):
         return state
     first = _first_window(plan, intervals)
-    since = max(now - plan.wait, min(amount.at for amount in state.pending)) if plan.wait else now
+    since = max(now - plan.wait, earliest) if plan.wait else now
     end = first + (since - first) // plan.every * plan.every  # of the window before, or now where that is rounded
     while end <= since or end + plan.wait <= now:
         end += plan.every

@@ -1,5 +1,6 @@
 """The outbox's directory and its disk: made, checked and held by one process, with space kept back for a full disk."""
 
+import errno
 import fcntl
 import os
 import pwd
@@ -17,8 +18,13 @@ class DirectoryLock:
         """Raise OutboxError, saying exactly why, where the directory is unwritable or held by another process."""
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise OutboxError(
+                    f"cannot write to the outbox directory {directory}: somebody has put a link in the place of its "
+                    "file 'lock', and what that leads to would be written over. Remove the link."
+                ) from error
             raise OutboxError(
                 f"cannot write to the outbox directory {directory}: {error.strerror}.{_whose(directory)}"
             ) from error
@@ -160,7 +166,7 @@ class Ballast:
         return True
 
     def _write(self) -> None:
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             os.posix_fallocate(handle, 0, self.size)
             os.fsync(handle)

@@ -64,7 +64,8 @@ class LifeMark:
         text = LIFE.dump_json(life).ljust(128)
         try:
             if self._file is None:
-                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+                self._file = os.open(self._path, flags, 0o600)
             os.pwrite(self._file, text, 0)
         except OSError as error:
             if not self._failed and isinstance(error, FileNotFoundError):

@@ -44,7 +44,7 @@ class Messages:
 
     def interpret(self, message: Publish, received: float) -> Said:
         """What a message says that came at the time `received`; nothing where nobody wants it."""
-        topic, payload = message.topic, message.payload
+        topic, payload = _as_text(message.topic), message.payload
         of_host = self._host is not None and topic.startswith(f"{SPARKPLUG}/")
         if not of_host and not self._topics.wants(
             topic
@@ -99,7 +99,15 @@ class Messages:
         return self._moments(parts, now, retained=reject.retained), flaw
 
     def _count_unwanted(self, topic: str) -> None:
-        name = topic.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if name not in self._unwanted and len(self._unwanted) >= _MOST_UNWANTED:
-            name = "other topics"
+        name = topic if topic in self._unwanted or len(self._unwanted) < _MOST_UNWANTED else "other topics"
         self._unwanted[name] = self._unwanted.get(name, 0) + 1
+
+
+def _as_text(topic: str) -> str:
+    """The topic, with what is no UTF-8 in it as a person can read it: it gets into notices, rejects and fields, and
+    nothing that is stored or sent can hold it otherwise."""
+    try:
+        topic.encode()
+    except UnicodeEncodeError:
+        return topic.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return topic

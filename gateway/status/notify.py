@@ -5,6 +5,7 @@ import faulthandler
 import math
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping
 
@@ -58,36 +59,62 @@ class Systemd:
 
 LIMIT = 120.0
 """Seconds without `alive` after which a process that no service manager watches ends itself."""
+HELD = 3600.0
+"""The same where the interpreter's lock is held, so that nothing of ours can count, or the process is stopped."""
+PULSE = 1.0
+"""Seconds from one count to the next."""
 
 
 class Watchdog:
     """Ends this process where it is not said to be alive: by systemd where that expects it, else by itself.
 
-    In a container nobody restarts a process that hangs, only one that ends. So a timer of the interpreter's own, in a
-    thread that needs neither the event loop nor the interpreter's lock, writes where every thread stands to standard
-    error and ends the process with exit code 1.
+    In a container nobody restarts a process that hangs, only one that ends. So a thread that does not need the event
+    loop counts the time, writes where every thread stands to standard error and ends the process with exit code 1. It
+    counts only while it turns itself: a process that was stopped for a while, as a container that is paused, goes on.
+    Behind it is a timer of the interpreter's own that does not need its lock.
     """
 
     def __init__(self, systemd: Systemd, limit: float = LIMIT) -> None:
         self._systemd = systemd
         self._limit = limit
         self._fed_at = -math.inf
+        self._unfed = 0.0
+        """Seconds since `alive`, as far as the thread has turned."""
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def alive(self) -> None:
         """Feed the watchdog where it is time for that; may be called as often as one likes."""
+        self._unfed = 0.0
         now, interval = time.monotonic(), self._systemd.watchdog_interval
-        if now - self._fed_at < (self._limit / 4 if interval is None else interval):
+        if now - self._fed_at < (HELD / 4 if interval is None else interval):
             return
         self._fed_at = now
-        if interval is None:
-            faulthandler.dump_traceback_later(self._limit, exit=True)
-        else:
+        if interval is not None:
             self._systemd.watchdog()
+            return
+        faulthandler.dump_traceback_later(HELD, exit=True)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._count, name="watchdog", daemon=True)
+            self._thread.start()
 
     def end(self) -> None:
         """The process ends in order: nothing is watched any more."""
+        self._ended.set()
         if self._systemd.watchdog_interval is None:
             faulthandler.cancel_dump_traceback_later()
+
+    def _count(self) -> None:
+        pulse, last = min(PULSE, self._limit / 4), time.monotonic()
+        while not self._ended.wait(pulse):
+            now = time.monotonic()
+            self._unfed += min(now - last, 2 * pulse)
+            last = now
+            if self._unfed >= self._limit:
+                try:
+                    faulthandler.dump_traceback()
+                finally:
+                    os._exit(1)
 
 
 def _watchdog_interval(environ: Mapping[str, str]) -> float | None:

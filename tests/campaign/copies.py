@@ -40,19 +40,6 @@ def copied_schedule(seed: int) -> Schedule:
     return replace(plan, modes=modes, lives=tuple(lives))
 
 
-HELD = "may have been told by another life"
-"""What is said of an amount that is held until Oden can be asked."""
-
-
-def over_the_line(story: Story) -> Story:
-    """The story with its totals over all runs: what was held, and is told when other runs are on, is not told of its
-    own."""
-    runs = [key for key in story.totals if key[0] in ("RUN", ON_A_TAG)]
-    total = sum((story.totals[key] for key in runs), Counter[str]())
-    totals = {**story.totals, **{key: Counter[str]() for key in runs}, (ON_A_TAG, 0): total}
-    return replace(story, totals=totals)
-
-
 def of_copies(
     story: Story, model: OdenModel, rows: MemoryStore, again: Sequence[Message], since: float
 ) -> Iterator[str]:

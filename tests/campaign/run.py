@@ -34,7 +34,7 @@ from gateway.simulator.oden.store import Factory, Organization
 from gateway.supervisor import Child, Supervisor
 from tests.campaign import refused
 from tests.campaign.compare import differences, too_little
-from tests.campaign.copies import HELD, of_copies, over_the_line
+from tests.campaign.copies import of_copies
 from tests.campaign.fuse import Fuse, Killed
 from tests.campaign.late import Outages, disturbed, late_story, made_outages, too_soon, with_clocks_ahead
 from tests.campaign.lost import Lost, doubled, exact, places
@@ -125,8 +125,6 @@ class _World:
         self.broker = Broker(messages, self.chances, outages)
         self.people = People()
         self.lost = {story.key: Lost() for story in self.stories}
-        self.held = False
-        """Whether something was held until Oden could be asked what another life has told."""
         self.put_back_at: float | None = None
         """When an older copy of the outbox was put back last, in seconds of the loop."""
         self.again: list[Message] = []
@@ -210,8 +208,6 @@ class _World:
             what = refused.refused(story, self.schedule.modes.refuse)
             unsure = self.lost[story.key].intervals(story)
             wanted = exact(self.people.after(refused.spared(story, what)), unsure)
-            if self.held and story.plan is not None:
-                wanted = over_the_line(wanted)
             wrong += differences(wanted, self.oden.model, places(story, unsure), late=self.schedule.late)
             wrong += doubled(story, unsure, self.oden.model)
             wrong += refused.differences(story, what, self.rows, unsure | self.people.deleted_of(story))
@@ -290,7 +286,6 @@ class _Process:
         """A story holds nothing that a person would have to be told of, but that a message came late where a clock was
         ahead; and where messages come late and again, that they did."""
         world, spared = self.world, ["time"]
-        world.held = world.held or any(HELD in notice.text for notice in notices)
         if world.schedule.late or world.put_back_at is not None:
             spared += ["reject", "gap"]
         elif any(life.forgets for life in world.schedule.lives):

@@ -387,6 +387,7 @@ def _texts(written: Mapping[str, Any]) -> list[str]:
         "factory",
         "line",
         "every",
+        "wait",
         "hold",
         "settle",
         "align",

@@ -67,6 +67,13 @@ CASES: dict[str, Wrong] = {
     "unknown inner template": edit(MAIN, "use: base", "use: ▲bases", "unknown template", "mean 'base'"),
     "template of itself": edit(MAIN, "use: base", "use: ▲extruder", "extruder uses extruder"),
     "template that is a list": edit(MAIN, "  base:\n", "  base: ▲[]\n  other:\n", "'key: value' lines"),
+    "section indented as a template": edit(
+        MAIN,
+        "    scrap_yield:\n      every: 60s\n      entries:\n        - {count",
+        "  ▲scrap_yield:\n      every: 60s\n      entries:\n        - {count",
+        "no line uses a template 'scrap_yield'",
+        "indent it further",
+    ),
     "template that is no name": edit(SPECIAL, "use: extruder", "use: ▲7", "unknown template"),
     "missing parameter": edit(
         SPECIAL,

@@ -4,6 +4,7 @@ from tests.config.factory import Slip, slip
 
 WHEN = '"speed > 5.0"'
 TOPIC = "plant-a/L00/events/scrap"
+SCRAP_TIME = f"{TOPIC}, time: at"
 NODE = '"nsu=urn:acme:line;s=L00.Speed"'
 UPTIME = "1: {category: Uptime}"
 PRODUCT = 'product: "{sku}"\n'
@@ -35,6 +36,19 @@ WRITTEN = (
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
 )
+TEXT_OR_KEYS = tuple(
+    slip(SCRAP_TIME, f"{TOPIC}, {written}", *words)
+    for written, *words in (
+        ("time: {▲feld: at, zone: Europe/Berlin}", "unknown key 'feld'", "did you mean 'field'"),
+        ("▲time: {field: at}", "the key 'zone' is missing"),
+        ("time: {field: at, zone: ▲1}", "write text here"),
+        ("time: ▲[at]", "write text here"),
+        ("time: ▲3", "write text here"),
+        ("split: {▲feld: shots}", "did you mean 'field'"),
+        ("split: {columns: ▲at}", "write a list here"),
+        ("split: ▲[shots]", "write text here"),
+    )
+)
 CONDITIONS = tuple(
     slip(WHEN, *case)
     for case in (
@@ -60,6 +74,8 @@ DOUBTFUL = tuple(
         (NODE, '▲"ns=2;s= L00.Speed"', "the blank after the '='"),
         (NODE, '▲nsu=urn:acme:line;s=L00.Speed"', "a quote at the end alone"),
         (f"topic: {TOPIC}", f'topic: ▲{TOPIC}"', "a quote at the end alone"),
+        (SCRAP_TIME, f'{TOPIC}, time: {{field: ▲"at ", zone: Europe/Berlin}}', "a blank at the end"),
+        (SCRAP_TIME, f"{TOPIC}, time: {{field: ▲meta/at, zone: Europe/Berlin}}", "'meta.at'"),
         (UPTIME, "▲<5: {category: Uptime}", "`ladder`"),
         (UPTIME, "▲default: {category: Uptime}", "write `other`"),
         (UPTIME, '▲"*": {category: Uptime}', "write `other`"),
@@ -71,6 +87,7 @@ SIGNS = (
 )
 YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),
+    "a text or keys": ((), TEXT_OR_KEYS),
     "conditions of other languages": ((), CONDITIONS),
     "doubtful signs": ((), DOUBTFUL),
     "signs before codes": ((), SIGNS),

@@ -185,6 +185,23 @@ async def test_p4_a_copy_of_before_the_first_run_tells_no_counter_twice(
     assert await gateway.total() == gateway.made
 
 
+async def test_p4_a_line_that_is_named_without_its_id_is_asked_for_again(
+    rig: Rig, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such an answer does not mean that there is no such line, of which nothing can have been told."""
+    monkeypatch.setattr(told_elsewhere, "PAUSE", 0.0)
+    gateway = Gateway(rig)
+    gateway.map(tag(0.5, "Good", gateway.good % 65_536), tick(50))
+    gateway.now = 60.0
+    copy = gateway.copy()
+    begin_life(Outbox(copy), LifeMark(tmp_path / "first", tmp_path))
+    await gateway.lives("A", minutes=5)
+    oden.faults.append(Fault("/line/search", "before", 200, text='[{"name": "Line 01"}]'))
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives("B", minutes=3)
+    assert await gateway.total() == gateway.made
+
+
 @pytest.mark.parametrize("minutes", [1, 5])
 async def test_p4_a_run_that_began_before_the_latest_time_of_the_copy_is_looked_at_too(
     gateway: Gateway, oden: Oden, minutes: int, tmp_path: Path

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from gateway.config.lint import find_doubts
 from gateway.config.loader import load
 from gateway.config.message_schemas import MessageSchema
 from gateway.config.schema import Line
@@ -72,6 +73,7 @@ def test_example_can_be_copied(section: str, text: str, tmp_path: Path) -> None:
         (tmp_path / "gateway.yaml").write_text(HEAD + text, encoding="utf-8")
         loaded = load(tmp_path / "gateway.yaml", {})
         assert compile_lines(loaded.config.lines, loaded.lookups)
+        assert [doubt for doubt in find_doubts(loaded.config) if not doubt.warning] == []
         return
     given = dict(YAML(typ="safe").load(text))
     if text.startswith("      "):
@@ -89,6 +91,10 @@ def test_example_can_be_copied(section: str, text: str, tmp_path: Path) -> None:
         each["json_schema"]: MessageSchema("any", "{}") for each in line["inputs"].values() if "json_schema" in each
     }
     assert compile_line(Line.model_validate(line), (), TABLES, schemas=schemas)
+    any_line = "lines: [{factory: F, line: L, inputs: {a: {source: floor, topic: a}}}]"
+    (tmp_path / "gateway.yaml").write_text(HEAD + any_line, encoding="utf-8")
+    config = load(tmp_path / "gateway.yaml", {}).config.model_copy(update={"lines": [Line.model_validate(line)]})
+    assert [doubt for doubt in find_doubts(config) if not doubt.warning] == []
 
 
 def test_there_are_examples_of_each_section() -> None:

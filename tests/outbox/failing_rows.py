@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from gateway.errors import OutboxError
 from gateway.outbox.key_value import KeyValueStore
 
+ANSWER_LOST = "the transaction was written, and the answer was lost"
+
 
 class FailingRows:
     """A store whose next write fails where `fails` says: "before" its transaction is on disk, or "after"."""
@@ -36,7 +38,7 @@ class FailingRows:
             raise OutboxError("nothing was written")
         self._rows.apply(put, drop)
         if fails == "after":
-            raise OutboxError("the transaction was written, and the answer was lost")
+            raise OutboxError(ANSWER_LOST)
 
     def before_read(self) -> None:
         """Raise OutboxError where a read is to fail."""

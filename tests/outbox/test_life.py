@@ -211,6 +211,18 @@ def test_p4_what_another_life_has_left_open_is_seen_to_where_memory_may_be_old(t
     assert left_open(lost) == LeftOpen(4000.0, not_before=4060.0)
 
 
+def test_a_link_in_the_place_of_the_mark_is_not_followed(tmp_path: Path) -> None:
+    """The life is not remembered then, and what the link leads to stays as it is."""
+    begin_life(Outbox(MemoryStore()), LifeMark(BOX, tmp_path))
+    [mark] = tmp_path.iterdir()
+    mark.unlink()
+    other = tmp_path / "other"
+    other.write_text("precious")
+    mark.symlink_to(other)
+    begin_life(Outbox(MemoryStore()), LifeMark(BOX, tmp_path))
+    assert other.read_text() == "precious"
+
+
 def test_a_life_that_cannot_be_remembered_is_said_once_and_a_fault_only_where_there_is_a_folder_for_it(
     tmp_path: Path,
 ) -> None:

@@ -311,6 +311,17 @@ def test_p7_a_second_gateway_is_refused_by_name(tmp_path: Path) -> None:
     open_store(tmp_path)[0].close()
 
 
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    """What it leads to stays as it is, and who sees to it is told so."""
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (tmp_path / "box").mkdir()
+    (tmp_path / "box" / "lock").symlink_to(other)
+    with pytest.raises(OutboxError, match="put a link in the place of its file 'lock'"):
+        open_store(tmp_path / "box")
+    assert other.read_text() == "precious"
+
+
 def test_p7_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     """Where the directory cannot be made, the error names it and the system's reason."""
     (tmp_path / "file").write_text("")

@@ -22,7 +22,7 @@ from gateway.outbox.record_rules import MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.store import Outbox
 from gateway.record_kinds import creates
-from tests.outbox.failing_rows import FailingRows
+from tests.outbox.failing_rows import ANSWER_LOST, FailingRows
 from tests.outbox.floor import LINE, OTHER, Floor, Oden, attempt_for, id_of, next_commit, packable, total
 
 SPAN = 60.0
@@ -140,7 +140,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return change() is not False
         except OutboxError as error:
             self.raised = True
-            return str(error) == "after"
+            return str(error) == ANSWER_LOST
 
     @rule(accident=ACCIDENT, when=st.integers(0, 40), made=MADE, sent=st.lists(SENT, max_size=4))
     def go_on(

@@ -14,6 +14,7 @@ from gateway.clock import AnchoredClock
 from gateway.config.schema import Line
 from gateway.config.schema_messages import Binary, Form, Parts
 from gateway.errors import ConfigError
+from gateway.frozen import replace
 from gateway.kept_rejects import payload_of
 from gateway.mapping.compile import LinePlan, compile_line
 from gateway.mapping.inputs import form_of
@@ -24,6 +25,7 @@ from gateway.outbox.store import Outbox
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_decode import LARGEST
 from gateway.sources.mqtt_forms import MOST_AROUND, MOST_PARTS, Part, Topics
+from gateway.sources.mqtt_packets import Publish
 from tests.intake_rig import Rig
 from tests.peers import PATIENCE, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, running
@@ -160,6 +162,38 @@ def plan(topic: str = "scrap", **scrap: Any) -> LinePlan:
         ),
         ("lines", 0),
     )
+
+
+async def test_p5_a_topic_that_is_no_text_stops_nothing(tmp_path: Path) -> None:
+    """A level that is a field has bytes that are no UTF-8: what is wrong with its messages is stored, and what is right
+    counts."""
+    topic, rig = "p/L\udcff1/scrap", Rig(tmp_path, plan("p/+line/scrap", id="id"))
+    forms = {"order": Form(), "p/+line/scrap": Form()}
+    source = MqttSource("floor", mqtt_config("mqtt://127.0.0.1"), forms, AnchoredClock())
+    payloads = [
+        b"\xff",
+        b"null",
+        b'{"qty": "x"}',
+        b'{"qty": 1, "id": 1}',
+        b'{"qty": 2, "id": 1}',
+        b'{"qty": 4, "id": 2}',
+    ]
+    async with rig.running() as intake:
+        await intake.take(rig.message("order", {"number": "A1"}, 1))
+        for packet_id, payload in enumerate(payloads, 2):
+            said = source._messages.interpret(
+                Publish(topic, payload, packet_id, dup=False, retained=False), rig.clock.now()
+            )
+            arrival = rig.message(topic.encode("utf-8", "replace").decode(), payload, packet_id)
+            told = replace(arrival, moments=said.moments, notices=said.notices, rejects=said.rejects)
+            await intake.take(told)
+        await wait_until(lambda: rig.acked == [*range(1, 8)])
+        assert (await rig.outbox(Outbox.summary, 1)).totals.rejects == 3
+        async with asyncio.timeout(PATIENCE):
+            while sum([await rig.scrap(place) for place in range(3)]) != 5:
+                await asyncio.sleep(0.02)
+        (unread,) = [one for one in rig.noticed if "UTF-8" in one.text]
+        assert unread.address == r"p/L\xff1/scrap"
 
 
 @pytest.mark.parametrize("topic", ["p/L01/scrap", "p/+line/scrap"])

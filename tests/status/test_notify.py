@@ -1,9 +1,11 @@
 """The systemd protocol, with a datagram socket in systemd's place."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,6 +100,17 @@ def hangs():
 Watchdog(Systemd({}), limit=0.5).alive()
 hangs()
 """
+LIVES = """
+import sys
+import time
+from gateway.status.notify import Systemd, Watchdog
+watchdog = Watchdog(Systemd({}), limit=3.0)
+for _ in range(20):
+    watchdog.alive()
+    print("alive", flush=True)
+    time.sleep(0.1)
+watchdog.end()
+"""
 ENDS = """
 import time
 from gateway.status.notify import Systemd, Watchdog
@@ -120,6 +133,19 @@ def test_p9_a_process_that_hangs_in_a_container_ends_itself() -> None:
     process = ended(HANGS)
     assert process.returncode == 1
     assert "in hangs" in process.stderr
+
+
+def test_p9_a_process_that_was_stopped_for_a_while_goes_on() -> None:
+    """A container that is paused, for longer than a process may hang: nobody could turn meanwhile."""
+    with subprocess.Popen([sys.executable, "-c", LIVES], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "alive\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(5.0)
+        process.send_signal(signal.SIGCONT)
+        rest = process.stdout.read().split()
+        assert process.wait(PATIENCE) == 0
+    assert len(rest) == 19
 
 
 def test_a_process_that_ends_in_order_is_not_watched_any_more() -> None:

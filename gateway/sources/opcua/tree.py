@@ -93,7 +93,7 @@ class _Walk:
             request = ua.BrowseNextRequest()
             request.Parameters.ReleaseContinuationPoints = True
             request.Parameters.ContinuationPoints = points
-            with suppress(OSError, UaError, ValueError):
+            with suppress(OSError, UaError, ValueError, SourceError):
                 await call(self._link, request, ua.BrowseNextResponse)
 
     async def pages(self, start: str) -> AsyncGenerator[list[TreeNode]]:
