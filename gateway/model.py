@@ -50,6 +50,11 @@ class Sample:
     part: int = 0
     ahead: float = 0.0
 
+    @property
+    def device_time(self) -> float | None:
+        """The time that the device gave, as its clock is known; None where it gave none."""
+        return None if self.source_time is None else self.source_time - self.ahead
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

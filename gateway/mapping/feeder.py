@@ -31,7 +31,7 @@ from gateway.frozen import replace
 from gateway.mapping.again import Late, Slices, at_once, corrected, recalled
 from gateway.mapping.clocks import CALM, LONG, SenderClock, delay, lead, problem, with_message
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.inputs import SOON, device_time, is_outdated, plant_time, stated_time
+from gateway.mapping.inputs import SOON, is_outdated, plant_time, stated_time
 from gateway.mapping.line import LineState, Step, Tick, after_absence, step
 from gateway.mapping.line import due as line_due
 from gateway.mapping.recovery import left_out, put_back
@@ -108,7 +108,7 @@ def _hear(plan: LinePlan, line: Feed, event: Sample | Moment | Contact | Tick) -
         if loss.back is None:
             line, result = _feed(plan, line, Contact(sample.source, now, "back", now))
             told = both(told, result)
-        said = own_time(plan, sample) or device_time(sample)
+        said = own_time(plan, sample) or sample.device_time
         if sample.initial or (said is not None and sample.received - said > BEHIND):
             line = replace(line, behind={**line.behind, sample.source: now})
     return line, told

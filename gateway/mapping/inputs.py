@@ -360,11 +360,6 @@ def stated_time(plan: InputPlan, sample: Sample) -> float | None:
     return None if at is None else at + plan.clock_offset - sample.ahead
 
 
-def device_time(sample: Sample) -> float | None:
-    """The time that the device gave, as its clock is known; None where it gave none."""
-    return None if sample.source_time is None else sample.source_time - sample.ahead
-
-
 def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str | None]:
     """When the sample was true in the plant, and what is wrong with the time it came with, if anything.
 
@@ -384,7 +379,7 @@ def plant_time(plan: InputPlan, sample: Sample, now: float) -> tuple[float, str 
         if not now - MESSAGE_AGE <= at <= now + AHEAD:
             return now, f"the {field} says {excerpt(stated)}, which cannot be, so the time of arrival counts"
         return at, None
-    at = device_time(sample)
+    at = sample.device_time
     if at is None:
         return now, None
     if now - DEVICE_AGE <= at <= now + SOON:
