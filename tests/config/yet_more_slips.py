@@ -35,6 +35,7 @@ WRITTEN = (
     slip(NODE, '▲"urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
+    slip("value: 12.5", 'value: ▲"{speed} m/min"', "a target is a number"),
 )
 TEXT_OR_KEYS = tuple(
     slip(SCRAP_TIME, f"{TOPIC}, {written}", *words)
@@ -63,11 +64,19 @@ CONDITIONS = tuple(
         ('▲"speed >< 5.0"', 'write "!="'),
         ('▲"state == Jam"', "a text stands in quotes: 'Jam'"),
         ('▲""', "nothing is written here"),
+        ('▲"state == 1 und speed > 5.0"', 'write "&&" for "und"'),
+        ('▲"speed > 5.0 oder state == 1"', 'write "||" for "oder"'),
+        ('▲"speed > 5.0 && nicht state == 1"', 'write "!" for "nicht"'),
+        ('▲"state == 1 et speed > 5.0"', 'write "&&" for "et"'),
+        ('▲"state == 1 ou speed > 5.0"', 'write "||" for "ou"'),
+        ('▲"state == 1 y speed > 5.0"', 'write "&&" for "y"'),
+        ('▲"state == 1 o speed > 5.0"', 'write "||" for "o"'),
     )
 )
 DOUBTFUL = tuple(
     slip(*case, warning=True)
     for case in (
+        ("count: scrap.qty", "count: ▲scrap", '"scrap.qty"', "`each: 1`"),
         ('lot: "{order}"', 'lot: ▲"[order]"', 'in braces, "{order}"'),
         ('lot: "{order}"', 'lot: ▲"(order)"', 'in braces, "{order}"'),
         (f"topic: {TOPIC}", "topic: ▲plant-a.L00.events.scrap", "set apart by '/'"),
