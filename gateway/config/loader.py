@@ -135,7 +135,7 @@ class Draft:
     def _follows(self, fault: ConfigFault) -> bool:
         mended = self._mended is not None and self._mended.follows(fault)
         replaced = self._mended.replaced if self._mended is not None else ()
-        return mended or self._origin.hides(fault.loc, replaced)
+        return mended or self._origin.hides(fault, replaced)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:

@@ -94,10 +94,19 @@ SIGNS = (
     slip(UPTIME, "▲*: {category: Uptime}", "needs quotes", "`other`"),
     slip(UPTIME, "▲>5: {category: Uptime}", "needs quotes", "`ladder`"),
 )
+WIDE = (
+    slip("    run:\n", "    run▲：\n", "a fullwidth colon (U+FF1A)", "write :"),
+    slip("      hold: 5s", "      hold▲：5s", "a fullwidth colon (U+FF1A)"),
+    slip("max_rate: 5/s}", "max_rate: 5/s▲｝", "a fullwidth right curly bracket", "write }"),
+    slip("{rollover: 65536, max", "{rollover: 65536▲， max", "a fullwidth comma", "write ,"),
+    slip(PRODUCT, "product: ▲＂{sku}＂\n", "write straight ones"),
+    slip("speed: {source: plc,", "speed: {▲source： plc,", "in the place of '：'"),
+)
 YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),
     "a text or keys": ((), TEXT_OR_KEYS),
     "conditions of other languages": ((), CONDITIONS),
     "doubtful signs": ((), DOUBTFUL),
     "signs before codes": ((), SIGNS),
+    "signs of another keyboard": ((), WIDE),
 }
