@@ -217,9 +217,7 @@ class Intake:
             self._running = False
 
     def stop(self) -> None:
-        """Let `run` commit what it has, with every line state that moved, and return. For after the sources have
-        gone.
-        """
+        """Let `run` commit what it has, with each line state that moved, and return: for after the sources are gone."""
         self._stopping = True
         self._poke.set()
 

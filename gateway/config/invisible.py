@@ -23,9 +23,15 @@ _NO_PROSE = re.compile(r"[<>=&|;/]")
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
 
+WIDE = {"：": ":", "，": ",", "、": ",", "｛": "{", "｝": "}", "［": "[", "］": "]", "＂": '"', "＇": "'", "＃": "#"}
+"""Signs of Chinese and Japanese keyboards, and what they look like and are not."""
+
+
 def name_of(character: str) -> str:
     """What a character is called, with its number: `a no-break space (U+00A0)`."""
     name = unicodedata.name(character, "a character").lower()
+    if character in WIDE:
+        return f"a {name} (U+{ord(character):04X})"
     return f"{_NAMES.get(character, f'an invisible character, {name}')} (U+{ord(character):04X})"
 
 

@@ -14,11 +14,15 @@ from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
 
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _HINTS: tuple[tuple[str, str], ...] = (
     (r"[“”„«»‘’‚]", 'curly quotes; write straight ones (")'),
     (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
     (r"(?i)\bor\b", 'write "||" for "or"'),
+    (rf"(?i){_BETWEEN}(und|et|y)\b{_OPERANDS}", 'write "&&" for "{}"'),
+    (rf"(?i){_BETWEEN}(oder|ou|o)\b{_OPERANDS}", 'write "||" for "{}"'),
+    (r"(?i)\bnicht\b(?=\s*[\w(])", 'write "!" for "{}"'),
     (r"(?i)\bnot\s+in\b", 'write "!(x in [1, 2])" for "not in"'),
     (r"(?i)\bnot\b", 'write "!" for "not"'),
     (r"(?i)\bxor\b", 'write "!=" for "either, or"'),

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from gateway.config.error_messages import one_slip_apart
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
+from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc, section_keys
 from gateway.config.yaml_tree import quoted
 from gateway.errors import ConfigFault
@@ -40,8 +41,9 @@ _SLIPS_IN = ("category", "reason", "factory", "metric group", "type")
 USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data")
 """What state categories are called at Oden, where a factory has no others."""
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
-_OPENING = frozenset("“”„«‘‚‹")
-_CLOSING = frozenset("”“»’›")
+_FILLED = re.compile(r"\{[^{}]*\}")
+_OPENING = frozenset("“”„«‘‚‹＂＇")
+_CLOSING = frozenset("”“»’›＂＇")
 
 
 def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
@@ -53,17 +55,44 @@ def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
 
 
 def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
-    """Entries of output that are there twice, and targets that are no numbers."""
+    """Entries of output that are there twice or count whole messages, and targets that are no numbers."""
     entries = line.scrap_yield.entries if line.scrap_yield is not None else []
     for index, entry in enumerate(entries):
         if entry in entries[:index]:
             text = "this entry is there already: what is counted would be told twice; remove one of them"
             yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True)
+        name, path = entry.amount
+        if entry.each is None and not path and name in line.inputs and _is_object(line.inputs[name]):
+            text = (
+                f"{quoted(name)} is a whole message with fields, which is no amount: it counts nothing. Name the field "
+                f'that says how many, such as "{name}.qty", or write `each: 1` where each message is one'
+            )
+            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True)
     for section, at in _sections(line, loc):
         for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
             value = getattr(section, key)
-            if isinstance(value, str) and "{" not in value and not _NUMBER.fullmatch(value):
+            if isinstance(value, str) and not _may_be_number(value):
                 yield ConfigFault((*at, key), "a target is a number, without a unit and with a point: write it as 12.5")
+        if isinstance(section, PerformanceTarget):
+            lowest, highest = section.lsl, section.usl
+            if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
+                text = f"the lower limit, {lowest:g}, is above the upper one, {highest:g}: are they exchanged?"
+                yield ConfigFault((*at, "lsl"), text, warning=True)
+
+
+def _is_object(given: Input) -> bool:
+    """Whether all that comes of an input are messages with fields: other keys of it name some."""
+    named = given.time is not None or given.only or given.id or given.event is not None
+    whole = given.field is None and given.capture is None and given.counter is None and given.edge is None
+    return bool(named) and whole and given.binary is None
+
+
+def _may_be_number(text: str) -> bool:
+    """Whether `text` is a number, or can be one once its placeholders are filled in."""
+    around = _FILLED.sub("", text)
+    if around == text:
+        return "{" in text or _NUMBER.fullmatch(text) is not None
+    return re.search(r"[^\s\d.eE+{}-]", around) is None
 
 
 def _texts(section: BaseModel, loc: Loc) -> Iterator[tuple[Loc, str]]:

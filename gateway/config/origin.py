@@ -100,14 +100,15 @@ class Origin:
         anywhere = missing or nodes[-1].value is None
         return any(node.incomplete for node in nodes) if anywhere else nodes[-1].incomplete
 
-    def hides(self, loc: Loc, replaced: Collection[Loc] = ()) -> bool:
-        """Whether what seems wrong between parts of the configuration, at `loc`, may only follow from something that
-        could not be read: on the way to it, in it, or an input that it names. At the places that are `replaced` there
-        is something else than what was written."""
+    def hides(self, fault: ConfigFault, replaced: Collection[Loc] = ()) -> bool:
+        """Whether what seems wrong between parts of the configuration may only follow from something that could not be
+        read: on the way to it, in it, or an input that it names. At the places that are `replaced` there is something
+        else than what was written."""
+        loc = fault.loc
         nodes = [node for node, _ in self._path(loc)]
         if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
             return True
-        if loc[:1] != ("lines",) or not _names_inputs(loc):
+        if fault.alone or loc[:1] != ("lines",) or not _names_inputs(loc):
             return False
         inputs = self._path((*loc[:2], "inputs"))[-1][0]
         known = inputs.value if isinstance(inputs.value, dict) and len(loc) > 2 else {}

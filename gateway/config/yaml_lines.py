@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.config.invisible import BLANKS, name_of
+from gateway.config.invisible import BLANKS, WIDE, name_of
 from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
@@ -21,6 +21,7 @@ _SIGN = re.compile(r"(?P<before>[ \t]*(?:- +)?[\w.-]+)(?P<sign>[ \t]*(?:=>|->|=|
 _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\Z))")
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
+_STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _MOST_OFF = 3
 """Blanks by which an indent is taken for a slip."""
 _ENTRY = re.compile(
@@ -99,6 +100,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         mended = "".join(" " if character in BLANKS else character for character in text)
         yield Repair(blank + 1, f"{name_of(text[blank])} stands here; delete it and type a blank", mended)
     line = scan(text)
+    yield from _narrow(line)
     secret = _SECRET.search(text)
     if secret is not None:
         reason = "no blank stands in ${secret:NAME}"
@@ -209,6 +211,21 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
         if abs(other - len(before)) <= _MOST_OFF:
             reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"
             yield Repair(len(before) + 1, reason, " " * other + content)
+
+
+def _narrow(line: Line) -> Iterator[Repair]:
+    """The line with signs of YAML in the place of the wide ones of Chinese and Japanese keyboards, but for those that
+    stand in quotes or in its comment."""
+    plain = _STRAIGHT.sub(lambda match: "\0" * len(match[0]), line.text)[: line.comment]
+    wide = [at for at, character in enumerate(plain) if character in WIDE]
+    if not wide:
+        return
+    pieces = list(line.text)
+    for at in wide:
+        blank = " " if WIDE[pieces[at]] in ":," and line.text[at + 1 : at + 2].strip() else ""
+        pieces[at] = WIDE[pieces[at]] + blank
+    first = line.text[wide[0]]
+    yield Repair(wide[0] + 1, f"{name_of(first)} stands here; write {WIDE[first]}", "".join(pieces))
 
 
 def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:

@@ -140,9 +140,13 @@ def _copy(message: dict[str, object], part: dict[str, object], path: tuple[str, 
         _copy(inner, below, tuple(rest))
 
 
+class SyntaxFaultError(ValueError):
+    """A text is no expression, whatever inputs there are."""
+
+
 def parse(source: str, known: Collection[str], kinds: Mapping[str, ValueKind] | None = None) -> Condition:
     """Compile a condition. Raises ValueError, with a sentence, where it can never be one over `known` inputs, of which
-    `kinds` says what is known of their values."""
+    `kinds` says what is known of their values; where it is no expression at all, that is a SyntaxFaultError."""
     condition = _parse(source, known)
     results = _probe(condition, kinds or {})
     if results and not any(isinstance(result, bool) for result in results):
@@ -188,7 +192,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     except ValueError as error:
         match = _SYNTAX.search(str(error))
         stopped = int(match[2]) if match else None
-        raise ValueError(f'"{source}" is not an expression, {why_unreadable(source, stopped)}') from None
+        raise SyntaxFaultError(f'"{source}" is not an expression, {why_unreadable(source, stopped)}') from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
     for name in names:

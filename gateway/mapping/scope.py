@@ -46,8 +46,8 @@ class Scope:
         """What is known of the values of inputs."""
         self.faults: list[ConfigFault] = []
 
-    def fault(self, loc: Loc, text: str) -> None:
-        self.faults.append(ConfigFault(loc, text))
+    def fault(self, loc: Loc, text: str, *, alone: bool = False) -> None:
+        self.faults.append(ConfigFault(loc, text, alone=alone))
 
     def has_table(self, name: str) -> bool:
         return name in self._lookups
@@ -131,5 +131,5 @@ class Scope:
         try:
             return parse()
         except ValueError as error:
-            self.fault(loc, str(error))
+            self.fault(loc, str(error), alone=isinstance(error, expressions.SyntaxFaultError))
             return None

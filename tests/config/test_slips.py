@@ -141,7 +141,7 @@ CERTAIN = (
     slip("factory: Factory A", "factory: Fac▲\u00adtory A", "soft hyphen"),
     slip("reason: Jam}", "reason▲\u200b: Jam}", "zero width space"),
     slip('"speed > 5.0"', '"speed▲\u00a0> 5.0"', "no-break space (U+00A0)"),
-    slip('lot: "{order}"', 'lot: ▲"${order}"', "no value for ${order}"),
+    slip('lot: "{order}"', 'lot: ▲"${order}"', "no value for ${order}", 'written "{order}"'),
 )
 DOUBTFUL = tuple(
     slip(*case, warning=True)
@@ -352,3 +352,15 @@ def test_p10_a_source_that_nobody_knows_is_told_once() -> None:
     assert len(problems) == 1
     assert "did you mean 'plc1'" in problems[0][1]
     assert "in 879 more inputs" in problems[0][1]
+
+
+def test_p10_the_syntax_of_a_condition_rests_on_no_input() -> None:
+    """Where an input that a condition names cannot be read, what is wrong with the condition itself is said as well."""
+    slips = (
+        slip("s=L00.State", "s=▲${PLC}.State", "no value for ${PLC}"),
+        slip(WHEN_SPEED, '▲"state == 1 && speed > 5,0"', 'write the number with a point: "5.0"'),
+    )
+    with TemporaryDirectory() as folder:
+        problems = said_of(Path(folder) / "c", (), (), slips).problems
+    assert len(problems) == 2
+    assert all(word in text for one, (_, text) in zip(slips, problems, strict=True) for word in one.words)

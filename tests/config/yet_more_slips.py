@@ -35,6 +35,8 @@ WRITTEN = (
     slip(NODE, '▲"urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
+    slip("    run:\n", "    ▲factory: B\n    run:\n", "duplicate key", "write '- ' before it"),
+    slip("value: 12.5", 'value: ▲"{speed} m/min"', "a target is a number"),
 )
 TEXT_OR_KEYS = tuple(
     slip(SCRAP_TIME, f"{TOPIC}, {written}", *words)
@@ -63,11 +65,26 @@ CONDITIONS = tuple(
         ('▲"speed >< 5.0"', 'write "!="'),
         ('▲"state == Jam"', "a text stands in quotes: 'Jam'"),
         ('▲""', "nothing is written here"),
+        ('▲"state == 1 und speed > 5.0"', 'write "&&" for "und"'),
+        ('▲"speed > 5.0 oder state == 1"', 'write "||" for "oder"'),
+        ('▲"speed > 5.0 && nicht state == 1"', 'write "!" for "nicht"'),
+        ('▲"state == 1 et speed > 5.0"', 'write "&&" for "et"'),
+        ('▲"state == 1 ou speed > 5.0"', 'write "||" for "ou"'),
+        ('▲"state == 1 y speed > 5.0"', 'write "&&" for "y"'),
+        ('▲"state == 1 o speed > 5.0"', 'write "||" for "o"'),
     )
 )
 DOUBTFUL = tuple(
     slip(*case, warning=True)
     for case in (
+        ("count: scrap.qty", "count: ▲scrap", '"scrap.qty"', "`each: 1`"),
+        ("{count: scrap.qty,", "{max: ▲1.000, count: scrap.qty,", "is 1000 meant"),
+        ("value: 12.5", "value: 12.5, lsl: ▲14, usl: 11", "exchanged"),
+        ("{count: good,", "{min: ▲1.500, count: good,", "is 1500 meant"),
+        ("{count: scrap.qty,", "{factor: ▲12.000, count: scrap.qty,", "is 12000 meant"),
+        (COUNTER, "counter: {rollover: ▲10.000}", "is 10000 meant"),
+        (NODE, '▲"ns=2;s=$line.Speed"', "written ${line}"),
+        (NODE, '▲"ns=2;s=%line%.Speed"', "written ${line}"),
         ('lot: "{order}"', 'lot: ▲"[order]"', 'in braces, "{order}"'),
         ('lot: "{order}"', 'lot: ▲"(order)"', 'in braces, "{order}"'),
         (f"topic: {TOPIC}", "topic: ▲plant-a.L00.events.scrap", "set apart by '/'"),
@@ -85,10 +102,19 @@ SIGNS = (
     slip(UPTIME, "▲*: {category: Uptime}", "needs quotes", "`other`"),
     slip(UPTIME, "▲>5: {category: Uptime}", "needs quotes", "`ladder`"),
 )
+WIDE = (
+    slip("    run:\n", "    run▲：\n", "a fullwidth colon (U+FF1A)", "write :"),
+    slip("      hold: 5s", "      hold▲：5s", "a fullwidth colon (U+FF1A)"),
+    slip("max_rate: 5/s}", "max_rate: 5/s▲｝", "a fullwidth right curly bracket", "write }"),
+    slip("{rollover: 65536, max", "{rollover: 65536▲， max", "a fullwidth comma", "write ,"),
+    slip(PRODUCT, "product: ▲＂{sku}＂\n", "write straight ones"),
+    slip("speed: {source: plc,", "speed: {▲source： plc,", "in the place of '：'"),
+)
 YET_MORE: dict[str, tuple[tuple[Slip, ...], tuple[Slip, ...]]] = {
     "written by half": ((), WRITTEN),
     "a text or keys": ((), TEXT_OR_KEYS),
     "conditions of other languages": ((), CONDITIONS),
     "doubtful signs": ((), DOUBTFUL),
     "signs before codes": ((), SIGNS),
+    "signs of another keyboard": ((), WIDE),
 }
