@@ -25,6 +25,10 @@ _SPOILT = re.compile(
     r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
     r"(?=[,;\t\"]|\Z)"
 )
+_LOST = {
+    "\ufffd": "a letter was lost here when this was saved (U+FFFD): type it anew, and save the table in UTF-8",
+    "\0": "a character that is nothing (U+0000) stands here: delete it, and save the table in UTF-8",
+}
 _HEADER = re.compile(r'(?:"(?:[^"]|"")*"|[^"\r\n])*')
 
 
@@ -88,10 +92,14 @@ def read_csv(text: str, file: Path) -> Sheet:
 
 def doubtful_cells(text: str, file: Path) -> list[Finding]:
     """What a table has in it that nobody wrote: characters that nobody sees (a blank of another kind within a cell may
-    be meant), the errors of formulas, and long numbers that a spreadsheet has cut."""
+    be meant), the errors of formulas, long numbers that a spreadsheet has cut, and letters that were lost."""
     findings: list[Finding] = []
-    has_spoilt, has_invisible = "#" in text or "E+" in text, INVISIBLE.search(text) is not None
+    has_spoilt = any(sign in text for sign in ("#", "E+", *_LOST))
+    has_invisible = INVISIBLE.search(text) is not None
     for row, line in enumerate(re.split(r"\r\n|\n|\r", text), 1) if has_spoilt or has_invisible else ():
+        for at, character in enumerate(line) if not _LOST.keys().isdisjoint(line) else ():
+            if character in _LOST:
+                findings.append(Finding(Position(row, at + 1, file), _LOST[character], warning=True))
         for match in _SPOILT.finditer(line):
             reason = "this is the error of a formula; mend it in the spreadsheet"
             if match["cut"]:

@@ -101,10 +101,6 @@ def _rollover(counter: Counter, loc: Loc) -> Iterator[ConfigFault]:
         bits = _SIGNED.get(int(rollover))
         signed = f", or `signed: {bits}` where it goes on below zero" if bits is not None else ""
         yield ConfigFault(loc, f"{text} {rollover + 1:.0f}{signed}", warning=True)
-    if isinstance(rollover, float) and re.fullmatch(r"\d{1,3}\.\d{1,3}", f"{rollover:.6g}"):
-        whole = f"{rollover:.3f}".replace(".", "")
-        text = f"a counter that begins again at {rollover}? A point is for decimals: is {whole} meant?"
-        yield ConfigFault(loc, text, warning=True)
 
 
 def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:

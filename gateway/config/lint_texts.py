@@ -73,6 +73,11 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
             value = getattr(section, key)
             if isinstance(value, str) and not _may_be_number(value):
                 yield ConfigFault((*at, key), "a target is a number, without a unit and with a point: write it as 12.5")
+        if isinstance(section, PerformanceTarget):
+            lowest, highest = section.lsl, section.usl
+            if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
+                text = f"the lower limit, {lowest:g}, is above the upper one, {highest:g}: are they exchanged?"
+                yield ConfigFault((*at, "lsl"), text, warning=True)
 
 
 def _is_object(given: Input) -> bool:

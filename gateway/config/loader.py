@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from gateway.config.environment import override_layer, overrides, with_values
 from gateway.config.files import Files, NoFileError
+from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.modes import all_may_read
@@ -172,6 +173,7 @@ def read(path: Path, environ: Mapping[str, str]) -> Draft:
         faults += of_schemas
         found += [origin.diagnose(fault) for fault in faults if mending is None or not mending.follows(fault)]
         files.findings += [*findings, *in_schemas]
+    files.findings += find_thousands(root)
     found = [*(in_file(finding) for finding in files.findings), *found]
     token_source = partial(_token, config, resolver.secrets.get(_TOKEN), resolver.folder, environ)
 

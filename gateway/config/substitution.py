@@ -25,6 +25,8 @@ MAX_EXPANDED_VALUES = 500_000
 _PLACEHOLDER = re.compile(r"(?P<escaped>\$?)\$\{(?!secret:)(?P<name>[^{}]*)\}")
 _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FOREIGN = re.compile(r"(?<!\$)\$(?P<dollar>[A-Za-z_]\w*)|%(?P<percent>[A-Za-z_]\w*)%|<(?P<angle>[A-Za-z_]\w*)>")
+"""A parameter as other tools write it."""
 
 
 def escaped(text: str) -> str:
@@ -56,6 +58,9 @@ class Substituter:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._count = self._depth = 0
+        self.inputs: Collection[str] = ()
+        """Names of inputs that nobody gives as parameters."""
+        self._told: set[Finding] = set()
 
     def substitute(self, node: Node, annotation: Any, parameters: Parameters) -> Node:
         """A copy of `node`, where the schema has `annotation`, with parameters substituted and tables read in."""
@@ -98,6 +103,8 @@ class Substituter:
             return Node(position, list(items), incomplete=node.incomplete)
         if isinstance(value, str) and "${" in value and SecretStr not in alternatives(annotation):
             return self._text(node, value, position, annotation, parameters)
+        if isinstance(value, str) and "s=" in value and parameters.values:
+            self._warn_of_foreign(value, position, parameters.values)
         return _single(node, position, annotation)
 
     def _text(self, node: Node, text: str, position: Position, annotation: Any, parameters: Parameters) -> Node:
@@ -138,6 +145,11 @@ class Substituter:
             self.report(position, f"write ${{name}} with a name of letters, digits and '_'{_ESCAPE}")
             return None
         if name not in parameters.values and name not in parameters.used:
+            if name in self.inputs:
+                text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
+                self._report_once(Finding(replace(position, used_at=None), text))
+                parameters.used.add(name)
+                return None
             asked = "" if parameters.used_at is None else f", which {position} asks for"
             remedy = f"give '{name}' under 'with' or, in a table of lines, in a column"
             near = nearest(name, map(str, parameters.values), 0.7)
@@ -145,6 +157,20 @@ class Substituter:
             self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}{meant}")
         parameters.used.add(name)
         return parameters.values.get(name)
+
+    def _warn_of_foreign(self, text: str, position: Position, known: Collection[Key]) -> None:
+        """Warn of parameters in a node id that are written as another tool has them."""
+        names = (match[match.lastgroup or 0] for match in _FOREIGN.finditer(text))
+        name = next((name for name in names if name in known), None)
+        if name is not None:
+            reason = f"{quoted(name)} is a parameter: it is filled in where it is written ${{{name}}}"
+            self._report_once(Finding(replace(position, used_at=None), reason, warning=True))
+
+    def _report_once(self, finding: Finding) -> None:
+        """Add what is wrong with a template itself, whichever lines use it."""
+        if finding not in self._told:
+            self._told.add(finding)
+            self._files.findings.append(finding)
 
     def _from_file(self, node: Node, file: Node, annotation: Any, parameters: Parameters) -> Node:
         """The content of the table that `file` names, with what `node` has beside `file` laid over it."""

@@ -4,7 +4,7 @@ What a line says comes over what its template says: mappings are merged key by k
 template's, and `~` leaves out what the template has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from gateway.config.csv_tables import Row, Sheet, row_as_section
 from gateway.config.error_messages import nearest, suggestion
@@ -26,6 +26,12 @@ LINE_PARAMETERS = frozenset({"factory", "line"})
 def expand_templates(root: Node, files: Files) -> Node:
     """`root` with its templates and tables expanded. `files` reads the files that it names, and takes the findings."""
     return _Expander(root, files).expanded()
+
+
+def _keys(node: Node, section: str) -> set[Key]:
+    """The keys of a section of a line or template."""
+    part = node.value.get(section) if isinstance(node.value, dict) else None
+    return set(part.value) if part is not None and isinstance(part.value, dict) else set()
 
 
 class _Expander:
@@ -60,11 +66,21 @@ class _Expander:
             return node
         lines: list[Node] = []
         unread = False
-        for item in node.value:
-            rows = self._rows(item)
+        items = [self._rows(item) for item in node.value]
+        self._substituter.inputs = self._only_inputs([row for rows in items for row in rows or ()])
+        for rows in items:
             unread = unread or rows is None
             lines += [self._line(row) for row in rows or ()]
         return Node(node.position, list(lines), incomplete=node.incomplete or (unread and not lines))
+
+    def _only_inputs(self, lines: list[Node]) -> Collection[str]:
+        """The names of inputs of `lines` and templates that nobody gives as parameters."""
+        inputs: set[Key] = set()
+        given: set[Key] = set()
+        for node in (*self._templates.values(), *lines):
+            inputs |= _keys(node, "inputs")
+            given |= _keys(node, "with") | _keys(node, "defaults")
+        return {str(name) for name in inputs - given - LINE_PARAMETERS}
 
     def _rows(self, item: Node) -> list[Node] | None:
         """The lines of one item of `lines`: itself, or the rows of a CSV table; None where that cannot be read."""

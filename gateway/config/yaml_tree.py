@@ -263,7 +263,8 @@ class _Composer:
         elif isinstance(event, SequenceStartEvent):
             node.value = [self._node(item) for item in self._until(SequenceEndEvent)]
         else:
-            self._read_mapping(node)
+            begin = event.start_mark.index
+            self._read_mapping(node, in_list=self._text[max(begin - 2, 0) : begin] == "- ")
         children = node.value.values() if isinstance(node.value, dict) else node.value
         if not isinstance(children, Scalar):
             node.size += sum(child.size for child in children)
@@ -272,8 +273,8 @@ class _Composer:
             self._anchors[event.anchor] = node
         return node
 
-    def _read_mapping(self, mapping: Node) -> None:
-        """Read keys and values into `mapping`; of equal keys the first counts."""
+    def _read_mapping(self, mapping: Node, *, in_list: bool) -> None:
+        """Read keys and values into `mapping`, of a list or not; of equal keys the first counts."""
         value: dict[Key, Node] = {}
         for event in self._until(MappingEndEvent):
             found = len(self.findings)
@@ -302,6 +303,8 @@ class _Composer:
             elif key.value in value:
                 first = mapping.keys[key.value]
                 text = f"this key stands at line {first.line}, column {first.column} already; keep one of them"
+                if len(value) > 1 and key.value == next(iter(value)) and in_list:
+                    text += ", or write '- ' before it where another item of the list begins"
                 self.findings.append(Finding(key.position, f"duplicate key {quoted(key.value)}: {text}"))
             else:
                 value[key.value] = item

@@ -141,7 +141,7 @@ CERTAIN = (
     slip("factory: Factory A", "factory: Fac▲\u00adtory A", "soft hyphen"),
     slip("reason: Jam}", "reason▲\u200b: Jam}", "zero width space"),
     slip('"speed > 5.0"', '"speed▲\u00a0> 5.0"', "no-break space (U+00A0)"),
-    slip('lot: "{order}"', 'lot: ▲"${order}"', "no value for ${order}"),
+    slip('lot: "{order}"', 'lot: ▲"${order}"', "no value for ${order}", 'written "{order}"'),
 )
 DOUBTFUL = tuple(
     slip(*case, warning=True)

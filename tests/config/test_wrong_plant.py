@@ -82,6 +82,9 @@ CASES: dict[str, Wrong] = {
         "no value for ${plc}",
         "'with'",
     ),
+    "input as a parameter": edit(
+        MAIN, 'machine: "${plc} of ${line}"', 'machine: ▲"${order}"', 'an input is written "{order}"'
+    ),
     "unknown parameter": edit(
         SPECIAL, "rollover: 256}", "▲rolover: 256}", "has no ${rolover}", "did you mean 'rollover'"
     ),
@@ -190,3 +193,27 @@ def test_p10_a_heading_that_is_misspelt_is_told_alone(
     said = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[0] for line in said] == ["lines.csv:1:1", "tags.csv:1:18", "tags.csv:2:17"]
     assert all("(used at lines.csv:2:1 and 2 more)" in line for line in said[1:])
+
+
+def test_p10_an_input_written_as_a_parameter_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The template is wrong, whichever lines use it."""
+    files = {**PLANT, MAIN: PLANT[MAIN].replace('"${plc} of ${line}"', '"${order}"')}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", "gateway.yaml"]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert 'an input is written "{order}"' in said
+
+
+@pytest.mark.parametrize(("lost", "words"), [("\ufffd", "a letter was lost here"), ("\0", "U+0000")])
+def test_p10_letters_that_were_lost_in_a_table(
+    lost: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What an export has made of an umlaut is told at its place."""
+    files = {**PLANT, "codes.csv": PLANT["codes.csv"].replace("Jam", f"St{lost}rung")}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "--strict", "-c", "gateway.yaml"]) == 2
+    (said,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("codes.csv:")]
+    assert said.startswith("codes.csv:4:24: warning: ")
+    assert words in said

@@ -35,6 +35,7 @@ WRITTEN = (
     slip(NODE, '▲"urn:acme:line;s=L00.Speed"', "did you mean 'nsu=urn:acme:line;s=L"),
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
+    slip("    run:\n", "    ▲factory: B\n    run:\n", "duplicate key", "write '- ' before it"),
     slip("value: 12.5", 'value: ▲"{speed} m/min"', "a target is a number"),
 )
 TEXT_OR_KEYS = tuple(
@@ -77,6 +78,13 @@ DOUBTFUL = tuple(
     slip(*case, warning=True)
     for case in (
         ("count: scrap.qty", "count: ▲scrap", '"scrap.qty"', "`each: 1`"),
+        ("{count: scrap.qty,", "{max: ▲1.000, count: scrap.qty,", "is 1000 meant"),
+        ("value: 12.5", "value: 12.5, lsl: ▲14, usl: 11", "exchanged"),
+        ("{count: good,", "{min: ▲1.500, count: good,", "is 1500 meant"),
+        ("{count: scrap.qty,", "{factor: ▲12.000, count: scrap.qty,", "is 12000 meant"),
+        (COUNTER, "counter: {rollover: ▲10.000}", "is 10000 meant"),
+        (NODE, '▲"ns=2;s=$line.Speed"', "written ${line}"),
+        (NODE, '▲"ns=2;s=%line%.Speed"', "written ${line}"),
         ('lot: "{order}"', 'lot: ▲"[order]"', 'in braces, "{order}"'),
         ('lot: "{order}"', 'lot: ▲"(order)"', 'in braces, "{order}"'),
         (f"topic: {TOPIC}", "topic: ▲plant-a.L00.events.scrap", "set apart by '/'"),
