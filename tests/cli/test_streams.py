@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_a_locale_without_a_letter_costs_only_the_letter(tmp_path: Path) -> None
     assert rb"of W\u00ebrk \ud835\udfcf:" in done.stdout
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Commands started here hear of Ctrl-C, also where the tests run in the background of a shell, which do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_person_who_interrupts_a_command_sees_no_traceback(tmp_path: Path) -> None:
     """Ctrl-C while it waits for a broker that says nothing."""
     with (
