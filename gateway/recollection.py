@@ -9,7 +9,7 @@ what counters have moved by over that time is held (`mapping.output`).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -181,12 +181,12 @@ def _taken_off(
     entries = {kind: [one for one in found if one[0] > credited_until] for kind, found in shown.entries.items()}
     stamps = {key: [at for at in found if at > credited_until] for key, found in shown.stamps.items()}
     after, taken = credited(plan, with_late(plan, state, late), entries, stamps)
-    told = [
-        Notice(
-            "gap", now, "", "", f"line {plan.key}: {_amounts(one)} waited, and is taken to be within what Oden shows"
-        )
-        for one in shown.within
+    texts = [f"{_amounts(_raw_data(one))} waited, and is taken to be within what Oden shows" for one in shown.within]
+    unsure = [_amounts(raw_data) for at, raw_data in shown.unsure if at > credited_until]
+    texts += [
+        f"Oden shows {amounts} that may be told again with what waits, if another life told it" for amounts in unsure
     ]
+    told = [Notice("gap", now, "", "", f"line {plan.key}: {text}") for text in texts]
     if not taken:
         held = (*state.output.held, *state.output.holds, *state.batch_output.held, *state.batch_output.holds)
         # What is shown is known from now on: else it would be taken off what waits when another life begins.
@@ -197,7 +197,10 @@ def _taken_off(
     return after, (Notice("gap", now, "", "", text), *told)
 
 
-def _amounts(listed: Listed) -> str:
+def _raw_data(listed: Listed) -> Mapping[str, object]:
+    return listed.record.raw_data if isinstance(listed.record, Output) else {}
+
+
+def _amounts(raw_data: Mapping[str, object]) -> str:
     """What an entry says, for a person."""
-    raw_data = listed.record.raw_data if isinstance(listed.record, Output) else {}
     return " and ".join(f"{name} {value}" for name, value in raw_data.items())

@@ -68,11 +68,13 @@ class Stretch:
 @dataclass
 class Shown:
     """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
-    those of intervals that it knows; and which entries that wait here are there `within` others."""
+    those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
+    entry that was sent from here, or what another life has told of an entry that waits."""
 
     entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     within: list[Listed] = field(default_factory=list)
+    unsure: list[Entry] = field(default_factory=list)
 
 
 async def shown_of(
@@ -163,9 +165,14 @@ class _Search:
         def is_new(at: int) -> bool:
             return at <= until and not known.is_told(at) and not now.is_told(at)
 
+        def is_late(at: int) -> bool:
+            return max(known.credited, now.credited) < at <= until
+
         def is_of_others(entry: Entry) -> bool:
-            is_late = max(known.credited, now.credited) < entry[0] <= until
-            return is_late and any(self._stands_beside(entry, one) for one in waiting.values())
+            return is_late(entry[0]) and any(self._shares_time(entry, one) for one in waiting.values())
+
+        def is_unsure(entry: Entry) -> bool:
+            return is_late(entry[0]) and self._can_be_part(entry, waiting)
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
@@ -181,6 +188,9 @@ class _Search:
             if place not in places and (is_new(one[0]) or is_of_others(one)):
                 entries.append(one)
                 places.add(place)
+            elif place not in places and is_unsure(one):
+                self.found.unsure.append((one[0], self._said(one)))
+                places.add(place)
         if known.interval:
             self.found.stamps[known.interval] += [at for at, _ in entries]
             if self._reference is not None:
@@ -191,15 +201,27 @@ class _Search:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
         self.found.entries[known.type] += entries
 
-    def _stands_beside(self, entry: Entry, waiting: Output) -> bool:
-        """Whether another life has told the entry while the one that waits here has grown: that has its time stamp, or
-        has taken up what else it would have been told with."""
-        at, raw = entry
-        key = raw.get(self._reference) if self._reference else None
-        if key is None or key == waiting.key:
+    def _shares_time(self, entry: Entry, waiting: Output) -> bool:
+        """Whether another life has told the entry under the time stamp of the one that waits: no two from here share
+        one."""
+        key = self._key(entry)
+        return key not in (None, waiting.key) and entry[0] == waiting.timestamp
+
+    def _can_be_part(self, entry: Entry, waiting: Mapping[str, Output]) -> bool:
+        """Whether another life can have told the entry while one that waits here has grown beyond it. It can as well
+        have been sent from here: as a correction, or while the one that waits was in doubt."""
+        at, told, key = entry[0], self._said(entry), self._key(entry)
+        if key is None or key in waiting:
             return False
-        told = {name: value for name, value in raw.items() if name != self._reference}
-        return at == waiting.timestamp or (int(waiting.at) <= at < waiting.timestamp and has_shape(told, waiting))
+        return any(int(one.at) <= at < one.timestamp and has_shape(told, one) for one in waiting.values())
+
+    def _said(self, entry: Entry) -> dict[str, object]:
+        """What the entry says beside the key of ours."""
+        return {name: value for name, value in entry[1].items() if name != self._reference}
+
+    def _key(self, entry: Entry) -> object:
+        """The key of ours that the entry carries; None where it carries none."""
+        return entry[1].get(self._reference) if self._reference else None
 
     async def _entries(self, interval_id: str, known: KnownOutput, keeps: Keeps) -> list[Entry]:
         """The interval's entries, of which those that it `keeps` are left."""

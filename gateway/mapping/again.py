@@ -95,6 +95,7 @@ def corrected(
     """The line with what came late in its places, and what is to be told `at` a time because of that. `kept`: it is
     what a source has kept while it was not heard, and nothing is missing, so that it was heard after all. `moved` are
     the entries that go to earlier places with it."""
+    line = replace(line, state=replace(line.state, now=max(line.state.now, at)))
     again = Again(plan, line, late, kept, moved)
     yield from again.derive()
     return again.corrected(at)

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from gateway import told_elsewhere
+from gateway.frozen import replace
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
-from gateway.model import Sample
+from gateway.model import Output, Sample
 from gateway.oden.client import OdenClient
 from gateway.oden.pace import Pace
 from gateway.oden.requests import Wording
@@ -316,14 +317,19 @@ async def test_p4_what_waits_of_events_and_grew_after_the_copy_is_told_once(
     assert (oden.total("scrap"), await gateway.total()) == (14, gateway.made)
 
 
+@pytest.mark.parametrize("has_grown", [False, True])
 async def test_p4_what_another_life_has_told_under_a_time_of_what_waits_is_no_less_known(
-    gateway: Gateway, oden: Oden, tmp_path: Path
+    gateway: Gateway, oden: Oden, has_grown: bool, tmp_path: Path
 ) -> None:
-    """By our reference: two lives have told something else of the same second."""
+    """By our reference: two lives have told something else of the same second. Where what waits has grown beyond that
+    second since, the entry could have been sent from here: it is listed with its amount."""
     gateway.rig.wording = Wording(reference="gateway_key")
-    older, now, good = gateway.copy(), gateway.now, gateway.good
-    gateway.makes(1)
-    newer, later = gateway.copy(), gateway.now
+    older, now, good, later = gateway.copy(), gateway.now, gateway.good, gateway.now + 60.0
+    if has_grown:
+        gateway.makes(1)
+    else:
+        gateway.map(tick(later))
+    newer = gateway.copy()
     assert Outbox(newer).counts().waiting == 1
     await gateway.put_back(older, tmp_path)
     gateway.map(tag(now + 10, "State", 2), tag(now + 30, "Good", (good + 40) % 65_536), tick(later))
@@ -331,6 +337,38 @@ async def test_p4_what_another_life_has_told_under_a_time_of_what_waits_is_no_le
         await gateway.rig.drained()
     (tmp_path / "other").mkdir()
     await gateway.put_back(newer, tmp_path / "other")
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    unsure = [text for text in texts if "Oden shows yield 140 that may be told again" in text]
+    gateway.now = max(gateway.now, later)
+    await gateway.lives(minutes=3)
+    assert (await gateway.total() - gateway.made, len(unsure)) == ((140, 1) if has_grown else (0, 0))
+
+
+async def test_p4_what_was_sent_from_here_beside_what_waits_is_not_another_lifes(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """An entry of the same kind, as one that corrects, is sent from the time in which one that waits has grown: nothing
+    is taken off for it, and as it could be another life's, it is listed with its amount."""
+    gateway.rig.wording = Wording(reference="gateway_key")
+    outbox, samples = Outbox(gateway.rig.rows), list[Sample | Tick]()
+    rows = StateRows(outbox.line_state(LINE))
+    for _ in range(3):
+        gateway.now += 60.0
+        gateway.good, gateway.made = gateway.good + 100, gateway.made + 100
+        samples += [tag(gateway.now, "Good", gateway.good % 65_536), tick(gateway.now + 1.0)]
+    played = play(PLAN, *samples, state=rows.state(PLAN))
+    first, between, last = (record for record in played.records if isinstance(record, Output))
+    number = outbox.last_commit() + 1
+    sent = replace(between, corrects=True)
+    outbox.commit(Commit(number=number, states={LINE: rows.changes(played.state)}, records=(sent,)))
+    async with gateway.rig.running():
+        await gateway.rig.drained()
+    waits = Commit(number=number + 1, states={}, records=(first, last))
+    Outbox(gateway.rig.rows).commit(waits)
+    assert Outbox(gateway.rig.rows).counts().waiting == 1
+    await gateway.put_back(gateway.copy(), tmp_path)
+    texts = [notice.text for notice in Outbox(gateway.rig.rows).notices(50)]
+    assert [text for text in texts if "Oden shows yield 100 that may be told again" in text]
     await gateway.lives(minutes=3)
     assert await gateway.total() == gateway.made
 

@@ -202,6 +202,14 @@ def test_p13_messages_that_come_again_change_nothing(messages: list[Made], data:
 
 
 @given(made_plants(), st.lists(st.floats(0.0, END), max_size=30))
+@example(
+    [
+        Made(127.25, "order", FILM_B, 1.499),
+        Made(132.25, "tank", {"number": 2}, 0.0),
+        Made(128.25, "operator", {"name": "ann"}, 0.0),
+    ],
+    [136.0],
+)
 @examples(30)
 def test_p13_ticks_change_nothing(messages: list[Made], times: list[float]) -> None:
     """The same arrivals tell the same, to the record, whenever anybody looks at the time."""
