@@ -20,6 +20,8 @@ _NAMES = {
 }
 _JOINERS = frozenset("\u200c\u200d" + "".join(map(chr, range(0xFE00, 0xFE10))))
 _NO_PROSE = re.compile(r"[<>=&|;/]")
+_LOOKS_LATIN = re.compile("[АВЕКМНОРСТУХЅІЈаеорсухѕіјΑΒΕΖΗΙΚΜΝΟΡΤΥΧο]")
+"""Letters of Cyrillic and Greek."""
 _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
 
@@ -33,6 +35,12 @@ def name_of(character: str) -> str:
     if character in WIDE:
         return f"a {name} (U+{ord(character):04X})"
     return f"{_NAMES.get(character, f'an invisible character, {name}')} (U+{ord(character):04X})"
+
+
+def foreign_letter(text: str) -> str | None:
+    """Where a letter of `text` looks like one of ours and is none, as the Cyrillic a does: which one that is."""
+    match = _LOOKS_LATIN.search(text)
+    return None if match is None else f"{match[0]!r} is a {unicodedata.name(match[0]).lower()} (U+{ord(match[0]):04X})"
 
 
 def invisible_in(text: str) -> Iterator[tuple[int, bool]]:

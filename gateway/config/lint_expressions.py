@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from gateway.config.error_messages import nearest
-from gateway.config.invisible import INVISIBLE, name_of
+from gateway.config.invisible import INVISIBLE, foreign_letter, name_of
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc
@@ -85,6 +85,9 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     invisible = INVISIBLE.search(texts)
     if invisible is not None:
         return f"at character {invisible.start() + 1}: {name_of(invisible[0])}; delete it"
+    foreign = foreign_letter(texts)
+    if foreign is not None:
+        return f"{where}{foreign}: type it anew"
     for pattern, cure in _HINTS:
         match = re.search(pattern, texts)
         if match is not None:

@@ -6,9 +6,11 @@ configuration, the environment variable ODEN_GATEWAY_SECRET_NAME.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from gateway.config.error_messages import nearest
 from gateway.errors import GatewayError
 
 VARIABLE_PREFIX = "ODEN_GATEWAY_SECRET_"
@@ -92,10 +94,20 @@ def read_secret(name: str, folder: Path, environ: Mapping[str, str]) -> str:
         return _decoded(content, name, f"the environment variable {variable}")
     service = "" if credentials else "the service's credentials (there are none here), "
     places = ", ".join(str(place / name) for place in folders)
+    near = nearest(name, _names_in(folders))
+    meant = f"; did you mean '{near}', which is there?" if near is not None else ""
     raise SecretError(
-        f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}",
+        f"the secret '{name}' is not there; put it in one of: {service}{places}, the environment variable {variable}"
+        f"{meant}",
         absent=True,
     )
+
+
+def _names_in(folders: Iterable[Path]) -> Iterator[str]:
+    """The names of the secrets that are in these folders, as far as they can be listed."""
+    for folder in folders:
+        with suppress(OSError):
+            yield from sorted(path.name for path in folder.iterdir())
 
 
 def _decoded(content: bytes, name: str, where: str) -> str:

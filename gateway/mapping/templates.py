@@ -17,6 +17,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from gateway.config.error_messages import suggestion
+from gateway.config.invisible import foreign_letter
 from gateway.mapping.times import epoch_seconds
 from gateway.mapping.values import number, text
 from gateway.model import NO_LOOKUPS, Lookup, Lookups, Scalar
@@ -216,6 +217,9 @@ def _known(name: str, lookups: Lookups) -> Reference | LookedUp:
 
 def _reference(name: str) -> Reference:
     if not _NAME.fullmatch(name):
+        foreign = foreign_letter(name)
+        if foreign is not None:
+            raise ValueError(f'"{{{name}}}" is not a placeholder: {foreign}, type it anew')
         raise ValueError(f'"{{{name}}}" is not a placeholder: write the name of an input, such as "{{order}}"')
     first, *path = name.split(".")
     return Reference(first, tuple(path))

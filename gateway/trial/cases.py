@@ -17,6 +17,7 @@ that can be again; so it can as soon as something comes of it. `expect` lists al
 what is written there must be the same, and what is null there must not be. `never` has requests of which none may come.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -193,7 +194,8 @@ class _Samples:
 
     def _set(self, given: Given, at: float, loc: Loc) -> Iterator[Sample]:
         devices: dict[tuple[str, str], dict[str, Any]] = {}
-        for name, value in given.set.items():
+        for name, written in given.set.items():
+            value = _NO_NUMBERS.get(written, written) if isinstance(written, str) else written
             known = self._plan.inputs.get(name)
             if known is None or (known.field and not known.metric):
                 names = ", ".join(name for name, tag in self._plan.inputs.items() if tag.metric or not tag.field)
@@ -231,6 +233,10 @@ class _Samples:
 
     def _error(self, loc: Loc, text: str) -> ConfigError:
         return config_error(self._node, [ConfigFault(loc, text)])
+
+
+_NO_NUMBERS = {".nan": math.nan, ".inf": math.inf, "-.inf": -math.inf}
+"""What a tag shows in the place of a number, as YAML writes it."""
 
 
 def _sample(given: Given, source: str, address: str, value: Any, at: float) -> Sample:

@@ -12,6 +12,7 @@ from gateway.cli.phrases import span
 from gateway.cli.startup import read_config
 from gateway.config.schema_mqtt import MqttConfig
 from gateway.config.secrets import SecretError
+from gateway.errors import ConfigError
 from tests.config.command import EXAMPLES, GOOD, TOKEN, check, environment, written
 
 
@@ -101,6 +102,13 @@ def test_variable_replaces_a_secret_that_is_not_there(tmp_path: Path) -> None:
     """A value that the environment gives need not be readable in the file."""
     path = written(tmp_path / "c", GOOD.replace("oden_token}", "nowhere}"))
     assert read_config(path, {"ODEN_GATEWAY_ODEN__TOKEN": "x"})[0].token_source() == "x"
+
+
+def test_p10_a_secret_of_nearly_this_name(tmp_path: Path) -> None:
+    """The name of the one that is there is told."""
+    path = written(tmp_path / "c", GOOD.replace("oden_token}", "oden-token}"))
+    with pytest.raises(ConfigError, match="did you mean 'oden_token', which is there"):
+        read_config(path, {})
 
 
 def test_text_that_looks_like_something_else_stays_text(tmp_path: Path) -> None:

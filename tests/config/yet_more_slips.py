@@ -36,6 +36,9 @@ WRITTEN = (
     slip(NODE, '▲"http://acme.com/line;s=L00.Speed"', "did you mean 'nsu=http://acme.com/line;s=L"),
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
     slip("    run:\n", "    ▲factory: B\n    run:\n", "duplicate key", "write '- ' before it"),
+    slip("      key: order", "      key: ▲\u043erder", "cyrillic small letter o (U+043E)"),
+    slip('lot: "{order}"', 'lot: ▲"{\u043erder}"', "cyrillic small letter o (U+043E)"),
+    slip("      t3: ", "      ▲t\u0430g3: ", "cyrillic small letter a (U+0430)"),
     slip("value: 12.5", 'value: ▲"{speed} m/min"', "a target is a number"),
 )
 TEXT_OR_KEYS = tuple(
@@ -65,6 +68,7 @@ CONDITIONS = tuple(
         ('▲"speed >< 5.0"', 'write "!="'),
         ('▲"state == Jam"', "a text stands in quotes: 'Jam'"),
         ('▲""', "nothing is written here"),
+        ('▲"s\u0440eed > 5.0"', "cyrillic small letter er (U+0440)", "at character 2"),
         ('▲"state == 1 und speed > 5.0"', 'write "&&" for "und"'),
         ('▲"speed > 5.0 oder state == 1"', 'write "||" for "oder"'),
         ('▲"speed > 5.0 && nicht state == 1"', 'write "!" for "nicht"'),

@@ -37,6 +37,16 @@ def test_cases_beside_the_configuration(config: Path) -> None:
     assert answer.output.splitlines()[-1] == "1 as expected, 1 not"
 
 
+@pytest.mark.parametrize("written", [".nan", ".inf", "-.inf"])
+def test_a_case_sets_a_tag_to_what_is_no_number(config: Path, written: str) -> None:
+    """It counts nothing, and is listed as what it is."""
+    case = CASE.replace("{at: 30s,", f"{{at: 20s, set: {{good: {written}}}}}\n    - {{at: 30s,")
+    (config.parent / "line.test.yaml").write_text(case, encoding="utf-8")
+    answer = run(config, "test")
+    assert (answer.code, answer.problems) == (0, []), answer
+    assert "good is not a finite number: " in answer.output
+
+
 GONE = """
 - name: the PLC or the device is gone, and comes back
   given:
