@@ -177,7 +177,7 @@ def _letters(transaction: Transaction, key: str, number: int) -> list[tuple[Plac
         text = transaction.text(DEAD, position)
         letter = DEAD_LETTER.validate_json(text) if text and key in text else None
         if letter is not None and letter.record.interval == key:
-            if letter.unsettled or (isinstance(letter.record, Output) and letter.record.quality_schema is not None):
+            if letter.unsettled or _is_test(letter.record):
                 return None
             found.append(((DEAD, position), letter.record))
         position = transaction.before(DEAD, position - 1)
@@ -201,9 +201,15 @@ def _parts(transaction: Transaction, key: str, interval: Interval) -> list[tuple
             looked += 1
             stored = transaction.record(name, position)
             if stored is not None and stored.record.interval == key:
+                if _is_test(stored.record):
+                    return None
                 found.append(((name, position), stored.record))
                 left -= 1
             position = transaction.before(name, position - 1)
     adds = sum(kind_of(record).interval == "adds" for _, record in found)
     there = sum(lane == parked for (lane, _), _ in found)
     return found if (adds, there) == (due, interval.parked) else None
+
+
+def _is_test(record: Record) -> bool:
+    return isinstance(record, Output) and record.quality_schema is not None

@@ -8,10 +8,10 @@ from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Filter
-from gateway.outbox.operator_actions import drop
+from gateway.outbox.operator_actions import drop, retry
 from gateway.outbox.store import Outbox
 from tests.outbox.actions_rig import all_of, dead, problems
-from tests.outbox.floor import Floor, Oden, begun, commit, drain, total, work_in
+from tests.outbox.floor import Floor, Oden, begun, commit, drain, in_phase, total, work_in
 
 
 def withdrawal(floor: Floor, of: StartInterval) -> UpdateInterval:
@@ -178,3 +178,27 @@ def test_p4_what_waited_for_what_never_was_and_never_was_itself_is_gone() -> Non
     drain(outbox, oden)
     assert is_at_rest(outbox)
     assert not oden.made
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_p6_a_quality_test_of_what_never_was_stays(refused_first: bool) -> None:
+    """It is never taken back: it waits with the start that was refused, which a person sees, and goes with it."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    run = floor.start()
+    test = floor.test(run, 5)
+    commit(outbox, run, test)
+    work = in_phase(outbox, begun(outbox, work_in(outbox, "runs")), "in_doubt")
+    (stuck,) = [one for one in outbox.work() if one.stuck]
+    outbox.park(stuck)
+    if not refused_first:
+        commit(outbox, withdrawal(floor, run))
+    outbox.settle(work, {}, {work.positions[0]: "400: no"})
+    if refused_first:
+        commit(outbox, withdrawal(floor, run))
+    drain(outbox, oden)
+    assert not problems(outbox)
+    assert (outbox.counts().dead, outbox.totals.withdrawn) == (1, 0)
+    retry(outbox, dead(outbox))
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert [entry.key for entry in oden.made[run.key].output] == [test.key]
