@@ -37,7 +37,7 @@ WRITTEN = (
     slip(f"topic: {TOPIC}", 'topic: ▲""', "from 1 to 65535 bytes"),
     slip(GOOD, "- {count: good, raw_data: {yield: ▲“{n}”}}", "curly quotes"),
     slip(GOOD, "- {count: good, raw_data: {yield: ▲«{n}»}}", "curly quotes"),
-    slip(GOOD, "- {count: good, raw_data: {yield: ▲“{n}\"}}", "curly quotes"),
+    slip(GOOD, '- {count: good, raw_data: {yield: ▲“{n}"}}', "curly quotes"),
     slip(GOOD, '- {count: good, raw_data: {yield: ▲"{n}}}', "never closed"),
     slip(COUNTER, "counter: {rollover: ▲“65536”, max_rate: 5/s}", "curly quotes"),
     slip(NODE, "▲”nsu=urn:acme:line;s=L00.Speed”", "curly quotes"),
