@@ -15,7 +15,8 @@ class ConfigFault:
     `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
     is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
     meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
-    a share). `alone`: it is wrong whatever else the configuration says, as the syntax of an expression is.
+    a share). `alone`: it is wrong whatever else the configuration says, as the syntax of an expression is. `needs` is
+    the section of its line that is missing, if that is what is wrong.
     """
 
     loc: tuple[str | int, ...]
@@ -24,6 +25,7 @@ class ConfigFault:
     warning: bool = False
     absent: bool = False
     alone: bool = False
+    needs: str = ""
 
 
 class InvalidConfig(GatewayError):

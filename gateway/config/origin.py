@@ -102,11 +102,13 @@ class Origin:
 
     def hides(self, fault: ConfigFault, replaced: Collection[Loc] = ()) -> bool:
         """Whether what seems wrong between parts of the configuration may only follow from something that could not be
-        read: on the way to it, in it, or an input that it names. At the places that are `replaced` there is something
-        else than what was written."""
+        read: on the way to it, in it, the section that it misses, or an input that it names. At the places that are
+        `replaced` there is something else than what was written."""
         loc = fault.loc
         nodes = [node for node, _ in self._path(loc)]
         if any(node.incomplete for node in nodes) or any(node.incomplete for node in nodes[-1].children()):
+            return True
+        if fault.needs and any(node.incomplete for node, _ in self._path((*loc[:2], fault.needs))):
             return True
         if fault.alone or loc[:1] != ("lines",) or not _names_inputs(loc):
             return False

@@ -40,12 +40,13 @@ class Parameters:
 
     `values` is None where there are no parameters: outside of lines, and in the value of a parameter. `used_at` is the
     position of the line that uses a template; None in the line itself. `used` gathers the names that placeholders have
-    asked for.
+    asked for. `unread`: there are more, which could not be read.
     """
 
     values: Mapping[Key, Node] | None
     used_at: Position | None = None
     used: set[str] = field(default_factory=set)
+    unread: bool = False
 
     def position(self, position: Position) -> Position:
         """`position`, with where what stands there is used."""
@@ -144,7 +145,7 @@ class Substituter:
         if _NAME.fullmatch(name) is None:
             self.report(position, f"write ${{name}} with a name of letters, digits and '_'{_ESCAPE}")
             return None
-        if name not in parameters.values and name not in parameters.used:
+        if name not in parameters.values and name not in parameters.used and not parameters.unread:
             if name in self.inputs:
                 text = f"no value for ${{{name}}}: an input is written \"{{{name}}}\", without the '$'"
                 self._report_once(Finding(replace(position, used_at=None), text))

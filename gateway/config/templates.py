@@ -125,7 +125,7 @@ class _Expander:
         if not isinstance(line.value, dict):
             return line
         arguments = self._arguments(line)
-        parameters, values = Parameters(arguments), dict(arguments)
+        parameters, values = Parameters(arguments, unread=_is_unread(line)), dict(arguments)
         for key in arguments:
             if key in LINE_PARAMETERS:
                 text = f"{quoted(key)} is a key of the line itself; write it there"
@@ -137,16 +137,15 @@ class _Expander:
         own = self._substituter.substitute_content(without_keys(line, section_keys(LineKeys)), Line, parameters)
         if "use" not in line.value:
             return own
-        base = self._instance(line.value["use"], parameters.values, parameters.used, line.position, ())
+        base = self._instance(line.value["use"], parameters, line.position, ())
         self._report_unused(line, arguments, parameters.used, base)
         return overlay(base, own)
 
-    def _instance(
-        self, use: Node, values: Mapping[Key, Node], used: set[str], line: Position, chain: tuple[str, ...]
-    ) -> Node:
-        """The template that `use` names, expanded with the parameters `values` for the line at `line`.
+    def _instance(self, use: Node, given: Parameters, line: Position, chain: tuple[str, ...]) -> Node:
+        """The template that `use` names, expanded with the parameters that are `given` for the line at `line`.
 
-        The names of the parameters that it asks for are added to `used`. `chain` are the templates that have led here.
+        The names of the parameters that it asks for are added to those `used`. `chain` are the templates that have led
+        here.
         """
         name = use.value
         template = self._templates.get(name) if isinstance(name, str) else None
@@ -166,35 +165,35 @@ class _Expander:
             self._report(template.position, text)
         else:
             self._used.add(name)
-            return self._expand(template, template.value, values, used, line, (*chain, name))
+            return self._expand(template, template.value, given, line, (*chain, name))
         return Node(line, {}, incomplete=True)
 
     def _expand(
         self,
         template: Node,
         entries: Mapping[Key, Node],
-        values: Mapping[Key, Node],
-        used: set[str],
+        given: Parameters,
         line: Position,
         chain: tuple[str, ...],
     ) -> Node:
+        values = given.values or {}
         defaults = self._entries(entries.get("defaults"))
-        parameters = Parameters({**defaults, **values}, line)
+        parameters = Parameters({**defaults, **values}, line, unread=given.unread)
         own = without_keys(template, {"defaults", "use", "with"})
         result = self._substituter.substitute_content(own, Line, parameters)
         arguments = self._arguments(template)
         if "use" in entries:
             inner = {key: self._substituter.substitute(node, None, parameters) for key, node in arguments.items()}
             inner |= {key: node for key, node in values.items() if key in LINE_PARAMETERS}
-            used_by_inner: set[str] = set()
-            base = self._instance(entries["use"], inner, used_by_inner, line, chain)
-            self._report_unused(template, arguments, used_by_inner, base)
+            given_on = Parameters(inner, unread=_is_unread(template))
+            base = self._instance(entries["use"], given_on, line, chain)
+            self._report_unused(template, arguments, given_on.used, base)
             result = overlay(base, result)
         for key in defaults:
             if key not in parameters.used and not result.has_gap():
                 text = f"nothing in this template is ${{{key}}}; remove this default"
                 self._report(entries["defaults"].keys[key], text)
-        used |= parameters.used
+        given.used |= parameters.used
         return result
 
     def _arguments(self, node: Node) -> Mapping[Key, Node]:
@@ -227,6 +226,13 @@ class _Expander:
         if node is None:
             return {}
         if not isinstance(node.value, dict):
-            self._report(node.position, "write keys and values here: 'key: value' lines, indented below")
+            if not node.incomplete:
+                self._report(node.position, "write keys and values here: 'key: value' lines, indented below")
             return {}
         return node.value
+
+
+def _is_unread(node: Node) -> bool:
+    """Whether some of what a line or template gives under `with` could not be read."""
+    given = node.value.get("with") if isinstance(node.value, dict) else None
+    return given is not None and given.incomplete

@@ -24,6 +24,9 @@ _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 _CURLY = re.compile(rf'(?<=[\s{{\[,:-])[{QUOTES}](?P<text>[^{QUOTES}"\n]*)[{QUOTES}"](?=\s*(?:[,}}\]#]|\Z))')
 """A value in quotes of a text program, of which the last may be a straight one."""
+_GLUED = re.compile(r"[{,][ \t]*[A-Za-z_][\w-]*(?:(?P<colon>:)|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*)(?=[\"'{\[])")
+"""In brackets: a key and its value without what belongs between them."""
+_SEMICOLON = re.compile(r"(?<=[\w\"'}\]])(?P<sign>;)[ \t]*(?=[A-Za-z_]\w*:[ \t])")
 _MOST_OFF = 3
 """Blanks by which an indent is taken for a slip."""
 _ENTRY = re.compile(
@@ -103,6 +106,7 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         yield Repair(blank + 1, f"{name_of(text[blank])} stands here; delete it and type a blank", mended)
     line = scan(text)
     yield from _narrow(line)
+    yield from _glued(line) if line.flow else ()
     curly = _CURLY.search(text)
     if curly is not None:
         reason = 'curly quotes mean nothing here; write straight ones (")'
@@ -167,7 +171,9 @@ def repairs_at(text: str, index: int, said: str) -> Iterator[Repair]:
 
 def _ends_early(sign: str) -> str:
     reason = f"what begins with {sign} here ends before the text does; put all of the text in quotes"
-    if sign in "\"'":
+    if sign in "{[":
+        reason += ", or what follows into the brackets"
+    else:
         reason += f", with {'two single' if sign == chr(39) else 'single'} quotes where it has such in it"
     return reason
 
@@ -189,7 +195,7 @@ def missing_signs(text: str) -> Iterator[Repair]:
             len(sign["before"]) + 3,
         )
     word = _NO_COLON.fullmatch(text)
-    if word is not None and ":" not in text:
+    if word is not None and (":" not in text or word["rest"].lstrip()[:1] in {"{", "["}):
         at = word.end("word")
         yield Repair(at + 1, "a ':' is missing after this word", f"{text[:at]}:{text[at:]}")
     content = text.lstrip(" ")
@@ -217,6 +223,20 @@ def moved(text: str, indents: Sequence[int]) -> Iterator[Repair]:
         if abs(other - len(before)) <= _MOST_OFF:
             reason = f"this line is indented by {len(before)} blanks; its neighbours are by {other}"
             yield Repair(len(before) + 1, reason, " " * other + content)
+
+
+def _glued(line: Line) -> Iterator[Repair]:
+    """A line with brackets, with what belongs between a key and its value, or between two of them."""
+    text = line.text
+    for match in _GLUED.finditer(text):
+        at = match.start("colon") if match["colon"] else match.start("sign")
+        reason = (
+            "a blank is missing after this ':'" if match["colon"] else f"write ':' in the place of '{match['sign']}'"
+        )
+        yield Repair(at + 1, reason, f"{text[:at].rstrip()}: {text[match.end() :]}")
+    for match in _SEMICOLON.finditer(text):
+        at = match.start()
+        yield Repair(at + 1, "write ',' in the place of ';'", f"{text[:at]}, {text[match.end() :]}")
 
 
 def _narrow(line: Line) -> Iterator[Repair]:

@@ -40,10 +40,6 @@ MAX_DEPTH = 40
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; nothing in this file needs that"
 _CUT = re.compile(r" #[^\s#]\S*[ \t]*(?=[\r\n]|\Z)")
 """A comment of one word, close behind a text."""
-_NO_KEY = re.compile(
-    r"(?P<word>[\w.-]+)(?::(?P<no_blank>[\[{\"'])|[ \t]*(?P<sign>=>|->|=|:=)[ \t]*(?=[\[{\"']|\Z))|(?P<slashes>//)"
-)
-"""A key that is none: with what was to be its value, or a comment of another language."""
 _SLASHES = re.compile(r"[ \t]//[ \t]")
 _MAX_NUMBER_LENGTH = 300
 """Characters; longer numbers are text."""
@@ -284,7 +280,12 @@ class _Composer:
                 self.findings[found:] = [finding._replace(warning=False) for finding in self.findings[found:]]
                 mapping.incomplete = True
             item = self._node(next(self._events))
-            if isinstance(event, ScalarEvent) and event.style is None and self._is_no_key(event.value, key.position):
+            slip = None
+            if isinstance(event, ScalarEvent) and event.style is None:
+                slip = no_key(event.value, is_alone=item.empty)
+            if slip is not None:
+                at = replace(key.position, column=key.position.column + slip[0])
+                self.findings.append(Finding(at, slip[1]))
                 mapping.incomplete = True
                 continue
             item.incomplete = item.incomplete or bool(self._has_invisible and meant)
@@ -310,21 +311,6 @@ class _Composer:
                 value[key.value] = item
                 mapping.keys[key.value] = key.position
         mapping.value = value
-
-    def _is_no_key(self, text: str, position: Position) -> bool:
-        """Report a key that was not meant to be one as it is written."""
-        match = _NO_KEY.match(text)
-        if match is None:
-            return False
-        if match["slashes"]:
-            self.findings.append(Finding(position, NO_COMMENT))
-        elif match["sign"]:
-            at = replace(position, column=position.column + match.start("sign"))
-            self.findings.append(Finding(at, f"write ':' in the place of '{match['sign']}'"))
-        else:
-            at = replace(position, column=position.column + match.end("word"))
-            self.findings.append(Finding(at, "a blank is missing after this ':'"))
-        return True
 
     def _report_invisible(self, event: ScalarEvent) -> bool:
         """Report the invisible characters; whether one of them is certainly not meant."""

@@ -1,8 +1,34 @@
-"""What the parser of YAML says, in the words of the person who has written the file."""
+"""What the parser of YAML says, and what is said of keys that are none, in the words of the person who has written the
+file.
+"""
+
+import re
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
 NO_COMMENT = "a comment begins with '#', not with '//'"
+
+_NO_KEY = re.compile(
+    r"(?P<word>[\w.-]+)(?::(?P<no_blank>[\[{\"'])|[ \t]*(?P<sign>=>|->|:=|=)[ \t]*(?=[\[{\"']|\Z))|(?P<slashes>//)"
+)
+"""A key that is none: with what was to be its value, or a comment of another language."""
+_WITH_VALUE = re.compile(
+    r"(?P<word>[\w.-]+)(?::(?P<no_blank>(?!//)\S)|[ \t]*(?P<sign>=>|->|:=|=)(?=[ \t]*\S))(?P<slashes>\Z.)?"
+)
+"""The same of a key that has no value."""
+
+
+def no_key(text: str, *, is_alone: bool) -> tuple[int, str] | None:
+    """Where `text`, which stands as a key, was not meant to be one as it is written, and what is wrong there.
+    `is_alone`: it has no value."""
+    match = _NO_KEY.match(text) or (_WITH_VALUE.match(text) if is_alone else None)
+    if match is None:
+        return None
+    if match["slashes"]:
+        return 0, NO_COMMENT
+    if match["sign"]:
+        return match.start("sign"), f"write ':' in the place of '{match['sign']}'"
+    return match.end("word"), "a blank is missing after this ':'"
 
 
 def meant_by(problem: str) -> str:

@@ -257,9 +257,8 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
     if not entries:
         return None
     if not possible:
-        scope.fault(
-            loc, f"output belongs to a {of}: say under '{'run' if of == 'run' else 'batches'}' how they are recognised"
-        )
+        section = "run" if of == "run" else "batches"
+        scope.fault(loc, f"output belongs to a {of}: say under '{section}' how they are recognised", needs=section)
     return OutputPlan(
         "RUN" if of == "run" else "BATCH",
         output.every,

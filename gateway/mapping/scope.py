@@ -46,8 +46,8 @@ class Scope:
         """What is known of the values of inputs."""
         self.faults: list[ConfigFault] = []
 
-    def fault(self, loc: Loc, text: str, *, alone: bool = False) -> None:
-        self.faults.append(ConfigFault(loc, text, alone=alone))
+    def fault(self, loc: Loc, text: str, *, alone: bool = False, needs: str = "") -> None:
+        self.faults.append(ConfigFault(loc, text, alone=alone, needs=needs))
 
     def has_table(self, name: str) -> bool:
         return name in self._lookups
