@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from gateway.config.error_messages import nearest
-from gateway.config.invisible import INVISIBLE, foreign_letter, name_of
+from gateway.config.invisible import INVISIBLE, QUOTES, foreign_letter, name_of
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc
@@ -16,7 +16,7 @@ from gateway.errors import ConfigFault
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"[“”„«»‘’‚]", 'curly quotes; write straight ones (")'),
+    (f"[{QUOTES}]", 'curly quotes; write straight ones (")'),
     (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
     (r"(?i)\bor\b", 'write "||" for "or"'),

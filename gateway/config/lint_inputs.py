@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import meant_node_id
 from gateway.config.error_messages import one_slip_apart, suggestion
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -119,8 +120,8 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             side = "end" if value != value.rstrip() else "beginning"
             text = f"there is a blank at the {side}, which makes it another {key}; remove it"
             yield ConfigFault(place, text, warning=True)
-        elif len(value) > 1 and value[0] in "“”„«‘" and value[-1] in "”“»’":
-            yield ConfigFault(place, 'these curly quotes are part of it; write straight ones ("), or none')
+        elif in_curly_quotes(value):
+            yield ConfigFault(place, CURLY_QUOTES)
         elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
             side = "end" if value[-1] == '"' else "beginning"
             text = f"there is a quote at the {side} alone: remove it, or the other is missing"
