@@ -88,7 +88,9 @@ def _is_object(given: Input) -> bool:
 
 def _may_be_number(text: str) -> bool:
     """Whether `text` is a number, or can be one once its placeholders are filled in."""
-    around = _FILLED.sub("", text)
+    around = text
+    while (outside := _FILLED.sub("", around)) != around:  # placeholders stand in placeholders: {a|{b}}
+        around = outside
     if around == text:
         return "{" in text or _NUMBER.fullmatch(text) is not None
     return re.search(r"[^\s\d.eE+{}-]", around) is None

@@ -93,7 +93,7 @@ DOUBTFUL = tuple(
         ("count: scrap.qty", "count: ▲scrap", '"scrap.qty"', "`each: 1`"),
         ("{count: scrap.qty,", "{max: ▲1.000, count: scrap.qty,", "is 1000 meant"),
         ("value: 12.5", "value: 12.5, lsl: ▲14, usl: 11", "exchanged"),
-        ("{count: good,", "{min: ▲1.500, count: good,", "is 1500 meant"),
+        ("{count: good,", "{min: ▲15.000, count: good,", "is 15000 meant"),
         ("{count: scrap.qty,", "{factor: ▲12.000, count: scrap.qty,", "is 12000 meant"),
         (COUNTER, "counter: {rollover: ▲10.000}", "is 10000 meant"),
         (NODE, '▲"ns=2;s=$line.Speed"', "written ${line}"),
@@ -107,7 +107,8 @@ DOUBTFUL = tuple(
         (SCRAP_TIME, f'{TOPIC}, time: {{field: ▲"at ", zone: Europe/Berlin}}', "a blank at the end"),
         (SCRAP_TIME, f"{TOPIC}, time: {{field: ▲meta/at, zone: Europe/Berlin}}", "'meta.at'"),
         (UPTIME, "▲<5: {category: Uptime}", "`ladder`"),
-        (UPTIME, "▲default: {category: Uptime}", "write `other`"),
+        ("      other: {category", "        ▲default: {category", "write `other`"),
+        (UPTIME, "▲_: {category: Uptime}", "write `other`"),
         (UPTIME, '▲"*": {category: Uptime}', "write `other`"),
     )
 )
