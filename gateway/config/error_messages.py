@@ -188,10 +188,8 @@ def _unknown_key(at: SchemaLocation, value: object) -> str:
     key, known = str(at.loc[-1]), _keys(at.section) if at.section else []
     if value is None and re.match(r"\d", key):
         return "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
-    if value is None and (sign := re.match(r"[\w.-]+\s*(=>|->|:=|=|;|：)", key)):
+    if value is None and (sign := re.match(r"[\w.-]+\s*(;|：)", key)):
         return f"write ':' and a blank in the place of '{sign[1]}'"
-    if value is None and re.match(r"[A-Za-z_]+:", key):
-        return "a blank is missing after the ':' of this key: write 'key: value'"
     if key == "<<":
         return "'<<' merges nothing here: what lines have in common stands in a template, which they name with 'use'"
     # A key without a value may be a value that has lost its key, so it is repeated only where it resembles a key

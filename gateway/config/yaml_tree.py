@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 from ruamel.yaml.reader import ReaderError
 
 from gateway.config.invisible import INVISIBLE, invisible_in, name_of, without_invisible
-from gateway.config.yaml_words import NO_COMMENT, meant_by
+from gateway.config.yaml_words import NO_COMMENT, meant_by, no_key
 from gateway.model import Scalar
 
 MAX_VALUES = 400_000

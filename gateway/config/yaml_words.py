@@ -13,7 +13,7 @@ _NO_KEY = re.compile(
 )
 """A key that is none: with what was to be its value, or a comment of another language."""
 _WITH_VALUE = re.compile(
-    r"(?P<word>[\w.-]+)(?::(?P<no_blank>(?!//)\S)|[ \t]*(?P<sign>=>|->|:=|=)(?=[ \t]*\S))(?P<slashes>\Z.)?"
+    r"(?!secret:)(?P<word>[\w.-]+)(?::(?P<no_blank>(?!//)\S)|[ \t]*(?P<sign>=>|->|:=|=)(?=[ \t]*\S))(?P<slashes>\Z.)?"
 )
 """The same of a key that has no value."""
 

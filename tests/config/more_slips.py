@@ -43,7 +43,7 @@ KEYS = (
     slip(UPTIME, "1: {category: ▲~}", "nothing is written here"),
     slip(UPTIME, "1: {category: ▲true}", "needs quotes"),
     slip(UPTIME, "1: {category: ▲007}", "needs quotes"),
-    slip(UPTIME, "1: {▲category = Uptime}", "write ':' and a blank in the place of '='"),
+    slip(UPTIME, "1: {category ▲= Uptime}", "write ':' in the place of '='"),
     slip(ROLLOVER, "rollover: ▲$rollover, max", "a parameter of a template is written ${name}"),
     slip(ROLLOVER, 'rollover: ▲"{rollover}", max', "a parameter of a template is written ${name}"),
     slip(ROLLOVER, "rollover: ▲65 536, max", "write a number"),

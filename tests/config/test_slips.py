@@ -74,7 +74,7 @@ SCHEMA = (
     slip("set: target", "set: ▲targets", "did you mean 'target'"),
     slip("metric_group: Speed, ", "▲metricgroup: Speed, ", "did you mean 'metric_group'"),
     slip("{type: Recipe, ", "▲{", "'type' is missing"),
-    slip("counter: {rollover: 65536, max", "counter: {▲rollover:65536, max", "a blank is missing"),
+    slip("counter: {rollover: 65536, max", "counter: {rollover▲:65536, max", "a blank is missing"),
     slip('t3: {source: plc, node: "nsu=urn:acme:line;s=L00.T3"}', "▲t3: {}", "'source' is missing"),
     slip("- {count: good, ", "- ▲{", "'count' is missing"),
     slip("      input: state\n", "      input: state\n      preset: ▲PackML\n", "did you mean 'packml'"),
