@@ -137,7 +137,12 @@ class Batch:
         if not self._flooded or not isinstance(event, Sample) or (plan.key, event.address) not in self._flooded:
             return False
         fed = (each for each in plan.subscriptions[event.source, event.address] if each.accepts(event))
-        text = refusal([*fed], event)
+        try:
+            text = refusal([*fed], event)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - the step tells of it, be it an extension that crashes
+            return False
         if text is None or self._refused[_kind(plan.key, event, text)] < MOST_OF_KIND:
             return False
         self.left_out += 1

@@ -16,6 +16,8 @@ SAME = 3
 EVERY = 60.0
 MOST_KINDS = 1_000
 """Kinds that are told apart; beyond them all others are one."""
+SWEEP = 1.0
+"""Seconds between two looks, where there are as many, for those of which nothing has come for a while."""
 
 _Name = tuple[str, str, str]
 _OTHERS: _Name = ("", "", "")
@@ -34,6 +36,7 @@ class FewerNotices:
 
     def __init__(self) -> None:
         self._kinds: dict[_Name, _Kind] = {}
+        self._swept = -math.inf
         self.due: float | None = None
         """When there is something to be told; None where nothing is."""
 
@@ -61,7 +64,8 @@ class FewerNotices:
         return told
 
     def _begun(self, name: _Name, now: float) -> _Kind:
-        if len(self._kinds) >= MOST_KINDS:
+        if len(self._kinds) >= MOST_KINDS and now >= self._swept + SWEEP:
+            self._swept = now
             self._kinds = {
                 known: kind for known, kind in self._kinds.items() if kind.last is not None or kind.since + EVERY > now
             }

@@ -30,7 +30,6 @@ from gateway.outbox.life import is_noted, keep_uncompared, uncompared
 from gateway.outbox.listing import Listed
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
-from gateway.outbox.told import within_others
 from gateway.told_elsewhere import Refused, Shown, Stretch, Unreachable, shown_of
 
 log = structlog.get_logger()
@@ -63,9 +62,8 @@ async def recollect(
                 try:
                     if plan.key in stretches:
                         shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
-                        if shown.within:
-                            await outbox(within_others, shown.within)
-                        await _changed(outbox, plans, plan, partial(_taken_off, plan, shown, now), now)
+                        change = partial(_taken_off, plan, shown, now)
+                        await _changed(outbox, plans, plan, change, now, shown.within)
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
                 else:
@@ -111,7 +109,6 @@ class LaterComparison:
         shown = await shown_of(
             self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until
         )
-
         await self._amendments.make(plan.key, partial(_taken_off, plan, shown, self._clock.now()))
 
 
@@ -138,10 +135,16 @@ async def _noted(outbox: OutboxThread, plans: Sequence[LinePlan], now: float) ->
 
 
 async def _changed(
-    outbox: OutboxThread, plans: Sequence[LinePlan], plan: LinePlan, change: _ChangeAtFirst, now: float
+    outbox: OutboxThread,
+    plans: Sequence[LinePlan],
+    plan: LinePlan,
+    change: _ChangeAtFirst,
+    now: float,
+    within: Sequence[Listed] = (),
 ) -> None:
-    """Change the stored memory of one of the lines, of which nothing is mapped yet. What it has heard before is never
-    stepped again, because what is changed follows from no sample; what waits for its place goes on to wait."""
+    """Change the stored memory of one of the lines, of which nothing is mapped yet, and take out what waits and is at
+    Oden `within` other entries. What it has heard before is never stepped again, because what is changed follows from
+    no sample; what waits for its place goes on to wait."""
     rows = StateRows(await outbox(Outbox.line_state, plan.key))
     state = rows.state(plan)
     horizon = Horizon(outbox)
@@ -163,6 +166,7 @@ async def _changed(
         heard=heard.row,
         trails=heard.beginnings,
         heard_since=heard.since,
+        within=tuple((one.lane, one.position, one.record.key) for one in within),
     )
     await outbox(Outbox.commit, commit)
 

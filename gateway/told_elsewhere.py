@@ -23,7 +23,7 @@ from gateway.oden import answers, requests
 from gateway.oden.client import OdenClient
 from gateway.oden.long_answer import Keeps
 from gateway.outbox.entries import LineRef
-from gateway.outbox.listing import Filter, Listed, page
+from gateway.outbox.listing import WHERE, Filter, Listed, page
 from gateway.outbox.merge import has_shape, taken_up, taken_up_by_time
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
@@ -86,7 +86,9 @@ async def shown_of(
     *,
     before: float = inf,
 ) -> Shown:
-    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each."""
+    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each. Where
+    there is a `before`, what waits may be sent meanwhile: without a `reference`, none of it is taken to be within what
+    is shown."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id = ref.oden_id
     if line_id is None:
@@ -97,7 +99,7 @@ async def shown_of(
             return Shown()
     state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
     by_now = {output.interval: output for output in known_output(plan, state)}
-    search = _Search(outbox, client, plan, line_id, reference, by_now)
+    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=before < inf)
     untils = [*(stretch.until for stretch in stretches[:-1]), before]
     for stretch, until in zip(stretches, untils, strict=True):
         await search.look(stretch, until)
@@ -108,7 +110,8 @@ async def shown_of(
 
 
 class _Search:
-    """Searches for what a line's memory does not know; `by_now` is what it knows now of intervals, by their keys."""
+    """Searches for what a line's memory does not know; `by_now` is what it knows now of intervals, by their keys. What
+    waits stays where it is, unless the gateway `sends` already."""
 
     def __init__(
         self,
@@ -118,9 +121,11 @@ class _Search:
         line_id: str,
         reference: str | None,
         by_now: dict[str, KnownOutput],
+        *,
+        sends: bool,
     ) -> None:
         self._outbox, self._client, self._plan = outbox, client, plan
-        self._line_id, self._reference, self._by_now = line_id, reference, by_now
+        self._line_id, self._reference, self._by_now, self._sends = line_id, reference, by_now, sends
         self.found = Shown()
         self._taken: dict[str, set[tuple[int, int]]] = defaultdict(set)
         """By the id of an interval at Oden, which of its entries are taken already: by time stamp, and place among
@@ -195,7 +200,7 @@ class _Search:
             self.found.stamps[known.interval] += [at for at, _ in entries]
             if self._reference is not None:
                 entries = self._grown(entries, shown, waiting, self._reference)
-            elif entries and waiting:
+            elif entries and waiting and not self._sends:
                 entries = await self._taken_up(entries, shown, waiting, listed)
         elif not known.start:
             entries = [newer(self._plan, known.type, one, known.counted) for one in entries]
@@ -254,12 +259,14 @@ class _Search:
         listed: Sequence[Listed],
     ) -> list[Entry]:
         """The same where entries carry no keys of ours: what waits, and can be within another life's entry, is taken to
-        be there, so that it is not sent."""
+        be there, so that it is not sent. What an attempt carries is sent, unless it is found by itself."""
         key = next(iter(waiting.values())).interval
         interval, span = await self._outbox(Outbox.interval, key), await self._outbox(_span)
         times = {one.timestamp for one in waiting.values()} | {at for at, _ in entries}
         theirs = [one for one in shown if one[0] in times]
         found = taken_up_by_time([*waiting.values()], theirs, interval.start if interval is not None else 0, span)
+        for carried in (one.record.key for one in listed if one.where in WHERE.values()):
+            found.pop(carried, None)
         self.found.within += [one for one in listed if one.record.key in found and one.where in ("waiting", "parked")]
         within = {at: [waiting[key] for key, into in found.items() if into == at] for at in times}
         return [(at, _without(raw, within[at])) for at, raw in entries]

@@ -1,7 +1,7 @@
 """Messages that could not be used, through intake: which are kept, and what it means to take one in once more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from gateway.errors import OutboxError, SourceError
 from gateway.frozen import replace
 from gateway.intake import Intake
 from gateway.mapping.compile import LinePlan, compile_line
+from gateway.mapping.inputs import InputPlan, refusal
 from gateway.model import KeptReject, Moment, Reject, Sample
 from gateway.outbox import rejects
 from gateway.outbox.entries import Commit
@@ -298,6 +299,33 @@ async def test_a_flood_among_which_good_ones_are(tmp_path: Path, schema: str | N
         assert sum([await rig.scrap(place) for place in range(3)]) == 10
         told = [notice for notice in rig.noticed if notice.kind == "reject"]
         assert len(told) < 20
+
+
+async def test_p5_a_message_on_which_reading_crashes_amid_a_flood_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an extension in another language may; what follows counts."""
+
+    class Panic(BaseException):
+        pass
+
+    crashed: list[int] = []
+
+    def crashing(fed: Sequence[InputPlan], sample: Sample) -> str | None:
+        if sample.value == {"nr": 200}:
+            crashed.append(200)
+            raise Panic
+        return refusal(fed, sample)
+
+    monkeypatch.setattr("gateway.batch.refusal", crashing)
+    rig = Rig(tmp_path, plan())
+    async with rig.running() as intake:
+        for number in range(300):
+            await intake.take(rig.message("order", {"nr": number}, 1 + number))
+        await intake.take(rig.message("order", {"number": "A1"}, 1_000))
+        await until(lambda: len(rig.acked) == 301)
+        assert (crashed, await rig.made()) == ([200], {"start": 1})
+        assert (await rig.outbox(Outbox.summary, 1)).totals.rejects == 300
 
 
 async def test_p5_a_value_that_nobody_can_write_down_stops_nothing(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.invisible import foreign_letter
+from gateway.config.invisible import CURLY_QUOTES, foreign_letter, in_curly_quotes
 from gateway.config.schema import PREPROCESSED_KEYS, Line, Oden, OpcuaConfig
 from gateway.config.schema_base import Duration, Rate
 from gateway.config.schema_io import Entry
@@ -131,6 +131,8 @@ def _tags(at: SchemaLocation) -> list[str]:
 
 def _config_fault(details: ErrorDetails, at: SchemaLocation) -> ConfigFault:
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if isinstance(value, str) and in_curly_quotes(value) and not at.at_key:
+        return ConfigFault(at.loc, CURLY_QUOTES)
     match kind:
         case "string_pattern_mismatch" if isinstance(value, str) and (foreign := foreign_letter(value)) is not None:
             return ConfigFault(at.loc, f"{foreign}: type it anew", at_key=at.at_key)

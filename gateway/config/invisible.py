@@ -1,4 +1,6 @@
-"""Characters that nobody sees and that make another word of a word: what they are called, and where they stand."""
+"""Characters that look like others, or like nothing, and make another word of a word: what they are called, and where
+they stand.
+"""
 
 import re
 import unicodedata
@@ -27,6 +29,16 @@ _LATIN = re.compile(r"[\x00-\u024f]*\Z")
 
 WIDE = {"：": ":", "，": ",", "、": ",", "｛": "{", "｝": "}", "［": "[", "］": "]", "＂": '"', "＇": "'", "＃": "#"}
 """Signs of Chinese and Japanese keyboards, and what they look like and are not."""
+
+
+QUOTES = "“”„‟«»‹›‘’‚‛＂＇"
+"""Quotes of text programs, which open and close in every way that some language has."""
+CURLY_QUOTES = 'these curly quotes are part of the text; write straight ones ("), or none'
+
+
+def in_curly_quotes(text: str) -> bool:
+    """Whether somebody has put `text` in quotes that are none in this file."""
+    return len(text) > 1 and text[0] in QUOTES and text[-1] in QUOTES
 
 
 def name_of(character: str) -> str:

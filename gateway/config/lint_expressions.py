@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from gateway.config.error_messages import nearest
-from gateway.config.invisible import INVISIBLE, foreign_letter, name_of
+from gateway.config.invisible import INVISIBLE, QUOTES, foreign_letter, name_of
 from gateway.config.schema import Line
 from gateway.config.schema_io import Input
 from gateway.config.schema_walk import Loc
@@ -16,7 +16,7 @@ from gateway.errors import ConfigFault
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 _BETWEEN, _OPERANDS = r"(?<=[\w)\]\0]\s)", r"(?=\s+[\w(!\0])"
 _HINTS: tuple[tuple[str, str], ...] = (
-    (r"[“”„«»‘’‚]", 'curly quotes; write straight ones (")'),
+    (f"[{QUOTES}]", 'curly quotes; write straight ones (")'),
     (r"(?i)\bbetween\b", 'write "x >= 1 && x <= 5" for "between"'),
     (r"(?i)\band\b", 'write "&&" for "and"'),
     (r"(?i)\bor\b", 'write "||" for "or"'),
@@ -64,8 +64,8 @@ _TOKEN = re.compile(
     | (?P<other>[^\s]))""",
     re.VERBOSE,
 )
-_IN_ONE = re.compile(rf"([A-Za-z_][\w.]*)\s+in\s+(-?\d[\d.]*|{_TEXT.pattern})")
-_OPERAND = rf"(?:[A-Za-z_][\w.]*|-?\d[\d.]*|{_TEXT.pattern})"
+_IN_ONE = re.compile(r"([A-Za-z_][\w.]*)\s+in\s+(-?\d[\d.]*|\0+)")
+_OPERAND = r"(?:[A-Za-z_][\w.]*|-?\d[\d.]*|\0+)"
 _CHAIN = re.compile(rf"({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})\s*(<=?|>=?)\s*({_OPERAND})")
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
@@ -80,7 +80,7 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     from 1, up to which it could be read."""
     if not source.strip():
         return "at character 1: nothing is written here"
-    texts = _TEXT.sub(lambda match: "\0" * len(match[0]), source)
+    texts = _without_texts(source)
     where = "" if stopped is None else f"at character {stopped}: "
     invisible = INVISIBLE.search(texts)
     if invisible is not None:
@@ -103,6 +103,11 @@ def why_unreadable(source: str, stopped: int | None) -> str:
     if re.search(r"(&&|\|\||[-=<>!+*/%])\s*\Z", texts):
         return f"{where}something is missing at the end"
     return f"{where}this does not fit what stands before it"
+
+
+def _without_texts(source: str) -> str:
+    """`source` with a NUL for each character of its quoted texts: nothing in them is read as part of an expression."""
+    return _TEXT.sub(lambda match: "\0" * len(match[0]), source)
 
 
 def meant_name(name: str, known: Collection[str]) -> str:
@@ -166,12 +171,14 @@ def find_doubtful_comparisons(line: Line, loc: Loc, expressions: Iterator[tuple[
     as_number: dict[str, str] = {}
     as_text: dict[str, tuple[Loc, str | None]] = {}
     for at, source in expressions:
-        single = _IN_ONE.search(source)
+        texts = _without_texts(source)
+        single = _IN_ONE.search(texts)
         if single is not None:
-            yield ConfigFault(at, f'after "in" comes a list: write "{single[1]} in [{single[2]}]"')
-        chain = _CHAIN.search(source)
+            cure = f"{single[1]} in [{source[slice(*single.span(2))]}]"
+            yield ConfigFault(at, f'after "in" comes a list: write "{cure}"')
+        chain = _CHAIN.search(texts)
         if chain is not None:
-            first, sign, middle, other, last = chain.groups()
+            first, sign, middle, other, last = (source[slice(*chain.span(group))] for group in range(1, 6))
             cure = f'"{first} {sign} {middle} && {middle} {other} {last}"'
             yield ConfigFault(at, f"this never holds, because only two can be compared at a time: write {cure}")
         for one in comparisons(source):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import meant_node_id
 from gateway.config.error_messages import one_slip_apart, suggestion
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -17,7 +18,7 @@ _ADDRESSES = ("node", "topic", "device", "metric", "field", "time", "event", "ty
 _SIGNED = {2**15 - 1: 16, 2**31 - 1: 32}
 _LARGEST = frozenset({255, 9999, 32767, 65535, 99999, 999999, 9999999, 99999999, 2**24 - 1, 2**31 - 1, 2**32 - 1})
 """What counters show before they begin again: words full of ones, displays full of nines."""
-_ALL_OTHERS = frozenset({"else", "default", "other", "others", "any", "_"})
+_ALL_OTHERS = frozenset({"else", "default", "other", "others", "any"})
 _PLACE = re.compile(r"(?:^|/)(\$[A-Za-z_]\w*|<[^/<>]+>|%\w+%|:\w+|\*)(?=/|\Z)")
 _ELEMENT = re.compile(r"\[-?\d{1,6}\]")
 _SHARED = re.compile(r"\$(share/[^/]*|queue|exclusive)/(?P<topic>.*)", re.DOTALL)
@@ -28,10 +29,14 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     counted: dict[tuple[object, ...], tuple[str, str]] = {}
     spelt: dict[tuple[str, str], str] = {}
     fields: dict[tuple[str, str, str], str] = {}
+    everything = [given for line in lines for given in line.inputs.values()]
+    levelled = {given.source for given in everything if given.topic is not None and "/" in given.topic}
     for index, line in enumerate(lines):
         for name, given in line.inputs.items():
             loc: Loc = ("lines", index, "inputs", name)
             yield from _address(given, loc)
+            if given.topic is not None:
+                yield from _topic(given.topic, (*loc, "topic"), levelled=given.source in levelled)
             yield from _spelling(given, loc, spelt)
             if given.field is not None and given.source is not None:
                 field = fields.setdefault((given.source, name, given.field.casefold()), given.field)
@@ -55,14 +60,16 @@ def find_doubtful_inputs(lines: Sequence[Line]) -> Iterator[ConfigFault]:
 def find_doubtful_codes(lines: Sequence[Line]) -> Iterator[ConfigFault]:
     """Codes of states that no machine shows as they are written."""
     for index, line in enumerate(lines):
-        for code in line.states.codes if line.states is not None else ():
+        states = line.states
+        for code in states.codes if states is not None else ():
+            said = states is not None and states.other is not None  # what all others are: this is one of the machine's
             loc: Loc = ("lines", index, "states", "codes", code)
             if isinstance(code, str) and re.fullmatch(r"\s*\d+\s*(-|\.\.+|,|;|\+|to|or|and|/)\s*\d+.*", code):
                 text = (
                     f"this is one code, the text {quoted(code)}: write a line for each number, or `ladder` for ranges"
                 )
                 yield ConfigFault(loc, text, at_key=True, warning=True)
-            elif isinstance(code, str) and (code == "*" or code.casefold() in _ALL_OTHERS):
+            elif isinstance(code, str) and (code in {"*", "_"} or (not said and code.casefold() in _ALL_OTHERS)):
                 text = f"this is one code, the text {quoted(code)}: for all others write `other` beside `codes`"
                 yield ConfigFault(loc, text, at_key=True, warning=True)
             elif isinstance(code, str) and re.fullmatch(r"[<>]=?\s*\d+", code):
@@ -113,8 +120,8 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
             side = "end" if value != value.rstrip() else "beginning"
             text = f"there is a blank at the {side}, which makes it another {key}; remove it"
             yield ConfigFault(place, text, warning=True)
-        elif len(value) > 1 and value[0] in "“”„«‘" and value[-1] in "”“»’":
-            yield ConfigFault(place, 'these curly quotes are part of it; write straight ones ("), or none')
+        elif in_curly_quotes(value):
+            yield ConfigFault(place, CURLY_QUOTES)
         elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
             side = "end" if value[-1] == '"' else "beginning"
             text = f"there is a quote at the {side} alone: remove it, or the other is missing"
@@ -122,8 +129,6 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         elif re.search(r"\{[A-Za-z_]\w*\}", value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"
             yield ConfigFault(place, text, warning=True)
-    if given.topic is not None:
-        yield from _topic(given.topic, (*loc, "topic"))
     for key in ("node", "event", "type"):
         value = getattr(given, key)
         if value is not None:
@@ -135,7 +140,9 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         yield from _path(path, (*loc, "only", path))
 
 
-def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
+def _topic(topic: str, loc: Loc, *, levelled: bool) -> Iterator[ConfigFault]:
+    """`levelled`: other topics of this source have levels, so that dots are most likely meant for them; bridges from
+    other brokers write whole topics with dots."""
     shared = _SHARED.fullmatch(topic)
     scheme = re.match(r"[a-z]+://[^/]*/?", topic)
     if shared is not None:
@@ -156,7 +163,7 @@ def _topic(topic: str, loc: Loc) -> Iterator[ConfigFault]:
         yield ConfigFault(loc, text, warning=True)
     elif re.search(r"\s/|/\s", topic):
         yield ConfigFault(loc, "there is a blank beside a '/', which makes it another topic; remove it", warning=True)
-    elif "\\" in topic or re.fullmatch(r"[^/.]+(\.[^/.]+){2,}", topic):
+    elif "\\" in topic or (levelled and re.fullmatch(r"[^/.]+(\.[^/.]+){2,}", topic)):
         meant = re.sub(r"[\\.]" if "/" not in topic and "\\" not in topic else r"\\", "/", topic)
         yield ConfigFault(loc, f"levels of a topic are set apart by '/': {quoted(meant)}", warning=True)
 

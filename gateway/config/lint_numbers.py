@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from gateway.config.yaml_tree import Finding, Key, Node
 
 _THOUSANDS = re.compile(r"[1-9]\d{0,2}\.\d{3}")
-_REDUNDANT = re.compile(r"[1-9]\d{0,2}\.\d\d0")
-"""Nobody writes decimals with a nought at their end."""
 _EMPTY_DECIMALS = re.compile(r"[1-9]\d{0,2}\.000")
+"""Scales with three decimals show 2.500; nobody writes decimals that are all noughts."""
 
 
 def find_thousands(root: Node) -> Iterator[Finding]:
@@ -20,8 +19,8 @@ def find_thousands(root: Node) -> Iterator[Finding]:
             yield from _doubtful(counter.get("rollover"), _THOUSANDS)
             yield from _doubtful(counter.get("scale"), _EMPTY_DECIMALS)
         for entry in _items(_entries(_entries(line).get("scrap_yield")).get("entries")):
-            yield from _doubtful(_entries(entry).get("max"), _REDUNDANT)
-            yield from _doubtful(_entries(entry).get("min"), _REDUNDANT)
+            yield from _doubtful(_entries(entry).get("max"), _EMPTY_DECIMALS)
+            yield from _doubtful(_entries(entry).get("min"), _EMPTY_DECIMALS)
             yield from _doubtful(_entries(entry).get("factor"), _EMPTY_DECIMALS)
 
 

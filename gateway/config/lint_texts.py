@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.config.error_messages import one_slip_apart
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line
 from gateway.config.schema_intervals import Categories, Interval, PerformanceTarget, StateCode
 from gateway.config.schema_io import Input
@@ -42,8 +43,6 @@ USUAL_CATEGORIES = ("Uptime", "Planned Downtime", "Unplanned Downtime", "No Data
 """What state categories are called at Oden, where a factory has no others."""
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _FILLED = re.compile(r"\{[^{}]*\}")
-_OPENING = frozenset("“”„«‘‚‹＂＇")
-_CLOSING = frozenset("”“»’›＂＇")
 
 
 def find_doubtful_texts(line: Line, loc: Loc) -> Iterator[ConfigFault]:
@@ -89,7 +88,9 @@ def _is_object(given: Input) -> bool:
 
 def _may_be_number(text: str) -> bool:
     """Whether `text` is a number, or can be one once its placeholders are filled in."""
-    around = _FILLED.sub("", text)
+    around = text
+    while (outside := _FILLED.sub("", around)) != around:  # placeholders stand in placeholders: {a|{b}}
+        around = outside
     if around == text:
         return "{" in text or _NUMBER.fullmatch(text) is not None
     return re.search(r"[^\s\d.eE+{}-]", around) is None
@@ -118,8 +119,8 @@ def _of_value(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
 
 
 def _quotes_and_blanks(value: str, loc: Loc) -> Iterator[ConfigFault]:
-    if len(value) > 1 and value[0] in _OPENING and value[-1] in _CLOSING:
-        yield ConfigFault(loc, 'these curly quotes are part of the text; write straight ones ("), or none')
+    if in_curly_quotes(value):
+        yield ConfigFault(loc, CURLY_QUOTES)
     elif value != value.strip():
         place = "end" if value != value.rstrip() else "beginning"
         yield ConfigFault(loc, f"there is a blank at the {place} of this text; remove it", warning=True)

@@ -28,6 +28,16 @@ def expand_templates(root: Node, files: Files) -> Node:
     return _Expander(root, files).expanded()
 
 
+def _mentions(node: Node, name: str) -> bool:
+    """Whether a text somewhere in `node` has the parameter `name`."""
+    match node.value:
+        case dict():
+            return any(_mentions(item, name) for item in node.value.values())
+        case list():
+            return any(_mentions(item, name) for item in node.value)
+    return isinstance(node.value, str) and f"${{{name}}}" in node.value
+
+
 def _keys(node: Node, section: str) -> set[Key]:
     """The keys of a section of a line or template."""
     part = node.value.get(section) if isinstance(node.value, dict) else None
@@ -96,16 +106,17 @@ class _Expander:
         if sheet is None:
             return None
         common = without_keys(item, {"file"})
-        named = "line" in sheet.headings or (isinstance(common.value, dict) and "line" in common.value)
-        return [overlay(common, self._row(sheet, row, named=named)) for row in sheet.rows]
+        entries: Mapping[Key, Node] = common.value if isinstance(common.value, dict) else {}
+        return [overlay(common, self._row(sheet, row, entries)) for row in sheet.rows]
 
-    def _row(self, sheet: Sheet, row: Row, *, named: bool) -> Node:
-        """One row of a table of lines as a line: its own keys, and under `with` all other columns. `named`: what says
-        what it is called is no column that is misspelt."""
+    def _row(self, sheet: Sheet, row: Row, common: Mapping[Key, Node]) -> Node:
+        """One row of a table of lines as a line: its own keys, and under `with` all other columns. `common` are the
+        entries of all its lines."""
         line_keys = {*section_keys(Line), "use"}
         own = {name: cell for name, cell in row.cells.items() if name.split(".")[0] in line_keys}
-        alike = (name for name in row.cells if nearest(name, ["line", "line_name"], _NEAR))
-        misspelt = None if named else next(alike, None)
+        misspelt = None
+        if "line" not in sheet.headings and "line" not in common:
+            misspelt = self._misspelt_line(row, row.cells.get("use", common.get("use")))
         if misspelt is not None:
             text = f"unknown column {quoted(misspelt)}; did you mean 'line', a key of the line itself?"
             self._report(sheet.headings[misspelt], text)
@@ -119,6 +130,26 @@ class _Expander:
             return line
         arguments = Node(row.position, others, dict(sheet.headings.items()))
         return overlay(line, Node(row.position, {"with": arguments}, {"with": row.position}))
+
+    def _misspelt_line(self, row: Row, use: Node | None) -> str | None:
+        """The column that is most likely the name of a line that has none: no template that it uses by `use` names
+        it, nor asks for that column."""
+        templates = self._chain(use)
+        if self._unread or any("line" in template.value for template in templates if isinstance(template.value, dict)):
+            return None
+        alike = (name for name in row.cells if nearest(name, ["line", "line_name"], _NEAR))
+        return next((name for name in alike if not any(_mentions(template, name) for template in templates)), None)
+
+    def _chain(self, use: Node | None) -> list[Node]:
+        """The template that `use` names, and those that it uses in turn, as far as there are such."""
+        chain: list[Node] = []
+        while use is not None and isinstance(use.value, str) and len(chain) < MAX_CHAIN:
+            template = self._templates.get(use.value)
+            if template is None or not isinstance(template.value, dict):
+                break
+            chain.append(template)
+            use = template.value.get("use")
+        return chain
 
     def _line(self, line: Node) -> Node:
         """A line with its template expanded."""
@@ -216,9 +247,12 @@ class _Expander:
                 self._report(node.value["with"].keys[key], text)
 
     def _report_sections(self, templates: Node) -> None:
-        """Report what is named like a key of a line among `templates`, and no line uses: it is indented too little."""
-        for name in self._templates:
-            if name in section_keys(Line) and name not in self._used:
+        """Report what is named like a key of a line among `templates`, is used by no line and has nothing that a
+        template has: it is indented too little."""
+        of_templates = {*section_keys(Line), *section_keys(LineKeys), "defaults"}
+        for name, template in self._templates.items():
+            is_template = isinstance(template.value, dict) and of_templates.issuperset(template.value)
+            if name in section_keys(Line) and name not in self._used and not is_template:
                 text = f"no line uses a template {quoted(name)}: indent it further, as a part of the template above it"
                 self._report(templates.keys[name], text)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.config.invisible import BLANKS, WIDE, name_of
+from gateway.config.invisible import BLANKS, QUOTES, WIDE, name_of
 from gateway.config.yaml_words import NO_COMMENT
 
 NEVER_CLOSED = "the quote that is opened here is never closed"
@@ -22,6 +22,8 @@ _NO_CODE = re.compile(r"[ \t]*(?P<key>\*|[>|]=?[ \t]*[\d.]+)(?=[ \t]*:(?:[ \t]|\
 _SECRET = re.compile(r"\$\{secret:(?P<blank>[ \t]+)(?=[\w.-]+\})")
 _SLASHES = re.compile(r"(?:^|[ \t])(//)(?=[ \t]|\Z)")
 _STRAIGHT = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
+_CURLY = re.compile(rf'(?<=[\s{{\[,:-])[{QUOTES}](?P<text>[^{QUOTES}"\n]*)[{QUOTES}"](?=\s*(?:[,}}\]#]|\Z))')
+"""A value in quotes of a text program, of which the last may be a straight one."""
 _MOST_OFF = 3
 """Blanks by which an indent is taken for a slip."""
 _ENTRY = re.compile(
@@ -101,6 +103,10 @@ def likely_repairs(text: str) -> Iterator[Repair]:
         yield Repair(blank + 1, f"{name_of(text[blank])} stands here; delete it and type a blank", mended)
     line = scan(text)
     yield from _narrow(line)
+    curly = _CURLY.search(text)
+    if curly is not None:
+        reason = 'curly quotes mean nothing here; write straight ones (")'
+        yield Repair(curly.start() + 1, reason, _CURLY.sub(lambda match: _in_quotes(match["text"]), text))
     secret = _SECRET.search(text)
     if secret is not None:
         reason = "no blank stands in ${secret:NAME}"
@@ -233,6 +239,7 @@ def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
     ends = [match.start() for match in re.finditer(r"[,}\]]|[ \t]#|\Z", text) if match.start() > quote]
     if not line.flow:
         ends = [len(text.rstrip()), *ends]
+    ends.sort(key=lambda end: text.count("{", quote, end) != text.count("}", quote, end))
     for end in dict.fromkeys(ends):
         yield Repair(quote + 1, NEVER_CLOSED, f"{text[:end]}{text[quote]}{text[end:]}")
 

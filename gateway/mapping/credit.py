@@ -99,12 +99,14 @@ def newer(plan: LinePlan, type_: IntervalType, entry: Entry, counted: Mapping[st
 
 def with_late(plan: LinePlan, state: LineState, late: Iterable[Sample]) -> LineState:
     """`state` with what the messages count that came late and are yet to be put in their places, as amounts that wait:
-    once they are, they count nothing more."""
+    once they are, they count nothing more. What was foretold of them before, by a life that was killed, say, waits
+    already."""
+    before = {output.type: known.foretold for output, known, _ in _parts(plan, state)}
     for message in late:
         if not plan.counts_each(message):
             continue
         blank = {
-            output.type: replace(known, pending=(), flush_at=None, foretold={})
+            output.type: replace(known, pending=(), flush_at=None, foretold=before[output.type])
             for output, known, _ in _parts(plan, state)
         }
         counted = step(plan, _with_outputs(plan, state, blank), replace(message, received=state.now)).state
@@ -112,7 +114,7 @@ def with_late(plan: LinePlan, state: LineState, late: Iterable[Sample]) -> LineS
         for (output, known, _), (_, new, _) in zip(_parts(plan, state), _parts(plan, counted), strict=True):
             events = {one.place for kind in _kinds(output) if not _counters(plan, kind) for one in kind}
             amounts = [amount for amount in new.pending if amount.key.place in events]
-            foretold = dict(known.foretold)
+            before[output.type], foretold = new.foretold, dict(known.foretold)
             for amount in amounts:
                 place = amount.key.place
                 foretold[place] = _rounded(foretold.get(place, 0) + amount.amount)

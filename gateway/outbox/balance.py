@@ -10,7 +10,7 @@ from gateway.frozen import replace
 from gateway.model import Output, Record, StartInterval, UpdateInterval, record_key
 from gateway.outbox.entries import DEAD_LETTER, Interval
 from gateway.outbox.lanes import DEAD, StoredRecord, output_lanes, parked_lane, starts_lane, updates_lane
-from gateway.outbox.transaction import Transaction
+from gateway.outbox.transaction import Place, Transaction
 from gateway.record_kinds import kind_of
 
 MOST_LOOKED = 2_000
@@ -108,9 +108,10 @@ def withdrawn(transaction: Transaction, update: UpdateInterval) -> bool:
     transaction.withdrawn.add(key)
     outputs = [record for _, record in [*letters, *parts] if isinstance(record, Output)]
     for output in outputs:
-        for position, stored in _waiting_for(transaction, output):
-            transaction.bereft.setdefault(key, {})[position] = stored
-            _wait_otherwise(transaction, key, position, without=output.key)
+        for position, _ in _waiting_for(transaction, output):
+            place = parked_lane(output.line), position
+            transaction.bereft.setdefault(key, []).append(place)
+            _wait_otherwise(transaction, place, without=output.key)
     for output in outputs:
         pass_on(transaction, output)
     return True
@@ -119,34 +120,34 @@ def withdrawn(transaction: Transaction, update: UpdateInterval) -> bool:
 def pass_on(transaction: Transaction, output: Output) -> None:
     """What waited for an entry of an interval that never was waits for others, where this `output` takes the same from
     there: those that this waits for. What was there is with them."""
-    for position, stored in transaction.bereft.get(output.interval, {}).items():
-        if isinstance(stored.record, Output) and _shape(stored.record) == _shape(output):
-            _wait_otherwise(transaction, output.interval, position, also=output.after)
+    for place in transaction.bereft.get(output.interval, ()):
+        stored = transaction.record(*place)
+        if stored is not None and isinstance(stored.record, Output) and _shape(stored.record) == _shape(output):
+            _wait_otherwise(transaction, place, also=output.after)
 
 
-def _wait_otherwise(
-    transaction: Transaction, key: str, position: int, *, without: str = "", also: tuple[str, ...] = ()
-) -> None:
-    stored = transaction.bereft[key][position]
-    if not isinstance(stored.record, Output):
+def _wait_otherwise(transaction: Transaction, place: Place, *, without: str = "", also: tuple[str, ...] = ()) -> None:
+    name, position = place
+    stored = transaction.record(name, position)
+    if stored is None or not isinstance(stored.record, Output):
         return
     after = tuple(dict.fromkeys(each for each in (*stored.record.after, *also) if each != without))
     changed = replace(stored, record=replace(stored.record, after=after))
-    transaction.bereft[key][position] = changed
-    transaction.put[f"record/{parked_lane(changed.record.line)}/{position}"] = changed.text()
+    transaction.put[f"record/{name}/{position}"] = changed.text()
     for other in awaits(transaction, changed):
         waiting = transaction.awaiting(other) or []
         transaction.awaited[other] = waiting if position in waiting else [*waiting, position]
 
 
 def passed_on(transaction: Transaction) -> list[StoredRecord]:
-    """The records that waited for what never was, and now wait for nothing: they are no longer parked."""
+    """The records that waited for what never was, and now wait for nothing: they are no longer parked. One may have
+    waited for several such, and may have gone itself."""
     released = []
-    for bereft in transaction.bereft.values():
-        for position, stored in bereft.items():
-            if not awaits(transaction, stored):
-                _unpark(transaction, position, stored)
-                released.append(stored)
+    for name, position in dict.fromkeys(place for places in transaction.bereft.values() for place in places):
+        stored = transaction.record(name, position)
+        if stored is not None and not awaits(transaction, stored):
+            _unpark(transaction, position, stored)
+            released.append(stored)
     transaction.bereft.clear()
     return released
 
@@ -155,10 +156,6 @@ def _shape(output: Output) -> Hashable:
     """What entries have in common of which one can be taken off another."""
     rest = frozenset((name, str(value)) for name, value in output.raw_data.items() if name not in output.amounts)
     return output.kind, output.type, output.amounts, rest
-
-
-Place = tuple[str, int]
-"""A lane, and a position in it."""
 
 
 def _waiting_start(transaction: Transaction, interval: Interval) -> list[Place]:
@@ -180,7 +177,7 @@ def _letters(transaction: Transaction, key: str, number: int) -> list[tuple[Plac
         text = transaction.text(DEAD, position)
         letter = DEAD_LETTER.validate_json(text) if text and key in text else None
         if letter is not None and letter.record.interval == key:
-            if letter.unsettled or (isinstance(letter.record, Output) and letter.record.quality_schema is not None):
+            if letter.unsettled or _is_test(letter.record):
                 return None
             found.append(((DEAD, position), letter.record))
         position = transaction.before(DEAD, position - 1)
@@ -204,9 +201,15 @@ def _parts(transaction: Transaction, key: str, interval: Interval) -> list[tuple
             looked += 1
             stored = transaction.record(name, position)
             if stored is not None and stored.record.interval == key:
+                if _is_test(stored.record):
+                    return None
                 found.append(((name, position), stored.record))
                 left -= 1
             position = transaction.before(name, position - 1)
     adds = sum(kind_of(record).interval == "adds" for _, record in found)
     there = sum(lane == parked for (lane, _), _ in found)
     return found if (adds, there) == (due, interval.parked) else None
+
+
+def _is_test(record: Record) -> bool:
+    return isinstance(record, Output) and record.quality_schema is not None

@@ -300,7 +300,8 @@ class Commit:
     `heard_since` is the number of the first commit of which that is still needed. `rejects` are messages that could not
     be used and are kept, `rejects_left_out` how many more there were; `replayed` are those that were taken once more,
     by their numbers, with what is still wrong with them, where something is. `refused` is how many values and messages
-    could not be used, whether or not a notice says so."""
+    could not be used, whether or not a notice says so. `within` is output that waits and is not to be sent, because it
+    is at Oden within other entries: lanes, positions and keys."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -316,11 +317,21 @@ class Commit:
     replayed: Mapping[int, Reject | None] = field(default_factory=dict)
     rejects_left_out: int = 0
     refused: int = 0
+    within: tuple[tuple[str, int, str], ...] = ()
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""
         heard = (self.sessions, self.ids, self.old_rings, self.heard, self.trails)
-        rest = (self.states, self.notices, *heard, self.rejects, self.replayed, self.rejects_left_out, self.refused)
+        rest = (
+            self.states,
+            self.notices,
+            *heard,
+            self.rejects,
+            self.replayed,
+            self.rejects_left_out,
+            self.refused,
+            self.within,
+        )
         digest = hashlib.blake2b(repr(rest).encode(), digest_size=16)
         for record in self.records:
             digest.update(RECORD.dump_json(record))

@@ -7,7 +7,7 @@ from gateway.frozen import replace
 from gateway.model import Notice, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox import balance, settings_index, statistics
 from gateway.outbox.entries import DEAD_LETTER, DeadLetter, Interval
-from gateway.outbox.lanes import DEAD, StoredRecord, lane_of, parked_lane, starts_lane, updates_lane
+from gateway.outbox.lanes import DEAD, StoredRecord, is_parked, lane_of, parked_lane, starts_lane, updates_lane
 from gateway.outbox.merge import merge_key, merged, set_fields, without
 from gateway.outbox.transaction import Transaction
 from gateway.record_kinds import end_of, kind_of
@@ -221,6 +221,20 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     elif end_of(record) is not None:
         interval.closed = True
     retire(transaction, record.interval, interval)
+
+
+def within_others(transaction: Transaction, entries: Iterable[tuple[str, int, str]]) -> None:
+    """Entries of output that wait, given by lane, position and key, are at Oden within others, so that they are not
+    sent."""
+    for lane, position, key in entries:
+        stored = transaction.record(lane, position)
+        if stored is None or stored.record.key != key:
+            continue
+        transaction.take(lane, position)
+        interval = transaction.interval_of(stored.record)
+        if interval is not None and is_parked(lane):
+            interval.parked -= 1
+        delivered(transaction, stored, None)
 
 
 def refused(transaction: Transaction, letter: DeadLetter, *, late: bool = False) -> None:

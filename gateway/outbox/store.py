@@ -234,6 +234,7 @@ class Outbox:
             rejects.take(transaction, commit)
             for notice in commit.notices:
                 statistics.note(transaction, notice)
+            record_rules.within_others(transaction, commit.within)
             record_rules.append(transaction, commit.records)
 
     def _make_room(self, commit: Commit) -> None:

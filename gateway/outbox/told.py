@@ -1,6 +1,6 @@
 """What Oden has been told of intervals, and what was learned of Oden itself: each call is one transaction."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -8,8 +8,7 @@ from gateway.frozen import replace
 from gateway.model import Notice, StartInterval, UpdateInterval, record_key
 from gateway.outbox import record_rules, statistics
 from gateway.outbox.entries import DeadLetter, Interval, Work
-from gateway.outbox.lanes import StoredRecord, is_parked, starts_lane, updates_lane
-from gateway.outbox.listing import Listed
+from gateway.outbox.lanes import StoredRecord, starts_lane, updates_lane
 from gateway.outbox.merge import set_fields, without
 from gateway.outbox.store import Outbox
 
@@ -33,20 +32,6 @@ def note(outbox: Outbox, notice: Notice) -> None:
     """Keep a notice of what was found at Oden."""
     with outbox.transaction() as transaction:
         statistics.note(transaction, notice)
-
-
-def within_others(outbox: Outbox, entries: Iterable[Listed]) -> None:
-    """Entries of output that wait are at Oden within others, so that they are not sent."""
-    with outbox.transaction() as transaction:
-        for listed in entries:
-            stored = transaction.record(listed.lane, listed.position)
-            if stored is None or stored.record.key != listed.record.key:
-                continue
-            transaction.take(listed.lane, listed.position)
-            interval = transaction.interval_of(stored.record)
-            if interval is not None and is_parked(listed.lane):
-                interval.parked -= 1
-            record_rules.delivered(transaction, stored, None)
 
 
 def known_before(outbox: Outbox, line: str, interval_type: str, start: int) -> list[tuple[str, str]]:

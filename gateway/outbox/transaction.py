@@ -28,6 +28,9 @@ from gateway.record_kinds import kind_of
 LEFT_OPEN = "left-open"
 """The row that says since when this life is, where it is another than that which left the rows (`left_open`)."""
 
+Place = tuple[str, int]
+"""A lane, and a position in it."""
+
 
 class Committed(Protocol):
     """The outbox as the last transaction has left it: what the next one begins from."""
@@ -74,8 +77,8 @@ class Transaction:
         awaited."""
         self.withdrawn: set[str] = set()
         """The intervals that never were, and of which Oden has not heard."""
-        self.bereft: dict[str, dict[int, StoredRecord]] = {}
-        """By such an interval, what waited for its output, by the positions where that is parked."""
+        self.bereft: dict[str, list[Place]] = {}
+        """By such an interval, where what waited for its output is parked."""
         self.changes_all = False
         """Rows are changed otherwise than in the life of a record: what is held of them in memory counts no more."""
 

@@ -4,94 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from gateway import told_elsewhere
+from gateway import recollection, told_elsewhere
 from gateway.frozen import replace
 from gateway.mapping.line import Tick
 from gateway.mapping.state_rows import StateRows
 from gateway.model import Output, Sample
-from gateway.oden.client import OdenClient
-from gateway.oden.pace import Pace
 from gateway.oden.requests import Wording
-from gateway.outbox.entries import Commit
+from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.life import LifeMark, begin_life, is_compared
+from gateway.outbox.life import LifeMark, begin_life, keep_uncompared
 from gateway.outbox.store import Outbox
-from gateway.outbox.thread import OutboxThread
-from gateway.recollection import recollect
-from tests.delivery.harness import LINE, TOKEN, Fault, Oden, Rig
-from tests.mapping.recording import T0, order, plan, play, scrap, tag, tick
-
-PLAN = plan()
-
-
-class Gateway:
-    """A line whose counters go on, and its gateway, which can be put back to a copy of its outbox."""
-
-    def __init__(self, rig: Rig) -> None:
-        self.rig = rig
-        self.now = 1.0
-        self.good = 65_000
-        self.made = 0
-
-    async def lives(self, *orders: str, minutes: int) -> None:
-        """So many minutes of production, each order at the beginning of one; all is committed and delivered."""
-        names = iter(orders)
-        samples: list[Sample | Tick] = []
-        for _ in range(minutes):
-            if (name := next(names, None)) is not None:
-                samples.append(order(self.now, name))
-            self.now += 60.0
-            self.good, self.made = self.good + 100, self.made + 100
-            samples.append(tag(self.now, "Good", self.good % 65_536))
-        samples.append(tick(self.now + 1.0))
-        self.map(*samples)
-        async with self.rig.running():
-            await self.rig.drained()
-
-    async def total(self) -> int:
-        """What Oden shows once the last window has ended."""
-        self.now += 120.0
-        self.map(tick(self.now))
-        async with self.rig.running():
-            await self.rig.drained()
-        return self.rig.oden.total("yield")
-
-    def map(self, *samples: Sample | Tick) -> None:
-        outbox = Outbox(self.rig.rows)
-        rows = StateRows(outbox.line_state(LINE))
-        played = play(PLAN, *samples, state=rows.state(PLAN))
-        commit = Commit(
-            number=outbox.last_commit() + 1, states={LINE: rows.changes(played.state)}, records=tuple(played.records)
-        )
-        outbox.commit(commit)
-
-    async def put_back(self, copy: MemoryStore, runtime: Path, *, compared: bool = True) -> int:
-        """Another life over a copy; answers how many requests the comparison took. `compared`: it comes to its end."""
-        self.rig.rows = copy
-        before = len(self.rig.oden.seen)
-        outbox = OutboxThread()
-        await outbox.open(lambda: Outbox(copy))
-        assert await outbox(begin_life, LifeMark(runtime / "box", runtime))
-        assert not await outbox(is_compared)
-        async with OdenClient(self.rig.oden.url, lambda: TOKEN, pace=Pace(0.0, 0.0)) as client:
-            await recollect(outbox, client, [PLAN], T0 + self.now, self.rig.wording.reference)
-        assert await outbox(is_compared) == compared
-        await outbox.close()
-        return len(self.rig.oden.seen) - before
-
-    def makes(self, minutes: int) -> None:
-        """So many minutes of production are committed, and nothing is delivered."""
-        for _ in range(minutes):
-            self.now += 60.0
-            self.good, self.made = self.good + 100, self.made + 100
-            self.map(tag(self.now, "Good", self.good % 65_536))
-        self.map(tick(self.now + 61.0))
-        self.now += 61.0
-
-    def copy(self) -> MemoryStore:
-        copy = MemoryStore()
-        copy.apply(dict(self.rig.rows.items()))
-        return copy
+from tests.delivery.harness import LINE, Fault, Oden, Rig
+from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
+from tests.mapping.recording import play, scrap, tag, tick
 
 
 @pytest.fixture
@@ -290,6 +215,63 @@ async def test_p4_an_entry_that_grew_after_the_copy_is_told_once(
     await gateway.put_back(copy, tmp_path)
     await gateway.lives(minutes=3)
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 1)
+
+
+async def test_p4_what_an_attempt_carries_is_sent_and_the_whole_of_a_later_entry_is_taken_off(
+    gateway: Gateway, oden: Oden, tmp_path: Path
+) -> None:
+    """The copy was taken while an entry was in doubt, and entries carry no keys: it is looked up and not found."""
+    gateway.makes(1)
+    copy = gateway.copy()
+    outbox = Outbox(copy)
+    (work,) = outbox.work()
+    assert outbox.begin(work, Attempt(work.lane, work.positions, "", "", 0.0, phase="in_doubt"))
+    gateway.makes(3)
+    await gateway.lives(minutes=0)
+    await gateway.put_back(copy, tmp_path)
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
+
+
+async def test_p4_where_oden_is_asked_later_what_waits_is_sent_and_the_whole_of_a_later_entry_is_taken_off(
+    gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Entries carry no keys, and Oden could not be asked when the life began: it sends what waits by then. A kill after
+    the comparison, before it is noted, takes nothing off once more."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    gateway.makes(1)
+    copy = gateway.copy()
+    gateway.makes(3)
+    await gateway.lives(minutes=0)
+    url, oden.url = oden.url, "http://127.0.0.1:1/v2"
+    assert await gateway.put_back(copy, tmp_path, compared=False) == 0
+    oden.url = url
+    noted = Outbox(copy).row("uncompared")
+    for _ in range(2):
+        gateway.map(tag(gateway.now + 1.0, "Good", gateway.good % 65_536))
+        await gateway.compares_later()
+        keep_uncompared(Outbox(copy), noted)
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
+
+
+@pytest.mark.parametrize("rebooted", [False, True])
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+async def test_p4_a_kill_within_the_comparison_changes_nothing_in_the_end(
+    gateway: Gateway, oden: Oden, step: int, *, rebooted: bool, tmp_path: Path
+) -> None:
+    """After whichever of its last transactions it comes: the next life compares again. What waits is taken to be within
+    an entry that grew since, because entries carry no keys."""
+    gateway.makes(1)
+    copy = Recorded(gateway.copy())
+    gateway.makes(3)
+    await gateway.lives(minutes=0)
+    await gateway.put_back(copy, tmp_path)
+    killed = copy.steps[-step]
+    (tmp_path / "other").mkdir()
+    await (gateway.put_back(killed, tmp_path / "other") if rebooted else gateway.compares(killed))
+    await gateway.lives(minutes=3)
+    assert await gateway.total() == gateway.made
 
 
 @pytest.mark.parametrize("reference", ["gateway_key", None])

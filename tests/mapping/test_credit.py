@@ -231,10 +231,11 @@ def test_p4_what_waits_of_events_is_not_told_again() -> None:
     assert (taken, copy.output.pending, copy.output.credit) == ({"scrap": 3}, (), {})
 
 
+@pytest.mark.parametrize("killed", [False, True])
 @pytest.mark.parametrize("told_by_another", [True, False])
-def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_another: bool) -> None:
+def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_another: bool, killed: bool) -> None:
     """They came late and were acknowledged when the copy was taken: a later life has put them in their places, or not,
-    as after a reboot."""
+    as after a reboot. Where one was killed that had looked at them, the next looks at them once more."""
     copy = Feed(LineState())
     events: list[Event] = [tag(1, "Good", 100), order(2, "A"), tag(60, "Good", 110)]
     events += [scrap(70, 3, at=30), scrap(70, 4, at=31)]
@@ -250,6 +251,11 @@ def test_p4_messages_that_wait_for_their_places_are_told_by_one_life(*, told_by_
     waits = with_late(EXAMPLE, copy.state, [each.sample for each in copy.late])
     state, taken = credited(EXAMPLE, waits, {"RUN": of_later}, {})
     assert taken.get("scrap", 0) == (7 if told_by_another else 0)
+    if killed:
+        late = [each.sample for each in copy.late]
+        held = holding(EXAMPLE, with_late(EXAMPLE, state, late))
+        assert holding(EXAMPLE, with_late(EXAMPLE, held, late)) == held
+        state, _ = credited(EXAMPLE, with_late(EXAMPLE, load(EXAMPLE, dump(state)), late), {"RUN": []}, {})
     copy, again = replace(copy, state=state).begun_anew(EXAMPLE), list[Record]()
     events = [scrap(300, 6, at=300), tick(500)]
     for event in events:

@@ -8,10 +8,10 @@ from gateway.model import Output, StartInterval, UpdateInterval
 from gateway.outbox.entries import Work
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.listing import Filter
-from gateway.outbox.operator_actions import drop
+from gateway.outbox.operator_actions import drop, retry
 from gateway.outbox.store import Outbox
 from tests.outbox.actions_rig import all_of, dead, problems
-from tests.outbox.floor import Floor, Oden, begun, commit, drain, total, work_in
+from tests.outbox.floor import Floor, Oden, begun, commit, drain, in_phase, total, work_in
 
 
 def withdrawal(floor: Floor, of: StartInterval) -> UpdateInterval:
@@ -33,6 +33,18 @@ def started(floor: Floor, outbox: Outbox, oden: Oden) -> StartInterval:
     commit(outbox, run)
     drain(outbox, oden)
     return run
+
+
+def told_to_two(floor: Floor, outbox: Outbox, oden: Oden) -> tuple[StartInterval, list[StartInterval]]:
+    """A run that was told with seven parts, and two to which these are moved, of which Oden has not heard."""
+    first = started(floor, outbox, oden)
+    commit(outbox, floor.output(first, 7))
+    drain(outbox, oden)
+    others = [floor.start(), floor.start()]
+    pluses = [replace(floor.output(one, 7), corrects=True) for one in others]
+    minus = replace(floor.output(first, -7), corrects=True, after=tuple(plus.key for plus in pluses))
+    commit(outbox, *others, *pluses, minus)
+    return first, others
 
 
 def is_at_rest(outbox: Outbox) -> bool:
@@ -124,3 +136,69 @@ def test_p13_what_waited_for_what_a_person_drops_is_dropped_with_it() -> None:
     assert drop(outbox, [letter], others) == 3
     assert is_at_rest(outbox)
     assert {key: total(one.output) for key, one in oden.made.items()} == {first.key: 7}
+
+
+def test_p4_what_waited_for_two_that_never_were_is_taken_once() -> None:
+    """Seven parts go from A to B and C, and nobody has made them after all."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    first, (one, other) = told_to_two(floor, outbox, oden)
+    commit(outbox, withdrawal(floor, one), withdrawal(floor, other))
+    assert not problems(outbox)
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert {key: total(one.output) for key, one in oden.made.items()} == {first.key: 0}
+
+
+@pytest.mark.parametrize("passed_on", [{0}, {1}, {0, 1}])
+def test_p4_what_waited_for_two_that_never_were_waits_for_all_that_takes_their_place(passed_on: set[int]) -> None:
+    """A loses its parts when all that has gone from B and C to others is there, whichever of them it was."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    first, never = told_to_two(floor, outbox, oden)
+    lasts = {at: floor.start() for at in sorted(passed_on)}
+    onward = [(lasts[at], *moved(floor, 7, never[at], lasts[at])) for at in lasts]
+    commit(outbox, *(withdrawal(floor, one) for one in never), *(record for records in onward for record in records))
+    assert not problems(outbox)
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert {key: total(one.output) for key, one in oden.made.items()} == {
+        first.key: 0,
+        **{last.key: 7 for last in lasts.values()},
+    }
+    (taken,) = [entry for entry in oden.made[first.key].output if total([entry]) < 0]
+    assert set(taken.after) == {oden.made[last.key].output[0].key for last in lasts.values()}
+
+
+def test_p4_what_waited_for_what_never_was_and_never_was_itself_is_gone() -> None:
+    """Seven parts go from A to B, and neither was: no more is told of A once its own part is withdrawn."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    first, never = floor.start(), floor.start()
+    commit(outbox, first, floor.output(first, 7), never, *moved(floor, 7, first, never))
+    commit(outbox, withdrawal(floor, never), withdrawal(floor, first))
+    assert not problems(outbox)
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert not oden.made
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_p6_a_quality_test_of_what_never_was_stays(refused_first: bool) -> None:
+    """It is never taken back: it waits with the start that was refused, which a person sees, and goes with it."""
+    floor, outbox, oden = Floor(), Outbox(MemoryStore()), Oden()
+    run = floor.start()
+    test = floor.test(run, 5)
+    commit(outbox, run, test)
+    work = in_phase(outbox, begun(outbox, work_in(outbox, "runs")), "in_doubt")
+    (stuck,) = [one for one in outbox.work() if one.stuck]
+    outbox.park(stuck)
+    if not refused_first:
+        commit(outbox, withdrawal(floor, run))
+    outbox.settle(work, {}, {work.positions[0]: "400: no"})
+    if refused_first:
+        commit(outbox, withdrawal(floor, run))
+    drain(outbox, oden)
+    assert not problems(outbox)
+    assert (outbox.counts().dead, outbox.totals.withdrawn) == (1, 0)
+    retry(outbox, dead(outbox))
+    drain(outbox, oden)
+    assert is_at_rest(outbox)
+    assert [entry.key for entry in oden.made[run.key].output] == [test.key]

@@ -79,6 +79,7 @@ class Session:
         self._heard = True
         """Whether anything has come since the session was taken up."""
         self.auditor = Auditor()
+        self._server_clock = server_clock
         self._reports = Reports(name, items, self.auditor, health, clock.now(), server_clock)
         self.unreadable: set[str] = set()
         """Nodes whose values have made messages unreadable; they are not watched until they can be read."""
@@ -259,6 +260,7 @@ class Session:
 
     def _arrival(self, published: Published) -> Arrival:
         now = self._clock.now()
+        self._server_clock.ours(now - self._clock.monotonic())
         samples, notices = self._reports.of(published, now)
         if samples:
             self._health.last_sample_at = now

@@ -98,3 +98,25 @@ def test_p13_so_many_messages_over_so_long_show_that_a_clock_was_put_right() -> 
         assert clock.ahead == 10.0
         clock.published(1001.0 + number * LONG / 4, 1001.0 + number * LONG / 4)
     assert clock.ahead == 0.0
+
+
+def test_p13_what_our_clock_was_behind_by_is_no_lead_of_the_server_once_it_is_set() -> None:
+    """A machine that had stood still for 40 s, and a server that is 3 s ahead."""
+    clock = ServerClock()
+    clock.ours(1000.0)
+    clock.published(1043.0, 1000.0)
+    clock.stamped(1043.0, 1000.0)
+    assert clock.ahead == 43.0
+    clock.ours(1040.0)
+    assert clock.ahead == 3.0
+    clock.ours(1000.0)
+    assert clock.ahead == 43.0
+
+
+def test_p13_a_small_lead_is_forgotten_too() -> None:
+    clock = ServerClock()
+    clock.published(1000.9, 1000.0)
+    clock.stamped(1000.9, 1000.0)
+    for number in range(MESSAGES):
+        clock.published(1001.0 + number * LONG / 4, 1001.0 + number * LONG / 4)
+    assert clock.ahead == 0.0

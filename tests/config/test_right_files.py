@@ -1,0 +1,124 @@
+"""Files of a plant that are right and look like a slip: `check --strict` says nothing of them.
+
+Each stands beside a slip in the tables of slips, which is told. To refuse a right file is worse than to miss a mistake.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gateway.__main__ import main
+from tests.config.command import written
+from tests.config.factory import HEAD, LINE, slip, spoilt
+from tests.config.plant import PLANT, planted
+
+WHEN = '"speed > 5.0"'
+SCRAP = "{count: scrap.qty,"
+TARGET = "value: 12.5"
+UPTIME = "1: {category: Uptime}"
+TABLES = "tables:\n  goals: {file: goals.csv, key: sku}\nlines:\n"
+VARIANTS = (
+    # A text is compared as it is, whatever is in it.
+    (WHEN, "'t1 == \"Druck <min> erreicht\"'"),
+    (WHEN, "\"t1 == '10 < T <= 20'\""),
+    (WHEN, "\"t1 == 'temp < 10 > 5'\""),
+    (WHEN, "\"t1.startsWith('ALARM <F1> KEY')\""),
+    (WHEN, "\"t1 in ['a < b < c', 'd']\""),
+    (WHEN, "\"t1 == 'speed in 5'\""),
+    # Placeholders in placeholders become numbers.
+    (TARGET, 'value: "{goals[sku].speed|{speed}}"'),
+    (TARGET, 'value: "{speed|{goals[order].speed|-}}"'),
+    (TARGET, 'value: "{goals[sku].speed|{goals[order].speed|{speed}}}"'),
+    # The machine says this text.
+    (UPTIME, "Other: {category: Uptime}"),
+    (UPTIME, "any: {category: Uptime}"),
+    (UPTIME, "default: {category: Uptime}"),
+    # A scale shows three decimals.
+    (SCRAP, "{max: 2.500, count: scrap.qty,"),
+    (SCRAP, "{min: 1.250, count: scrap.qty,"),
+    (SCRAP, "{min: 1.120, max: 12.340, count: scrap.qty,"),
+)
+
+
+def strictly_right(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(path.parent)
+    code = main(["check", "--strict", "-c", path.name])
+    assert (capsys.readouterr().err, code) == ("", 0)
+
+
+@pytest.mark.parametrize(("old", "new"), VARIANTS, ids=[new for _, new in VARIANTS])
+def test_p10_what_looks_like_a_slip_and_is_right(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line of a plant that is written so is right."""
+    text = HEAD.replace("lines:\n", TABLES) + spoilt(LINE, slip(old, new))
+    path = written(tmp_path / "c", text)
+    path.with_name("goals.csv").write_text("sku,speed\n100,12.5\n", encoding="utf-8")
+    strictly_right(path, monkeypatch, capsys)
+
+
+def test_p10_topics_of_a_bridge_from_another_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no topic of a source has levels, dots are part of its topics; what another source has says nothing."""
+    line = LINE.replace("plant-a/L00/events/", "plant-a.L00.events.")
+    line = line.replace("    run:\n", "      more: {source: other, topic: plant-a/L00/more}\n    run:\n")
+    head = HEAD.replace("outbox:", '  other: {type: mqtt, url: "mqtt://other", client_id: edge-02}\noutbox:')
+    strictly_right(written(tmp_path / "c", head + line), monkeypatch, capsys)
+
+
+MAIN = "gateway.yaml"
+SHARED = """\
+  run:
+    inputs:
+      heat: {source: press_plc, node: "ns=2;s=${plc}.Heat"}
+  line:
+    use: base
+    with: {site: plant-b, plc: "${plc}"}
+    defaults: {plc: L01}
+  states: {}
+"""
+UNNAMED = PLANT[MAIN].replace("${plc} of ${line}", "${plc}")
+NAMED = UNNAMED.replace("  extruder:\n", '  extruder:\n    line: "Linie ${Linie}"\n')
+IN_BASE = UNNAMED.replace("  base:\n", '  base:\n    line: "Line ${plc}"\n')
+PLANTS: Mapping[str, Mapping[str, str]] = {
+    "the template names the line by a column": {MAIN: NAMED, "lines.csv": "Linie,plc\n1,L01\n2,L02\n"},
+    "the template names the line, the row says which template": {
+        MAIN: NAMED.replace("lines.csv, use: extruder", "lines.csv"),
+        "lines.csv": "Linie,plc,use\n1,L01,extruder\n2,L02,extruder\n",
+    },
+    "a template of the template names the line": {
+        MAIN: IN_BASE.replace('machine: "${plc}', 'machine: "${ligne}'),
+        "lines.csv": "ligne,plc\n1,L01\n2,L02\n",
+        "lines/special.yaml": PLANT["lines/special.yaml"].replace("{plc: L09", "{ligne: 9, plc: L09"),
+    },
+    "templates that others use, named like sections": {
+        MAIN: PLANT[MAIN].replace("lines:\n  - {", f"{SHARED}lines:\n  - {{"),
+    },
+}
+
+
+@pytest.mark.parametrize("name", PLANTS)
+def test_p10_a_plant_that_looks_like_a_slip_and_is_right(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Templates and tables that are written so are right."""
+    files = {**PLANT, **PLANTS[name]}
+    if "Linie" in files[MAIN]:
+        files["lines/special.yaml"] = files["lines/special.yaml"].replace("{plc: L09", "{Linie: 9, plc: L09")
+    strictly_right(planted(tmp_path, files), monkeypatch, capsys)
+
+
+def test_p10_a_column_that_is_asked_for_is_no_slip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the name of the line is missing beside it, that alone is told."""
+    main_file = PLANT[MAIN].replace('machine: "${plc} of ${line}"', 'machine: "${linea}"')
+    files = {**PLANT, MAIN: main_file, "lines.csv": "linea,plc\n1,L01\n"}
+    files["lines/special.yaml"] = files["lines/special.yaml"].replace("{plc: L09", "{linea: 9, plc: L09")
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", MAIN]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith("lines.csv:2:1: ")
+    assert "'line' is missing" in said
