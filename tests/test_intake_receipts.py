@@ -157,27 +157,29 @@ async def test_p2_a_message_whose_id_has_come_counts_once(tmp_path: Path) -> Non
 
 
 async def test_p2_an_event_that_is_told_once_more_counts_once(tmp_path: Path) -> None:
-    """By its id or, of a condition, by what it says, in one batch and over lives. What is new counts."""
+    """By its id and time or, of a condition, by what it says, in one batch and over lives. What is new counts, also
+    where a server gives one id to many events, or none."""
     scrap = {"source": "plc", "event": "ns=2;s=Press", "type": "ns=2;i=7", "fields": {"qty": "2:Rejects"}}
     inputs = {**LINE.inputs, "scrap": Input.model_validate(scrap)}
     plan = compile_line(LINE.model_copy(update={"inputs": inputs}), ("lines", 0))
     repeated: list[int] = []
     told = [
-        [("e1", None), ("e1", None), ("e2", "hot"), ("e3", "hot"), (None, None)],
-        [("e1", None), ("e4", "hot"), ("e5", "cold"), (None, None)],
+        [("e1", 1, None), ("e1", 1, None), ("e2", 2, "hot"), ("e3", 2, "hot"), (None, 3, None), (None, 3, None)],
+        [("e1", 1, None), ("e4", 2, "hot"), ("e5", 4, "cold"), ("e1", 4, None), (None, 3, None)],
     ]
     for events in told:
         rig = Rig(tmp_path, plan)
         async with rig.running() as intake:
             await intake.take(rig.message("order", {"number": "A1"}, 1))
-            for number, (event, content) in enumerate(events):
-                value = {"EventId": event, "Content": content, "qty": 1}
+            for number, (event, second, content) in enumerate(events):
+                time = f"2026-01-05T06:00:0{second}Z"
+                value = {"EventId": event, "Time": time, "Content": content, "qty": 1}
                 sample = Sample("plc", "ns=2;s=Press [ns=2;i=7]", value, rig.clock.now())
                 done = partial(rig.acked.append, 100 + number)
                 await intake.take(Arrival("plc", (Moment((sample,)),), done=done))
             await until(lambda rig=rig, events=events: len(rig.acked) > len(events))  # type: ignore[misc]
             repeated.append(intake.health.repeated)
             async with asyncio.timeout(PATIENCE):
-                while sum([await rig.scrap(place) for place in range(5)]) < (3, 5)[len(repeated) - 1]:
+                while sum([await rig.scrap(place) for place in range(7)]) < (4, 7)[len(repeated) - 1]:
                     await asyncio.sleep(0.02)
     assert repeated == [2, 2]

@@ -154,8 +154,9 @@ def _only(section: Input) -> dict[str, list[str]]:
 Identity = tuple[tuple[str, ...], ...]
 """The fields, by path, that tell each message from all others together."""
 
-EVENT_IDENTITIES: tuple[Identity, ...] = ((("EventId",),), ((CONTENT,),))
-"""A server that tells once more of a condition, as it is asked to after a reconnect, may give that another EventId."""
+EVENT_IDENTITIES: tuple[Identity, ...] = ((("EventId",), ("Time",)), ((CONTENT,),))
+"""A server that tells once more of a condition, as it is asked to after a reconnect, may give that another EventId; and
+there are servers that give one EventId to many events, such as all of one object."""
 
 
 def compile_ids(scope: Scope, loc: Loc) -> dict[tuple[str, str], tuple[Identity, ...]]:

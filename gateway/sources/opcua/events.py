@@ -28,6 +28,9 @@ DEEPEST = 50
 
 Control = Literal["lost", "again", "nothing"]
 
+EventKey = tuple[str, float | None]
+"""What tells an event from the others of its node: who it is, and when it happened."""
+
 _DECLARED = {
     "ConditionId": ObjectIds.ConditionType,
     "ConditionName": ObjectIds.ConditionType,
@@ -65,6 +68,12 @@ class Occurrence:
     type: ua.NodeId | None = None
     control: Control | None = None
 
+    @property
+    def key(self) -> EventKey:
+        """Who it is says its id, or all that it says where the server gives it none. An id alone does not: there are
+        servers that use it again."""
+        return str(self.fields["EventId"] or dict(self.fields)), self.time
+
 
 @dataclass(frozen=True, slots=True)
 class EventReader:
@@ -90,6 +99,7 @@ class EventReader:
             raise ValueError(f"an event has {len(values)} fields where {len(names)} were asked for")
         told = dict(zip(names, values, strict=True))
         fields: dict[str, object] = {name: self._plain(told[name]) for name in EVENT_FIELDS}
+        fields["EventId"] = fields["EventId"] or None  # an empty one tells nothing from anything
         is_condition = fields["ConditionId"] is not None
         fields[CONTENT] = _digest(fields) if is_condition else None
         type_ = told["EventType"].Value

@@ -2,7 +2,7 @@
 
 A tag has a history where the server keeps one of it (Historizing) and the user may read it; the events of a node where
 its EventNotifier says so. What cannot be read whole is missing, with the reason: nobody can tell then what happened.
-What was told before does not count: values by their time, events by their ids.
+What was told before does not count: values by their time, events by their ids and times.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from asyncua.ua.uaerrors import UaStatusCodeError
 
 from gateway.clock import Clock
 from gateway.sources.opcua.decode import Decoded, epoch
-from gateway.sources.opcua.events import Occurrence, is_subtype
+from gateway.sources.opcua.events import EventKey, Occurrence, is_subtype
 from gateway.sources.opcua.items import WatchedItems
 from gateway.sources.opcua.services import UNREADABLE, Link, call, in_chunks, read_raw, read_values, standard
 from gateway.sources.opcua.wire import reading
@@ -31,7 +31,7 @@ MOST = 100_000
 PER_RESPONSE = 1_000
 """Values of one tag in one response."""
 REMEMBERED = 1_000
-"""Events of one node whose ids are remembered, the newest."""
+"""Events of one node that are remembered, the newest."""
 EARLIER = 10.0
 """Seconds before the time that is asked for: what was on its way then never came."""
 CLOCKS = 5.0
@@ -44,18 +44,17 @@ _NOT_KEPT = "the server keeps no history of it"
 
 @dataclass(slots=True)
 class ToldEvents:
-    """The events of one node that were told: the `ids` of the newest, and `since` when somebody listens, in seconds
+    """The events of one node that were told: the `keys` of the newest, and `since` when somebody listens, in seconds
     since 1970."""
 
     since: float
-    ids: dict[str, None] = field(default_factory=dict)
+    keys: dict[EventKey, None] = field(default_factory=dict)
 
-    def add(self, id_: object) -> None:
+    def add(self, key: EventKey) -> None:
         """An event was told."""
-        if isinstance(id_, str):
-            self.ids[id_] = None
-            if len(self.ids) > REMEMBERED:
-                del self.ids[next(iter(self.ids))]
+        self.keys[key] = None
+        if len(self.keys) > REMEMBERED:
+            del self.keys[next(iter(self.keys))]
 
 
 @dataclass(slots=True)
@@ -70,8 +69,8 @@ class Told:
         self.values |= later.values
         for node, events in later.events.items():
             known = self.events.setdefault(node, events)
-            for id_ in events.ids:
-                known.add(id_)
+            for key in events.keys:
+                known.add(key)
 
 
 @dataclass(slots=True)
@@ -293,7 +292,7 @@ class _Reader:
         if isinstance(told, Decoded):
             return time <= self._told.values.get(node, self._since)
         events = self._told.events.get(node) or ToldEvents(self._since)
-        return told.control is not None or time <= events.since or told.fields["EventId"] in events.ids
+        return told.control is not None or time <= events.since or told.key in events.keys
 
     async def _leave_out_other_types(self, nodes: Sequence[str]) -> None:
         """There are servers that tell of all events of a node, whatever type is asked for."""

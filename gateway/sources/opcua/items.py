@@ -101,7 +101,7 @@ class WatchedItems:
         self.meanings: dict[str, Meaning] = {}
         """What of their values is wanted, of tags of which that is not all."""
         self.texts: dict[str, bool] = {}
-        """Whether a tag holds text, of those that have said null without saying of what type."""
+        """Whether a tag holds one text, of those that have said null without saying of what type."""
         self.readers: dict[str, EventReader] = {}
         """How the events of a node are read, of tags that stand for such."""
         self.sampling: dict[str, float] = {}
@@ -178,7 +178,7 @@ class WatchedItems:
 
     async def learn_texts(self, nodes: Collection[str]) -> None:
         """Find out which of `nodes` hold texts. Raises OSError where the way is lost."""
-        known = {node: self.wanted[node].NodeId for node in nodes if node in self.wanted}
+        known = {node: self.wanted[node] for node in nodes if node in self.wanted}
         self.texts |= await texts_of(self._link, self.limits, known)
 
     async def watch_missing(self, now: float) -> None:

@@ -5,6 +5,7 @@ costs the tags that need it, and no others.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from asyncua import ua
@@ -113,14 +114,17 @@ async def meanings_of_fields(
     return found
 
 
-async def texts_of(link: Link, limits: Limits, tags: Mapping[str, ua.NodeId]) -> dict[str, bool]:
-    """Which of `tags` hold texts, as far as the server says. Raises OSError as `Link.request`."""
+async def texts_of(link: Link, limits: Limits, tags: Mapping[str, ua.ReadValueId]) -> dict[str, bool]:
+    """Which of `tags`, by what is read of each, hold one text, as far as the server says; without those of which it
+    refuses to say anything now. Raises OSError as `Link.request`."""
     types = _Types(link, limits)
-    try:
-        kinds = await types.kinds([*tags.values()])
-    except (UaError, ValueError):
-        kinds = [None] * len(tags)
-    return {address: kind in _TEXTS for address, kind in zip(tags, kinds, strict=True)}
+    found: dict[str, bool] = {}
+    with suppress(UaError, ValueError):
+        shapes = await types.shapes([wanted.NodeId for wanted in tags.values()])
+        for (address, wanted), (kind, is_array) in zip(tags.items(), shapes, strict=True):
+            with suppress(UaError):
+                found[address] = (not is_array or bool(wanted.IndexRange)) and await types.is_text(kind)
+    return found
 
 
 class _Types:
@@ -151,10 +155,19 @@ class _Types:
         await self._learn(kind)
         return Meaning(index, layouts=self._layouts)
 
-    async def kinds(self, nodes: Sequence[ua.NodeId]) -> list[object]:
-        """The built-in type of each of `nodes`, where there is one that the server says."""
-        told = await self._attributes([(node, AttributeIds.DataType) for node in nodes])
-        return [await self._kind(type_) if isinstance(type_, ua.NodeId) else None for type_ in told]
+    async def shapes(self, nodes: Sequence[ua.NodeId]) -> list[tuple[object, bool]]:
+        """The type of each of `nodes`, where the server says it, and whether it says that it is an array for sure."""
+        attributes = AttributeIds.DataType, AttributeIds.ValueRank
+        told = await self._attributes([(node, attribute) for node in nodes for attribute in attributes])
+        ranks = (isinstance(rank, int) and rank >= 0 for rank in told[1::2])  # below 0 it can be one value
+        return [*zip(told[::2], ranks, strict=True)]
+
+    async def is_text(self, kind: object) -> bool:
+        """Whether values of the type `kind` are texts. Raises UaError where the server refuses to say."""
+        try:
+            return isinstance(kind, ua.NodeId) and await self._kind(kind) in _TEXTS
+        except ValueError:
+            return False
 
     async def _names_of(self, variable: ua.NodeId, kind: ua.NodeId) -> Mapping[int, str]:
         if kind not in self._names:

@@ -54,6 +54,8 @@ class Reports:
         """The newest time of a value that was read from a tag's history."""
         self.events = {node: ToldEvents(since) for node in items.nodes if items.is_events(node)}
         """Which events were told of the nodes that have such."""
+        self._recovered_events = {node: ToldEvents(since) for node in self.events}
+        """Which of them were read from the history: the server's queue can tell of those alone once more."""
         self._withheld: dict[str, tuple[float, int]] = {}
         """Tags whose values are of uncertain quality, which is not used: since when, and the status."""
 
@@ -96,7 +98,8 @@ class Reports:
                 self._recovered[node] = values[-1].source_time or 0.0
         for node, occurrences in history.events.items():
             for event in occurrences:
-                self.events[node].add(event.fields["EventId"])
+                self.events[node].add(event.key)
+                self._recovered_events[node].add(event.key)
                 time = self._time(node, event.time, event.server_time)
                 at, ahead = (event.time, 0.0) if time is None else (time, self._clock.ahead)
                 came, fields = min(at - ahead if at else now, now), dict(event.fields)
@@ -176,9 +179,9 @@ class Reports:
             subscription.unsure |= reader.conditions and event.control != "nothing"
             return
         told_before = event.condition and event.time is not None and event.time < subscription.refreshed
-        if not told_before and event.fields["EventId"] in self.events[node].ids:
-            return  # it was read from the history
-        self.events[node].add(event.fields["EventId"])
+        if not told_before and event.key in self._recovered_events[node].keys:
+            return
+        self.events[node].add(event.key)
         self._complain_of(node, "; ".join(event.problems), now, notices)
         time = self._time(node, event.time, event.server_time)
         ahead = self._clock.ahead if time is not None else 0.0

@@ -78,6 +78,10 @@ class Server:
         """The number of the session that there is, 0: none."""
         self.types: dict[str, int] = {}
         """Nodes of which the type of their values is said: the number of a type of the standard."""
+        self.ranks: dict[str, int] = {}
+        """The ValueRank of nodes that hold no single value."""
+        self.refused_browse = 0
+        """By what the server refuses to browse."""
         self.reachable = True
         self.frozen = self.deaf_to_us = self.mute = False
         """Nothing goes on in it; what is sent to it, or what it answers, gets lost on the way."""
@@ -312,6 +316,8 @@ class Server:
         if asked.AttributeId == AttributeIds.DataType:
             kind = self.types.get(node)
             return ua.DataValue(ua.Variant(None if kind is None else _standard(kind)))
+        if asked.AttributeId == AttributeIds.ValueRank:
+            return ua.DataValue(ua.Variant(self.ranks.get(node, -1), ua.VariantType.Int32))
         if asked.AttributeId == AttributeIds.Historizing:
             return ua.DataValue(ua.Variant(node in self.historized, ua.VariantType.Boolean))
         if asked.AttributeId == AttributeIds.UserAccessLevel:
@@ -356,10 +362,13 @@ class Server:
         return [one for one in kept if details.StartTime <= one.SourceTimestamp <= details.EndTime]
 
     async def _browse(self, request: ua.BrowseRequest) -> Buffer:
-        """Of types the one that each is of: the standard's types of conditions are all of one line here."""
+        """Of types the one that each is of: the standard's types of conditions are all of one line here, and of texts
+        there is one (LocaleId)."""
+        if self.refused_browse:
+            raise _refused(self.refused_browse)
         response = ua.BrowseResponse()
         for each in request.Parameters.NodesToBrowse:
-            parent = {2915: 2881, 2881: 2782, 2782: 2041}.get(each.NodeId.Identifier)
+            parent = {2915: 2881, 2881: 2782, 2782: 2041, 295: 12}.get(each.NodeId.Identifier)
             found = [ua.ReferenceDescription(NodeId=_expanded(parent))] if parent is not None else []
             response.Results.append(ua.BrowseResult(References=found))
         return _sent(response)

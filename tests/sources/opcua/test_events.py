@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from asyncua import ua
 from asyncua.ua.status_codes import StatusCodes
 
@@ -254,3 +255,22 @@ async def test_each_event_has_its_own_id_and_time() -> None:
         times = [sample.source_time or 0.0 for sample in intake.samples]
         assert all(0.9 < later - earlier < 1.1 for earlier, later in pairwise(times))
         assert len(set(events(intake, PRESS, "EventId"))) == 5
+
+
+@pytest.mark.parametrize("id_", [b"", b"\x07"])
+def test_an_id_that_a_server_leaves_empty_or_uses_again_makes_nobody_deaf(id_: bytes) -> None:
+    @simulated
+    async def story() -> None:
+        server = plant()
+        async with connected(server, "press", inputs=ALL) as (_, intake):
+            await asyncio.sleep(2)
+            for message in ("on", "off", "on"):
+                server.happen("press", Message=message, EventId=id_)
+                await asyncio.sleep(1)
+            server.happen("press", Message="at", EventId=id_)
+            server.happen("press", Message="once", EventId=id_)
+            await asyncio.sleep(1)
+            assert events(intake) == ["on", "off", "on", "at", "once"]
+            assert set(events(intake, field="EventId")) == {id_.hex() or None}
+
+    story()

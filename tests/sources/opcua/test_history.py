@@ -307,6 +307,42 @@ async def test_p2_alarms_of_an_outage_are_read_from_the_history() -> None:
         assert (recovered.missing, gaps(intake)) == (frozenset(), [])
 
 
+@pytest.mark.parametrize("id_", [None, b"", b"\x07"])
+def test_p2_each_event_around_an_outage_counts_once(id_: bytes | None) -> None:
+    """Told before the loss, in it, while the history is read (so it waits in the server's queue as well), and after:
+    whether events have ids of their own, none, or one for all."""
+
+    @simulated
+    async def story() -> None:
+        server = alarming()
+        given: Mapping[str, Any] = {} if id_ is None else {"EventId": id_}
+        async with connected(server, "press", inputs={"press": {"event": True}}, history="auto") as (_, intake):
+            await asyncio.sleep(3)
+            server.happen("press", Message="before", **given)
+            await asyncio.sleep(2)
+            forget(server)
+            for number in range(3):
+                server.happen("press", Message=f"missed {number}", **given)
+                await asyncio.sleep(5)
+            server.history_takes = 2.0
+            server.reachable = True
+            while "HistoryRead" not in server.asked:
+                await asyncio.sleep(0.1)
+            server.happen("press", Message="in both", **given)
+            await asyncio.sleep(10)
+            server.happen("press", Message="after", **given)
+            await asyncio.sleep(5)
+            [recovered] = kept(intake)
+            told: list[Any] = [sample.value for sample in samples_of(recovered)]
+            live: list[Any] = [sample.value for sample in intake.samples]
+            missed = [f"missed {number}" for number in range(3)]
+            assert [value["Message"] for value in told] == [*missed, "in both"]
+            assert [value["Message"] for value in live] == ["before", "after"]
+            assert gaps(intake) == []
+
+    story()
+
+
 @simulated
 async def test_events_that_are_not_kept_are_a_gap_of_their_node_alone() -> None:
     server = alarming(a=0)

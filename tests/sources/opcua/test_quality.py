@@ -78,3 +78,35 @@ async def test_p2_null_without_a_type_is_empty_where_the_tag_is_text() -> None:
         "other": ["x", None],
         "mode": [""],
     }
+
+
+@simulated
+async def test_what_cannot_be_found_out_of_a_tag_costs_the_null_of_no_other() -> None:
+    """Of a type that the server does not say, or whose kind it refuses to say now: that it is asked for again."""
+    null = ua.Variant(None, ua.VariantType.Null)
+    server = Server(odd="x", fault="Jam", locale="de")
+    server.types = {"odd": 9999, "fault": 21, "locale": 295}
+    async with connected(server, "odd", "fault", "locale") as (_, intake):
+        await asyncio.sleep(5)
+        server.refused_browse = StatusCodes.BadServiceUnsupported
+        for _ in range(2):
+            for name in ("odd", "fault", "locale"):
+                server.write(name, null)
+            await asyncio.sleep(5)
+            server.refused_browse = 0
+        told = {name: intake.values(node(name)) for name in ("odd", "fault", "locale")}
+    assert told == {"odd": ["x", None, None], "fault": ["Jam", "", ""], "locale": ["de", None, ""]}
+
+
+@simulated
+async def test_null_of_an_array_of_texts_is_no_empty_text() -> None:
+    """Unless one element of it is wanted; whether it is an array, a server need not say."""
+    null = ua.Variant(None, ua.VariantType.Null)
+    names = ("lines", "matrix", "element", "any")
+    server = Server(**dict.fromkeys(names, null))
+    server.types = dict.fromkeys(names, 12)
+    server.ranks = {"lines": 1, "matrix": 0, "element": 1, "any": -2}
+    async with connected(server, *names, inputs={"element": {"index": "3"}}) as (_, intake):
+        await asyncio.sleep(5)
+        told = {sample.address.split("=")[2][:4]: sample.value for sample in intake.samples}
+    assert told == {"line": None, "matr": None, "elem": "", "any": ""}
