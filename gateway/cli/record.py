@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -140,13 +141,13 @@ async def _record_until_stopped(
 
     config = visiting(config, f"record-{int(time.time())}")
     sources = make_sources(config, plans, clock)
+    ends = math.inf if seconds is None else clock.monotonic() + seconds
     visiting_them = asyncio.create_task(visit(sources.values(), take, clock, stop, seconds))
     try:
-        while not visiting_them.done():
+        # Not while it ends: that connections are given up then is no reason why something was not received
+        while not visiting_them.done() and not stop.is_set() and clock.monotonic() < ends:
             recorded.not_received = {name: _not_received(source) for name, source in sources.items()}
             await asyncio.wait({visiting_them}, timeout=_LOOK)
-            if stop.is_set():
-                break
         await visiting_them
     finally:
         file.write(line_of(max(clock.now(), last)) + "\n")

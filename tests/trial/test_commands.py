@@ -122,7 +122,7 @@ async def test_record_says_why_something_is_not_received(tmp_path: Path) -> None
             text = with_a_table(GOOD.replace("opc.tcp://10.1.4.20:4840", opcua.url).replace("hold: 5s", "hold: 1s"))
             config = written(tmp_path / "plant", text.replace("mqtt://broker.plant-a.local", broker.url))
             (config.parent / "texts.csv").write_text(TEXTS, encoding="utf-8")
-            options = ("record", "--for", "4s", str(tmp_path / "out.jsonl"), "--json")
+            options = ("record", "--for", "8s", str(tmp_path / "out.jsonl"), "--json")
             command = (sys.executable, "-m", "gateway", *options, "-c", str(config))
             process = await asyncio.create_subprocess_exec(
                 *command, env=environment(), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
