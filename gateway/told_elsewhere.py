@@ -92,9 +92,9 @@ async def shown_of(
     *,
     before: float = inf,
 ) -> Shown:
-    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; of those
-    that were all `looked` at, only what was left then. Where there is a `before`, what waits may be sent meanwhile:
-    without a `reference`, none of it is taken to be within what is shown."""
+    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
+    all were `looked` at, only what was left then. Where there is a `before`, what waits may be sent meanwhile: without
+    a `reference`, none of it is taken to be within what is shown."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id = ref.oden_id
     if line_id is None:
