@@ -1,15 +1,25 @@
 """What is stored of the messages that were taken in, so that one that comes again is known: receipts and ids."""
 
 import json
+from collections.abc import Mapping
 
+from gateway.frozen import dataclass
 from gateway.message_ids import COMMITS_KEPT, MessageIds
-from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
+from gateway.outbox.entries import IDS_OF_COMMIT, Commit
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """The rows of an MQTT session's unconfirmed receipts: its head, and blocks by their first places."""
+
+    head: str
+    blocks: Mapping[int, str]
 
 
 def take(transaction: Transaction, commit: Commit) -> None:
