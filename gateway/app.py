@@ -14,7 +14,7 @@ from typing import Literal
 
 import structlog
 
-from gateway import clock_control, control, ntp
+from gateway import clock_watch, control, ntp
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
 from gateway.clock import AnchoredClock
@@ -29,14 +29,13 @@ from gateway.live import control_handlers as live_handlers
 from gateway.live.onlookers import Onlookers
 from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
-from gateway.mending import mend
+from gateway.mending import keep_time, known_time, mend
 from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
-from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
@@ -370,8 +369,8 @@ class App:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == call_handlers.CALL:
                 return call_handlers.handle_call(self._client, question)
-            if command == clock_control.COMMAND:
-                return clock_control.answer(self._clock_watch, question)
+            if command == clock_watch.COMMAND:
+                return clock_watch.answer(self._clock_watch, question)
             if command in live_handlers.COMMANDS:
                 return live_handlers.answer(command, question, self._present, self._clock)
             if command.startswith(REJECTS):
