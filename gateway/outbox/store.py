@@ -99,12 +99,10 @@ from gateway.outbox.entries import (
     LINE_REFS,
     Attempt,
     Commit,
-    Counts,
     DeadLetter,
     Interval,
     LineRef,
     StoredSession,
-    Summary,
     Totals,
     Work,
 )
@@ -357,7 +355,7 @@ class Outbox:
 
     # What status needs
 
-    def counts(self) -> Counts:
+    def counts(self) -> statistics.Counts:
         """How many records are where."""
         return statistics.counts(self._cache)
 
@@ -369,7 +367,7 @@ class Outbox:
         """The last dead letters, newest first."""
         return statistics.dead_letters(self._cache, newest)
 
-    def summary(self, newest: int) -> Summary:
+    def summary(self, newest: int) -> statistics.Summary:
         """Counts, and the `newest` of what a person should see."""
         return statistics.summary(self._cache, self._rows, newest)
 
