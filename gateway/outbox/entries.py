@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAda
 
 from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
-from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptReject, KeptRejects, Notice, Record, Reject, Setting
+from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject, Setting
 from gateway.receipts import Changes
 from gateway.record_kinds import kind_of
 
@@ -349,49 +349,12 @@ class CommitMark:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """How many records are in which state, and since when the oldest waits."""
-
-    waiting: int
-    sending: int
-    in_doubt: int
-    parked: int
-    dead: int
-    oldest_at: float | None
-    unsettled: int = 0
-    """Dead letters that may be at Oden; no part of `dead`."""
-    by_line: Mapping[str, int] = field(default_factory=dict)
-    """What is not at Oden yet, by line: waiting, sending, in doubt or parked."""
-    held: int = 0
-    """Intervals that somebody has deleted at Oden while they were open; their records are among `parked`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Pause:
     """A person has paused delivery: since when (epoch), who, and why where that was said."""
 
     since: float
     by: str
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a person wants to know of the outbox; lists newest first."""
-
-    counts: Counts
-    totals: Totals
-    notices: tuple[Notice, ...]
-    dead_letters: tuple[DeadLetter, ...]
-    bytes: int
-    full: str | None
-    """Why nothing more is taken in; None while there is room."""
-    damaged: tuple[str, ...]
-    """Folders of damaged files that nobody has seen to yet."""
-    rejects: tuple[KeptReject, ...] = ()
-    intervals: Mapping[str, Interval] = field(default_factory=dict)
-    """By key, what is known of the intervals that the dead letters are about."""
-    pause: Pause | None = None
 
 
 ATTEMPT = TypeAdapter(Attempt)

@@ -23,7 +23,7 @@ from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
-from gateway.outbox.entries import Summary
+from gateway.outbox.statistics import Summary
 from gateway.sources.base import Source
 from gateway.status import findings
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount

@@ -338,6 +338,7 @@ class _Process:
                 return
             counts = await self.outbox(Outbox.counts)
             said = self.world.broker.empty and self.taking_in and self.fed == len(self.world.recorded)
+            said = said and await self.outbox(is_compared)
             if not said or counts.waiting or counts.sending or counts.in_doubt:
                 idle_since = now
             await asyncio.sleep(5.0)

@@ -12,7 +12,7 @@ from gateway.model import Output, Sample
 from gateway.oden.requests import Wording
 from gateway.outbox.entries import Attempt, Commit
 from gateway.outbox.key_value import MemoryStore
-from gateway.outbox.life import LifeMark, begin_life, keep_uncompared
+from gateway.outbox.life import LifeMark, begin_life, is_compared, keep_uncompared
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import LINE, Fault, Oden, Rig
 from tests.delivery.recollection_rig import PLAN, Gateway, Recorded
@@ -173,6 +173,33 @@ async def test_p4_what_a_life_from_an_older_copy_has_told_of_an_older_run_is_not
     (tmp_path / "other").mkdir()
     assert await gateway.put_back(newer, tmp_path / "other") == 4
     await gateway.lives("D", minutes=3)
+    assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
+
+
+async def test_p4_what_has_been_told_of_an_older_run_alone_is_found_while_the_gateway_works(
+    gateway: Gateway, oden: Oden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that Oden shows of the runs that the copy knows says that there was a life from an older one: that is no
+    reason to wait, and what it has told is taken off what is counted next, once."""
+    monkeypatch.setattr(recollection, "AGAIN", 0.0)
+    monkeypatch.setattr(told_elsewhere, "BETWEEN", 0.0)
+    older = gateway.copy()
+    await gateway.lives("B", minutes=5)
+    await gateway.lives("C", minutes=5)
+    newer = gateway.copy()
+    await gateway.put_back(older, tmp_path)
+    await gateway.lives(minutes=3)
+    (tmp_path / "other").mkdir()
+    assert await gateway.put_back(newer, tmp_path / "other", compared=False) == 3
+    await gateway.lives("D", minutes=1)
+    noted = Outbox(newer).row("uncompared")
+    before = len(oden.seen)
+    for _ in range(2):
+        await gateway.compares_later()
+        assert is_compared(Outbox(newer))
+        keep_uncompared(Outbox(newer), noted)
+    assert len(oden.seen) - before == 2
+    await gateway.lives(minutes=9)
     assert (await gateway.total(), len(oden.runs())) == (gateway.made, 4)
 
 

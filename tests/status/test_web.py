@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from gateway.errors import GatewayError
 from gateway.model import StartInterval, UpdateInterval
 from gateway.status.guard import has_token
-from gateway.status.history import History
+from gateway.status.history import History, Trend
 from gateway.status.snapshot import InputStatus, RunStatus, Snapshot
-from gateway.status.trend import Trend
 from gateway.status.web import STATIC, StatusServer
 from tests.status.conftest import NOW, problem
 
