@@ -134,9 +134,9 @@ class Draft:
         return self.config.sources
 
     def _follows(self, fault: ConfigFault) -> bool:
-        mended = self._mended is not None and self._mended.follows(fault)
-        replaced = self._mended.replaced if self._mended is not None else ()
-        return mended or self._origin.hides(fault, replaced)
+        if self._mended is None:
+            return self._origin.hides(fault)
+        return self._mended.follows(fault) or self._origin.hides(fault, self._mended.replaced, self._mended.left_out)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Loaded:

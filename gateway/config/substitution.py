@@ -213,11 +213,18 @@ def overlay(base: Node, over: Node) -> Node:
     value: dict[Key, Node] = {}
     for key, node in over.value.items():
         if key not in base.value:
-            value[key] = node
+            value[key] = _incomplete(node) if base.incomplete else node
         elif node.value is not None or node.incomplete:
             value[key] = overlay(base.value[key], node)
     value |= {key: node for key, node in base.value.items() if key not in over.value}
     return Node(over.position, value, {**base.keys, **over.keys}, incomplete=base.incomplete or over.incomplete)
+
+
+def _incomplete(node: Node) -> Node:
+    """`node` laid over what could not be read, which may have more of its sections."""
+    if not isinstance(node.value, dict):
+        return node
+    return replace(node, value={key: _incomplete(entry) for key, entry in node.value.items()}, incomplete=True)
 
 
 def without_keys(node: Node, keys: Collection[str]) -> Node:

@@ -49,7 +49,7 @@ def compile_batches(scope: Scope, batches: Batches, loc: Loc, *, with_run: bool)
     _check_one_of(scope, loc, ("key", batches.key), ("start", batches.start), ("every", batches.every))
     if not with_run and not batches.without_run:
         remedy = "say under 'run' how runs are recognised, or write 'without_run: true'"
-        scope.fault(loc, f"batches are inside runs: {remedy}", needs="run")
+        scope.fault(loc, f"batches are inside runs: {remedy}", rests_on=[(*loc[:2], "run")])
     start = _start(scope, batches, loc)
     if (batches.every is None) != (batches.count is None):
         scope.fault(loc, "'every' and 'count' belong together: so many of what are a batch?")
@@ -77,7 +77,7 @@ def compile_intervals(
         _check_one_of(scope, at, ("key", interval.key), ("start", interval.start), ("calendar", interval.calendar))
         if interval.inside_run and not with_run:
             text = "there are no runs: say under 'run' how they are recognised"
-            scope.fault((*at, "inside_run"), text, needs="run")
+            scope.fault((*at, "inside_run"), text, rests_on=[(*loc[:2], "run")])
         start = _start(scope, interval, at)
         if interval.calendar is not None:
             start = _calendar(scope, interval.calendar, (*at, "calendar"))
