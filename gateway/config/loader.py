@@ -20,7 +20,7 @@ from gateway.config.lint_numbers import find_thousands
 from gateway.config.lookups import gather_lookups
 from gateway.config.message_schemas import Schemas, gather_schemas
 from gateway.config.modes import all_may_read
-from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order
+from gateway.config.origin import Located, Origin, all_wrong, in_file, in_order, once_each
 from gateway.config.schema import Config, SourceConfig
 from gateway.config.schema_walk import Loc, alternatives, child_annotation, tag_of
 from gateway.config.secrets import (
@@ -120,6 +120,7 @@ class Draft:
         found = [*self._found, *(self._origin.diagnose(fault) for fault in faults if not self._follows(fault))]
         if though_absent:
             found = [located for located in found if not located.diagnostic.absent]
+        found = once_each(found)
         if self.config is None or not all(located.warning for located in found):
             raise all_wrong(found)
         return replace(self._loaded(self.config), warnings=tuple(in_order(found)))

@@ -45,6 +45,19 @@ def in_order(diagnostics: Collection[Located]) -> list[Diagnostic]:
     return [*(_merged(group) for group in sorted(in_files, key=sort_key)), *in_environment]
 
 
+def once_each(found: Collection[Located]) -> list[Located]:
+    """`found` without warnings of what something else is said of as well: who mends that will look at it anyway."""
+    told = {located.position for located in found if not located.warning}
+    kept: list[Located] = []
+    for located in found:
+        if located.warning and located.position is not None:
+            if located.position in told:
+                continue
+            told.add(located.position)
+        kept.append(located)
+    return kept
+
+
 def all_wrong(found: Iterable[Located]) -> ConfigError:
     """What was found, of which at least one thing is no warning, as an error."""
     errors, warnings = [list[Located](), list[Located]()]

@@ -200,7 +200,9 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         raise ExpressionError((text, None)) from None
     named = dict.fromkeys(program.variables())
     names = tuple(dict.fromkeys(bits[name][0][0] if name in bits else name for name in named))
-    faults: list[tuple[str, str | None]] = [(_unknown(name, source, known), name) for name in names if name not in known]
+    faults: list[tuple[str, str | None]] = [
+        (_unknown(name, source, known), name) for name in names if name not in known
+    ]
     for function in program.functions():
         if function == "bit":
             text = 'write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0'

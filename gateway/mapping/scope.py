@@ -50,6 +50,10 @@ class Scope:
         """Note what is wrong at `loc`; `rests_on` as of a ConfigFault."""
         self.faults.append(ConfigFault(loc, text, rests_on=None if rests_on is None else tuple(rests_on)))
 
+    def missing(self, loc: Loc, text: str, *keys: str) -> None:
+        """Note that of the `keys` of the section at `loc` there are too few, or too many."""
+        self.fault(loc, text, rests_on=[(*loc, key) for key in keys])
+
     def unknown(self, name: str, loc: Loc) -> None:
         """Note that what is named at `loc` is no input."""
         known = ", ".join(sorted(self.inputs))

@@ -29,8 +29,8 @@ _LOOKED_UP = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\[([^\[\]]*)\]\.(.+)")
 
 
 class PatternError(ValueError):
-    """A text is no pattern. `table` is the table that there is not, or not with such a column; empty: it is none whatever
-    tables there are."""
+    """A text is no pattern. `table` is the table that there is not, or not with such a column; empty: it is none
+    whatever tables there are."""
 
     def __init__(self, text: str, table: str = "") -> None:
         self.table = table
