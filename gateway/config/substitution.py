@@ -22,6 +22,9 @@ from gateway.model import Scalar
 MAX_EXPANDED_VALUES = 500_000
 """In a whole configuration, after templates and tables have been expanded."""
 
+LINE_PARAMETERS = frozenset({"factory", "line"})
+"""Keys of a line that are also parameters of its template."""
+
 _PLACEHOLDER = re.compile(r"(?P<escaped>\$?)\$\{(?!secret:)(?P<name>[^{}]*)\}")
 _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -153,6 +156,10 @@ class Substituter:
                 return None
             asked = "" if parameters.used_at is None else f", which {position} asks for"
             remedy = f"give '{name}' under 'with' or, in a table of lines, in a column"
+            if name in LINE_PARAMETERS:
+                remedy = (
+                    f"write '{name}' as a key of the line itself, beside 'use' or, in a table of lines, as a column"
+                )
             near = nearest(name, map(str, parameters.values), 0.7)
             meant = f"; did you mean {quoted(near)}?" if near is not None else ""
             self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}{meant}")
