@@ -210,7 +210,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
         elif function.isidentifier() and function not in FUNCTIONS:
             near = suggestion(function, sorted({*FUNCTIONS, "bit"}))
             faults.append((f'there is no function "{function}"{near}', None))
-    if not names:
+    if not names and not faults:
         faults.append((f'"{source}" names no input, so it never changes', None))
     if faults:
         raise ExpressionError(*faults)
