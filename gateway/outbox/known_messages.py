@@ -6,7 +6,7 @@ from gateway.message_ids import COMMITS_KEPT, MessageIds
 from gateway.outbox.entries import IDS_OF_COMMIT, Commit, StoredSession
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
-from gateway.receipts import HEAD
+from gateway.receipt_rows import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""

@@ -35,7 +35,7 @@ from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, starts_lane, stored_record, takes_turns
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
-from gateway.receipts import BLOCK, HEAD
+from gateway.receipt_rows import BLOCK, HEAD
 from gateway.record_kinds import creates, end_of, kind_of
 
 
