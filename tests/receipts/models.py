@@ -150,8 +150,8 @@ class Restarted(NewFirst):
 
 @dataclass(frozen=True)
 class Stopped(Restarted):
-    """NATS that is stopped and started anew with each cut: while it stops it still answers, but it has stored nothing of
-    the last PUBACKs that it has taken, up to `unstored` of them."""
+    """NATS that is stopped and started anew with each cut: while it stops it still answers, but it has stored nothing
+    of the last PUBACKs that it has taken, up to `unstored` of them."""
 
     unstored: int = 1
     taken: tuple[int, ...] = ()
@@ -159,13 +159,13 @@ class Stopped(Restarted):
 
     def acknowledge(self, packet_id: int) -> Model:
         done = tuple(entry.message for entry in self.pending if entry.packet_id == packet_id)
-        broker = super().acknowledge(packet_id)
-        return replace(broker, taken=(*self.taken, *done)[-self.unstored :])
+        pending = tuple(entry for entry in self.pending if entry.packet_id != packet_id)
+        return replace(self, pending=pending, taken=(*self.taken, *done)[-self.unstored :])
 
     def connect(self) -> Model:
-        forgotten = tuple(Pending(message, 0, again=True) for message in self.taken)
-        broker = super().connect()
-        return replace(broker, pending=(*forgotten, *broker.pending), taken=())
+        left = (*self.taken, *(entry.message for entry in self.pending))
+        pending = tuple(Pending(message, 0, again=True) for message in left)
+        return replace(self, pending=pending, next_id=1, taken=())
 
 
 @dataclass(frozen=True)
