@@ -11,7 +11,7 @@ from gateway.model import Contact, Output, Record, Sample, Setting, StartInterva
 from gateway.outbox.entries import Commit, Interval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.status.picture import shown_as, unknown_since
+from gateway.status.picture import basis, shown_as, unknown_since
 from gateway.status.words import began, in_words
 
 T = 1_800_000_000.0
@@ -56,38 +56,38 @@ def known() -> LineState:
 
 def test_a_line_is_known_while_all_is_heard(known: LineState) -> None:
     """Nothing is greyed then."""
-    assert unknown_since(PLAN, known, {}) is None
+    assert unknown_since(PLAN, basis(PLAN), known, {}) is None
 
 
 @pytest.mark.parametrize("source", ["plc", "plc2"])
 def test_a_line_is_unknown_once_a_source_is_lost(known: LineState, source: str) -> None:
     """Since it was last heard, and until it has said what it had to say."""
     lost = contact(known, T + 5, source, "lost")
-    assert unknown_since(PLAN, lost, {}) == T + 5
+    assert unknown_since(PLAN, basis(PLAN), lost, {}) == T + 5
     back = contact(lost, T + 8, source, "back")
-    assert unknown_since(PLAN, back, {}) == T + 5
-    assert unknown_since(PLAN, contact(back, T + 9, source, "heard"), {}) is None
+    assert unknown_since(PLAN, basis(PLAN), back, {}) == T + 5
+    assert unknown_since(PLAN, basis(PLAN), contact(back, T + 9, source, "heard"), {}) is None
 
 
 def test_a_line_is_unknown_once_its_heartbeat_stops(known: LineState) -> None:
     """All that its controller says counts as gone, since the last beat."""
     quiet = said(known, T + 60, "plc2", "ns=2;i=2", 6)
-    assert unknown_since(PLAN, quiet, {}) == T
+    assert unknown_since(PLAN, basis(PLAN), quiet, {}) == T
 
 
 def test_what_a_line_does_not_rest_on_greys_nothing(known: LineState) -> None:
     """A source that only fills in a lot number may be away."""
-    assert unknown_since(PLAN, contact(known, T + 5, "mes", "lost"), {"mes": T}) is None
+    assert unknown_since(PLAN, basis(PLAN), contact(known, T + 5, "mes", "lost"), {"mes": T}) is None
 
 
 def test_a_source_that_never_connected_greys_its_lines(known: LineState) -> None:
     """At a first start, when nothing was lost yet because nothing was ever heard."""
-    assert unknown_since(PLAN, LineState(), {"plc": T + 3}) == T + 3
+    assert unknown_since(PLAN, basis(PLAN), LineState(), {"plc": T + 3}) == T + 3
 
 
 def test_after_the_gateway_was_off_a_line_is_unknown_until_it_is_heard(known: LineState) -> None:
     """Since when it was last known."""
-    assert unknown_since(PLAN, after_absence(PLAN, known), {}) == T
+    assert unknown_since(PLAN, basis(PLAN), after_absence(PLAN, known), {}) == T
 
 
 def config(**status: Any) -> Config:
