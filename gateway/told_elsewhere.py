@@ -183,6 +183,7 @@ class _Search:
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         concerns = answers.concerns_output(waiting.values(), self._reference)
+        interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
 
         def is_new(at: int) -> bool:
             return at <= until and not known.is_told(at) and not now.is_told(at)
@@ -191,15 +192,23 @@ class _Search:
             return max(known.credited, now.credited) < at <= until
 
         def is_of_others(entry: Entry) -> bool:
-            return is_late(entry[0]) and any(self._shares_time(entry, one) for one in waiting.values())
+            shares_time = any(self._shares_time(entry, one) for one in waiting.values())
+            return is_late(entry[0]) and (shares_time or was_sent(entry) is False)
+
+        def was_sent(entry: Entry) -> bool | None:
+            key = self._key(entry)
+            if interval is None or not isinstance(key, str) or key in waiting:
+                return None
+            return interval.was_sent(key, entry[0])
 
         def is_unsure(entry: Entry) -> bool:
-            return is_late(entry[0]) and self._can_be_part(entry, waiting)
+            return is_late(entry[0]) and self._can_be_part(entry, waiting) and was_sent(entry) is None
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
-            return concerns(entry) or beside or any(map(is_new, times))
+            tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
+            return concerns(entry) or beside or tells or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)

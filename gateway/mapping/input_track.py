@@ -271,7 +271,7 @@ def with_count(
     away = sample.initial or sample.retained
     gap_began = before.bad_since if before.bad_since is not None else last_heard if away else None
     known_bases = None not in (restart_basis, before.restart_basis)
-    is_less = counters.is_before(counter, value, last)
+    is_less = counter.restarts_with is not None and counters.is_before(counter, value, last)
     begins = changed is not None and known_bases and (changed.sample is sample or is_less)
     is_other = known_bases and restart_basis != before.restart_basis
     was_set = basis is not None and memory.reset_at is not None and 0 <= basis.at - memory.reset_at <= SEAM
@@ -292,7 +292,7 @@ def with_count(
         memory = replace(memory, counting=delta.memory)
     if restart_basis != before.restart_basis and delta.memory.excursion is not None:
         memory = replace(memory, counting=replace(delta.memory, excursion=None))  # that was the restart
-    if counter.restarts_with is not None and is_less and not restarted:
+    if is_less and not restarted:
         memory = replace(memory, reset_at=memory.at)
     return Reading(
         sample,

@@ -3,16 +3,26 @@ lines have heard, for those that come late: a row for each commit in which they 
 """
 
 import json
+from collections.abc import Mapping
 
+from gateway.frozen import dataclass
 from gateway.message_ids import COMMITS_KEPT, MessageIds
 from gateway.outbox.cache import OutboxCache
-from gateway.outbox.entries import IDS_OF_COMMIT, Commit, CommitMark, StoredSession
+from gateway.outbox.entries import IDS_OF_COMMIT, Commit, CommitMark
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
 from gateway.receipts import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """The rows of an MQTT session's unconfirmed receipts: its head, and blocks by their first places."""
+
+    head: str
+    blocks: Mapping[int, str]
 
 
 def take(transaction: Transaction, commit: Commit) -> None:

@@ -102,11 +102,11 @@ from gateway.outbox.entries import (
     DeadLetter,
     Interval,
     LineRef,
-    StoredSession,
     Totals,
     Work,
 )
 from gateway.outbox.key_value import KeyValueStore
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.lanes import Lane, StoredRecord, keeps_order, resumed, takes_turns
 from gateway.outbox.transaction import Transaction
 

@@ -3,9 +3,8 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
-from typing import NamedTuple
 
 from gateway.build import described
 from gateway.config.schema import Config
@@ -19,7 +18,7 @@ from gateway.mapping.coverage import missed, without_value
 from gateway.mapping.hearing import known_until
 from gateway.mapping.intervals import KEYLESS, IntervalsState, owner
 from gateway.mapping.line import LineState
-from gateway.mapping.output import Amount, AmountKey
+from gateway.mapping.output import AmountKey
 from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
@@ -46,13 +45,6 @@ from gateway.status.snapshot import (
 from gateway.status.words import began, in_words
 
 
-class Basis(NamedTuple):
-    """The inputs on which state, run and output of a line rest, and the sources that feed these."""
-
-    inputs: frozenset[str]
-    sources: frozenset[str]
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What the picture is taken of."""
@@ -68,14 +60,6 @@ class Parts:
     conditions: Callable[[], Iterable[Condition]]
     """What is wrong with the process itself: its clock, its tables."""
     history: History
-    tones: Mapping[str, Mapping[str, Tone]] = field(init=False)
-    """By the key of a line, how its state categories are shown."""
-    bases: Mapping[str, Basis] = field(init=False)
-    """By the key of a line, on what rests what is said of it."""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tones", shown_as(self.config))
-        object.__setattr__(self, "bases", {plan.key: basis(plan) for plan in self.plans})
 
 
 def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stuck: str | None) -> Snapshot:
@@ -85,7 +69,8 @@ def snapshot(parts: Parts, problems: Problems, summary: Summary, now: float, stu
     """
     sources = tuple(_source(parts, source, summary) for source in parts.sources)
     away = {source.name: source.since or parts.started_at for source in sources if not source.connected}
-    lines = tuple(_line(parts, plan, summary, away, now) for plan in parts.plans)
+    tones = shown_as(parts.config)
+    lines = tuple(_line(parts, plan, summary, away, tones.get(plan.key, {}), now) for plan in parts.plans)
     oden = _oden(parts, now)
     outbox = _outbox(summary, oden, parts.drain.gap, parts.config.outbox.size_limit)
     problems.set_conditions(
@@ -167,9 +152,11 @@ def _source(parts: Parts, source: Source, summary: Summary) -> SourceStatus:
     )
 
 
-def _line(parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], now: float) -> LineStatus:
-    """`away` are the sources that are not connected, with since when."""
-    state, tones = parts.intake.state(plan.key), parts.tones.get(plan.key, {})
+def _line(
+    parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, float], tones: Mapping[str, Tone], now: float
+) -> LineStatus:
+    """`away` are the sources that are not connected, with since when; `tones` how categories of the line are shown."""
+    state = parts.intake.state(plan.key)
     run, meaning = state.runs.current, state.states.meaning
     hold = parts.drain.health.lines.get(plan.key)
     ref = parts.drain.lines.get(plan.key)
@@ -196,7 +183,7 @@ def _line(parts: Parts, plan: LinePlan, summary: Summary, away: Mapping[str, flo
         revision=parts.history.changed.get(plan.key, 0),
         lateness=parts.intake.lateness.of(plan.key),
         corrections=parts.intake.lateness.corrections(plan.key),
-        unknown_since=unknown_since(plan, parts.bases[plan.key], state, away),
+        unknown_since=unknown_since(plan, state, away),
         batch=_interval(state.batches),
         intervals={
             interval.type: on
@@ -216,8 +203,10 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
         span = history.span(plan.key, intervals.current.interval)
         amounts = dict(span.amounts) if span is not None else {}
         pending: defaultdict[AmountKey, list[Number]] = defaultdict(list)
-        for amount in owned_by_current(intervals, output.pending):
-            pending[amount.key].append(amount.amount)
+        begun, ended = times_of_current(intervals)
+        for at, amount, key in output.pending:
+            if begun <= at < ended:
+                pending[key].append(amount)
         for key, made in pending.items():
             detail = detail_of(dict(key.raw_data))
             for name in key.amount_names:
@@ -229,11 +218,11 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
             yield from _totals(interval.type, span.amounts if span is not None else {})
 
 
-def owned_by_current(intervals: IntervalsState, pending: Sequence[Amount]) -> Sequence[Amount]:
-    """Those of the amounts that are of the interval that is on."""
-    if intervals.last is None and intervals.pending_change is None:
-        return pending
-    return [amount for amount in pending if owner(intervals, amount.at) is intervals.current]
+def times_of_current(intervals: IntervalsState) -> tuple[float, float]:
+    """From when on, and before when, something is of the interval that is on, by what `owner` says."""
+    change = intervals.pending_change
+    begun = intervals.last.ended if intervals.last is not None else -math.inf
+    return begun, change.previous_end if change is not None else math.inf
 
 
 def _totals(of: str, amounts: Amounts) -> Iterator[Total]:
@@ -284,21 +273,11 @@ def _interval(state: IntervalsState) -> IntervalStatus | None:
     return IntervalStatus(on.name or (state.key if state.key != KEYLESS else None), on.start)
 
 
-def basis(plan: LinePlan) -> Basis:
-    """On what rests what is said of a line: all that it has, where it has neither states nor runs nor output."""
-    rests_on = set(plan.states.inputs) if plan.states is not None else set()
-    rests_on |= {plan.run.main_input} if plan.run is not None else set()
-    rests_on |= set(plan.output.entries) if plan.output is not None else set()
-    names = frozenset(rests_on & plan.inputs.keys() or plan.inputs.keys())
-    fed = plan.subscriptions.items()
-    return Basis(names, frozenset(source for (source, _), plans in fed if any(each.name in names for each in plans)))
-
-
-def unknown_since(plan: LinePlan, rests_on: Basis, state: LineState, away: Mapping[str, float]) -> float | None:
-    """Since when what `rests_on` names has not been heard; None where all is."""
-    until = known_until(plan.inputs, state.inputs, state.lost, rests_on.inputs)
-    silent = [away[source] for source in rests_on.sources if source in away] if away else []
-    return min([*silent, *([until] if until < math.inf else [])], default=None)
+def unknown_since(plan: LinePlan, state: LineState, away: Mapping[str, float]) -> float | None:
+    """Since when the inputs on which state, run and output rest have not been heard; None where all are."""
+    until = known_until(plan.inputs, state.inputs, state.lost, plan.rests_on)
+    gone = (away[source] for source in plan.rests_on_sources if source in away) if away else ()
+    return min([*([until] if until < math.inf else []), *gone], default=None)
 
 
 def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:

@@ -3,15 +3,18 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.config.schema import Config, Line
 from gateway.mapping.compile import compile_line
+from gateway.mapping.intervals import EndedInterval, IntervalsState, OpenInterval, PendingChange, owner
 from gateway.mapping.line import LineState, after_absence, step
 from gateway.model import Contact, Output, Record, Sample, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Commit, Interval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
-from gateway.status.picture import basis, shown_as, unknown_since
+from gateway.status.picture import shown_as, times_of_current, unknown_since
 from gateway.status.words import began, in_words
 
 T = 1_800_000_000.0
@@ -56,38 +59,38 @@ def known() -> LineState:
 
 def test_a_line_is_known_while_all_is_heard(known: LineState) -> None:
     """Nothing is greyed then."""
-    assert unknown_since(PLAN, basis(PLAN), known, {}) is None
+    assert unknown_since(PLAN, known, {}) is None
 
 
 @pytest.mark.parametrize("source", ["plc", "plc2"])
 def test_a_line_is_unknown_once_a_source_is_lost(known: LineState, source: str) -> None:
     """Since it was last heard, and until it has said what it had to say."""
     lost = contact(known, T + 5, source, "lost")
-    assert unknown_since(PLAN, basis(PLAN), lost, {}) == T + 5
+    assert unknown_since(PLAN, lost, {}) == T + 5
     back = contact(lost, T + 8, source, "back")
-    assert unknown_since(PLAN, basis(PLAN), back, {}) == T + 5
-    assert unknown_since(PLAN, basis(PLAN), contact(back, T + 9, source, "heard"), {}) is None
+    assert unknown_since(PLAN, back, {}) == T + 5
+    assert unknown_since(PLAN, contact(back, T + 9, source, "heard"), {}) is None
 
 
 def test_a_line_is_unknown_once_its_heartbeat_stops(known: LineState) -> None:
     """All that its controller says counts as gone, since the last beat."""
     quiet = said(known, T + 60, "plc2", "ns=2;i=2", 6)
-    assert unknown_since(PLAN, basis(PLAN), quiet, {}) == T
+    assert unknown_since(PLAN, quiet, {}) == T
 
 
 def test_what_a_line_does_not_rest_on_greys_nothing(known: LineState) -> None:
     """A source that only fills in a lot number may be away."""
-    assert unknown_since(PLAN, basis(PLAN), contact(known, T + 5, "mes", "lost"), {"mes": T}) is None
+    assert unknown_since(PLAN, contact(known, T + 5, "mes", "lost"), {"mes": T}) is None
 
 
 def test_a_source_that_never_connected_greys_its_lines(known: LineState) -> None:
     """At a first start, when nothing was lost yet because nothing was ever heard."""
-    assert unknown_since(PLAN, basis(PLAN), LineState(), {"plc": T + 3}) == T + 3
+    assert unknown_since(PLAN, LineState(), {"plc": T + 3}) == T + 3
 
 
 def test_after_the_gateway_was_off_a_line_is_unknown_until_it_is_heard(known: LineState) -> None:
     """Since when it was last known."""
-    assert unknown_since(PLAN, basis(PLAN), after_absence(PLAN, known), {}) == T
+    assert unknown_since(PLAN, after_absence(PLAN, known), {}) == T
 
 
 def config(**status: Any) -> Config:
@@ -161,3 +164,20 @@ def test_the_summary_says_what_waits_for_a_dead_letter() -> None:
     outbox.settle(start, {}, {start.positions[0]: "400: no such product"}, T)
     summary = outbox.summary(10)
     assert summary.intervals["k"].waiting_for_start == 1
+
+
+@given(
+    st.sampled_from([None, 10.0, 12.5]),
+    st.sampled_from([None, 11.0, 14.0]),
+    st.sampled_from([None, 13.0]),
+    st.floats(9, 16),
+)
+def test_what_is_of_the_run_that_is_on_is_known_by_two_times(
+    ended: float | None, change: float | None, left: float | None, at: float
+) -> None:
+    on = OpenInterval("B", 12)
+    last = EndedInterval("A", 8, 12, ended) if ended is not None else None
+    pending = PendingChange("C", change, change + 1, left) if change is not None else None
+    intervals = IntervalsState(current=on, last=last, pending_change=pending)
+    begun, before = times_of_current(intervals)
+    assert (begun <= at < before) == (owner(intervals, at) is on)
