@@ -20,8 +20,9 @@ class ConfigFault:
     `loc` is the path from the root of the configuration, keys and list indices, as pydantic writes it. `text` says what
     is wrong and what would be right. `at_key` says that the key is wrong, not the value below it. `warning`: it may be
     meant as it is. `absent`: something that is named cannot be read, and may yet come by itself (a secret, a file on
-    a share). `alone`: it is wrong whatever else the configuration says, as the syntax of an expression is. `needs` is
-    the section of its line that is missing, if that is what is wrong.
+    a share). `rests_on` are the key paths of what else it rests on: it is wrong because of what stands there, or
+    because nothing does. Without any it is wrong whatever else the configuration says, as the syntax of an expression
+    is; None: what it rests on is not known.
     """
 
     loc: tuple[str | int, ...]
@@ -29,8 +30,7 @@ class ConfigFault:
     at_key: bool = False
     warning: bool = False
     absent: bool = False
-    alone: bool = False
-    needs: str = ""
+    rests_on: tuple[tuple[str | int, ...], ...] | None = None
 
 
 class InvalidConfig(GatewayError):

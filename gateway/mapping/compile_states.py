@@ -155,12 +155,12 @@ def _selector(scope: Scope, states: States, loc: Loc) -> StateSelector | None:
     used = [name for name, way in ways.items() if way]
     if len(used) != 1:
         problem = "how states are recognised is missing" if not used else "states are recognised in one way only"
-        scope.fault(loc, f"{problem}: write 'codes', 'bits', 'ladder' or 'preset'")
+        scope.missing(loc, f"{problem}: write 'codes', 'bits', 'ladder' or 'preset'", *ways, "preset")
         return None
     if states.mode is not None and states.preset is None:
         scope.fault((*loc, "mode"), "'mode' belongs to 'preset'")
     if states.input is None and not states.ladder:
-        scope.fault(loc, "the key 'input' is missing: which input holds the state?")
+        scope.missing(loc, "the key 'input' is missing: which input holds the state?", "input")
         return None
     if states.input is not None:
         scope.input(states.input, (*loc, "input"))
@@ -170,7 +170,9 @@ def _selector(scope: Scope, states: States, loc: Loc) -> StateSelector | None:
     if states.input is not None and not (states.bits or states.ladder):
         return Codes(_tables(scope, states, states.input, loc), other)
     if other is None:
-        scope.fault(loc, f"the key 'other' is missing: which state is on when none of the {used[0]} says one?")
+        scope.missing(
+            loc, f"the key 'other' is missing: which state is on when none of the {used[0]} says one?", "other"
+        )
         return None
     if states.bits:
         bits = [(bit.bit, _code(scope, bit, (*loc, "bits", index))) for index, bit in enumerate(states.bits)]
