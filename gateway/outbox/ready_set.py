@@ -10,11 +10,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from gateway.frozen import replace
-from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
+from gateway.model import RECORD, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
 from gateway.outbox.transaction import Transaction
-from gateway.record_kinds import end_of, kind_of
+from gateway.record_kinds import corrects, end_of, kind_of
 
 LOOK = 16
 """How many records at the beginning of a part of a lane are looked at for one that can be sent."""
@@ -268,7 +268,7 @@ class ReadySet:
                 return [*found, self._in_doubt(work, last)], oldest
             if not work.stuck and not is_ready(record, interval):
                 continue
-            if keeps_order(name) or not _corrects(record):
+            if keeps_order(name) or not corrects(record):
                 return [*found, work], oldest
             found = found or [work]
             waiting += 1
@@ -324,11 +324,6 @@ def goes_on(attempts: Collection[Attempt]) -> bool:
     young = sum(attempt.tries + attempt.looks < LASTING for attempt in attempts)
     carried = sum(len(attempt.positions) for attempt in attempts)
     return young < MOST_ATTEMPTS and len(attempts) < MOST_LASTING and carried < MOST_CARRIED
-
-
-def _corrects(record: Record) -> bool:
-    """Whether it corrects what was told: what is new goes past it."""
-    return isinstance(record, StartInterval | Output | UpdateInterval) and record.corrects
 
 
 def is_pending(interval: Interval | None) -> bool:
