@@ -5,6 +5,7 @@ It is made from rows when something of a lane has changed, and kept until then: 
 waits.
 """
 
+import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
@@ -38,6 +39,9 @@ MOST_SEARCHED = 200
 """Records of a lane that are looked through for those that one search shows."""
 SPANNED = 86_400
 """Seconds: starts that one search shows are no further apart."""
+RESTING = "resting"
+"""The row that names the lines of which what Oden shows has yet to be compared with what counts: output that is unsure
+is neither looked up nor sent until then."""
 UNSURE = "the outbox was damaged, or is a copy: Oden may have it, which is looked up"
 
 
@@ -263,6 +267,8 @@ class ReadySet:
             looked += 1
             if kind_of(record).interval == "changes" and interval is not None and interval.updating:
                 continue  # also one that is only looked up: what the other becomes decides what is to be told
+            if stored.unsure and isinstance(record, Output) and self._rests(record.line):
+                continue
             work = Work(name, (record,), (position,), interval, oden_ids=ids, live=live)
             if stored.unsure and (any(ids) or not kind_of(record).needs_interval):
                 return [*found, self._in_doubt(work, last)], oldest
@@ -276,6 +282,9 @@ class ReadySet:
         if oldest is None:
             self._pass_over(name, first, last, live=live)
         return found, oldest
+
+    def _rests(self, line: str) -> bool:
+        return line in json.loads(self._source.row(RESTING) or "[]")
 
     def _in_doubt(self, work: Work, last: int) -> Work:
         """`work`, which is unsure, with others up to `last` that the same search shows; carried by an attempt of which
