@@ -40,7 +40,8 @@ class Auditor:
     def heard(self, node: str, reading: Reading) -> None:
         """Something came of `node`."""
         self._told[node] = reading
-        self._suspected.pop(node, None)
+        if self._suspected:
+            self._suspected.pop(node, None)
 
     def told(self, node: str) -> Reading | None:
         """What came of `node` last."""
