@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAda
 from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
 from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject
-from gateway.receipts import Changes
+from gateway.receipt_rows import Changes
 from gateway.record_kinds import kind_of
 
 Phase = Literal["sending", "retry", "in_doubt"]

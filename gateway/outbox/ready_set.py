@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Protocol
 
 from gateway.frozen import replace
-from gateway.model import RECORD, Record, Setting, StartInterval, UpdateInterval
+from gateway.model import RECORD, Output, Record, Setting, StartInterval, UpdateInterval
 from gateway.outbox.entries import Attempt, Interval, Work
 from gateway.outbox.lanes import Lane, goes_after, keeps_order, takes_turns
 from gateway.outbox.transaction import Transaction

@@ -33,7 +33,7 @@ from gateway.outbox.lanes import DEAD, LANE, Lane, StoredRecord, is_parked, star
 from gateway.outbox.record_rules import MOST_OPEN
 from gateway.outbox.rejects import KEPT_REJECT, counted
 from gateway.outbox.setting_entry import SETTING_ENTRY, SettingEntry, setting_key
-from gateway.receipts import BLOCK, HEAD
+from gateway.receipt_rows import BLOCK, HEAD
 from gateway.record_kinds import creates, end_of, kind_of, moves_amounts
 
 
