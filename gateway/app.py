@@ -14,7 +14,7 @@ from typing import Literal
 
 import structlog
 
-from gateway import clock_control, control, ntp
+from gateway import clock_watch, control, ntp
 from gateway.build import described
 from gateway.children import EDGES, SOURCES, core_child, edge_child, make_sources, source_child
 from gateway.clock import AnchoredClock
@@ -29,18 +29,17 @@ from gateway.live import control_handlers as live_handlers
 from gateway.live.onlookers import Onlookers
 from gateway.live.tail import Present
 from gateway.mapping.compile import LinePlan
-from gateway.mending import mend
+from gateway.mending import keep_time, known_time, mend
 from gateway.model import Record
 from gateway.oden import control_handlers as call_handlers
 from gateway.oden.client import configured_client
 from gateway.oden.requests import Wording
 from gateway.outbox.control_handlers import ControlHandlers
 from gateway.outbox.entries import LineRef
-from gateway.outbox.known_time import keep_time, known_time
 from gateway.outbox.life import LifeMark, begin_life, is_compared
 from gateway.outbox.reject_handlers import REJECTS, RejectHandlers
 from gateway.outbox.store import Outbox
-from gateway.outbox.thread import OutboxThread, open_outbox
+from gateway.outbox.thread import SLOW_DISK, OutboxThread, open_outbox
 from gateway.recollection import LaterComparison, recollect
 from gateway.reload import Configuration, Difference, Reload, difference, renamed, wanted
 from gateway.sources.base import Source
@@ -76,7 +75,7 @@ class App:
         self._clock_watch = ClockWatch(self._clock, self._problems, self._witnesses())
         self._systemd = Systemd()
         self._watchdog = Watchdog(self._systemd)
-        self._supervisor = Supervisor(self._clock, self._watchdog.alive)
+        self._supervisor = self._new_supervisor()
         self._journal = Journal(self._clock.monotonic)
         self._tables = Tables(loaded, self._clock)
         self._reload = Reload(reread, self._clock)
@@ -96,6 +95,7 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload.ask)
+        feeding = asyncio.create_task(self._watchdog.feed(self._begins_or_ends))
         config, section = self._loaded.config, self._loaded.config.outbox
         live = partial(begin_life, mark=self._life(), settle=config.oden.settle)
         await self._opened(
@@ -120,16 +120,25 @@ class App:
                         await mend(self._outbox, self._plans, leap.retiming)
                     if leap.other_life:
                         await self._outbox(partial(live, now=self._clock.now(), is_other=True))
-                    self._supervisor, self._takes_in = Supervisor(self._clock, self._watchdog.alive), False
+                    self._supervisor, self._takes_in = self._new_supervisor(), False
                     await self._serve(stop, None)
         finally:
             self._journal.close()
             await self._chronicle.save()
             await self._outbox.close()
+            feeding.cancel()
             self._watchdog.end()
         log.info("gateway_stopped")
         if self._supervisor.fatal is not None:
             raise self._supervisor.fatal
+
+    def _new_supervisor(self) -> Supervisor:
+        return Supervisor(self._clock, self._watchdog.alive, self._watchdog.hung)
+
+    def _begins_or_ends(self) -> bool:
+        """Whether no supervisor looks after what runs, and the outbox's thread keeps its limit."""
+        in_call = self._clock.monotonic() - self._outbox.turned_at
+        return not self._supervisor.is_looking_after and in_call <= SLOW_DISK
 
     async def _opened(self, make: Callable[[], Outbox]) -> None:
         """Open the outbox. To repair a large one can take longer than a start usually may: systemd is told so."""
@@ -146,7 +155,7 @@ class App:
         """Have all parts work until `stop`, until the clock has leapt, or until something is fatal. `known` is what is
         known of the time at boot; None: the clock is set."""
         supervisor, outbox = self._supervisor, self._outbox
-        supervisor.watch("the outbox", lambda: outbox.turned_at)
+        supervisor.watch("the outbox", lambda: outbox.turned_at, SLOW_DISK, lambda: outbox.waited_since)
         await self._begin_delivery()
         limit = self._loaded.config.outbox.late_limit
         intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
@@ -220,8 +229,9 @@ class App:
             await watch.begin(known, seen_until)
             if seen_until > self._clock.now():  # a clock was ahead, and nobody had confirmed it
                 since = math.floor(known.since or self._clock.now())
-                await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
-                await self._intake.load()
+                with watch.busy():
+                    await mend(self._outbox, self._plans, Retiming(since, self._clock.now() - seen_until))
+                    await self._intake.load()
         if not await self._outbox(is_compared):
             with watch.busy():
                 reference = self._loaded.config.oden.reference
@@ -359,8 +369,8 @@ class App:
         def answer(command: str, question: object) -> AsyncGenerator[dict[str, object], None]:
             if command == call_handlers.CALL:
                 return call_handlers.handle_call(self._client, question)
-            if command == clock_control.COMMAND:
-                return clock_control.answer(self._clock_watch, question)
+            if command == clock_watch.COMMAND:
+                return clock_watch.answer(self._clock_watch, question)
             if command in live_handlers.COMMANDS:
                 return live_handlers.answer(command, question, self._present, self._clock)
             if command.startswith(REJECTS):

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from gateway.errors import OutboxError, OutboxFull
 from gateway.frozen import dataclass, replace
-from gateway.kept_rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.mapping.again import Slices
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.coverage import is_taken
@@ -19,6 +18,7 @@ from gateway.mapping.inputs import refusal
 from gateway.mapping.line import Step, Tick, step
 from gateway.mapping.trail import Feed
 from gateway.model import Contact, Moment, Notice, Record, Recovered, Reject, Sample
+from gateway.rejects import MOST_OF_KIND, kind_of_reason, payload_of
 from gateway.repeats import BatchRepeats
 from gateway.sources.base import Arrival, Replay
 

@@ -9,11 +9,13 @@ A clock that was slow by little, or stood still while the machine slept, is set 
 nothing. Where what was stamped already is wrong, or where the machine was put back to an earlier state, that is a
 `leap`: whoever runs the gateway begins anew with all of its parts (`app`), and times that were not delivered are mended
 then.
+
+`answer` is for `oden-gateway clock`, over the control socket: what time it is, and that a person accepts it.
 """
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -23,10 +25,13 @@ import structlog
 
 from gateway.clock import AnchoredClock
 from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
+from gateway.errors import GatewayError
 from gateway.health import Condition, Problems
 
 log = structlog.get_logger()
 
+COMMAND = "clock"
+"""The name of the command on the control socket, beside those for the outbox."""
 EARLIEST = 1_793_000_000.0
 """2026-10: no clock of a machine that runs this version can rightly show less."""
 LASTING = 30.0
@@ -342,3 +347,16 @@ def _is_same(one: Verdict, other: Verdict) -> bool:
 
 def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+async def answer(watch: ClockWatch, question: object) -> AsyncGenerator[dict[str, object], None]:
+    """Yield what the question asks for: "show" or "accept". Raises GatewayError where it is not understood."""
+    match question:
+        case "show":
+            yield watch.shown()
+        case "accept":
+            said = watch.accept()
+            log.info("clock_accepted")
+            yield {"said": said}
+        case _:
+            raise GatewayError("this gateway does not understand the question: it may be of another version")

@@ -21,14 +21,13 @@ from types import MappingProxyType
 
 from gateway.ack_window import AckWindow
 from gateway.clock import Clock
-from gateway.fewer_notices import FewerNotices
 from gateway.horizon import Horizon
-from gateway.kept_rejects import Allowance
 from gateway.mapping.state_rows import StateRows
 from gateway.mapping.trail import Feed
 from gateway.model import Notice, Record, Reject
 from gateway.outbox.entries import Commit
 from gateway.outbox.store import Outbox
+from gateway.rejects import Allowance, FewerNotices
 from gateway.repeats import Ask, Repeats
 from gateway.sources.base import Arrival
 

@@ -22,8 +22,9 @@ from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
+from gateway.line_timers import Lines
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.feeder import Event, after_restart, due, feed, needs_preparation, prepared
+from gateway.mapping.feeder import Event, after_restart, feed, needs_preparation, prepared
 from gateway.mapping.lateness import LatenessLog
 from gateway.mapping.line import LineState, Step, Tick, after_absence
 from gateway.mapping.provenance import ProvenanceLog
@@ -81,9 +82,7 @@ class Intake:
         self._idle.set()
         self._asked: Replan | None = None
         self._poke = asyncio.Event()
-        self._lines: dict[str, Feed] = {}
-        self._timers: dict[str, tuple[LinePlan, Feed, float | None]] = {}
-        """By line, when the next timer of which line of which plan fires."""
+        self._lines = Lines()
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._repeats = Repeats(self._patiently)
@@ -91,7 +90,6 @@ class Intake:
         self._committer = Committer(
             self._patiently, self._repeats, self._horizon, clock, on_stored, on_noticed, self._poke.set
         )
-        self._resting: dict[str, float] = {}
         self.amendments = Amendments(self._poke.set)
         self.health = IntakeHealth()
         self.provenance = ProvenanceLog()
@@ -102,6 +100,7 @@ class Intake:
     def follow(self, plans: Sequence[LinePlan]) -> None:
         """Map by `plans` from the next sample on. Later ones have the same lines and inputs, with other tables."""
         self._plans = plans
+        self._lines.follow(plans)
         self.provenance.plans = {plan.key: plan for plan in plans}
         self._routes: dict[tuple[str, str], list[LinePlan]] = defaultdict(list)
         for plan in plans:
@@ -151,11 +150,11 @@ class Intake:
     async def load(self) -> float:
         """Read the line states as they were last committed, before `run`; the latest time that any of them has seen."""
         self._committer.forget([*self._lines])
-        self._lines = {}
+        self._lines.clear()
         number = await self._outbox(Outbox.last_commit)
         self._committer.load(number)
         await self._horizon.load()
-        self._lines = {plan.key: await self._line(plan) for plan in self._plans}
+        self._lines.update({plan.key: await self._line(plan) for plan in self._plans})
         await self._repeats.load(self._plans)
         return max((line.state.now for line in self._lines.values()), default=0.0)
 
@@ -254,22 +253,9 @@ class Intake:
         return arrivals
 
     def _pause(self) -> float:
-        timers = min((timer for _, timer in self._due({})), default=math.inf) - self._clock.now()
+        timers = self._lines.first() - self._clock.now()
         commit = self._committer.due_in()
         return min(max(timers, 0.0), STATE_WRITE if commit is None else commit)
-
-    def _due(self, changed: Mapping[str, Feed]) -> Iterator[tuple[LinePlan, float]]:
-        """When the next timer of each line fires; `changed` are lines as a batch has them. A line that cannot be mapped
-        gets some rest, and its timers with it. This is for all lines at each message, so it asks only what changed."""
-        known, lines, resting = self._timers, self._lines, self._resting
-        for plan in self._plans:
-            key = plan.key
-            line = changed.get(key) or lines[key]
-            timer = known.get(key)
-            if timer is None or timer[1] is not line or timer[0] is not plan:
-                timer = known[key] = plan, line, due(plan, line)
-            if timer[2] is not None:
-                yield plan, max(timer[2], resting[key]) if key in resting else timer[2]
 
     def _turned(self) -> None:
         """It does not hang, however long it may take."""
@@ -299,10 +285,11 @@ class Intake:
         await self._committer.stored()
         lines = {plan.key: await self._line(plan, asked.changed) for plan in asked.plans}
         await self._repeats.load(asked.plans)
-        self._committer.forget(self._lines.keys() - lines.keys())
-        self._lines = lines
-        for gone in self.health.faults.keys() - lines.keys():
-            del self.health.faults[gone]
+        for gone in self._lines.keys() - lines.keys():
+            self._committer.forget([gone])
+            del self._lines[gone]
+            self.health.faults.pop(gone, None)
+        self._lines.update(lines)
         self.follow(asked.plans)
         self._asked = None
         asked.done.set()
@@ -339,14 +326,13 @@ class Intake:
                 batch.conclude(arrival.replay)
         waiting = (sample.received for each in self._queue for sample in each.samples)
         now = min(self._clock.now(), next(waiting, math.inf))  # time does not pass what waits to be mapped
-        for plan, timer in self._due(batch.lines):
-            if timer <= now:
-                await self._step(plan, Tick(now), batch)
+        for plan in self._lines.fired(batch.lines, now):
+            await self._step(plan, Tick(now), batch)
         return batch
 
     def _line_in(self, batch: Batch, plan: LinePlan) -> Feed:
         """What is remembered of a line so far."""
-        return batch.lines.get(plan.key, self._lines[plan.key])
+        return batch.lines.get(plan.key) or self._lines[plan.key]
 
     async def _step(self, plan: LinePlan, event: Event, batch: Batch) -> None:
         """Take `event` into a batch."""
@@ -372,7 +358,7 @@ class Intake:
         """The line could not be mapped."""
         if plan.key not in self.health.faults:
             log.error("mapping_failed", line=plan.key, exc_info=error)
-        self._resting[plan.key] = self._clock.now() + REST
+        self._lines.rest(plan.key, self._clock.now() + REST)
         self.health.faults[plan.key] = f"{type(error).__name__}: {error}"
         batch.reject(plan, event, error, self._clock.now())
 

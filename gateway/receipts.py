@@ -17,7 +17,9 @@ How brokers differ decides how a delivery is compared (measured; docs/mqtt.md ha
   to count again.
 - Of these, some use ids **again** at once (NATS). When they are started anew they have forgotten the ids of what they
   still have to send, and send it with DUP and any id. So there, with DUP, equal content is enough on a connection whose
-  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it.
+  ids have begun anew (had something been pending, they would have gone on), or where only one receipt has it. One that
+  is stopped answers for a moment after it has stopped storing: what it confirmed within STORED_LATE of the end comes
+  again too, so the digests of that are kept until such a connection has shown what comes again.
 
 Nothing is evicted because there is much of it. There cannot be more receipts than packet ids, 65,535: a message with
 the id of another proves that the broker is done with that one. A receipt that an earlier connection has left expires
@@ -35,6 +37,9 @@ from gateway.frozen import dataclass
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
+STORED_LATE = 2.0
+"""Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
+MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
 _MOST = 0xFFFF
 """Packet ids, and receipts."""
@@ -102,7 +107,7 @@ class Session:
         """Each id so far was the number of its message on its connection."""
         self.dup_seen = False
         self.reuses = False
-        """A new message has got a lower id than the one before, long before all ids were used."""
+        """A new message has got no higher id than the one before, long before all ids were used."""
         self._last_new = 0
         """Id of the last new message of this connection."""
         self._began_anew = False
@@ -113,6 +118,10 @@ class Session:
         """Packet id -> place."""
         self._by_number: dict[int, int] = {}
         """Number on this connection -> place."""
+        self._confirmed: list[tuple[str, float]] = []
+        """On this connection, of a session that uses ids again: digest, and age of the session."""
+        self._in_doubt: list[str] = []
+        """Digests of what was confirmed right before this connection."""
         self._age = 0.0
         self._epoch = 0
         self._number = 0
@@ -185,8 +194,13 @@ class Session:
 
     # What happens
 
-    def connect(self, at: float, *, resumed: bool) -> None:
-        """A connection begins. Where the broker has not kept the session, nothing from before means anything."""
+    def connect(self, at: float, *, resumed: bool, lost_at: float | None = None) -> None:
+        """A connection begins; the one before was lost at `lost_at`, where that is known. Where the broker has not kept
+        the session, nothing from before means anything."""
+        if lost_at is not None:
+            self._age = self._now(lost_at)
+        self._in_doubt = [digest for digest, age in self._confirmed if age >= self._age - STORED_LATE]
+        self._confirmed = []
         if not resumed:
             self._forget()
         for place, receipt in self._receipts.items():
@@ -215,6 +229,9 @@ class Session:
         place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
+            if dup and self.reuses and self._began_anew and digest in self._in_doubt:
+                self._in_doubt.remove(digest)
+                verdict = "again"
             self._learn(packet_id, dup=dup)
             self._give_up(packet_id)
             place = self._next
@@ -231,6 +248,9 @@ class Session:
             receipt = self._receipts.get(place) if place is not None else None
             if place is not None and receipt is not None and (receipt.epoch, receipt.number) == (self._epoch, number):
                 self._remove(place)
+                if self.reuses:
+                    self._confirmed.append((receipt.digest, self._age))
+        del self._confirmed[:-MOST_IN_DOUBT]
 
     # Comparing
 
@@ -298,8 +318,9 @@ class Session:
     def _learn(self, packet_id: int, *, dup: bool) -> None:
         """Take note whether ids of new messages go back."""
         if not dup:
-            self._head_changed |= not self.reuses and packet_id < self._last_new <= _HALF
-            self.reuses |= packet_id < self._last_new <= _HALF
+            reuses = packet_id <= self._last_new <= _HALF
+            self._head_changed |= reuses and not self.reuses
+            self.reuses |= reuses
             self._last_new = packet_id
 
     def _give_up(self, packet_id: int) -> None:
@@ -379,4 +400,5 @@ class Session:
 
     def _forget(self) -> None:
         self._remove_all(tuple(self._receipts))
+        self._confirmed = []
         self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

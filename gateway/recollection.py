@@ -5,7 +5,9 @@ Of each line that counts, the output of the intervals that the memory knows is l
 that have begun since. What a later life has told is taken off what the counters still have to tell (`mapping.credit`).
 That takes a second for each search. An answer that tells nothing is asked for again. What Oden could not be asked
 before anything was mapped is asked while the gateway works, from what the memory knew when the life began: until then
-what counters have moved by over that time is held (`mapping.output`).
+what counters have moved by over that time is held (`mapping.output`). What can hardly be, that a life from a still
+older copy has told something of an older interval and nothing else, is looked for then as well, and nothing waits for
+that: it is taken off what counters count next.
 """
 
 import asyncio
@@ -60,18 +62,17 @@ async def recollect(
         async with asyncio.timeout(LONGEST):
             for plan in plans:
                 try:
-                    if plan.key in stretches:
+                    if _is_unlooked(stretches, plan):
                         shown = await shown_of(outbox, client, plan, stretches[plan.key], reference)
                         change = partial(_taken_off, plan, shown, now)
                         await _changed(outbox, plans, plan, change, now, shown.within)
+                        _looked(stretches, plan.key, shown)
                 except Refused as error:
                     log.warning("counters_not_compared", line=plan.key, reason=str(error))
-                else:
-                    stretches.pop(plan.key, None)
     except (Unreachable, TimeoutError) as error:
         log.warning("counters_not_compared", reason=str(error) or f"that took more than {LONGEST:.0f} s")
     for plan in plans:
-        if plan.key in stretches:
+        if _is_unlooked(stretches, plan):
             await _changed(outbox, plans, plan, partial(_held, plan), now)
     await _keep(outbox, stretches)
 
@@ -99,17 +100,32 @@ class LaterComparison:
             for line in [*left]:
                 try:
                     if line in plans:
-                        await self._compare(plans[line], left[line])
+                        _looked(left, line, await self._compare(plans[line], left[line]))
+                    else:
+                        del left[line]
                 except (Unreachable, Refused):
                     continue  # that it is not compared was said
-                del left[line]
                 await _keep(self._outbox, left)
 
-    async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch]) -> None:
+    async def _compare(self, plan: LinePlan, stretches: Sequence[Stretch]) -> Shown:
         shown = await shown_of(
             self._outbox, self._client(), plan, stretches, self._reference, before=stretches[-1].until
         )
         await self._amendments.make(plan.key, partial(_taken_off, plan, shown, self._clock.now()))
+        return shown
+
+
+def _is_unlooked(stretches: Stretches, plan: LinePlan) -> bool:
+    """Whether what the line counts has to wait for a comparison."""
+    return not all(stretch.looked for stretch in stretches.get(plan.key, ()))
+
+
+def _looked(stretches: Stretches, line: str, shown: Shown) -> None:
+    """What is `shown` of the line was taken off: only what is left is yet to be compared."""
+    if shown.left:
+        stretches[line] = tuple(replace(stretch, looked=True) for stretch in stretches[line])
+    else:
+        del stretches[line]
 
 
 async def _left(outbox: OutboxThread) -> Stretches:

@@ -105,7 +105,7 @@ class BatchRepeats:
             if ring:
                 self.old_rings.append(arrival.source)
         session = self._session(name)
-        session.connect(connected.at, resumed=connected.resumed)
+        session.connect(connected.at, resumed=connected.resumed, lost_at=connected.lost_at)
         self.connected[arrival.source] = name
         self.begun |= session.changed
         if arrival.notices or connected.resumed or not known:

@@ -15,7 +15,8 @@ long-running task, so nothing can end unseen:
   middle (`vital`: intake, delivery), and one that does not end when it is cancelled, cannot be mended from within:
   `stuck` says so, the watchdog is not fed any more, and whoever started the process starts it again. `watch` makes
   `stuck` also check something that is not a child, such as the outbox's thread. A pause before a restart counts as
-  turning, and nobody is blamed for a time in which the whole process stood still.
+  turning, and nobody is blamed for a time in which the whole process stood still, nor for one in which all waited for
+  something that is watched by itself and has a limit of its own (`waited_since`): a slow disk is no loop that hangs.
 
 `start` and `run` may return while children still run; only `stop`, `replace` and `shutdown` wait for their end.
 """
@@ -41,10 +42,12 @@ STEADY = 60.0
 """Seconds that a child must have run for the pauses to begin anew."""
 CHECK_EVERY = 1.0
 """Seconds between two checks of every child."""
-TURN = 30.0
+TURN = 20.0
 """The longest time without a turn, in seconds."""
 CANCEL_LIMIT = 10.0
 """Seconds that a cancelled child gets to end before it counts as one that will not."""
+HELD_UP = 5.0
+"""Seconds that all have waited for something that is watched from which on that is to blame for what does not turn."""
 STOOD_STILL = 10.0
 """Seconds between two checks from which on the whole process had stood still: stopped, swapped out, or blocked."""
 MOST_FAILURES = 100
@@ -112,16 +115,20 @@ class _Watched:
     name: str
     turned_at: Callable[[], float]
     limit: float
+    waited_since: Callable[[], float]
 
 
 class Supervisor:
-    """The children of one process. `alive` is called about once a CHECK_EVERY while nothing is stuck: it feeds the
-    watchdog.
+    """The children of one process. About once a CHECK_EVERY `alive` is called while nothing is stuck, which feeds the
+    watchdog, else `hung` with what is.
     """
 
-    def __init__(self, clock: Clock, alive: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, clock: Clock, alive: Callable[[], None] = lambda: None, hung: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._clock = clock
         self._alive = alive
+        self._hung = hung
         self._children: dict[str, _ChildState] = {}
         self._watched: list[_Watched] = []
         self._fatal_seen = asyncio.Event()
@@ -129,10 +136,14 @@ class Supervisor:
         self._checked_at = clock.monotonic()
         self._stood_still_until = -math.inf
         """When the whole process was last found to have stood still: nobody could turn before."""
+        self._held_up_until = -math.inf
+        """When all were last found to wait for something that is watched by itself."""
         self.fatal: Exception | None = None
         """What the process has to end for: a DamagedRow, or a fault of the supervisor's own."""
         self.failures: deque[Failure] = deque(maxlen=MOST_FAILURES)
         """What failed, the newest last; whoever shows them takes them out."""
+        self.is_looking_after = False
+        """Whether `run` goes on."""
         self.unlogged = 0
         """Lines of the supervisor's own that the log did not take."""
 
@@ -174,18 +185,27 @@ class Supervisor:
             raise GatewayError(f"{child.name} does not end, so nothing can take its place")
         self.start(child)
 
-    def watch(self, name: str, turned_at: Callable[[], float], limit: float = TURN) -> None:
-        """Let what is no child be part of liveness; `turned_at` as of a child."""
-        self._watched.append(_Watched(name, turned_at, limit))
+    def watch(
+        self,
+        name: str,
+        turned_at: Callable[[], float],
+        limit: float = TURN,
+        waited_since: Callable[[], float] | None = None,
+    ) -> None:
+        """Let what is no child be part of liveness; `turned_at` as of a child. `waited_since` is for what the children
+        wait for: since when somebody has, without a break; now where nobody does."""
+        self._watched.append(_Watched(name, turned_at, limit, waited_since or self._clock.monotonic))
 
     async def run(self, *until: asyncio.Event) -> None:
         """Look after the children until one of `until` is set, or until something is fatal (`fatal`)."""
         waits = [asyncio.create_task(event.wait()) for event in (*until, self._fatal_seen)]
+        self.is_looking_after = True
         try:
             while not any(wait.done() for wait in waits):
                 self._check_children()
                 await asyncio.wait(waits, timeout=CHECK_EVERY, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self.is_looking_after = False
             for wait in waits:
                 wait.cancel()
 
@@ -209,7 +229,7 @@ class Supervisor:
         """What has stopped turning and cannot be mended from within, in words; None where nothing has."""
         now = self._clock.monotonic()
         for state in self._children.values():
-            if state.cut_off_at is not None and now - state.cut_off_at > CANCEL_LIMIT:
+            if state.cut_off_at is not None and now - max(state.cut_off_at, self._held_up_until) > CANCEL_LIMIT:
                 return f"{state.child.name} does not end"
             if state.child.vital and (still := now - self._turned(state)) > state.child.limit:
                 return f"{state.child.name} has not turned for {still:.0f} s"
@@ -221,7 +241,7 @@ class Supervisor:
     def _turned(self, state: _ChildState) -> float:
         if state.running is None:
             return self._clock.monotonic()
-        return max(state.begun_at, state.child.turned_at(), self._stood_still_until)
+        return max(state.begun_at, state.child.turned_at(), self._stood_still_until, self._held_up_until)
 
     def _check_children(self) -> None:
         """Cut off children that do not turn; say that the process is alive where it is."""
@@ -230,10 +250,14 @@ class Supervisor:
             if now - self._checked_at > STOOD_STILL:
                 self._stood_still_until = now
             self._checked_at = now
+            if any(now - watched.waited_since() > HELD_UP for watched in self._watched):
+                self._held_up_until = now
             for state in self._children.values():
                 self._check(state, now)
-            if self.stuck() is None:
+            if (reason := self.stuck()) is None:
                 self._alive()
+            else:
+                self._hung(reason)
         except Exception as error:  # noqa: BLE001 - whatever one child has got wrong, the others are still looked after
             self._note_failure("supervisor", error, None)
 

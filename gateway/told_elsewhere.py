@@ -2,8 +2,8 @@
 each.
 
 Looked at is the output of the intervals that the memory knows, and that of those which have begun since the older of
-them. Only where something of that is another life's, the older intervals are looked at too: a life that began from an
-older copy still has told what it made to one of them.
+them. A life that began from an older copy still has told what it made to one from before: where something of the newer
+ones is another life's, these are looked at at once, and else while the gateway works, now and then one.
 """
 
 import asyncio
@@ -33,6 +33,8 @@ PAUSE = 5.0
 """Seconds after an answer that tells nothing until the search is made again."""
 LATER = (408, 425, 429)
 """Refusals by Oden that say nothing of the request."""
+BETWEEN = 5.0
+"""Seconds from one of the older intervals to the next, where they are looked at while the gateway works."""
 MOST_OLDER = 16
 """Older intervals that are looked at, the latest ones."""
 
@@ -55,6 +57,8 @@ class Stretch:
     known: tuple[KnownOutput, ...]
     since: int
     until: int
+    looked: bool = False
+    """All was looked at but the intervals from before those that the memory knew."""
 
     def begun_since(self, type_: IntervalType) -> int:
         """From when on an interval of the type can have begun that the memory does not know: what began before its
@@ -69,12 +73,14 @@ class Stretch:
 class Shown:
     """What Oden shows that the memory does not know: entries by the type of their intervals, and the time stamps of
     those of intervals that it knows; which entries that wait here are there `within` others; and what is `unsure`: an
-    entry that was sent from here, or what another life has told of an entry that waits."""
+    entry that was sent from here, or what another life has told of an entry that waits. `left`: there are intervals
+    from before, which were not looked at."""
 
     entries: dict[IntervalType, list[Entry]] = field(default_factory=lambda: defaultdict(list))
     stamps: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     within: list[Listed] = field(default_factory=list)
     unsure: list[Entry] = field(default_factory=list)
+    left: bool = False
 
 
 async def shown_of(
@@ -86,9 +92,9 @@ async def shown_of(
     *,
     before: float = inf,
 ) -> Shown:
-    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each. Where
-    there is a `before`, what waits may be sent meanwhile: without a `reference`, none of it is taken to be within what
-    is shown."""
+    """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
+    all were `looked` at, only what was left then. Where there is a `before`, what waits may be sent meanwhile: without
+    a `reference`, none of it is taken to be within what is shown."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id = ref.oden_id
     if line_id is None:
@@ -102,10 +108,14 @@ async def shown_of(
     search = _Search(outbox, client, plan, line_id, reference, by_now, sends=before < inf)
     untils = [*(stretch.until for stretch in stretches[:-1]), before]
     for stretch, until in zip(stretches, untils, strict=True):
-        await search.look(stretch, until)
-    if any(search.found.entries.values()):
+        if not stretch.looked:
+            await search.look(stretch, until)
+    is_rest = all(stretch.looked for stretch in stretches)
+    if is_rest or any(search.found.entries.values()):
         for stretch, until in zip(stretches, untils, strict=True):
-            await search.look_at_older(stretch, until)
+            await search.look_at_older(stretch, until, BETWEEN if is_rest else 0.0)
+    else:
+        search.found.left = any([await search.older(stretch) for stretch in stretches])
     return search.found
 
 
@@ -151,14 +161,21 @@ class _Search:
             for oden_id, start in [*older, *(one for one in begun if one[1] >= stretch.since)]:
                 await self._add(oden_id, untold.get((type_, start), unknown), until)
 
-    async def look_at_older(self, stretch: Stretch, until: float) -> None:
-        """Look at intervals from before those that the memory knew best."""
+    async def look_at_older(self, stretch: Stretch, until: float, pause: float) -> None:
+        """Look at intervals from before those that the memory knew best, with a `pause` of seconds before each."""
+        for known, oden_id in await self.older(stretch):
+            await asyncio.sleep(pause)
+            await self._add(oden_id, known, until)
+
+    async def older(self, stretch: Stretch) -> list[tuple[KnownOutput, str]]:
+        """Intervals from before those that the memory knew best, with their ids at Oden."""
+        found = []
         for unknown in {output.type: output for output in stretch.known}.values():
             since = stretch.begun_since(unknown.type)
-            older = await self._outbox(known_before, self._plan.key, unknown.type, since)
-            for key, oden_id in older[-MOST_OLDER:]:
-                known = KnownOutput(key, unknown.type, credited=max(unknown.credited, stretch.since), start=since)
-                await self._add(oden_id, known, until)
+            for key, oden_id in (await self._outbox(known_before, self._plan.key, unknown.type, since))[-MOST_OLDER:]:
+                credited = max(unknown.credited, stretch.since)
+                found.append((KnownOutput(key, unknown.type, credited=credited, start=since), oden_id))
+        return found
 
     async def _add(self, oden_id: str, known: KnownOutput, until: float) -> None:
         """Add the entries that are not known of an interval."""
@@ -166,6 +183,7 @@ class _Search:
         listed = await self._waiting(known.interval) if known.interval else []
         waiting = {one.record.key: one.record for one in listed if isinstance(one.record, Output)}
         concerns = answers.concerns_output(waiting.values(), self._reference)
+        interval = await self._outbox(Outbox.interval, known.interval) if known.interval else None
 
         def is_new(at: int) -> bool:
             return at <= until and not known.is_told(at) and not now.is_told(at)
@@ -174,15 +192,23 @@ class _Search:
             return max(known.credited, now.credited) < at <= until
 
         def is_of_others(entry: Entry) -> bool:
-            return is_late(entry[0]) and any(self._shares_time(entry, one) for one in waiting.values())
+            shares_time = any(self._shares_time(entry, one) for one in waiting.values())
+            return is_late(entry[0]) and (shares_time or was_sent(entry) is False)
+
+        def was_sent(entry: Entry) -> bool | None:
+            key = self._key(entry)
+            if interval is None or not isinstance(key, str) or key in waiting:
+                return None
+            return interval.was_sent(key, entry[0])
 
         def is_unsure(entry: Entry) -> bool:
-            return is_late(entry[0]) and self._can_be_part(entry, waiting)
+            return is_late(entry[0]) and self._can_be_part(entry, waiting) and was_sent(entry) is None
 
         def keeps(entry: object) -> bool:
             times = answers.output_times(entry)
             beside = any(int(one.at) <= at <= one.timestamp for one in waiting.values() for at in times)
-            return concerns(entry) or beside or any(map(is_new, times))
+            tells = interval is not None and any(is_late(at) and interval.was_sent("", at) is False for at in times)
+            return concerns(entry) or beside or tells or any(map(is_new, times))
 
         entries: list[Entry] = []
         shown = await self._entries(oden_id, known, keeps)

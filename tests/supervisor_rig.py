@@ -12,12 +12,13 @@ EPOCH = 1_800_000_000.0
 
 
 class Rig:
-    """A supervisor whose heartbeats are counted, in the running loop."""
+    """A supervisor whose heartbeats are counted, and what it says that hangs, in the running loop."""
 
     def __init__(self) -> None:
         self.clock = LoopClock(EPOCH)
         self.beats: list[float] = []
-        self.supervisor = Supervisor(self.clock, lambda: self.beats.append(self.clock.monotonic()))
+        self.hung: list[str] = []
+        self.supervisor = Supervisor(self.clock, lambda: self.beats.append(self.clock.monotonic()), self.hung.append)
         self.until = asyncio.Event()
         self.watching = asyncio.create_task(self.supervisor.run(self.until))
 

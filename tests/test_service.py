@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,25 @@ def test_p9_systemd_is_told(service: Service, tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         hears("STOPPING=1")
         assert process.wait(PATIENCE) == 0
+
+
+def test_p9_a_loop_that_hangs_is_not_heard_any_more_and_says_where_it_stood(service: Service) -> None:
+    """P9: systemd, which hears nothing, ends the process by SIGABRT: where every thread stood is in its log."""
+    with listening(service) as listener:
+        service.environment["WATCHDOG_USEC"] = "4000000"
+        process = service.start(command=(sys.executable, "-m", "tests.hang_loop"))
+        wait_for(service.up)
+        while listener.recv(4096) != b"WATCHDOG=1":
+            pass
+        process.send_signal(signal.SIGUSR1)
+        listener.settimeout(4.0)
+        with suppress(TimeoutError):
+            while True:
+                listener.recv(4096)
+        process.send_signal(signal.SIGABRT)
+        _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == -signal.SIGABRT
+    assert "in hangs" in errors
 
 
 def test_p7_a_second_gateway_is_refused(service: Service) -> None:

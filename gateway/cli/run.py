@@ -2,12 +2,14 @@
 
 import argparse
 import asyncio
+import faulthandler
 import gc
 import os
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,8 @@ def _run(arguments: argparse.Namespace) -> int:
     log_stream = configure_logging(loaded.config.log)
     for warning in loaded.warnings:
         log.warning("configuration_warning", where=warning.where, text=warning.text)
+    with suppress(OSError, ValueError):  # standard error need not be a file
+        faulthandler.enable()  # where every thread stood when systemd ended what hangs
     code = 1
     try:
         app = App(loaded, plans, lambda: read_config(arguments.config, os.environ))

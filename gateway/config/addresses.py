@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
+from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+
 SPARKPLUG = "spBv1.0"
 """The namespace with which every Sparkplug B topic begins."""
 
@@ -31,6 +33,8 @@ class NodeAddress:
 
 def parse_node_id(text: str) -> NodeAddress:
     """The parts of the node id `text`. ValueError says what is wrong and what would be right."""
+    if in_curly_quotes(text):
+        raise ValueError(CURLY_QUOTES)
     match = _FORM.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text}' is not a node id: {_meaning(text)}{_EXAMPLE}")
@@ -307,6 +311,15 @@ def written_path(path: tuple[str, ...]) -> str:
     name, *rest = [part for part in path if part != SUM]
     text = name + "".join(part if part.startswith("[") else f".{part}" for part in rest)
     return f"sum({text})" if SUM in path else text
+
+
+JSON_PATH = "this is a path of another language (JSONPath); write"
+
+
+def own_path(path: str) -> str:
+    """The path of a field, of JSONPath, as the configuration writes it; empty: it is the whole message."""
+    text = re.sub(r"\[(?:'([^'\]]*)'|\"([^\"\]]*)\")\]", r".\1\2", path.removeprefix("$"))
+    return text.removeprefix(".")
 
 
 def named_levels(topic: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ _SPOILT = re.compile(
     r"(?:^|[,;\t\"])(?P<cell>(?P<cut>\d[.,]\d+E\+\d+)|#(?:REF!|N/A|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|BEZUG!|NV|WERT!|ZAHL!))"
     r"(?=[,;\t\"]|\Z)"
 )
+_DECIMAL = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 _LOST = {
     "\ufffd": "a letter was lost here when this was saved (U+FFFD): type it anew, and save the table in UTF-8",
     "\0": "a character that is nothing (U+0000) stands here: delete it, and save the table in UTF-8",
@@ -112,6 +113,22 @@ def doubtful_cells(text: str, file: Path) -> list[Finding]:
             reason = f"{name_of(line[at])} stands here; delete it, or type a blank"
             findings.append(Finding(Position(row, at + 1, file), reason, meant))
     return findings
+
+
+def mixed_decimals(sheet: Sheet) -> Iterator[Finding]:
+    """Columns of numbers of which some have a decimal comma and others a point: the first of those that are fewer."""
+    for name in sheet.headings:
+        cells = [row.cells[name] for row in sheet.rows if name in row.cells]
+        commas = [cell for cell in cells if "," in cell.written]
+        points = [cell for cell in cells if "." in cell.written]
+        if commas and points and all(_DECIMAL.fullmatch(cell.written) for cell in cells):
+            fewer, others = (commas, points) if len(commas) < len(points) else (points, commas)
+            signs = ("comma", "point") if fewer is commas else ("point", "comma")
+            text = (
+                f"this number has a decimal {signs[0]}, and {len(others)} in its column, such as "
+                f"{quoted(others[0].written)}, a {signs[1]}: is it what was meant? Write all alike"
+            )
+            yield Finding(fewer[0].position, text, warning=True)
 
 
 def _refuse_foreign(text: str, lines: LineIndex) -> None:

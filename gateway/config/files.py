@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
+from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
 from gateway.config.modes import all_may_change
 from gateway.config.yaml_repair import read_yaml
 from gateway.config.yaml_tree import BrokenFileError, Finding, Key, LineIndex, Node, Position, printable, quoted
@@ -178,7 +178,9 @@ class Files:
 
     def _sheet(self, text: str, path: Path) -> Sheet:
         self.findings += doubtful_cells(text, path)
-        return read_csv(text, path)
+        sheet = read_csv(text, path)
+        self.findings += mixed_decimals(sheet)
+        return sheet
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:
         """The trees of the files that `root` includes itself; None for one that cannot be read. `seen` are the files

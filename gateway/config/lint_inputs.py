@@ -4,7 +4,7 @@ are counted twice, tables that learn from nothing."""
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from gateway.config.addresses import meant_node_id
+from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
 from gateway.config.error_messages import one_slip_apart, suggestion
 from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
 from gateway.config.schema import Line, LookupTable
@@ -190,9 +190,9 @@ def _node(node: str, loc: Loc) -> Iterator[ConfigFault]:
 
 def _path(path: str, loc: Loc) -> Iterator[ConfigFault]:
     if path == "$" or path.startswith(("$.", "$[")):
-        name = path.lstrip("$").lstrip(".")
-        cure = f"write {quoted(name)}" if name and name[0] != "[" else "write the name of a field, or leave it out"
-        yield ConfigFault(loc, f"this is a path of another language (JSONPath); {cure}")
+        name = own_path(path)
+        cure = quoted(name) if name and name[0] != "[" else "the name of a field, or leave it out"
+        yield ConfigFault(loc, f"{JSON_PATH} {cure}")
     elif "->" in path or (not path.startswith("/") and re.search(r"\w/\w", path)):
         meant = re.sub(r"\s*(->|/)\s*", ".", path)
         yield ConfigFault(loc, f"fields are set apart by dots; did you mean {quoted(meant)}?", warning=True)

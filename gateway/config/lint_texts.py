@@ -59,24 +59,26 @@ def find_repeated_entries(line: Line, loc: Loc) -> Iterator[ConfigFault]:
     for index, entry in enumerate(entries):
         if entry in entries[:index]:
             text = "this entry is there already: what is counted would be told twice; remove one of them"
-            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True)
+            yield ConfigFault((*loc, "scrap_yield", "entries", index), text, warning=True, rests_on=())
         name, path = entry.amount
         if entry.each is None and not path and name in line.inputs and _is_object(line.inputs[name]):
             text = (
                 f"{quoted(name)} is a whole message with fields, which is no amount: it counts nothing. Name the field "
                 f'that says how many, such as "{name}.qty", or write `each: 1` where each message is one'
             )
-            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True)
+            rests_on = ((*loc, "inputs", name),)
+            yield ConfigFault((*loc, "scrap_yield", "entries", index, "count"), text, warning=True, rests_on=rests_on)
     for section, at in _sections(line, loc):
         for key in ("value", "lsl", "usl") if isinstance(section, PerformanceTarget) else ():
             value = getattr(section, key)
             if isinstance(value, str) and not _may_be_number(value):
-                yield ConfigFault((*at, key), "a target is a number, without a unit and with a point: write it as 12.5")
+                text = "a target is a number, without a unit and with a point: write it as 12.5"
+                yield ConfigFault((*at, key), text, rests_on=())
         if isinstance(section, PerformanceTarget):
             lowest, highest = section.lsl, section.usl
             if isinstance(lowest, int | float) and isinstance(highest, int | float) and lowest > highest:
                 text = f"the lower limit, {lowest:g}, is above the upper one, {highest:g}: are they exchanged?"
-                yield ConfigFault((*at, "lsl"), text, warning=True)
+                yield ConfigFault((*at, "lsl"), text, warning=True, rests_on=())
 
 
 def _is_object(given: Input) -> bool:

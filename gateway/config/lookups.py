@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from gateway.config.csv_tables import Sheet, doubtful_cells, read_csv
+from gateway.config.csv_tables import Sheet, doubtful_cells, mixed_decimals, read_csv
 from gateway.config.error_messages import suggestion
 from gateway.config.files import NoFileError, read_text
 from gateway.config.schema import LookupTable
@@ -44,7 +44,9 @@ def gather_lookups(tables: Mapping[str, LookupTable]) -> tuple[Lookups, list[Con
         try:
             text = read_text(table.file)
             findings += doubtful_cells(text, table.file)
-            lookups[name] = _lookup(table, table.file, text)
+            sheet = read_csv(text, table.file)
+            findings += mixed_decimals(sheet)
+            lookups[name] = _lookup(table, sheet)
         except NoFileError as error:
             faults.append(ConfigFault(("tables", name, "file"), f"{table.file}: {error}", absent=error.absent))
         except BrokenFileError as error:
@@ -97,8 +99,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _lookup(table: LookupTable, path: Path, text: str) -> Lookup:
-    sheet = read_csv(text, path)
+def _lookup(table: LookupTable, sheet: Sheet) -> Lookup:
     key = table.key or next(iter(sheet.headings))
     if key not in sheet.headings:
         raise BrokenFileError(sheet.position, f"there is no column {quoted(key)}{suggestion(key, sheet.headings)}")

@@ -22,6 +22,9 @@ from gateway.model import Scalar
 MAX_EXPANDED_VALUES = 500_000
 """In a whole configuration, after templates and tables have been expanded."""
 
+LINE_PARAMETERS = frozenset({"factory", "line"})
+"""Keys of a line that are also parameters of its template."""
+
 _PLACEHOLDER = re.compile(r"(?P<escaped>\$?)\$\{(?!secret:)(?P<name>[^{}]*)\}")
 _ESCAPE = "; for the characters '${' write '$${'"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -153,6 +156,10 @@ class Substituter:
                 return None
             asked = "" if parameters.used_at is None else f", which {position} asks for"
             remedy = f"give '{name}' under 'with' or, in a table of lines, in a column"
+            if name in LINE_PARAMETERS:
+                remedy = (
+                    f"write '{name}' as a key of the line itself, beside 'use' or, in a table of lines, as a column"
+                )
             near = nearest(name, map(str, parameters.values), 0.7)
             meant = f"; did you mean {quoted(near)}?" if near is not None else ""
             self.report(parameters.used_at or position, f"no value for ${{{name}}}{asked}: {remedy}{meant}")
@@ -213,11 +220,18 @@ def overlay(base: Node, over: Node) -> Node:
     value: dict[Key, Node] = {}
     for key, node in over.value.items():
         if key not in base.value:
-            value[key] = node
+            value[key] = _incomplete(node) if base.incomplete else node
         elif node.value is not None or node.incomplete:
             value[key] = overlay(base.value[key], node)
     value |= {key: node for key, node in base.value.items() if key not in over.value}
     return Node(over.position, value, {**base.keys, **over.keys}, incomplete=base.incomplete or over.incomplete)
+
+
+def _incomplete(node: Node) -> Node:
+    """`node` laid over what could not be read, which may have more of its sections."""
+    if not isinstance(node.value, dict):
+        return node
+    return replace(node, value={key: _incomplete(entry) for key, entry in node.value.items()}, incomplete=True)
 
 
 def without_keys(node: Node, keys: Collection[str]) -> Node:

@@ -224,9 +224,8 @@ def read(
         return Reading(sample, memory, after, usable=False, notices=(notice_of("reject", plan, now, text),))
     if plan.counter is not None:
         value = number(value)
-        before = number(memory.value)
-        older = before is not None and value is not None and counters.is_before(plan.counter, value, before)
-        if sample.retained and older:
+        before = number(memory.value) if sample.retained else None
+        if before is not None and value is not None and counters.is_before(plan.counter, value, before):
             # A broker can keep an older count than the one that came live. The next live one tells what is true.
             text = f"{plan.name}: the broker kept {value}, but {before} was seen already: not counted"
             return Reading(sample, memory, memory, usable=False, notices=(notice_of("gap", plan, now, text),))

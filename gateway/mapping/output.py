@@ -196,15 +196,23 @@ def keeping(state: OutputState, intervals: IntervalsState, ended: EndedInterval)
     return replace(state, kept=(*state.kept, ended)[-MOST_KEPT:])
 
 
-def with_amount(state: OutputState, amount: Amount, intervals: IntervalsState, plan: OutputPlan) -> OutputState | None:
-    """Keep `amount` until it is reported; None where there is no room for yet another kind of it."""
-    pending = (*state.pending, amount)
+def with_amounts(
+    state: OutputState, amounts: Iterable[Amount], intervals: IntervalsState, plan: OutputPlan
+) -> OutputState | None:
+    """Keep `amounts`, one after the other, until they are reported; None where there is no room for yet another kind of
+    them."""
+    pending = [*state.pending]
     # Not before as many have come as are left when equal ones have become one: else each amount costs as much as all.
-    if len(pending) > max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds):
-        pending = _condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan) + pending[-EXACT_AMOUNTS:]
-    if len(pending) > MOST_AMOUNTS:
-        pending = _condensed(state, pending, intervals, None)
-    return replace(state, pending=pending) if len(pending) <= MOST_AMOUNTS else None
+    most = max(2 * EXACT_AMOUNTS, EXACT_AMOUNTS + 3 * plan.kinds)
+    for amount in amounts:
+        pending.append(amount)
+        if len(pending) > most:
+            pending = [*_condensed(state, pending[:-EXACT_AMOUNTS], intervals, plan), *pending[-EXACT_AMOUNTS:]]
+        if len(pending) > MOST_AMOUNTS:
+            pending = [*_condensed(state, pending, intervals, None)]
+        if len(pending) > MOST_AMOUNTS:
+            return None
+    return replace(state, pending=tuple(pending))
 
 
 def _condensed(

@@ -53,7 +53,7 @@ def _append(transaction: Transaction, record: Record) -> None:
     records, role, late = transaction.totals.records, kind_of(record).interval, False
     records[record.kind] = records.get(record.kind, 0) + 1
     if isinstance(record, StartInterval):
-        transaction.intervals[record.key] = Interval(record.line, record.type, record.start)
+        transaction.intervals[record.key] = Interval(record.line, record.type, record.start, sent={})
     elif isinstance(record, Setting):
         settings_index.overtake(transaction, record)
     interval = transaction.interval_of(record)
@@ -216,6 +216,8 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
         interval.oden_id, interval.stalled = oden_id, False
         if interval.parked:
             _release(transaction, record.interval, interval)
+    if isinstance(record, Output) and record.amounts:
+        interval.count_sent(record.key, record.timestamp)
     if kind.interval == "adds":
         interval.count_out(late=stored.late)
     elif end_of(record) is not None:

@@ -50,6 +50,10 @@ def _ballast(directory: Path) -> int:
     return reserve(whole_bytes(there), BALLAST)
 
 
+SLOW_DISK = 120.0
+"""Seconds that one call may take before it counts as hanging: a worn card can hold up a write for long."""
+
+
 class OutboxThread:
     """Runs calls to one `Outbox` one after another, in the order in which they were made."""
 
@@ -57,6 +61,9 @@ class OutboxThread:
         self._monotonic = monotonic
         self._begun_at: float | None = None
         """When the call that is being carried out began."""
+        self._waiting = 0
+        """Calls that somebody waits for."""
+        self._waited_since = 0.0
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._outbox: Outbox | None = None
 
@@ -77,7 +84,18 @@ class OutboxThread:
             finally:
                 self._begun_at = None
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, carry_out)
+        if self._waiting == 0:
+            self._waited_since = self._monotonic()
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, carry_out)
+        finally:
+            self._waiting -= 1
+
+    @property
+    def waited_since(self) -> float:
+        """Since when somebody has waited for a call without a break: now, where nobody does. Monotonic."""
+        return self._waited_since if self._waiting else self._monotonic()
 
     @property
     def turned_at(self) -> float:

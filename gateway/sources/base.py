@@ -27,12 +27,13 @@ class Connected:
     """A connection to an MQTT broker has begun: the first that a source hands over of it.
 
     `session` names the session: broker and client. `resumed` says that the broker has kept it. `at` is on the monotonic
-    clock.
+    clock; so is `lost_at`, when the connection before was lost, None where this life of the source had none.
     """
 
     session: str
     resumed: bool
     at: float
+    lost_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError, OutboxError, SourceError
 from gateway.health import Problems
 from gateway.log_sink import lost_lines
 from gateway.outbox.control_handlers import ControlHandlers
-from gateway.outbox.entries import Summary
+from gateway.outbox.statistics import Summary
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.status.history_file import Chronicle

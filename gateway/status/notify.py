@@ -1,5 +1,6 @@
 """What systemd is told, by its protocol of datagrams (sd_notify(3), sd_watchdog_enabled(3)); and the watchdog."""
 
+import asyncio
 import contextlib
 import faulthandler
 import math
@@ -7,7 +8,11 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+
+import structlog
+
+log = structlog.get_logger()
 
 
 class Systemd:
@@ -21,7 +26,7 @@ class Systemd:
         # "@name" is the text form of an abstract socket, whose real name begins with a zero byte.
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_interval = _watchdog_interval(environ)
-        """Seconds between two calls of `watchdog`, half of what systemd allows; None where none are expected."""
+        """Seconds between two calls of `watchdog`, a quarter of what systemd allows; None where none are expected."""
 
     @property
     def listens(self) -> bool:
@@ -49,6 +54,10 @@ class Systemd:
     def watchdog(self) -> None:
         self._send("WATCHDOG=1")
 
+    def hung(self) -> None:
+        """This process is to be ended and started again, as if it had not called `watchdog` for too long."""
+        self._send("WATCHDOG=trigger")
+
     def _send(self, message: str) -> None:
         if not self._address:
             return
@@ -57,12 +66,14 @@ class Systemd:
             sock.sendto(message.encode(errors="replace"), self._address)
 
 
-LIMIT = 120.0
+LIMIT = 20.0
 """Seconds without `alive` after which a process that no service manager watches ends itself."""
 HELD = 3600.0
 """The same where the interpreter's lock is held, so that nothing of ours can count, or the process is stopped."""
 PULSE = 1.0
 """Seconds from one count to the next."""
+SAID = 0.5
+"""Seconds from the line in the log that says what hangs to the end of the process."""
 
 
 class Watchdog:
@@ -78,6 +89,7 @@ class Watchdog:
         self._systemd = systemd
         self._limit = limit
         self._fed_at = -math.inf
+        self._hung_since: float | None = None
         self._unfed = 0.0
         """Seconds since `alive`, as far as the thread has turned."""
         self._ended = threading.Event()
@@ -86,6 +98,7 @@ class Watchdog:
     def alive(self) -> None:
         """Feed the watchdog where it is time for that; may be called as often as one likes."""
         self._unfed = 0.0
+        self._hung_since = None
         now, interval = time.monotonic(), self._systemd.watchdog_interval
         if now - self._fed_at < (HELD / 4 if interval is None else interval):
             return
@@ -97,6 +110,25 @@ class Watchdog:
         if self._thread is None:
             self._thread = threading.Thread(target=self._count, name="watchdog", daemon=True)
             self._thread.start()
+
+    async def feed(self, lives: Callable[[], bool]) -> None:
+        """Call `alive` about once a PULSE for as long as the loop turns, where `lives` says so; until cancelled."""
+        while True:
+            if lives():
+                self.alive()
+            await asyncio.sleep(PULSE)
+
+    def hung(self, reason: str) -> None:
+        """Something in this process hangs that cannot be mended from within: whoever started it starts it again."""
+        if self._hung_since is None:
+            self._hung_since = time.monotonic()
+            log.critical("loop_hung", reason=reason)
+            self._systemd.status(f"Ended, because it hangs: {reason}")
+        elif time.monotonic() - self._hung_since >= SAID:
+            if self._systemd.watchdog_interval is not None:
+                self._systemd.hung()
+            else:
+                _end_at_once()
 
     def end(self) -> None:
         """The process ends in order: nothing is watched any more."""
@@ -111,14 +143,19 @@ class Watchdog:
             self._unfed += min(now - last, 2 * pulse)
             last = now
             if self._unfed >= self._limit:
-                try:
-                    faulthandler.dump_traceback()
-                finally:
-                    os._exit(1)
+                _end_at_once()
+
+
+def _end_at_once() -> None:
+    """Write where every thread stands to standard error, and end the process with exit code 1."""
+    try:
+        faulthandler.dump_traceback()
+    finally:
+        os._exit(1)
 
 
 def _watchdog_interval(environ: Mapping[str, str]) -> float | None:
     meant_for, allowed = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
     if (meant_for and meant_for != str(os.getpid())) or not allowed.isdecimal() or int(allowed) == 0:
         return None
-    return int(allowed) / 2_000_000
+    return int(allowed) / 4_000_000

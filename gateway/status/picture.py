@@ -23,7 +23,7 @@ from gateway.mapping.shifts import ShiftCalendar
 from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
-from gateway.outbox.entries import Summary
+from gateway.outbox.statistics import Summary
 from gateway.sources.base import Source
 from gateway.status import findings
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount
@@ -203,9 +203,10 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
         span = history.span(plan.key, intervals.current.interval)
         amounts = dict(span.amounts) if span is not None else {}
         pending: defaultdict[AmountKey, list[Number]] = defaultdict(list)
-        for amount in output.pending:
-            if owner(intervals, amount.at) is intervals.current:
-                pending[amount.key].append(amount.amount)
+        begun, ended = times_of_current(intervals)
+        for at, amount, key in output.pending:
+            if begun <= at < ended:
+                pending[key].append(amount)
         for key, made in pending.items():
             detail = detail_of(dict(key.raw_data))
             for name in key.amount_names:
@@ -215,6 +216,13 @@ def totals(plan: LinePlan, state: LineState, history: History, now: float) -> It
         if isinstance(interval.start, ShiftCalendar):
             span = history.on(plan.key, interval.type, now)
             yield from _totals(interval.type, span.amounts if span is not None else {})
+
+
+def times_of_current(intervals: IntervalsState) -> tuple[float, float]:
+    """From when on, and before when, something is of the interval that is on, by what `owner` says."""
+    change = intervals.pending_change
+    begun = intervals.last.ended if intervals.last is not None else -math.inf
+    return begun, change.previous_end if change is not None else math.inf
 
 
 def _totals(of: str, amounts: Amounts) -> Iterator[Total]:
@@ -267,15 +275,9 @@ def _interval(state: IntervalsState) -> IntervalStatus | None:
 
 def unknown_since(plan: LinePlan, state: LineState, away: Mapping[str, float]) -> float | None:
     """Since when the inputs on which state, run and output rest have not been heard; None where all are."""
-    rests_on = set(plan.states.inputs) if plan.states is not None else set()
-    rests_on |= {plan.run.main_input} if plan.run is not None else set()
-    rests_on |= set(plan.output.entries) if plan.output is not None else set()
-    names = rests_on & plan.inputs.keys() or plan.inputs.keys()
-    until = known_until(plan.inputs, state.inputs, state.lost, names)
-    feeding = {source for (source, _), fed in plan.subscriptions.items() if any(each.name in names for each in fed)}
-    return min(
-        [*([until] if until < math.inf else []), *(away[source] for source in feeding if source in away)], default=None
-    )
+    until = known_until(plan.inputs, state.inputs, state.lost, plan.rests_on)
+    gone = (away[source] for source in plan.rests_on_sources if source in away) if away else ()
+    return min([*([until] if until < math.inf else []), *gone], default=None)
 
 
 def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
@@ -297,6 +299,8 @@ def _dead_letter(letter: StoredLetter, summary: Summary) -> DeadLetter:
 
 def _without_run(state: LineState) -> dict[str, Number]:
     """The output that no run has yet, summed by the names in its raw data that hold amounts."""
+    if state.runs.current is not None and state.runs.pending_change is None:
+        return {}
     amounts: dict[str, list[Number]] = defaultdict(list)
     for amount in state.output.pending:
         if owner(state.runs, amount.at) is None:

@@ -195,6 +195,22 @@ def test_p10_a_heading_that_is_misspelt_is_told_alone(
     assert all("(used at lines.csv:2:1 and 2 more)" in line for line in said[1:])
 
 
+@pytest.mark.parametrize("given", ["", ", with: {line: 7}"])
+def test_p10_a_line_without_the_name_that_its_template_asks_for(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told once, and the cure is one that is taken: a key of the line itself."""
+    text = PLANT[MAIN].replace("{file: lines.csv, use: extruder, factory: Factory A}", f"{{use: one{given}}}")
+    one = '  one:\n    factory: A\n    inputs: {x: {source: floor, topic: "${line}/x"}}\n'
+    one += '    run: {key: x, product: "{x}"}\n'
+    files = {**PLANT, MAIN: text.replace("templates:\n", f"templates:\n{one}")}
+    monkeypatch.chdir(planted(tmp_path, files).parent)
+    assert main(["check", "-c", MAIN]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "a key of the line itself" in said
+    assert given or "under 'with'" not in said
+
+
 def test_p10_an_input_written_as_a_parameter_is_told_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

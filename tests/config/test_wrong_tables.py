@@ -20,6 +20,7 @@ from gateway.log_sink import LogStream
 from tests.config.command import GOOD, TOKEN, check, environment, written
 from tests.config.plant import PLANT, planted
 
+MAIN = "gateway.yaml"
 TAGS, LINES, PRODUCTS = PLANT["tags.csv"], PLANT["lines.csv"], PLANT["products.csv"]
 
 
@@ -106,6 +107,24 @@ def test_p10_permission_denied(name: str, open_folder: Path) -> None:
     assert "permission denied: the user" in denied[0]
     assert "must be able to read it" in denied[0]
     assert name in denied[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ("sku;speed\n100;0,5\n200;1.25\n300;2,5\n", "products.csv:3:5"),
+        ("sku;speed\n100;0,5\n200;1.25\n300;2.5\n400;7\n", "products.csv:2:5"),
+        ('sku,speed\n100,"0,5"\n200,1.25\n', "products.csv:3:5"),
+        ("sku;speed\n100;0,5\n200;2,5\n300;7\n", None),
+        ("sku;speed\n100;0,5\n200;v2.5\n", None),
+    ],
+)
+def test_p10_numbers_of_a_column_that_are_written_in_two_ways(table: str, where: str | None, tmp_path: Path) -> None:
+    """One of them is most likely another number than was meant."""
+    path = planted(tmp_path, {**PLANT, "products.csv": table, MAIN: PLANT[MAIN].replace("].name", "].speed")})
+    warnings = [str(warning).replace(f"{tmp_path}/", "") for warning in read_config(path, environment())[0].warnings]
+    assert [warning.split(": ")[0] for warning in warnings] == ([] if where is None else [where])
+    assert all("Write all alike" in warning for warning in warnings)
 
 
 def test_warnings_leave_the_file_right(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from gateway.config.schema_io import Counter
-from gateway.mapping.counters import NOTHING_KNOWN, delta, refusal
+from gateway.mapping.counters import NOTHING_KNOWN, CounterMemory, _Move, delta, refusal
 
 
 def counter(rollover: int | None = None, rate: str | None = None) -> Counter:
@@ -309,3 +309,30 @@ def test_p2_a_glitch_before_any_rollover(
     if "signed" in spec:
         shown = [value - size if value >= size // 2 else value for value in shown]
     assert counted(policy(**spec, max_rate="5/s"), shown)[0] == sum(parts)
+
+
+@given(
+    st.sampled_from([{}, {"rollover": 500}, {"max_rate": "5/s"}, {"direction": "down"}, {"backwards": "count"}]),
+    st.lists(st.integers(1, 30), max_size=4),
+    st.integers(-3, 400),
+    st.integers(-3, 400),
+    st.floats(-2, 90),
+)
+def test_what_nearly_always_comes_is_judged_as_anything_else(
+    spec: dict[str, Any], moves: list[int], last: int, value: int, elapsed: float
+) -> None:
+    """A counter that just goes on is told so at once, and it is what the long way says."""
+    one, memory = Counter.model_validate(spec), CounterMemory()
+    assume(last != value and all(refusal(one, shown) is None for shown in (last, value)))
+    for amount in moves:
+        memory = memory.with_move(amount)
+    long = _Move(one, last, value, max(elapsed, 0.0), memory, watched=True)
+    assert delta(one, last, value, elapsed, watched=True, memory=memory) == (long.returned() or long.taken())
+
+
+@given(st.lists(st.integers(1, 5), max_size=400))
+def test_the_largest_of_the_last_moves_is_usual(moves: list[int]) -> None:
+    memory = CounterMemory()
+    for amount in moves:
+        memory = memory.with_move(amount)
+    assert memory.usual == max(moves[-100:], default=None)

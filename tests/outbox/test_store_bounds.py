@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway.model import Notice, NoticeKind, Output, StartInterval
-from gateway.outbox.entries import LineRef, StoredSession
+from gateway.outbox.entries import LineRef
 from gateway.outbox.key_value import MemoryStore
+from gateway.outbox.known_messages import StoredSession
 from gateway.outbox.ready_set import LOOK, MOST_ATTEMPTS
 from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE, MOST_CLOSED_KEPT
 from gateway.outbox.sqlite_store import SqliteStore

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +16,6 @@ from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 ORDER = "plant-a/L01/events/order"
 SCRAP = "plant-a/L01/events/scrap"
 BOTH = pytest.mark.parametrize("version", ["5", "3.1.1"])
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 @BOTH

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -20,13 +20,6 @@ from tests.sources.scripted_broker import ScriptedBroker, packet_of
 from tests.sources.test_mqtt_security import certificates, client_certificate
 
 ORDER = "plant-a/L01/events/order"
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running broker."""
-    with Mosquitto(tmp_path / "broker") as broker:
-        yield broker
 
 
 # Versions and addresses

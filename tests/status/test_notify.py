@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,8 @@ def test_a_listener_that_does_not_read_stops_nobody(systemd: tuple[socket.socket
 @pytest.mark.parametrize(
     ("environ", "interval"),
     [
-        ({"WATCHDOG_USEC": "30000000"}, 15.0),
-        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 15.0),
+        ({"WATCHDOG_USEC": "30000000"}, 7.5),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 7.5),
         ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getppid())}, None),
         ({"WATCHDOG_PID": str(os.getpid())}, None),
         ({"WATCHDOG_USEC": "0"}, None),
@@ -88,7 +89,7 @@ def test_a_listener_that_does_not_read_stops_nobody(systemd: tuple[socket.socket
     ],
 )
 def test_the_watchdog_interval(environ: dict[str, str], interval: float | None) -> None:
-    """Half of what systemd allows; none where it expects nothing, or expects it of another process."""
+    """A quarter of what systemd allows; none where it expects nothing, or expects it of another process."""
     assert Systemd(environ).watchdog_interval == interval
 
 
@@ -162,3 +163,35 @@ def test_systemd_is_fed_as_often_as_it_expects(systemd: tuple[socket.socket, str
         watchdog.alive()
     Systemd({"NOTIFY_SOCKET": name}).status("the end")
     assert [sock.recv(64), sock.recv(64)] == [b"WATCHDOG=1", b"STATUS=the end"]
+
+
+def test_p9_systemd_is_asked_to_end_what_hangs(systemd: tuple[socket.socket, str]) -> None:
+    """Once the log has had time to say what: it need not wait until it misses a beat."""
+    sock, name = systemd
+    watchdog = Watchdog(Systemd({"NOTIFY_SOCKET": name, "WATCHDOG_USEC": "600000000"}))
+    said = b""
+    while said != b"WATCHDOG=trigger":
+        watchdog.hung("intake has not turned for 20 s")
+        time.sleep(0.05)
+        sock.setblocking(False)
+        with suppress(BlockingIOError):
+            said = sock.recv(200)
+            assert said in (b"STATUS=Ended, because it hangs: intake has not turned for 20 s", b"WATCHDOG=trigger")
+
+
+HANGS_IN_PART = """
+import time
+from gateway.status.notify import Systemd, Watchdog
+watchdog = Watchdog(Systemd({}))
+while True:
+    watchdog.hung("intake has not turned for 20 s")
+    time.sleep(0.1)
+"""
+
+
+def test_p9_a_part_that_hangs_in_a_container_ends_the_process() -> None:
+    """Exit code 1, with the line that says what hangs, and where every thread stands."""
+    process = ended(HANGS_IN_PART)
+    assert process.returncode == 1
+    assert "loop_hung" in process.stdout
+    assert "in hung" in process.stderr
