@@ -259,8 +259,8 @@ def compile_output(scope: Scope, output: ScrapYield, loc: Loc, *, of: OwnerKind,
         return None
     if not possible:
         section = "run" if of == "run" else "batches"
-        text = f"output belongs to a {of}: say under '{section}' how they are recognised"
-        scope.fault(loc, text, rests_on=[(*loc[:2], section)])
+        reason = f"output belongs to a {of}: say under '{section}' how they are recognised"
+        scope.fault(loc, reason, rests_on=[(*loc[:2], section)])
     return OutputPlan(
         "RUN" if of == "run" else "BATCH",
         output.every,
