@@ -61,7 +61,7 @@ def test_p13_where_windows_wait_a_second_nothing_is_corrected_and_no_request_mor
     told, right = (records(WAITING, arrivals(messages, late=late)) for late in (True, False))
     assert facts(effective(told)) == facts(effective(right))
     assert not [one for one in told if not isinstance(one, Setting) and one.corrects]
-    assert entries(told) == entries(right)
+    assert entries(told) <= entries(right)
 
 
 def test_p13_an_order_that_is_overtaken_by_counts_ends_the_run_before_with_the_entries_that_it_has_in_order() -> None:
