@@ -211,13 +211,16 @@ class Batch:
         for sample in moment.samples:
             address = (sample.source, sample.address)
             self.samples[sample.source, sample.quality] += 1
-            if not is_taken(routes.get(address, ()), sample):
+            plans = routes.get(address, ())
+            if not is_taken(plans, sample):
                 self.unmatched[address] += 1
-            for plan in routes.get(address, ()):
-                if said is not None and self.repeats.is_repeat(plan, sample, said):
+            for plan in plans:
+                if said is not None and plan.ids and self.repeats.is_repeat(plan, sample, said):
                     self.repeated += 1
+                elif plan.key in parts:
+                    parts[plan.key][1].append(sample)
                 else:
-                    parts.setdefault(plan.key, (plan, []))[1].append(sample)
+                    parts[plan.key] = plan, [sample]
         for plan, samples in parts.values():
             yield plan, samples[0] if len(samples) == 1 else Moment(tuple(samples))
 

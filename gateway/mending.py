@@ -7,7 +7,7 @@ and metadata are none, whatever they look like.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from pydantic import TypeAdapter
@@ -17,15 +17,14 @@ from gateway.frozen import replace
 from gateway.mapping.compile import LinePlan
 from gateway.mapping.line import LineState
 from gateway.mapping.state_rows import StateRows
-from gateway.model import Output, Record, StartInterval, UpdateInterval
+from gateway.model import Record, StartInterval
 from gateway.outbox.lanes import DEAD, StoredRecord, stored_record
 from gateway.outbox.store import Outbox
 from gateway.outbox.thread import OutboxThread
 from gateway.outbox.transaction import Transaction
+from gateway.record_kinds import kind_of
 
 log = structlog.get_logger()
-
-T = TypeVar("T", int, float)
 
 KNOWN_TIME = TypeAdapter(KnownTime)
 
@@ -92,20 +91,8 @@ def _retime_interval(transaction: Transaction, record: Record) -> None:
 
 
 def _retimed(record: Record, since: float, by: int) -> Record:
-    def moved(time: T) -> T:
-        return time + by if time >= since else time
-
-    match record:
-        case StartInterval():
-            end = None if record.end is None else moved(record.end)
-            return replace(record, at=moved(record.at), start=moved(record.start), end=end)
-        case UpdateInterval():
-            end = None if record.end is None else moved(record.end)
-            return replace(record, at=moved(record.at), end=end)
-        case Output():
-            return replace(record, at=moved(record.at), timestamp=moved(record.timestamp))
-        case _:
-            return replace(record, at=moved(record.at))
+    times = {name: getattr(record, name) for name in ("at", *kind_of(record).times)}
+    return replace(record, **{name: time + by for name, time in times.items() if time is not None and time >= since})
 
 
 TIMES = frozenset(

@@ -27,17 +27,14 @@ when the session has been connected for LEFTOVER since, never by the time away.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import field
 from typing import Literal, NamedTuple
 
-from pydantic import TypeAdapter
-
-from gateway.frozen import dataclass
+from gateway.receipt_rows import BLOCK, HEAD, Changes, Head
 
 LEFTOVER = 600.0
 """Seconds of connection after which a receipt of an earlier connection expires: well above the time after which a
 broker sends again what was not acknowledged on a connection that stands (30 s on NATS)."""
-STORED_LATE = 2.0
+STORED_LATE = 5.0
 """Seconds before the end of a connection in which a broker that ends may confirm what it does not store."""
 MOST_IN_DOUBT = 1_000
 _LOOK_EVERY = 10.0
@@ -68,33 +65,6 @@ class Unconfirmed(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """What is stored of a session beside its receipts: what its broker has shown, and where the receipts are.
-
-    `blocks` are the first and one more than the last place of each block, in their order.
-    """
-
-    counting: bool = True
-    dup_seen: bool = False
-    age: float = 0.0
-    reuses: bool = False
-    blocks: tuple[tuple[int, int], ...] = ()
-
-
-HEAD = TypeAdapter(Head)
-BLOCK = TypeAdapter(tuple[tuple[int, str, float | None, int], ...])
-"""The receipts of a block: packet id, digest, `left_at`, place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What is to be written of a session: its head, and blocks by their first places, None for one that is to go."""
-
-    head: str
-    blocks: Mapping[int, str | None] = field(default_factory=dict)
-
-
 class Session:
     """The unconfirmed receipts of one session at one broker, in the order of their deliveries; changed in place.
 
@@ -120,8 +90,8 @@ class Session:
         """Number on this connection -> place."""
         self._confirmed: list[tuple[str, float]] = []
         """On this connection, of a session that uses ids again: digest, and age of the session."""
-        self._in_doubt: list[str] = []
-        """Digests of what was confirmed right before this connection."""
+        self._in_doubt: list[tuple[str, float]] = []
+        """The same of what was confirmed right before the end of earlier ones, and has not come again."""
         self._age = 0.0
         self._epoch = 0
         self._number = 0
@@ -199,7 +169,8 @@ class Session:
         the session, nothing from before means anything."""
         if lost_at is not None:
             self._age = self._now(lost_at)
-        self._in_doubt = [digest for digest, age in self._confirmed if age >= self._age - STORED_LATE]
+        self._in_doubt += [each for each in self._confirmed if each[1] >= self._age - STORED_LATE]
+        del self._in_doubt[:-MOST_IN_DOUBT]
         self._confirmed = []
         if not resumed:
             self._forget()
@@ -229,8 +200,7 @@ class Session:
         place = self._counted(packet_id, digest, dup=dup) if self.counting else self._same(packet_id, digest, dup=dup)
         verdict: Verdict = "new" if place is None else "again"
         if place is None:
-            if dup and self.reuses and self._began_anew and digest in self._in_doubt:
-                self._in_doubt.remove(digest)
+            if dup and self.reuses and self._began_anew and self._was_in_doubt(digest):
                 verdict = "again"
             self._learn(packet_id, dup=dup)
             self._give_up(packet_id)
@@ -247,10 +217,7 @@ class Session:
             place = self._by_number.pop(number, None)
             receipt = self._receipts.get(place) if place is not None else None
             if place is not None and receipt is not None and (receipt.epoch, receipt.number) == (self._epoch, number):
-                self._remove(place)
-                if self.reuses:
-                    self._confirmed.append((receipt.digest, self._age))
-        del self._confirmed[:-MOST_IN_DOUBT]
+                self._processed(place)
 
     # Comparing
 
@@ -310,6 +277,13 @@ class Session:
         alike = [place for place, other in self._view if other == digest and self._is_left(place)]
         return alike[0] if alike and (self._began_anew or len(alike) == 1) else None
 
+    def _was_in_doubt(self, digest: str) -> bool:
+        """Whether the broker may have confirmed such a message without storing that; each is one message."""
+        at = next((at for at, (known, _) in enumerate(self._in_doubt) if known == digest), None)
+        if at is not None:
+            del self._in_doubt[at]
+        return at is not None
+
     def _is_left(self, place: int) -> bool:
         """Whether a receipt is there that an earlier connection has left."""
         receipt = self._receipts.get(place)
@@ -328,7 +302,7 @@ class Session:
         again may have been started anew, and still have to send that one with another id."""
         place = self._by_id.get(packet_id)
         if place is not None and not (self.reuses and self._is_left(place) and len(self) < _MOST):
-            self._remove(place)
+            self._processed(place)
 
     # Time
 
@@ -345,6 +319,7 @@ class Session:
         old = self._age - LEFTOVER
         expired = [p for p, each in self._receipts.items() if each.left_at is not None and each.left_at <= old]
         self._remove_all(expired)
+        self._in_doubt = [each for each in self._in_doubt if each[1] > old]
 
     # Rows
 
@@ -386,6 +361,13 @@ class Session:
 
     # Inside
 
+    def _processed(self, place: int) -> None:
+        """The broker has processed the PUBACK of this one, whether it has stored that or not."""
+        if self.reuses:
+            self._confirmed.append((self._receipts[place].digest, self._age))
+            del self._confirmed[:-MOST_IN_DOUBT]
+        self._remove(place)
+
     def _remove_all(self, places: Collection[int]) -> None:
         for place in places:
             self._remove(place)
@@ -400,5 +382,5 @@ class Session:
 
     def _forget(self) -> None:
         self._remove_all(tuple(self._receipts))
-        self._confirmed = []
+        self._confirmed, self._in_doubt = [], []
         self.counting, self.dup_seen, self.reuses, self._head_changed = True, False, False, True

@@ -12,7 +12,8 @@ from gateway.mapping.values import find, scalar, text
 from gateway.message_ids import IdsOfCommit, MessageIds, NewIds, digest
 from gateway.model import Notice, Sample
 from gateway.outbox.store import Outbox
-from gateway.receipts import Changes, Session, Verdict
+from gateway.receipt_rows import Changes
+from gateway.receipts import Session, Verdict
 from gateway.sources.base import Arrival, Connected
 
 P = ParamSpec("P")

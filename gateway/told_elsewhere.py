@@ -91,10 +91,11 @@ async def shown_of(
     reference: str | None,
     *,
     before: float = inf,
+    sends: bool = False,
 ) -> Shown:
     """What Oden shows of the stretches, with time stamps up to `before`, and in between, up to the end of each; where
-    all were `looked` at, only what was left then. Where there is a `before`, what waits may be sent meanwhile: without
-    a `reference`, none of it is taken to be within what is shown."""
+    all were `looked` at, only what was left then. Where the gateway `sends` what waits, none of it is taken to be
+    within what is shown, without a `reference`."""
     ref = (await outbox(Outbox.line_refs)).get(plan.key) or LineRef(*plan.key.partition("/")[::2])
     line_id = ref.oden_id
     if line_id is None:
@@ -104,8 +105,8 @@ async def shown_of(
         if not line_id:
             return Shown()
     state = StateRows(await outbox(Outbox.line_state, plan.key)).state(plan)
-    by_now = {output.interval: output for output in known_output(plan, state)}
-    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=before < inf)
+    by_now = {output.interval: output for output in known_output(plan, state, waits=True)}
+    search = _Search(outbox, client, plan, line_id, reference, by_now, sends=sends)
     untils = [*(stretch.until for stretch in stretches[:-1]), before]
     for stretch, until in zip(stretches, untils, strict=True):
         if not stretch.looked:

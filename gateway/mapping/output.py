@@ -185,7 +185,10 @@ class OutputState:
 
 def owner_of(state: OutputState, intervals: IntervalsState, at: float) -> OpenInterval | EndedInterval | None:
     """As `owner`, where intervals are `kept` that lie before those that are known else."""
-    return next((ended for ended in state.kept if at < ended.ended), None) or owner(intervals, at)
+    for ended in state.kept:
+        if at < ended.ended:
+            return ended
+    return owner(intervals, at)
 
 
 def keeping(state: OutputState, intervals: IntervalsState, ended: EndedInterval) -> OutputState:
@@ -222,13 +225,14 @@ def _condensed(
     `plan`, where its windows wait, those of one window."""
     groups: dict[tuple[str | None, AmountKey, float], list[Amount]] = {}
     first = _first_window(plan, intervals) if plan is not None else 0.0
+    windows = plan.every if plan is not None and plan.wait else None
     for amount in amounts:
         interval = owner_of(state, intervals, amount.at)
-        window = (amount.at - first) // plan.every if plan is not None and plan.wait else 0.0
+        window = (amount.at - first) // windows if windows is not None else 0.0
         key = (interval.interval if interval is not None else None, amount.key, window)
         groups.setdefault(key, []).append(amount)
     return tuple(
-        Amount(min(amount.at for amount in group), total([amount.amount for amount in group]), key)
+        Amount(min([amount.at for amount in group]), total([amount.amount for amount in group]), key)
         for (_, key, _), group in groups.items()
     )
 

@@ -198,9 +198,10 @@ def text_remedy(value: object, *, has_key: bool) -> str:
 
 def total(amounts: Sequence[Number]) -> Number:
     """The sum: exact for ints, correctly rounded once for floats."""
-    if all(isinstance(amount, int) for amount in amounts):
-        return sum(amounts)
-    return math.fsum(amounts)
+    for amount in amounts:
+        if not isinstance(amount, int):
+            return math.fsum(amounts)
+    return sum(amounts)
 
 
 def digest(value: object) -> str:

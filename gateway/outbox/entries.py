@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, JsonValue, PlainSerializer, TypeAda
 from gateway.frozen import dataclass, replace
 from gateway.message_ids import IdsOfCommit
 from gateway.model import NONE_KEPT, RECORD, SPARED, STORED, KeptRejects, Notice, Record, Reject
-from gateway.receipts import Changes
+from gateway.receipt_rows import Changes
 from gateway.record_kinds import kind_of
 
 Phase = Literal["sending", "retry", "in_doubt"]
@@ -278,6 +278,10 @@ class LineRef:
     oden_id: str | None = None
 
 
+Within = tuple[tuple[str, int, str], ...]
+"""Output that waits: lanes, positions and keys."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
     """What intake makes durable at once.
@@ -292,7 +296,7 @@ class Commit:
     be used and are kept, `rejects_left_out` how many more there were; `replayed` are those that were taken once more,
     by their numbers, with what is still wrong with them, where something is. `refused` is how many values and messages
     could not be used, whether or not a notice says so. `within` is output that waits and is not to be sent, because it
-    is at Oden within other entries: lanes, positions and keys."""
+    is at Oden within other entries."""
 
     number: int
     states: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
@@ -308,7 +312,7 @@ class Commit:
     replayed: Mapping[int, Reject | None] = field(default_factory=dict)
     rejects_left_out: int = 0
     refused: int = 0
-    within: tuple[tuple[str, int, str], ...] = ()
+    within: Within = ()
 
     def mark(self) -> "CommitMark":
         """What is remembered of it: equal for equal commits alone."""

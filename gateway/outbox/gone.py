@@ -2,7 +2,7 @@
 held until a person says what becomes of it. Each call is one transaction."""
 
 from gateway.errors import OutboxError
-from gateway.model import Output, StartInterval
+from gateway.model import StartInterval
 from gateway.outbox import balance, record_rules
 from gateway.outbox.entries import Interval, Work
 from gateway.outbox.lanes import StoredRecord, parked_lane
@@ -103,8 +103,7 @@ def drop_held(transaction: Transaction, key: str) -> None:
         transaction.totals.dropped += 1
         if kind_of(stored.record).interval == "adds":
             interval.count_out(late=stored.late)
-        if isinstance(stored.record, Output) and stored.record.corrects:
-            transaction.totals.dropped += balance.lost(transaction, stored.record)
+        transaction.totals.dropped += balance.lost(transaction, stored.record)
     interval.parked = 0
     if interval.ended:
         transaction.totals.held -= 1

@@ -11,7 +11,7 @@ from gateway.outbox.cache import OutboxCache
 from gateway.outbox.entries import IDS_OF_COMMIT, Commit, CommitMark
 from gateway.outbox.key_value import KeyValueStore
 from gateway.outbox.transaction import Transaction
-from gateway.receipts import HEAD
+from gateway.receipt_rows import HEAD
 
 RING = 1000
 """Deliveries of a source that an earlier version has kept."""

@@ -78,8 +78,7 @@ def _append(transaction: Transaction, record: Record) -> None:
     if after:
         balance.set_aside(transaction, stored, after)
         return
-    if isinstance(record, Output) and record.corrects:
-        balance.expect(transaction, record)
+    balance.expect(transaction, record)
     queue(transaction, stored)
 
 
@@ -202,9 +201,8 @@ def delivered(transaction: Transaction, stored: StoredRecord, oden_id: str | Non
     """Oden has the record; `oden_id` is the id under which it has it, where the record's kind adopts one."""
     record, kind = stored.record, kind_of(stored.record)
     transaction.totals.delivered += 1
-    if isinstance(record, Output) and record.corrects:
-        for released in balance.arrived(transaction, record):
-            put_back(transaction, released)
+    for released in balance.arrived(transaction, record):
+        put_back(transaction, released)
     interval = transaction.interval_of(record)
     if interval is None:
         return
@@ -285,8 +283,7 @@ def give_up(transaction: Transaction, name: str, position: int, stored: StoredRe
     transaction.take(name, position)
     transaction.totals.given_up += 1
     interval = transaction.interval_of(stored.record)
-    if isinstance(stored.record, Output) and stored.record.corrects:
-        transaction.totals.given_up += balance.lost(transaction, stored.record)
+    transaction.totals.given_up += balance.lost(transaction, stored.record)
     if interval is not None:
         interval.count_out(late=stored.late)
         retire(transaction, stored.record.interval, interval)

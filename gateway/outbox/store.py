@@ -66,6 +66,7 @@ All rows are JSON text; names in them never change within a format:
     damage                  reports of damage that nobody has acknowledged
     clock, life             the last time that was confirmed; the last opening, by its ULID
     left-open, uncompared   what another life has to see to at Oden, and since when; what it knew of counters then
+    resting                 lines of which output that is unsure waits for that
 
 Opening a directory (`recovery`) brings a store of format 1 to this one (`migrate`), moves the rows of one of format 2
 (`database`), and replaces a damaged one by what can be read of it (`salvage`), with bounds and counts made anew from

@@ -24,6 +24,7 @@ from gateway.mapping.values import DECIMALS, Number, total, whole
 from gateway.model import Quality, StartInterval
 from gateway.outbox.entries import DeadLetter as StoredLetter
 from gateway.outbox.statistics import Summary
+from gateway.outbox.words import began, in_words
 from gateway.sources.base import Source
 from gateway.status import findings
 from gateway.status.history import Amounts, History, Span, detail_of, with_amount
@@ -42,7 +43,6 @@ from gateway.status.snapshot import (
     StateStatus,
     Total,
 )
-from gateway.status.words import began, in_words
 
 
 @dataclass(frozen=True, slots=True)

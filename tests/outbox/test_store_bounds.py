@@ -19,7 +19,8 @@ from gateway.outbox.record_rules import CLOSED_KEPT, CORRECTABLE, MOST_CLOSED_KE
 from gateway.outbox.sqlite_store import SqliteStore
 from gateway.outbox.statistics import NOTICES_KEPT
 from gateway.outbox.store import MOST_PARTS, Outbox
-from gateway.receipts import Changes, Session
+from gateway.receipt_rows import Changes
+from gateway.receipts import Session
 from tests.outbox.conftest import Box, offered
 from tests.outbox.floor import (
     LINE,

@@ -168,20 +168,21 @@ async def gateway(server: OpcuaPeer, run: GatewayRun, seconds: float, base: floa
     await server.ask(do="count")
     last: Any = None
     while time.monotonic() < started + 10 + seconds:
-        await asyncio.sleep(5)  # the page is not what is measured
+        await asyncio.sleep(10)  # the page is not what is measured
         last = await run.status() or last
         newest = last["sources"][0]["newest_at"]
         ages.append((datetime.fromisoformat(last["now"]) - datetime.fromisoformat(newest)).total_seconds())
     share = (cpu(server.process.popen.pid) - begun) / (time.monotonic() - started)
+    meanwhile = cpu(pid) - used
     made, told = (await server.ask(do="rest"))["made"] - before, 0
     took = time.monotonic() - started
     with suppress(TimeoutError):
         async with asyncio.timeout(SETTLED):
             while (told := run.amount("yield")) != made:
                 await asyncio.sleep(2)
-    a_change = (cpu(pid) - used) / made  # all that comes of it, also where it was late
-    times = f"{a_change / base:.1f} times"
-    say(f"gateway: {made / took:,.0f} changes/s, {a_change * 1e6:.1f} us of CPU a change ({times}), newest")
+    a_change, later = meanwhile / made, (cpu(pid) - used) / made
+    say(f"gateway: {made / took:,.0f} changes/s, {a_change * 1e6:.1f} us of CPU a change ({a_change / base:.1f} times)")
+    say(f"  while they came, {later * 1e6:.1f} ({later / base:.1f} times) until all was told; newest")
     say(f"  {statistics.median(ages):.2f} s old (worst {max(ages):.2f}), gaps {last['sources'][0]['gaps']};")
     say(f"  the server used {share:.0%} of a core")
     say(f"  counted {made:,}, told {told:,}, lost {made - told:,}")

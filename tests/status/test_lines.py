@@ -14,8 +14,8 @@ from gateway.model import Contact, Output, Record, Sample, Setting, StartInterva
 from gateway.outbox.entries import Commit, Interval
 from gateway.outbox.key_value import MemoryStore
 from gateway.outbox.store import Outbox
+from gateway.outbox.words import began, in_words
 from gateway.status.picture import shown_as, times_of_current, unknown_since
-from gateway.status.words import began, in_words
 
 T = 1_800_000_000.0
 
