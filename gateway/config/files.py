@@ -2,8 +2,8 @@
 
 An included file counts as if it stood in the main file: sections are merged key by key, and `lines` are appended.
 
-What everybody on this machine may do with a file matters too: a secret that all may read is none, and who may change the
-configuration decides what the gateway does and where its secrets are sent.
+What everybody on this machine may do with a file matters too: a secret that all may read is none, and who may change
+the configuration decides what the gateway does and where its secrets are sent.
 """
 
 import glob
