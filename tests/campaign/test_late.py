@@ -67,8 +67,9 @@ def test_p13_a_correction_takes_few_requests() -> None:
     assert 5 <= len(_steps()) <= 12
 
 
-DOUBTS = ("close commit=yes", "close commit=no", "error status=409 retryable=yes commit=no")
+DOUBTS = ("close commit=yes", "close commit=no")
 MORE = (
+    "error status=409 retryable=yes commit=no",
     "close commit=30",
     "hang commit=yes",
     "error status=500 commit=yes",
