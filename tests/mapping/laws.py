@@ -68,7 +68,7 @@ class Tally:
         tried.failed += report.failed
         if report.when == "call":
             tried.seconds += report.duration
-            tried.plants += sum(number for name, number in report.user_properties if name == "plants")
+            tried.plants += sum(int(str(number)) for name, number in report.user_properties if name == "plants")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """What was tried, a file a line."""
