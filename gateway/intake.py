@@ -20,6 +20,7 @@ from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, toget
 from gateway.clock import Clock
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
+from gateway.fence import Fence
 from gateway.frozen import replace
 from gateway.horizon import MOST_BYTES, Horizon
 from gateway.line_timers import Lines
@@ -67,9 +68,10 @@ class Intake:
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         late_limit: int = MOST_BYTES,
+        fence: Fence | None = None,
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
-        `late_limit` is what may be stored of what lines have heard, in bytes."""
+        `late_limit` is what may be stored of what lines have heard, in bytes. `fence` outlives this intake."""
         self._outbox = outbox
         self._clock = clock
         self._queue: deque[Arrival] = deque()
@@ -85,6 +87,8 @@ class Intake:
         self._lines = Lines()
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
+        self._fence = fence or Fence()
+        self._last_gathered: list[Arrival] = []
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
@@ -124,6 +128,7 @@ class Intake:
         while self._closed or self._queued >= MOST_QUEUED:
             self._room.clear()
             await self._room.wait()
+        arrival = self._fence.admitted(arrival, self._clock.monotonic())
         self._queue.append(arrival)
         self._queued += arrival.size
         self._idle.clear()
@@ -212,6 +217,9 @@ class Intake:
                 await self._turn()
             await self._turn()
             await self._committer.stored()
+        except Exception as error:
+            self._fence.failed(error, self._last_gathered, self._committer.last_stored, self._clock.monotonic())
+            raise
         finally:
             self._running = False
 
@@ -242,8 +250,8 @@ class Intake:
     def _taken_out(self) -> list[Arrival]:
         """The oldest arrivals of the queue, as many as are mapped in one go."""
         arrivals: list[Arrival] = []
-        size = 0
-        while self._queue and len(arrivals) < MOST_GATHERED:
+        size, most = 0, 1 if self._fence.is_careful(self._clock.monotonic()) else MOST_GATHERED
+        while self._queue and len(arrivals) < most:
             size += self._queue[0].size
             if arrivals and size > MOST_MAPPED:
                 break
@@ -263,6 +271,7 @@ class Intake:
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
+        self._last_gathered = self._gathered or self._last_gathered
         batch = await self._map(self._gathered)
         # The batch counts from here on. The next lines only assign.
         self._gathered = []
@@ -271,7 +280,11 @@ class Intake:
         told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
         self._count(batch)
-        await self._committer.commit(all_=self._stopping or self._closed)
+        careful = self._fence.is_careful(self._clock.monotonic())
+        await self._committer.commit(all_=self._stopping or self._closed or careful)
+        if careful:
+            await self._committer.stored()
+            self._last_gathered = []
         if not self._queue and self._committer.is_idle:
             self._idle.set()
 
