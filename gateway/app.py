@@ -27,8 +27,7 @@ from gateway.fence import Fence
 from gateway.health import Condition, Problems
 from gateway.intake import Intake
 from gateway.live import control_handlers as live_handlers
-from gateway.live.onlookers import Onlookers
-from gateway.live.tail import Present
+from gateway.live.tail import Onlookers, Present
 from gateway.mapping.compile import LinePlan
 from gateway.mending import keep_time, known_time, mend
 from gateway.model import Record
@@ -161,9 +160,9 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at, SLOW_DISK, lambda: outbox.waited_since)
         await self._begin_delivery()
+        limit, moves = self._loaded.config.outbox.late_limit, self._clock_watch.moves
         told = self._stored, self._journal.noticed
-        limit, fence = self._loaded.config.outbox.late_limit, self._fence
-        intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, fence)
+        intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves, self._fence)
         self._onlookers = Onlookers(intake.take, intake.waiting)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)
@@ -201,11 +200,11 @@ class App:
                 Child(name="reload", run=change, turned_at=lambda: reload.turned_at, stage=SOURCES),
             ):
                 supervisor.start(child)
-            await supervisor.run(stop, waiting.leap, fence.anew)
+            await supervisor.run(stop, waiting.leap, self._fence.anew)
             if stop.is_set():
                 self._systemd.stopping()
             log.info("gateway_stopping")
-            await intake.close(CLOSING if not fence.anew.is_set() else 0.0)
+            await intake.close(CLOSING if not self._fence.anew.is_set() else 0.0)
         finally:
             await supervisor.shutdown()
 

@@ -36,6 +36,9 @@ class Fence:
         self._failed = 0
         """Times since the commit with the number `_after` was stored."""
         self._after = -1
+        self._suspects: list[Arrival] = []
+        """What was taken last, after the commit with the number `_suspected`."""
+        self._suspected = -1
         self._careful_until = -math.inf
         self._culprits: Counter[str] = Counter()
         """How often an arrival could not be stored, by what it says."""
@@ -45,15 +48,20 @@ class Fence:
         self.anew.clear()
         self._failed = 0
 
-    def failed(self, error: Exception, arrivals: Iterable[Arrival], after: int, now: float) -> None:
-        """What was to be stored of `arrivals` could not be; the last commit that is stored has the number `after`."""
+    def suspect(self, arrivals: Iterable[Arrival], after: int) -> None:
+        """`arrivals` are mapped next, if there are any; the last commit that is stored has the number `after`."""
+        if taken := [*arrivals]:
+            self._suspects, self._suspected = taken, after
+
+    def failed(self, error: Exception, after: int, now: float) -> None:
+        """What has come of them could not be stored."""
         if isinstance(error, DamagedRow | OutboxError):  # these are not of the content
             return
         self._failed = self._failed + 1 if after == self._after else 1
         self._after = after
         if self._failed < TRIES or self.anew.is_set():
             return
-        suspects = [*arrivals]
+        suspects = self._suspects if self._suspected == after else []
         if self.is_careful(now) and len(suspects) == 1 and len(self._culprits) < MOST_KEPT_OUT:
             self._culprits[_name(suspects[0])] += 1
             log.error("message_kept_out", source=suspects[0].source)

@@ -16,8 +16,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import structlog
 
 from gateway.amendments import Amendments
-from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
-from gateway.clock import Clock
+from gateway.batch import Batch, IntakeHealth, Replan, in_slices, together
+from gateway.clock import Clock, ClockMoves
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.fence import Fence
@@ -68,12 +68,15 @@ class Intake:
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         late_limit: int = MOST_BYTES,
+        moves: ClockMoves | None = None,
         fence: Fence | None = None,
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
-        `late_limit` is what may be stored of what lines have heard, in bytes. `fence` outlives this intake."""
+        `late_limit` is what may be stored of what lines have heard, in bytes, `moves` by how much the clock was set
+        since what is stored was learned; `fence` outlives this intake."""
         self._outbox = outbox
         self._clock = clock
+        self._moves = moves or ClockMoves(clock)
         self._queue: deque[Arrival] = deque()
         self._queued = 0
         """Samples and arrivals in the queue."""
@@ -88,7 +91,6 @@ class Intake:
         self._gathered: list[Arrival] = []
         """Not mapped yet; nobody else has them any more."""
         self._fence = fence or Fence()
-        self._last_gathered: list[Arrival] = []
         self._repeats = Repeats(self._patiently)
         self._horizon = Horizon(self._patiently, late_limit)
         self._committer = Committer(
@@ -125,6 +127,9 @@ class Intake:
 
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
+        if by := self._moves.take():
+            self._queue.append(Arrival("", clock_set=by))
+            self._queued += 1
         while self._closed or self._queued >= MOST_QUEUED:
             self._room.clear()
             await self._room.wait()
@@ -218,7 +223,7 @@ class Intake:
             await self._turn()
             await self._committer.stored()
         except Exception as error:
-            self._fence.failed(error, self._last_gathered, self._committer.last_stored, self._clock.monotonic())
+            self._fence.failed(error, self._committer.last_stored, self._clock.monotonic())
             raise
         finally:
             self._running = False
@@ -271,7 +276,7 @@ class Intake:
 
     async def _turn(self) -> None:
         """Map what was gathered, and commit what is due. Wherever it raises, the next call goes on from there."""
-        self._last_gathered = self._gathered or self._last_gathered
+        self._fence.suspect(self._gathered, self._committer.last_stored)
         batch = await self._map(self._gathered)
         # The batch counts from here on. The next lines only assign.
         self._gathered = []
@@ -279,12 +284,11 @@ class Intake:
         self._repeats.take_over(batch.repeats)
         told = batch.records, batch.notices, batch.rejects, batch.replayed, batch.left_out
         self._committer.take_over(batch.taken, batch.lines, *told, at_once=batch.repeats.begun)
-        self._count(batch)
+        batch.count(self.health, self.provenance, self.lateness)
         careful = self._fence.is_careful(self._clock.monotonic())
         await self._committer.commit(all_=self._stopping or self._closed or careful)
         if careful:
             await self._committer.stored()
-            self._last_gathered = []
         if not self._queue and self._committer.is_idle:
             self._idle.set()
 
@@ -307,21 +311,14 @@ class Intake:
         self._asked = None
         asked.done.set()
 
-    def _count(self, batch: Batch) -> None:
-        self.health.samples.update(batch.samples)
-        self.health.unmatched.update(batch.unmatched)
-        self.health.redelivered += batch.redelivered
-        self.health.repeated += batch.repeated
-        for line, result, event in batch.steps:
-            self.provenance.add(line, result, event)
-            self.lateness.add(line, result)
-            for record in result.records:
-                log.debug("record_made", record=record.key, kind=record.kind, line=line, **because(event))
-
     async def _map(self, arrivals: Sequence[Arrival]) -> Batch:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
         batch = Batch(together(arrivals), BatchRepeats(self._repeats))
         for arrival in batch.arrivals:
+            if arrival.clock_set:
+                for plan in self._plans:
+                    batch.lines[plan.key] = self._line_in(batch, plan).with_clock_set(arrival.clock_set)
+                continue
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices

@@ -119,19 +119,26 @@ def test_p5_only_what_failed_alone_and_again_is_kept_out() -> None:
     """Not what failed among others, nor what a disk refused, nor what failed once and was stored then; and later one
     that says the same is tried again."""
     fence, bad, good = Fence(), _arrival("bad"), _arrival("good")
+
+    def fails(*arrivals: Arrival, after: int, now: float = 0.0) -> None:
+        for _ in range(TRIES):
+            fence.suspect(arrivals, after)
+            fence.failed(ValueError(), after, now)
+
+    fence.suspect([bad], 1)
     for error in (OutboxError("full"), DamagedRow("a row")):
         for _ in range(TRIES):
-            fence.failed(error, [bad], 1, 0.0)
+            fence.failed(error, 1, 0.0)
     for number in range(2 * TRIES):
-        fence.failed(ValueError(), [bad], number, 0.0)
+        fence.failed(ValueError(), number, 0.0)
     assert not fence.anew.is_set()
-    for _ in range(TRIES):
-        fence.failed(ValueError(), [good, bad], 7, 0.0)
+    fails(good, bad, after=7)
     assert fence.anew.is_set()
     fence.begin()
     assert (fence.admitted(bad, 1.0), fence.is_careful(1.0)) == (bad, True)
-    for _ in range(TRIES):
-        fence.failed(ValueError(), [bad], 7, 1.0)
+    fails(bad, after=8, now=1.0)
+    fence.begin()
+    fails(after=9, now=1.0)  # what fails is what the time has made, and not what was stored before
     instead = fence.admitted(bad, 2.0)
     assert ([reject.payload for reject in instead.rejects], instead.notices[0].text) == ([b"bad"], WHY)
     assert not instead.moments
