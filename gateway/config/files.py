@@ -207,7 +207,7 @@ class Files:
     def _sheet(self, text: str, path: Path) -> Sheet:
         self.findings += doubtful_cells(text, path)
         sheet = read_csv(text, path)
-        self.findings += mixed_decimals(sheet)
+        self.findings += [*sheet.faults, *mixed_decimals(sheet)]
         return sheet
 
     def _included(self, root: Node, seen: set[Path]) -> Iterator[Node | None]:
