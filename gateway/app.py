@@ -157,8 +157,9 @@ class App:
         supervisor, outbox = self._supervisor, self._outbox
         supervisor.watch("the outbox", lambda: outbox.turned_at, SLOW_DISK, lambda: outbox.waited_since)
         await self._begin_delivery()
-        limit = self._loaded.config.outbox.late_limit
-        intake = self._intake = Intake(outbox, self._plans, self._clock, self._stored, self._journal.noticed, limit)
+        limit, moves = self._loaded.config.outbox.late_limit, self._clock_watch.moves
+        told = self._stored, self._journal.noticed
+        intake = self._intake = Intake(outbox, self._plans, self._clock, *told, limit, moves)
         self._onlookers = Onlookers(intake.take, intake.waiting)
         seen_until = await intake.load()
         self._sources = self._make_sources(self._loaded.config, self._plans)

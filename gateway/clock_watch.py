@@ -23,7 +23,7 @@ from typing import Literal
 
 import structlog
 
-from gateway.clock import AnchoredClock
+from gateway.clock import AnchoredClock, ClockMoves
 from gateway.clock_evidence import DRIFT, By, Evidence, Verdict, judge
 from gateway.errors import GatewayError
 from gateway.health import Condition, Problems
@@ -113,6 +113,8 @@ class ClockWatch:
         """Why intake waits."""
         self._doubt: str | None = None
         """What speaks against the time that it goes on by."""
+        self.moves = ClockMoves(clock)
+        """Since `begin`."""
         self._pending: tuple[float, Verdict] | None = None
         """Since when (monotonic) a verdict lasts that the time is another."""
         self._unexplained: float | None = None
@@ -160,6 +162,7 @@ class ClockWatch:
             log.warning("clock_unconfirmed", reason=doubt, now=_iso(self._clock.now()))
         self._agreed_at = self._clock.now()
         self._slept = self._clock.slept()
+        self.moves.take()
 
     async def _speaks_against(self, known: KnownTime, seen_until: float) -> str | None:
         self._ntp = await self._witnesses.ntp()

@@ -17,7 +17,7 @@ import structlog
 
 from gateway.amendments import Amendments
 from gateway.batch import Batch, IntakeHealth, Replan, because, in_slices, together
-from gateway.clock import Clock
+from gateway.clock import Clock, ClockMoves
 from gateway.committer import STATE_WRITE, Committer
 from gateway.errors import OutboxError
 from gateway.frozen import replace
@@ -67,11 +67,14 @@ class Intake:
         on_stored: Callable[[Sequence[Record]], None],
         on_noticed: Callable[[Sequence[Notice]], None],
         late_limit: int = MOST_BYTES,
+        moves: ClockMoves | None = None,
     ) -> None:
         """`on_stored` is called with the records of each commit that held any, `on_noticed` with its notices.
-        `late_limit` is what may be stored of what lines have heard, in bytes."""
+        `late_limit` is what may be stored of what lines have heard, in bytes, `moves` by how much the clock was set
+        since what is stored was learned."""
         self._outbox = outbox
         self._clock = clock
+        self._moves = moves or ClockMoves(clock)
         self._queue: deque[Arrival] = deque()
         self._queued = 0
         """Samples and arrivals in the queue."""
@@ -121,6 +124,9 @@ class Intake:
 
     async def take(self, arrival: Arrival) -> None:
         """Hand over an arrival; waits while too much is queued, and for ever once nothing more is taken."""
+        if by := self._moves.take():
+            self._queue.append(Arrival("", clock_set=by))
+            self._queued += 1
         while self._closed or self._queued >= MOST_QUEUED:
             self._room.clear()
             await self._room.wait()
@@ -309,6 +315,10 @@ class Intake:
         """What `arrivals`, and the time that has passed, mean. Changes nothing but what is new in the batch."""
         batch = Batch(together(arrivals), BatchRepeats(self._repeats))
         for arrival in batch.arrivals:
+            if arrival.clock_set:
+                for plan in self._plans:
+                    batch.lines[plan.key] = self._line_in(batch, plan).with_clock_set(arrival.clock_set)
+                continue
             if arrival.connected is not None:
                 batch.notices += await batch.repeats.begin(arrival, arrival.connected, self._clock.now())
             batch.notices += arrival.notices

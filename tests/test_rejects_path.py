@@ -13,6 +13,7 @@ import pytest
 
 from gateway.sources.mqtt_decode import LARGEST
 from tests.peers import PATIENCE, Mosquitto, wait_for, wait_until
+from tests.processes import end_all
 from tests.test_reload import Plant, event
 
 
@@ -21,9 +22,7 @@ def plant(tmp_path: Path) -> Iterator[Plant]:
     with Mosquitto(tmp_path / "broker") as broker:
         plant = Plant(tmp_path, broker)
         yield plant
-        for process in plant.processes:
-            process.kill()
-            process.wait()
+        end_all(plant.processes)
 
 
 def configure(plant: Plant, *, field: str = "number", most: int = 1_000) -> None:

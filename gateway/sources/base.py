@@ -64,7 +64,8 @@ class Arrival:
     notices and what they caused are on disk, and never raises. Each QoS 1 PUBLISH of a connection has an arrival with
     its `receipt`, whatever it says, in their order. `confirmed` are those whose acknowledgement the broker has provably
     processed, by their numbers on the connection, from 1 on. `weight` is the KiB of what it was made of. `rejects` are
-    messages of it that the source could not read, to be kept; `replay` says that it is one of these again.
+    messages of it that the source could not read, to be kept; `replay` says that it is one of these again. One that
+    says that our clock was set (`clock_set`: by so many seconds) comes of no source.
     """
 
     source: str
@@ -79,6 +80,7 @@ class Arrival:
     rejects: tuple[Reject, ...] = ()
     replay: Replay | None = None
     recovered: Recovered | None = None
+    clock_set: float = 0.0
 
     @property
     def size(self) -> int:
