@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test promises lint bench walk figures campaign manners laws search payloads bodies contract peers page deb package image offline lock clean
+.PHONY: help demo test promises lint bench walk figures campaign bursts manners laws search payloads bodies contract peers page deb package image offline lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -45,10 +45,13 @@ campaign: $(READY) ## run 500 schedules of faults and kills and the 8-hour outag
 	@$(BIN)/python -m tests.campaign real 0..2
 	@$(BIN)/python -m tests.campaign pace
 
+bursts: $(READY) ## kill the gateway ten times, each inside a burst of 800 events, and judge each of these
+	@$(BIN)/python -m tests.bursts
+
 manners: $(READY) ## print what each manner of Oden's costs: records lost, doubled, dead or stuck, requests, and what the page says
 	@$(BIN)/python -m tests.campaign manners
 
-laws: $(READY) ## try the laws of mapping on 25 times as many made plants
+laws: $(READY) ## try the laws of mapping on 25 times as many made plants: the law of laws on 10,100, on 200 through the whole delivery; print how many, what failed, seconds
 	@ODEN_LAWS=25 $(BIN)/pytest -q --numprocesses=2 --dist=worksteal tests/mapping tests/test_law_of_laws.py tests/campaign/test_late.py -k "properties or trail_log or law_of_laws or test_late"
 
 search: $(READY) ## try the rule of MQTT redeliveries on more messages and longer stories

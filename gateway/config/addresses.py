@@ -168,10 +168,13 @@ _SLIP_OF_URI = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SLIP = re.compile(
-    r"\s*(?:(?P<word>nsu?)\s*[=:]?\s*)?(?P<namespace>[^;,|=\s]+?)\s*[;,|.:]\s*(?:(?P<kind>[isgb])\s*[=:]\s*)?"
+    r"\s*(?:(?P<word>nsu?)\s*[=:]?\s*)?(?P<namespace>[^;,|=\s]+?)\s*[;,|.:&]\s*"
+    r"(?:(?P<kind>[isgb]|str?(?:ing)?|int(?:eger)?|num(?:eric)?|guid|opaque)\s*[=:]\s*)?"
     r"(?P<identifier>[^=]\S.*|\d+)",
     re.IGNORECASE | re.DOTALL,
 )
+_KINDS = str.maketrans("no", "ib")
+"""What numeric and opaque identifiers begin with."""
 _TURNED = re.compile(
     r"\s*(?P<identifier>[isgb]=.+?)\s*[;,]\s*(?P<namespace>nsu?=[^;,]+?)\s*", re.IGNORECASE | re.DOTALL
 )
@@ -191,7 +194,7 @@ def meant_node_id(text: str) -> str | None:
     if slip is None or not (slip["word"] or by_name or slip["namespace"].isdigit()) or slip["identifier"][1:2] == "=":
         return None
     identifier = slip["identifier"].strip()
-    kind = (slip["kind"] or ("i" if identifier.isdigit() else "s")).lower()
+    kind = (slip["kind"] or ("i" if identifier.isdigit() else "s"))[0].lower().translate(_KINDS)
     if kind == "i" and not identifier.isdigit():
         kind = "s"
     meant = f"{(slip['word'] or ('nsu' if by_name else 'ns')).lower()}={slip['namespace']};{kind}={identifier}"

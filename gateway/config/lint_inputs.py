@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gateway.config.addresses import JSON_PATH, meant_node_id, own_path
 from gateway.config.error_messages import one_slip_apart, suggestion
-from gateway.config.invisible import CURLY_QUOTES, in_curly_quotes
+from gateway.config.invisible import CURLY_QUOTES, TYPESET, in_curly_quotes, name_of
 from gateway.config.schema import Line, LookupTable
 from gateway.config.schema_io import Counter, Input
 from gateway.config.schema_messages import OwnTime
@@ -125,6 +125,9 @@ def _address(given: Input, loc: Loc) -> Iterator[ConfigFault]:
         elif value.count('"') % 2 and (value[0] == '"' or value[-1] == '"'):
             side = "end" if value[-1] == '"' else "beginning"
             text = f"there is a quote at the {side} alone: remove it, or the other is missing"
+            yield ConfigFault(place, text, warning=True)
+        elif not value.isascii() and (sign := next((sign for sign in value if sign in TYPESET), None)) is not None:
+            text = f"{name_of(sign)} stands here, as from a PDF: is {quoted(TYPESET[sign])} meant?"
             yield ConfigFault(place, text, warning=True)
         elif re.search(r"\{[A-Za-z_]\w*\}", value):
             text = "inputs are not filled in here; a parameter of a template is written ${name}"

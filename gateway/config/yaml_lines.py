@@ -303,6 +303,12 @@ def _closed_quote(line: Line, quote: int) -> Iterator[Repair]:
     if not line.flow:
         ends = [len(text.rstrip()), *ends]
     ends.sort(key=lambda end: text.count("{", quote, end) != text.count("}", quote, end))
+    other = "'" if text[quote] == '"' else '"'
+    for end in ends:
+        if text[end - 1] == other and text.count(other, quote, end) == 1:
+            yield Repair(
+                quote + 1, f"{NEVER_CLOSED}, but by another sign", f"{text[: end - 1]}{text[quote]}{text[end:]}"
+            )
     for end in dict.fromkeys(ends):
         closed = f"{text[:end]}{text[quote]}{text[end:]}"
         unsure = 0 if text.count("{", quote, end) == text.count("}", quote, end) else quote + 1

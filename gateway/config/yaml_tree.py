@@ -306,7 +306,7 @@ class _Composer:
         before = value[next(reversed(value))] if value and item.empty and not has_colon else None
         number = decimals(key.written, before.written) if before is not None else None
         if before is not None and number is not None:
-            before.value, before.written = scalar(number), number
+            before.value, before.written = scalar(number), ""
             self.findings.append(Finding(key.position, DECIMAL_COMMA))
             return True
         slip = no_key(key.written, is_alone=item.empty, has_colon=has_colon)

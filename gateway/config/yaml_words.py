@@ -9,7 +9,10 @@ from gateway.config.schema_walk import every_key
 
 NO_COLON = "not YAML: a ':' is missing; write 'key: value', and put a text of several lines in quotes"
 """What is said of a text of several lines where a key was expected."""
-DECIMAL_COMMA = "a number with a decimal comma? Write it with a point, such as 0.5: a ',' ends what stands before it"
+DECIMAL_COMMA = (
+    "a number with a decimal comma? Write it with a point, such as 0.5, and thousands without any sign: a ',' ends "
+    "what stands before it"
+)
 NO_COMMENT = "a comment begins with '#', not with '//'"
 
 _NO_KEY = re.compile(
@@ -66,9 +69,9 @@ def wrong_type(key: object) -> str:
 def decimals(text: str, before: str) -> str | None:
     """The number, with a point and with what is behind it, that was cut in two by its decimal comma, so that `text`
     stands as a key without a value behind the value `before`; None: there is none."""
-    if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d+", before) is None:
+    if _DECIMALS.fullmatch(text) is None or re.fullmatch(r"[-+]?\d*", before) is None:
         return None
-    return f"{before}.{text}"
+    return f"{before or 0}.{text}"
 
 
 def meant_by(problem: str) -> str:

@@ -18,15 +18,16 @@ from gateway.frozen import replace
 from gateway.mapping import corrections, facts
 from gateway.mapping.clocks import CALM
 from gateway.mapping.compile import LinePlan
-from gateway.mapping.context import Recorder, Refused
+from gateway.mapping.context import Recorder, Refused, Share
 from gateway.mapping.facts import NOTHING, fold
 from gateway.mapping.intervals import EndedInterval, OpenInterval
 from gateway.mapping.line import LineState, Step, Tick, step
+from gateway.mapping.output import packed
 from gateway.mapping.owed import Owed, split, waiting
 from gateway.mapping.sessions import Moved
 from gateway.mapping.stamps import MOST_STAMPS, Stamps, free_stamp, with_stamp
 from gateway.mapping.trail import MOST_AT_ALL, Entry, Feed, place_of, shortened, told_by, with_entries, with_stamps
-from gateway.model import Moment, Notice, Recovered, Sample
+from gateway.model import IntervalType, Moment, Notice, Recovered, Sample
 
 MOST_CORRECTED = 64
 """Intervals of which the time stamps are remembered that were told before a correction, and for it."""
@@ -203,12 +204,20 @@ class Again:
             stamps[interval] = with_stamp(stamps.pop(interval, ()), stamp)
             return stamp
 
+        taken = {key[2:] for key, amount in moves_now if amount < 0} | {key[2:] for key, _ in moves_later}
+        more: dict[tuple[str, IntervalType], list[Share]] = {}
+        for (interval, kind, raw_data, names), amount in moves_now:
+            if (raw_data, names) not in taken:
+                more.setdefault((interval, kind), []).append((raw_data, names, amount))
         added: dict[facts.Shape, list[str]] = {}
         for (interval, kind, raw_data, names), amount in moves_now:
-            stamp = stamp_of(interval)
-            of = added.setdefault((raw_data, names), [])
-            after = tuple(of) if amount < 0 else ()
-            key = recorder.output(at, kind, interval, stamp, ((raw_data, names, amount),), corrects=True, after=after)
+            if (raw_data, names) not in taken:  # it is output as any, in as few entries
+                for shares in packed(more.pop((interval, kind), ())):
+                    recorder.output(at, kind, interval, stamp_of(interval), shares)
+                continue
+            of, share = added.setdefault((raw_data, names), []), (raw_data, names, amount)
+            after, stamp = tuple(of) if amount < 0 else (), stamp_of(interval)
+            key = recorder.output(at, kind, interval, stamp, (share,), corrects=True, after=after)
             if amount > 0:
                 of.append(key)
         recorder.records += [replace(setting, at=at) for setting in facts.untold_settings(told, now)]

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any, Literal, Protocol
 
 from gateway.config.error_messages import suggestion
-from gateway.config.lint_expressions import EMPTY, meant_name, why_unreadable
+from gateway.config.lint_expressions import EMPTY, contradictions, meant_name, why_unreadable
 from gateway.mapping.values import find, flaw, number, whole
 
 FUNCTIONS = frozenset({"contains", "endsWith", "matches", "size", "startsWith", "double", "int", "string", "uint"})
@@ -44,6 +44,8 @@ _BIT = re.compile(
 MOST_BITS = 64
 """How many bits a whole number has."""
 
+_NEAR = 0.7
+"""How much like an input's a name is that is most likely a slip of it, and no text without its quotes."""
 _SYNTAX = re.compile(r"ERROR: <input>:(\d+):(\d+): ")
 _TOKENS = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -203,6 +205,7 @@ def _parse(source: str, known: Collection[str]) -> Condition:
     faults: list[tuple[str, str | None]] = [
         (_unknown(name, source, known), name) for name in names if name not in known
     ]
+    faults += ((text, None) for text in contradictions(source))
     for function in program.functions():
         if function == "bit":
             text = 'write "bit(alarms, 3)": the name of an input, and the number of the bit, from 0'
@@ -225,7 +228,7 @@ def _unknown(name: str, source: str, known: Collection[str]) -> str:
     where = f"; at character {at.start() + 1}" if at else ""
     return (
         f'"{name}" is not an input of this line; its inputs are: {", ".join(sorted(known))}{where}'
-        f"{meant_name(name, known) or f'; a text stands in quotes: {name!r}'}"
+        f"{meant_name(name, known, _NEAR) or f'; a text stands in quotes: {name!r}'}"
     )
 
 

@@ -325,7 +325,7 @@ def report(
             rest += amounts.pop(shape)
     taken = state.stamps.get(interval.interval, ())
     sums = ((*shape, rounded_total([amount.amount for amount in group])) for shape, group in amounts.items())
-    for shares in _packed(sums):
+    for shares in packed(sums):
         stamp = free_stamp(interval, taken, min(now, until))
         taken = with_stamp(taken, stamp)
         recorder.output(now, plan.type, interval.interval, stamp, shares)
@@ -370,26 +370,26 @@ def without_untold(
 
 def record_stand_in(untold: Untold, plan: OutputPlan, now: float, recorder: Recorder) -> None:
     """Record a run that stands in for one that was not recorded, with what was made in that."""
-    entries = _packed(untold.made)
+    entries = packed(untold.made)
     interval = recorder.start(now, plan.type, untold.start, STAND_IN, {"product": STAND_IN})
     for place, entry in enumerate(entries, max(untold.start, untold.end - len(entries))):
         recorder.output(now, plan.type, interval, place, entry)
     recorder.end(now, plan.type, interval, untold.end)
 
 
-def _packed(sums: Iterable[Share]) -> list[list[Share]]:
+def packed(sums: Iterable[Share]) -> list[list[Share]]:
     """The sums, by the entries that hold them; kinds that have no name in common share one, first come first put."""
-    packed: list[list[Share]] = []
+    entries: list[list[Share]] = []
     for raw_data, amount_names, amount in sums:
         if amount == 0:
             continue
         names = {*amount_names, *dict(raw_data)}
-        room = next((entry for entry in packed if names.isdisjoint(_names(entry))), None)
+        room = next((entry for entry in entries if names.isdisjoint(_names(entry))), None)
         if room is None:
-            packed.append([(raw_data, amount_names, amount)])
+            entries.append([(raw_data, amount_names, amount)])
         else:
             room.append((raw_data, amount_names, amount))
-    return packed
+    return entries
 
 
 def _names(entry: Sequence[Share]) -> set[str]:

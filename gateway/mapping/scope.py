@@ -115,7 +115,15 @@ class Scope:
         return parsed
 
     def _note_run(self, expression: Expression | None, loc: Loc) -> None:
-        """Whether the expression looks at the run that is on, and at what there is to know of it."""
+        """Whether the expression looks at the run that is on, and whether there are the fields that it names."""
+        for name, paths in (expression.fields or {}).items() if expression is not None else ():
+            section = self.inputs.get(name)
+            if section is not None and (not section.has_fields or section.counter is not None):
+                text = f'"{name}" is a plain value and has no fields: write "{name}"'
+                self.fault(loc, text, rests_on=[_input(loc, name)])
+            elif section is not None:
+                for path in paths:
+                    self.event_field(section, path, loc)
         if expression is None or not self.has_run or RUN not in expression.names:
             return
         self.reads_run = True
@@ -148,5 +156,5 @@ class Scope:
 
 
 def _input(loc: Loc, name: str) -> Loc:
-    """Where the input `name` of the line stands of which `loc` is a part."""
+    """Where in the configuration the input `name` is, of the same line as `loc`."""
     return (*loc[:2], "inputs", name)

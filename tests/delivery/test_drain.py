@@ -10,7 +10,8 @@ from gateway.outbox.entries import Pause
 from gateway.outbox.operator_actions import pause, resume
 from gateway.outbox.store import Outbox
 from tests.delivery.harness import TOKEN, Fault, Oden, Rig
-from tests.peers import PATIENCE, Tap, free_port
+from tests.links import Tap
+from tests.peers import PATIENCE, free_port
 
 
 async def test_everything_arrives_in_order(rig: Rig, oden: Oden) -> None:

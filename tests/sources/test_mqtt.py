@@ -10,7 +10,8 @@ from gateway.clock import AnchoredClock
 from gateway.sources.base import TURN
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_connection import HELD_MESSAGES, WINDOW, MqttConnection, Publish, Subscribed
-from tests.peers import PATIENCE, Link, Mosquitto, wait_until
+from tests.links import Link
+from tests.peers import PATIENCE, Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 ORDER = "plant-a/L01/events/order"

@@ -13,7 +13,8 @@ from aiohttp import WSMsgType, web
 from gateway.clock import AnchoredClock
 from gateway.sources.mqtt import MqttSource
 from gateway.sources.mqtt_subscriptions import MANY, SMALL, Subscriptions
-from tests.peers import Link, Mosquitto, free_port, wait_until
+from tests.links import Link
+from tests.peers import Mosquitto, free_port, wait_until
 from tests.receipts.models import KeepsIds
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 from tests.sources.scripted_broker import ScriptedBroker, packet_of

@@ -4,7 +4,8 @@ from gateway.sources.mqtt import MqttSource
 from gateway.sources.sparkplug import REQUEST_PAUSE, SparkplugHost
 from tests import edge_node as wire
 from tests.edge_node import EdgeNode
-from tests.peers import Link, Mosquitto, free_port, wait_until
+from tests.links import Link
+from tests.peers import Mosquitto, free_port, wait_until
 from tests.sources.harness import HandClock, Intake, mqtt_config, running
 from tests.sources.sparkplug_source import ADDRESS, METRICS, PRESS, reported, source
 

@@ -13,7 +13,8 @@ from gateway.errors import ConfigError
 from gateway.live.visit import visitor
 from gateway.sources.mqtt_presence import announcement, state
 from gateway.sources.sparkplug_state import PrimaryHost
-from tests.peers import Link, Mosquitto, wait_until
+from tests.links import Link
+from tests.peers import Mosquitto, wait_until
 from tests.sources.harness import Intake, mqtt_config, mqtt_source, running
 
 NEW, OLD = "spBv1.0/STATE/SCADA", "STATE/SCADA"
