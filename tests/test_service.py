@@ -129,6 +129,7 @@ def test_p7_a_taken_status_port_does_not_stop_it(service: Service) -> None:
 @pytest.mark.parametrize("sink", ["the disk is full", "nobody reads"])
 def test_p9_a_log_that_cannot_be_written_ends_nothing(service: Service, sink: str) -> None:
     """Every source goes on being tried, and the page says how many lines are missing and why."""
+    service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"  # each attempt to connect is a line
     reader, pipe = os.pipe()
     os.close(reader)
     with Path("/dev/full").open("w") as full:
