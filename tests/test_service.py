@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli.demo_parts import status_json
+from gateway.status.restarts import AT_ONCE
 from tests.peers import PATIENCE, free_port, wait_for
 
 CONFIG = """
@@ -191,6 +192,30 @@ def test_p7_a_secret_that_is_not_there_yet_is_waited_for(service: Service) -> No
         wait_for(service.up)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+def test_p9_a_service_that_does_not_last_begins_again_ever_more_seldom(service: Service) -> None:
+    """P9: it says so before it tries, opens nothing meanwhile, and whoever stops it has it begin at once."""
+    runtime = service.folder / "run"
+    runtime.mkdir()
+    service.environment["RUNTIME_DIRECTORY"] = str(runtime)
+    with listening(service) as listener:
+        for _ in range(AT_ONCE):
+            process = service.start(subprocess.DEVNULL)
+            wait_for(service.up)
+            process.kill()
+            process.wait()
+        process = service.start()
+        said = b""
+        while b"in a row" not in said:
+            said = listener.recv(4096)
+        assert said.startswith(b"STATUS=It has ended 3 times in a row soon after its start, and begins again in 10 s.")
+        process.terminate()
+        _, errors = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
+        assert errors.count("\n") == 1
+        service.start(subprocess.DEVNULL)
+        wait_for(service.up)
 
 
 def test_p10_a_person_is_told_at_once_of_a_secret_that_is_not_there(service: Service) -> None:
