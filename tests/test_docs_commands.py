@@ -79,13 +79,13 @@ OPERATIONS = (
     Typed("oden-gateway rejects show 17", "not JSON at all"),
     Typed("oden-gateway check && sudo systemctl reload oden-gateway"),
     Typed("oden-gateway rejects replay --topic orders", "1 stays", 1),  # nothing was mended
-    Typed("oden-gateway call --list", "line search"),
+    Typed("oden-gateway call --list", "line/search"),
     Typed(
         """oden-gateway call line search --body '{"factory": {"name": "Factory A"}, "match": "all"}'""",
         "Line 01",
     ),
     Typed("oden-gateway call interval set --body @run.json --json", "id"),
-    Typed("oden-gateway call oql query --body @query.json --format csv", "RUN"),
+    Typed("oden-gateway call oql query --body @query.json --format csv", "4711"),
     Typed("oden-gateway call OBJECT ACTION --body …", "Line 01"),
     Typed("sudo oden-gateway pki create"),
     Typed("sudo oden-gateway pki trust THUMBPRINT --pki /var/lib/oden-gateway/pki", "no certificate", 1),
@@ -162,7 +162,7 @@ NEVER = {
     "git clone <this repository> oden-gateway && cd oden-gateway": "it has been done where a test runs",
     "docker compose up -d": "no container engine: packaging/image runs the image as the compose file says",
     "docker exec": "the same",
-    "docker kill --signal HUP": "the same; the signal is OPERATIONS' `kill -HUP`",
+    "docker kill --signal HUP": "the same; packaging/image sends the signal",
     "sudo nano /etc/oden-gateway/gateway.yaml": "an editor: the page says what a person writes in it",
     "pip install": "the beginning of two lines that the page has whole, which the story by-hand runs",
 }

@@ -250,10 +250,15 @@ def test_p8_secrets_of_a_folder_that_is_loaded_whole_are_found(service: Service)
 
 
 def test_p8_the_token_is_nowhere(service: Service) -> None:
-    """Neither the log, nor the status API, nor the metrics, nor the outbox on disk contain it."""
+    """Neither the log, nor the status API, nor the outbox on disk and a backup of it contain it, also after a reload."""
     service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"
     process = service.start()
     wait_for(service.up)
+    process.send_signal(signal.SIGHUP)
+    config, backup = service.folder / "gateway.yaml", service.folder / "outbox" / "backup"
+    command = [sys.executable, "-m", "gateway", "outbox", "backup", str(backup), "-c", str(config)]
+    subprocess.run(command, env=service.environment, check=True, capture_output=True, timeout=PATIENCE)
+    assert backup.stat().st_size
     assert "secret-of-the-plant" not in str(status_json(service.status_port))
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=PATIENCE)
