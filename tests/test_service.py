@@ -250,7 +250,7 @@ def test_p8_secrets_of_a_folder_that_is_loaded_whole_are_found(service: Service)
 
 
 def test_p8_the_token_is_nowhere(service: Service) -> None:
-    """Neither the log, nor the status API, nor the outbox on disk and a backup of it contain it, also after a reload."""
+    """Neither log, status API, outbox on disk nor a backup of it contain it, also after a reload."""
     service.environment["ODEN_GATEWAY_LOG__LEVEL"] = "debug"
     process = service.start()
     wait_for(service.up)
