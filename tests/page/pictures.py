@@ -11,7 +11,7 @@ from tests.page import plants
 
 ROOT = Path(__file__).parents[2]
 SHOTS = {
-    "page": {"width": 960, "height": 1147, "tall": 1147, "scheme": "light", "scale": 1, "from": "", "lines": 6},
+    "page": {"width": 1280, "height": 900, "tall": 1530, "scheme": "light", "scale": 0.75, "from": "", "lines": 6},
     "wall": {"width": 1920, "height": 1080, "tall": 1080, "scheme": "light", "scale": 7 / 12, "from": "", "lines": 40},
     "page-dark": {
         "width": 820,
